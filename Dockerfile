@@ -1,0 +1,39 @@
+# Both images of KATO: `docker build --target service .` and `--target operator`.
+# BASE is any image with Python 3.11 or newer as python3, with venv and pip.
+ARG BASE=docker.io/library/python:3.13-slim
+
+FROM ${BASE} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PYTHONDONTWRITEBYTECODE=1
+RUN python3 -m venv /opt/kato
+WORKDIR /src
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY operator operator
+COPY service service
+
+FROM build AS build-service
+RUN /opt/kato/bin/pip install -q -c constraints.txt '.[service]' \
+ && /opt/kato/bin/python -m compileall -q /opt/kato/lib
+
+FROM build AS build-operator
+RUN /opt/kato/bin/pip install -q -c constraints.txt '.[operator]' \
+ && /opt/kato/bin/python -m compileall -q /opt/kato/lib
+
+FROM ${BASE} AS runtime
+ENV PATH=/opt/kato/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+LABEL org.opencontainers.image.title="KATO" \
+      org.opencontainers.image.description="Deterministic pattern memory for AI systems" \
+      org.opencontainers.image.licenses="Apache-2.0"
+WORKDIR /
+USER 65532:65532
+STOPSIGNAL SIGTERM
+
+FROM runtime AS service
+COPY --from=build-service /opt/kato /opt/kato
+ENV DATA_DIR=/data
+EXPOSE 8000
+ENTRYPOINT ["kato-service"]
+
+FROM runtime AS operator
+COPY --from=build-operator /opt/kato /opt/kato
+EXPOSE 8080
+ENTRYPOINT ["kato-operator"]

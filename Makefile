@@ -1,0 +1,76 @@
+# KATO: what the README and CI call. `make` alone lists everything.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PORT ?= 8000
+WORKERS_FOR_TESTS ?= 2
+
+.PHONY: help install run up down check test e2e bench images chart crds format clean
+
+help: ## list these commands
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## make the virtual environment (.venv) with everything the other commands need
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "KATO needs Python 3.11 or newer; name one with: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(PYTHON) e2e/testbed/testbed.py packages python3-venv
+	@echo "installing into $(VENV) (about a minute; undo: rm -r $(VENV))"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --upgrade pip
+	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[operator,service,dev]'
+	@touch $@
+
+run: install ## start the service alone, with embedded stores, on http://127.0.0.1:$(PORT)
+	@printf '%s\n' \
+	  'Embedded stores under ./data (undo: rm -r data). Stop with Ctrl-C. In another terminal, try:' \
+	  "  S=\$$(curl -s -X POST http://127.0.0.1:$(PORT)/v2/sessions -H 'content-type: application/json' -d '{\"user_id\":\"me\"}' | sed 's/.*\"session_id\":\"\([^\"]*\)\".*/\1/')" \
+	  "  curl -s -X POST http://127.0.0.1:$(PORT)/v2/sessions/\$$S/observe-sequence -H 'content-type: application/json' -d '{\"observations\":[{\"strings\":[\"hello\"]},{\"strings\":[\"world\"]},{\"strings\":[\"again\"]}],\"learn_at_end\":true}'" \
+	  "  curl -s -X POST http://127.0.0.1:$(PORT)/v2/sessions/\$$S/observe-sequence -H 'content-type: application/json' -d '{\"observations\":[{\"strings\":[\"hello\"]},{\"strings\":[\"world\"]}]}' && curl -s http://127.0.0.1:$(PORT)/v2/sessions/\$$S/predictions"
+	@HOST=127.0.0.1 PORT=$(PORT) LOG_FORMAT=$${LOG_FORMAT:-console} exec $(BIN)/kato-service
+
+up: ## the platform: node (or current cluster) → images → chart → a KatoInstance → a first prediction
+	@$(PYTHON) e2e/kato_platform.py up
+
+down: ## take away what `make up` made
+	@$(PYTHON) e2e/kato_platform.py down
+
+check: install ## format, lint, types, import contracts, generated files, chart
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m kato_operator.crd --check
+	@$(MAKE) --no-print-directory chart
+
+test: install ## unit, contract and integration tests, on real servers that the tests start and stop
+	@$(PYTHON) e2e/testbed/testbed.py packages redis-server
+	@$(PYTHON) e2e/testbed/testbed.py binaries
+	@$(BIN)/python -m pytest tests -n $(WORKERS_FOR_TESTS) --dist loadgroup $(PYTEST_ARGS)
+
+e2e: install ## the whole platform on a real Kubernetes node, by Helm, kubectl and HTTP only
+	@$(BIN)/python -m pytest e2e -p no:cacheprovider --durations=0 --durations-min=5 $(PYTEST_ARGS)
+
+bench: install ## measure; prints tables and writes JSON to build/bench
+	@$(BIN)/python bench/run.py
+
+images: ## build the container images (and the test node's stand-ins)
+	@$(PYTHON) e2e/testbed/images.py
+
+chart: ## lint and render the Helm chart
+	@$(PYTHON) e2e/kato_platform.py lint-chart
+
+crds: install ## write the CRD from its models (crds/ and the chart's copy)
+	@$(BIN)/python -m kato_operator.crd --write
+
+format: install ## format and fix what can be fixed
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+clean: ## remove the environment, caches and local data
+	rm -rf $(VENV) .cache build dist data .mypy_cache .ruff_cache .pytest_cache
