@@ -1,0 +1,1 @@
+"""The mathematics of the processor: standard library only."""

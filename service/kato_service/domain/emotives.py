@@ -1,0 +1,35 @@
+"""Means of emotive maps (processor.md §5 and §7)."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from kato_service.domain.pattern import Emotives
+
+
+def mean_emotives(maps: Iterable[Emotives]) -> dict[str, float]:
+    """Per key the mean over the maps that contain it, keys in order of first appearance."""
+    values: dict[str, list[float]] = {}
+    for emotives in maps:
+        for key, value in emotives.items():
+            values.setdefault(key, []).append(value)
+    return {key: _mean(given) for key, given in values.items()}
+
+
+def learned_emotives(maps: Sequence[Emotives]) -> dict[str, float] | None:
+    """What a learn adds to its pattern: the means, those of 0 dropped; None without any map."""
+    if not maps:
+        return None
+    return {key: mean for key, mean in mean_emotives(maps).items() if mean != 0.0}
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Plain additions in the given order, as the golden cases have them; always finite."""
+    mean = _sum(values) / len(values)
+    return mean if math.isfinite(mean) else _sum([value / len(values) for value in values])
+
+
+def _sum(values: Sequence[float]) -> float:
+    total = 0.0
+    for value in values:
+        total += value
+    return total

@@ -1,0 +1,26 @@
+"""The tunables of a processor (processor.md §9)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+StmMode = Literal["KEEP_LAST", "CLEAR", "ROLLING"]
+GeneValue = float | int | bool | str
+
+
+@dataclass(frozen=True, slots=True)
+class Genes:
+    """Validated values; the edges (environment, HTTP) validate."""
+
+    recall_threshold: float = 0.1
+    max_predictions: int = 100
+    persistence: int = 5
+    max_pattern_length: int = 0
+    """Events after which the STM is learned by itself; 0: never."""
+    stm_mode: StmMode = "KEEP_LAST"
+    sort_symbols: bool = True
+    vector_neighbors: int = 3
+    vector_min_score: float = 0.9
+
+    def overridden(self, overrides: Mapping[str, GeneValue]) -> "Genes":
+        return replace(self, **overrides)  # type: ignore[arg-type]  # validated at the edge

@@ -1,0 +1,141 @@
+"""The figures of a prediction (processor.md §7).
+
+Sums run in a fixed order with plain additions, so that every engine gives the same doubles.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from kato_service.domain.statistics import SymbolStatistics
+
+UNKNOWN_PROBABILITY = 1e-10
+"""What confluence takes for a symbol without a probability."""
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolProbabilities:
+    """P(s) of the symbols in sight of one query; every other symbol has 0."""
+
+    known: Mapping[str, float]
+
+    @classmethod
+    def of(cls, symbols: Iterable[str], statistics: SymbolStatistics) -> "SymbolProbabilities":
+        """``pmf(s) / TSP`` of each of *symbols*, those that occur in a kept pattern's regions."""
+        total = statistics.total_distinct_symbols
+        if not total:
+            return cls({})
+        pmf = statistics.pattern_member_frequency
+        return cls({symbol: pmf[symbol] / total for symbol in symbols if pmf[symbol]})
+
+    def __getitem__(self, symbol: str) -> float:
+        return self.known.get(symbol, 0.0)
+
+
+def round12(value: float) -> float:
+    """Half to even on 12 decimals; the sign of a zero is dropped."""
+    return round(value, 12) + 0.0
+
+
+def evidence(matched: int, pattern_symbols: int) -> float:
+    return matched / pattern_symbols
+
+
+def confidence(matched: int, present_symbols: int) -> float:
+    return matched / present_symbols if present_symbols else 0.0
+
+
+def snr(matched: int, extra: int) -> float:
+    """Signal to noise: ``(2·nm − ne) / (2·nm + ne)``."""
+    total = 2 * matched + extra
+    return (2 * matched - extra) / total if total else 0.0
+
+
+def entropy(present: Sequence[str], probability: SymbolProbabilities) -> float:
+    """``Σ −P·log2 P`` over each occurrence."""
+    total = 0.0
+    for symbol in present:
+        p = probability[symbol]
+        if p > 0.0:
+            total -= p * math.log2(p)
+    return round12(total)
+
+
+def hamiltonian(present: Sequence[str], distinct_symbols: int) -> float:
+    """``Σ −q·log_S q`` over each occurrence, q its share of the present."""
+    if distinct_symbols <= 1:
+        return 0.0
+    counts = Counter(present)
+    base = math.log(distinct_symbols)
+    total = 0.0
+    for symbol in present:
+        q = counts[symbol] / len(present)
+        total -= q * (math.log(q) / base)
+    return round12(total)
+
+
+def grand_hamiltonian(
+    present: Sequence[str], probability: SymbolProbabilities, distinct_symbols: int
+) -> float:
+    """``Σ −P·log_S P`` over distinct symbols, in order of first appearance."""
+    if distinct_symbols <= 1:
+        return 0.0
+    base = math.log(distinct_symbols)
+    total = 0.0
+    for symbol in dict.fromkeys(present):
+        p = probability[symbol]
+        if p > 0.0:
+            total -= p * (math.log(p) / base)
+    return round12(total)
+
+
+def confluence(
+    present: Sequence[str], probability: SymbolProbabilities, *, frequency: int, total_learns: int
+) -> float:
+    """``freq/TP · (1 − Π p')``; the product as a power of ten, 0 for an empty present."""
+    share = frequency / total_learns if total_learns else 0.0
+    exponent = 0.0
+    for symbol in present:
+        exponent += math.log10(probability[symbol] or UNKNOWN_PROBABILITY)
+    product = 10.0**exponent if present else 0.0
+    return round12(share * (1.0 - product))
+
+
+def itfdf_similarity(distance: float, *, frequency: int, total_frequency: int) -> float:
+    """*total_frequency* is Fsum, over all kept patterns."""
+    if not total_frequency:
+        return 0.0
+    return round12(1.0 - distance * frequency / total_frequency)
+
+
+def cosine_distance(
+    state: Mapping[str, int], present: Mapping[str, int], probability: SymbolProbabilities
+) -> float:
+    """``1 − cos`` of the counts weighted with P; 1.0 where one of them is all zero.
+
+    Args:
+        state: Occurrences by symbol, in order of first appearance; *present* likewise.
+    """
+    u = {symbol: probability[symbol] * count for symbol, count in state.items()}
+    v = {symbol: probability[symbol] * count for symbol, count in present.items()}
+    product = 0.0
+    for symbol, weight in v.items():
+        product += u.get(symbol, 0.0) * weight
+    length = _norm(u.values()) * _norm(v.values())
+    return 1.0 - product / length if length else 1.0
+
+
+def potential(
+    evidence_plus_confidence: float, snr_value: float, itfdf: float, block_count: int
+) -> float:
+    """``(evidence + confidence)·snr + itfdf + 1/blocks``, the last 0 without a match."""
+    bonus = 1.0 / block_count if block_count else 0.0
+    return round12(evidence_plus_confidence * snr_value + itfdf + bonus)
+
+
+def _norm(weights: Iterable[float]) -> float:
+    total = 0.0
+    for weight in weights:
+        total += weight * weight
+    return math.sqrt(total)

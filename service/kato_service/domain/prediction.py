@@ -1,0 +1,37 @@
+"""The prediction object and its order of fields (processor.md §7)."""
+
+from dataclasses import dataclass
+
+from kato_service.domain.pattern import Emotives, Event, Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One pattern that the STM recalled; fields in the order they are rendered.
+
+    ``type`` ("prototypical") leads, ``pattern_name`` and ``metadata`` are the API's additions.
+    """
+
+    name: str
+    """Bare 40-hex digest."""
+    frequency: int
+    emotives: Emotives
+    matches: tuple[str, ...]
+    past: tuple[Event, ...]
+    present: tuple[Event, ...]
+    missing: tuple[str, ...]
+    extras: tuple[str, ...]
+    potential: float
+    evidence: float
+    similarity: float
+    fragmentation: float
+    snr: float
+    entropy: float
+    hamiltonian: float
+    grand_hamiltonian: float
+    confluence: float
+    sequence: tuple[Event, ...]
+    future: tuple[Event, ...]
+    confidence: float
+    itfdf_similarity: float
+    metadata: Metadata

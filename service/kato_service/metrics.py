@@ -1,0 +1,124 @@
+"""What ``/metrics`` shows, in a registry of its own."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from kato_service.connections.store_pool import PoolUsage
+from kato_service.processing.results import (
+    LearnResult,
+    ObservationResult,
+    PredictionsResult,
+    SequenceResult,
+)
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_LATENCIES_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Gauges(Protocol):
+    """What is read when somebody looks."""
+
+    def active_sessions(self) -> int | None: ...
+    def pools(self) -> Iterable[tuple[str, PoolUsage]]: ...
+    def stores_up(self) -> Iterable[tuple[str, bool]]: ...
+    def labels(self) -> dict[str, str]: ...
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = self._counter(
+            "kato_http_requests", "Requests answered.", "method", "route", "status"
+        )
+        self._latencies = Histogram(
+            "kato_http_request_duration_seconds",
+            "Seconds from a request to the end of its answer.",
+            ("method", "route"),
+            registry=self.registry,
+            buckets=_LATENCIES_S,
+        )
+        self._observations = self._counter("kato_observations", "Observations acknowledged.")
+        self._learns = self._counter("kato_learns", "Learns acknowledged, automatic ones too.")
+        self._predictions = self._counter("kato_predictions", "Predictions answered.")
+        self._store_errors = self._counter(
+            "kato_store_errors", "Calls that a store did not answer.", "store"
+        )
+        self._matching = Histogram(
+            "kato_matching_duration_seconds",
+            "Seconds of matching one short-term memory against its knowledge.",
+            registry=self.registry,
+            buckets=_LATENCIES_S,
+        )
+
+    def request(self, method: str, route: str, status: int, elapsed_s: float) -> None:
+        self._requests.labels(method, route, str(status)).inc()
+        self._latencies.labels(method, route).observe(elapsed_s)
+
+    def answered(self, result: object) -> None:
+        """Count what *result*, an answer of the processor, acknowledges for the first time."""
+        match result:
+            case ObservationResult(repeated=False):
+                self._observations.inc()
+                self._learns.inc(result.auto_learned_pattern is not None)
+            case SequenceResult(repeated=False):
+                self._observations.inc(result.observations_processed)
+                self._learns.inc(len(result.auto_learned_patterns))
+                self._learns.inc(bool(result.final_learned_pattern))
+            case LearnResult(repeated=False):
+                self._learns.inc(bool(result.pattern_name))
+            case PredictionsResult():
+                self._predictions.inc(len(result.predictions))
+
+    def matched(self, elapsed_s: float) -> None:
+        self._matching.observe(elapsed_s)
+
+    def store_failed(self, store: str) -> None:
+        self._store_errors.labels(store).inc()
+
+    def watch(self, gauges: Gauges) -> None:
+        self.registry.register(_Watched(gauges))
+
+    def text(self) -> bytes:
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(name, meaning, labels, registry=self.registry)
+
+
+class _Watched(Collector):
+    def __init__(self, gauges: Gauges) -> None:
+        self._gauges = gauges
+
+    def collect(self) -> Iterable[Metric]:
+        info = InfoMetricFamily("kato_service", "What this process runs on.")
+        info.add_metric((), self._gauges.labels())
+        yield info
+        yield self._sessions()
+        yield self._up()
+        for state in ("in_use", "idle", "max"):
+            yield self._pool(state)
+
+    def _sessions(self) -> Metric:
+        gauge = GaugeMetricFamily("kato_sessions_active", "Live sessions of the instance.")
+        count = self._gauges.active_sessions()
+        if count is not None:
+            gauge.add_metric((), count)
+        return gauge
+
+    def _up(self) -> Metric:
+        gauge = GaugeMetricFamily("kato_store_up", "1 where a store is usable.", labels=["store"])
+        for store, usable in self._gauges.stores_up():
+            gauge.add_metric((store,), float(usable))
+        return gauge
+
+    def _pool(self, state: str) -> Metric:
+        gauge = GaugeMetricFamily(
+            f"kato_pool_connections_{state}", "Connections of a pool.", labels=["store"]
+        )
+        for store, usage in self._gauges.pools():
+            gauge.add_metric((store,), getattr(usage, state))
+        return gauge

@@ -1,0 +1,332 @@
+"""The environment, read once in ``__main__`` and passed down (api.md §5).
+
+An empty variable counts as not set. What a value may be stands in its type; what several
+variables may be together in `settings_rules`.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from kato_service.domain.genes import Genes, StmMode
+from kato_service.errors import SettingsError
+from kato_service.settings_rules import (
+    StoreChoice,
+    chosen_store,
+    half_of_memory,
+    key_from_file,
+    require_pools,
+    require_shared_stores,
+    url_in,
+    without_blanks,
+    words,
+)
+from kato_service.settings_text import refusal
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+ProcessorId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,110}$")]
+DatabaseName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,63}$")]
+Host = Annotated[str, StringConstraints(pattern=r"^[^\s/@]+$")]
+ApiKey = Annotated[SecretStr, AfterValidator(without_blanks)]
+AnyCase = BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
+RedisUrl = Annotated[SecretStr, AfterValidator(url_in("redis", "rediss"))]
+MongoUrl = Annotated[SecretStr, AfterValidator(url_in("mongodb", "mongodb+srv"))]
+QdrantUrl = Annotated[SecretStr, AfterValidator(url_in("http", "https"))]
+
+
+class APIServiceConfig(BaseSettings):
+    """How the API is served."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        case_sensitive=True,
+        env_ignore_empty=True,
+        extra="ignore",
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+    )
+
+    host: Host = Field("0.0.0.0", validation_alias="HOST")
+    """Address to listen on; all of them, as a container needs it."""
+    port: Port = Field(8000, validation_alias="PORT")
+    """TCP port of HTTP and WebSockets."""
+    workers: PositiveInt = Field(1, validation_alias="WORKERS")
+    """Processes that serve; each has its own pools and its own copy of the knowledge."""
+    enable_v2_features: bool = Field(True, validation_alias="ENABLE_V2_FEATURES")
+    """false serves only the legacy paths, health and metrics."""
+    api_key: ApiKey | None = Field(None, validation_alias="API_KEY")
+    """Clients must send it; without one, nobody has to."""
+    api_key_file: Path | None = Field(None, validation_alias="API_KEY_FILE")
+    """File to read the API key from, as Kubernetes mounts a Secret."""
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(words)] = Field(
+        (), validation_alias="CORS_ORIGINS"
+    )
+    """Origins whose browsers may call, separated by commas; * for any."""
+    request_timeout_s: PositiveFloat = Field(30.0, validation_alias="REQUEST_TIMEOUT")
+    """Seconds after which a request is answered 504, unchanged."""
+    shutdown_grace_s: PositiveFloat = Field(20.0, validation_alias="SHUTDOWN_GRACE_S")
+    """Seconds that requests in flight may take after SIGTERM."""
+    max_body_bytes: PositiveInt = Field(8 * 2**20, validation_alias="MAX_BODY_BYTES")
+    """Bytes of a request's body, and of a WebSocket frame."""
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = Field(
+        "info", validation_alias="LOG_LEVEL"
+    )
+    """Lines below it are not written; any case."""
+    log_format: Literal["json", "console"] = Field("json", validation_alias="LOG_FORMAT")
+    """json for machines, console for people."""
+
+    @property
+    def url(self) -> str:
+        """Where a person on this machine reaches it."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+class Settings(APIServiceConfig):
+    """Everything the environment may change."""
+
+    processor_id: ProcessorId = Field("kato", validation_alias="PROCESSOR_ID")
+    """Names this instance's knowledge; instances that share stores need different ones."""
+    kato_engine: Literal["auto", "c", "numpy"] = Field("auto", validation_alias="KATO_ENGINE")
+    """What matches patterns; auto takes the fastest there is."""
+    data_dir: Path = Field(Path("data"), validation_alias="DATA_DIR")
+    """Folder of the embedded stores; made when one of them is used."""
+
+    session_store: Literal["auto", "embedded", "redis"] = Field(
+        "auto", validation_alias="SESSION_STORE"
+    )
+    """Where sessions are; auto: in Redis if REDIS_URL is set, else in this process."""
+    knowledge_store: Literal["auto", "embedded", "mongodb"] = Field(
+        "auto", validation_alias="KNOWLEDGE_STORE"
+    )
+    """Where knowledge is; auto: in MongoDB if MONGO_BASE_URL is set, else in SQLite."""
+    vector_store: Literal["auto", "embedded", "qdrant", "disabled"] = Field(
+        "auto", validation_alias="VECTOR_STORE"
+    )
+    """Where vectors are; auto: in Qdrant if QDRANT_URL is set, else in local files."""
+    vectors: Literal["enabled", "disabled"] | None = Field(None, validation_alias="VECTORS")
+    """disabled refuses observations with vectors; the default leaves it to VECTOR_STORE."""
+
+    redis_url: RedisUrl | None = Field(None, validation_alias="REDIS_URL")
+    """redis://[user:password@]host[:port][/database], or rediss:// for TLS."""
+    redis_pool_size: PositiveInt = Field(50, validation_alias="REDIS_POOL_SIZE")
+    """Connections at most, per process."""
+    redis_socket_timeout_s: PositiveFloat = Field(2.0, validation_alias="REDIS_SOCKET_TIMEOUT_S")
+    """Seconds to connect, to wait for an answer, and to wait for a free connection."""
+
+    mongo_base_url: MongoUrl | None = Field(None, validation_alias="MONGO_BASE_URL")
+    """mongodb://[user:password@]host[:port][/?options], or mongodb+srv://."""
+    mongo_database: DatabaseName = Field("kato", validation_alias="MONGO_DATABASE")
+    """Database of the knowledge; instances may share one, their processor ids keep them apart."""
+    mongo_pool_size: PositiveInt = Field(50, validation_alias="MONGO_POOL_SIZE")
+    """Connections at most, per process and member."""
+    mongo_pool_min_size: Annotated[int, Field(ge=0)] = Field(
+        10, validation_alias="MONGO_POOL_MIN_SIZE"
+    )
+    """Connections kept open, per process and member, so that a burst finds them."""
+    mongo_max_idle_s: PositiveFloat = Field(60.0, validation_alias="MONGO_MAX_IDLE_S")
+    """Seconds after which an idle connection beyond the minimum is closed."""
+    mongo_wait_queue_timeout_s: PositiveFloat = Field(
+        5.0, validation_alias="MONGO_WAIT_QUEUE_TIMEOUT_S"
+    )
+    """Seconds to wait for a free connection."""
+    mongo_server_selection_timeout_s: PositiveFloat = Field(
+        5.0, validation_alias="MONGO_SERVER_SELECTION_TIMEOUT_S"
+    )
+    """Seconds to wait for a primary, which an election needs."""
+
+    qdrant_url: QdrantUrl | None = Field(None, validation_alias="QDRANT_URL")
+    """http://host[:port], or https://."""
+    qdrant_host: Host | None = Field(None, validation_alias="QDRANT_HOST")
+    """Qdrant's host, instead of QDRANT_URL."""
+    qdrant_port: Port = Field(6333, validation_alias="QDRANT_PORT")
+    """Qdrant's HTTP port, with QDRANT_HOST."""
+    qdrant_grpc_port: Port = Field(6334, validation_alias="QDRANT_GRPC_PORT")
+    """Qdrant's gRPC port, with QDRANT_PREFER_GRPC."""
+    qdrant_api_key: ApiKey | None = Field(None, validation_alias="QDRANT_API_KEY")
+    """Key that Qdrant asks for."""
+    qdrant_pool_size: PositiveInt = Field(20, validation_alias="QDRANT_POOL_SIZE")
+    """Connections at most, per process."""
+    qdrant_timeout_s: PositiveFloat = Field(10.0, validation_alias="QDRANT_TIMEOUT_S")
+    """Seconds to wait for an answer."""
+    qdrant_prefer_grpc: bool = Field(False, validation_alias="QDRANT_PREFER_GRPC")
+    """true speaks gRPC where Qdrant's client can."""
+
+    health_check_interval_s: PositiveFloat = Field(5.0, validation_alias="HEALTH_CHECK_INTERVAL")
+    """Seconds between two checks of a store."""
+    health_check_timeout_s: PositiveFloat = Field(3.0, validation_alias="HEALTH_CHECK_TIMEOUT")
+    """Seconds a check may take."""
+    health_check_failures: PositiveInt = Field(3, validation_alias="HEALTH_CHECK_FAILURES")
+    """Failed checks in a row after which a store counts as down."""
+
+    session_ttl_s: Annotated[int, Field(ge=1, le=86_400)] = Field(
+        3600, validation_alias="SESSION_TTL"
+    )
+    """Seconds a session lives, from its creation or last extend."""
+    session_auto_extend: bool = Field(False, validation_alias="SESSION_AUTO_EXTEND")
+    """true: every request on a session gives it a new lifetime."""
+    max_sessions: PositiveInt = Field(10_000, validation_alias="MAX_SESSIONS")
+    """Live sessions of the instance."""
+    max_sessions_per_user: PositiveInt = Field(100, validation_alias="MAX_SESSIONS_PER_USER")
+    """Live sessions of one user."""
+
+    recall_threshold: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.1, validation_alias="RECALL_THRESHOLD"
+    )
+    """Similarity a prediction needs."""
+    max_predictions: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        100, validation_alias="MAX_PREDICTIONS"
+    )
+    """Predictions of an answer."""
+    persistence: Annotated[int, Field(ge=1, le=100)] = Field(5, validation_alias="PERSISTENCE")
+    """Learns whose emotives a pattern keeps."""
+    max_pattern_length: Annotated[int, Field(ge=0)] = Field(
+        0, validation_alias="MAX_PATTERN_LENGTH"
+    )
+    """Events after which the short-term memory is learned by itself; 0: never."""
+    stm_mode: StmMode = Field("KEEP_LAST", validation_alias="STM_MODE")
+    """What an automatic learn leaves in the short-term memory."""
+    sort_symbols: bool = Field(True, validation_alias=AliasChoices("SORT_SYMBOLS", "SORT"))
+    """Sort the symbols of an event; SORT is the same."""
+    vector_neighbors: Annotated[int, Field(ge=0, le=100)] = Field(
+        3, validation_alias="VECTOR_NEIGHBORS"
+    )
+    """Known vectors whose symbols join an observed one."""
+    vector_min_score: Annotated[float, Field(ge=-1, le=1)] = Field(
+        0.9, validation_alias="VECTOR_MIN_SCORE"
+    )
+    """Cosine such a neighbour needs."""
+
+    max_stm_events: PositiveInt = Field(1000, validation_alias="MAX_STM_EVENTS")
+    """Events of a short-term memory; the oldest are dropped beyond."""
+    max_stm_symbols: Annotated[int, Field(ge=1, le=65_535)] = Field(
+        65_535, validation_alias="MAX_STM_SYMBOLS"
+    )
+    """Symbols of a short-term memory; the engine counts with 16 bits."""
+    max_stm_bytes: PositiveInt = Field(4 * 2**20, validation_alias="MAX_STM_BYTES")
+    """Bytes of UTF-8 of a short-term memory's symbols."""
+    max_pending_emotives: PositiveInt = Field(1000, validation_alias="MAX_PENDING_EMOTIVES")
+    """Emotive maps that wait for a learn."""
+    max_strings_per_event: PositiveInt = Field(256, validation_alias="MAX_STRINGS_PER_EVENT")
+    """Strings of an observation."""
+    max_symbol_chars: PositiveInt = Field(1024, validation_alias="MAX_SYMBOL_CHARS")
+    """Characters of a string."""
+    max_vectors_per_observation: PositiveInt = Field(
+        16, validation_alias="MAX_VECTORS_PER_OBSERVATION"
+    )
+    """Vectors of an observation."""
+    max_vector_dimensions: PositiveInt = Field(4096, validation_alias="MAX_VECTOR_DIMENSIONS")
+    """Components of a vector."""
+    max_metadata_bytes: PositiveInt = Field(16_384, validation_alias="MAX_METADATA_BYTES")
+    """Bytes of JSON of a session's, and of a pattern's, metadata."""
+
+    knowledge_max_staleness_s: NonNegativeFloat = Field(
+        0.0, validation_alias="KNOWLEDGE_MAX_STALENESS_S"
+    )
+    """Seconds that predictions may lag while MongoDB is away; 0: they are refused then."""
+    knowledge_memory_bytes: PositiveInt = Field(
+        default_factory=half_of_memory, validation_alias="KNOWLEDGE_MEMORY_BYTES"
+    )
+    """Bytes of knowledge kept in memory; half of what the container or machine has."""
+    log_retention_s: PositiveFloat = Field(172_800.0, validation_alias="LOG_RETENTION_S")
+    """Seconds that entries of the knowledge log are kept once they are in its views."""
+
+    @property
+    def sessions_in(self) -> Literal["embedded", "redis"]:
+        return "embedded" if self.redis_url is None else "redis"
+
+    @property
+    def knowledge_in(self) -> Literal["embedded", "mongodb"]:
+        return "embedded" if self.mongo_base_url is None else "mongodb"
+
+    @property
+    def vectors_in(self) -> Literal["embedded", "qdrant", "disabled"]:
+        if "disabled" in (self.vector_store, self.vectors):
+            return "disabled"
+        return "embedded" if self.qdrant_address is None else "qdrant"
+
+    @property
+    def qdrant_address(self) -> str | None:
+        """Its URL; without a port in it, Qdrant's clients take 6333."""
+        if self.qdrant_url is not None:
+            return self.qdrant_url.get_secret_value()
+        return f"http://{self.qdrant_host}:{self.qdrant_port}" if self.qdrant_host else None
+
+    @property
+    def genes(self) -> Genes:
+        """The defaults of a processor."""
+        return Genes(
+            recall_threshold=self.recall_threshold,
+            max_predictions=self.max_predictions,
+            persistence=self.persistence,
+            max_pattern_length=self.max_pattern_length,
+            stm_mode=self.stm_mode,
+            sort_symbols=self.sort_symbols,
+            vector_neighbors=self.vector_neighbors,
+            vector_min_score=self.vector_min_score,
+        )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_key(cls, given: dict[str, object]) -> dict[str, object]:
+        return key_from_file(given)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        chosen_store(StoreChoice("SESSION_STORE", self.session_store, "REDIS_URL", self.redis_url))
+        chosen_store(
+            StoreChoice(
+                "KNOWLEDGE_STORE", self.knowledge_store, "MONGO_BASE_URL", self.mongo_base_url
+            )
+        )
+        self._agree_on_vectors()
+        require_pools(self.mongo_pool_min_size, self.mongo_pool_size)
+        embedded = {
+            "REDIS_URL": self.sessions_in,
+            "MONGO_BASE_URL": self.knowledge_in,
+            "QDRANT_URL": self.vectors_in,
+        }
+        require_shared_stores(self.workers, embedded)
+        return self
+
+    def _agree_on_vectors(self) -> None:
+        if self.qdrant_url is not None and self.qdrant_host is not None:
+            raise SettingsError("QDRANT_HOST: set beside QDRANT_URL; accepted: one of them")
+        if self.vectors == "disabled" and self.vector_store in ("embedded", "qdrant"):
+            raise SettingsError(
+                f"VECTORS: 'disabled' contradicts VECTOR_STORE={self.vector_store}; "
+                "accepted: enabled, or VECTOR_STORE=disabled"
+            )
+        if self.vectors == "enabled" and self.vector_store == "disabled":
+            raise SettingsError(
+                "VECTORS: 'enabled' contradicts VECTOR_STORE=disabled; accepted: disabled"
+            )
+        url = self.qdrant_address
+        chosen_store(StoreChoice("VECTOR_STORE", self.vector_store, "QDRANT_URL", url))
+
+
+def read_settings() -> Settings:
+    """The settings of this process's environment.
+
+    Raises:
+        SettingsError: One line that names a wrong variable and what is accepted.
+    """
+    try:
+        return Settings()
+    except ValidationError as exc:
+        raise SettingsError(refusal(Settings, exc)) from exc

@@ -1,0 +1,94 @@
+"""Words about settings: the line that refuses a value, and the text of ``--help``."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+_NUMBERS = {"integer": "an integer", "number": "a number"}
+_PATTERNS = {
+    "PROCESSOR_ID": "1 to 110 of A-Z a-z 0-9 . _ -",
+    "MONGO_DATABASE": "1 to 63 of A-Z a-z 0-9 _ -",
+    "HOST": "a host name or address",
+    "QDRANT_HOST": "a host name or address",
+    "API_KEY": "visible ASCII without blanks",
+    "QDRANT_API_KEY": "visible ASCII without blanks",
+    "REDIS_URL": "redis://host or rediss://host",
+    "MONGO_BASE_URL": "mongodb://host or mongodb+srv://host",
+    "QDRANT_URL": "http://host or https://host",
+    "CORS_ORIGINS": "origins separated by commas",
+}
+_MAX_SHOWN_CHARS = 60
+
+
+def refusal(model: type[BaseModel], error: ValidationError) -> str:
+    """One line about the first wrong variable of *error*; no secret is in it."""
+    found = error.errors(include_url=False, include_context=False)[0]
+    if not found["loc"]:
+        return found["msg"]
+    variable = str(found["loc"][0])
+    problem = _problem(model, variable, found)
+    return f"{variable}: {problem}; accepted: {accepted(model, variable)}"
+
+
+def accepted(model: type[BaseModel], variable: str) -> str:
+    """What *variable* may be, in words."""
+    return _PATTERNS.get(variable) or _kind(_schemas(model)[variable])
+
+
+def help_text(model: type[BaseModel]) -> str:
+    """Every variable with its meaning, default and what is accepted."""
+    return "\n".join(_lines(model))
+
+
+def _lines(model: type[BaseModel]) -> Iterator[str]:
+    for variable, schema in _schemas(model).items():
+        default = schema.get("default")
+        shown = "" if default in (None, []) else f" Default: {_spelled(default)}."
+        yield f"  {variable}"
+        yield f"      {schema['description']}"
+        yield f"      Accepted: {accepted(model, variable)}.{shown}"
+
+
+def _schemas(model: type[BaseModel]) -> Mapping[str, Mapping[str, Any]]:
+    properties: Mapping[str, Mapping[str, Any]] = model.model_json_schema()["properties"]
+    return properties
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    """A JSON schema in words."""
+    options = [option for option in schema.get("anyOf", ()) if option.get("type") != "null"]
+    if options:
+        return _kind(options[0])
+    if "enum" in schema:
+        return ", ".join(schema["enum"])
+    if schema["type"] == "boolean":
+        return "true or false"
+    if schema["type"] in _NUMBERS:
+        return _NUMBERS[schema["type"]] + _range(schema)
+    return "a path"
+
+
+def _range(schema: Mapping[str, Any]) -> str:
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if "exclusiveMinimum" in schema:
+        return f" above {schema['exclusiveMinimum']}"
+    if high is None:
+        return f" of at least {low}"
+    return f" from {low} to {high}"
+
+
+def _problem(model: type[BaseModel], variable: str, found: Mapping[str, Any]) -> str:
+    if found["type"] == "value_error":
+        return str(found["msg"]).removeprefix("Value error, ")
+    if _is_secret(_schemas(model).get(variable, {})):
+        return "the value is not accepted"
+    return f"{str(found['input'])[:_MAX_SHOWN_CHARS]!r} is not accepted"
+
+
+def _is_secret(schema: Mapping[str, Any]) -> bool:
+    return any(option.get("writeOnly") for option in (schema, *schema.get("anyOf", ())))
+
+
+def _spelled(default: object) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
