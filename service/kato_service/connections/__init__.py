@@ -1,0 +1,1 @@
+"""Clients, pools, timeouts, health checks; the only place that makes clients."""

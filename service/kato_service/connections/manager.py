@@ -1,0 +1,70 @@
+"""All connections of a process: opened, watched and closed together."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from kato_service.connections.mongo_pool import MongoConnectionPool
+from kato_service.connections.monitor import CheckPlan, StoreHealth, StoreMonitor
+from kato_service.connections.qdrant_pool import QdrantConnectionPool
+from kato_service.connections.redis_pool import RedisConnectionPool
+from kato_service.connections.store_pool import EmbeddedStore, StorePool
+
+SetUp = Callable[[], Awaitable[None]]
+
+
+class DatabaseManager:
+    """The three stores of a service, servers or embedded ones."""
+
+    def __init__(
+        self,
+        redis: RedisConnectionPool | EmbeddedStore,
+        mongodb: MongoConnectionPool | EmbeddedStore,
+        qdrant: QdrantConnectionPool | EmbeddedStore,
+        plan: CheckPlan,
+    ) -> None:
+        self.redis = redis
+        self.mongodb = mongodb
+        self.qdrant = qdrant
+        self._plan = plan
+        self._monitors: dict[str, StoreMonitor] = {
+            pool.name: StoreMonitor(pool, plan) for pool in self._pools()
+        }
+
+    async def open(self, set_up: Mapping[str, SetUp]) -> None:
+        """Make the clients; *set_up* is what a store needs once before it is usable.
+
+        Raises:
+            SettingsError: A client cannot be made as configured.
+        """
+        for pool in self._pools():
+            await pool.open()
+            monitor = StoreMonitor(pool, self._plan, set_up.get(pool.name))
+            self._monitors[pool.name] = monitor
+
+    async def run(self) -> None:
+        """Check all stores until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for name, monitor in self._monitors.items():
+                tasks.create_task(monitor.run(), name=f"health of {name}")
+
+    def health(self) -> dict[str, StoreHealth]:
+        """By role: redis, mongodb, qdrant."""
+        return {name: monitor.health() for name, monitor in self._monitors.items()}
+
+    def check_errors(self) -> dict[str, int]:
+        return {name: monitor.errors for name, monitor in self._monitors.items()}
+
+    @property
+    def set_up(self) -> bool:
+        """Every store was usable once."""
+        return all(monitor.was_set_up for monitor in self._monitors.values())
+
+    def usable(self, name: str) -> bool:
+        return self._monitors[name].usable
+
+    async def close(self) -> None:
+        for pool in self._pools():
+            await pool.close()
+
+    def _pools(self) -> tuple[StorePool, ...]:
+        return (self.redis, self.mongodb, self.qdrant)

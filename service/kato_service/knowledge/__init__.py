@@ -1,0 +1,1 @@
+"""Knowledge bases: the log, its fold, its stores, and vectors."""

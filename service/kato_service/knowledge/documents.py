@@ -1,0 +1,160 @@
+"""Log entries as documents, the same for every backend (knowledge.md §1)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from itertools import chain
+from typing import Any, assert_never
+
+from kato_service.domain.pattern import Emotives, Event, Metadata
+from kato_service.knowledge.entries import Clear, Delete, Entry, Learn, Update
+from kato_service.knowledge.log import Head, Tail
+
+Document = dict[str, Any]
+_HEAD = ":head"
+
+
+def document_id(kb: str, revision: int) -> str:
+    return f"{kb}:{revision:012}"
+
+
+def head_id(kb: str) -> str:
+    """Sorts behind every revision: one read in order of ``_id`` ends with the head."""
+    return kb + _HEAD
+
+
+def revision_of(identifier: str) -> int:
+    return int(identifier.rpartition(":")[2])
+
+
+def encoded(kb: str, revision: int, entry: Entry, at: datetime) -> Document:
+    kind = type(entry).__name__.lower()
+    opening = {"_id": document_id(kb, revision), "kind": kind, "token": entry.token, "at": at}
+    return {**opening, **_content(entry)}
+
+
+def decoded(document: Mapping[str, Any]) -> Entry:
+    """Raises KeyError for a kind this version does not know."""
+    return _DECODERS[document["kind"]](document)
+
+
+def encoded_head(kb: str, head: Head) -> Document:
+    return {
+        "_id": head_id(kb),
+        "incarnation": head.incarnation,
+        "checkpoint": head.checkpoint,
+        "cleared": head.cleared,
+        "trimmed": head.trimmed,
+    }
+
+
+def decoded_head(document: Mapping[str, Any]) -> Head:
+    return Head(
+        incarnation=document["incarnation"],
+        checkpoint=document["checkpoint"],
+        cleared=document["cleared"],
+        trimmed=document["trimmed"],
+    )
+
+
+def tail_of(documents: Sequence[Mapping[str, Any]], head: Mapping[str, Any] | None) -> Tail:
+    """A read in order of ``_id`` as a tail.
+
+    Args:
+        documents: Entries, then the head unless the read was cut before it.
+        head: Read afterwards where it was cut.
+    """
+    cut = head is not None
+    if documents and documents[-1]["_id"].endswith(_HEAD):
+        head = documents[-1]
+        documents = documents[:-1]
+    if head is None:
+        return Tail((), None, more=False)
+    known = decoded_head(head)
+    found = ((revision_of(document["_id"]), document) for document in documents)
+    entries = tuple((r, decoded(document)) for r, document in found if r > known.trimmed)
+    return Tail(entries, known, more=cut)
+
+
+def _content(entry: Entry) -> Document:
+    match entry:
+        case Learn():
+            return {
+                "name": entry.name,
+                "symbols": list(chain.from_iterable(entry.events)),
+                "sizes": [len(event) for event in entry.events],
+                "emotives": None if entry.emotives is None else _encode_emotives(entry.emotives),
+                "persistence": entry.persistence,
+                "metadata": [{"k": k, "v": list(v)} for k, v in entry.metadata.items()],
+            }
+        case Update():
+            return {"name": entry.name, **_changes(entry)}
+        case Delete():
+            return {"name": entry.name}
+        case Clear():
+            return {}
+        case _:
+            assert_never(entry)
+
+
+def _changes(entry: Update) -> Document:
+    changes: Document = {}
+    if entry.frequency is not None:
+        changes["frequency"] = entry.frequency
+    if entry.emotives is not None:
+        changes["emotives"] = [_encode_emotives(emotives) for emotives in entry.emotives]
+    return changes
+
+
+def _decode_learn(document: Mapping[str, Any]) -> Learn:
+    emotives = document["emotives"]
+    return Learn(
+        token=document["token"],
+        name=document["name"],
+        events=_events(document["symbols"], document["sizes"]),
+        emotives=None if emotives is None else _decode_emotives(emotives),
+        persistence=document["persistence"],
+        metadata=_decode_metadata(document["metadata"]),
+    )
+
+
+def _decode_update(document: Mapping[str, Any]) -> Update:
+    emotives = document.get("emotives")
+    return Update(
+        token=document["token"],
+        name=document["name"],
+        frequency=document.get("frequency"),
+        emotives=None if emotives is None else tuple(map(_decode_emotives, emotives)),
+    )
+
+
+def _decode_delete(document: Mapping[str, Any]) -> Delete:
+    return Delete(token=document["token"], name=document["name"])
+
+
+def _decode_clear(document: Mapping[str, Any]) -> Clear:
+    return Clear(token=document["token"])
+
+
+_DECODERS: dict[str, Callable[[Mapping[str, Any]], Entry]] = {
+    "learn": _decode_learn,
+    "update": _decode_update,
+    "delete": _decode_delete,
+    "clear": _decode_clear,
+}
+
+
+def _events(symbols: list[str], sizes: list[int]) -> tuple[Event, ...]:
+    remaining = iter(symbols)
+    return tuple(tuple(next(remaining) for _ in range(size)) for size in sizes)
+
+
+def _encode_emotives(emotives: Emotives) -> Document:
+    return {"m": [{"k": name, "v": float(value)} for name, value in emotives.items()]}
+
+
+def _decode_emotives(document: Mapping[str, Any]) -> Emotives:
+    return {pair["k"]: pair["v"] for pair in document["m"]}
+
+
+def _decode_metadata(pairs: list[Mapping[str, Any]]) -> Metadata:
+    return {pair["k"]: tuple(pair["v"]) for pair in pairs}

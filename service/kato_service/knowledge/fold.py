@@ -1,0 +1,143 @@
+"""The fold of a log: entries in, patterns and symbol statistics out (knowledge.md §2).
+
+It reads entries only, never settings or clocks, so it is the same on every replica.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import assert_never
+
+from kato_service.domain.pattern import Emotives, Metadata, Pattern
+from kato_service.domain.statistics import SymbolStatistics
+from kato_service.knowledge.entries import Applied, Clear, Delete, Entry, Learn, Update
+from kato_service.knowledge.index import PatternIndex
+from kato_service.knowledge.view import KnowledgeView, LearnedOrder
+
+PATTERN_METADATA_BYTES = 16 * 1024
+"""UTF-8 of keys and values that a pattern keeps; later values are dropped."""
+
+
+class Fold:
+    """One knowledge base at one revision. Entries are applied in order of revision."""
+
+    def __init__(self, index: PatternIndex, *, incarnation: str = "") -> None:
+        self.index = index
+        self.incarnation = incarnation
+        """Of the log it was folded from; '' for a log that does not exist yet."""
+        self.revision = 0
+        self.cleared = 0
+        self.patterns: dict[str, Pattern] = {}
+        self.tombstones: dict[str, Pattern] = {}
+        """Deleted patterns: their learns stay part of the statistics."""
+        self.statistics = SymbolStatistics()
+        self.order = LearnedOrder()
+
+    def apply(self, revision: int, entry: Entry) -> Applied:
+        """Fold *entry* in; *revision* is greater than every one before."""
+        self.revision = revision
+        match entry:
+            case Learn():
+                return Applied(entry, revision, self._learn(revision, entry))
+            case Update():
+                return self._update(revision, entry)
+            case Delete():
+                return self._delete(revision, entry)
+            case Clear():
+                self._clear(revision)
+                return Applied(entry, revision, None)
+            case _:
+                assert_never(entry)
+
+    def view(self, *, stale: bool = False) -> KnowledgeView:
+        return KnowledgeView(
+            index=self.index,
+            statistics=self.statistics,
+            patterns=self.patterns,
+            revision=self.revision,
+            cleared=self.cleared,
+            stale=stale,
+            order=self.order,
+            tombstones=self.tombstones,
+        )
+
+    def _learn(self, revision: int, entry: Learn) -> int:
+        known = self.patterns.get(entry.name) or self._first_learned(revision, entry)
+        pattern = replace(
+            known,
+            frequency=known.frequency + 1,
+            learns=known.learns + 1,
+            emotives=_window(known.emotives, entry.emotives, entry.persistence),
+            metadata=merged_metadata(known.metadata, entry.metadata),
+            revision=revision,
+        )
+        self._put(pattern)
+        self.statistics.add_learns(pattern.events)
+        return pattern.frequency
+
+    def _first_learned(self, revision: int, entry: Learn) -> Pattern:
+        self.order.append(entry.name, revision)
+        deleted = self.tombstones.pop(entry.name, None)
+        if deleted is not None:
+            return replace(deleted, first=revision)
+        return Pattern(entry.name, entry.events, frequency=0, learns=0, first=revision)
+
+    def _update(self, revision: int, entry: Update) -> Applied:
+        known = self.patterns.get(entry.name)
+        if known is None:
+            return Applied(entry, revision, 0, met=False)
+        frequency = known.frequency if entry.frequency is None else entry.frequency
+        emotives = known.emotives if entry.emotives is None else entry.emotives
+        self._put(replace(known, frequency=frequency, emotives=emotives, revision=revision))
+        return Applied(entry, revision, frequency)
+
+    def _delete(self, revision: int, entry: Delete) -> Applied:
+        known = self.patterns.pop(entry.name, None)
+        if known is None:
+            return Applied(entry, revision, 0, met=False)
+        self.tombstones[entry.name] = replace(
+            known, frequency=0, emotives=(), metadata={}, revision=revision
+        )
+        self.order.drop(self.patterns)
+        self.index.remove(entry.name)
+        return Applied(entry, revision, 0)
+
+    def _clear(self, revision: int) -> None:
+        self.cleared = revision
+        self.patterns = {}
+        self.tombstones = {}
+        self.statistics = SymbolStatistics()
+        self.order = LearnedOrder()
+        self.index.clear()
+
+    def _put(self, pattern: Pattern) -> None:
+        self.patterns[pattern.name] = pattern
+        self.index.put(pattern)
+
+
+def merged_metadata(
+    known: Metadata, more: Mapping[str, tuple[str, ...]], limit_bytes: int = PATTERN_METADATA_BYTES
+) -> Metadata:
+    """*known* with the values of *more* it did not have, as far as they fit into the limit."""
+    if not more:
+        return known
+    merged = dict(known)
+    used = sum(map(_size, known)) + sum(_size(text) for texts in known.values() for text in texts)
+    for key, texts in more.items():
+        for text in texts:
+            size = _size(text) + (0 if key in merged else _size(key))
+            if text not in merged.get(key, ()) and used + size <= limit_bytes:
+                merged[key] = (*merged.get(key, ()), text)
+                used += size
+    return merged
+
+
+def _window(
+    known: tuple[Emotives, ...], emotives: Emotives | None, persistence: int
+) -> tuple[Emotives, ...]:
+    if emotives is None:
+        return known
+    return (*known, emotives)[-persistence:] if persistence > 0 else ()
+
+
+def _size(text: str) -> int:
+    return len(text.encode())

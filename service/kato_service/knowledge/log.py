@@ -1,0 +1,74 @@
+"""The port to the log of knowledge bases (knowledge.md §1 and §3)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from kato_service.knowledge.entries import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What is known of one log beside its entries; all but the incarnation only grow."""
+
+    incarnation: str
+    """Random, given when the log was made; another one: another history."""
+    checkpoint: int = 0
+    cleared: int = 0
+    trimmed: int = 0
+    """Entries up to this revision may be gone and count in no read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """The log behind a revision as one read found it."""
+
+    entries: tuple[tuple[int, Entry], ...]
+    """In order of revision, those at or below ``head.trimmed`` left out."""
+    head: Head | None
+    """Read no earlier than the entries; None: this log was never written."""
+    more: bool
+    """The read was cut at its limit."""
+
+
+class KnowledgeLog(Protocol):
+    """Logs of many knowledge bases in one store; every call has the store's own timeout.
+
+    Reads see everything acknowledged before they started, on any replica, and nothing that a
+    failover may take back.
+    """
+
+    async def start(self) -> None:
+        """Set the store up; may be repeated, also by several processes at once.
+
+        Raises:
+            StoreUnavailableError: The store cannot be used now.
+        """
+
+    async def create(self, kb: str) -> None:
+        """Make the head with a random incarnation unless there is one."""
+
+    async def insert(self, kb: str, first: int, entries: Sequence[Entry]) -> int:
+        """Put *entries* at revisions *first*, *first* + 1, …, in order and durably.
+
+        Returns:
+            How many of them are in now. Fewer than given: the next one's revision was taken.
+
+        Raises:
+            OutcomeUnknownError: Some of them may be in, or may still come in.
+            StoreUnavailableError: None of them is in.
+        """
+
+    async def head(self, kb: str) -> Head | None: ...
+
+    async def tail(self, kb: str, after: int, *, limit: int) -> Tail:
+        """Up to *limit* entries behind revision *after*, then the head.
+
+        Raises:
+            StoreUnavailableError: The store did not answer.
+        """
+
+    async def delete(self, kb: str, tokens: Mapping[int, str]) -> None:
+        """Drop the entries at these revisions that carry these tokens."""
+
+    async def close(self) -> None: ...

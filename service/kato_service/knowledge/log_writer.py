@@ -1,0 +1,264 @@
+"""Appends to one log: what waits goes in together, in order, exactly once (knowledge.md §3)."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+
+from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
+from kato_service.knowledge.current_fold import CHUNK, CurrentFold, is_other_history
+from kato_service.knowledge.entries import Applied, Clear, Entry, Learn
+from kato_service.knowledge.fold import Fold
+from kato_service.knowledge.index import PatternIndex
+from kato_service.knowledge.log import KnowledgeLog
+from kato_service.knowledge.registry import Wanted, WantedEntries
+
+GROUP_ENTRIES = 500
+GROUP_SYMBOLS = 200_000
+PATIENCE_S = 10.0
+"""How long entries of unknown outcome are tried before their append gives up."""
+
+
+class LogWriter:
+    """The one writer of a knowledge base in this process; its task lives while something waits."""
+
+    def __init__(
+        self,
+        kb: str,
+        log: KnowledgeLog,
+        current: CurrentFold,
+        wanted: WantedEntries,
+        new_index: Callable[[], PatternIndex],
+    ) -> None:
+        self._kb = kb
+        self._log = log
+        self._current = current
+        self._wanted = wanted
+        self._new_index = new_index
+        self._queue: dict[str, Wanted] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def append(self, held: Iterable[Wanted]) -> None:
+        """Returns when all are in the log and in the fold.
+
+        Cancelling the wait cancels none of the entries.
+        """
+        waiters = [self._enqueue(wanted) for wanted in held if wanted.applied is None]
+        if waiters:
+            self._start()
+            await asyncio.gather(*waiters)
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+
+    def _enqueue(self, wanted: Wanted) -> asyncio.Future[None]:
+        token = wanted.entry.token
+        if token not in self._queue:
+            self._wanted.hold([wanted.entry], since=wanted.since)
+            self._queue[token] = wanted
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        wanted.waiters.add(waiter)
+        return waiter
+
+    def _start(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._write())
+            self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Nothing may wait for a task that is gone."""
+        if task.cancelled():
+            self._give_up(StoreUnavailableError("the service is closing"))
+            return
+        error = task.exception()
+        if error is not None:
+            self._give_up(error)
+
+    async def _write(self) -> None:
+        patience = _Patience(PATIENCE_S)
+        while self._queue:
+            before = self._current.revision
+            error = None
+            try:
+                await self._write_group()
+            except StoreUnavailableError as exc:
+                error = exc
+            if self._drop_applied() or self._current.revision > before:
+                patience = _Patience(PATIENCE_S)
+            elif patience.is_over or (error and not self._any_sent()):
+                self._give_up(error or StoreUnavailableError("the log shows no appended entry"))
+            elif error or self._any_sent():
+                await patience.pause()
+
+    async def _write_group(self) -> None:
+        fold = await self._current.loaded()
+        await self._look_up()
+        group = self._group()
+        if not group or self._current.fold is not fold:
+            return
+        if not fold.incarnation:
+            await self._log.create(self._kb)
+            await self._current.reloaded(fold)
+            return
+        first = fold.revision + 1
+        await self._insert(first, group)
+        await self._settle(fold, first, group)
+
+    async def _insert(self, first: int, group: list[Wanted]) -> None:
+        """Repeats the same insert until its outcome is known: all in, or a revision taken."""
+        patience = _Patience(PATIENCE_S)
+        while True:
+            try:
+                await self._log.insert(self._kb, first, [wanted.entry for wanted in group])
+            except OutcomeUnknownError:
+                _mark_sent(group)
+            except StoreUnavailableError:
+                if not any(wanted.sent for wanted in group):
+                    raise
+            else:
+                _mark_sent(group)
+                return
+            if patience.is_over:
+                raise OutcomeUnknownError("the knowledge log did not confirm an entry")
+            await patience.pause()
+
+    async def _settle(self, fold: Fold, first: int, group: list[Wanted]) -> None:
+        """Read the log from *first* on, after a reply: own entries and those of others."""
+        tail = await self._log.tail(self._kb, first - 1, limit=CHUNK)
+        if is_other_history(fold, first - 1, tail):
+            trimmed = tail.head.trimmed if tail.head else 0
+            await self._withdraw(fold, first, group, trimmed)
+        else:
+            await self._current.take(fold, first - 1, tail)
+
+    async def _withdraw(self, fold: Fold, first: int, group: list[Wanted], trimmed: int) -> None:
+        """Take back what went into trimmed ground, or behind the end of another history."""
+        end = (await self._current.reloaded(fold)).revision
+        tokens = {first + i: wanted.entry.token for i, wanted in enumerate(group)}
+        stray = {r: token for r, token in tokens.items() if r <= trimmed or r > end}
+        await self._log.delete(self._kb, stray)
+
+    async def _look_up(self) -> None:
+        """Find entries that may be in the log already, unseen by the fold."""
+        doubtful = [wanted for wanted in self._queue.values() if wanted.needs_lookup]
+        if not doubtful:
+            return
+        for wanted in doubtful:
+            wanted.needs_lookup = False
+        try:
+            found = await self._revisions(doubtful)
+            if found and max(found.values()) > self._current.revision:
+                await self._current.catch_up()
+            if found and max(found.values()) > self._current.revision:
+                raise StoreUnavailableError("the knowledge log does not show what it holds")
+            for wanted in doubtful:
+                if wanted.applied is None and wanted.entry.token in found:
+                    wanted.complete(await self._replayed(wanted, found[wanted.entry.token]))
+        except StoreUnavailableError:
+            for wanted in doubtful:
+                wanted.needs_lookup = True
+            raise
+
+    async def _revisions(self, doubtful: list[Wanted]) -> dict[str, int]:
+        """Where the log holds these entries, by token."""
+        tokens = {wanted.entry.token for wanted in doubtful}
+        found: dict[str, int] = {}
+        async for revision, entry in self._read(min(wanted.since for wanted in doubtful)):
+            if entry.token in tokens:
+                found[entry.token] = revision
+        return found
+
+    async def _replayed(self, wanted: Wanted, revision: int) -> Applied:
+        """What the entry did at its own revision, which the fold has passed."""
+        head = await self._log.head(self._kb)
+        if head is None or head.trimmed:
+            return Applied(wanted.entry, revision, None)
+        replay = Fold(self._new_index())
+        name = _name(wanted.entry)
+        async for at, entry in self._read(0):
+            if at <= revision and (isinstance(entry, Clear) or _name(entry) == name):
+                applied = replay.apply(at, entry)
+                if at == revision:
+                    return applied
+        return Applied(wanted.entry, revision, None)
+
+    async def _read(self, after: int) -> AsyncIterator[tuple[int, Entry]]:
+        while True:
+            tail = await self._log.tail(self._kb, after, limit=CHUNK)
+            for revision, entry in tail.entries:
+                yield revision, entry
+            if not tail.more or tail.head is None:
+                return
+            after = tail.entries[-1][0] if tail.entries else tail.head.trimmed
+
+    def _group(self) -> list[Wanted]:
+        """What goes in together: a token once, bounded in entries and symbols."""
+        group: list[Wanted] = []
+        symbols = 0
+        for wanted in self._queue.values():
+            if wanted.applied is not None or wanted.needs_lookup:
+                continue
+            symbols += _symbol_count(wanted.entry)
+            if group and (len(group) >= GROUP_ENTRIES or symbols > GROUP_SYMBOLS):
+                break
+            group.append(wanted)
+        return group
+
+    def _any_sent(self) -> bool:
+        return any(wanted.sent for wanted in self._queue.values())
+
+    def _drop_applied(self) -> bool:
+        """Whether some were."""
+        applied = [wanted for wanted in self._queue.values() if wanted.applied is not None]
+        for wanted in applied:
+            self._drop(wanted)
+        return bool(applied)
+
+    def _give_up(self, error: BaseException) -> None:
+        """Answer everything that waits; what was sent may still come in, so it is looked up
+        before it is ever sent again."""
+        for wanted in list(self._queue.values()):
+            wanted.needs_lookup = wanted.sent
+            wanted.fail(_unknown(error) if wanted.sent else error)
+            self._drop(wanted)
+
+    def _drop(self, wanted: Wanted) -> None:
+        del self._queue[wanted.entry.token]
+        self._wanted.release([wanted])
+
+
+class _Patience:
+    """Pauses that grow from 20 ms to a second, with jitter, until it is over."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+        self._pause_s = 0.02
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() >= self._end
+
+    async def pause(self) -> None:
+        await asyncio.sleep(self._pause_s * random.uniform(0.5, 1.0))
+        self._pause_s = min(1.0, self._pause_s * 2)
+
+
+def _mark_sent(group: list[Wanted]) -> None:
+    for wanted in group:
+        wanted.sent = True
+
+
+def _unknown(error: BaseException) -> BaseException:
+    if isinstance(error, StoreUnavailableError):
+        return OutcomeUnknownError("the knowledge log did not confirm an entry")
+    return error
+
+
+def _name(entry: Entry) -> str:
+    return "" if isinstance(entry, Clear) else entry.name
+
+
+def _symbol_count(entry: Entry) -> int:
+    return sum(map(len, entry.events)) if isinstance(entry, Learn) else 0

@@ -1,0 +1,154 @@
+"""The log on the MongoDB protocol: one document per entry, one ordered insert per group."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from pymongo import ReadPreference, WriteConcern
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import (
+    BulkWriteError,
+    CollectionInvalid,
+    ConnectionFailure,
+    DuplicateKeyError,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WaitQueueTimeoutError,
+    WriteConcernError,
+)
+from pymongo.read_concern import ReadConcern
+
+from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
+from kato_service.knowledge.documents import (
+    Document,
+    decoded_head,
+    document_id,
+    encoded,
+    encoded_head,
+    head_id,
+    tail_of,
+)
+from kato_service.knowledge.entries import Entry
+from kato_service.knowledge.log import Head, Tail
+
+OPERATION_TIMEOUT_S = 10.0
+DECODED_AT_ONCE = 100
+"""Entries; more of them would hold the event loop up."""
+DUPLICATE_KEY = 11000
+NAMESPACE_EXISTS = 48
+_DURABLE = WriteConcern(w="majority", j=True)
+_UNANSWERED = {False: StoreUnavailableError, True: OutcomeUnknownError}
+_NEVER_SENT = (ServerSelectionTimeoutError, WaitQueueTimeoutError)
+
+
+class MongoKnowledgeLog:
+    def __init__(
+        self, database: AsyncDatabase[Document], *, timeout_s: float = OPERATION_TIMEOUT_S
+    ) -> None:
+        self._database = database
+        self._timeout_s = timeout_s
+        self._log = database.get_collection(
+            "log", write_concern=_DURABLE, read_preference=ReadPreference.PRIMARY
+        )
+
+    async def start(self) -> None:
+        async with self._mapped_errors():
+            try:
+                await self._database.create_collection("log", check_exists=False)
+            except (CollectionInvalid, OperationFailure) as exc:
+                if isinstance(exc, OperationFailure) and exc.code != NAMESPACE_EXISTS:
+                    raise
+
+    async def create(self, kb: str) -> None:
+        async with self._mapped_errors(writing=True):
+            try:
+                await self._log.insert_one(encoded_head(kb, Head(incarnation=uuid4().hex)))
+            except DuplicateKeyError:
+                return
+
+    async def insert(self, kb: str, first: int, entries: Sequence[Entry]) -> int:
+        now = datetime.now(UTC)
+        documents = [encoded(kb, first + i, entry, now) for i, entry in enumerate(entries)]
+        async with self._mapped_errors(writing=True):
+            try:
+                await self._log.insert_many(documents, ordered=True)
+            except BulkWriteError as exc:
+                return _inserted(exc)
+        return len(documents)
+
+    async def head(self, kb: str) -> Head | None:
+        async with self._mapped_errors():
+            document = await self._reading().find_one({"_id": head_id(kb)}, **self._bounds())
+        return None if document is None else decoded_head(document)
+
+    async def tail(self, kb: str, after: int, *, limit: int) -> Tail:
+        # One scan in order of _id meets the head last, so the head is no older than any entry,
+        # and every entry acknowledged before the scan began is met.
+        wanted = {"_id": {"$gte": document_id(kb, after + 1), "$lte": head_id(kb)}}
+        async with self._mapped_errors():
+            log = self._reading()
+            found = log.find(wanted, sort=[("_id", 1)], limit=limit, **self._bounds())
+            documents = await found.to_list()
+            head = None
+            if len(documents) == limit:
+                head = await log.find_one({"_id": head_id(kb)}, **self._bounds())
+        if len(documents) <= DECODED_AT_ONCE:
+            return tail_of(documents, head)
+        return await asyncio.to_thread(tail_of, documents, head)
+
+    async def delete(self, kb: str, tokens: Mapping[int, str]) -> None:
+        async with self._mapped_errors(writing=True):
+            for revision, token in tokens.items():
+                await self._log.delete_one({"_id": document_id(kb, revision), "token": token})
+
+    async def close(self) -> None:
+        """The client belongs to the connections; nothing is open here."""
+
+    def _reading(self) -> AsyncCollection[Document]:
+        """A primary that lost its set must not answer: only a linearizable read finds out."""
+        members = self._database.client.topology_description.server_descriptions()
+        level = "linearizable" if len(members) > 1 else "majority"
+        return self._log.with_options(read_concern=ReadConcern(level))
+
+    def _bounds(self) -> dict[str, Any]:
+        return {"max_time_ms": int(self._timeout_s * 1000)}
+
+    @asynccontextmanager
+    async def _mapped_errors(self, *, writing: bool = False) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                yield
+        except _NEVER_SENT as exc:
+            raise StoreUnavailableError("mongodb cannot be reached") from exc
+        except TimeoutError as exc:
+            raise _UNANSWERED[writing]("mongodb did not answer in time") from exc
+        except PyMongoError as exc:
+            unknown = writing and _may_have_happened(exc)
+            raise _UNANSWERED[unknown](f"mongodb failed: {_reason(exc)}") from exc
+
+
+def _inserted(exc: BulkWriteError) -> int:
+    """How many documents are in, where all that went wrong is a taken ``_id``."""
+    errors = exc.details["writeErrors"]
+    taken = [error["index"] for error in errors if error["code"] == DUPLICATE_KEY]
+    if not taken or exc.details.get("writeConcernErrors"):
+        raise exc
+    return int(taken[0])
+
+
+def _may_have_happened(exc: PyMongoError) -> bool:
+    if isinstance(exc, BulkWriteError):
+        return bool(exc.details.get("nInserted") or exc.details.get("writeConcernErrors"))
+    if isinstance(exc, (ConnectionFailure, WriteConcernError)):
+        return True
+    return exc.timeout or exc.has_error_label("RetryableWriteError")
+
+
+def _reason(exc: PyMongoError) -> str:
+    code = exc.code if isinstance(exc, OperationFailure) else None
+    return type(exc).__name__ if code is None else f"{type(exc).__name__} {code}"

@@ -1,0 +1,255 @@
+"""Vectors in Qdrant, server or local mode: one collection per knowledge base and clear.
+
+Candidates come from Qdrant's exact search; their scores are computed again in float64 from the
+components as they were given, so that order and ties do not depend on who searched.
+"""
+
+import asyncio
+import math
+import re
+import struct
+from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from operator import mul
+from typing import Any
+from uuid import NAMESPACE_DNS, uuid5
+
+from grpc import StatusCode  # type: ignore[import-untyped]  # ships no types
+from grpc.aio import AioRpcError  # type: ignore[import-untyped]  # ships no types
+from qdrant_client import AsyncQdrantClient
+from qdrant_client.common.client_exceptions import QdrantException
+from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
+from qdrant_client.models import Distance, PointStruct, ScoredPoint, SearchParams, VectorParams
+
+from kato_service.errors import (
+    StoreUnavailableError,
+    VectorDimensionError,
+    VectorNotFoundError,
+    VectorsClearedError,
+)
+
+Vector = tuple[float, ...]
+OPERATION_TIMEOUT_S = 10.0
+SCORE_ERROR = 1e-4
+"""How far a score in float32 may be from the true one (4096 dimensions)."""
+SCORE_DIGITS = 12
+"""Scores that agree in so many decimals are equal."""
+_COLLECTION = re.compile(r"kato_(?P<kb>.+)_(?P<cleared>[0-9]+)")
+
+
+class QdrantStore:
+    def __init__(
+        self, client: AsyncQdrantClient, *, timeout_s: float = OPERATION_TIMEOUT_S
+    ) -> None:
+        self._client = client
+        self._timeout_s = timeout_s
+        self._dimensions: dict[str, int] = {}
+        """Of collections seen to exist; a collection never changes its dimension."""
+
+    async def store(self, kb: str, cleared: int, vectors: Mapping[str, Vector]) -> None:
+        """Make *vectors*, by symbol, durable and searchable; to be called on a fresh *cleared*.
+
+        Raises:
+            VectorDimensionError: Vectors of this knowledge base have another dimension.
+            VectorsClearedError: Its collection was dropped: refresh *cleared* and repeat.
+            StoreUnavailableError: Qdrant did not answer; repeating is safe.
+        """
+        if not vectors:
+            return
+        name = collection_name(kb, cleared)
+        points = [_point(symbol, vector) for symbol, vector in vectors.items()]
+        dimension = await self._made(name, len(next(iter(vectors.values()))))
+        for vector in vectors.values():
+            _check_dimension(vector, dimension)
+        try:
+            async with self._mapped_errors():
+                await self._client.upsert(name, points=points, wait=True)
+        except _CollectionMissingError as exc:
+            self._dimensions.pop(name, None)
+            raise VectorsClearedError("the vectors were cleared meanwhile") from exc
+
+    async def neighbors(
+        self, kb: str, cleared: int, vector: Vector, *, limit: int, min_score: float
+    ) -> tuple[tuple[str, float], ...]:
+        """Up to *limit* stored symbols and their cosines of *min_score* at least.
+
+        Best first, equal ones by symbol; the vector's own symbol is among them if it is stored.
+        """
+        dimension = await self.dimension(kb, cleared)
+        if dimension is None or limit < 1:
+            return ()
+        _check_dimension(vector, dimension)
+        direction = _direction(vector)
+        fetched = 2 * limit + 8
+        while True:
+            points = await self._search(kb, cleared, direction, fetched, min_score - SCORE_ERROR)
+            best = sorted((-_cosine(direction, point), _symbol(point)) for point in points)[:limit]
+            if len(points) < fetched or points[-1].score < -best[-1][0] - SCORE_ERROR:
+                return tuple((symbol, -score) for score, symbol in best if -score >= min_score)
+            fetched *= 4
+
+    async def get(self, kb: str, cleared: int, symbol: str) -> Vector:
+        """The components as they were given.
+
+        Raises:
+            VectorNotFoundError: None was stored under *symbol* since the last clear.
+        """
+        name = collection_name(kb, cleared)
+        try:
+            async with self._mapped_errors():
+                found = await self._client.retrieve(name, [_point_id(symbol)], with_payload=True)
+        except _CollectionMissingError:
+            found = []
+        if not found:
+            raise VectorNotFoundError(f"no vector {symbol!r}")
+        return _components(found[0].payload)
+
+    async def drop_before(self, kb: str, cleared: int) -> None:
+        """Drop the collections that clears before *cleared* left behind."""
+        async with self._mapped_errors():
+            answer = await self._client.get_collections()
+        for collection in answer.collections:
+            parsed = _COLLECTION.fullmatch(collection.name)
+            if parsed and parsed["kb"] == kb and int(parsed["cleared"]) < cleared:
+                await self._drop(collection.name)
+
+    async def dimension(self, kb: str, cleared: int) -> int | None:
+        """Of the vectors stored since the last clear; None before the first."""
+        return await self._dimension(collection_name(kb, cleared))
+
+    async def _dimension(self, name: str) -> int | None:
+        if name not in self._dimensions:
+            try:
+                async with self._mapped_errors():
+                    collection = await self._client.get_collection(name)
+            except _CollectionMissingError:
+                return None
+            vectors = collection.config.params.vectors
+            if not isinstance(vectors, VectorParams):
+                raise StoreUnavailableError(f"collection {name!r} is not one of ours")
+            self._dimensions[name] = vectors.size
+        return self._dimensions[name]
+
+    async def _made(self, name: str, dimension: int) -> int:
+        """The dimension of the collection, which is made where it is missing."""
+        known = await self._dimension(name)
+        if known is not None:
+            return known
+        try:
+            async with self._mapped_errors():
+                await self._client.create_collection(
+                    name, vectors_config=VectorParams(size=dimension, distance=Distance.COSINE)
+                )
+        except _CollectionExistsError:
+            pass  # another replica was first: its dimension counts
+        made = await self._dimension(name)
+        if made is None:
+            raise VectorsClearedError("the vectors were cleared meanwhile")
+        return made
+
+    async def _search(
+        self, kb: str, cleared: int, direction: Vector, limit: int, min_score: float
+    ) -> Sequence[ScoredPoint]:
+        try:
+            async with self._mapped_errors():
+                answer = await self._client.query_points(
+                    collection_name(kb, cleared),
+                    query=list(direction),
+                    limit=limit,
+                    score_threshold=min_score,
+                    search_params=None if self._is_local else SearchParams(exact=True),
+                )
+        except _CollectionMissingError:
+            return ()
+        return answer.points
+
+    async def _drop(self, name: str) -> None:
+        self._dimensions.pop(name, None)
+        try:
+            async with self._mapped_errors():
+                await self._client.delete_collection(name)
+        except _CollectionMissingError:
+            return
+
+    @property
+    def _is_local(self) -> bool:
+        """Local mode always searches exactly, and warns when it is asked to."""
+        options = self._client.init_options
+        return options.get("path") is not None or options.get("location") == ":memory:"
+
+    @asynccontextmanager
+    async def _mapped_errors(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                yield
+        except TimeoutError as exc:
+            raise StoreUnavailableError("qdrant did not answer in time") from exc
+        except (ApiException, QdrantException, AioRpcError, OSError) as exc:
+            raise _mapped(exc) from exc
+        except ValueError as exc:  # local mode's way to say both
+            if "not found" in str(exc):
+                raise _CollectionMissingError from exc
+            if "already exists" in str(exc):
+                raise _CollectionExistsError from exc
+            raise
+
+
+class _CollectionMissingError(Exception):
+    """Caught in this module alone, where it has a meaning."""
+
+
+class _CollectionExistsError(Exception):
+    """Caught in this module alone: somebody else made it first."""
+
+
+def collection_name(kb: str, cleared: int) -> str:
+    return f"kato_{kb}_{cleared}"
+
+
+def _mapped(exc: Exception) -> Exception:
+    status = exc.status_code if isinstance(exc, UnexpectedResponse) else None
+    code = exc.code() if isinstance(exc, AioRpcError) else None
+    if status == 404 or code is StatusCode.NOT_FOUND:
+        return _CollectionMissingError()
+    if status == 409 or code is StatusCode.ALREADY_EXISTS:
+        return _CollectionExistsError()
+    return StoreUnavailableError(f"qdrant failed: {type(exc).__name__} {status or code or ''}")
+
+
+def _check_dimension(vector: Vector, dimension: int) -> None:
+    if len(vector) != dimension:
+        raise VectorDimensionError.between(len(vector), dimension)
+
+
+def _point(symbol: str, vector: Vector) -> PointStruct:
+    # As text: a JSON number may come back as its neighbour.
+    exact = b64encode(struct.pack(f"<{len(vector)}d", *vector)).decode()
+    payload = {"symbol": symbol, "components": exact}
+    return PointStruct(id=_point_id(symbol), vector=list(_direction(vector)), payload=payload)
+
+
+def _point_id(symbol: str) -> str:
+    return str(uuid5(NAMESPACE_DNS, symbol))
+
+
+def _symbol(point: ScoredPoint) -> str:
+    return str((point.payload or {})["symbol"])
+
+
+def _components(payload: Mapping[str, Any] | None) -> Vector:
+    packed = b64decode((payload or {})["components"])
+    return struct.unpack(f"<{len(packed) // 8}d", packed)
+
+
+def _direction(vector: Vector) -> Vector:
+    """The vector of length 1 that points the same way; any finite vector but zero has one."""
+    largest = max(map(abs, vector))
+    scaled = [component / largest for component in vector]
+    length = math.hypot(*scaled)
+    return tuple(component / length for component in scaled)
+
+
+def _cosine(direction: Vector, point: ScoredPoint) -> float:
+    other = _direction(_components(point.payload))
+    return round(math.fsum(map(mul, direction, other)), SCORE_DIGITS)

@@ -1,0 +1,120 @@
+"""One knowledge base: the fold of its log, always fresh, and the way new entries get in."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+
+from kato_service.domain.deadline import Deadline, within
+from kato_service.errors import StoreUnavailableError
+from kato_service.knowledge.current_fold import CurrentFold
+from kato_service.knowledge.entries import Applied, Entry
+from kato_service.knowledge.index import PatternIndex
+from kato_service.knowledge.log import KnowledgeLog
+from kato_service.knowledge.log_writer import LogWriter
+from kato_service.knowledge.lookup import SharedLookup
+from kato_service.knowledge.registry import WantedEntries
+from kato_service.knowledge.view import KnowledgeView
+
+_NOT_READY = "the knowledge base was not ready in time"
+
+
+class SuperKnowledgeBase:
+    def __init__(
+        self,
+        processor_id: str,
+        log: KnowledgeLog,
+        new_index: Callable[[], PatternIndex],
+        *,
+        max_staleness_s: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.id = processor_id
+        self._max_staleness_s = max_staleness_s
+        self._clock = clock
+        self._wanted = WantedEntries()
+        self._current = CurrentFold(processor_id, log, new_index, self._wanted)
+        self._writer = LogWriter(processor_id, log, self._current, self._wanted, new_index)
+        self._lookup = SharedLookup(self._look_up)
+        self._fresh_at = clock()
+
+    async def tail(self, *, deadline: Deadline) -> int:
+        """The log's last revision: no entry made from now on is at or below it.
+
+        Raises:
+            StoreUnavailableError: The log did not answer.
+            DeadlineExceededError: Not before *deadline*.
+        """
+        async with within(deadline, _NOT_READY):
+            await self._lookup.ask()
+        return self._current.revision
+
+    @contextmanager
+    def register(self, entries: Iterable[Entry]) -> Iterator[None]:
+        """From here on, whatever shows one of *entries* in the log completes its `append`.
+
+        To be held from before their intent is stored until after the append.
+        """
+        held = self._wanted.hold(entries, since=self._current.revision)
+        try:
+            yield
+        finally:
+            self._wanted.release(held)
+
+    async def append(
+        self, entries: Sequence[Entry], *, since: int, lookup: bool = False
+    ) -> tuple[Applied, ...]:
+        """Put *entries* into the log, each once; they are durable and in the fold afterwards.
+
+        Not to be called while holding `reading`. Cancelling it cancels none of the entries.
+
+        Args:
+            since: A revision behind which they can only be.
+            lookup: They may be in the log already (an intent that somebody else began).
+
+        Raises:
+            OutcomeUnknownError: Some may be in, or may still come in.
+            StoreUnavailableError: None is in.
+        """
+        held = self._wanted.hold(entries, since=since)
+        try:
+            for wanted in held:
+                wanted.needs_lookup |= lookup
+            await self._writer.append(held)
+            return tuple(wanted.applied for wanted in held if wanted.applied is not None)
+        finally:
+            self._wanted.release(held)
+
+    @asynccontextmanager
+    async def reading(self, *, deadline: Deadline) -> AsyncIterator[KnowledgeView]:
+        """The knowledge with every acknowledged entry of any replica; unchanged while held.
+
+        Raises:
+            StoreUnavailableError: The log did not answer, and staleness is not allowed.
+            DeadlineExceededError: Not before *deadline*.
+        """
+        async with AsyncExitStack() as stack:
+            async with within(deadline, _NOT_READY):
+                stale = await self._freshened()
+                await stack.enter_async_context(self._current.gate.reading())
+            fold = await self._current.loaded()
+            yield fold.view(stale=stale)
+
+    async def close(self) -> None:
+        await self._lookup.close()
+        await self._writer.close()
+
+    async def _freshened(self) -> bool:
+        """Whether it failed, where an older state will do."""
+        try:
+            await self._lookup.ask()
+        except StoreUnavailableError:
+            age_s = self._clock() - self._fresh_at
+            if self._current.fold is None or age_s > self._max_staleness_s:
+                raise
+            return True
+        return False
+
+    async def _look_up(self) -> None:
+        started = self._clock()
+        await self._current.catch_up()
+        self._fresh_at = started

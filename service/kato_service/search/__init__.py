@@ -1,0 +1,1 @@
+"""Candidates, alignment, ranking: the matching engine and its index."""

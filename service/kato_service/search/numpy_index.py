@@ -1,0 +1,131 @@
+"""The matching engine in numpy and the standard library: exact, and fast enough to start with.
+
+Postings give an upper bound of every pattern's similarity; only patterns that can reach the
+threshold are aligned.
+"""
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kato_service.domain.alignment import Block, similarity
+from kato_service.domain.pattern import Pattern, flatten
+from kato_service.search.matching import Match
+
+HOLES_KEPT = 1024
+"""Slots of removed patterns that are tolerated beside as many living ones."""
+
+
+@dataclass(slots=True)
+class _Postings:
+    """Where a symbol occurs: slots, ascending, and how often in each."""
+
+    slots: "array[int]" = field(default_factory=lambda: array("i"))
+    counts: "array[int]" = field(default_factory=lambda: array("i"))
+
+
+class NumpyPatternIndex:
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self._slots: dict[str, int] = {}
+        self._patterns: list[Pattern | None] = []
+        self._symbols: list[tuple[str, ...]] = []
+        self._lengths = array("i")
+        self._postings: dict[str, _Postings] = {}
+
+    def put(self, pattern: Pattern) -> None:
+        slot = self._slots.get(pattern.name)
+        if slot is None:
+            self._append(pattern)
+        else:
+            self._patterns[slot] = pattern
+
+    def remove(self, name: str) -> None:
+        slot = self._slots.pop(name, None)
+        if slot is None:
+            return
+        self._patterns[slot] = None
+        if len(self._patterns) > 2 * len(self._slots) + HOLES_KEPT:
+            self._compact()
+
+    def matches(self, state: Sequence[str], threshold: float) -> tuple[Match, ...]:
+        matcher = SequenceMatcher(None, autojunk=False)
+        matcher.set_seq2(state)
+        found = (
+            self._match(matcher, slot, len(state)) for slot in self._candidates(state, threshold)
+        )
+        return tuple(match for match in found if match is not None and _kept(match, threshold))
+
+    def _match(self, matcher: "SequenceMatcher[str]", slot: int, size: int) -> Match | None:
+        pattern = self._patterns[slot]
+        if pattern is None:
+            return None
+        symbols = self._symbols[slot]
+        matcher.set_seq1(symbols)
+        blocks = _blocks(matcher)
+        matched = sum(block[2] for block in blocks)
+        return Match(
+            pattern, len(symbols), blocks, matched, similarity(matched, len(symbols), size)
+        )
+
+    def _candidates(self, state: Sequence[str], threshold: float) -> Iterable[int]:
+        """Slots whose multiset overlap with the state admits the threshold.
+
+        No alignment matches more symbols than both have in common, and the bound is computed
+        in the expression of the similarity itself, so no rounding can lose a match.
+        """
+        if threshold <= 0.0:
+            return range(len(self._patterns))
+        overlap = self._overlap(state)
+        lengths = _view(self._lengths)
+        bounds = 2.0 * overlap / (lengths + len(state))
+        slots: list[int] = np.flatnonzero(bounds >= threshold).tolist()
+        return slots
+
+    def _overlap(self, state: Sequence[str]) -> NDArray[np.intc]:
+        overlap = np.zeros(len(self._patterns), dtype=np.intc)
+        for symbol, count in Counter(state).items():
+            postings = self._postings.get(symbol)
+            if postings is not None:
+                common = np.minimum(_view(postings.counts), count)
+                overlap[_view(postings.slots)] += common
+        return overlap
+
+    def _append(self, pattern: Pattern) -> None:
+        slot = len(self._patterns)
+        symbols = flatten(pattern.events)
+        self._slots[pattern.name] = slot
+        self._patterns.append(pattern)
+        self._symbols.append(symbols)
+        self._lengths.append(len(symbols))
+        for symbol, count in Counter(symbols).items():
+            postings = self._postings.setdefault(symbol, _Postings())
+            postings.slots.append(slot)
+            postings.counts.append(count)
+
+    def _compact(self) -> None:
+        alive = [pattern for pattern in self._patterns if pattern is not None]
+        self.clear()
+        for pattern in alive:
+            self._append(pattern)
+
+
+def _blocks(matcher: "SequenceMatcher[str]") -> tuple[Block, ...]:
+    *blocks, _end = matcher.get_matching_blocks()
+    return tuple((block.a, block.b, block.size) for block in blocks)
+
+
+def _kept(match: Match, threshold: float) -> bool:
+    return match.similarity >= threshold
+
+
+def _view(values: "array[int]") -> NDArray[np.intc]:
+    """No copy; the array must not grow while the view is alive."""
+    return np.frombuffer(values, dtype=np.intc) if values else np.zeros(0, dtype=np.intc)

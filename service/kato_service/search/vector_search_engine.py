@@ -1,0 +1,37 @@
+"""Which other vectors are near an observed one (processor.md §4)."""
+
+from collections.abc import Sequence
+
+from kato_service.knowledge.qdrant import QdrantStore
+
+
+class VectorSearchEngine:
+    def __init__(self, store: QdrantStore) -> None:
+        self._store = store
+
+    async def others_near(
+        self,
+        place: tuple[str, int],
+        symbol: str,
+        vector: Sequence[float],
+        *,
+        limit: int,
+        min_score: float,
+    ) -> tuple[str, ...]:
+        """Up to *limit* symbols other than *symbol*, best first, equal ones by symbol.
+
+        Args:
+            place: Knowledge base and the revision of its last clear.
+            min_score: Cosine similarity a neighbour has at least.
+
+        Raises:
+            StoreUnavailableError: Qdrant did not answer.
+        """
+        if limit < 1:
+            return ()
+        kb, cleared = place
+        found = await self._store.neighbors(
+            kb, cleared, tuple(vector), limit=limit + 1, min_score=min_score
+        )
+        others = [name for name, _score in found if name != symbol]
+        return tuple(others[:limit])
