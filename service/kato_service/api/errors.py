@@ -1,0 +1,141 @@
+"""The one envelope every refusal and failure is answered with (api.md §1)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from kato_service.api import json_text
+from kato_service.errors import InvalidInputError, KatoError
+
+log = structlog.get_logger()
+
+MAX_DETAILS = 20
+MAX_LOCATION_CHARS = 64
+_ROUTING = {
+    404: ("NOT_FOUND", "there is nothing at this path"),
+    405: ("METHOD_NOT_ALLOWED", "this path does not know the method"),
+    413: ("BODY_TOO_LARGE", "the body is too large"),
+}
+_MALFORMED = ("VALIDATION_ERROR", "the request could not be read")
+
+
+def envelope(error: KatoError, request_id: str) -> dict[str, Any]:
+    return _envelope(
+        error.code, error.message, request_id, retryable=error.retryable, details=error.details
+    )
+
+
+def answered(error: KatoError, scope: Scope) -> Response:
+    headers = {}
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(error.retry_after_s)
+    if error.status_code == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return _response(error.status_code, envelope(error, request_id_of(scope)), headers)
+
+
+async def denied(error: KatoError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a WebSocket before it opens: with the envelope where the server can send one."""
+    if "websocket.http.response" in scope.get("extensions", {}):
+        await answered(error, scope)(scope, receive, send)
+        return
+    await send({"type": "websocket.close", "code": 1008, "reason": error.code})
+
+
+def crashed(scope: Scope) -> Response:
+    """The answer to a bug of ours: its text stays in the log."""
+    return _response(500, crash_envelope(request_id_of(scope)))
+
+
+def crash_envelope(request_id: str) -> dict[str, Any]:
+    return _envelope("INTERNAL_ERROR", "an unexpected error, see the log", request_id)
+
+
+def invalid_input(errors: Sequence[Mapping[str, Any]]) -> InvalidInputError:
+    """Pydantic's findings as locations and reasons, never the values."""
+    details = [
+        {"location": [_shortened(part) for part in error["loc"]], "reason": error["msg"]}
+        for error in errors[:MAX_DETAILS]
+    ]
+    return InvalidInputError(_summary(errors[0]), details)
+
+
+def not_json(reason: str) -> InvalidInputError:
+    details = [{"location": ["body"], "reason": reason}]
+    return InvalidInputError("the body is not valid JSON", details)
+
+
+def request_id_of(scope: Scope) -> str:
+    return str(scope.get("state", {}).get("request_id", ""))
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(KatoError, _on_kato_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_routing_error)
+
+
+async def _on_kato_error(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, KatoError)
+    if exc.status_code >= 500:
+        log.warning("request failed", code=exc.code, reason=exc.message)
+    return answered(exc, request.scope)
+
+
+async def _on_validation_error(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, RequestValidationError)
+    errors = exc.errors()
+    if errors[0]["type"] == "json_invalid":
+        return answered(not_json(str(errors[0]["ctx"]["error"])), request.scope)
+    return answered(invalid_input(errors), request.scope)
+
+
+async def _on_routing_error(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, HTTPException)
+    code, message = _ROUTING.get(exc.status_code, _MALFORMED)
+    status = exc.status_code if exc.status_code in _ROUTING else 422
+    content = _envelope(code, message, request_id_of(request.scope))
+    return _response(status, content, exc.headers)
+
+
+def _envelope(
+    code: str,
+    message: str,
+    request_id: str,
+    *,
+    retryable: bool = False,
+    details: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    error = {
+        "code": code,
+        "message": message,
+        "retryable": retryable,
+        "request_id": request_id,
+        "details": list(details),
+    }
+    return {"error": error, "detail": message}
+
+
+def _response(
+    status: int, content: Mapping[str, Any], headers: Mapping[str, str] | None = None
+) -> Response:
+    return Response(json_text.text(content), status, headers, media_type="application/json")
+
+
+def _shortened(part: Any) -> Any:
+    return part[:MAX_LOCATION_CHARS] if isinstance(part, str) else part
+
+
+def _summary(error: Mapping[str, Any]) -> str:
+    location = error["loc"]
+    if error["type"] != "missing":
+        return "the request is not valid"
+    if len(location) < 2:
+        return "a JSON body is required"
+    return f"Missing required field: {_shortened(location[-1])}"

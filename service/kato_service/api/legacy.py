@@ -1,0 +1,237 @@
+"""The first generation's paths, bare and under ``/v1``: one default session (api.md §3)."""
+
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import Depends
+from pydantic import TypeAdapter, ValidationError
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+
+from kato_service.api import answers, json_text, memory, nesting, rendering
+from kato_service.api.calls import Call, Called
+from kato_service.api.errors import invalid_input
+from kato_service.api.models import GenesBody, ObservationBody, RepeatableBody, SequenceBody, UserId
+from kato_service.api.operations import Operation
+from kato_service.errors import (
+    EmptyStmError,
+    LimitExceededError,
+    NotFoundError,
+    PatternNotFoundError,
+    SessionNotFoundError,
+    VectorDimensionError,
+    VectorsDisabledError,
+)
+from kato_service.processing.results import LearnResult, SequenceResult
+from kato_service.sessions.state import Change, SessionState
+
+_OK = "okay"
+_USER_ID: TypeAdapter[str] = TypeAdapter(UserId)
+_OBSERVING = (VectorDimensionError, VectorsDisabledError, LimitExceededError, SessionNotFoundError)
+
+
+async def addressed(connection: HTTPConnection) -> str:
+    """The session that a legacy request means, by its headers."""
+    headers = connection.headers
+    if session_id := headers.get("x-session-id"):
+        return session_id
+    user_id = headers.get("x-user-id") or headers.get("x-node-id")
+    if not user_id and (test_id := headers.get("x-test-id")):
+        user_id = f"test_{test_id}"
+    sessions = connection.app.state.service.sessions
+    default: str = await sessions.default(_user_id(user_id) if user_id else None)
+    return default
+
+
+async def _addressed(request: Request) -> str:
+    return await addressed(request)
+
+
+Addressed = Annotated[str, Depends(_addressed)]
+
+
+async def observe(call: Called, session_id: Addressed, body: ObservationBody) -> Response:
+    plan = partial(
+        call.service.processor.observe,
+        observation=body.observation(),
+        unique_id=body.unique_id,
+        deadline=call.deadline,
+    )
+    return rendering.response(rendering.observed(await call.change(session_id, plan), _OK))
+
+
+async def learn(
+    call: Called, session_id: Addressed, body: RepeatableBody | None = None
+) -> Response:
+    unique_id = body.unique_id if body else None
+    plan = partial(call.service.processor.learn, unique_id=unique_id, deadline=call.deadline)
+    try:
+        result = await call.change(session_id, plan)
+    except EmptyStmError:
+        result = _nothing_learned(await call.load(session_id))
+    return rendering.response(rendering.learned(result) | {"status": _OK})
+
+
+async def get_stm(call: Called, session_id: Addressed) -> Response:
+    state = await call.load(session_id)
+    content = {"status": _OK, "processor_id": state.processor_id}
+    return rendering.response(memory.stm_of(state) | content)
+
+
+async def predictions(call: Called, session_id: Addressed) -> Response:
+    state = await call.load(session_id)
+    result = await memory.predicted(call, state)
+    content = await memory.predictions_of(call, state, result)
+    return rendering.response({"status": _OK} | content)
+
+
+async def clear_stm(call: Called, session_id: Addressed) -> Response:
+    plan = partial(call.service.processor.clear_stm, unique_id=None, deadline=call.deadline)
+    await call.change(session_id, plan)
+    return await _done(call, session_id, message="stm-cleared")
+
+
+async def clear_all(call: Called, session_id: Addressed) -> Response:
+    await memory.cleared_all(call, session_id, None)
+    return await _done(call, session_id, message="all-cleared")
+
+
+async def observe_sequence(call: Called, session_id: Addressed, body: SequenceBody) -> Response:
+    result = await call.change(session_id, partial(_from_empty, call=call, body=body))
+    state = await call.load(session_id)
+    predicted = await memory.predicted(call, state)
+    content = {
+        "status": _OK,
+        "processor_id": result.processor_id,
+        "observations_processed": result.observations_processed,
+        "patterns_learned": _patterns_learned(result),
+        "individual_results": await json_text.array(
+            rendering.observed(item, _OK) for item in result.results
+        ),
+        "final_predictions": await json_text.array(
+            nesting.spelled(predicted.predictions, state.stm, nested=False)
+        ),
+    }
+    return rendering.response(content)
+
+
+async def update_genes(call: Called, session_id: Addressed, body: GenesBody) -> Response:
+    plan = partial(call.service.processor.configure, overrides=body.genes.given())
+    await call.change(session_id, plan)
+    return await _done(call, session_id, message="genes-updated")
+
+
+async def get_gene(call: Called, session_id: Addressed, name: str) -> Response:
+    state = await call.load(session_id)
+    genes = rendering.config(call.service.processor.genes(state))["config"]
+    spelling = "sort_symbols" if name == "sort" else name
+    if spelling not in genes:
+        raise NotFoundError("there is no such gene")
+    content = {"status": _OK, "processor_id": state.processor_id}
+    return rendering.response(content | {"gene": name, "value": genes[spelling]})
+
+
+async def get_pattern(call: Called, session_id: Addressed, name: str) -> Response:
+    state = await call.load(session_id)
+    pattern = await call.service.processor.patterns.get_pattern(
+        state.processor_id, rendering.bare(name), deadline=call.deadline
+    )
+    content = {"status": _OK, "processor_id": state.processor_id}
+    return rendering.response(content | {"pattern": rendering.pattern(pattern)})
+
+
+async def get_percept_data(call: Called, session_id: Addressed) -> Response:
+    state = await call.load(session_id)
+    content = {"status": _OK, "processor_id": state.processor_id}
+    return rendering.response(content | {"percept_data": rendering.percept(state)})
+
+
+async def get_cognition_data(call: Called, session_id: Addressed) -> Response:
+    state = await call.load(session_id)
+    result = await memory.predicted(call, state)
+    predicted = nesting.spelled(result.predictions, state.stm, nested=False)
+    cognition = await rendering.cognition(state, predicted)
+    content = {"status": _OK, "processor_id": state.processor_id}
+    return rendering.response(content | {"cognition_data": cognition})
+
+
+async def status(call: Called, session_id: Addressed) -> Response:
+    return await _done(call, session_id)
+
+
+_PATHS: tuple[tuple[str, tuple[str, ...], Any, str, Any], ...] = (
+    ("POST", ("/observe",), observe, "Observe one event", _OBSERVING),
+    ("POST", ("/learn",), learn, "Learn the short-term memory", ()),
+    ("GET", ("/stm", "/short-term-memory"), get_stm, "Read the short-term memory", ()),
+    ("GET", ("/predictions",), predictions, "Predict from the short-term memory", ()),
+    ("POST", ("/predictions",), predictions, "Predict from the short-term memory", ()),
+    ("POST", ("/clear-stm", "/clear-short-term-memory"), clear_stm, "Empty the STM", ()),
+    ("POST", ("/clear-all", "/clear-all-memory"), clear_all, "Drop the knowledge base", ()),
+    ("POST", ("/observe-sequence",), observe_sequence, "Observe events in order", _OBSERVING),
+    ("POST", ("/genes/update",), update_genes, "Change genes", ()),
+    ("GET", ("/gene/{name}",), get_gene, "Read a gene", (NotFoundError,)),
+    ("GET", ("/pattern/{name}",), get_pattern, "Read a pattern", (PatternNotFoundError,)),
+    ("GET", ("/percept-data",), get_percept_data, "What was last observed", ()),
+    ("GET", ("/cognition-data",), get_cognition_data, "Predictions, emotives, symbols, STM", ()),
+)
+OPERATIONS = tuple(
+    Operation((method,), path, endpoint, summary, answers.Legacy, (*errors, SessionNotFoundError))
+    for method, paths, endpoint, summary, errors in _PATHS
+    for path in paths
+)
+STATUS = Operation(
+    ("GET",), "/status", status, "State of the default session", answers.Legacy,
+    (SessionNotFoundError,),
+)  # fmt: skip
+
+
+async def _from_empty(
+    state: SessionState, *, call: Call, body: SequenceBody
+) -> Change[SequenceResult]:
+    """A sequence that starts from an empty STM, as one change."""
+    processor = call.service.processor
+    cleared = await processor.clear_stm(state, unique_id=None, deadline=call.deadline)
+    return await memory.sequence_plan(call, body)(cleared.state or state)
+
+
+async def _done(call: Call, session_id: str, **more: str) -> Response:
+    state = await call.load(session_id)
+    content = {
+        "status": _OK,
+        "processor_id": state.processor_id,
+        "session_id": state.session_id,
+        "time": state.time,
+        "stm_length": len(state.stm),
+    }
+    return rendering.response(content | more)
+
+
+def _patterns_learned(result: SequenceResult) -> list[str]:
+    names = (*result.auto_learned_patterns, result.final_learned_pattern)
+    return [rendering.spelled(name) for name in names if name]
+
+
+def _nothing_learned(state: SessionState) -> LearnResult:
+    return LearnResult(
+        session_id=state.session_id,
+        processor_id=state.processor_id,
+        status="insufficient_data",
+        pattern_name="",
+        frequency=0,
+        unique_id="",
+    )
+
+
+def _user_id(given: str) -> str:
+    try:
+        return _USER_ID.validate_python(_utf8(given))
+    except ValidationError as exc:
+        raise invalid_input([{**exc.errors()[0], "loc": ("header", "user id")}]) from exc
+
+
+def _utf8(header: str) -> str:
+    """Header bytes are UTF-8 where they can be, else Latin-1."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return header

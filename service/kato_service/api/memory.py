@@ -1,0 +1,210 @@
+"""What a session observes, learns, remembers and predicts (api.md §2)."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import Query
+from starlette.responses import Response
+
+from kato_service.api import answers, json_text, nesting, rendering
+from kato_service.api.calls import Call, Called
+from kato_service.api.models import ConfigBody, ObservationBody, RepeatableBody, SequenceBody
+from kato_service.api.operations import Operation
+from kato_service.errors import (
+    EmptyStmError,
+    LimitExceededError,
+    SessionNotFoundError,
+    VectorDimensionError,
+    VectorsDisabledError,
+)
+from kato_service.processing.results import ClearResult, PredictionsResult, SequenceResult
+from kato_service.processing.sequence import SequenceOptions
+from kato_service.sessions.state import Change, SessionState
+
+_OBSERVING = (
+    SessionNotFoundError,
+    VectorDimensionError,
+    VectorsDisabledError,
+    LimitExceededError,
+)
+
+
+async def observe(call: Called, session_id: str, body: ObservationBody) -> Response:
+    plan = partial(
+        call.service.processor.observe,
+        observation=body.observation(),
+        unique_id=body.unique_id,
+        deadline=call.deadline,
+    )
+    result = await call.change(session_id, plan)
+    return rendering.response(rendering.observed(result, call.dialect.ok))
+
+
+async def observe_sequence(call: Called, session_id: str, body: SequenceBody) -> Response:
+    result = await call.change(session_id, sequence_plan(call, body))
+    return rendering.response(await rendering.sequence(result, call.dialect.ok))
+
+
+def sequence_plan(
+    call: Call, body: SequenceBody
+) -> Callable[[SessionState], Awaitable[Change[SequenceResult]]]:
+    return partial(
+        call.service.processor.observe_sequence,
+        observations=[item.observation() for item in body.observations],
+        options=SequenceOptions(
+            learn_after_each=body.learn_after_each,
+            learn_at_end=body.learn_at_end,
+            clear_stm_between=body.clear_stm_between,
+        ),
+        unique_id=body.unique_id,
+        deadline=call.deadline,
+    )
+
+
+async def learn(call: Called, session_id: str, body: RepeatableBody | None = None) -> Response:
+    plan = partial(call.service.processor.learn, unique_id=_unique_id(body), deadline=call.deadline)
+    return rendering.response(rendering.learned(await call.change(session_id, plan)))
+
+
+async def get_stm(call: Called, session_id: str) -> Response:
+    return rendering.response(stm_of(await call.load(session_id)))
+
+
+async def get_predictions(
+    call: Called,
+    session_id: str,
+    limit: Annotated[int | None, Query(ge=1, le=10_000)] = None,
+    recall_threshold: Annotated[float | None, Query(ge=0, le=1, allow_inf_nan=False)] = None,
+) -> Response:
+    state = await call.load(session_id)
+    result = await predicted(call, state, limit=limit, recall_threshold=recall_threshold)
+    return rendering.response(await predictions_of(call, state, result))
+
+
+async def clear_stm(call: Called, session_id: str, body: RepeatableBody | None = None) -> Response:
+    plan = partial(
+        call.service.processor.clear_stm, unique_id=_unique_id(body), deadline=call.deadline
+    )
+    result = await call.change(session_id, plan)
+    return rendering.response(rendering.cleared(result, everything=False))
+
+
+async def clear_all(call: Called, session_id: str, body: RepeatableBody | None = None) -> Response:
+    result = await cleared_all(call, session_id, _unique_id(body))
+    return rendering.response(rendering.cleared(result, everything=True))
+
+
+async def cleared_all(call: Call, session_id: str, unique_id: str | None) -> ClearResult:
+    processor = call.service.processor
+    plan = partial(processor.clear_all, unique_id=unique_id, deadline=call.deadline)
+    result = await call.change(session_id, plan)
+    await processor.drop_cleared_vectors(result.processor_id, deadline=call.deadline)
+    return result
+
+
+async def get_config(call: Called, session_id: str) -> Response:
+    state = await call.load(session_id)
+    return rendering.response(rendering.config(call.service.processor.genes(state)))
+
+
+async def set_config(call: Called, session_id: str, body: ConfigBody) -> Response:
+    plan = partial(call.service.processor.configure, overrides=body.config.given())
+    return rendering.response(rendering.config(await call.change(session_id, plan)))
+
+
+async def get_percept_data(call: Called, session_id: str) -> Response:
+    percept = rendering.percept(await call.load(session_id))
+    return rendering.response({"percept_data": percept, "session_id": session_id})
+
+
+async def get_cognition_data(call: Called, session_id: str) -> Response:
+    state = await call.load(session_id)
+    result = await predicted(call, state)
+    predictions = nesting.spelled(result.predictions, state.stm, nested=call.dialect.nested)
+    cognition = await rendering.cognition(state, predictions)
+    return rendering.response({"cognition_data": cognition, "session_id": session_id})
+
+
+def stm_of(state: SessionState) -> dict[str, Any]:
+    return {"stm": state.stm, "session_id": state.session_id, "length": len(state.stm)}
+
+
+async def predicted(
+    call: Call,
+    state: SessionState,
+    *,
+    limit: int | None = None,
+    recall_threshold: float | None = None,
+) -> PredictionsResult:
+    return await call.service.processor.predictions(
+        state, limit=limit, recall_threshold=recall_threshold, deadline=call.deadline
+    )
+
+
+async def predictions_of(
+    call: Call, state: SessionState, result: PredictionsResult
+) -> dict[str, Any]:
+    predictions = nesting.spelled(result.predictions, state.stm, nested=call.dialect.nested)
+    return {
+        "predictions": await json_text.array(predictions),
+        "session_id": result.session_id,
+        "processor_id": result.processor_id,
+        "count": len(result.predictions),
+        "time": result.time,
+        "stm_length": result.stm_length,
+        "stale": result.stale,
+    }
+
+
+OPERATIONS = (
+    Operation(
+        ("POST",), "/observe", observe, "Observe one event", answers.Observation, _OBSERVING
+    ),
+    Operation(
+        ("POST",), "/observe-sequence", observe_sequence, "Observe up to 1000 events in order",
+        answers.Sequence, _OBSERVING,
+    ),
+    Operation(
+        ("POST",), "/learn", learn, "Learn the short-term memory as a pattern", answers.Learned,
+        (EmptyStmError, SessionNotFoundError),
+    ),
+    Operation(
+        ("GET",), "/stm", get_stm, "Read the short-term memory", answers.Stm,
+        (SessionNotFoundError,),
+    ),
+    Operation(
+        ("GET",), "/predictions", get_predictions, "Predict from the short-term memory",
+        answers.Predictions, (SessionNotFoundError,),
+    ),
+    Operation(
+        ("POST",), "/clear-stm", clear_stm, "Empty the short-term memory", answers.Cleared,
+        (SessionNotFoundError,),
+    ),
+    Operation(
+        ("POST",), "/clear-all", clear_all,
+        "Empty the short-term memory and drop the knowledge base", answers.Cleared,
+        (SessionNotFoundError,),
+    ),
+    Operation(
+        ("GET",), "/config", get_config, "Read every effective gene", answers.Config,
+        (SessionNotFoundError,),
+    ),
+    Operation(
+        ("POST",), "/config", set_config, "Change genes of this session; null: the default",
+        answers.Config, (SessionNotFoundError,),
+    ),
+    Operation(
+        ("GET",), "/percept-data", get_percept_data, "What this session last observed",
+        answers.PerceptData, (SessionNotFoundError,),
+    ),
+    Operation(
+        ("GET",), "/cognition-data", get_cognition_data,
+        "Predictions, emotives, symbols and short-term memory", answers.CognitionData,
+        (SessionNotFoundError,),
+    ),
+)  # fmt: skip
+
+
+def _unique_id(body: RepeatableBody | None) -> str | None:
+    return body.unique_id if body else None

@@ -1,0 +1,197 @@
+"""What every request passes: its id, key, size, deadline and metrics (api.md §1)."""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Iterator
+from time import perf_counter
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kato_service.api import errors
+from kato_service.domain.deadline import Deadline
+from kato_service.errors import (
+    BodyTooLargeError,
+    DeadlineExceededError,
+    ForbiddenError,
+    KatoError,
+    UnauthorizedError,
+    UnsupportedMediaTypeError,
+)
+from kato_service.settings import Settings
+
+log = structlog.get_logger()
+
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_KEYLESS = re.compile(r"/health(/.*)?|/v2/health|/metrics")
+_JSON = re.compile(r"application/([\w.+-]+\+)?json")
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+class SessionMiddleware:
+    """The outermost boundary: whatever rises to here becomes an envelope."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+        key = settings.api_key
+        self._api_key = key.get_secret_value().encode() if key else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        self._begin(scope)
+        if scope["type"] == "websocket":
+            await self._converse(scope, receive, send)
+            return
+        await self._answer(scope, receive, send)
+
+    def _begin(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+        deadline = Deadline.after(self._settings.request_timeout_s)
+        state = {"request_id": request_id, "deadline": deadline}
+        scope["state"] = {**scope.get("state", {}), **state}
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(
+            request_id=request_id, method=scope.get("method", "WEBSOCKET")
+        )
+
+    async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            self._authorize(scope)
+        except KatoError as error:
+            await errors.denied(error, scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = _Answer(scope, send)
+        try:
+            await self._serve(scope, receive, answer.send)
+        except KatoError as error:
+            await errors.answered(error, scope)(scope, receive, answer.send)
+        except Exception:  # the outermost boundary: nothing of it reaches the client
+            log.exception("request crashed")
+            if not answer.started:
+                await errors.crashed(scope)(scope, receive, answer.send)
+        finally:
+            answer.record()
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._authorize(scope)
+        if scope["method"] not in _WITH_BODY:
+            await self._app(scope, receive, send)
+            return
+        body = await self._body(scope, receive)
+        if body is None:
+            return
+        if body:
+            _require_json(scope)
+        await self._app(scope, _replayed(body, receive), send)
+
+    def _authorize(self, scope: Scope) -> None:
+        if self._api_key is None or _KEYLESS.fullmatch(scope["path"]):
+            return
+        given = _api_key(Headers(scope=scope))
+        if given is None:
+            raise UnauthorizedError("an API key is required: X-API-Key or Authorization: Bearer")
+        if not secrets.compare_digest(given.encode(), self._api_key):
+            raise ForbiddenError("the API key is wrong")
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
+        """The whole body; None when the client went away."""
+        limit = self._settings.max_body_bytes
+        declared = Headers(scope=scope).get("content-length", "0")
+        if declared.isdecimal() and int(declared) > limit:
+            raise _too_large(limit)
+        deadline: Deadline = scope["state"]["deadline"]
+        try:
+            async with asyncio.timeout(deadline.remaining_s()):
+                return await _read(receive, limit)
+        except TimeoutError as exc:
+            raise DeadlineExceededError("the body did not arrive in time") from exc
+
+
+class _Answer:
+    """Watches an answer go out: headers that go with it, its status, its time."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
+        self._send = send
+        self._began = perf_counter()
+        self._status = 499
+        self.started = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            self._status = message["status"]
+            headers = MutableHeaders(scope=message)
+            for name, value in self._echoed():
+                headers[name] = value
+        await self._send(message)
+
+    def record(self) -> None:
+        route = getattr(self._scope.get("route"), "path", "unmatched")
+        elapsed_s = perf_counter() - self._began
+        service = getattr(self._scope["app"].state, "service", None)
+        if service is not None:
+            service.metrics.request(self._scope["method"], route, self._status, elapsed_s)
+        log.debug("request answered", status=self._status, elapsed_ms=round(elapsed_s * 1000, 3))
+
+    def _echoed(self) -> Iterator[tuple[str, str]]:
+        yield "X-Request-ID", errors.request_id_of(self._scope)
+        given = Headers(scope=self._scope).get("x-session-id", "")
+        session_id = self._scope.get("path_params", {}).get("session_id", given)
+        if _REQUEST_ID.fullmatch(session_id):
+            yield "X-Session-ID", session_id
+
+
+async def _read(receive: Receive, limit: int) -> bytes | None:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        if len(body) > limit:
+            raise _too_large(limit)
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    unread = [body]
+
+    async def replay() -> Message:
+        if unread:
+            return {"type": "http.request", "body": unread.pop(), "more_body": False}
+        return await receive()
+
+    return replay
+
+
+def _require_json(scope: Scope) -> None:
+    """A body without a type is taken as JSON, as older clients send it."""
+    headers = MutableHeaders(scope=scope)
+    given = headers.get("content-type", "")
+    if not given:
+        headers["content-type"] = "application/json"
+    elif not _JSON.fullmatch(given.split(";")[0].strip().lower()):
+        raise UnsupportedMediaTypeError("a body must be application/json")
+
+
+def _api_key(headers: Headers) -> str | None:
+    key = headers.get("x-api-key")
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return key or (token.strip() if scheme.lower() == "bearer" else None) or None
+
+
+def _too_large(limit: int) -> BodyTooLargeError:
+    return BodyTooLargeError(f"the body is larger than {limit} bytes")

@@ -1,0 +1,196 @@
+"""What clients send: types and shapes, nothing coerced (limits are the processor's)."""
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    model_validator,
+)
+
+from kato_service.api import json_text
+from kato_service.domain.genes import GeneValue
+from kato_service.domain.observation import Observation
+
+MAX_TTL_S = 86_400
+MAX_SEQUENCE = 1000
+MAX_FREQUENCY = 2**31 - 1
+MAX_KEYS = 10_000
+"""Far above every limit of the processor: what is cheap to look at."""
+
+unknown_fields_ignored: ContextVar[bool] = ContextVar("unknown_fields_ignored", default=False)
+"""True while a legacy path is served; elsewhere unknown fields are refused."""
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must consist of printable characters")
+    return value
+
+
+def _writable(value: Any) -> Any:
+    json_text.canonical(value)
+    return value
+
+
+def _whole(value: Any) -> Any:
+    """JSON knows one kind of number: 1.0 is an integer too."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _bounded(value: Any) -> Any:
+    """One finding instead of a million."""
+    if isinstance(value, dict) and len(value) > MAX_KEYS:
+        raise ValueError(f"must not have more than {MAX_KEYS} entries")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Real = Annotated[float, Field(allow_inf_nan=False)]
+UserId = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
+UniqueId = Annotated[str, Field(min_length=1, max_length=256)]
+Ttl = Annotated[Whole, Field(ge=1, le=MAX_TTL_S)]
+Json = Annotated[JsonValue, AfterValidator(_writable)]
+Emotives = Annotated[dict[str, Real], BeforeValidator(_bounded)]
+Metadata = Annotated[dict[str, Json], BeforeValidator(_bounded)]
+Vector = Annotated[list[Real], Field(fail_fast=True)]
+
+
+class Body(BaseModel):
+    """A JSON object of known fields."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, value: Any) -> Any:
+        if not unknown_fields_ignored.get() or not isinstance(value, dict):
+            return _bounded(value)
+        known = _spellings(cls)
+        return {name: item for name, item in value.items() if name in known}
+
+
+class ObservationItem(Body):
+    """One of a sequence."""
+
+    strings: Annotated[list[str], Field(fail_fast=True)] = Field(
+        default=[], examples=[["hello", "world"]]
+    )
+    vectors: Annotated[list[Vector], Field(fail_fast=True)] = Field(
+        default=[], examples=[[[0.1, 0.9]]]
+    )
+    emotives: Emotives = Field(default={}, examples=[{"joy": 0.8}])
+    metadata: Metadata = Field(default={}, examples=[{"source": "manual"}])
+
+    def observation(self) -> Observation:
+        return Observation(
+            strings=tuple(self.strings),
+            vectors=tuple(map(tuple, self.vectors)),
+            emotives=self.emotives,
+            metadata={key: json_text.canonical(value) for key, value in self.metadata.items()},
+        )
+
+
+class ObservationBody(ObservationItem):
+    unique_id: UniqueId | None = None
+
+
+class SequenceBody(Body):
+    observations: Annotated[list[ObservationItem], Field(fail_fast=True)] = Field(
+        max_length=MAX_SEQUENCE, examples=[[{"strings": ["a"]}, {"strings": ["b"]}]]
+    )
+    learn_after_each: bool = False
+    learn_at_end: bool = False
+    clear_stm_between: bool = False
+    unique_id: UniqueId | None = None
+
+
+class RepeatableBody(Body):
+    """Of a request that takes nothing but the id by which a repeat is known."""
+
+    unique_id: UniqueId | None = None
+
+
+class GeneOverrides(Body):
+    """Null returns a gene to the instance's default."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
+
+    recall_threshold: Real | None = Field(default=None, ge=0.0, le=1.0, examples=[0.1])
+    max_predictions: Whole | None = Field(default=None, ge=1, le=10_000, examples=[100])
+    persistence: Whole | None = Field(default=None, ge=1, le=100, examples=[5])
+    max_pattern_length: Whole | None = Field(default=None, ge=0, le=MAX_FREQUENCY, examples=[0])
+    stm_mode: Literal["KEEP_LAST", "CLEAR", "ROLLING"] | None = None
+    sort_symbols: bool | None = Field(
+        default=None, validation_alias=AliasChoices("sort_symbols", "sort")
+    )
+    vector_neighbors: Whole | None = Field(default=None, ge=0, le=100, examples=[3])
+    vector_min_score: Real | None = Field(default=None, ge=-1.0, le=1.0, examples=[0.9])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, value: Any) -> Any:
+        """Unknown genes are refused on every path."""
+        return _bounded(value)
+
+    def given(self) -> dict[str, GeneValue | None]:
+        return self.model_dump(exclude_unset=True)
+
+    def chosen(self) -> dict[str, GeneValue]:
+        return self.model_dump(exclude_none=True)
+
+
+class SessionBody(Body):
+    user_id: UserId | None = Field(
+        default=None, validation_alias=AliasChoices("user_id", "node_id"), examples=["alice"]
+    )
+    metadata: Metadata | None = Field(default=None, examples=[{"purpose": "demo"}])
+    ttl_seconds: Ttl | None = Field(default=None, examples=[3600])
+    config: GeneOverrides | None = Field(default=None, examples=[{"recall_threshold": 0.3}])
+
+
+class ExtendBody(Body):
+    ttl_seconds: Ttl | None = Field(default=None, examples=[3600])
+
+
+class ConfigBody(Body):
+    config: GeneOverrides = Field(examples=[{"recall_threshold": 0.3, "max_predictions": None}])
+
+
+class GenesBody(Body):
+    """Legacy: the map of genes, in a field of its own or bare."""
+
+    genes: GeneOverrides = Field(examples=[{"recall_threshold": 0.3}])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and "genes" not in value:
+            return {"genes": value}
+        return value
+
+
+class PatternBody(Body):
+    frequency: Annotated[Whole, Field(ge=0, le=MAX_FREQUENCY)] | None = Field(
+        default=None, examples=[3]
+    )
+    emotives: Annotated[list[Emotives], Field(fail_fast=True)] | None = Field(
+        default=None, examples=[[{"joy": 0.8}]]
+    )
+
+
+def _spellings(model: type[BaseModel]) -> frozenset[str]:
+    names = set(model.model_fields)
+    for field in model.model_fields.values():
+        if isinstance(field.validation_alias, AliasChoices):
+            names.update(map(str, field.validation_alias.choices))
+    return frozenset(names)

@@ -1,0 +1,52 @@
+"""``missing`` and ``extras`` event by event, as later clients of ``/sessions`` expect them."""
+
+from collections.abc import Iterable, Iterator
+from difflib import SequenceMatcher
+from typing import Any
+
+from kato_service.api import rendering
+from kato_service.domain.pattern import Stm, flatten
+from kato_service.domain.prediction import Prediction
+
+
+def spelled(
+    predictions: Iterable[Prediction], stm: Stm, *, nested: bool
+) -> Iterator[dict[str, Any]]:
+    for prediction in predictions:
+        content = rendering.prediction(prediction)
+        if nested:
+            content["missing"] = missing(prediction)
+            content["extras"] = extras(prediction, stm)
+        yield content
+
+
+def missing(prediction: Prediction) -> list[list[str]]:
+    """Per event of the present, its symbols that did not match."""
+    matched = set(prediction.matches)
+    return [[symbol for symbol in event if symbol not in matched] for event in prediction.present]
+
+
+def extras(prediction: Prediction, stm: Stm) -> list[list[str]]:
+    """Per event of the STM, its symbols in no matching block."""
+    if not prediction.extras:
+        return [[] for _ in stm]
+    unmatched = _unmatched(prediction, flatten(stm))
+    positions = iter(range(sum(map(len, stm))))
+    return [
+        [
+            symbol
+            for symbol, position in zip(event, positions, strict=False)
+            if position in unmatched
+        ]
+        for event in stm
+    ]
+
+
+def _unmatched(prediction: Prediction, state: tuple[str, ...]) -> set[int]:
+    matcher = SequenceMatcher(None, flatten(prediction.sequence), state, autojunk=False)
+    matched = {
+        position
+        for block in matcher.get_matching_blocks()
+        for position in range(block.b, block.b + block.size)
+    }
+    return set(range(len(state))) - matched

@@ -1,0 +1,99 @@
+"""An operation as a row of api.md, and how it becomes a documented route."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from kato_service.api import answers
+from kato_service.api.calls import StrictRoute
+from kato_service.errors import (
+    BodyTooLargeError,
+    DeadlineExceededError,
+    ForbiddenError,
+    InvalidInputError,
+    KatoError,
+    StoreUnavailableError,
+    UnauthorizedError,
+    UnsupportedMediaTypeError,
+)
+
+_ALWAYS: tuple[type[KatoError], ...] = (
+    UnauthorizedError,
+    ForbiddenError,
+    InvalidInputError,
+    StoreUnavailableError,
+    DeadlineExceededError,
+    KatoError,
+)
+_WITH_BODY: tuple[type[KatoError], ...] = (BodyTooLargeError, UnsupportedMediaTypeError)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    methods: tuple[str, ...]
+    path: str
+    endpoint: Callable[..., Awaitable[Response]]
+    summary: str
+    answer: type[BaseModel]
+    errors: tuple[type[KatoError], ...] = ()
+    """Beside those that every operation has."""
+
+
+def add(app: FastAPI, prefix: str, operations: Iterable[Operation], *, tag: str) -> None:
+    for operation in operations:
+        for method in operation.methods:
+            _add(app, prefix + operation.path, method, operation, tag)
+
+
+def _add(app: FastAPI, path: str, method: str, operation: Operation, tag: str) -> None:
+    errors = (*operation.errors, *_ALWAYS, *(_WITH_BODY if method in ("POST", "PUT") else ()))
+    app.router.add_api_route(
+        path,
+        operation.endpoint,
+        methods=[method],
+        operation_id=_operation_id(method, path),
+        summary=operation.summary,
+        tags=[tag],
+        response_model=operation.answer,
+        responses=_documented(errors),
+        route_class_override=StrictRoute,
+    )
+
+
+def _operation_id(method: str, path: str) -> str:
+    words = [word.strip("{}").replace("-", "_") for word in path.split("/") if word]
+    return "_".join((method.lower(), *words))
+
+
+def _documented(errors: Iterable[type[KatoError]]) -> dict[int | str, dict[str, Any]]:
+    codes: dict[int, list[type[KatoError]]] = {}
+    for error in errors:
+        codes.setdefault(error.status_code, []).append(error)
+    return {status: _refusal(status, classes) for status, classes in sorted(codes.items())}
+
+
+def _refusal(status: int, classes: list[type[KatoError]]) -> dict[str, Any]:
+    names = list(dict.fromkeys(error.code for error in classes))
+    examples = {error.code: {"value": _example(error)} for error in classes}
+    return {
+        "model": answers.Refusal,
+        "description": f"{HTTPStatus(status).phrase}: {', '.join(names)}",
+        "content": {"application/json": {"examples": examples}},
+    }
+
+
+def _example(error: type[KatoError]) -> dict[str, Any]:
+    message = error.code.replace("_", " ").lower()
+    content = {
+        "code": error.code,
+        "message": message,
+        "retryable": error.retryable,
+        "request_id": "5f2b9c1e7a3d4e60",
+        "details": [],
+    }
+    return {"error": content, "detail": message}

@@ -1,0 +1,86 @@
+"""Patterns and vectors of the knowledge base a session works on (api.md §2)."""
+
+from starlette.responses import Response
+
+from kato_service.api import answers, json_text, rendering
+from kato_service.api.calls import Called
+from kato_service.api.models import PatternBody
+from kato_service.api.operations import Operation
+from kato_service.api.sessions import Cursor, Limit
+from kato_service.errors import PatternNotFoundError, SessionNotFoundError, VectorNotFoundError
+
+_ERRORS = (SessionNotFoundError, PatternNotFoundError)
+
+
+async def list_patterns(
+    call: Called, session_id: str, limit: Limit = 100, cursor: Cursor = None
+) -> Response:
+    state = await call.load(session_id)
+    patterns = await call.service.processor.patterns.list_patterns(
+        state.processor_id, limit=limit + 1, after=cursor, deadline=call.deadline
+    )
+    page = await json_text.array(map(rendering.pattern, patterns[:limit]))
+    next_cursor = patterns[limit - 1].name if len(patterns) > limit else None
+    return rendering.response({"patterns": page, "next_cursor": next_cursor})
+
+
+async def get_pattern(call: Called, session_id: str, name: str) -> Response:
+    state = await call.load(session_id)
+    pattern = await call.service.processor.patterns.get_pattern(
+        state.processor_id, rendering.bare(name), deadline=call.deadline
+    )
+    return rendering.response(rendering.pattern(pattern))
+
+
+async def update_pattern(call: Called, session_id: str, name: str, body: PatternBody) -> Response:
+    state = await call.load(session_id)
+    pattern = await call.service.processor.patterns.update_pattern(
+        state.processor_id,
+        rendering.bare(name),
+        frequency=body.frequency,
+        emotives=body.emotives,
+        persistence=call.service.processor.genes(state).persistence,
+        deadline=call.deadline,
+    )
+    return rendering.response(rendering.pattern(pattern))
+
+
+async def delete_pattern(call: Called, session_id: str, name: str) -> Response:
+    state = await call.load(session_id)
+    await call.service.processor.patterns.delete_pattern(
+        state.processor_id, rendering.bare(name), deadline=call.deadline
+    )
+    return rendering.response(
+        {"status": "deleted", "name": rendering.spelled(rendering.bare(name))}
+    )
+
+
+async def get_vector(call: Called, session_id: str, symbol: str) -> Response:
+    state = await call.load(session_id)
+    vector = await call.service.processor.get_vector(
+        state.processor_id, symbol, deadline=call.deadline
+    )
+    return rendering.response({"symbol": symbol, "vector": vector})
+
+
+OPERATIONS = (
+    Operation(
+        ("GET",), "/patterns", list_patterns, "List the patterns in first-learned order",
+        answers.Patterns, (SessionNotFoundError,),
+    ),
+    Operation(
+        ("GET",), "/patterns/{name}", get_pattern, "Read a pattern", answers.Pattern, _ERRORS
+    ),
+    Operation(
+        ("PUT",), "/patterns/{name}", update_pattern, "Edit a pattern's frequency or emotives",
+        answers.Pattern, _ERRORS,
+    ),
+    Operation(
+        ("DELETE",), "/patterns/{name}", delete_pattern, "Forget a pattern", answers.PatternDeleted,
+        _ERRORS,
+    ),
+    Operation(
+        ("GET",), "/vectors/{symbol}", get_vector, "Read the vector behind a symbol",
+        answers.Vector, (SessionNotFoundError, VectorNotFoundError),
+    ),
+)  # fmt: skip

@@ -1,0 +1,177 @@
+"""Domain values as the JSON of api.md; the ``PTRN|`` spelling is added and stripped only here."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.responses import Response
+
+from kato_service.api import json_text
+from kato_service.api.calls import Dialect
+from kato_service.domain.emotives import mean_emotives
+from kato_service.domain.genes import Genes
+from kato_service.domain.pattern import Metadata, Pattern
+from kato_service.domain.prediction import Prediction
+from kato_service.processing.results import (
+    ClearResult,
+    LearnResult,
+    ObservationResult,
+    SequenceResult,
+)
+from kato_service.sessions.state import SessionState
+
+_PREFIX = "PTRN|"
+_SHOWN_ID_CHARS = 8
+_PREDICTION_FIELDS = tuple(field.name for field in fields(Prediction) if field.name != "metadata")
+_LEARN_MESSAGES = {
+    "learned": "pattern learned",
+    "insufficient_data": "nothing learned: a pattern has at least two symbols",
+}
+
+
+def response(content: Mapping[str, Any]) -> Response:
+    return Response(json_text.text(content), media_type="application/json")
+
+
+def spelled(name: str) -> str:
+    """``PTRN|<digest>``; nothing stays nothing."""
+    return _PREFIX + name if name else ""
+
+
+def bare(name: str) -> str:
+    return name.removeprefix(_PREFIX)
+
+
+def timestamp(at: float) -> str:
+    """RFC 3339, UTC, with Z."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def masked(session_id: str) -> str:
+    return session_id[:_SHOWN_ID_CHARS] + "…"
+
+
+def session(state: SessionState, genes: Genes, dialect: Dialect) -> dict[str, Any]:
+    return {
+        "session_id": state.session_id,
+        dialect.user_field: state.user_id,
+        "processor_id": state.processor_id,
+        "created_at": timestamp(state.created_at),
+        "last_accessed": timestamp(state.last_accessed_at),
+        "expires_at": None if state.expires_at is None else timestamp(state.expires_at),
+        "ttl_seconds": state.ttl_s,
+        "access_count": state.access_count,
+        "stm_length": len(state.stm),
+        "time": state.time,
+        "metadata": dict(state.metadata),
+        "config": asdict(genes),
+    }
+
+
+def observed(result: ObservationResult, ok: str) -> dict[str, Any]:
+    content = {
+        "status": ok,
+        "session_id": result.session_id,
+        "processor_id": result.processor_id,
+        "stm_length": result.stm_length,
+        "time": result.time,
+        "unique_id": result.unique_id,
+        "auto_learned_pattern": spelled(result.auto_learned_pattern or "") or None,
+        "symbols": result.symbols,
+        "stm_truncated": result.stm_truncated,
+    }
+    return content | _repeated(result.repeated)
+
+
+async def sequence(result: SequenceResult, ok: str) -> dict[str, Any]:
+    content = {
+        "status": ok,
+        "session_id": result.session_id,
+        "processor_id": result.processor_id,
+        "observations_processed": result.observations_processed,
+        "results": await json_text.array(observed(item, ok) for item in result.results),
+        "auto_learned_patterns": [spelled(name) for name in result.auto_learned_patterns],
+        "final_learned_pattern": spelled(result.final_learned_pattern),
+        "stm_length": result.stm_length,
+        "time": result.time,
+        "unique_id": result.unique_id,
+    }
+    return content | _repeated(result.repeated)
+
+
+def learned(result: LearnResult) -> dict[str, Any]:
+    content = {
+        "status": result.status,
+        "pattern_name": spelled(result.pattern_name),
+        "session_id": result.session_id,
+        "processor_id": result.processor_id,
+        "frequency": result.frequency,
+        "message": _LEARN_MESSAGES[result.status],
+        "unique_id": result.unique_id,
+    }
+    return content | _repeated(result.repeated)
+
+
+def cleared(result: ClearResult, *, everything: bool) -> dict[str, Any]:
+    content: dict[str, Any] = {"status": "cleared", "session_id": result.session_id}
+    if everything:
+        content["scope"] = "all"
+    return content | {"unique_id": result.unique_id} | _repeated(result.repeated)
+
+
+def prediction(value: Prediction) -> dict[str, Any]:
+    """Keys in the order of processor.md §7, then the API's additions."""
+    content: dict[str, Any] = {"type": "prototypical"}
+    for name in _PREDICTION_FIELDS:
+        content[name] = getattr(value, name)
+    content["emotives"] = dict(value.emotives)
+    content["pattern_name"] = spelled(value.name)
+    if value.metadata:
+        content["metadata"] = _metadata(value.metadata)
+    return content
+
+
+def pattern(value: Pattern) -> dict[str, Any]:
+    return {
+        "name": spelled(value.name),
+        "pattern_data": value.events,
+        "length": value.symbol_count,
+        "frequency": value.frequency,
+        "emotives": [dict(emotives) for emotives in value.emotives],
+        "metadata": _metadata(value.metadata),
+    }
+
+
+def percept(state: SessionState) -> dict[str, Any]:
+    """What the session last observed, as it was sent."""
+    last = state.percept
+    metadata = last.get("metadata", {})
+    return {
+        "strings": last.get("strings", ()),
+        "vectors": last.get("vectors", ()),
+        "emotives": dict(last.get("emotives", {})),
+        "metadata": {key: json_text.embedded(value) for key, value in metadata.items()},
+    }
+
+
+async def cognition(state: SessionState, predictions: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "predictions": await json_text.array(predictions),
+        "emotives": mean_emotives(state.pending_emotives),
+        "symbols": state.symbols,
+        "stm": state.stm,
+        "metadata": _metadata(state.pending_metadata),
+    }
+
+
+def _metadata(metadata: Metadata) -> dict[str, Any]:
+    return {key: [json_text.embedded(text) for text in texts] for key, texts in metadata.items()}
+
+
+def _repeated(repeated: bool) -> dict[str, bool]:
+    return {"repeated": True} if repeated else {}
+
+
+def config(genes: Genes) -> dict[str, Any]:
+    return {"config": asdict(genes)}

@@ -1,0 +1,42 @@
+"""Every path of the API on one application; app.py calls this."""
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from kato_service.api import errors, legacy, memory, patterns, sessions, websocket
+from kato_service.api.middleware import SessionMiddleware
+from kato_service.api.operations import add
+from kato_service.settings import Settings
+
+
+def include_routers(app: FastAPI, settings: Settings) -> None:
+    """Add middleware, error answers, operations and sockets (health is app.py's to add)."""
+    _include_legacy(app)
+    if settings.enable_v2_features:
+        _include_sessions(app, "/v2/sessions", tag="sessions")
+        _include_sessions(app, "/sessions", tag="sessions of later clients")
+    app.router.redirect_slashes = False
+    errors.install(app)
+    app.add_middleware(SessionMiddleware, settings=settings)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["X-Request-ID", "X-Session-ID", "Retry-After"],
+        )
+
+
+def _include_legacy(app: FastAPI) -> None:
+    add(app, "/v1", (*legacy.OPERATIONS, legacy.STATUS), tag="legacy")
+    add(app, "", legacy.OPERATIONS, tag="legacy")
+    for path in ("/v1/ws", "/ws"):
+        app.router.add_api_websocket_route(path, websocket.legacy_socket)
+
+
+def _include_sessions(app: FastAPI, prefix: str, *, tag: str) -> None:
+    add(app, prefix, sessions.OPERATIONS, tag=tag)
+    for operations in (memory.OPERATIONS, patterns.OPERATIONS):
+        add(app, prefix + "/{session_id}", operations, tag=tag)
+    app.router.add_api_websocket_route(prefix + "/{session_id}/ws", websocket.session_socket)

@@ -1,0 +1,137 @@
+"""Sessions: create, list, look at, extend, delete (api.md §2)."""
+
+from typing import Annotated, Any
+
+from fastapi import Query
+from starlette.responses import Response
+
+from kato_service.api import answers, json_text, rendering
+from kato_service.api.calls import Call, Called
+from kato_service.api.models import MAX_TTL_S, ExtendBody, SessionBody, UserId
+from kato_service.api.operations import Operation
+from kato_service.errors import (
+    InvalidInputError,
+    LimitExceededError,
+    SessionLimitExceededError,
+    SessionNotFoundError,
+)
+from kato_service.sessions.state import SessionState
+
+Limit = Annotated[int, Query(ge=1, le=1000, description="Entries of a page.")]
+Cursor = Annotated[
+    str | None, Query(max_length=1024, description="`next_cursor` of the page before.")
+]
+
+
+async def create_session(call: Called, body: SessionBody | None = None) -> Response:
+    body = body or SessionBody()
+    metadata = body.metadata or {}
+    _require_size(metadata, call.service.settings.max_metadata_bytes)
+    state = await call.service.sessions.create(
+        user_id=body.user_id,
+        ttl_s=body.ttl_seconds,
+        metadata=metadata,
+        overrides=body.config.chosen() if body.config else {},
+    )
+    return rendering.response(_session(call, state))
+
+
+async def list_sessions(
+    call: Called,
+    user_id: Annotated[UserId | None, Query(description="Only sessions of this user.")] = None,
+    node_id: Annotated[UserId | None, Query(description="The same, as older clients say.")] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Response:
+    states, next_cursor = await call.service.sessions.page(
+        user_id=user_id or node_id, limit=limit, cursor=cursor
+    )
+    sessions = await json_text.array(_listed(call, state) for state in states)
+    return rendering.response({"sessions": sessions, "next_cursor": next_cursor})
+
+
+async def count_sessions(call: Called) -> Response:
+    return rendering.response({"active_session_count": await call.service.sessions.count()})
+
+
+async def session_exists(call: Called, session_id: str) -> Response:
+    exists = await call.service.sessions.exists(session_id)
+    return rendering.response({"exists": exists, "session_id": session_id})
+
+
+async def get_session(call: Called, session_id: str) -> Response:
+    return rendering.response(_session(call, await call.load(session_id)))
+
+
+async def delete_session(call: Called, session_id: str) -> Response:
+    await call.service.sessions.delete(session_id, deadline=call.deadline)
+    return rendering.response({"status": "deleted", "session_id": session_id})
+
+
+async def extend_session(
+    call: Called,
+    session_id: str,
+    body: ExtendBody | None = None,
+    ttl_seconds: Annotated[int | None, Query(ge=1, le=MAX_TTL_S)] = None,
+) -> Response:
+    ttl_s = _one_of(ttl_seconds, body.ttl_seconds if body else None)
+    state = await call.service.sessions.extend(session_id, ttl_s)
+    content = {
+        "status": "extended",
+        "session_id": session_id,
+        "ttl_seconds": state.ttl_s,
+        "expires_at": None if state.expires_at is None else rendering.timestamp(state.expires_at),
+    }
+    return rendering.response(content)
+
+
+OPERATIONS = (
+    Operation(
+        ("POST",), "", create_session, "Create a session", answers.Session,
+        (InvalidInputError, LimitExceededError, SessionLimitExceededError),
+    ),
+    Operation(("GET",), "", list_sessions, "List the active sessions", answers.Sessions),
+    Operation(("GET",), "/count", count_sessions, "Count the active sessions", answers.Count),
+    Operation(
+        ("GET",), "/{session_id}/exists", session_exists,
+        "Say whether a session exists, leaving its lifetime alone", answers.Exists,
+    ),
+    Operation(
+        ("GET",), "/{session_id}", get_session, "Look at a session", answers.Session,
+        (SessionNotFoundError,),
+    ),
+    Operation(
+        ("DELETE",), "/{session_id}", delete_session,
+        "Delete a session; what it learned stays", answers.Deleted, (SessionNotFoundError,),
+    ),
+    Operation(
+        ("POST", "PUT"), "/{session_id}/extend", extend_session,
+        "Give a session a new time to live, from now", answers.Extended, (SessionNotFoundError,),
+    ),
+)  # fmt: skip
+
+
+def _session(call: Call, state: SessionState) -> dict[str, Any]:
+    return rendering.session(state, call.service.processor.genes(state), call.dialect)
+
+
+def _listed(call: Call, state: SessionState) -> dict[str, Any]:
+    """In full only for a caller that showed the instance's API key."""
+    content = _session(call, state)
+    if call.service.settings.api_key is None:
+        content["session_id"] = rendering.masked(state.session_id)
+    return content
+
+
+def _require_size(metadata: dict[str, Any], limit: int) -> None:
+    if len(json_text.text(metadata)) > limit:
+        details = [{"location": ["body", "metadata"], "reason": f"more than {limit} bytes"}]
+        raise LimitExceededError("the metadata is too large", details)
+
+
+def _one_of(query: int | None, body: int | None) -> int:
+    given = query if body is None else body
+    if given is None or (query is not None and query != given):
+        details = [{"location": ["ttl_seconds"], "reason": "give it once, as query or in the body"}]
+        raise InvalidInputError("Missing required field: ttl_seconds", details)
+    return given

@@ -1,0 +1,184 @@
+"""The same operations over one socket: typed frames in, typed frames out (api.md §2)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import orjson
+import structlog
+from pydantic import Field, ValidationError
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from kato_service.api import errors, json_text, legacy, memory, rendering
+from kato_service.api.calls import Call, call_of, label
+from kato_service.api.models import (
+    Body,
+    ObservationBody,
+    RepeatableBody,
+    unknown_fields_ignored,
+)
+from kato_service.domain.deadline import Deadline
+from kato_service.errors import BodyTooLargeError, InvalidInputError, KatoError
+
+log = structlog.get_logger()
+B = TypeVar("B", bound=Body)
+
+
+class Frame(Body):
+    type: str
+    payload: dict[str, Any] = Field(default={})
+    id: str | int | float | None = None
+
+
+class PredictionsPayload(Body):
+    limit: int | None = Field(default=None, ge=1, le=10_000)
+    recall_threshold: float | None = Field(default=None, ge=0, le=1)
+
+
+async def session_socket(websocket: WebSocket) -> None:
+    """``/v2/sessions/{session_id}/ws``"""
+    await _open(websocket, websocket.path_params["session_id"])
+
+
+async def legacy_socket(websocket: WebSocket) -> None:
+    """``/ws``: on the session that the headers mean."""
+    unknown_fields_ignored.set(True)
+    try:
+        session_id = await legacy.addressed(websocket)
+    except KatoError as error:
+        await errors.denied(error, websocket.scope, websocket.receive, websocket.send)
+        return
+    await _open(websocket, session_id)
+
+
+async def _open(websocket: WebSocket, session_id: str) -> None:
+    label(websocket, websocket.scope["route"].path)
+    try:
+        await call_of(websocket).load(session_id)
+    except KatoError as error:
+        await errors.denied(error, websocket.scope, websocket.receive, websocket.send)
+        return
+    await websocket.accept()
+    try:
+        while True:
+            await _turn(websocket, session_id)
+    except WebSocketDisconnect:
+        log.debug("socket closed")
+
+
+async def _turn(websocket: WebSocket, session_id: str) -> None:
+    raw = await _received(websocket)
+    service = websocket.app.state.service
+    deadline = Deadline.after(service.settings.request_timeout_s)
+    request_id = uuid4().hex
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    call = replace(call_of(websocket), deadline=deadline)
+    reply = await _reply(call, session_id, raw, request_id)
+    async with asyncio.timeout(service.settings.request_timeout_s):
+        await websocket.send_text(json_text.text(reply).decode())
+
+
+async def _received(websocket: WebSocket) -> bytes:
+    message = await websocket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message["code"])
+    text = message.get("text")
+    return message["bytes"] if text is None else text.encode("utf-8", "surrogatepass")
+
+
+async def _reply(call: Call, session_id: str, raw: bytes, request_id: str) -> dict[str, Any]:
+    correlation: Any = None
+    try:
+        frame = _frame(raw, call.service.settings.max_body_bytes)
+        correlation = frame.id
+        content = await _answer(call, session_id, frame)
+    except KatoError as error:
+        content = {"type": "error"} | errors.envelope(error, request_id)
+    except Exception:  # the outermost boundary of a frame: the socket stays open
+        log.exception("frame crashed")
+        content = {"type": "error"} | errors.crash_envelope(request_id)
+    return content if correlation is None else content | {"id": correlation}
+
+
+def _frame(raw: bytes, limit: int) -> Frame:
+    if len(raw) > limit:
+        raise BodyTooLargeError(f"the frame is larger than {limit} bytes")
+    try:
+        return _validated(Frame, json_text.parsed(raw))
+    except orjson.JSONDecodeError as exc:
+        raise errors.not_json(exc.msg) from exc
+
+
+async def _answer(call: Call, session_id: str, frame: Frame) -> dict[str, Any]:
+    if frame.type not in _TYPES:
+        details = [{"location": ["type"], "reason": f"must be one of {', '.join(_TYPES)}"}]
+        raise InvalidInputError("unknown type of frame", details)
+    reply_type, answer = _TYPES[frame.type]
+    payload = await answer(call, session_id, frame.payload)
+    return {"type": reply_type, "payload": payload}
+
+
+async def _observe(call: Call, session_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    body = _validated(ObservationBody, payload)
+    plan = partial(
+        call.service.processor.observe,
+        observation=body.observation(),
+        unique_id=body.unique_id,
+        deadline=call.deadline,
+    )
+    return rendering.observed(await call.change(session_id, plan), call.dialect.ok)
+
+
+async def _learn(call: Call, session_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    body = _validated(RepeatableBody, payload)
+    plan = partial(call.service.processor.learn, unique_id=body.unique_id, deadline=call.deadline)
+    return rendering.learned(await call.change(session_id, plan))
+
+
+async def _get_stm(call: Call, session_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    _validated(Body, payload)
+    return memory.stm_of(await call.load(session_id))
+
+
+async def _get_predictions(
+    call: Call, session_id: str, payload: Mapping[str, Any]
+) -> dict[str, Any]:
+    body = _validated(PredictionsPayload, payload)
+    state = await call.load(session_id)
+    result = await memory.predicted(
+        call, state, limit=body.limit, recall_threshold=body.recall_threshold
+    )
+    return await memory.predictions_of(call, state, result)
+
+
+async def _clear_stm(call: Call, session_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    body = _validated(RepeatableBody, payload)
+    plan = partial(
+        call.service.processor.clear_stm, unique_id=body.unique_id, deadline=call.deadline
+    )
+    return rendering.cleared(await call.change(session_id, plan), everything=False)
+
+
+async def _ping(_call: Call, session_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    return {"session_id": session_id}
+
+
+def _validated(model: type[B], value: Any) -> B:
+    try:
+        return model.model_validate(value)
+    except ValidationError as exc:
+        raise errors.invalid_input(exc.errors(include_url=False)) from exc
+
+
+_Answer = Callable[[Call, str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
+_TYPES: dict[str, tuple[str, _Answer]] = {
+    "observe": ("observation_result", _observe),
+    "learn": ("learn_result", _learn),
+    "get_stm": ("stm", _get_stm),
+    "get_predictions": ("predictions", _get_predictions),
+    "clear_stm": ("stm_cleared", _clear_stm),
+    "ping": ("pong", _ping),
+}

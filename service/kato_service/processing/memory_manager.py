@@ -1,0 +1,117 @@
+"""What a session holds between learns: events, pending emotives and metadata, time."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+
+from kato_service.domain.genes import Genes
+from kato_service.domain.observation import Observation
+from kato_service.domain.pattern import Event, Metadata, Stm
+from kato_service.errors import LimitExceededError
+from kato_service.knowledge.fold import merged_metadata
+from kato_service.processing.limits import ObservationLimits
+from kato_service.sessions.state import SessionState
+
+MAX_UTF8_BYTES = 4
+"""Of one character."""
+
+
+class MemoryManager:
+    """Pure: every method gives a new state."""
+
+    def __init__(self, limits: ObservationLimits) -> None:
+        self._limits = limits
+
+    def observed(
+        self, state: SessionState, observation: Observation, event: Event
+    ) -> tuple[SessionState, bool]:
+        """The state after *observation*, whose symbols are *event*; whether old ones gave way.
+
+        Raises:
+            LimitExceededError: The event alone is more than an STM may hold.
+        """
+        stm = self._appended(state.stm, event) if event else state.stm
+        emotives = state.pending_emotives
+        if observation.emotives:
+            emotives = (*emotives, dict(observation.emotives))
+        kept = emotives[-self._limits.max_pending_emotives :]
+        after = replace(
+            state,
+            time=state.time + 1,
+            stm=stm,
+            stm_seq=state.stm_seq + bool(event) + bool(observation.emotives),
+            pending_emotives=kept,
+            pending_metadata=self._with_metadata(state.pending_metadata, observation.metadata),
+            percept=asdict(observation),
+            symbols=event,
+        )
+        dropped = len(stm) < len(state.stm) + bool(event) or len(kept) < len(emotives)
+        return after, dropped
+
+    def learned(self, state: SessionState, stm: Stm = ()) -> SessionState:
+        """The state after a learn that leaves *stm*."""
+        return replace(
+            state,
+            stm=stm,
+            stm_seq=state.stm_seq + 1,
+            pending_emotives=(),
+            pending_metadata={},
+        )
+
+    def cleared(self, state: SessionState) -> SessionState:
+        """The state without STM, emotives and metadata; time goes on."""
+        return replace(self.learned(state), symbols=())
+
+    def cleared_all(self, state: SessionState) -> SessionState:
+        return replace(self.cleared(state), time=0, percept={})
+
+    def _with_metadata(self, pending: Metadata, more: Mapping[str, str]) -> Metadata:
+        texts = {key: (text,) for key, text in more.items()}
+        return merged_metadata(pending, texts, self._limits.max_metadata_bytes)
+
+    def _appended(self, stm: Stm, event: Event) -> Stm:
+        """The STM with *event*, without as many of the oldest as the limits ask for."""
+        self._refuse_alone(event)
+        longer = (*stm, event)[-self._limits.max_stm_events :]
+        excess = self._excess(longer)
+        return longer[excess:]
+
+    def _refuse_alone(self, event: Event) -> None:
+        limits = self._limits
+        if len(event) > limits.max_stm_symbols or _bytes(event) > limits.max_stm_bytes:
+            raise LimitExceededError(
+                f"one observation brings more than the {limits.max_stm_symbols} symbols or"
+                f" {limits.max_stm_bytes} bytes that a short-term memory may hold"
+            )
+
+    def _excess(self, stm: Stm) -> int:
+        """How many of the oldest events are too many."""
+        limits = self._limits
+        symbols = sum(map(len, stm))
+        size = self._size(stm)
+        count = 0
+        while symbols > limits.max_stm_symbols or size > limits.max_stm_bytes:
+            symbols -= len(stm[count])
+            size -= _bytes(stm[count])
+            count += 1
+        return count
+
+    def _size(self, stm: Stm) -> int:
+        """Bytes of UTF-8; an upper bound where that is within the limit already."""
+        bound = sum(len(symbol) for event in stm for symbol in event) * MAX_UTF8_BYTES
+        return bound if bound <= self._limits.max_stm_bytes else sum(map(_bytes, stm))
+
+
+def stm_after_auto_learn(stm: Stm, genes: Genes) -> Stm:
+    """What an automatic learn of *stm* leaves in it."""
+    match genes.stm_mode:
+        case "CLEAR":
+            return ()
+        case "ROLLING":
+            kept = genes.max_pattern_length - 1
+            return stm[-kept:] if kept else ()
+        case "KEEP_LAST":
+            return stm[-1:] if len(stm) > 1 else ()
+
+
+def _bytes(event: Event) -> int:
+    return sum(len(symbol.encode()) for symbol in event)

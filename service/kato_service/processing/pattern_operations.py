@@ -1,0 +1,91 @@
+"""Reading and editing what a knowledge base has learned (processor.md §8)."""
+
+import secrets
+from collections.abc import Sequence
+
+from kato_service.domain.deadline import Deadline
+from kato_service.domain.pattern import Emotives, Pattern
+from kato_service.errors import LimitExceededError, PatternNotFoundError
+from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.entries import Delete, Entry, Update
+from kato_service.processing.limits import MAX_EMOTIVE_KEYS
+from kato_service.processing.pattern_processor import TOKEN_BYTES
+
+
+class PatternOperations:
+    def __init__(self, knowledge: KnowledgeBases) -> None:
+        self._knowledge = knowledge
+
+    async def get_pattern(self, kb: str, name: str, *, deadline: Deadline) -> Pattern:
+        """The pattern of that bare name.
+
+        Raises:
+            PatternNotFoundError: There is none.
+        """
+        async with self._knowledge.get(kb).reading(deadline=deadline) as view:
+            pattern = view.patterns.get(name)
+        if pattern is None:
+            raise _unknown()
+        return pattern
+
+    async def list_patterns(
+        self, kb: str, *, limit: int, after: str | None, deadline: Deadline
+    ) -> tuple[Pattern, ...]:
+        """Up to *limit* patterns in first-learned order, behind the one named *after*."""
+        async with self._knowledge.get(kb).reading(deadline=deadline) as view:
+            return view.page(after=after, limit=limit)
+
+    async def update_pattern(
+        self,
+        kb: str,
+        name: str,
+        *,
+        frequency: int | None,
+        emotives: Sequence[Emotives] | None,
+        persistence: int,
+        deadline: Deadline,
+    ) -> Pattern:
+        """The pattern after the edit; what is None stays.
+
+        Raises:
+            PatternNotFoundError: There is none.
+            LimitExceededError: More emotive maps than *persistence* keeps.
+        """
+        _check_emotives(emotives or (), persistence)
+        known = await self.get_pattern(kb, name, deadline=deadline)
+        if frequency is None and emotives is None:
+            return known
+        window = None if emotives is None else tuple(dict(given) for given in emotives)
+        await self._append(kb, Update(_token(), name, frequency, window), deadline)
+        return await self.get_pattern(kb, name, deadline=deadline)
+
+    async def delete_pattern(self, kb: str, name: str, *, deadline: Deadline) -> None:
+        """Forget a pattern; symbol statistics keep what it taught.
+
+        Raises:
+            PatternNotFoundError: There is none.
+        """
+        await self.get_pattern(kb, name, deadline=deadline)
+        await self._append(kb, Delete(_token(), name), deadline)
+
+    async def _append(self, kb: str, entry: Entry, deadline: Deadline) -> None:
+        base = self._knowledge.get(kb)
+        since = await base.tail(deadline=deadline)
+        (applied,) = await base.append((entry,), since=since)
+        if not applied.met:
+            raise _unknown()
+
+
+def _check_emotives(maps: Sequence[Emotives], persistence: int) -> None:
+    if len(maps) > persistence:
+        raise LimitExceededError(f"emotives: a pattern keeps at most {persistence} maps")
+    if any(len(given) > MAX_EMOTIVE_KEYS for given in maps):
+        raise LimitExceededError(f"emotives: a map has at most {MAX_EMOTIVE_KEYS} of them")
+
+
+def _unknown() -> PatternNotFoundError:
+    return PatternNotFoundError("this knowledge base has no such pattern")
+
+
+def _token() -> str:
+    return secrets.token_hex(TOKEN_BYTES)

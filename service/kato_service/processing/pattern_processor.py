@@ -1,0 +1,119 @@
+"""Learning a session's short-term memory, and predicting from it (processor.md §5–7)."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from kato_service.domain.deadline import Deadline
+from kato_service.domain.emotives import learned_emotives
+from kato_service.domain.genes import Genes
+from kato_service.domain.pattern import Stm, pattern_name
+from kato_service.domain.prediction import Prediction
+from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.entries import Learn
+from kato_service.processing.memory_manager import MemoryManager, stm_after_auto_learn
+from kato_service.processing.results import PredictionsResult
+from kato_service.search.pattern_searcher import MIN_STATE_SYMBOLS, PatternSearcher
+from kato_service.sessions.state import SessionState
+
+MIN_PATTERN_SYMBOLS = 2
+TOKEN_BYTES = 12
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A learn as it is planned."""
+
+    state: SessionState
+    """The session afterwards."""
+    entry: Learn | None
+    """None: there was too little to learn."""
+
+    @property
+    def name(self) -> str:
+        """Bare digest, '' where nothing is learned."""
+        return self.entry.name if self.entry else ""
+
+
+class PatternProcessor:
+    def __init__(
+        self, knowledge: KnowledgeBases, searcher: PatternSearcher, memory: MemoryManager
+    ) -> None:
+        self._knowledge = knowledge
+        self._searcher = searcher
+        self._memory = memory
+
+    def learn(self, state: SessionState, genes: Genes) -> Learned:
+        """Learn the STM; with too little in it, the session stays as it is."""
+        if _symbols(state.stm) < MIN_PATTERN_SYMBOLS:
+            return Learned(state, None)
+        return Learned(self._memory.learned(state), _entry(state, genes))
+
+    def auto_learned(self, state: SessionState, genes: Genes) -> Learned:
+        """What the STM's length makes of it; too little is dropped unlearned."""
+        if not 0 < genes.max_pattern_length <= len(state.stm):
+            return Learned(state, None)
+        enough = _symbols(state.stm) >= MIN_PATTERN_SYMBOLS
+        left = stm_after_auto_learn(state.stm, genes)
+        return Learned(self._memory.learned(state, left), _entry(state, genes) if enough else None)
+
+    async def predictions(
+        self, state: SessionState, genes: Genes, *, deadline: Deadline
+    ) -> PredictionsResult:
+        """Predictions of the session's STM as it is, from everything acknowledged so far.
+
+        Raises:
+            StoreUnavailableError: The knowledge log did not answer.
+            DeadlineExceededError: Not before *deadline*.
+        """
+        if _symbols(state.stm) < MIN_STATE_SYMBOLS:
+            return _result(state, ())
+        base = self._knowledge.get(state.processor_id)
+        async with base.reading(deadline=deadline) as view:
+            found = await _in_thread(lambda: self._searcher.predict(view, state.stm, genes))
+            return _result(state, found, stale=view.stale)
+
+
+async def _in_thread(compute: Callable[[], T]) -> T:
+    """The result; a cancelled wait still lasts until the thread has let go of what it reads."""
+    work = asyncio.ensure_future(asyncio.to_thread(compute))
+    cancelled: asyncio.CancelledError | None = None
+    while not work.done():
+        try:
+            await asyncio.wait((work,))
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+    if cancelled is not None:
+        raise cancelled
+    return work.result()
+
+
+def _result(
+    state: SessionState, predictions: tuple[Prediction, ...], *, stale: bool = False
+) -> PredictionsResult:
+    return PredictionsResult(
+        predictions=predictions,
+        session_id=state.session_id,
+        processor_id=state.processor_id,
+        time=state.time,
+        stm_length=len(state.stm),
+        stale=stale,
+    )
+
+
+def _entry(state: SessionState, genes: Genes) -> Learn:
+    return Learn(
+        token=secrets.token_hex(TOKEN_BYTES),
+        name=pattern_name(state.stm),
+        events=state.stm,
+        emotives=learned_emotives(state.pending_emotives),
+        persistence=genes.persistence,
+        metadata=state.pending_metadata,
+    )
+
+
+def _symbols(stm: Stm) -> int:
+    return sum(map(len, stm))

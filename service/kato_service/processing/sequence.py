@@ -1,0 +1,134 @@
+"""A sequence of observations while it is planned, item by item (api.md §2)."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from kato_service.domain.deadline import Deadline
+from kato_service.domain.genes import Genes
+from kato_service.domain.observation import Observation
+from kato_service.errors import StoreUnavailableError
+from kato_service.knowledge.entries import Learn
+from kato_service.processing.memory_manager import MemoryManager
+from kato_service.processing.observation_processor import ObservationProcessor, Observed
+from kato_service.processing.pattern_processor import PatternProcessor
+from kato_service.processing.results import ObservationResult, SequenceResult
+from kato_service.sessions.state import SessionState
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceOptions:
+    learn_after_each: bool
+    learn_at_end: bool
+    clear_stm_between: bool
+
+
+@dataclass(slots=True)
+class SequencePlan:
+    """What the items so far have made of the session."""
+
+    state: SessionState
+    options: SequenceOptions
+    applied: int = 0
+    """Items, those of an earlier request of the same unique_id included."""
+    results: list[ObservationResult] = field(default_factory=list)
+    learned: list[Learn] = field(default_factory=list)
+    """Entries for the log, in order."""
+    final: str = ""
+    """Bare digest of what `learn_at_end` learns."""
+
+    def result(self, unique_id: str) -> SequenceResult:
+        names = [entry.name for entry in self.learned]
+        return SequenceResult(
+            session_id=self.state.session_id,
+            processor_id=self.state.processor_id,
+            observations_processed=self.applied,
+            results=tuple(self.results),
+            auto_learned_patterns=tuple(names[:-1] if self.final else names),
+            final_learned_pattern=self.final,
+            stm_length=len(self.state.stm),
+            time=self.state.time,
+            unique_id=unique_id,
+        )
+
+
+class SequenceProcessor:
+    def __init__(
+        self, memory: MemoryManager, observations: ObservationProcessor, patterns: PatternProcessor
+    ) -> None:
+        self._memory = memory
+        self._observations = observations
+        self._patterns = patterns
+
+    async def apply(
+        self,
+        plan: SequencePlan,
+        items: Sequence[Observation],
+        genes: Genes,
+        *,
+        deadline: Deadline,
+    ) -> StoreUnavailableError | None:
+        """Apply what is left of checked *items*; the failure that cut them, if one did.
+
+        Raises:
+            StoreUnavailableError: None of them was applied.
+        """
+        first = plan.applied
+        for item in items[first:]:
+            try:
+                await self._apply(plan, item, genes, deadline)
+            except StoreUnavailableError as error:
+                if plan.applied == first:
+                    raise
+                return _cut(error, plan.applied)
+            await asyncio.sleep(0)
+        if plan.options.learn_at_end:
+            plan.final = self._learn(plan, genes)
+        return None
+
+    async def _apply(
+        self, plan: SequencePlan, item: Observation, genes: Genes, deadline: Deadline
+    ) -> None:
+        """Add one item; a failure leaves *plan* as it was."""
+        clears = plan.options.clear_stm_between and plan.applied > 0
+        state = self._memory.cleared(plan.state) if clears else plan.state
+        observed = await self._observations.observe(state, item, genes, deadline=deadline)
+        plan.state = observed.state
+        plan.applied += 1
+        if observed.learned is not None:
+            plan.learned.append(observed.learned)
+        if plan.options.learn_after_each:
+            self._learn(plan, genes)
+        plan.results.append(observation_result(plan.state, observed, unique_id=""))
+
+    def _learn(self, plan: SequencePlan, genes: Genes) -> str:
+        """Learn what there is; too little adds nothing and stays."""
+        learned = self._patterns.learn(plan.state, genes)
+        plan.state = learned.state
+        if learned.entry is not None:
+            plan.learned.append(learned.entry)
+        return learned.name
+
+
+def observation_result(
+    state: SessionState, observed: Observed, *, unique_id: str
+) -> ObservationResult:
+    """The answer to an observation that left *state*."""
+    return ObservationResult(
+        session_id=state.session_id,
+        processor_id=state.processor_id,
+        stm_length=len(state.stm),
+        time=state.time,
+        unique_id=unique_id,
+        symbols=observed.symbols,
+        auto_learned_pattern=observed.learned_name,
+        stm_truncated=observed.stm_truncated,
+    )
+
+
+def _cut(error: StoreUnavailableError, applied: int) -> StoreUnavailableError:
+    return StoreUnavailableError(
+        f"{error.message}; the first {applied} observations are applied,"
+        " repeating with the same unique_id goes on behind them",
+        [{"applied": applied}],
+    )

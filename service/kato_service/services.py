@@ -1,0 +1,282 @@
+"""The parts of the service, put together from the settings, and their life."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+
+import structlog
+
+from kato_service.connections.manager import DatabaseManager
+from kato_service.connections.mongo_pool import MongoConnectionPool, MongoOptions
+from kato_service.connections.monitor import CheckPlan
+from kato_service.connections.qdrant_pool import QdrantConnectionPool, QdrantOptions
+from kato_service.connections.redis_pool import RedisConnectionPool, RedisOptions
+from kato_service.connections.store_pool import EmbeddedStore, PoolUsage
+from kato_service.domain.genes import Genes
+from kato_service.domain.pattern import Stm
+from kato_service.domain.prediction import Prediction
+from kato_service.errors import StoreUnavailableError
+from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.log import KnowledgeLog
+from kato_service.knowledge.mongo import MongoKnowledgeLog
+from kato_service.knowledge.qdrant import QdrantStore
+from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.knowledge.view import KnowledgeView
+from kato_service.metrics import Metrics
+from kato_service.processing.kato_processor import KatoProcessor, ObservationLimits
+from kato_service.search.pattern_searcher import PatternSearcher
+from kato_service.sessions.manager import SessionLimits, SessionManager
+from kato_service.sessions.memory import MemorySessionStore
+from kato_service.sessions.redis import RedisSessionStore
+from kato_service.sessions.store import SessionStore
+from kato_service.settings import Settings
+
+log = structlog.get_logger()
+COUNT_TIMEOUT_S = 5.0
+RESTART_DELAY_S = 1.0
+
+
+@dataclass(slots=True)
+class Service:
+    """What requests work with, as ``app.state.service`` holds it."""
+
+    settings: Settings
+    sessions: SessionManager
+    processor: KatoProcessor
+    searcher: PatternSearcher
+    knowledge: KnowledgeBases
+    databases: DatabaseManager
+    metrics: Metrics
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    active_sessions: int | None = None
+    """As last counted in the background; None: not yet."""
+    stopping: bool = False
+
+    @property
+    def ready(self) -> bool:
+        """Set up, with sessions that can be used, and not on its way out."""
+        usable = self.databases.set_up and self.databases.usable("redis")
+        return usable and not self.stopping
+
+    async def count_sessions(self) -> None:
+        """Count them again and again, so that health and metrics ask no store."""
+        while True:
+            if self.databases.usable("redis"):
+                await self._count()
+            await asyncio.sleep(self.settings.health_check_interval_s)
+
+    async def _count(self) -> None:
+        try:
+            async with asyncio.timeout(COUNT_TIMEOUT_S):
+                self.active_sessions = await self.sessions.count()
+        except (StoreUnavailableError, TimeoutError):
+            self.active_sessions = None
+
+
+class MeasuredSearcher(PatternSearcher):
+    """Notes how long matching takes."""
+
+    def __init__(self, engine: str, metrics: Metrics) -> None:
+        super().__init__(engine)
+        self._metrics = metrics
+
+    def predict(self, view: KnowledgeView, stm: Stm, genes: Genes) -> tuple[Prediction, ...]:
+        began = perf_counter()
+        try:
+            return super().predict(view, stm, genes)
+        finally:
+            self._metrics.matched(perf_counter() - began)
+
+
+@asynccontextmanager
+async def running_service(settings: Settings) -> AsyncIterator[Service]:
+    """The opened service with its background work; all is closed afterwards."""
+    databases = make_databases(settings)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(databases.close)
+        service = await _assembled(settings, databases, stack)
+        background = (databases.run, service.sessions.run, service.count_sessions)
+        await stack.enter_async_context(_running(background))
+        yield service
+
+
+def make_databases(settings: Settings) -> DatabaseManager:
+    """The connections; no server is asked yet."""
+    plan = CheckPlan(
+        interval_s=settings.health_check_interval_s,
+        timeout_s=settings.health_check_timeout_s,
+        failures=settings.health_check_failures,
+    )
+    return DatabaseManager(_redis(settings), _mongodb(settings), _qdrant(settings), plan)
+
+
+async def _assembled(
+    settings: Settings, databases: DatabaseManager, stack: AsyncExitStack
+) -> Service:
+    metrics = Metrics()
+    searcher = MeasuredSearcher(settings.kato_engine, metrics)
+    knowledge = KnowledgeBases(
+        _log(settings, databases),
+        searcher.new_index,
+        max_staleness_s=settings.knowledge_max_staleness_s,
+    )
+    stack.push_async_callback(knowledge.close)
+    await databases.open({"mongodb": knowledge.start})
+    vectors = _vectors(settings, databases)
+    limits = _observation_limits(settings)
+    service = Service(
+        settings=settings,
+        sessions=SessionManager(
+            _session_store(settings, databases),
+            knowledge,
+            _session_limits(settings),
+            processor_id=settings.processor_id,
+        ),
+        processor=KatoProcessor(knowledge, searcher, vectors, settings.genes, limits),
+        searcher=searcher,
+        knowledge=knowledge,
+        databases=databases,
+        metrics=metrics,
+    )
+    metrics.watch(ServiceGauges(service))
+    return service
+
+
+@asynccontextmanager
+async def _running(background: Sequence[Callable[[], Awaitable[None]]]) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(_kept_running(work)) for work in background]
+        try:
+            yield
+        finally:
+            for task in running:
+                task.cancel()
+
+
+async def _kept_running(work: Callable[[], Awaitable[None]]) -> None:
+    """The outermost boundary of background work: a crash is logged and the work begins anew."""
+    while True:
+        try:
+            await work()
+            return
+        except Exception:  # outermost boundary
+            log.exception("background work crashed")
+        await asyncio.sleep(RESTART_DELAY_S)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceGauges:
+    service: Service
+
+    def active_sessions(self) -> int | None:
+        return self.service.active_sessions
+
+    def pools(self) -> Iterable[tuple[str, PoolUsage]]:
+        return ((name, found.pool) for name, found in self.service.databases.health().items())
+
+    def stores_up(self) -> Iterable[tuple[str, bool]]:
+        databases = self.service.databases
+        return ((name, databases.usable(name)) for name in databases.health())
+
+    def labels(self) -> dict[str, str]:
+        health = self.service.databases.health()
+        return {
+            "engine": self.service.searcher.engine_name,
+            "processor_id": self.service.settings.processor_id,
+            **{name: found.backend for name, found in health.items()},
+        }
+
+
+def _redis(settings: Settings) -> RedisConnectionPool | EmbeddedStore:
+    if settings.redis_url is None:
+        return EmbeddedStore("redis", "memory")
+    return RedisConnectionPool(
+        RedisOptions(
+            url=settings.redis_url.get_secret_value(),
+            pool_size=settings.redis_pool_size,
+            socket_timeout_s=settings.redis_socket_timeout_s,
+        )
+    )
+
+
+def _mongodb(settings: Settings) -> MongoConnectionPool | EmbeddedStore:
+    if settings.mongo_base_url is None:
+        return EmbeddedStore("mongodb", "sqlite")
+    return MongoConnectionPool(
+        MongoOptions(
+            url=settings.mongo_base_url.get_secret_value(),
+            database=settings.mongo_database,
+            min_size=settings.mongo_pool_min_size,
+            max_size=settings.mongo_pool_size,
+            max_idle_s=settings.mongo_max_idle_s,
+            wait_queue_timeout_s=settings.mongo_wait_queue_timeout_s,
+            server_selection_timeout_s=settings.mongo_server_selection_timeout_s,
+        )
+    )
+
+
+def _qdrant(settings: Settings) -> QdrantConnectionPool | EmbeddedStore:
+    if settings.vectors_in == "disabled":
+        return EmbeddedStore("qdrant", "disabled")
+    key = settings.qdrant_api_key
+    return QdrantConnectionPool(
+        QdrantOptions(
+            url=settings.qdrant_address,
+            path=settings.data_dir / "vectors",
+            grpc_port=settings.qdrant_grpc_port,
+            api_key=key.get_secret_value() if key else None,
+            pool_size=settings.qdrant_pool_size,
+            timeout_s=settings.qdrant_timeout_s,
+            prefer_grpc=settings.qdrant_prefer_grpc,
+        )
+    )
+
+
+def _log(settings: Settings, databases: DatabaseManager) -> KnowledgeLog:
+    if isinstance(databases.mongodb, MongoConnectionPool):
+        return MongoKnowledgeLog(databases.mongodb.database)
+    return SqliteKnowledgeLog(_made(settings.data_dir) / "knowledge.sqlite")
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _session_store(settings: Settings, databases: DatabaseManager) -> SessionStore:
+    if isinstance(databases.redis, RedisConnectionPool):
+        return RedisSessionStore(databases.redis.client, settings.processor_id)
+    return MemorySessionStore()
+
+
+def _vectors(settings: Settings, databases: DatabaseManager) -> QdrantStore | None:
+    if not isinstance(databases.qdrant, QdrantConnectionPool):
+        return None
+    return QdrantStore(databases.qdrant.client, timeout_s=settings.qdrant_timeout_s)
+
+
+def _session_limits(settings: Settings) -> SessionLimits:
+    return SessionLimits(
+        default_ttl_s=settings.session_ttl_s,
+        auto_extend=settings.session_auto_extend,
+        max_sessions=settings.max_sessions,
+        max_sessions_per_user=settings.max_sessions_per_user,
+    )
+
+
+def _observation_limits(settings: Settings) -> ObservationLimits:
+    return ObservationLimits(
+        max_stm_events=settings.max_stm_events,
+        max_stm_symbols=settings.max_stm_symbols,
+        max_stm_bytes=settings.max_stm_bytes,
+        max_pending_emotives=settings.max_pending_emotives,
+        max_strings_per_event=settings.max_strings_per_event,
+        max_symbol_chars=settings.max_symbol_chars,
+        max_vectors=settings.max_vectors_per_observation,
+        max_vector_dimensions=settings.max_vector_dimensions,
+        max_metadata_bytes=settings.max_metadata_bytes,
+    )

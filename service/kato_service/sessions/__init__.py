@@ -1,0 +1,1 @@
+"""Sessions: lifecycle, exclusive access, their stores."""
