@@ -1,0 +1,3 @@
+"""The operator: reconciles KatoInstance resources into running KATO instances."""
+
+__version__ = "0.1.0"

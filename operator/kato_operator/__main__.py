@@ -1,0 +1,71 @@
+"""The command `kato-operator`: the operator, or the MongoDB agent in a store's pod."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from importlib.metadata import version
+
+from pydantic import ValidationError
+
+from kato_operator import logs
+from kato_operator.settings import AgentSettings, OperatorSettings
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run what the command line asks for, until a signal ends it."""
+    try:
+        command = _parsed(arguments)
+        _until_signalled(_operator() if command == "run" else _mongodb_agent())
+    except ValidationError as error:
+        problem = error.errors()[0]
+        field = ".".join(map(str, problem["loc"]))
+        sys.exit(f"kato-operator: {error.title}: {field}: {problem['msg']}")
+
+
+def _parsed(arguments: list[str] | None) -> str:
+    parser = argparse.ArgumentParser(prog="kato-operator", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('kato')}")
+    parser.add_argument(
+        "command",
+        nargs="?",
+        choices=("run", "mongodb-agent"),
+        default="run",
+        help="run the operator (default), or the agent beside a MongoDB server",
+    )
+    command: str = parser.parse_args(arguments).command
+    return command
+
+
+def _operator() -> Coroutine[None, None, None]:
+    from kato_operator import handlers  # the agent must not load all of kopf
+
+    settings = OperatorSettings()
+    logs.configure(settings.log_level, settings.log_format)
+    return handlers.run(settings, version=version("kato"))
+
+
+def _mongodb_agent() -> Coroutine[None, None, None]:
+    from kato_operator.stores import mongodb_agent  # and the operator needs no server
+
+    settings = AgentSettings()
+    logs.configure(settings.log_level, settings.log_format)
+    return mongodb_agent.run(settings)
+
+
+def _until_signalled(program: Coroutine[None, None, None]) -> None:
+    with suppress(KeyboardInterrupt, asyncio.CancelledError):
+        asyncio.run(_with_sigterm(program))
+
+
+async def _with_sigterm(program: Coroutine[None, None, None]) -> None:
+    task = asyncio.ensure_future(program)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""From pydantic models to the CustomResourceDefinition that the API server understands."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from kato_operator import names
+from kato_operator.crd_rules import Model, Rule
+
+Schema = dict[str, Any]
+
+NAME_PATTERN = "^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
+NAME_MESSAGE = "must be a DNS label that begins with a letter and has at most 40 characters"
+NAME_RULE = Rule(f"self.metadata.name.matches('{NAME_PATTERN}')", NAME_MESSAGE)
+KEPT = frozenset(
+    {
+        *("type", "description", "default", "enum", "pattern", "format", "anyOf"),
+        *("minimum", "maximum", "minLength", "maxLength", "maxItems", "maxProperties", "required"),
+    }
+)
+
+
+def definition(spec: type[Model]) -> Schema:
+    """The whole CRD, with *spec* as the schema of `spec`."""
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{names.PLURAL}.{names.GROUP}"},
+        "spec": {
+            "group": names.GROUP,
+            "scope": "Namespaced",
+            "names": {
+                "kind": names.KIND,
+                "listKind": f"{names.KIND}List",
+                "plural": names.PLURAL,
+                "singular": names.SINGULAR,
+                "shortNames": list(names.SHORT_NAMES),
+                "categories": [names.CATEGORY],
+            },
+            "versions": [_version(spec)],
+        },
+    }
+
+
+def structural(model: type[BaseModel]) -> Schema:
+    """The model as a structural schema: no references, no null, defaults written out."""
+    found = model.model_json_schema(by_alias=True)
+    return _resolved(found, found.get("$defs", {}))
+
+
+def _version(spec: type[Model]) -> Schema:
+    return {
+        "name": names.VERSION,
+        "served": True,
+        "storage": True,
+        "additionalPrinterColumns": _columns(),
+        "subresources": {
+            "status": {},
+            "scale": {
+                "specReplicasPath": ".spec.service.replicas",
+                "statusReplicasPath": ".status.replicas",
+                "labelSelectorPath": ".status.selector",
+            },
+        },
+        "schema": {"openAPIV3Schema": _root(spec)},
+    }
+
+
+def _root(spec: type[Model]) -> Schema:
+    default = _without_null(spec().model_dump(by_alias=True, mode="json"))
+    return {
+        "type": "object",
+        "description": "One KATO: the service and its stores.",
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object"},
+            "spec": {**structural(spec), "default": default},
+            "status": _status(),
+        },
+        "x-kubernetes-validations": [NAME_RULE.validation()],
+    }
+
+
+def _resolved(node: Schema, models: Mapping[str, Schema]) -> Schema:
+    """One node of a pydantic schema, with everything it refers to in its place."""
+    if "$ref" in node:
+        node = {**models[node["$ref"].rpartition("/")[2]], **node}
+    choices = [item for item in node.get("anyOf", ()) if item != {"type": "null"}]
+    if len(choices) == 1:
+        rest = {name: value for name, value in node.items() if name != "anyOf"}
+        return _resolved({**choices[0], **rest}, models)
+    kept = {name: value for name, value in node.items() if _is_kept(name)}
+    kept |= {"default": _without_null(node["default"])} if "default" in kept else {}
+    if kept.get("default", "") is None:
+        del kept["default"]
+    return {**kept, **_below(node, models)}
+
+
+def _below(node: Schema, models: Mapping[str, Schema]) -> Schema:
+    below: Schema = {}
+    if "properties" in node:
+        below["properties"] = {
+            name: _resolved(part, models) for name, part in node["properties"].items()
+        }
+    for name in ("items", "additionalProperties"):
+        if isinstance(node.get(name), dict):
+            below[name] = _resolved(node[name], models)
+    return below
+
+
+def _is_kept(name: str) -> bool:
+    return name in KEPT or name.startswith("x-kubernetes-")
+
+
+def _without_null(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_null(item) for name, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_without_null(item) for item in value]
+    return value
+
+
+def _columns() -> list[Schema]:
+    def status(kind: str) -> str:
+        return f'.status.conditions[?(@.type=="{kind}")].status'
+
+    shown = (
+        ("Ready", "string", status(names.READY), 0),
+        ("Phase", "string", ".status.phase", 0),
+        ("Replicas", "integer", ".status.readyReplicas", 0),
+        ("Redis", "string", status(names.REDIS_READY), 0),
+        ("Mongo", "string", status(names.MONGODB_READY), 0),
+        ("Qdrant", "string", status(names.QDRANT_READY), 1),
+        ("URL", "string", ".status.endpoints.http", 1),
+        ("Age", "date", ".metadata.creationTimestamp", 0),
+    )
+    return [
+        {"name": name, "type": kind, "jsonPath": path, **({"priority": wide} if wide else {})}
+        for name, kind, path, wide in shown
+    ]
+
+
+def _status() -> Schema:
+    text, number = {"type": "string"}, {"type": "integer", "format": "int64"}
+    store = dict.fromkeys(("name", "mode", "ready", "version", "primary", "message"), text)
+    return _object(
+        {
+            "observedGeneration": number,
+            "phase": text,
+            "replicas": number,
+            "readyReplicas": number,
+            "selector": text,
+            "version": text,
+            "templateRevision": number,
+            "endpoints": _object({"http": text, "ws": text}),
+            "credentialsSecretRef": _object({"name": text}),
+            "stores": _list_by("name", _object(store, "name", "mode")),
+            "connectionBudget": {
+                "type": "object",
+                "additionalProperties": _object({"needed": number, "limit": number}),
+            },
+            "conditions": _list_by("type", _condition()),
+        }
+    )
+
+
+def _condition() -> Schema:
+    text = {"type": "string"}
+    fields: dict[str, Schema] = {
+        "type": text,
+        "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
+        "observedGeneration": {"type": "integer", "format": "int64"},
+        "lastTransitionTime": {"type": "string", "format": "date-time"},
+        "reason": text,
+        "message": text,
+    }
+    return _object(fields, "type", "status", "lastTransitionTime", "reason", "message")
+
+
+def _object(properties: Mapping[str, Schema], *required: str) -> Schema:
+    needed = {"required": list(required)} if required else {}
+    return {"type": "object", "properties": dict(properties), **needed}
+
+
+def _list_by(key: str, item: Schema) -> Schema:
+    return {
+        "type": "array",
+        "items": item,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": [key],
+    }

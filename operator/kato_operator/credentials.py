@@ -1,0 +1,100 @@
+"""The generated Secrets of an instance: made once, adopted again, never overwritten."""
+
+import base64
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from kato_operator import children, names
+from kato_operator.cluster import Cluster, is_deleted, is_ours
+from kato_operator.crd import KatoInstance
+from kato_operator.errors import CredentialsError, TransientError
+from kato_operator.kube import Manifest
+from kato_operator.queue import Key
+
+log = structlog.get_logger()
+
+TOKEN_BYTES = 24
+
+
+async def ensured(cluster: Cluster, instance: KatoInstance) -> tuple[Manifest, ...]:
+    """Every generated Secret as it is in the cluster, made where there is none.
+
+    Raises:
+        CredentialsError: One is lost while its data is still there, or cannot be used.
+    """
+    wanted = children.generated_secrets(instance, token=_token)
+    return tuple([await _ensured(cluster, instance, manifest) for manifest in wanted])
+
+
+def values_of(secret: Manifest) -> dict[str, str]:
+    """The decoded values of a Secret."""
+    data: Mapping[str, str] = secret.get("data") or {}
+    return {name: base64.b64decode(value).decode() for name, value in data.items()}
+
+
+async def _ensured(cluster: Cluster, instance: KatoInstance, wanted: Manifest) -> Manifest:
+    namespace, name = instance.metadata.namespace, wanted["metadata"]["name"]
+    live = await cluster.load("Secret", namespace, name)
+    if live is None:
+        wanted = await _unless_lost(cluster, instance, wanted)
+        live = await cluster.create(wanted) or await cluster.read("Secret", namespace, name)
+        log.info("credentials created", secret=name)
+    if live is None or is_deleted(live):
+        raise TransientError(f"Secret {name!r} is being deleted")
+    _refuse_unusable(live, wanted, instance)
+    return await _owned_as_wanted(cluster, live, wanted)
+
+
+async def _unless_lost(cluster: Cluster, instance: KatoInstance, wanted: Manifest) -> Manifest:
+    """The Secret to create: new values for a new instance, the applied ones beside old data."""
+    key = Key(instance.metadata.namespace, instance.metadata.name)
+    volumes = [item for item in cluster.children(key) if item["kind"] == "PersistentVolumeClaim"]
+    if not volumes:
+        return wanted
+    applied = await _applied(cluster, instance)
+    needed = _keys(wanted)
+    if not needed <= applied.keys():
+        what = f"Secret {wanted['metadata']['name']!r} is gone"
+        raise CredentialsError(
+            names.REASON_CREDENTIALS_LOST, f"{what}, but volumes need its values: restore it"
+        )
+    log.warning("credentials rebuilt", secret=wanted["metadata"]["name"])
+    rest = {field: value for field, value in wanted.items() if field not in ("data", "stringData")}
+    return {**rest, "stringData": {name: applied[name] for name in sorted(needed)}}
+
+
+async def _applied(cluster: Cluster, instance: KatoInstance) -> dict[str, str]:
+    """The copy of the credentials that was applied last."""
+    name = names.connections(instance.metadata.name)
+    live = await cluster.load("Secret", instance.metadata.namespace, name)
+    return values_of(live) if live is not None and is_ours(live, instance) else {}
+
+
+def _refuse_unusable(live: Manifest, wanted: Manifest, instance: KatoInstance) -> None:
+    name = live["metadata"]["name"]
+    if not is_ours(live, instance) or live.get("type") != wanted["type"]:
+        message = f"Secret {name!r} exists and does not belong to this instance"
+        raise CredentialsError(names.REASON_NAME_CONFLICT, message)
+    absent = sorted(key for key in _keys(wanted) if not (live.get("data") or {}).get(key))
+    if absent:
+        message = f"Secret {name!r} lacks {', '.join(absent)}"
+        raise CredentialsError(names.REASON_CREDENTIALS_INVALID, message)
+
+
+async def _owned_as_wanted(cluster: Cluster, live: Manifest, wanted: Manifest) -> Manifest:
+    """The Secret, owned by the instance or by nobody, as the deletion policy wants it."""
+    owners: list[dict[str, Any]] = wanted["metadata"].get("ownerReferences", [])
+    if live["metadata"].get("ownerReferences", []) == owners:
+        return live
+    return await cluster.mark(live, {"ownerReferences": owners})
+
+
+def _keys(secret: Manifest) -> set[str]:
+    return {*secret.get("data", {}), *secret.get("stringData", {})}
+
+
+def _token() -> str:
+    return secrets.token_urlsafe(TOKEN_BYTES)

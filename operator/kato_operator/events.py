@@ -1,0 +1,58 @@
+"""Kubernetes Events about the transitions of an instance's conditions: pure, given the time."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+from kato_operator import names, status
+
+Manifest = dict[str, Any]
+
+TOLD = (names.READY, *status.GATES, names.ORCHESTRATION_PAUSED, names.CONNECTION_BUDGET_EXCEEDED)
+GOOD_WHEN_FALSE = (names.ORCHESTRATION_PAUSED, names.CONNECTION_BUDGET_EXCEEDED)
+EXPECTED = frozenset(
+    {
+        *(names.REASON_CREATING, names.REASON_PENDING, names.REASON_PROGRESSING),
+        *(names.REASON_ROLLING_OUT, names.REASON_PAUSED, names.REASON_HIBERNATED),
+    }
+)
+"""Reasons of a False that is no trouble."""
+
+
+def of_transitions(
+    raw: Manifest, before: Manifest, after: Manifest, *, now: str
+) -> Iterator[Manifest]:
+    """One Event for every condition that turned into its opposite, or that begins in trouble."""
+    known = {item["type"]: item["status"] for item in before.get("conditions", ())}
+    for condition in status.transitions(before, after):
+        turned = known.get(condition["type"], "Unknown") != "Unknown"
+        told = condition["type"] in TOLD and condition["status"] != "Unknown"
+        if told and (turned or _is_trouble(condition)):
+            yield _event(raw, condition, now=now)
+
+
+def _event(raw: Manifest, condition: Manifest, *, now: str) -> Manifest:
+    meta = raw["metadata"]
+    kind = condition["type"]
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{meta['name']}.{uuid4().hex[:16]}", "namespace": meta["namespace"]},
+        "type": "Warning" if _is_trouble(condition) else "Normal",
+        "reason": condition["reason"],
+        "message": f"{kind} is {condition['status']}: {condition['message']}"[:1000],
+        "involvedObject": {
+            "apiVersion": f"{names.GROUP}/{names.VERSION}",
+            "kind": names.KIND,
+            **{field: meta[field] for field in ("name", "namespace", "uid", "resourceVersion")},
+        },
+        "source": {"component": names.FIELD_MANAGER},
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+    }
+
+
+def _is_trouble(condition: Manifest) -> bool:
+    bad = "True" if condition["type"] in GOOD_WHEN_FALSE else "False"
+    return bool(condition["status"] == bad and condition["reason"] not in EXPECTED)

@@ -1,0 +1,300 @@
+"""The API server, as few verbs: the only place that knows the Kubernetes client."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from kato_operator.errors import (
+    ConflictError,
+    ExpiredError,
+    KubeError,
+    MissingError,
+    RefusedError,
+    TerminatingError,
+    TransientError,
+)
+
+Manifest = dict[str, Any]
+
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+CHUNK = 500
+WATCH_S = 300
+CONNECT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind and where the API server serves it."""
+
+    api_version: str
+    name: str
+    plural: str
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        root = "/apis/" if "/" in self.api_version else "/api/"
+        parts = [root + self.api_version]
+        parts += [f"namespaces/{namespace}"] if namespace else []
+        parts += [part for part in (self.plural, name, subresource) if part]
+        return "/".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Everything of one kind at one resourceVersion."""
+
+    items: tuple[Manifest, ...]
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """ADDED, MODIFIED, DELETED or BOOKMARK, and the object."""
+
+    type: str
+    object: Manifest
+
+
+class TokenBucket:
+    """At most *rate* requests a second on average, *rate* at once."""
+
+    def __init__(self, rate: float, *, clock: Callable[[], float]) -> None:
+        self._rate = rate
+        self._clock = clock
+        self._tokens = rate
+        self._filled_at = clock()
+
+    def take(self) -> float:
+        """Take one token; the seconds until it is really there."""
+        now = self._clock()
+        self._tokens = min(self._rate, self._tokens + (now - self._filled_at) * self._rate)
+        self._filled_at = now
+        self._tokens -= 1
+        return max(0.0, -self._tokens / self._rate)
+
+
+class Kube:
+    """One connection pool to one API server; every call has a timeout and a turn."""
+
+    def __init__(
+        self, api: client.ApiClient, *, manager: str, rate: float, timeout_s: float
+    ) -> None:
+        self._api = api
+        self._manager = manager
+        self._bucket = TokenBucket(rate, clock=asyncio.get_running_loop().time)
+        self._timeout_s = timeout_s
+
+    @classmethod
+    async def connect(cls, *, manager: str, rate: float, timeout_s: float) -> Self:
+        """Use the pod's service account, or the file that KUBECONFIG names."""
+        configuration = client.Configuration()
+        configuration.retries = None
+        try:
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        except config.ConfigException:
+            await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        api = client.ApiClient(configuration)
+        return cls(api, manager=manager, rate=rate, timeout_s=timeout_s)
+
+    async def close(self) -> None:
+        await self._api.close()  # type: ignore[no-untyped-call]
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+        """The object as it is now, past every cache; None when there is none."""
+        try:
+            return await self._request("GET", kind.path(namespace, name))
+        except MissingError:
+            return None
+
+    async def list(self, kind: Kind, *, namespace: str = "", selector: str = "") -> Listing:
+        """All objects of a kind, in chunks, as of one resourceVersion."""
+        items: list[Manifest] = []
+        query = _query(labelSelector=selector, limit=str(CHUNK))
+        while True:
+            page = await self._request("GET", kind.path(namespace), query=query)
+            items += [_typed(kind, item) for item in page["items"]]
+            more = page["metadata"].get("continue", "")
+            if not more:
+                return Listing(tuple(items), page["metadata"]["resourceVersion"])
+            query = _query(labelSelector=selector, limit=str(CHUNK), **{"continue": more})
+
+    async def watch(
+        self, kind: Kind, since: str, *, namespace: str = "", selector: str = ""
+    ) -> AsyncIterator[WatchEvent]:
+        """Events since a resourceVersion, until the server ends the stream.
+
+        Raises:
+            ExpiredError: *since* is too old; list again.
+        """
+        query = _query(
+            watch="true",
+            resourceVersion=since,
+            allowWatchBookmarks="true",
+            timeoutSeconds=str(WATCH_S),
+            labelSelector=selector,
+        )
+        timeout = aiohttp.ClientTimeout(
+            total=WATCH_S + 30, connect=CONNECT_S, sock_read=WATCH_S + 15
+        )
+        with _mapped_errors():
+            response = await self._open("GET", kind.path(namespace), query, None, "", timeout)
+            try:
+                async for line in response.content:
+                    yield _watch_event(json.loads(line))
+            finally:
+                response.close()
+
+    async def apply(self, kind: Kind, manifest: Manifest, *, manager: str = "") -> Manifest:
+        """Server-side apply with force, by our field manager unless another is named."""
+        meta = manifest["metadata"]
+        query = _query(fieldManager=manager or self._manager, force="true")
+        path = kind.path(meta["namespace"], meta["name"])
+        return await self._request("PATCH", path, query=query, body=manifest, content_type=APPLY)
+
+    async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
+        """Create, never overwrite.
+
+        Raises:
+            ConflictError: There is one of that name.
+        """
+        query = _query(fieldManager=self._manager)
+        path = kind.path(manifest["metadata"]["namespace"])
+        return await self._request("POST", path, query=query, body=manifest)
+
+    async def merge(
+        self, kind: Kind, namespace: str, name: str, patch: Manifest, *, subresource: str = ""
+    ) -> Manifest:
+        """Merge-patch one object or its subresource."""
+        return await self._request(
+            "PATCH",
+            kind.path(namespace, name, subresource),
+            query=_query(fieldManager=self._manager),
+            body=patch,
+            content_type=MERGE,
+        )
+
+    async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
+        """Delete this very object in the background; gone already is fine, too."""
+        body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        try:
+            await self._request("DELETE", kind.path(namespace, name), body=body)
+        except MissingError:
+            return
+
+    async def evict(self, namespace: str, name: str, *, uid: str) -> None:
+        """Ask for the end of this very pod; a disruption budget may refuse for now (429)."""
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": name, "namespace": namespace},
+            "deleteOptions": {"preconditions": {"uid": uid}},
+        }
+        path = Kind("v1", "Pod", "pods").path(namespace, name, "eviction")
+        try:
+            await self._request("POST", path, body=body)
+        except MissingError:
+            return
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: tuple[tuple[str, str], ...] = (),
+        body: Manifest | None = None,
+        content_type: str = "application/json",
+    ) -> Manifest:
+        timeout = aiohttp.ClientTimeout(total=self._timeout_s, connect=CONNECT_S)
+        await asyncio.sleep(self._bucket.take())
+        with _mapped_errors():
+            response = await self._open(method, path, query, body, content_type, timeout)
+            answer: Manifest = await response.json()
+            return answer
+
+    async def _open(
+        self,
+        method: str,
+        path: str,
+        query: tuple[tuple[str, str], ...],
+        body: Manifest | None,
+        content_type: str,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, per phase
+    ) -> aiohttp.ClientResponse:
+        headers = {"Accept": "application/json"}
+        if content_type:
+            headers["Content-Type"] = content_type
+        request = await self._api.param_serialize(
+            method,
+            path,
+            query_params=list(query),
+            header_params=headers,
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        answer = await self._api.call_api(*request, _request_timeout=timeout)
+        response: aiohttp.ClientResponse = answer.response
+        if response.status >= 300:
+            raise _error(response.status, response.headers, await response.read())
+        return response
+
+
+def _query(**parameters: str) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in parameters.items() if value)
+
+
+def _typed(kind: Kind, item: Manifest) -> Manifest:
+    """Items of a list come without apiVersion and kind."""
+    return {"apiVersion": kind.api_version, "kind": kind.name, **item}
+
+
+def _watch_event(line: Manifest) -> WatchEvent:
+    if line["type"] == "ERROR":
+        status = line["object"]
+        raise _error(status.get("code", 500), {}, json.dumps(status).encode())
+    return WatchEvent(line["type"], line["object"])
+
+
+@contextmanager
+def _mapped_errors() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as exc:
+        raise TransientError("the API server did not answer in time") from exc
+    except (aiohttp.ClientError, OSError, ValueError) as exc:
+        raise TransientError(f"the API server cannot be reached: {exc}") from exc
+
+
+def _error(status: int, headers: Mapping[str, str], body: bytes) -> KubeError:
+    message, reasons = _explained(body, status)
+    if status == 404:
+        return MissingError(message, status=status)
+    if status == 403 and "NamespaceTerminating" in reasons:
+        return TerminatingError(message, status=status)
+    if status == 409:
+        return ConflictError(message, status=status)
+    if status == 410:
+        return ExpiredError(message, status=status)
+    if status in (401, 408, 429) or status >= 500:
+        return TransientError(message, status=status, retry_after_s=_retry_after_s(headers))
+    return RefusedError(message, status=status)
+
+
+def _explained(body: bytes, status: int) -> tuple[str, frozenset[str]]:
+    try:
+        answer = json.loads(body)
+        causes = (answer.get("details") or {}).get("causes") or ()
+        reasons = {answer.get("reason", ""), *(cause.get("reason", "") for cause in causes)}
+        return str(answer.get("message", status)), frozenset(reasons)
+    except (ValueError, AttributeError):
+        return f"the API server answered {status}", frozenset()
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float:
+    value = headers.get("Retry-After", "")
+    return float(value) if value.isdecimal() else 0.0

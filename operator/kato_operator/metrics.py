@@ -1,0 +1,70 @@
+"""What /metrics shows."""
+
+from collections import Counter as Tally
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from kato_operator import names
+from kato_operator.cluster import Cluster
+from kato_operator.queue import DirtyKeys
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+BUCKETS_S = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30)
+
+
+class Metrics:
+    """Counts of passes, the queue and the instances by phase."""
+
+    def __init__(self, keys: DirtyKeys, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self.registry = CollectorRegistry()
+        self._seconds = Histogram(
+            "kato_operator_reconcile_seconds",
+            "Duration of one pass.",
+            buckets=BUCKETS_S,
+            registry=self.registry,
+        )
+        self._passes = Counter(
+            "kato_operator_reconciles",
+            "Passes by result.",
+            ["result"],
+            registry=self.registry,
+        )
+        self._instances = Gauge(
+            "kato_operator_instances",
+            "Instances by phase.",
+            ["phase"],
+            registry=self.registry,
+        )
+        depth = Gauge(
+            "kato_operator_queue_depth", "Keys that wait for a worker.", registry=self.registry
+        )
+        depth.set_function(lambda: keys.depth)
+        oldest = Gauge(
+            "kato_operator_queue_oldest_seconds",
+            "How long the oldest key has waited.",
+            registry=self.registry,
+        )
+        oldest.set_function(lambda: keys.oldest_wait_s)
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Measure one pass."""
+        began = perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds.observe(perf_counter() - began)
+
+    def count(self, result: str) -> None:
+        """Count a pass as done, retried or crashed."""
+        self._passes.labels(result=result).inc()
+
+    def render(self) -> bytes:
+        phases = Tally(self._cluster.phases())
+        for phase in names.PHASES:
+            self._instances.labels(phase=phase).set(phases[phase])
+        return generate_latest(self.registry)

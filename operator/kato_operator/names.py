@@ -1,0 +1,157 @@
+"""Every string of the operator that others rely on: kinds, labels, conditions, children's names."""
+
+GROUP = "kato.dev"
+VERSION = "v1alpha1"
+KIND = "KatoInstance"
+PLURAL = "katoinstances"
+SINGULAR = "katoinstance"
+SHORT_NAMES = ("kato", "ki")
+CATEGORY = "kato"
+FIELD_MANAGER = "kato-operator"
+REPLICAS_MANAGER = "kato-operator-replicas"
+"""Owns a Deployment's `replicas` once an autoscaler looks after them."""
+TEMPLATE_REVISION = 1
+
+NAME_LABEL = "app.kubernetes.io/name"
+APP_INSTANCE_LABEL = "app.kubernetes.io/instance"
+COMPONENT_LABEL = "app.kubernetes.io/component"
+PART_OF_LABEL = "app.kubernetes.io/part-of"
+VERSION_LABEL = "app.kubernetes.io/version"
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+INSTANCE_LABEL = "kato.dev/instance"
+PART_OF = "kato"
+MANAGED_BY = "kato-operator"
+MANAGED_SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+
+APPLIED_ANNOTATION = "kato.dev/applied"
+"""Digest of the manifest as it was last applied."""
+MONGODB_SET_ANNOTATION = "kato.dev/mongodb-set"
+"""On the kept keyfile Secret: the id of the replica set that was initiated."""
+CONFIG_HASH_ANNOTATION = "kato.dev/config-hash"
+"""On pod templates: a change of settings or connections rolls the pods."""
+CREDENTIALS_TYPE = "kato.dev/credentials"
+
+READY = "Ready"
+SPEC_VALID = "SpecValid"
+CREDENTIALS_READY = "CredentialsReady"
+REDIS_READY = "RedisReady"
+MONGODB_READY = "MongoDBReady"
+QDRANT_READY = "QdrantReady"
+SERVICE_READY = "ServiceReady"
+PROGRESSING = "Progressing"
+ORCHESTRATION_PAUSED = "OrchestrationPaused"
+CONNECTION_BUDGET_EXCEEDED = "ConnectionBudgetExceeded"
+
+REASON_ACTIVE = "Active"
+REASON_BUDGET_EXCEEDED = "BudgetExceeded"
+REASON_CONFIG_ERROR = "ConfigError"
+REASON_CRASH_LOOP = "CrashLoop"
+REASON_CREATING = "Creating"
+REASON_CREDENTIALS_INVALID = "CredentialsInvalid"
+REASON_CREDENTIALS_LOST = "CredentialsLost"
+REASON_CREDENTIALS_PRESENT = "CredentialsPresent"
+REASON_DATA_LOST = "DataLost"
+REASON_HIBERNATED = "Hibernated"
+REASON_IMAGE_UNAVAILABLE = "ImageUnavailable"
+REASON_INVALID_SPEC = "InvalidSpec"
+REASON_MISSING_SECRET = "MissingSecret"
+REASON_NAME_CONFLICT = "NameConflict"
+REASON_PAUSED = "Paused"
+REASON_PENDING = "Pending"
+REASON_PODS_REFUSED = "PodsRefused"
+REASON_PROGRESSING = "Progressing"
+REASON_READY = "Ready"
+REASON_REFUSED = "Refused"
+REASON_ROLLING_OUT = "RollingOut"
+REASON_STABLE = "Stable"
+REASON_UNHEALTHY = "Unhealthy"
+REASON_UNSCHEDULABLE = "Unschedulable"
+REASON_VALID = "Valid"
+REASON_VOLUME_PENDING = "VolumePending"
+REASON_WITHIN_BUDGET = "WithinBudget"
+
+PHASE_PENDING = "Pending"
+PHASE_PROGRESSING = "Progressing"
+PHASE_READY = "Ready"
+PHASE_DEGRADED = "Degraded"
+PHASE_PAUSED = "Paused"
+PHASE_HIBERNATED = "Hibernated"
+PHASE_INVALID = "Invalid"
+PHASE_DELETING = "Deleting"
+PHASES = (
+    PHASE_PENDING,
+    PHASE_PROGRESSING,
+    PHASE_READY,
+    PHASE_DEGRADED,
+    PHASE_PAUSED,
+    PHASE_HIBERNATED,
+    PHASE_INVALID,
+    PHASE_DELETING,
+)
+
+SERVICE = "service"
+REDIS = "redis"
+MONGODB = "mongodb"
+QDRANT = "qdrant"
+STORES = (REDIS, MONGODB, QDRANT)
+
+REDIS_PASSWORD = "redis-password"
+MONGODB_OPERATOR_PASSWORD = "mongodb-operator-password"
+MONGODB_SERVICE_PASSWORD = "mongodb-service-password"
+QDRANT_API_KEY = "qdrant-api-key"
+SERVICE_API_KEY = "service-api-key"
+KEYFILE = "keyfile"
+MONGODB_OPERATOR_USER = "kato-operator"
+MONGODB_SERVICE_USER = "kato-service"
+
+OWNED_VARIABLES = (
+    *("PROCESSOR_ID", "HOST", "PORT", "WORKERS", "DATA_DIR", "API_KEY", "API_KEY_FILE"),
+    *("SESSION_STORE", "KNOWLEDGE_STORE", "VECTOR_STORE", "VECTORS", "SHUTDOWN_GRACE_S"),
+    *("REDIS_URL", "REDIS_POOL_SIZE", "REDIS_SOCKET_TIMEOUT_S"),
+    *("MONGO_BASE_URL", "MONGO_DATABASE", "MONGO_POOL_SIZE", "MONGO_POOL_MIN_SIZE"),
+    *("MONGO_MAX_IDLE_S", "MONGO_WAIT_QUEUE_TIMEOUT_S", "MONGO_SERVER_SELECTION_TIMEOUT_S"),
+    *("QDRANT_URL", "QDRANT_HOST", "QDRANT_PORT", "QDRANT_GRPC_PORT", "QDRANT_API_KEY"),
+    *("QDRANT_POOL_SIZE", "QDRANT_TIMEOUT_S", "QDRANT_PREFER_GRPC"),
+    *("HEALTH_CHECK_INTERVAL", "HEALTH_CHECK_TIMEOUT", "HEALTH_CHECK_FAILURES"),
+    *("RECALL_THRESHOLD", "MAX_PREDICTIONS", "PERSISTENCE", "MAX_PATTERN_LENGTH", "STM_MODE"),
+    *("SORT", "SORT_SYMBOLS", "VECTOR_NEIGHBORS", "VECTOR_MIN_SCORE"),
+    *("SESSION_TTL", "SESSION_AUTO_EXTEND"),
+    *("MAX_SESSIONS", "MAX_SESSIONS_PER_USER", "MAX_STM_EVENTS"),
+)
+"""Variables of the service that follow from the spec; `spec.service.env` may not set them."""
+
+
+def service(instance: str) -> str:
+    """Of the Deployment, Service and ServiceAccount: what applications call is the instance."""
+    return instance
+
+
+def store(instance: str, component: str) -> str:
+    """Of a store's StatefulSet, ConfigMap and client Service."""
+    return f"{instance}-{component}"
+
+
+def store_peers(instance: str, component: str) -> str:
+    """Of a store's headless Service."""
+    return f"{instance}-{component}-peers"
+
+
+def config(instance: str) -> str:
+    return f"{instance}-config"
+
+
+def connections(instance: str) -> str:
+    return f"{instance}-connections"
+
+
+def credentials(instance: str) -> str:
+    return f"{instance}-credentials"
+
+
+def keyfile(instance: str) -> str:
+    return f"{instance}-mongodb-keyfile"
+
+
+def embedded_data(instance: str) -> str:
+    """Of the claim on DATA_DIR where a store is embedded."""
+    return f"{instance}-data"

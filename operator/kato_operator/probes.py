@@ -1,0 +1,122 @@
+"""Where the deep checks of an instance go, and how often."""
+
+import asyncio
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from kato_operator import names, references
+from kato_operator.crd import KatoInstance
+from kato_operator.errors import CheckFailedError
+from kato_operator.stores.checks import (
+    Probe,
+    Rules,
+    answer_of,
+    http_answers,
+    mongodb_answers,
+    redis_answers,
+    service_is_healthy,
+)
+
+REDIS_PORT = 6379
+MONGODB_PORT = 27017
+AGENT_PORT = 27080
+QDRANT_PORT = 6333
+
+
+def rules(instance: KatoInstance) -> Rules:
+    """How the spec wants stores to be asked."""
+    wanted = instance.spec.health_checks
+    return Rules(
+        interval_s=float(wanted.interval_seconds),
+        timeout_s=float(wanted.timeout_seconds),
+        failure_threshold=wanted.failure_threshold,
+    )
+
+
+def of(
+    instance: KatoInstance, generated: Mapping[str, str], external: Mapping[str, str]
+) -> dict[str, Probe]:
+    """A probe for each component that is not embedded or disabled.
+
+    Args:
+        generated: Values of the generated Secrets.
+        external: Values of the Secrets that the spec refers to.
+    """
+    port = instance.spec.service.port
+    health = f"http://{_host(instance, names.service(instance.metadata.name))}:{port}/v2/health"
+    probes = {
+        names.REDIS: _redis(instance, generated, external),
+        names.MONGODB: _mongodb(instance, generated, external),
+        names.QDRANT: _qdrant(instance, generated, external),
+        names.SERVICE: service_is_healthy(health),
+    }
+    return {name: probe for name, probe in probes.items() if probe is not None}
+
+
+async def recorded_set(instance: KatoInstance) -> str:
+    """The id of the replica set, as the first member's agent knows it; empty on some servers.
+
+    Raises:
+        CheckFailedError: The agent does not answer yet.
+    """
+    name = instance.metadata.name
+    peers = _host(instance, names.store_peers(name, names.MONGODB))
+    url = f"http://{names.store(name, names.MONGODB)}-0.{peers}:{AGENT_PORT}/ready"
+    try:
+        async with asyncio.timeout(rules(instance).timeout_s):
+            return str((await answer_of(url)).get("set", ""))
+    except TimeoutError as error:
+        raise CheckFailedError("the MongoDB agent did not answer in time") from error
+
+
+def _redis(
+    instance: KatoInstance, generated: Mapping[str, str], external: Mapping[str, str]
+) -> Probe | None:
+    if instance.spec.redis.mode == "External":
+        url = external.get(references.REDIS_URL, "")
+        return redis_answers(url) if url else None
+    password = generated.get(names.REDIS_PASSWORD)
+    if instance.spec.redis.mode != "Managed" or not password:
+        return None
+    return redis_answers(
+        f"redis://:{quote(password)}@{_place(instance, names.REDIS, REDIS_PORT)}/0"
+    )
+
+
+def _mongodb(
+    instance: KatoInstance, generated: Mapping[str, str], external: Mapping[str, str]
+) -> Probe | None:
+    if instance.spec.mongodb.mode == "External":
+        url = external.get(references.MONGODB_URL, "")
+        return mongodb_answers(url) if url else None
+    password = generated.get(names.MONGODB_SERVICE_PASSWORD)
+    if instance.spec.mongodb.mode != "Managed" or not password:
+        return None
+    login = f"{names.MONGODB_SERVICE_USER}:{quote(password)}"
+    place = _place(instance, names.MONGODB, MONGODB_PORT)
+    return mongodb_answers(f"mongodb://{login}@{place}/?authSource=admin&directConnection=true")
+
+
+def _qdrant(
+    instance: KatoInstance, generated: Mapping[str, str], external: Mapping[str, str]
+) -> Probe | None:
+    store = instance.spec.qdrant
+    if store.mode == "External" and store.external is not None:
+        return http_answers(f"{store.external.url.rstrip('/')}/readyz", _api_key(external))
+    if store.mode != "Managed":
+        return None
+    place = _place(instance, names.QDRANT, QDRANT_PORT)
+    return http_answers(f"http://{place}/readyz", _api_key(generated))
+
+
+def _api_key(values: Mapping[str, str]) -> dict[str, str]:
+    key = values.get(names.QDRANT_API_KEY, "")
+    return {"api-key": key} if key else {}
+
+
+def _place(instance: KatoInstance, store: str, port: int) -> str:
+    return f"{_host(instance, names.store(instance.metadata.name, store))}:{port}"
+
+
+def _host(instance: KatoInstance, service: str) -> str:
+    return f"{service}.{instance.metadata.namespace}.svc"

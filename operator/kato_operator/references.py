@@ -1,0 +1,82 @@
+"""Values that a spec takes from Secrets which are not ours."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kato_operator import names
+from kato_operator.cluster import Cluster
+from kato_operator.crd import KatoInstance
+from kato_operator.crd_parts import SecretKey
+from kato_operator.diagnosis import Verdict
+from kato_operator.kube import Manifest
+
+REDIS_URL = "redis-url"
+MONGODB_URL = "mongodb-url"
+MONGODB_CA = "mongodb-ca"
+SCHEMES = {REDIS_URL: ("redis", "rediss"), MONGODB_URL: ("mongodb", "mongodb+srv")}
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A key of a Secret, and the component that cannot do without it."""
+
+    component: str
+    source: SecretKey
+
+
+@dataclass(frozen=True, slots=True)
+class Referred:
+    """The values that were found, and what stands in the way of components."""
+
+    values: Mapping[str, str]
+    missing: Mapping[str, Verdict]
+
+
+async def load(cluster: Cluster, instance: KatoInstance) -> Referred:
+    """Read every Secret that the spec names; nothing of their values is kept."""
+    values: dict[str, str] = {}
+    missing: dict[str, Verdict] = {}
+    for name, reference in references(instance).items():
+        secret = await cluster.read("Secret", instance.metadata.namespace, reference.source.name)
+        value, problem = _value(secret, reference.source, SCHEMES.get(name, ()))
+        if problem:
+            verdict = Verdict(False, names.REASON_MISSING_SECRET, problem, blocked=True)
+            missing.setdefault(reference.component, verdict)
+        values[name] = value
+    return Referred(values, missing)
+
+
+def references(instance: KatoInstance) -> dict[str, Reference]:
+    """What has to be read, by the name under which manifests use it."""
+    spec = instance.spec
+    found: list[tuple[str, str, SecretKey | None]] = []
+    if spec.redis.external is not None:
+        found.append((REDIS_URL, names.REDIS, spec.redis.external.url_secret_ref))
+    if spec.mongodb.external is not None:
+        found.append((MONGODB_URL, names.MONGODB, spec.mongodb.external.url_secret_ref))
+        found.append((MONGODB_CA, names.MONGODB, spec.mongodb.external.ca_secret_ref))
+    if spec.qdrant.external is not None:
+        key = spec.qdrant.external.api_key_secret_ref
+        found.append((names.QDRANT_API_KEY, names.QDRANT, key))
+    if spec.service.auth.mode == "ApiKey":
+        key = spec.service.auth.api_key_secret_ref
+        found.append((names.SERVICE_API_KEY, names.SERVICE, key))
+    return {name: Reference(component, key) for name, component, key in found if key is not None}
+
+
+def _value(secret: Manifest | None, source: SecretKey, schemes: tuple[str, ...]) -> tuple[str, str]:
+    """The value, or what is wrong with it; the problem never repeats a value."""
+    if secret is None:
+        return "", f"Secret {source.name!r} does not exist; its key {source.key!r} is needed"
+    encoded = (secret.get("data") or {}).get(source.key)
+    if not encoded:
+        return "", f"Secret {source.name!r} has no key {source.key!r}"
+    where = f"key {source.key!r} of Secret {source.name!r}"
+    try:
+        value = base64.b64decode(encoded).decode().strip()
+    except ValueError:
+        return "", f"{where} is not text"
+    if schemes and value.partition("://")[0] not in schemes:
+        return "", f"{where} is no URL that begins with {' or '.join(f'{it}://' for it in schemes)}"
+    return value, ""

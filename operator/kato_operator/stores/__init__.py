@@ -1,0 +1,1 @@
+"""What only a store's own protocol can tell: deep checks and the MongoDB agent."""

@@ -1,0 +1,263 @@
+"""Beside every MongoDB server: initiates the set, makes the users, says when it is ready.
+
+It runs in the server's pod and reaches it over localhost, where MongoDB lets the first user
+be made; so the operator needs no way into the pod.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import structlog
+from aiohttp import web
+from pymongo import AsyncMongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from kato_operator.settings import AgentSettings
+
+log = structlog.get_logger()
+
+Document = Mapping[str, Any]
+Server = AsyncMongoClient[Document]
+Role = dict[str, str]
+
+OPERATOR_USER = "kato-operator"
+SERVICE_USER = "kato-service"
+RETRY_S = 1.0
+
+AUTHENTICATION_FAILED = 18
+ALREADY_INITIALIZED = 23
+UNKNOWN_COMMAND = 59
+NOT_IMPLEMENTED = 238
+USER_EXISTS = 51003
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What `/ready` answers: whether clients may come, and if not, why."""
+
+    ready: bool
+    state: str = ""
+    set: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+class NotYetError(Exception):
+    """The server cannot be used yet."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        self.readiness = Readiness(ready=False, reason=reason, message=message)
+        super().__init__(message)
+
+
+class MongoDBAgent:
+    """Brings one server to the point where the service can use it."""
+
+    def __init__(self, settings: AgentSettings) -> None:
+        self._settings = settings
+        self._prepared: Readiness | None = None
+        self._last = Readiness(ready=False, reason="Starting", message="nothing was tried yet")
+
+    async def prepare(self) -> None:
+        """Try until the set is initiated and the users are made."""
+        while self._prepared is None:
+            with suppress(NotYetError):
+                await self.step()
+            if self._prepared is None:
+                await asyncio.sleep(RETRY_S)
+
+    async def step(self) -> None:
+        """One attempt; every part of it may have happened before.
+
+        Raises:
+            NotYetError: With what is in the way.
+        """
+        try:
+            hello = await self._hello_of_member()
+            await self._make_users(hello)
+            readiness = Readiness(ready=True, state=_state(hello), set=await self._set_id())
+        except NotYetError as error:
+            self._note(error.readiness)
+            raise
+        except PyMongoError as error:
+            failed = _failed(error)
+            self._note(failed)
+            raise NotYetError(failed.reason, failed.message) from error
+        self._prepared = readiness
+        self._note(readiness)
+
+    async def readiness(self) -> Readiness:
+        """What the server says of itself now."""
+        if self._prepared is None:
+            return self._last
+        try:
+            state = _state(await self._hello())
+        except PyMongoError as error:
+            return _failed(error)
+        if not state:
+            return Readiness(ready=False, reason="NoState", message="neither primary nor secondary")
+        return replace(self._prepared, state=state)
+
+    def _note(self, readiness: Readiness) -> None:
+        if readiness.reason != self._last.reason:
+            log.info("readiness changed", **asdict(readiness))
+        self._last = readiness
+
+    async def _hello_of_member(self) -> Document:
+        hello = await self._hello()
+        if "setName" not in hello:
+            await self._initiate()
+            hello = await self._hello()
+        if not _state(hello):
+            raise NotYetError("Electing", "the server is neither primary nor secondary yet")
+        return hello
+
+    async def _initiate(self) -> None:
+        """Make a set of one member, if there has never been one.
+
+        Raises:
+            NotYetError: This server must be added to the set that exists, or existed.
+        """
+        if self._settings.ordinal != 0:
+            raise NotYetError("NotAdded", "waits to be added to the replica set")
+        if self._settings.recorded_set:
+            raise NotYetError(
+                "DataLost", f"replica set {self._settings.recorded_set} was here, its data is not"
+            )
+        await self._refuse_beside_a_set()
+        member = {"_id": 0, "host": self._settings.address(0)}
+        wanted = {"_id": self._settings.set_name, "members": [member]}
+        async with self._connected() as server:
+            try:
+                await server.admin.command("replSetInitiate", wanted)
+            except OperationFailure as error:
+                if error.code not in (ALREADY_INITIALIZED, UNKNOWN_COMMAND):
+                    raise
+        log.info("replica set initiated", set_name=self._settings.set_name)
+
+    async def _refuse_beside_a_set(self) -> None:
+        for ordinal in range(1, self._settings.members):
+            with suppress(PyMongoError):
+                hello = await self._hello(self._settings.address(ordinal))
+                if "setName" in hello:
+                    raise NotYetError("PeerHasSet", f"member {ordinal} belongs to a set already")
+
+    async def _make_users(self, hello: Document) -> None:
+        """Make the two users, where they do not work already."""
+        if await self._works(SERVICE_USER) and await self._works(OPERATOR_USER):
+            return
+        if _state(hello) != "primary":
+            raise NotYetError("NoUsers", "the users have not been replicated to this member yet")
+        if not await self._works(OPERATOR_USER):
+            await self._create_user("", OPERATOR_USER, {"role": "root", "db": "admin"})
+        role = {"role": "readWrite", "db": self._settings.database}
+        await self._create_user(OPERATOR_USER, SERVICE_USER, role)
+
+    async def _works(self, user: str) -> bool:
+        async with self._connected(user=user) as server:
+            try:
+                await server.admin.command("ping")
+            except OperationFailure as error:
+                if error.code != AUTHENTICATION_FAILED:
+                    raise
+                return False
+        return True
+
+    async def _create_user(self, as_user: str, user: str, role: Role) -> None:
+        async with self._connected(user=as_user) as server:
+            try:
+                await self._create_with(server, user, [role])
+            except OperationFailure as error:
+                if error.code != USER_EXISTS:
+                    raise
+                await server.admin.command("updateUser", user, pwd=self._password(user))
+        log.info("user made", user=user)
+
+    async def _create_with(self, server: Server, user: str, roles: list[Role]) -> None:
+        """Make a user; one that may do everything on a server that knows no roles."""
+        try:
+            await server.admin.command("createUser", user, pwd=self._password(user), roles=roles)
+        except OperationFailure as error:
+            if error.code != NOT_IMPLEMENTED or not roles:
+                raise
+            log.info("roles not supported", user=user)
+            await self._create_with(server, user, [])
+
+    async def _set_id(self) -> str:
+        """The id of the replica set; empty on a server without replica set commands."""
+        async with self._connected(user=OPERATOR_USER) as server:
+            try:
+                answer = await server.admin.command("replSetGetConfig")
+            except OperationFailure as error:
+                if error.code != UNKNOWN_COMMAND:
+                    raise
+                return ""
+        return str(answer["config"]["settings"]["replicaSetId"])
+
+    async def _hello(self, address: str = "") -> Document:
+        async with self._connected(address=address) as server:
+            answer: Document = await server.admin.command("hello")
+            return answer
+
+    def _connected(self, *, user: str = "", address: str = "") -> Server:
+        timeout_ms = int(self._settings.timeout_s * 1000)
+        settings = self._settings
+        login: dict[str, Any] = {
+            "username": user,
+            "password": self._password(user),
+            "authSource": "admin",
+        }
+        return AsyncMongoClient(
+            address or f"{settings.mongodb_host}:{settings.mongodb_port}",
+            directConnection=True,
+            serverSelectionTimeoutMS=timeout_ms,
+            connectTimeoutMS=timeout_ms,
+            socketTimeoutMS=timeout_ms,
+            **(login if user else {}),
+        )
+
+    def _password(self, user: str) -> str:
+        name = "mongodb-operator-password" if user == OPERATOR_USER else "mongodb-service-password"
+        return (self._settings.credentials / name).read_text().strip()
+
+
+async def run(settings: AgentSettings) -> None:
+    """Serve `/ready` and `/live` until cancelled."""
+    agent = MongoDBAgent(settings)
+    runner = web.AppRunner(_application(agent), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, port=settings.port).start()
+        log.info("agent started", pod=settings.pod, addresses=runner.addresses)
+        await agent.prepare()
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()
+
+
+def _application(agent: MongoDBAgent) -> web.Application:
+    async def ready(_: web.Request) -> web.Response:
+        readiness = await agent.readiness()
+        return web.json_response(asdict(readiness), status=200 if readiness.ready else 503)
+
+    async def live(_: web.Request) -> web.Response:
+        return web.json_response({"live": True})
+
+    application = web.Application()
+    application.add_routes([web.get("/ready", ready), web.get("/live", live)])
+    return application
+
+
+def _state(hello: Document) -> str:
+    if hello.get("isWritablePrimary", hello.get("ismaster")):
+        return "primary"
+    return "secondary" if hello.get("secondary") else ""
+
+
+def _failed(error: PyMongoError) -> Readiness:
+    reason = "Refused" if isinstance(error, OperationFailure) else "NotAnswering"
+    message = str(error).partition(", full error")[0].partition(", Timeout:")[0]
+    return Readiness(ready=False, reason=reason, message=message)
