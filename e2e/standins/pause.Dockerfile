@@ -1,0 +1,4 @@
+# The sandbox process of every pod on the test node: it only has to stay.
+ARG BASE
+FROM ${BASE}
+ENTRYPOINT ["sleep", "infinity"]

@@ -1,0 +1,7 @@
+# Stand-in for Qdrant: qdrant-client's own engine (from the service image) behind its REST calls.
+ARG BASE
+FROM ${BASE}
+COPY qdrant_server.py /usr/local/lib/qdrant_server.py
+USER 1000:1000
+EXPOSE 6333
+ENTRYPOINT ["python3", "/usr/local/lib/qdrant_server.py"]

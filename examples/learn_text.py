@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""Learn a text line by line and continue half-lines: learn_text.py URL FILE [HALF-LINE ...]
+
+One word is one event, one line is one pattern; every user has a session and a memory of their own.
+Without half-lines it takes the first halves of three lines of the text. Needs nothing but Python.
+"""
+
+import argparse
+import http.client
+import json
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from pathlib import Path
+from typing import Any
+
+PATIENCE_S = 60.0
+
+
+class Kato:
+    """The few calls of the HTTP API that this example needs."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """One request, repeated while the service says that repeating helps.
+
+        Learning and observing carry a ``unique_id``, so a repeat never counts twice.
+        """
+        data = None if body is None else json.dumps(body).encode()
+        give_up_at = time.monotonic() + PATIENCE_S
+        while True:
+            request = urllib.request.Request(
+                self.url + path, data, {"Content-Type": "application/json"}, method=method
+            )
+            try:
+                with urllib.request.urlopen(request, timeout=30) as response:
+                    return json.load(response)
+            except urllib.error.HTTPError as error:
+                problem = json.load(error)["error"]
+                if not problem["retryable"] or time.monotonic() > give_up_at:
+                    raise SystemExit(f"{method} {path}: {problem['message']}") from error
+            except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
+                if time.monotonic() > give_up_at:
+                    raise SystemExit(f"{self.url} does not answer: {error}") from error
+            time.sleep(0.5)
+
+    def session(self, user: str) -> str:
+        session: str = self.call("POST", "/v2/sessions", {"user_id": user})["session_id"]
+        return f"/v2/sessions/{session}"
+
+    def observe(self, session: str, words: list[str], *, learn: bool) -> dict[str, Any]:
+        observations = [{"strings": [word]} for word in words]
+        body = {"observations": observations, "learn_at_end": learn, "unique_id": uuid.uuid4().hex}
+        return self.call("POST", f"{session}/observe-sequence", body)
+
+
+def lines_of(file: Path) -> list[list[str]]:
+    """The file's lines as words; a line of one word cannot be continued and is left out."""
+    lines = [line.split() for line in file.read_text(encoding="utf-8").splitlines()]
+    return [words for words in lines if len(words) > 1]
+
+
+def learn(kato: Kato, session: str, lines: list[list[str]]) -> None:
+    started = time.monotonic()
+    for number, words in enumerate(lines, start=1):
+        kato.observe(session, words, learn=True)
+        if number % 50 == 0 or number == len(lines):
+            print(f"learned {number} of {len(lines)} lines, {time.monotonic() - started:.1f} s")
+
+
+def continue_line(kato: Kato, session: str, half: list[str]) -> bool:
+    """Print the best prediction for *half*; whether there was one."""
+    kato.call("POST", f"{session}/clear-stm", {})
+    kato.observe(session, half, learn=False)
+    predictions = kato.call("GET", f"{session}/predictions?limit=1")["predictions"]
+    print(f"\n» {' '.join(half)} …")
+    if not predictions:
+        print("  nothing learned resembles this")
+        return False
+    best = predictions[0]
+    for part in ("past", "present", "future"):
+        print(f"  {part:<8} {' '.join(word for event in best[part] for word in event) or '-'}")
+    print(f"  missing  {' '.join(best['missing']) or '-'}")
+    print(
+        f"  extras   {' '.join(best['extras']) or '-'}\n"
+        f"  seen {best['frequency']} times, similarity {best['similarity']:.2f},"
+        f" {best['pattern_name']}"
+    )
+    return True
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "url", help="where the instance answers, e.g. http://my-kato.default.svc:8000"
+    )
+    parser.add_argument("file", type=Path, help="a UTF-8 text")
+    parser.add_argument("half_lines", nargs="*", help="beginnings to continue")
+    parser.add_argument(
+        "--user", default="reader", help="whose memory it goes into (default: reader)"
+    )
+    arguments = parser.parse_args()
+    if not arguments.file.is_file():
+        parser.error(f"{arguments.file}: no such file")
+    lines = lines_of(arguments.file)
+    kato = Kato(arguments.url)
+    session = kato.session(arguments.user)
+    learn(kato, session, lines)
+    sample = lines[len(lines) // 4 :: max(1, len(lines) // 4)][:3]
+    halves = [half.split() for half in arguments.half_lines] or [
+        words[: max(2, len(words) // 2)] for words in sample
+    ]
+    predicted = [continue_line(kato, session, half) for half in halves]
+    kato.call("DELETE", session)
+    sys.exit(0 if all(predicted) else 1)
+
+
+if __name__ == "__main__":
+    main()
