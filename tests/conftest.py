@@ -1,0 +1,328 @@
+"""Real servers for the tests: free ports, own directories, gone when the tests are."""
+
+import asyncio
+import importlib.util
+import lzma
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+START_PATIENCE_S = 30.0
+
+
+@dataclass
+class RunningServer:
+    """One server process that can be killed, frozen and started again on its own data."""
+
+    command: tuple[str, ...]
+    port: int
+    url: str
+    log_path: Path
+    probe: Callable[[int], bool]
+    """Whether what listens on the port is ready for clients."""
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def start(self) -> None:
+        """Run it and wait until it serves."""
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*_dying_with_us(), *self.command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        give_up_at = time.monotonic() + START_PATIENCE_S
+        while not _ready(self.probe, self.port):
+            if self.process.poll() is not None or time.monotonic() > give_up_at:
+                self.kill9()
+                raise RuntimeError(f"{self.command[0]} did not start: {_tail(self.log_path)}")
+            time.sleep(0.02)
+
+    def kill9(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(timeout=10)
+            self.process = None
+
+    def freeze(self) -> None:
+        """Keep the connections and answer nothing, until `thaw`."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+
+def _dying_with_us() -> tuple[str, ...]:
+    setpriv = shutil.which("setpriv")
+    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
+
+
+def _ready(probe: Callable[[int], bool], port: int) -> bool:
+    with suppress(OSError):
+        return probe(port)
+    return False
+
+
+def _tail(path: Path) -> str:
+    return path.read_text(errors="replace")[-2000:]
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _accepts(port: int) -> bool:
+    with socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+
+
+def _redis_answers(port: int) -> bool:
+    with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+        connection.sendall(b"PING\r\n")
+        return connection.recv(16).startswith(b"+PONG")
+
+
+def _redis(directory: Path) -> RunningServer:
+    binary = shutil.which("redis-server")
+    if binary is None:
+        pytest.skip("redis-server is not installed (apt-get install redis-server)")
+    port = _free_port()
+    command = (
+        *(binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory)),
+        *("--appendonly", "yes", "--appendfsync", "always", "--save", ""),
+    )
+    url = f"redis://127.0.0.1:{port}/0"
+    return RunningServer(command, port, url, directory / "redis.log", _redis_answers)
+
+
+def _mongo(directory: Path, binary: Path) -> RunningServer:
+    """FerretDB: a stand-in for MongoDB that speaks its wire protocol."""
+    port = _free_port()
+    command = (
+        *(str(binary), "--handler=sqlite", f"--sqlite-url=file:{directory}/"),
+        *(f"--state-dir={directory}/state", f"--listen-addr=127.0.0.1:{port}"),
+        *("--telemetry=disable", "--debug-addr=-", "--repl-set-name=rs0"),
+        *("--test-enable-new-auth", "--setup-database=admin"),
+        *("--setup-username=kato", "--setup-password=secret"),
+    )
+    url = f"mongodb://kato:secret@127.0.0.1:{port}/?directConnection=true"
+    return RunningServer(command, port, url, directory / "ferretdb.log", _accepts)
+
+
+def _qdrant(directory: Path) -> RunningServer:
+    """qdrant-client's own engine behind the REST calls we use: a stand-in for Qdrant."""
+    program = REPOSITORY / "e2e" / "standins" / "qdrant_server.py"
+    if not program.exists():
+        pytest.skip(f"{program.relative_to(REPOSITORY)} does not exist")
+    port = _free_port()
+    storage = directory / "storage"
+    command = (sys.executable, str(program), "--port", str(port), "--storage", str(storage))
+    url = f"http://127.0.0.1:{port}"
+    return RunningServer(command, port, url, directory / "qdrant.log", _accepts)
+
+
+def _unpacked(binary: Path, directory: Path) -> Path:
+    if binary.suffix != ".xz":
+        return binary
+    plain = directory / binary.stem
+    with lzma.open(binary) as packed, plain.open("wb") as out:
+        shutil.copyfileobj(packed, out)
+    plain.chmod(0o755)
+    return plain
+
+
+def _built_ferretdb() -> Path:
+    module = REPOSITORY / "e2e" / "testbed" / "testbed.py"
+    if not module.exists():
+        pytest.skip("KATO_FERRETDB_BIN is not set and e2e/testbed cannot build FerretDB")
+    spec = importlib.util.spec_from_file_location("kato_testbed", module)
+    assert spec is not None
+    assert spec.loader is not None
+    testbed = importlib.util.module_from_spec(spec)
+    sys.modules["kato_testbed"] = testbed
+    spec.loader.exec_module(testbed)
+    return Path(testbed.ferretdb_binary())
+
+
+@pytest.fixture(scope="session")
+def ferretdb(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The FerretDB program."""
+    given = os.environ.get("KATO_FERRETDB_BIN")
+    binary = Path(given) if given else _built_ferretdb()
+    return _unpacked(binary, tmp_path_factory.mktemp("ferretdb-binary"))
+
+
+def _running(server: RunningServer) -> Iterator[RunningServer]:
+    server.start()
+    yield server
+    server.kill9()
+
+
+@pytest.fixture(scope="session")
+def _shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    yield from _running(_redis(tmp_path_factory.mktemp("redis")))
+
+
+@pytest.fixture(scope="session")
+def _shared_mongo(
+    tmp_path_factory: pytest.TempPathFactory, ferretdb: Path
+) -> Iterator[RunningServer]:
+    yield from _running(_mongo(tmp_path_factory.mktemp("mongo"), ferretdb))
+
+
+@pytest.fixture(scope="session")
+def _shared_qdrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    yield from _running(_qdrant(tmp_path_factory.mktemp("qdrant")))
+
+
+@pytest.fixture(scope="session")
+def redis_url(_shared_redis: RunningServer) -> str:
+    """A Redis shared by the whole run: use keys of your own."""
+    return _shared_redis.url
+
+
+@pytest.fixture(scope="session")
+def mongo_url(_shared_mongo: RunningServer) -> str:
+    """A MongoDB-protocol server shared by the whole run: use a database of your own."""
+    return _shared_mongo.url
+
+
+@pytest.fixture(scope="session")
+def qdrant_url(_shared_qdrant: RunningServer) -> str:
+    """A Qdrant shared by the whole run: use knowledge bases of your own."""
+    return _shared_qdrant.url
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RunningServer]:
+    """A Redis of this test alone, to be killed and started again."""
+    yield from _running(_redis(tmp_path))
+
+
+@pytest.fixture
+def mongo_server(tmp_path: Path, ferretdb: Path) -> Iterator[RunningServer]:
+    """A MongoDB-protocol server of this test alone, to be killed and started again."""
+    yield from _running(_mongo(tmp_path, ferretdb))
+
+
+@pytest.fixture
+def qdrant_server(tmp_path: Path) -> Iterator[RunningServer]:
+    """A Qdrant of this test alone, to be killed and started again."""
+    yield from _running(_qdrant(tmp_path))
+
+
+@dataclass
+class FaultyProxy:
+    """A TCP proxy that loses replies and delays requests on demand."""
+
+    target: int
+    """Port of the server behind it."""
+    port: int = 0
+    lost: int = 0
+    """Replies lost so far."""
+    _marker: bytes = b""
+    _to_lose: int = 0
+    _to_hold: int = 0
+    _held: list[tuple[asyncio.StreamWriter, bytes]] = field(default_factory=list)
+    _server: asyncio.Server | None = None
+    _streams: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    def lose_replies(self, marker: bytes, times: int = 1) -> None:
+        """The next requests that hold *marker* reach the server, their replies nobody."""
+        self._marker, self._to_lose = marker, times
+
+    def hold_request(self, marker: bytes) -> None:
+        """The next request that holds *marker* waits for `release`; its sender is cut off."""
+        self._marker, self._to_hold = marker, 1
+
+    async def release(self) -> None:
+        """Deliver what was held, to a server whose client is long gone."""
+        for upstream, request in self._held:
+            upstream.write(request)
+            await upstream.drain()
+        self._held.clear()
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for stream in self._streams:
+            stream.close()
+        await asyncio.gather(
+            *(stream.wait_closed() for stream in self._streams), return_exceptions=True
+        )
+
+    async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        self._streams.add(client)
+        with suppress(OSError):
+            answers, upstream = await asyncio.open_connection("127.0.0.1", self.target)
+            self._streams.add(upstream)
+            losing = asyncio.Event()
+            await asyncio.gather(
+                self._requests(reader, upstream, client, losing),
+                self._replies(answers, client, losing),
+            )
+
+    async def _requests(
+        self,
+        reader: asyncio.StreamReader,
+        upstream: asyncio.StreamWriter,
+        client: asyncio.StreamWriter,
+        losing: asyncio.Event,
+    ) -> None:
+        while request := await reader.read(1 << 20):
+            if self._to_hold and self._marker in request:
+                self._to_hold -= 1
+                self._held.append((upstream, request))
+                client.close()
+                return
+            if self._to_lose and self._marker in request:
+                self._to_lose -= 1
+                losing.set()
+            upstream.write(request)
+            await upstream.drain()
+        upstream.close()
+
+    async def _replies(
+        self, answers: asyncio.StreamReader, client: asyncio.StreamWriter, losing: asyncio.Event
+    ) -> None:
+        while reply := await answers.read(1 << 20):
+            if losing.is_set():
+                self.lost += 1
+                break
+            client.write(reply)
+            await client.drain()
+        client.close()
+
+
+@pytest.fixture
+async def faulty_proxy() -> AsyncIterator[Callable[[int], Awaitable[FaultyProxy]]]:
+    """``await faulty_proxy(port)``: a proxy before the server that listens there."""
+    async with AsyncExitStack() as stack:
+
+        async def opened(target: int) -> FaultyProxy:
+            proxy = FaultyProxy(target)
+            await proxy.open()
+            stack.push_async_callback(proxy.close)
+            return proxy
+
+        yield opened

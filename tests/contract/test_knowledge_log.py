@@ -1,0 +1,429 @@
+"""One suite for the log and its knowledge bases over every backend."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pymongo import AsyncMongoClient
+
+from kato_service.domain.deadline import Deadline
+from kato_service.domain.pattern import Pattern, pattern_name
+from kato_service.domain.statistics import SymbolStatistics
+from kato_service.errors import (
+    DeadlineExceededError,
+    InvalidInputError,
+)
+from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.entries import Clear, Delete, Entry, Learn, Update
+from kato_service.knowledge.fold import Fold
+from kato_service.knowledge.log import KnowledgeLog, Tail
+from kato_service.knowledge.mongo import MongoKnowledgeLog
+from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
+
+Replica = Callable[[], KnowledgeBases]
+
+
+@dataclass
+class NameIndex:
+    """The port's promise, as a plain dictionary."""
+
+    patterns: dict[str, Pattern] = field(default_factory=dict)
+
+    def put(self, pattern: Pattern) -> None:
+        self.patterns[pattern.name] = pattern
+
+    def remove(self, name: str) -> None:
+        self.patterns.pop(name, None)
+
+    def clear(self) -> None:
+        self.patterns.clear()
+
+
+@dataclass
+class Store:
+    """One store and the replicas that share it."""
+
+    new_log: Callable[[], KnowledgeLog]
+    forget: Callable[[], Awaitable[None]]
+    """Lose everything, as a store that was made anew has."""
+
+
+@asynccontextmanager
+async def sqlite_store(directory: Path) -> AsyncIterator[Store]:
+    path = directory / "knowledge" / "log.sqlite"
+
+    async def forget() -> None:
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("DELETE FROM log")
+
+    yield Store(lambda: SqliteKnowledgeLog(path), forget)
+
+
+@asynccontextmanager
+async def mongo_store(url: str) -> AsyncIterator[Store]:
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(url, tz_aware=True)
+    database = client[f"test_{uuid4().hex}"]
+
+    async def forget() -> None:
+        await database["log"].delete_many({})
+
+    yield Store(lambda: MongoKnowledgeLog(database), forget)
+    await client.close()
+
+
+@pytest.fixture(params=["sqlite", "mongodb protocol"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    if request.param == "sqlite":
+        opened = sqlite_store(tmp_path)
+    else:
+        opened = mongo_store(request.getfixturevalue("mongo_url"))
+    async with opened as store:
+        yield store
+
+
+@pytest.fixture
+async def replica(store: Store) -> AsyncIterator[Replica]:
+    """Makes replicas of the service, as far as knowledge goes."""
+    bases: list[KnowledgeBases] = []
+
+    def made() -> KnowledgeBases:
+        bases.append(KnowledgeBases(store.new_log(), NameIndex))
+        return bases[-1]
+
+    await made().start()
+    yield made
+    for each in bases:
+        await each.close()
+
+
+def soon() -> Deadline:
+    return Deadline.after(20)
+
+
+def learn(*events: str, **more: object) -> Learn:
+    symbols = tuple(tuple(event) for event in events)
+    defaults: dict[str, object] = {"emotives": None, "persistence": 5, "metadata": {}}
+    return Learn(uuid4().hex, pattern_name(symbols), symbols, **{**defaults, **more})  # type: ignore[arg-type]  # a test's shorthand
+
+
+async def added(kb: SuperKnowledgeBase, *entries: Entry) -> list[tuple[int, int | None]]:
+    applied = await kb.append(entries, since=0)
+    return [(each.revision, each.frequency) for each in applied]
+
+
+async def known(kb: SuperKnowledgeBase) -> dict[str, int]:
+    async with kb.reading(deadline=soon()) as view:
+        return {name: pattern.frequency for name, pattern in view.patterns.items()}
+
+
+async def test_an_unknown_knowledge_base_is_empty_and_reading_it_writes_nothing(
+    replica: Replica, store: Store
+) -> None:
+    kb = replica().get("kato")
+    async with kb.reading(deadline=soon()) as view:
+        assert (view.patterns, view.revision, view.cleared, view.stale) == ({}, 0, 0, False)
+        assert view.page(after=None, limit=10) == ()
+    log = store.new_log()
+    assert await log.head("kato") is None
+    await log.close()
+
+
+async def test_learns_count_at_their_own_revision(replica: Replica) -> None:
+    kb = replica().get("kato")
+    first, other = learn("a", "b"), learn("b", "c")
+    assert await added(kb, first, other, learn("a", "b")) == [(1, 1), (2, 1), (3, 2)]
+    assert await known(kb) == {first.name: 2, other.name: 1}
+
+
+async def test_another_replica_reads_an_append_at_once(replica: Replica) -> None:
+    here, there = replica().get("kato"), replica().get("kato")
+    assert await known(there) == {}
+    for count in range(1, 4):
+        entry = learn("a", "b")
+        await added(here, entry)
+        assert await known(there) == {entry.name: count}
+
+
+async def test_knowledge_bases_of_one_store_do_not_meet(replica: Replica) -> None:
+    bases = replica()
+    names = ["kato", "kato-1", "kato.1", "KATO", f"kato~{'0' * 40}"]
+    for name in names:
+        await added(bases.get(name), learn("a", name))
+    for name in names:
+        assert await known(replica().get(name)) == {learn("a", name).name: 1}
+
+
+async def test_concurrent_writers_lose_nothing_and_double_nothing(replica: Replica) -> None:
+    kbs = [replica().get("kato"), replica().get("kato"), replica().get("kato")]
+
+    async def learned(kb: SuperKnowledgeBase) -> list[tuple[int, int | None]]:
+        return [each for _ in range(10) for each in await added(kb, learn("a", "b"))]
+
+    done = await asyncio.gather(*(learned(kb) for kb in kbs for _ in range(3)))
+    revisions = sorted(revision for each in done for revision, _ in each)
+    assert revisions == list(range(1, 91))
+    assert all(revision == frequency for each in done for revision, frequency in each)
+    assert [await known(kb) for kb in kbs] == [{learn("a", "b").name: 90}] * 3
+
+
+async def test_the_same_entry_appended_twice_is_in_once(replica: Replica) -> None:
+    kb = replica().get("kato")
+    entry = learn("a", "b")
+    together = await asyncio.gather(added(kb, entry), added(kb, entry))
+    assert together == [[(1, 1)], [(1, 1)]]
+    assert await known(kb) == {entry.name: 1}
+
+
+async def test_a_completed_intent_is_found_by_its_tokens_on_any_replica(replica: Replica) -> None:
+    entries = (learn("a", "b"), learn("a", "b"), learn("c", "d"))
+    await added(replica().get("kato"), learn("a", "b"))
+    await replica().get("kato").append(entries[:2], since=1)
+    await added(replica().get("kato"), learn("a", "b"), learn("a", "b"))
+    there = replica().get("kato")
+    await known(there)
+    applied = await there.append(entries, since=1, lookup=True)
+    assert [(each.revision, each.frequency) for each in applied] == [(2, 2), (3, 3), (6, 1)]
+    assert await known(there) == {entries[0].name: 5, entries[2].name: 1}
+
+
+async def test_an_intent_completed_by_another_replica_is_noticed_while_registered(
+    replica: Replica,
+) -> None:
+    here, there = replica().get("kato"), replica().get("kato")
+    entry = learn("a", "b")
+    since = await here.tail(deadline=soon())
+    with here.register([entry]):
+        await there.append([entry], since=since, lookup=True)
+        await known(here)
+        applied = await here.append([entry], since=since)
+    assert [(each.revision, each.frequency) for each in applied] == [(1, 1)]
+    assert await known(here) == {entry.name: 1}
+
+
+async def test_a_cancelled_append_is_in_all_the_same_once(replica: Replica) -> None:
+    kb = replica().get("kato")
+    entry = learn("a", "b")
+    waiting = asyncio.create_task(added(kb, entry))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert [each.revision for each in await kb.append([entry], since=0, lookup=True)] == [1]
+    assert await known(kb) == {entry.name: 1}
+
+
+async def test_a_deleted_pattern_goes_last_when_learned_again_and_keeps_the_statistics(
+    replica: Replica,
+) -> None:
+    kb, there = replica().get("kato"), replica().get("kato")
+    a, b = learn("a", "x", emotives={"joy": 1.0}), learn("b", "x")
+    gone = Delete(uuid4().hex, a.name)
+    again = learn("a", "x", emotives={"joy": 2.0})
+    assert await added(kb, a, b, gone, again) == [(1, 1), (2, 1), (3, 0), (4, 1)]
+    async with there.reading(deadline=soon()) as view:
+        assert [p.name for p in view.page(after=None, limit=9)] == [b.name, a.name]
+        assert [p.name for p in view.page(after=b.name, limit=9)] == [a.name]
+        pattern = view.patterns[a.name]
+        assert (pattern.first, pattern.learns, pattern.emotives) == (4, 2, ({"joy": 2.0},))
+        assert view.statistics.symbol_frequency == {"a": 2, "b": 1, "x": 3}
+        assert view.index.patterns == view.patterns  # type: ignore[attr-defined]  # NameIndex
+        with pytest.raises(InvalidInputError):
+            view.page(after="0" * 40, limit=9)
+
+
+async def test_update_and_delete_tell_whether_they_met_a_pattern(replica: Replica) -> None:
+    kb = replica().get("kato")
+    a = learn("a", "b")
+    await added(kb, a)
+    applied = await kb.append(
+        [
+            Update("1", a.name, frequency=7, emotives=({"a.b": 1.0, "$x": -0.5},)),
+            Update("2", a.name, frequency=0),
+            Delete("3", a.name),
+            Delete("4", a.name),
+            Update("5", a.name, frequency=3),
+        ],
+        since=0,
+    )
+    assert [(each.frequency, each.met) for each in applied] == [
+        *((7, True), (0, True)),
+        *((0, True), (0, False), (0, False)),
+    ]
+
+
+async def test_clear_empties_everything_on_every_replica(replica: Replica) -> None:
+    here, there = replica().get("kato"), replica().get("kato")
+    await added(here, learn("a", "b"), learn("c"))
+    await known(there)
+    await added(here, Clear("clear"))
+    async with there.reading(deadline=soon()) as view:
+        assert (view.patterns, view.cleared, view.revision) == ({}, 3, 3)
+        assert view.statistics.total_learns == 0
+        assert view.statistics.distinct_symbols == 0
+    assert await added(there, learn("a", "b")) == [(4, 1)]
+
+
+async def test_names_of_users_are_values_of_any_kind(replica: Replica) -> None:
+    nasty = ("", ".", "$", "a.b", "$set", "ключ", "🙂", "a\x00b", "\n", "'", "k" * 300)
+    entry = learn(
+        nasty,  # type: ignore[arg-type]  # one event of these symbols
+        emotives=dict.fromkeys(nasty, 0.1),
+        metadata=dict.fromkeys(nasty, ('{"$a.b":[1]}', '""')),
+    )
+    await added(replica().get("kato"), entry)
+    async with replica().get("kato").reading(deadline=soon()) as view:
+        pattern = view.patterns[entry.name]
+    assert pattern.events == (nasty,)
+    assert pattern.emotives == (entry.emotives,)
+    assert pattern.metadata == entry.metadata
+
+
+async def test_a_log_longer_than_one_read_is_read_whole(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kato_service.knowledge.current_fold.CHUNK", 7)
+    monkeypatch.setattr("kato_service.knowledge.log_writer.CHUNK", 7)
+    here, there = replica().get("kato"), replica().get("kato")
+    await known(there)
+    entries = [learn("a", str(number)) for number in range(30)]
+    await here.append(entries, since=0)
+    assert len(await known(here)) == 30
+    assert len(await known(there)) == 30
+    assert len(await known(replica().get("kato"))) == 30
+    applied = await there.append(entries[20:21], since=0, lookup=True)
+    assert (applied[0].revision, applied[0].frequency) == (21, 1)
+
+
+async def test_nothing_changes_while_a_reader_holds_the_view(replica: Replica) -> None:
+    kb = replica().get("kato")
+    async with kb.reading(deadline=soon()) as view:
+        waiting = asyncio.create_task(added(kb, learn("a", "b")))
+        done, _ = await asyncio.wait((waiting,), timeout=0.2)
+        assert not done
+        assert view.patterns == {}
+    assert await waiting == [(1, 1)]
+
+
+async def test_a_reader_that_cannot_get_in_before_its_deadline_is_told(replica: Replica) -> None:
+    kb = replica().get("kato")
+    async with kb.reading(deadline=soon()):
+        waiting = asyncio.create_task(added(kb, learn("a", "b")))
+        await asyncio.wait((waiting,), timeout=0.2)
+        with pytest.raises(DeadlineExceededError):
+            await kb.tail(deadline=Deadline.after(0.1))
+    await waiting
+
+
+async def test_a_store_made_anew_is_another_history(replica: Replica, store: Store) -> None:
+    kb = replica().get("kato")
+    await added(kb, learn("a"), learn("b"))
+    await store.forget()
+    assert await known(kb) == {}
+    assert await added(kb, learn("c")) == [(1, 1)]
+
+
+async def test_a_store_made_anew_between_two_appends_is_another_history(
+    replica: Replica, store: Store
+) -> None:
+    kb = replica().get("kato")
+    await added(kb, learn("a"), learn("b"))
+    await store.forget()
+    await added(replica().get("kato"), learn("d"))
+    entry = learn("c")
+    await added(kb, entry)
+    assert await known(kb) == {entry.name: 1, learn("d").name: 1}
+
+
+async def test_a_delete_takes_own_documents_only(store: Store) -> None:
+    log = store.new_log()
+    await log.start()
+    await log.create("kato")
+    entries = [learn("a"), learn("b"), learn("c")]
+    assert await log.insert("kato", 1, entries) == 3
+    await log.delete("kato", {1: entries[0].token, 2: "somebody else's"})
+    tail = await log.tail("kato", 0, limit=9)
+    assert tail.entries == ((2, entries[1]), (3, entries[2]))
+    await log.close()
+
+
+async def test_a_head_keeps_its_incarnation_and_an_insert_stops_at_what_is_taken(
+    store: Store,
+) -> None:
+    log = store.new_log()
+    await asyncio.gather(log.start(), log.start())
+    assert await log.head("kato") is None
+    await asyncio.gather(log.create("kato"), log.create("kato"))
+    head = await log.head("kato")
+    await log.create("kato")
+    assert await log.head("kato") == head
+    first, second = learn("a"), learn("b")
+    assert await log.insert("kato", 2, [second]) == 1
+    assert await log.insert("kato", 1, [first, learn("c"), learn("d")]) == 1
+    assert (await log.tail("kato", 0, limit=9)).entries == ((1, first), (2, second))
+    cut = await log.tail("kato", 0, limit=1)
+    assert (cut.entries, cut.head, cut.more) == (((1, first),), head, True)
+    assert await log.tail("nobody", 0, limit=9) == Tail((), None, more=False)
+    await log.close()
+
+
+EVENTS = ((("a",), ("b",)), (("",),), (("$", "."), ("a.b", "\x00"), ("🙂",)))
+emotives = st.dictionaries(
+    st.sampled_from(["joy", "a.b", "$"]), st.floats(allow_nan=False, allow_infinity=False)
+)
+tokens = st.uuids().map(lambda token: token.hex)
+names = st.sampled_from([pattern_name(events) for events in EVENTS])
+
+
+@st.composite
+def any_entry(draw: st.DrawFn) -> Entry:
+    events, token = draw(st.sampled_from(EVENTS)), draw(tokens)
+    kind = draw(st.sampled_from([Learn, Learn, Learn, Update, Delete, Clear]))
+    if kind is Learn:
+        texts = draw(st.dictionaries(st.text(max_size=3), st.tuples(st.just('{"a":1}'))))
+        how = draw(st.none() | emotives)
+        return Learn(token, pattern_name(events), events, how, draw(st.integers(1, 3)), texts)
+    if kind is Update:
+        frequency = draw(st.none() | st.integers(0, 2**31 - 1))
+        return Update(token, draw(names), frequency, draw(st.none() | st.tuples(emotives)))
+    return Delete(token, draw(names)) if kind is Delete else Clear(token)
+
+
+@settings(max_examples=20, deadline=None)
+@given(histories=st.lists(st.lists(any_entry(), max_size=6), max_size=4))
+def test_both_backends_give_back_the_very_same_history(
+    mongo_url: str, tmp_path_factory: pytest.TempPathFactory, histories: list[list[Entry]]
+) -> None:
+    history = [entry for group in histories for entry in group]
+    expected = Fold(NameIndex())
+    for revision, entry in enumerate(history, start=1):
+        expected.apply(revision, entry)
+    folds = asyncio.run(_folds(mongo_url, tmp_path_factory.mktemp("fold"), histories))
+    for patterns, statistics in folds:
+        assert list(patterns.items()) == list(expected.patterns.items())
+        assert statistics == expected.statistics
+
+
+async def _folds(
+    mongo_url: str, directory: Path, histories: list[list[Entry]]
+) -> list[tuple[dict[str, Pattern], SymbolStatistics]]:
+    folds = []
+    for opened in (sqlite_store(directory), mongo_store(mongo_url)):
+        async with opened as store:
+            here, there = (KnowledgeBases(store.new_log(), NameIndex) for _ in range(2))
+            await here.start()
+            for number, group in enumerate(histories):
+                await (here, there)[number % 2].get("kato").append(group, since=0)
+            async with here.get("kato").reading(deadline=soon()) as view:
+                folds.append((dict(view.patterns), view.statistics))
+            await here.close()
+            await there.close()
+    return folds

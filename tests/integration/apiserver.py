@@ -1,0 +1,316 @@
+"""A real API server for tests, without controllers and nodes, and the operator as a process.
+
+Tests play what is missing: controllers that report workloads, the garbage collector.
+"""
+
+import importlib.util
+import os
+import re
+import shutil
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import httpx
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+Manifest = dict[str, Any]
+T = TypeVar("T")
+PATIENCE_S = 20.0
+MERGE = {"Content-Type": "application/merge-patch+json"}
+INSTANCE = "kato.dev/instance"
+PATHS = {
+    "KatoInstance": "apis/kato.dev/v1alpha1/{}/katoinstances",
+    "Secret": "api/v1/{}/secrets",
+    "ConfigMap": "api/v1/{}/configmaps",
+    "Service": "api/v1/{}/services",
+    "ServiceAccount": "api/v1/{}/serviceaccounts",
+    "PersistentVolumeClaim": "api/v1/{}/persistentvolumeclaims",
+    "Deployment": "apis/apps/v1/{}/deployments",
+    "StatefulSet": "apis/apps/v1/{}/statefulsets",
+    "PodDisruptionBudget": "apis/policy/v1/{}/poddisruptionbudgets",
+    "NetworkPolicy": "apis/networking.k8s.io/v1/{}/networkpolicies",
+    "HorizontalPodAutoscaler": "apis/autoscaling/v2/{}/horizontalpodautoscalers",
+    "Event": "api/v1/{}/events",
+}
+CHILDREN = [kind for kind in PATHS if kind not in ("KatoInstance", "Event")]
+WORKLOADS = ("Deployment", "StatefulSet")
+
+
+def until(look: Callable[[], T | None], what: str, patience_s: float = PATIENCE_S) -> T:
+    """What *look* gives once it gives something; fails naming *what* was awaited."""
+    give_up_at = time.monotonic() + patience_s
+    while time.monotonic() < give_up_at:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.05)
+    pytest.fail(f"{what}: not seen within {patience_s:g} s")
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """One namespace of the API server, and what controllers would do in it."""
+
+    client: httpx.Client
+    name: str
+
+    def path(self, kind: str, name: str = "", subresource: str = "") -> str:
+        parts = (PATHS[kind].format(f"namespaces/{self.name}"), name, subresource)
+        return "/" + "/".join(part for part in parts if part)
+
+    def get(self, kind: str, name: str) -> Manifest | None:
+        answer = self.client.get(self.path(kind, name))
+        found: Manifest = answer.json()
+        return found if answer.status_code == 200 else None
+
+    def list(self, kind: str) -> list[Manifest]:
+        items: list[Manifest] = self.client.get(self.path(kind)).json()["items"]
+        return [{**item, "kind": kind} for item in items]
+
+    def create(self, kind: str, name: str, **fields: Any) -> Manifest:
+        body = {"metadata": {"name": name}, **fields}
+        if kind == "KatoInstance":
+            body |= {"apiVersion": "kato.dev/v1alpha1", "kind": kind}
+        answer = self.client.post(self.path(kind), json=body)
+        assert answer.status_code == 201, answer.text
+        created: Manifest = answer.json()
+        return created
+
+    def patch(self, kind: str, name: str, patch: Manifest, subresource: str = "") -> Manifest:
+        path = self.path(kind, name, subresource)
+        answer = self.client.patch(path, json=patch, headers=MERGE)
+        assert answer.status_code == 200, answer.text
+        patched: Manifest = answer.json()
+        return patched
+
+    def delete(self, kind: str, name: str) -> None:
+        answer = self.client.delete(self.path(kind, name))
+        assert answer.status_code == 200, answer.text
+
+    def children(self) -> dict[tuple[str, str], Manifest]:
+        """Everything that is labelled as an instance's, by kind and name."""
+        return {
+            (kind, item["metadata"]["name"]): item
+            for kind in CHILDREN
+            for item in self.list(kind)
+            if INSTANCE in item["metadata"].get("labels", {})
+        }
+
+    def versions(self) -> dict[tuple[str, str], str]:
+        """The resourceVersion of everything, whether it is labelled or not."""
+        return {
+            (kind, item["metadata"]["name"]): item["metadata"]["resourceVersion"]
+            for kind in PATHS
+            for item in self.list(kind)
+        }
+
+    def bring_up(self) -> None:
+        """Give every workload the status that its controller would give it in the end."""
+        for kind in WORKLOADS:
+            for item in self.list(kind):
+                wanted = item["spec"]["replicas"]
+                counts = dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas"), wanted)
+                generation = item["metadata"]["generation"]
+                status = {"observedGeneration": generation, "availableReplicas": wanted, **counts}
+                if any(item.get("status", {}).get(name) != value for name, value in status.items()):
+                    self.patch(kind, item["metadata"]["name"], {"status": status}, "status")
+
+    def collect_garbage(self, uid: str) -> None:
+        """Delete what an object that is gone owned."""
+        for (kind, name), child in self.children().items():
+            owners = child["metadata"].get("ownerReferences", ())
+            if any(owner["uid"] == uid for owner in owners):
+                self.delete(kind, name)
+
+    def status(self, name: str = "prod") -> Manifest:
+        found = self.get("KatoInstance", name) or {}
+        status: Manifest = found.get("status", {})
+        return status
+
+    def condition(self, kind: str, name: str = "prod") -> Manifest:
+        return _condition(self.status(name), kind)
+
+    def await_condition(self, kind: str, status: str, reason: str = "") -> Manifest:
+        def look() -> Manifest | None:
+            found = self.condition(kind)
+            matches = found.get("status") == status and reason in ("", found["reason"])
+            return found if matches else None
+
+        return until(look, f"{kind}={status} {reason}")
+
+    def await_ready(self, name: str = "prod") -> Manifest:
+        """Bring up workloads until the instance is ready for its generation."""
+
+        def look() -> Manifest | None:
+            self.bring_up()
+            instance = self.get("KatoInstance", name)
+            assert instance is not None
+            ready = _condition(instance.get("status", {}), "Ready")
+            is_current = ready.get("observedGeneration") == instance["metadata"]["generation"]
+            return instance if is_current and ready["status"] == "True" else None
+
+        return until(look, f"{name} Ready")
+
+
+def _condition(status: Manifest, kind: str) -> Manifest:
+    return next((item for item in status.get("conditions", ()) if item["type"] == kind), {})
+
+
+@dataclass
+class OperatorProcess:
+    """The operator of one namespace."""
+
+    environment: dict[str, str]
+    log: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def start(self) -> None:
+        dying = (
+            (setpriv, "--pdeathsig", "KILL", "--") if (setpriv := shutil.which("setpriv")) else ()
+        )
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*dying, sys.executable, "-m", "kato_operator"],
+                env={**os.environ, **self.environment},
+                stdout=log,
+                stderr=log,
+            )
+        until(self.is_ready, "the operator being ready")
+
+    def is_ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()[-2000:]
+        with suppress(httpx.TransportError):
+            return httpx.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200
+        return False
+
+    def passes(self, result: str = "done") -> int:
+        text = httpx.get(f"http://127.0.0.1:{self.port}/metrics").text
+        found = re.search(rf'reconciles_total{{result="{result}"}} (\d+)', text)
+        return int(found[1]) if found else 0
+
+    def await_passes(self, number: int) -> None:
+        """Wait for this many passes from now on."""
+        target = self.passes() + number
+        until(lambda: self.passes() >= target, f"{number} passes")
+
+    def await_nudged(self, space: Namespace, name: str = "prod") -> None:
+        """Wait for a pass that began after this call."""
+        for _ in range(2):  # the first may end a pass that had begun before
+            self._await_nudged_once(space, name)
+
+    def _await_nudged_once(self, space: Namespace, name: str) -> None:
+        target = self.passes() + 1
+        space.patch("KatoInstance", name, {"metadata": {"annotations": {"a": uuid4().hex}}})
+        until(lambda: self.passes() >= target, "a pass")
+
+    def kill9(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(timeout=10)
+            self.process = None
+
+
+def claim(space: Namespace, name: str, component: str, **spec: Any) -> Manifest:
+    """What the StatefulSet's controller would make."""
+    labels = {
+        "app.kubernetes.io/managed-by": "kato-operator",
+        INSTANCE: "prod",
+        "app.kubernetes.io/component": component,
+    }
+    wanted = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "2Gi"}},
+        **spec,
+    }
+    body = {"metadata": {"name": name, "labels": labels}, "spec": wanted}
+    answer = space.client.post(space.path("PersistentVolumeClaim"), json=body)
+    assert answer.status_code == 201, answer.text
+    created: Manifest = answer.json()
+    return created
+
+
+def _testbed() -> ModuleType:
+    path = REPOSITORY / "e2e" / "testbed" / "testbed.py"
+    spec = importlib.util.spec_from_file_location("kato_testbed", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["kato_testbed"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A real API server and etcd with our CRD, without controllers and nodes."""
+    testbed = _testbed()
+    if "KATO_TESTBED_BIN" not in os.environ and not (testbed.CACHE / "testbed").exists():
+        pytest.skip("no kube-apiserver: set KATO_TESTBED_BIN or run testbed.py binaries")
+    with testbed.api_server(tmp_path_factory.mktemp("k8s"), controller_manager=False) as plane:
+        crd = REPOSITORY / "crds" / "kato.dev_katoinstances.yaml"
+        plane.kubectl("apply", "--server-side", "-f", str(crd))
+        plane.kubectl("wait", "--for=condition=Established", "crd/katoinstances.kato.dev")
+        yield plane
+
+
+@pytest.fixture(scope="session")
+def kubernetes(control_plane: Any) -> Iterator[httpx.Client]:
+    """The API server, spoken to as its administrator."""
+    context = ssl.create_default_context(cafile=str(control_plane.pki / "ca.crt"))
+    context.load_cert_chain(control_plane.pki / "admin.crt", control_plane.pki / "admin.key")
+    url = f"https://{control_plane.address}:{control_plane.port}"
+    with httpx.Client(base_url=url, verify=context, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def namespace(kubernetes: httpx.Client) -> str:
+    """A namespace of this test alone."""
+    name = f"test-{uuid4().hex[:8]}"
+    response = kubernetes.post("/api/v1/namespaces", json={"metadata": {"name": name}})
+    assert response.status_code == 201, response.text
+    return name
+
+
+@pytest.fixture
+def space(kubernetes: httpx.Client, namespace: str) -> Namespace:
+    return Namespace(kubernetes, namespace)
+
+
+@pytest.fixture
+def operator(
+    control_plane: Any, namespace: str, tmp_path: Path, unused_tcp_port: int
+) -> Iterator[OperatorProcess]:
+    environment = {
+        "KUBECONFIG": str(control_plane.kubeconfig),
+        "KATO_OPERATOR_NAMESPACE": namespace,
+        "KATO_OPERATOR_DEEP_CHECKS": "false",
+        "KATO_OPERATOR_HTTP_PORT": str(unused_tcp_port),
+        "KATO_OPERATOR_RECHECK_S": "0.5",
+        "KATO_OPERATOR_LOG_FORMAT": "console",
+    }
+    process = OperatorProcess(environment, tmp_path / "operator.log", unused_tcp_port)
+    process.start()
+    yield process
+    process.kill9()
+    log = process.log.read_text()
+    assert "pass crashed" not in log, log[-4000:]
+
+
+@pytest.fixture
+def ready(space: Namespace, operator: OperatorProcess) -> Manifest:
+    """A four-line instance that has become Ready."""
+    space.create("KatoInstance", "prod")
+    return space.await_ready()

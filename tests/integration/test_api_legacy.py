@@ -1,0 +1,189 @@
+"""The first generation's paths and headers, as its clients use them."""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+import httpx
+import pytest
+
+AB = "76d7efca2e96cb5eeddf4e06ac96a0f424630135"
+
+
+@pytest.fixture(params=["/v1", ""], ids=["v1", "bare"])
+def legacy(request: pytest.FixtureRequest, api: httpx.Client) -> httpx.Client:
+    """A client of one user's default session."""
+    api.headers["x-user-id"] = uuid4().hex
+    api.base_url = httpx.URL(f"{api.base_url}{request.param}")
+    return api
+
+
+def _learn_ab(legacy: httpx.Client) -> None:
+    for strings in (["a"], ["b"]):
+        body = {"strings": strings, "vectors": [], "emotives": {}}
+        assert legacy.post("/observe", json=body).status_code == 200
+    legacy.post("/learn")
+
+
+def test_an_old_client_observes_learns_and_predicts(legacy: httpx.Client) -> None:
+    for strings in (["a"], ["b"]):
+        answer = legacy.post("/observe", json={"strings": strings, "unknown": 1}).json()
+        assert answer["status"] == "okay"
+        assert answer["processor_id"].startswith("kato~")
+    learned = legacy.post("/learn", json={}).json()
+    assert learned["status"] == "okay"
+    assert learned["pattern_name"] == f"PTRN|{AB}"
+    legacy.post("/observe", json={"strings": ["a", "b"]})
+    for method in ("GET", "POST"):
+        answer = legacy.request(method, "/predictions").json()
+        assert answer["predictions"][0]["name"] == AB
+        assert answer["predictions"][0]["pattern_name"] == f"PTRN|{AB}"
+        assert answer["processor_id"] == learned["processor_id"]
+
+
+@pytest.mark.parametrize("path", ["/stm", "/short-term-memory"])
+def test_the_stm_is_read_by_both_names(legacy: httpx.Client, path: str) -> None:
+    legacy.post("/observe", json={"strings": ["a"]})
+    assert legacy.get(path).json()["stm"] == [["a"]]
+
+
+@pytest.mark.parametrize("path", ["/clear-stm", "/clear-short-term-memory"])
+def test_the_stm_is_cleared_by_both_names(legacy: httpx.Client, path: str) -> None:
+    legacy.post("/observe", json={"strings": ["a"]})
+    answer = legacy.post(path).json()
+    assert (answer["status"], answer["message"]) == ("okay", "stm-cleared")
+    assert legacy.get("/stm").json()["stm"] == []
+
+
+@pytest.mark.parametrize("path", ["/clear-all", "/clear-all-memory"])
+def test_everything_is_cleared_by_both_names(legacy: httpx.Client, path: str) -> None:
+    _learn_ab(legacy)
+    answer = legacy.post(path).json()
+    assert (answer["status"], answer["message"]) == ("okay", "all-cleared")
+    assert legacy.get(f"/pattern/{AB}").status_code == 404
+
+
+@pytest.mark.parametrize("observed", [[], ["a"]], ids=["nothing", "one symbol"])
+def test_learning_too_little_is_an_empty_name(legacy: httpx.Client, observed: list[str]) -> None:
+    legacy.post("/observe", json={"strings": observed})
+    response = legacy.post("/learn")
+    assert response.status_code == 200
+    assert response.json()["pattern_name"] == ""
+
+
+@pytest.mark.parametrize("name", [AB, f"PTRN|{AB}"])
+def test_a_pattern_comes_wrapped(legacy: httpx.Client, name: str) -> None:
+    _learn_ab(legacy)
+    answer = legacy.get(f"/pattern/{name}").json()
+    assert answer["status"] == "okay"
+    assert answer["pattern"]["name"] == f"PTRN|{AB}"
+    assert answer["pattern"]["pattern_data"] == [["a"], ["b"]]
+
+
+def test_an_unknown_pattern_is_not_found(legacy: httpx.Client) -> None:
+    assert legacy.get("/pattern/unknown").json()["error"]["code"] == "PATTERN_NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    "body", [{"genes": {"recall_threshold": 0.4}}, {"recall_threshold": 0.4}], ids=["map", "bare"]
+)
+def test_genes_are_updated_and_read(legacy: httpx.Client, body: dict[str, object]) -> None:
+    assert legacy.post("/genes/update", json=body).json()["status"] == "okay"
+    assert legacy.get("/gene/recall_threshold").json()["value"] == 0.4
+
+
+@pytest.mark.parametrize("genes", [{"recall_threshold": 2}, {"recall_treshold": 0.5}])
+def test_wrong_genes_are_refused(legacy: httpx.Client, genes: dict[str, object]) -> None:
+    response = legacy.post("/genes/update", json={"genes": genes})
+    assert response.status_code == 422
+    assert legacy.get("/gene/recall_threshold").json()["value"] == 0.1
+
+
+def test_an_unknown_gene_is_not_found(legacy: httpx.Client) -> None:
+    assert legacy.get("/gene/unknown").json()["error"]["code"] == "NOT_FOUND"
+
+
+def test_a_sequence_starts_from_an_empty_stm(legacy: httpx.Client) -> None:
+    _learn_ab(legacy)
+    legacy.post("/observe", json={"strings": ["left over"]})
+    body = {"observations": [{"strings": ["a"], "unique_id": "x"}, {"strings": ["b"]}]}
+    answer = legacy.post("/observe-sequence", json=body).json()
+    assert answer["status"] == "okay"
+    assert answer["observations_processed"] == 2
+    assert answer["patterns_learned"] == []
+    assert [item["status"] for item in answer["individual_results"]] == ["okay", "okay"]
+    assert answer["final_predictions"][0]["name"] == AB
+    assert legacy.get("/stm").json()["stm"] == [["a"], ["b"]]
+
+
+def test_a_sequence_names_what_it_learned(legacy: httpx.Client) -> None:
+    body = {"observations": [{"strings": ["a"]}, {"strings": ["b"]}], "learn_at_end": True}
+    answer = legacy.post("/observe-sequence", json=body).json()
+    assert answer["patterns_learned"] == [f"PTRN|{AB}"]
+    assert answer["final_predictions"] == []
+
+
+def test_a_sequence_without_observations_says_so(legacy: httpx.Client) -> None:
+    response = legacy.post("/observe-sequence", json={})
+    assert response.status_code == 422
+    assert response.json()["detail"] == "Missing required field: observations"
+
+
+def test_percept_and_cognition_data_are_wrapped(legacy: httpx.Client) -> None:
+    legacy.post("/observe", json={"strings": ["b", "a"]})
+    assert legacy.get("/percept-data").json()["percept_data"]["strings"] == ["b", "a"]
+    assert legacy.get("/cognition-data").json()["cognition_data"]["symbols"] == ["a", "b"]
+
+
+def test_v1_status_describes_the_default_session(legacy: httpx.Client, service_url: str) -> None:
+    legacy.post("/observe", json={"strings": ["a"]})
+    legacy.base_url = httpx.URL(service_url)
+    answer = legacy.get("/v1/status").json()
+    assert answer["status"] == "okay"
+    assert answer["stm_length"] == answer["time"] == 1
+
+
+@pytest.mark.parametrize("header", ["x-user-id", "x-node-id"])
+def test_a_users_default_session_shares_its_users_knowledge(
+    api: httpx.Client, new_session: Callable[..., str], header: str
+) -> None:
+    user = f"ü {uuid4().hex}"
+    headers = {header.encode(): user.encode()}
+    for strings in (["a"], ["b"]):
+        api.post("/v1/observe", json={"strings": strings}, headers=headers)
+    api.post("/v1/learn", headers=headers)
+    session_id = new_session(user_id=user)
+    assert api.get(f"/v2/sessions/{session_id}/patterns/{AB}").status_code == 200
+
+
+def test_a_test_id_is_a_user_of_its_own(api: httpx.Client, new_session: Callable[..., str]) -> None:
+    test_id = uuid4().hex
+    answer = api.post("/observe", json={"strings": ["a"]}, headers={"x-test-id": test_id}).json()
+    session = api.get(f"/v2/sessions/{new_session(user_id=f'test_{test_id}')}").json()
+    assert answer["processor_id"] == session["processor_id"]
+
+
+def test_a_session_header_picks_that_session(api: httpx.Client, session_id: str) -> None:
+    headers = {"x-session-id": session_id}
+    response = api.post("/v1/observe", json={"strings": ["a"]}, headers=headers)
+    assert response.headers["x-session-id"] == session_id
+    assert api.get(f"/v2/sessions/{session_id}/stm").json()["stm"] == [["a"]]
+
+
+def test_an_unknown_session_header_is_not_found(api: httpx.Client) -> None:
+    response = api.get("/v1/stm", headers={"x-session-id": "unknown"})
+    assert response.json()["error"]["code"] == "SESSION_NOT_FOUND"
+
+
+def test_an_unprintable_user_header_is_refused(api: httpx.Client) -> None:
+    response = api.get("/v1/stm", headers={"x-user-id": "x" * 257})
+    assert response.status_code == 422
+
+
+def test_without_headers_the_instances_own_session_answers(api: httpx.Client) -> None:
+    assert api.get("/v1/stm").json()["processor_id"] == "kato"
+
+
+def test_two_users_default_sessions_are_apart(api: httpx.Client) -> None:
+    one, two = ({"x-user-id": uuid4().hex} for _ in range(2))
+    api.post("/v1/observe", json={"strings": ["a"]}, headers=one)
+    assert api.get("/v1/stm", headers=two).json()["stm"] == []

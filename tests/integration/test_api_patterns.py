@@ -1,0 +1,73 @@
+"""Patterns and vectors of a session's knowledge base over HTTP."""
+
+import httpx
+import pytest
+
+AB = "76d7efca2e96cb5eeddf4e06ac96a0f424630135"
+
+
+@pytest.fixture
+def learned(api: httpx.Client, session_id: str) -> str:
+    """A session whose knowledge base holds ``a / b``."""
+    body = {"observations": [{"strings": ["a"]}, {"strings": ["b"]}], "learn_at_end": True}
+    api.post(f"/v2/sessions/{session_id}/observe-sequence", json=body)
+    return session_id
+
+
+@pytest.mark.parametrize("name", [AB, f"PTRN|{AB}"])
+def test_a_pattern_is_read_by_either_spelling(api: httpx.Client, learned: str, name: str) -> None:
+    assert api.get(f"/v2/sessions/{learned}/patterns/{name}").json() == {
+        "name": f"PTRN|{AB}",
+        "pattern_data": [["a"], ["b"]],
+        "length": 2,
+        "frequency": 1,
+        "emotives": [],
+        "metadata": {},
+    }
+
+
+def test_patterns_are_listed_page_by_page_in_first_learned_order(
+    api: httpx.Client, session_id: str
+) -> None:
+    items = [{"strings": [symbol, "z"]} for symbol in "cab"]
+    body = {"observations": items, "learn_after_each": True}
+    api.post(f"/v2/sessions/{session_id}/observe-sequence", json=body)
+    path = f"/v2/sessions/{session_id}/patterns"
+    one = api.get(path, params={"limit": 2}).json()
+    two = api.get(path, params={"limit": 2, "cursor": one["next_cursor"]}).json()
+    listed = [pattern["pattern_data"] for pattern in one["patterns"] + two["patterns"]]
+    assert listed == [[["c", "z"]], [["a", "z"]], [["b", "z"]]]
+    assert two["next_cursor"] is None
+
+
+def test_an_update_edits_frequency_and_emotives(api: httpx.Client, learned: str) -> None:
+    path = f"/v2/sessions/{learned}/patterns/{AB}"
+    body = {"frequency": 7, "emotives": [{"joy": 0.5}]}
+    updated = api.put(path, json=body).json()
+    assert updated["frequency"] == 7
+    assert updated["emotives"] == [{"joy": 0.5}]
+    assert api.get(path).json() == updated
+
+
+def test_a_deleted_pattern_stops_matching(api: httpx.Client, learned: str) -> None:
+    path = f"/v2/sessions/{learned}"
+    answer = api.delete(f"{path}/patterns/PTRN|{AB}")
+    assert answer.json() == {"status": "deleted", "name": f"PTRN|{AB}"}
+    api.post(f"{path}/observe", json={"strings": ["a", "b"]})
+    assert api.get(f"{path}/predictions").json()["predictions"] == []
+    assert api.get(f"{path}/patterns/{AB}").json()["error"]["code"] == "PATTERN_NOT_FOUND"
+
+
+def test_a_vector_comes_back_as_it_was_given(api: httpx.Client, session_id: str) -> None:
+    body = {"vectors": [[0.1, -0.30000000000000004, 1e-7]]}
+    symbols = api.post(f"/v2/sessions/{session_id}/observe", json=body).json()["symbols"]
+    answer = api.get(f"/v2/sessions/{session_id}/vectors/{symbols[0]}").json()
+    assert answer == {"symbol": symbols[0], "vector": body["vectors"][0]}
+
+
+def test_near_vectors_bring_each_others_symbols(api: httpx.Client, session_id: str) -> None:
+    path = f"/v2/sessions/{session_id}/observe"
+    first = api.post(path, json={"vectors": [[1.0, 0.0]]}).json()["symbols"]
+    second = api.post(path, json={"vectors": [[1.0, 0.01]]}).json()["symbols"]
+    assert len(second) == 2
+    assert set(first) < set(second)

@@ -1,0 +1,123 @@
+"""Deep checks against real servers, and when a failed one counts."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from kato_operator import crd, probes
+from kato_operator.errors import CheckFailedError
+from kato_operator.stores.checks import (
+    DeepChecks,
+    Rules,
+    http_answers,
+    mongodb_answers,
+    redis_answers,
+)
+
+RULES = Rules(interval_s=5.0, timeout_s=1.0, failure_threshold=3)
+
+
+class Component:
+    """Something whose answer the test decides."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.problem = ""
+
+    async def probe(self) -> str:
+        self.asked += 1
+        if self.problem:
+            raise CheckFailedError(self.problem)
+        return "fine"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def component() -> Component:
+    return Component()
+
+
+@pytest.fixture
+def failures(clock: Clock, component: Component) -> Callable[[], Awaitable[dict[str, str]]]:
+    """Asks once more, an interval later."""
+    checks = DeepChecks(clock=clock)
+
+    async def asked() -> dict[str, str]:
+        clock.now += RULES.interval_s
+        return await checks.failures("uid", {"redis": component.probe}, RULES)
+
+    return asked
+
+
+async def test_real_servers_answer(redis_url: str, mongo_url: str, qdrant_url: str) -> None:
+    await redis_answers(redis_url)()
+    await mongodb_answers(mongo_url)()
+    await http_answers(f"{qdrant_url}/readyz")()
+
+
+@pytest.mark.parametrize(
+    ("probe", "said"),
+    [
+        pytest.param(redis_answers("redis://127.0.0.1:1/0"), "PING failed", id="redis"),
+        pytest.param(redis_answers("no-url"), "PING failed", id="redis without a URL"),
+        pytest.param(http_answers("http://127.0.0.1:1/readyz"), "GET failed", id="http"),
+    ],
+)
+async def test_what_does_not_answer_is_said(probe: Callable[[], Awaitable[str]], said: str) -> None:
+    with pytest.raises(CheckFailedError, match=said):
+        await probe()
+
+
+async def test_a_wrong_password_is_said_without_repeating_it(mongo_url: str) -> None:
+    with pytest.raises(CheckFailedError) as failed:
+        await mongodb_answers(mongo_url.replace("secret", "hunter2"))()
+    assert "hunter2" not in str(failed.value)
+
+
+async def test_what_never_answered_fails_at_once(
+    component: Component, failures: Callable[[], Awaitable[dict[str, str]]]
+) -> None:
+    component.problem = "no"
+    assert await failures() == {"redis": "no"}
+
+
+async def test_what_answered_before_may_miss_a_few(
+    component: Component, failures: Callable[[], Awaitable[dict[str, str]]]
+) -> None:
+    assert await failures() == {}
+    component.problem = "no"
+    assert [await failures() for _ in range(3)] == [{}, {}, {"redis": "no"}]
+    component.problem = ""
+    assert await failures() == {}
+
+
+async def test_nobody_is_asked_more_often_than_once_per_interval(
+    clock: Clock, component: Component
+) -> None:
+    checks = DeepChecks(clock=clock)
+    for _ in range(3):
+        await checks.failures("uid", {"redis": component.probe}, RULES)
+    assert component.asked == 1
+    assert checks.detail("uid", "redis") == "fine"
+
+
+def test_every_component_that_is_somewhere_else_is_asked() -> None:
+    raw = {"metadata": {"name": "prod", "namespace": "kato"}}
+    generated = {"redis-password": "a", "mongodb-service-password": "b", "qdrant-api-key": "c"}
+    assert set(probes.of(crd.parse(raw), generated, {})) == {
+        *("redis", "mongodb", "qdrant", "service")
+    }
+    embedded = {name: {"mode": "Embedded"} for name in ("redis", "mongodb", "qdrant")}
+    assert set(probes.of(crd.parse({**raw, "spec": embedded}), {}, {})) == {"service"}

@@ -1,0 +1,390 @@
+"""The generated CRD on a real API server: what it fills in, and what it refuses in which words."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from kato_operator import crd
+from kato_operator.errors import InvalidInstanceError
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
+
+Create = Callable[..., httpx.Response]
+Change = Callable[[dict[str, Any]], httpx.Response]
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+MERGE = {"Content-Type": "application/merge-patch+json"}
+
+
+@pytest.fixture
+def path(namespace: str) -> str:
+    return f"/apis/kato.dev/v1alpha1/namespaces/{namespace}/katoinstances"
+
+
+@pytest.fixture
+def create(kubernetes: httpx.Client, path: str) -> Create:
+    """Creates an instance; answers the server's response."""
+
+    def created(spec: dict[str, Any] | None = None, name: str = "prod") -> httpx.Response:
+        body = {"apiVersion": "kato.dev/v1alpha1", "kind": "KatoInstance"}
+        given = {} if spec is None else {"spec": spec}
+        query = {"fieldValidation": "Strict"}
+        return kubernetes.post(
+            path, params=query, json={**body, "metadata": {"name": name}, **given}
+        )
+
+    return created
+
+
+@pytest.fixture
+def change(kubernetes: httpx.Client, path: str) -> Change:
+    """Merges into the spec of the instance `prod`; answers the server's response."""
+
+    def changed(spec: dict[str, Any]) -> httpx.Response:
+        return kubernetes.patch(f"{path}/prod", json={"spec": spec}, headers=MERGE)
+
+    return changed
+
+
+def resources(**given: dict[str, Any]) -> dict[str, Any]:
+    return {"service": {"resources": given}}
+
+
+REFUSED = [
+    pytest.param(
+        {"redis": {"mode": "External"}}, "spec.redis.external", "required with", id="external-none"
+    ),
+    pytest.param(
+        {"mongodb": {"external": {"urlSecretRef": {"name": "a", "key": "b"}}}},
+        "spec.mongodb.external",
+        "refused otherwise",
+        id="external-unasked",
+    ),
+    pytest.param(
+        {"qdrant": {"mode": "External"}}, "spec.qdrant.external", "required", id="qdrant-external"
+    ),
+    pytest.param(
+        {"redis": {"mode": "Embedded"}, "service": {"replicas": 2}},
+        "spec.service.replicas",
+        "Embedded",
+        id="embedded-replicas",
+    ),
+    pytest.param(
+        {"mongodb": {"mode": "Embedded"}, "service": {"workers": 2}},
+        "spec.service.workers",
+        "Embedded",
+        id="embedded-workers",
+    ),
+    pytest.param(
+        {"qdrant": {"mode": "Embedded"}, "service": {"autoscaling": {}}},
+        "spec.service.autoscaling",
+        "Embedded",
+        id="embedded-autoscaling",
+    ),
+    pytest.param(
+        resources(requests={"memory": "2Gi"}),
+        "spec.service.resources.requests",
+        "exceed limits",
+        id="requests-beyond-limits",
+    ),
+    pytest.param(
+        resources(requests={"cpu": 1}, limits={"cpu": "0.5"}),
+        "spec.service.resources.requests",
+        "exceed limits",
+        id="requests-beyond-limits-as-a-number",
+    ),
+    pytest.param(
+        {"redis": {"managed": {"resources": {"limits": {"cpu": "1"}}}}},
+        "spec.redis.managed.resources.limits",
+        "memory",
+        id="redis-without-memory-limit",
+    ),
+    pytest.param(
+        {"mongodb": {"managed": {"resources": {"limits": {"cpu": "1"}}}}},
+        "spec.mongodb.managed.resources.limits",
+        "memory",
+        id="mongodb-without-memory-limit",
+    ),
+    pytest.param(
+        {"connectionPools": {"mongodb": {"minSize": 51}}},
+        "spec.connectionPools.mongodb.minSize",
+        "default 10 or 50",
+        id="pool-bounds",
+    ),
+    pytest.param(
+        {"service": {"autoscaling": {"minReplicas": 11}}},
+        "spec.service.autoscaling.minReplicas",
+        "default 2 or 10",
+        id="autoscaling-bounds",
+    ),
+    pytest.param(
+        {"service": {"env": [{"name": "REDIS_URL", "value": "x"}]}},
+        "spec.service.env[0].name",
+        "set",
+        id="reserved-variable",
+    ),
+    pytest.param(
+        {
+            "service": {
+                "env": [
+                    {
+                        "name": "A",
+                        "value": "x",
+                        "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}},
+                    }
+                ]
+            }
+        },
+        "spec.service.env[0].value",
+        "exclude",
+        id="two-values",
+    ),
+    pytest.param(
+        {"service": {"env": [{"name": "A", "valueFrom": {}}]}},
+        "spec.service.env[0].valueFrom.secretKeyRef",
+        "exactly one",
+        id="no-source",
+    ),
+    pytest.param(
+        {"service": {"podTemplate": {"labels": {"kato.dev/instance": "x"}}}},
+        "spec.service.podTemplate.labels",
+        "operator's own",
+        id="reserved-label",
+    ),
+    pytest.param(
+        {"service": {"podTemplate": {"annotations": {"kato.dev/config-hash": "x"}}}},
+        "spec.service.podTemplate.annotations",
+        "operator's own",
+        id="reserved-pod-annotation",
+    ),
+    pytest.param(
+        {"service": {"expose": {"annotations": {"kato.dev/applied": "x"}}}},
+        "spec.service.expose.annotations",
+        "operator's own",
+        id="reserved-annotation",
+    ),
+    pytest.param(
+        {"redis": {"managed": {"config": {"requirepass": "x"}}}},
+        "spec.redis.managed.config",
+        "only these options",
+        id="redis-option",
+    ),
+    pytest.param(
+        {"redis": {"managed": {"config": {"save": "1 1\nrequirepass x"}}}},
+        "spec.redis.managed.config.save",
+        "",
+        id="redis-value-with-a-newline",
+    ),
+    pytest.param(
+        {"redis": {"managed": {"storage": {"size": "1Ki"}}}},
+        "spec.redis.managed.storage.size",
+        "",
+        id="tiny-volume",
+    ),
+    pytest.param(
+        {"mongodb": {"managed": {"members": 2}}}, "spec.mongodb.managed.members", "", id="members"
+    ),
+    pytest.param({"redis": {"mode": "Disabled"}}, "spec.redis.mode", "", id="mode"),
+    pytest.param({"service": {"port": 0}}, "spec.service.port", "", id="port"),
+    pytest.param(
+        resources(limits={"memory": "much"}), "spec.service.resources.limits.memory", "", id="much"
+    ),
+    pytest.param({"processorId": "a:b"}, "spec.processorId", "", id="processor-id"),
+    pytest.param({"processor": {"recallThreshold": "1.5"}}, "spec.processor.recall", "", id="high"),
+]
+
+
+@pytest.mark.parametrize(("spec", "field", "words"), REFUSED)
+def test_the_server_refuses_it_and_names_the_field(
+    create: Create, spec: dict[str, Any], field: str, words: str
+) -> None:
+    answer = create(spec)
+    assert answer.status_code == 422, answer.text
+    assert field in answer.json()["message"]
+    assert words in answer.json()["message"]
+
+
+@pytest.mark.parametrize(("spec", "field", "words"), REFUSED)
+def test_the_operator_refuses_the_same_and_names_the_same_field(
+    spec: dict[str, Any], field: str, words: str
+) -> None:
+    raw = {"metadata": {"name": "prod", "namespace": "kato"}, "spec": spec}
+    with pytest.raises(InvalidInstanceError) as refused:
+        crd.parse(raw)
+    assert str(refused.value).startswith(field)
+    assert words in str(refused.value)
+
+
+def messages_of_rules(schema: Any) -> set[str]:
+    """Of the rules that need no older object to compare with."""
+    if isinstance(schema, list):
+        return set().union(*map(messages_of_rules, schema))
+    if not isinstance(schema, dict):
+        return set()
+    here = schema.get("x-kubernetes-validations", ())
+    below = set().union(*map(messages_of_rules, schema.values()))
+    return below | {rule["message"] for rule in here if "oldSelf" not in rule["rule"]}
+
+
+def test_every_rule_of_the_spec_is_broken_by_a_case_above() -> None:
+    spec = crd.custom_resource_definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    broken: set[str] = set()
+    for given, _, _ in (case.values for case in REFUSED):
+        with pytest.raises(InvalidInstanceError) as refused:
+            crd.parse({"metadata": {"name": "prod", "namespace": "kato"}, "spec": given})
+        broken |= {problem.partition(": ")[2] for problem in refused.value.problems}
+    assert messages_of_rules(spec["properties"]["spec"]) <= broken
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "field"),
+    [
+        pytest.param({}, {"processorId": "other"}, "spec.processorId", id="processor-id"),
+        pytest.param({}, {"redis": {"mode": "Embedded"}}, "spec.redis.mode", id="redis-mode"),
+        pytest.param({}, {"mongodb": {"mode": "Embedded"}}, "spec.mongodb.mode", id="mongodb-mode"),
+        pytest.param({}, {"qdrant": {"mode": "Disabled"}}, "spec.qdrant.mode", id="qdrant-mode"),
+        pytest.param(
+            {},
+            {"redis": {"managed": {"storage": {"size": "1Gi"}}}},
+            "spec.redis.managed.storage.size",
+            id="smaller-volume",
+        ),
+        pytest.param(
+            {},
+            {"mongodb": {"managed": {"storage": {"className": "fast"}}}},
+            "spec.mongodb.managed.storage.className",
+            id="class-named-later",
+        ),
+        pytest.param(
+            {"qdrant": {"managed": {"storage": {"className": "fast"}}}},
+            {"qdrant": {"managed": {"storage": {"className": None}}}},
+            "spec.qdrant.managed.storage.className",
+            id="class-taken-away",
+        ),
+        pytest.param(
+            {"qdrant": {"managed": {"replicas": 3}}},
+            {"qdrant": {"managed": {"replicas": 2}}},
+            "spec.qdrant.managed.replicas",
+            id="fewer-qdrants",
+        ),
+    ],
+)
+def test_what_cannot_be_changed_is_refused_later(
+    create: Create, change: Change, before: dict[str, Any], after: dict[str, Any], field: str
+) -> None:
+    assert create(before).status_code == 201
+    answer = change(after)
+    assert answer.status_code == 422, answer.text
+    assert field in answer.json()["message"]
+
+
+def test_volumes_and_qdrant_may_grow_in_any_spelling(create: Create, change: Change) -> None:
+    assert create().status_code == 201
+    answer = change({"redis": {"managed": {"storage": {"size": "2048Mi"}}}})
+    assert answer.status_code == 200, answer.text
+    answer = change({"qdrant": {"managed": {"replicas": 3, "storage": {"size": 6000000000}}}})
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("name", ["p" * 41, "1st", "a.b"])
+def test_names_that_would_not_fit_the_children_are_refused(create: Create, name: str) -> None:
+    answer = create(name=name)
+    assert answer.status_code == 422
+    assert "at most 40 characters" in answer.json()["message"]
+
+
+def test_the_longest_name_is_accepted(create: Create) -> None:
+    assert create(name="p" * 40).status_code == 201
+
+
+@pytest.mark.parametrize("spec", [None, {}], ids=["no spec", "empty spec"])
+def test_the_smallest_instance_gets_every_default(
+    create: Create, spec: dict[str, Any] | None
+) -> None:
+    answer = create(spec)
+    assert answer.status_code == 201, answer.text
+    expected = crd.parse({"metadata": {"name": "prod", "namespace": "kato"}}).spec
+    written = expected.model_dump(by_alias=True, mode="json", exclude_none=True)
+    assert answer.json()["spec"] == written
+
+
+def test_a_part_that_is_given_keeps_the_defaults_around_it(create: Create) -> None:
+    spec = create({"service": {"autoscaling": {}, "expose": {"ingress": {"host": "a.example"}}}})
+    service = spec.json()["spec"]["service"]
+    assert service["autoscaling"] == {
+        "minReplicas": 2,
+        "maxReplicas": 10,
+        "targetCPUUtilizationPercentage": 70,
+    }
+    assert service["expose"]["ingress"] == {
+        "className": "",
+        "host": "a.example",
+        "tlsSecretName": "",
+    }
+    assert service["port"] == 8000
+
+
+def test_a_given_map_is_never_merged_with_its_default(create: Create) -> None:
+    spec = create(resources(requests={"cpu": "20m"})).json()["spec"]
+    assert spec["service"]["resources"] == {
+        "requests": {"cpu": "20m"},
+        "limits": {"memory": "1Gi"},
+    }
+
+
+def test_unknown_fields_are_refused_by_strict_clients(create: Create) -> None:
+    answer = create({"servise": {}})
+    assert answer.status_code == 400
+    assert 'unknown field "spec.servise"' in answer.json()["message"]
+
+
+def test_the_scale_subresource_reads_and_writes_the_replicas(
+    kubernetes: httpx.Client, create: Create, path: str
+) -> None:
+    create()
+    status = {"replicas": 1, "selector": "kato.dev/instance=prod"}
+    kubernetes.patch(f"{path}/prod/status", json={"status": status}, headers=MERGE)
+    scale = kubernetes.get(f"{path}/prod/scale").json()
+    assert (scale["spec"], scale["status"]) == ({"replicas": 1}, status)
+    kubernetes.patch(f"{path}/prod/scale", json={"spec": {"replicas": 3}}, headers=MERGE)
+    assert kubernetes.get(f"{path}/prod").json()["spec"]["service"]["replicas"] == 3
+
+
+def test_scaling_past_one_pod_is_refused_with_an_embedded_store(
+    kubernetes: httpx.Client, create: Create, path: str
+) -> None:
+    create({"redis": {"mode": "Embedded"}})
+    answer = kubernetes.patch(f"{path}/prod/scale", json={"spec": {"replicas": 2}}, headers=MERGE)
+    assert answer.status_code == 422
+    assert "replicas must be at most 1 with an Embedded store" in answer.json()["message"]
+
+
+def test_kubectl_finds_it_by_its_short_names_and_category(
+    control_plane: Any, create: Create, namespace: str
+) -> None:
+    create()
+    for name in ("ki", "kato", "katoinstances"):
+        listed = control_plane.kubectl("-n", namespace, "get", name, "--no-headers")
+        assert listed.startswith("prod ")
+    shown = control_plane.kubectl("-n", namespace, "get", "ki", "-o", "wide").splitlines()[0]
+    columns = "NAME READY PHASE REPLICAS REDIS MONGO QDRANT URL AGE"
+    assert shown.split() == columns.split()
+
+
+def test_every_field_is_explained(control_plane: Any) -> None:
+    shown = control_plane.kubectl("explain", "katoinstance.spec.redis.managed.appendFsync")
+    assert "EverySec trades" in shown
+
+
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_examples_are_accepted_as_they_are(
+    control_plane: Any, namespace: str, example: Path
+) -> None:
+    strict = ("apply", "--server-side", "--validate=strict", "-f", str(example))
+    assert "serverside-applied" in control_plane.kubectl("-n", namespace, *strict)
+    for document in yaml.safe_load_all(example.read_text(encoding="utf-8")):
+        meta = {**document["metadata"], "namespace": namespace}
+        assert crd.parse({**document, "metadata": meta}).metadata.name == meta["name"]

@@ -1,0 +1,171 @@
+"""The MongoDB agent as a process beside a server that speaks MongoDB's protocol (FerretDB)."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
+
+PATIENCE_S = 20.0
+OPERATOR_PASSWORD = "operator-secret"
+SERVICE_PASSWORD = "service-secret"
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _dying_with_us() -> tuple[str, ...]:
+    setpriv = shutil.which("setpriv")
+    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
+
+
+class Agent:
+    """One agent process and its HTTP port."""
+
+    def __init__(self, mongodb_port: int, credentials: Path, **variables: str) -> None:
+        self.port = _free_port()
+        environment = {
+            "KATO_AGENT_POD": "prod-mongodb-0",
+            "KATO_AGENT_SERVICE_FQDN": "prod-mongodb-peers.default.svc.cluster.local",
+            "KATO_AGENT_MONGODB_PORT": str(mongodb_port),
+            "KATO_AGENT_PORT": str(self.port),
+            "KATO_AGENT_CREDENTIALS": str(credentials),
+            **variables,
+        }
+        self.process = subprocess.Popen(
+            [*_dying_with_us(), sys.executable, "-m", "kato_operator", "mongodb-agent"],
+            env={**os.environ, **environment},
+        )
+
+    def ask(self, path: str) -> tuple[int, dict[str, Any]]:
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.port}{path}", timeout=10
+            ) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+
+    def answer_when(self, status: int, **fields: str) -> dict[str, Any]:
+        """The answer of /ready as soon as it has this status and these fields."""
+        give_up_at = time.monotonic() + PATIENCE_S
+        seen: object = None
+        while time.monotonic() < give_up_at:
+            try:
+                seen = code, body = self.ask("/ready")
+            except OSError as error:
+                seen = error
+            else:
+                if code == status and fields.items() <= body.items():
+                    return body
+            time.sleep(0.1)
+        raise AssertionError(f"no {status} {fields} in time; last: {seen}")
+
+    def stop(self) -> int:
+        self.process.terminate()
+        return self.process.wait(timeout=10)
+
+
+@pytest.fixture
+def credentials(tmp_path: Path) -> Path:
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    (folder / "mongodb-operator-password").write_text(OPERATOR_PASSWORD)
+    (folder / "mongodb-service-password").write_text(SERVICE_PASSWORD)
+    return folder
+
+
+@pytest.fixture
+def mongodb_port(tmp_path: Path, ferretdb: Path) -> Iterator[int]:
+    """FerretDB as the operator starts it: the operator's user exists from the start."""
+    port = _free_port()
+    data = tmp_path / "data"
+    data.mkdir()
+    process = subprocess.Popen(
+        [
+            *_dying_with_us(),
+            *(str(ferretdb), "--handler=sqlite", f"--sqlite-url=file:{data}/"),
+            *(f"--state-dir={data}/state", f"--listen-addr=127.0.0.1:{port}"),
+            *("--telemetry=disable", "--debug-addr=-", "--repl-set-name=rs0"),
+            *("--test-enable-new-auth", "--setup-database=admin"),
+            *("--setup-username=kato-operator", f"--setup-password={OPERATOR_PASSWORD}"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    yield port
+    process.kill()
+    process.wait(timeout=10)
+
+
+def _counted(port: int, password: str) -> int:
+    url = f"mongodb://kato-service:{password}@127.0.0.1:{port}/kato"
+    with MongoClient(url, authSource="admin", directConnection=True) as client:
+        client.kato.proof.insert_one({"a": 1})
+        return client.kato.proof.count_documents({})
+
+
+def test_the_service_user_is_made_and_only_its_password_works(
+    mongodb_port: int, credentials: Path
+) -> None:
+    agent = Agent(mongodb_port, credentials)
+    try:
+        body = agent.answer_when(200)
+        assert body == {"ready": True, "state": "primary", "set": "", "reason": "", "message": ""}
+        assert _counted(mongodb_port, SERVICE_PASSWORD) == 1
+        with pytest.raises(OperationFailure):
+            _counted(mongodb_port, "guess")
+        assert agent.ask("/live") == (200, {"live": True})
+    finally:
+        agent.stop()
+
+
+def test_a_second_agent_accepts_what_the_first_has_made(
+    mongodb_port: int, credentials: Path
+) -> None:
+    for _ in range(2):
+        agent = Agent(mongodb_port, credentials)
+        try:
+            agent.answer_when(200)
+        finally:
+            assert agent.stop() == 0
+    assert _counted(mongodb_port, SERVICE_PASSWORD) == 1
+
+
+def test_without_a_server_it_lives_and_says_why_it_is_not_ready(credentials: Path) -> None:
+    agent = Agent(_free_port(), credentials, KATO_AGENT_TIMEOUT_S="0.5")
+    try:
+        assert agent.answer_when(503, reason="NotAnswering")["message"]
+        assert agent.ask("/live")[0] == 200
+    finally:
+        agent.stop()
+
+
+def test_a_wrong_variable_stops_the_start_with_one_line() -> None:
+    environment = {**os.environ, "KATO_AGENT_POD": "p-0", "KATO_AGENT_SERVICE_FQDN": "x"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "kato_operator", "mongodb-agent"],
+        env={**environment, "KATO_AGENT_MEMBERS": "none"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert "members" in ended.stderr

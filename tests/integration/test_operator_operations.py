@@ -1,0 +1,143 @@
+"""The operator on a real API server: pausing, hibernating, scaling, growing, deleting."""
+
+import pytest
+from apiserver import (
+    Manifest,
+    Namespace,
+    OperatorProcess,
+    claim,
+    until,
+)
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
+
+
+def test_a_paused_instance_gets_credentials_and_status_and_nothing_else(
+    space: Namespace, operator: OperatorProcess
+) -> None:
+    space.create("KatoInstance", "prod", spec={"paused": True})
+    space.await_condition("OrchestrationPaused", "True")
+    assert space.status()["phase"] == "Paused"
+    assert {kind for kind, _ in space.children()} == {"Secret"}
+    space.patch("KatoInstance", "prod", {"spec": {"paused": False}})
+    space.await_ready()
+
+
+def test_nothing_of_a_paused_instance_is_changed(
+    space: Namespace, operator: OperatorProcess, ready: Manifest
+) -> None:
+    space.patch("KatoInstance", "prod", {"spec": {"paused": True, "service": {"replicas": 3}}})
+    space.await_condition("OrchestrationPaused", "True")
+    space.patch("Deployment", "prod", {"spec": {"replicas": 2}})
+    space.delete("Service", "prod-redis")
+    operator.await_nudged(space)
+    assert (space.get("Deployment", "prod") or {})["spec"]["replicas"] == 2
+    assert space.get("Service", "prod-redis") is None
+    space.patch("KatoInstance", "prod", {"spec": {"paused": False}})
+    instance = space.await_ready()
+    assert instance["status"]["replicas"] == 3
+
+
+def test_a_missing_secret_is_named_with_its_key_and_noticed_when_it_comes(
+    space: Namespace, operator: OperatorProcess
+) -> None:
+    source = {"urlSecretRef": {"name": "my-redis", "key": "url"}}
+    space.create("KatoInstance", "prod", spec={"redis": {"mode": "External", "external": source}})
+    said = space.await_condition("RedisReady", "False", "MissingSecret")
+    assert "'my-redis' does not exist; its key 'url' is needed" in said["message"]
+    space.create("Secret", "my-redis", stringData={"uri": "redis://example"})
+    until(lambda: "has no key 'url'" in space.condition("RedisReady")["message"], "the key")
+    space.patch("Secret", "my-redis", {"stringData": {"url": "redis://example"}})
+    space.await_ready()
+    assert space.get("StatefulSet", "prod-redis") is None
+
+
+def test_a_deleted_instance_says_so_and_its_children_are_left_to_the_cluster(
+    space: Namespace, operator: OperatorProcess, ready: Manifest
+) -> None:
+    space.patch("KatoInstance", "prod", {"metadata": {"finalizers": ["example.com/wait"]}})
+    space.delete("KatoInstance", "prod")
+    until(lambda: space.status()["phase"] == "Deleting", "phase Deleting")
+    space.delete("Service", "prod-redis")
+    operator.await_nudged(space)
+    assert space.get("Service", "prod-redis") is None
+    space.patch("KatoInstance", "prod", {"metadata": {"finalizers": []}})
+
+
+def test_what_is_not_wanted_any_more_is_pruned(space: Namespace, ready: Manifest) -> None:
+    assert space.list("NetworkPolicy")
+    space.patch("KatoInstance", "prod", {"spec": {"security": {"networkPolicy": "Disabled"}}})
+    until(lambda: not space.list("NetworkPolicy"), "no network policy")
+    space.patch("KatoInstance", "prod", {"spec": {"service": {"replicas": 2}}})
+    until(lambda: space.list("PodDisruptionBudget"), "a disruption budget")
+
+
+def test_an_instance_sleeps_service_first_and_wakes_stores_first(
+    space: Namespace, operator: OperatorProcess, ready: Manifest
+) -> None:
+    def replicas(kind: str, name: str) -> int:
+        found: int = (space.get(kind, name) or {})["spec"]["replicas"]
+        return found
+
+    space.patch("KatoInstance", "prod", {"spec": {"hibernate": True}})
+    until(lambda: replicas("Deployment", "prod") == 0, "no service")
+    operator.await_nudged(space)
+    assert replicas("StatefulSet", "prod-redis") == 1
+    space.bring_up()
+    for store in ("redis", "mongodb", "qdrant"):
+        until(lambda: replicas("StatefulSet", f"prod-{store}") == 0, f"no {store}")  # noqa: B023
+    space.await_condition("Ready", "False", "Hibernated")
+    assert space.status()["phase"] == "Hibernated"
+    space.bring_up()
+    space.patch("KatoInstance", "prod", {"spec": {"hibernate": False}})
+    until(lambda: replicas("StatefulSet", "prod-redis") == 1, "Redis")
+    operator.await_nudged(space)
+    assert replicas("Deployment", "prod") == 0
+    space.await_ready()
+    assert replicas("Deployment", "prod") == 1
+
+
+def test_an_autoscaler_starts_from_the_pods_there_are(
+    space: Namespace, operator: OperatorProcess, ready: Manifest
+) -> None:
+    space.patch("KatoInstance", "prod", {"spec": {"service": {"replicas": 4}}})
+    space.await_ready()
+    autoscaling = {"minReplicas": 2, "maxReplicas": 8}
+    space.patch("KatoInstance", "prod", {"spec": {"service": {"autoscaling": autoscaling}}})
+    until(lambda: space.get("HorizontalPodAutoscaler", "prod"), "an autoscaler")
+    space.await_ready()
+    assert (space.get("Deployment", "prod") or {})["spec"]["replicas"] == 4
+    space.patch("Deployment", "prod", {"spec": {"replicas": 6}}, "scale")
+    operator.await_nudged(space)
+    assert (space.get("Deployment", "prod") or {})["spec"]["replicas"] == 6
+
+
+def test_a_volume_grows_through_its_claim(space: Namespace, ready: Manifest) -> None:
+    storage_class = {
+        "metadata": {"name": space.name},
+        "provisioner": "example.com/none",
+        "allowVolumeExpansion": True,
+    }
+    space.client.post("/apis/storage.k8s.io/v1/storageclasses", json=storage_class)
+    (template,) = (space.get("StatefulSet", "prod-redis") or {})["spec"]["volumeClaimTemplates"]
+    name = f"{template['metadata']['name']}-prod-redis-0"
+    claim(space, name, "redis", storageClassName=space.name, volumeName="volume")
+    space.patch("PersistentVolumeClaim", name, {"status": {"phase": "Bound"}}, "status")
+    space.patch(
+        "KatoInstance", "prod", {"spec": {"redis": {"managed": {"storage": {"size": "3Gi"}}}}}
+    )
+
+    def has_grown() -> bool:
+        found = space.get("PersistentVolumeClaim", name) or {}
+        return bool(found["spec"]["resources"]["requests"]["storage"] == "3Gi")
+
+    until(has_grown, "a larger claim")
+    space.await_ready()
+
+
+def test_transitions_become_events(space: Namespace, ready: Manifest) -> None:
+    def told() -> list[str]:
+        return [item["message"] for item in space.list("Event")]
+
+    until(lambda: any(text.startswith("Ready is True") for text in told()), "an event")
+    assert len(told()) < 10

@@ -1,0 +1,93 @@
+"""What every request passes before and after its route."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kato_service.api.middleware import SessionMiddleware
+from kato_service.settings import Settings
+
+
+async def _echo(scope: Scope, receive: Receive, send: Send) -> None:
+    body = (await receive())["body"]
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _crash(scope: Scope, receive: Receive, send: Send) -> None:
+    raise RuntimeError("mongodb://user:password@host")
+
+
+def _client(app: ASGIApp, **settings: Any) -> httpx.AsyncClient:
+    wrapped = SessionMiddleware(app, Settings(_env_file=None, **settings))
+
+    async def with_application(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = SimpleNamespace(state=SimpleNamespace())
+        await wrapped(scope, receive, send)
+
+    transport = httpx.ASGITransport(with_application)
+    return httpx.AsyncClient(transport=transport, base_url="http://test")
+
+
+async def test_a_body_passes_whole() -> None:
+    async with _client(_echo) as client:
+        response = await client.post("/", content=b"[1,2]")
+    assert response.content == b"[1,2]"
+
+
+async def test_a_crash_is_answered_without_its_text() -> None:
+    async with _client(_crash) as client:
+        response = await client.get("/", headers={"x-request-id": "r-1"})
+    assert response.status_code == 500
+    assert response.json()["error"]["code"] == "INTERNAL_ERROR"
+    assert response.json()["error"]["request_id"] == response.headers["x-request-id"] == "r-1"
+    assert "password" not in response.text
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"authorization": "Basic a-key"}, {"x-api-key": ""}], ids=str
+)
+async def test_a_missing_key_is_asked_for(headers: dict[str, str]) -> None:
+    async with _client(_echo, api_key="a-key") as client:
+        response = await client.post("/", headers=headers)
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_key_that_is_no_ascii_is_just_wrong() -> None:
+    async with _client(_echo, api_key="a-key") as client:
+        response = await client.post("/", headers={b"x-api-key": "ä".encode()})
+    assert response.status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/healthy", "/v2/healthz", "/metrics/x", "/v2/health/x"])
+async def test_paths_like_health_are_not_open(path: str) -> None:
+    async with _client(_echo, api_key="a-key") as client:
+        assert (await client.get(path)).status_code == 401
+
+
+async def test_a_body_that_does_not_arrive_passes_its_deadline() -> None:
+    sent: list[Message] = []
+
+    async def silence() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope: Scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/",
+        "headers": [],
+        "app": SimpleNamespace(state=SimpleNamespace()),
+    }
+    middleware = SessionMiddleware(_echo, Settings(_env_file=None, request_timeout_s=0.05))
+    await asyncio.wait_for(middleware(scope, silence, send), timeout=5)
+    assert sent[0]["status"] == 504
+    assert b"DEADLINE_EXCEEDED" in sent[1]["body"]

@@ -1,0 +1,193 @@
+"""The fold of a knowledge log against a model that recounts the whole history."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import count
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kato_service.domain.pattern import Pattern, flatten, pattern_name
+from kato_service.errors import InvalidInputError
+from kato_service.knowledge.entries import Clear, Delete, Entry, Learn, Update
+from kato_service.knowledge.fold import Fold, merged_metadata
+
+
+@dataclass
+class NameIndex:
+    """The index port's promise, as a plain dictionary."""
+
+    patterns: dict[str, Pattern] = field(default_factory=dict)
+
+    def put(self, pattern: Pattern) -> None:
+        self.patterns[pattern.name] = pattern
+
+    def remove(self, name: str) -> None:
+        self.patterns.pop(name, None)
+
+    def clear(self) -> None:
+        self.patterns.clear()
+
+
+EVENTS = (
+    (("a",), ("b",)),
+    (("a", "a", "b"),),
+    (("",), ("$", ".")),
+)
+events = st.sampled_from(EVENTS)
+names = events.map(pattern_name)
+emotives = st.dictionaries(st.sampled_from(["joy", "a.b", "$"]), st.floats(-1, 1), max_size=2)
+metadata = st.dictionaries(st.sampled_from("km"), st.tuples(st.sampled_from(["1", '"x"'])))
+
+
+@st.composite
+def learns(draw: st.DrawFn) -> Learn:
+    what = draw(events)
+    how = draw(st.none() | emotives)
+    return Learn("", pattern_name(what), what, how, draw(st.integers(1, 3)), draw(metadata))
+
+
+updates = st.builds(
+    Update,
+    st.just(""),
+    names,
+    st.none() | st.integers(0, 9),
+    st.none() | st.lists(emotives, max_size=3).map(tuple),
+)
+entries = st.one_of(
+    learns(), learns(), learns(), updates, st.builds(Delete, st.just(""), names), st.just(Clear(""))
+)
+
+
+def folded(history: list[Entry]) -> Fold:
+    fold = Fold(NameIndex())
+    for revision, entry in enumerate(history, start=1):
+        fold.apply(revision, entry)
+    return fold
+
+
+def recounted(history: list[Entry], name: str) -> Pattern | None:
+    """The pattern of that name, from nothing but the definition."""
+    since_clear = max((r for r, e in enumerate(history) if isinstance(e, Clear)), default=-1) + 1
+    mine = [
+        (revision, entry)
+        for revision, entry in enumerate(history, start=1)
+        if revision > since_clear and not isinstance(entry, Clear) and entry.name == name
+    ]
+    deletes = [revision for revision, entry in mine if isinstance(entry, Delete)]
+    alive = [(r, e) for r, e in mine if r > max(deletes, default=0)]
+    learned = [(revision, entry) for revision, entry in alive if isinstance(entry, Learn)]
+    if not learned:
+        return None
+    frequency, window, texts = 0, (), {}
+    for entry in [entry for revision, entry in alive if revision >= learned[0][0]]:
+        if isinstance(entry, Update):
+            frequency = frequency if entry.frequency is None else entry.frequency
+            window = window if entry.emotives is None else entry.emotives
+        elif isinstance(entry, Learn):
+            frequency += 1
+            if entry.emotives is not None:
+                window = (*window, entry.emotives)[-entry.persistence :]
+            for key, values in entry.metadata.items():
+                texts[key] = tuple(dict.fromkeys((*texts.get(key, ()), *values)))
+    return Pattern(
+        name=name,
+        events=learned[0][1].events,
+        frequency=frequency,
+        learns=sum(isinstance(entry, Learn) for _, entry in mine),
+        emotives=window,
+        metadata=texts,
+        first=learned[0][0],
+        revision=alive[-1][0],
+    )
+
+
+@given(st.lists(entries, max_size=25))
+def test_patterns_are_what_a_recount_of_the_history_gives(history: list[Entry]) -> None:
+    fold = folded(history)
+    expected = {pattern_name(what): recounted(history, pattern_name(what)) for what in EVENTS}
+    assert fold.patterns == {name: pattern for name, pattern in expected.items() if pattern}
+    assert fold.index.patterns == fold.patterns  # type: ignore[attr-defined]  # NameIndex
+
+
+@given(st.lists(entries, max_size=25))
+def test_statistics_are_sums_over_every_learn_since_the_last_clear(history: list[Entry]) -> None:
+    fold = folded(history)
+    cleared = max((r for r, e in enumerate(history, 1) if isinstance(e, Clear)), default=0)
+    learned = [flatten(e.events) for e in history[cleared:] if isinstance(e, Learn)]
+    statistics = fold.statistics
+    assert fold.cleared == cleared
+    assert statistics.symbol_frequency == Counter(s for symbols in learned for s in symbols)
+    assert statistics.pattern_member_frequency == Counter(s for each in learned for s in set(each))
+    assert statistics.total_learns == len(learned)
+    assert statistics.total_symbols == sum(map(len, learned))
+    assert statistics.total_distinct_symbols == sum(len(set(symbols)) for symbols in learned)
+
+
+@given(st.lists(entries, max_size=25))
+def test_pages_hold_every_pattern_once_in_first_learned_order(history: list[Entry]) -> None:
+    view = folded(history).view()
+    names: list[str] = []
+    for _ in range(len(EVENTS) + 1):
+        names += [p.name for p in view.page(after=names[-1] if names else None, limit=1)]
+    assert names == sorted(view.patterns, key=lambda name: view.patterns[name].first)
+
+
+@given(st.lists(entries, max_size=25))
+def test_frequencies_are_told_as_of_the_entrys_own_revision(history: list[Entry]) -> None:
+    fold = Fold(NameIndex())
+    for revision, entry in enumerate(history, start=1):
+        applied = fold.apply(revision, entry)
+        assert applied.revision == fold.revision == revision
+        if not isinstance(entry, Clear):
+            pattern = recounted(history[:revision], entry.name)
+            assert applied.frequency == (pattern.frequency if pattern else 0)
+
+
+def test_the_window_of_the_worked_example() -> None:
+    what = (("x",), ("x", "y"))
+    history: list[Entry] = [
+        Learn("", pattern_name(what), what, {"joy": run + 0.5}, persistence=3) for run in range(5)
+    ]
+    fold = folded(history)
+    pattern = fold.patterns[pattern_name(what)]
+    assert pattern.emotives == ({"joy": 2.5}, {"joy": 3.5}, {"joy": 4.5})
+    assert (pattern.frequency, fold.statistics.pattern_member_frequency["x"]) == (5, 5)
+    totals = fold.statistics
+    assert (totals.total_learns, totals.total_symbols, totals.total_distinct_symbols) == (5, 15, 10)
+
+
+def test_an_empty_map_takes_its_place_in_the_window_and_none_does_not() -> None:
+    what = (("a",), ("b",))
+    learn = Learn("", pattern_name(what), what, {}, persistence=2)
+    silent = Learn("", pattern_name(what), what, None, persistence=1)
+    assert folded([learn, learn, silent]).patterns[learn.name].emotives == ({}, {})
+
+
+def test_metadata_beyond_the_limit_is_dropped_value_by_value() -> None:
+    known = merged_metadata({}, {"key": ('"1234"', '"12345678"')}, limit_bytes=12)
+    assert known == {"key": ('"1234"',)}
+    assert merged_metadata(known, {"key": ('"é"',), "k": ("1",)}, limit_bytes=12) == {
+        "key": ('"1234"',),
+        "k": ("1",),
+    }
+
+
+def test_a_page_behind_a_deleted_pattern_goes_on_where_it_was() -> None:
+    learned = [Learn("", str(n), ((str(n), "x"),), None, 5) for n in range(4)]
+    view = folded([*learned, Delete("", "1")]).view()
+    assert [pattern.name for pattern in view.page(after="1", limit=9)] == ["2", "3"]
+    with pytest.raises(InvalidInputError):
+        view.page(after="unknown", limit=9)
+
+
+def test_many_deletes_leave_the_order_small() -> None:
+    revisions = count(1)
+    fold = Fold(NameIndex())
+    for number in range(2000):
+        fold.apply(next(revisions), Learn("", str(number), ((str(number),),), None, 5))
+        if number != 7:
+            fold.apply(next(revisions), Delete("", str(number)))
+    assert [pattern.name for pattern in fold.view().page(after=None, limit=9)] == ["7"]
+    assert len(fold.order.names) < 200

@@ -1,0 +1,127 @@
+"""Who may read and change a knowledge base at the same time, and who shares a look-up."""
+
+import asyncio
+
+import pytest
+
+from kato_service.errors import StoreUnavailableError
+from kato_service.knowledge.gate import Gate
+from kato_service.knowledge.lookup import SharedLookup
+
+
+async def held(
+    gate: Gate, log: list[str], name: str, *, change: bool, until: asyncio.Event
+) -> None:
+    entering = gate.changing() if change else gate.reading()
+    async with entering:
+        log.append(f"{name} in")
+        await until.wait()
+        log.append(f"{name} out")
+
+
+async def settled() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_readers_share_and_a_change_waits_for_all_of_them() -> None:
+    gate, log, go = Gate(), list[str](), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        for name in "ab":
+            tasks.create_task(held(gate, log, name, change=False, until=go))
+        await settled()
+        tasks.create_task(held(gate, log, "C", change=True, until=go))
+        await settled()
+        assert log == ["a in", "b in"]
+        go.set()
+    assert log[-2:] == ["C in", "C out"]
+
+
+async def test_a_reader_behind_a_waiting_change_waits_for_it() -> None:
+    gate, log, go = Gate(), list[str](), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        for name, change in (("a", False), ("B", True), ("c", False)):
+            tasks.create_task(held(gate, log, name, change=change, until=go))
+        await settled()
+        assert log == ["a in"]
+        go.set()
+    assert log == ["a in", "a out", "B in", "B out", "c in", "c out"]
+
+
+async def test_a_cancelled_change_lets_the_readers_behind_it_in() -> None:
+    gate, log, go = Gate(), list[str](), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(held(gate, log, "a", change=False, until=go))
+        await settled()
+        change = asyncio.create_task(held(gate, log, "B", change=True, until=go))
+        await settled()
+        tasks.create_task(held(gate, log, "c", change=False, until=go))
+        await settled()
+        change.cancel()
+        await settled()
+        assert log == ["a in", "c in"]
+        go.set()
+
+
+async def test_one_cancelled_in_the_moment_of_its_turn_hands_it_on() -> None:
+    gate, log, go = Gate(), list[str](), asyncio.Event()
+    go.set()
+    async with gate.changing():
+        first = asyncio.create_task(held(gate, log, "B", change=True, until=go))
+        second = asyncio.create_task(held(gate, log, "c", change=False, until=go))
+        await settled()
+    first.cancel()
+    await settled()
+    assert second.done()
+    assert log == ["c in", "c out"]
+
+
+async def test_who_asks_while_a_look_up_runs_gets_the_next_one_together() -> None:
+    started: list[int] = []
+    go = asyncio.Event()
+
+    async def look_up() -> None:
+        started.append(len(started))
+        await go.wait()
+
+    lookup = SharedLookup(look_up)
+    first = [asyncio.create_task(lookup.ask()) for _ in range(3)]
+    await settled()
+    later = [asyncio.create_task(lookup.ask()) for _ in range(3)]
+    await settled()
+    assert started == [0]
+    go.set()
+    await asyncio.gather(*first, *later)
+    assert started == [0, 1]
+
+
+async def test_a_failed_look_up_fails_all_its_askers_and_none_of_the_next() -> None:
+    outcomes: list[Exception | None] = [StoreUnavailableError("away"), None]
+
+    async def look_up() -> None:
+        await asyncio.sleep(0)
+        outcome = outcomes.pop(0)
+        if outcome is not None:
+            raise outcome
+
+    lookup = SharedLookup(look_up)
+    answers = await asyncio.gather(lookup.ask(), lookup.ask(), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [StoreUnavailableError] * 2
+    await lookup.ask()
+
+
+async def test_an_asker_that_goes_leaves_the_look_up_to_the_others() -> None:
+    go = asyncio.Event()
+    lookup = SharedLookup(lambda: asyncio.wait_for(_waited(go), 5))
+    one, other = asyncio.create_task(lookup.ask()), asyncio.create_task(lookup.ask())
+    await settled()
+    one.cancel()
+    await settled()
+    go.set()
+    await other
+    with pytest.raises(asyncio.CancelledError):
+        await one
+
+
+async def _waited(event: asyncio.Event) -> None:
+    await event.wait()

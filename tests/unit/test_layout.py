@@ -1,0 +1,52 @@
+"""The folder operator/ must never hide the standard library's operator module."""
+
+import operator
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import kato_operator
+import kato_service
+
+ROOT = Path(__file__).resolve().parents[2]
+STDLIB_OPERATOR = Path(sysconfig.get_paths()["stdlib"]).resolve() / "operator.py"
+
+
+def test_this_process_imported_the_standard_librarys_operator() -> None:
+    assert Path(operator.__file__).resolve() == STDLIB_OPERATOR
+
+
+@pytest.mark.parametrize("folder", ["operator", "service", "tests", "e2e"])
+def test_workspace_folders_are_not_packages(folder: str) -> None:
+    assert not list((ROOT / folder).glob("__init__.py"))
+
+
+def test_no_test_folder_is_a_package() -> None:
+    assert not [*(ROOT / "tests").rglob("__init__.py"), *(ROOT / "e2e").rglob("__init__.py")]
+
+
+@pytest.mark.parametrize(
+    ("folder", "package"), [("operator", "kato_operator"), ("service", "kato_service")]
+)
+def test_nothing_else_is_importable_from_the_path_entries(folder: str, package: str) -> None:
+    modules = {path.stem for path in (ROOT / folder).glob("*.py")}
+    packages = {path.parent.name for path in (ROOT / folder).glob("*/__init__.py")}
+    assert (modules, packages) == (set(), {package})
+
+
+@pytest.mark.parametrize("cwd", [ROOT, Path("/")], ids=["repository", "elsewhere"])
+def test_a_fresh_interpreter_imports_the_standard_librarys_operator(cwd: Path) -> None:
+    code = "import kato_operator, kato_service, operator; print(operator.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, check=True, capture_output=True, text=True
+    )
+    assert Path(done.stdout.strip()).resolve() == STDLIB_OPERATOR
+
+
+def test_both_packages_and_the_project_have_one_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert {kato_operator.__version__, kato_service.__version__} == {project["version"]}

@@ -1,0 +1,45 @@
+"""Whether a live object says what a manifest wants."""
+
+from typing import Any
+
+import pytest
+
+from kato_operator.compare import canonical, covers
+
+
+@pytest.mark.parametrize(
+    ("live", "desired"),
+    [
+        pytest.param({"a": 1, "b": 2}, {"a": 1}, id="what the server added does not count"),
+        pytest.param({}, {"env": [], "labels": {}, "name": ""}, id="empty values are dropped"),
+        pytest.param({"requests": {"cpu": "250m"}}, {"requests": {"cpu": "0.25"}}, id="cpu"),
+        pytest.param({"limits": {"memory": "1Gi"}}, {"limits": {"memory": "1024Mi"}}, id="memory"),
+        pytest.param({"limits": {"cpu": "1"}}, {"limits": {"cpu": 1}}, id="number"),
+        pytest.param({"x": [{"a": 1, "b": 2}]}, {"x": [{"a": 1}]}, id="below lists"),
+        pytest.param({"selector": {"a": "b"}}, {"selector": {"a": "b"}}, id="selector"),
+    ],
+)
+def test_it_says_so(live: dict[str, Any], desired: dict[str, Any]) -> None:
+    assert covers(live, desired)
+
+
+@pytest.mark.parametrize(
+    ("live", "desired"),
+    [
+        pytest.param({"a": 2}, {"a": 1}, id="another value"),
+        pytest.param({}, {"a": 1}, id="no value"),
+        pytest.param({"x": [1, 2]}, {"x": [1]}, id="a longer list"),
+        pytest.param({"limits": {"cpu": "2"}}, {"limits": {"cpu": 1}}, id="quantity"),
+        pytest.param({"data": {"a": "0.25"}}, {"data": {"a": "250m"}}, id="text is no quantity"),
+        pytest.param({"selector": {"a": "b", "c": "d"}}, {"selector": {"a": "b"}}, id="selector"),
+    ],
+)
+def test_it_does_not_say_so(live: dict[str, Any], desired: dict[str, Any]) -> None:
+    assert not covers(live, desired)
+
+
+def test_text_of_a_secret_is_compared_as_the_server_stores_it() -> None:
+    assert canonical({"kind": "Secret", "stringData": {"a": "b"}}) == {
+        "kind": "Secret",
+        "data": {"a": "Yg=="},
+    }
