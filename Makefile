@@ -16,14 +16,16 @@ help: ## list these commands
 
 install: $(STAMP) ## make the virtual environment (.venv) with everything the other commands need
 
-$(STAMP): pyproject.toml constraints.txt
+NATIVE := service/kato_service/search/native
+
+$(STAMP): pyproject.toml setup.py constraints.txt $(wildcard $(NATIVE)/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "KATO needs Python 3.11 or newer; name one with: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(PYTHON) e2e/testbed/testbed.py packages python3-venv
 	@echo "installing into $(VENV) (about a minute; undo: rm -r $(VENV))"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --upgrade pip
-	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[operator,service,dev]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[operator,service,dev]'
 	@touch $@
 
 run: install ## start the service alone, with embedded stores, on http://127.0.0.1:$(PORT)

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,11 +17,12 @@ import pytest
 from pymongo import AsyncMongoClient
 
 from kato_service.domain.deadline import Deadline
-from kato_service.domain.pattern import Pattern, pattern_name
+from kato_service.domain.pattern import pattern_name
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.entries import Entry, Learn
 from kato_service.knowledge.mongo import MongoKnowledgeLog
+from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 
@@ -52,20 +52,6 @@ class Proxy(Protocol):
 
 
 NewProxy = Callable[[int], Awaitable[Proxy]]
-
-
-@dataclass
-class NameIndex:
-    patterns: dict[str, Pattern] = field(default_factory=dict)
-
-    def put(self, pattern: Pattern) -> None:
-        self.patterns[pattern.name] = pattern
-
-    def remove(self, name: str) -> None:
-        self.patterns.pop(name, None)
-
-    def clear(self) -> None:
-        self.patterns.clear()
 
 
 def learn() -> Learn:
@@ -103,7 +89,7 @@ async def over_mongo(
     settings = {"serverSelectionTimeoutMS": 2000, "tz_aware": True, **options}
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(address, **settings)
     log = MongoKnowledgeLog(client[database], timeout_s=timeout_s)
-    bases = KnowledgeBases(log, NameIndex, **bases_options)
+    bases = KnowledgeBases(log, PlainPatterns, **bases_options)
     await bases.start()
     try:
         yield bases
@@ -275,15 +261,11 @@ from pathlib import Path
 from uuid import uuid4
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.entries import Learn
+from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
 
-class NoIndex:
-    def put(self, pattern): pass
-    def remove(self, name): pass
-    def clear(self): pass
-
 async def main():
-    bases = KnowledgeBases(SqliteKnowledgeLog(Path(sys.argv[1])), NoIndex)
+    bases = KnowledgeBases(SqliteKnowledgeLog(Path(sys.argv[1])), PlainPatterns)
     await bases.start()
     print("ready", flush=True)
     sys.stdin.readline()
@@ -339,7 +321,7 @@ async def test_what_a_killed_process_acknowledged_is_in_the_file(tmp_path: Path)
     begun = "".join(process.stdout.readline() for _ in range(50))
     process.kill()
     done = len(_acknowledged(begun + process.communicate(timeout=10)[0]))
-    bases = KnowledgeBases(SqliteKnowledgeLog(path), NameIndex)
+    bases = KnowledgeBases(SqliteKnowledgeLog(path), PlainPatterns)
     await bases.start()
     assert 40 < done <= await frequency(bases.get("kato")) <= done + 1
     await bases.close()
@@ -350,7 +332,7 @@ async def test_a_file_that_is_locked_or_no_database_is_unavailable(
 ) -> None:
     monkeypatch.setattr("kato_service.knowledge.sqlite.BUSY_TIMEOUT_S", 0.1)
     log = SqliteKnowledgeLog(tmp_path / "log.sqlite")
-    bases = KnowledgeBases(log, NameIndex)
+    bases = KnowledgeBases(log, PlainPatterns)
     await bases.start()
     await appended(bases.get("kato"), learn())
     other = sqlite3.connect(tmp_path / "log.sqlite", isolation_level=None)
@@ -364,7 +346,7 @@ async def test_a_file_that_is_locked_or_no_database_is_unavailable(
     await bases.close()
 
     (tmp_path / "text.sqlite").write_text("this is no database, it is a text" * 99)
-    wrong = KnowledgeBases(SqliteKnowledgeLog(tmp_path / "text.sqlite"), NameIndex)
+    wrong = KnowledgeBases(SqliteKnowledgeLog(tmp_path / "text.sqlite"), PlainPatterns)
     with pytest.raises(StoreUnavailableError):
         await wrong.start()
     await wrong.close()

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,26 +26,11 @@ from kato_service.knowledge.entries import Clear, Delete, Entry, Learn, Update
 from kato_service.knowledge.fold import Fold
 from kato_service.knowledge.log import KnowledgeLog, Tail
 from kato_service.knowledge.mongo import MongoKnowledgeLog
+from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 
 Replica = Callable[[], KnowledgeBases]
-
-
-@dataclass
-class NameIndex:
-    """The port's promise, as a plain dictionary."""
-
-    patterns: dict[str, Pattern] = field(default_factory=dict)
-
-    def put(self, pattern: Pattern) -> None:
-        self.patterns[pattern.name] = pattern
-
-    def remove(self, name: str) -> None:
-        self.patterns.pop(name, None)
-
-    def clear(self) -> None:
-        self.patterns.clear()
 
 
 @dataclass
@@ -96,7 +81,7 @@ async def replica(store: Store) -> AsyncIterator[Replica]:
     bases: list[KnowledgeBases] = []
 
     def made() -> KnowledgeBases:
-        bases.append(KnowledgeBases(store.new_log(), NameIndex))
+        bases.append(KnowledgeBases(store.new_log(), PlainPatterns))
         return bases[-1]
 
     await made().start()
@@ -235,7 +220,7 @@ async def test_a_deleted_pattern_goes_last_when_learned_again_and_keeps_the_stat
         pattern = view.patterns[a.name]
         assert (pattern.first, pattern.learns, pattern.emotives) == (4, 2, ({"joy": 2.0},))
         assert view.statistics.symbol_frequency == {"a": 2, "b": 1, "x": 3}
-        assert view.index.patterns == view.patterns  # type: ignore[attr-defined]  # NameIndex
+        assert view.index.patterns == view.patterns  # type: ignore[attr-defined]  # PlainPatterns
         with pytest.raises(InvalidInputError):
             view.page(after="0" * 40, limit=9)
 
@@ -403,7 +388,7 @@ def test_both_backends_give_back_the_very_same_history(
     mongo_url: str, tmp_path_factory: pytest.TempPathFactory, histories: list[list[Entry]]
 ) -> None:
     history = [entry for group in histories for entry in group]
-    expected = Fold(NameIndex())
+    expected = Fold(PlainPatterns())
     for revision, entry in enumerate(history, start=1):
         expected.apply(revision, entry)
     folds = asyncio.run(_folds(mongo_url, tmp_path_factory.mktemp("fold"), histories))
@@ -418,7 +403,7 @@ async def _folds(
     folds = []
     for opened in (sqlite_store(directory), mongo_store(mongo_url)):
         async with opened as store:
-            here, there = (KnowledgeBases(store.new_log(), NameIndex) for _ in range(2))
+            here, there = (KnowledgeBases(store.new_log(), PlainPatterns) for _ in range(2))
             await here.start()
             for number, group in enumerate(histories):
                 await (here, there)[number % 2].get("kato").append(group, since=0)

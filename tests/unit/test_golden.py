@@ -15,7 +15,6 @@ from kato_service.domain.pattern import Stm, pattern_name
 from kato_service.domain.prediction import Prediction
 from kato_service.knowledge.entries import Learn
 from kato_service.knowledge.fold import Fold
-from kato_service.search.numpy_index import NumpyPatternIndex
 from kato_service.search.pattern_searcher import PatternSearcher
 
 Case = dict[str, Any]
@@ -37,9 +36,9 @@ def _events(lists: Sequence[Sequence[str]], genes: Genes) -> Stm:
     return tuple(tuple(sorted(event) if genes.sort_symbols else event) for event in lists)
 
 
-def _trained(case: Case, genes: Genes) -> tuple[Fold, list[str]]:
+def _trained(case: Case, genes: Genes, searcher: PatternSearcher) -> tuple[Fold, list[str]]:
     """The fold of the case's learns, and what each learn was called."""
-    fold = Fold(NumpyPatternIndex())
+    fold = Fold(searcher.new_index())
     names = []
     pairs = zip(case["learned"], case["learned_emotives"], strict=True)
     for revision, (lists, maps) in enumerate(pairs, start=1):
@@ -77,8 +76,8 @@ def test_a_pattern_is_called_as_promised(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", _cases("kb"), ids=lambda case: case["kb"])
-def test_learning_leaves_the_promised_knowledge(case: Case) -> None:
-    fold, names = _trained(case, _genes(case))
+def test_learning_leaves_the_promised_knowledge(case: Case, searcher: PatternSearcher) -> None:
+    fold, names = _trained(case, _genes(case), searcher)
     assert names == case["learned_names"]
     expected = {pattern["name"]: pattern for pattern in case["state"]["patterns"]}
     assert set(fold.patterns) == set(expected)
@@ -100,8 +99,7 @@ def _assert_counted(fold: Fold, state: Case) -> None:
         for symbol, count in statistics.pattern_member_frequency.items()
     }
     assert counted == {
-        row["name"]: (row["pattern_member_frequency"], row["frequency"])
-        for row in state["symbols"]
+        row["name"]: (row["pattern_member_frequency"], row["frequency"]) for row in state["symbols"]
     }
     totals = state["totals"]
     assert statistics.total_learns == totals["total_pattern_frequencies"]
@@ -110,12 +108,12 @@ def _assert_counted(fold: Fold, state: Case) -> None:
 
 
 @pytest.mark.parametrize("case", _cases("predictions"), ids=lambda case: case["id"])
-def test_predictions_are_those_promised(case: Case) -> None:
+def test_predictions_are_those_promised(case: Case, searcher: PatternSearcher) -> None:
     genes = _genes(case)
-    fold, names = _trained(case, genes)
+    fold, names = _trained(case, genes, searcher)
     assert names == case["learned_names"]
     stm = _events(case["stm"], genes)
-    predictions = PatternSearcher("numpy").predict(fold.view(), stm, genes)
+    predictions = searcher.predict(fold.view(), stm, genes)
     assert [p.name for p in predictions] == [p["name"] for p in case["predictions"]]
     for given, expected in zip(map(_plain, predictions), case["predictions"], strict=True):
         _assert_predicted(given, expected)

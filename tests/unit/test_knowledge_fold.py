@@ -1,8 +1,6 @@
 """The fold of a knowledge log against a model that recounts the whole history."""
 
 from collections import Counter
-from dataclasses import dataclass, field
-from itertools import count
 
 import pytest
 from hypothesis import given
@@ -12,23 +10,7 @@ from kato_service.domain.pattern import Pattern, flatten, pattern_name
 from kato_service.errors import InvalidInputError
 from kato_service.knowledge.entries import Clear, Delete, Entry, Learn, Update
 from kato_service.knowledge.fold import Fold, merged_metadata
-
-
-@dataclass
-class NameIndex:
-    """The index port's promise, as a plain dictionary."""
-
-    patterns: dict[str, Pattern] = field(default_factory=dict)
-
-    def put(self, pattern: Pattern) -> None:
-        self.patterns[pattern.name] = pattern
-
-    def remove(self, name: str) -> None:
-        self.patterns.pop(name, None)
-
-    def clear(self) -> None:
-        self.patterns.clear()
-
+from kato_service.knowledge.plain_patterns import PlainPatterns
 
 EVENTS = (
     (("a",), ("b",)),
@@ -61,7 +43,7 @@ entries = st.one_of(
 
 
 def folded(history: list[Entry]) -> Fold:
-    fold = Fold(NameIndex())
+    fold = Fold(PlainPatterns())
     for revision, entry in enumerate(history, start=1):
         fold.apply(revision, entry)
     return fold
@@ -108,7 +90,7 @@ def test_patterns_are_what_a_recount_of_the_history_gives(history: list[Entry]) 
     fold = folded(history)
     expected = {pattern_name(what): recounted(history, pattern_name(what)) for what in EVENTS}
     assert fold.patterns == {name: pattern for name, pattern in expected.items() if pattern}
-    assert fold.index.patterns == fold.patterns  # type: ignore[attr-defined]  # NameIndex
+    assert fold.index.patterns == fold.patterns  # type: ignore[attr-defined]  # PlainPatterns
 
 
 @given(st.lists(entries, max_size=25))
@@ -136,7 +118,7 @@ def test_pages_hold_every_pattern_once_in_first_learned_order(history: list[Entr
 
 @given(st.lists(entries, max_size=25))
 def test_frequencies_are_told_as_of_the_entrys_own_revision(history: list[Entry]) -> None:
-    fold = Fold(NameIndex())
+    fold = Fold(PlainPatterns())
     for revision, entry in enumerate(history, start=1):
         applied = fold.apply(revision, entry)
         assert applied.revision == fold.revision == revision
@@ -180,14 +162,3 @@ def test_a_page_behind_a_deleted_pattern_goes_on_where_it_was() -> None:
     assert [pattern.name for pattern in view.page(after="1", limit=9)] == ["2", "3"]
     with pytest.raises(InvalidInputError):
         view.page(after="unknown", limit=9)
-
-
-def test_many_deletes_leave_the_order_small() -> None:
-    revisions = count(1)
-    fold = Fold(NameIndex())
-    for number in range(2000):
-        fold.apply(next(revisions), Learn("", str(number), ((str(number),),), None, 5))
-        if number != 7:
-            fold.apply(next(revisions), Delete("", str(number)))
-    assert [pattern.name for pattern in fold.view().page(after=None, limit=9)] == ["7"]
-    assert len(fold.order.names) < 200

@@ -10,8 +10,8 @@ from typing import assert_never
 from kato_service.domain.pattern import Emotives, Metadata, Pattern
 from kato_service.domain.statistics import SymbolStatistics
 from kato_service.knowledge.entries import Applied, Clear, Delete, Entry, Learn, Update
-from kato_service.knowledge.index import PatternIndex
-from kato_service.knowledge.view import KnowledgeView, LearnedOrder
+from kato_service.knowledge.index import IndexedPatterns, PatternIndex
+from kato_service.knowledge.view import KnowledgeView
 
 PATTERN_METADATA_BYTES = 16 * 1024
 """UTF-8 of keys and values that a pattern keeps; later values are dropped."""
@@ -26,11 +26,11 @@ class Fold:
         """Of the log it was folded from; '' for a log that does not exist yet."""
         self.revision = 0
         self.cleared = 0
-        self.patterns: dict[str, Pattern] = {}
+        self.patterns: Mapping[str, Pattern] = IndexedPatterns(index)
+        """Those alive, by bare name; they live in the index."""
         self.tombstones: dict[str, Pattern] = {}
         """Deleted patterns: their learns stay part of the statistics."""
         self.statistics = SymbolStatistics()
-        self.order = LearnedOrder()
 
     def apply(self, revision: int, entry: Entry) -> Applied:
         """Fold *entry* in; *revision* is greater than every one before."""
@@ -56,12 +56,11 @@ class Fold:
             revision=self.revision,
             cleared=self.cleared,
             stale=stale,
-            order=self.order,
             tombstones=self.tombstones,
         )
 
     def _learn(self, revision: int, entry: Learn) -> int:
-        known = self.patterns.get(entry.name) or self._first_learned(revision, entry)
+        known = self.index.get(entry.name) or self._first_learned(revision, entry)
         pattern = replace(
             known,
             frequency=known.frequency + 1,
@@ -70,48 +69,40 @@ class Fold:
             metadata=merged_metadata(known.metadata, entry.metadata),
             revision=revision,
         )
-        self._put(pattern)
+        self.index.put(pattern, learns=1)
         self.statistics.add_learns(pattern.events)
         return pattern.frequency
 
     def _first_learned(self, revision: int, entry: Learn) -> Pattern:
-        self.order.append(entry.name, revision)
         deleted = self.tombstones.pop(entry.name, None)
         if deleted is not None:
             return replace(deleted, first=revision)
         return Pattern(entry.name, entry.events, frequency=0, learns=0, first=revision)
 
     def _update(self, revision: int, entry: Update) -> Applied:
-        known = self.patterns.get(entry.name)
+        known = self.index.get(entry.name)
         if known is None:
             return Applied(entry, revision, 0, met=False)
         frequency = known.frequency if entry.frequency is None else entry.frequency
         emotives = known.emotives if entry.emotives is None else entry.emotives
-        self._put(replace(known, frequency=frequency, emotives=emotives, revision=revision))
+        self.index.put(replace(known, frequency=frequency, emotives=emotives, revision=revision))
         return Applied(entry, revision, frequency)
 
     def _delete(self, revision: int, entry: Delete) -> Applied:
-        known = self.patterns.pop(entry.name, None)
+        known = self.index.get(entry.name)
         if known is None:
             return Applied(entry, revision, 0, met=False)
         self.tombstones[entry.name] = replace(
             known, frequency=0, emotives=(), metadata={}, revision=revision
         )
-        self.order.drop(self.patterns)
         self.index.remove(entry.name)
         return Applied(entry, revision, 0)
 
     def _clear(self, revision: int) -> None:
         self.cleared = revision
-        self.patterns = {}
         self.tombstones = {}
         self.statistics = SymbolStatistics()
-        self.order = LearnedOrder()
         self.index.clear()
-
-    def _put(self, pattern: Pattern) -> None:
-        self.patterns[pattern.name] = pattern
-        self.index.put(pattern)
 
 
 def merged_metadata(

@@ -3,14 +3,14 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.knowledge.current_fold import CHUNK, CurrentFold, is_other_history
 from kato_service.knowledge.entries import Applied, Clear, Entry, Learn
 from kato_service.knowledge.fold import Fold
-from kato_service.knowledge.index import PatternIndex
 from kato_service.knowledge.log import KnowledgeLog
+from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.registry import Wanted, WantedEntries
 
 GROUP_ENTRIES = 500
@@ -28,13 +28,11 @@ class LogWriter:
         log: KnowledgeLog,
         current: CurrentFold,
         wanted: WantedEntries,
-        new_index: Callable[[], PatternIndex],
     ) -> None:
         self._kb = kb
         self._log = log
         self._current = current
         self._wanted = wanted
-        self._new_index = new_index
         self._queue: dict[str, Wanted] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -175,7 +173,7 @@ class LogWriter:
         head = await self._log.head(self._kb)
         if head is None or head.trimmed:
             return Applied(wanted.entry, revision, None)
-        replay = Fold(self._new_index())
+        replay = Fold(PlainPatterns())
         name = _name(wanted.entry)
         async for at, entry in self._read(0):
             if at <= revision and (isinstance(entry, Clear) or _name(entry) == name):

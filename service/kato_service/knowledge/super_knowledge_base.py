@@ -33,7 +33,7 @@ class SuperKnowledgeBase:
         self._clock = clock
         self._wanted = WantedEntries()
         self._current = CurrentFold(processor_id, log, new_index, self._wanted)
-        self._writer = LogWriter(processor_id, log, self._current, self._wanted, new_index)
+        self._writer = LogWriter(processor_id, log, self._current, self._wanted)
         self._lookup = SharedLookup(self._look_up)
         self._fresh_at = clock()
 

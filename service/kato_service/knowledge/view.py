@@ -1,7 +1,6 @@
 """What a prediction or a query sees of a knowledge base while it holds it still."""
 
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -9,38 +8,6 @@ from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import SymbolStatistics
 from kato_service.errors import InvalidInputError
 from kato_service.knowledge.index import PatternIndex
-
-
-@dataclass(slots=True)
-class LearnedOrder:
-    """Names of patterns by the revision of their first learn; gone ones stay as holes."""
-
-    firsts: list[int] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    holes: int = 0
-
-    def append(self, name: str, first: int) -> None:
-        self.firsts.append(first)
-        self.names.append(name)
-
-    def drop(self, alive: Mapping[str, Pattern]) -> None:
-        """Note that one of them went; *alive* are those that are left."""
-        self.holes += 1
-        if self.holes > len(alive) + 64:
-            self._compact(alive)
-
-    def after(self, first: int, alive: Mapping[str, Pattern]) -> Iterator[Pattern]:
-        """The patterns first learned behind revision *first*, in that order."""
-        for position in range(bisect_right(self.firsts, first), len(self.firsts)):
-            pattern = alive.get(self.names[position])
-            if pattern is not None and pattern.first == self.firsts[position]:
-                yield pattern
-
-    def _compact(self, alive: Mapping[str, Pattern]) -> None:
-        kept = list(self.after(-1, alive))
-        self.firsts = [pattern.first for pattern in kept]
-        self.names = [pattern.name for pattern in kept]
-        self.holes = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +23,6 @@ class KnowledgeView:
     """Revision of the last clear, 0 before."""
     stale: bool
     """The store could not be asked: entries of others may be missing."""
-    order: LearnedOrder = field(repr=False)
     tombstones: Mapping[str, Pattern] = field(repr=False)
 
     def page(self, *, after: str | None, limit: int) -> tuple[Pattern, ...]:
@@ -65,7 +31,7 @@ class KnowledgeView:
         Raises:
             InvalidInputError: No pattern of that name was learned since the last clear.
         """
-        return tuple(islice(self.order.after(self._position(after), self.patterns), limit))
+        return tuple(islice(self.index.after(self._position(after)), limit))
 
     def _position(self, after: str | None) -> int:
         if after is None:

@@ -1,31 +1,28 @@
-"""The port of matching engines: which patterns line up with a state, and where."""
+"""The port of matching engines: the patterns of a fold, and the best of them for a state."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
-from kato_service.domain.alignment import Block
-from kato_service.domain.pattern import Pattern
+from kato_service.domain.prediction import Prediction
+from kato_service.domain.statistics import SymbolStatistics
 from kato_service.knowledge.index import PatternIndex
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    pattern: Pattern
-    symbol_count: int
-    blocks: tuple[Block, ...]
-    """The matching blocks in order; () at threshold 0 for a pattern without a common symbol."""
-    matched: int
-    """Symbols in *blocks*."""
-    similarity: float
-
-
 class MatchingIndex(PatternIndex, Protocol):
-    """A fold's index that can be asked, by any number of threads while nothing changes it."""
+    """A fold's index that any number of threads may ask while nothing changes it."""
 
-    def matches(self, state: Sequence[str], threshold: float) -> tuple[Match, ...]:
-        """Every pattern whose similarity to *state* is at least *threshold*.
+    def best(
+        self,
+        state: tuple[str, ...],
+        statistics: SymbolStatistics,
+        *,
+        threshold: float,
+        limit: int,
+    ) -> tuple[Prediction, ...]:
+        """The *limit* best predictions, best first, equal ones by first learn.
 
-        As an exhaustive ``SequenceMatcher(None, pattern, state, autojunk=False)`` would find
-        them; at exactly 0.0 every pattern there is.
+        Of every pattern that an exhaustive ``SequenceMatcher(None, pattern, state,
+        autojunk=False)`` finds to be at least *threshold* similar; at 0.0 of every pattern.
+
+        Args:
+            statistics: Those of the fold, which has told the index of the same learns.
         """

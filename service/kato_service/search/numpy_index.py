@@ -6,7 +6,7 @@ threshold are aligned.
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from kato_service.domain.alignment import Block, similarity
 from kato_service.domain.pattern import Pattern, flatten
-from kato_service.search.matching import Match
+from kato_service.domain.prediction import Prediction
+from kato_service.domain.statistics import SymbolStatistics
+from kato_service.search.plain_ranking import Match, best_predictions
 
 HOLES_KEPT = 1024
 """Slots of removed patterns that are tolerated beside as many living ones."""
@@ -40,12 +42,22 @@ class NumpyPatternIndex:
         self._lengths = array("i")
         self._postings: dict[str, _Postings] = {}
 
-    def put(self, pattern: Pattern) -> None:
+    def put(self, pattern: Pattern, *, learns: int = 0) -> None:
         slot = self._slots.get(pattern.name)
         if slot is None:
             self._append(pattern)
         else:
             self._patterns[slot] = pattern
+
+    def get(self, name: str) -> Pattern | None:
+        slot = self._slots.get(name)
+        return None if slot is None else self._patterns[slot]
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def after(self, first: int) -> Iterator[Pattern]:
+        return (one for one in self._patterns if one is not None and one.first > first)
 
     def remove(self, name: str) -> None:
         slot = self._slots.pop(name, None)
@@ -54,6 +66,16 @@ class NumpyPatternIndex:
         self._patterns[slot] = None
         if len(self._patterns) > 2 * len(self._slots) + HOLES_KEPT:
             self._compact()
+
+    def best(
+        self,
+        state: tuple[str, ...],
+        statistics: SymbolStatistics,
+        *,
+        threshold: float,
+        limit: int,
+    ) -> tuple[Prediction, ...]:
+        return best_predictions(self.matches(state, threshold), state, statistics, limit=limit)
 
     def matches(self, state: Sequence[str], threshold: float) -> tuple[Match, ...]:
         matcher = SequenceMatcher(None, autojunk=False)

@@ -1,72 +1,38 @@
-"""From a short-term memory to ranked predictions (processor.md §6–7)."""
+"""From a short-term memory to ranked predictions (processor.md §6–7), by one of two engines."""
 
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from importlib import import_module
 from typing import cast
 
-from kato_service.domain import metrics
-from kato_service.domain.alignment import Alignment, aligned
-from kato_service.domain.emotives import mean_emotives
+import structlog
+
 from kato_service.domain.genes import Genes
-from kato_service.domain.metrics import SymbolProbabilities
 from kato_service.domain.pattern import Stm, flatten
 from kato_service.domain.prediction import Prediction
-from kato_service.domain.statistics import SymbolStatistics
 from kato_service.errors import SettingsError
 from kato_service.knowledge.index import PatternIndex
 from kato_service.knowledge.view import KnowledgeView
-from kato_service.search.matching import Match, MatchingIndex
+from kato_service.search.matching import MatchingIndex
 from kato_service.search.numpy_index import NumpyPatternIndex
+
+log = structlog.get_logger()
 
 MIN_STATE_SYMBOLS = 2
 """A shorter state predicts nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """A pattern that passed the threshold, lined up."""
-
-    match: Match
-    alignment: Alignment
-    present: tuple[str, ...]
-    """Flattened."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Query:
-    """What the figures of every kept pattern depend on together."""
-
-    statistics: SymbolStatistics
-    probability: SymbolProbabilities
-    total_frequency: int
-    """Fsum: over all kept patterns, before truncation."""
-    state_counts: Counter[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    kept: _Kept
-    potential: float
-    itfdf: float
-
-
 class PatternSearcher:
     def __init__(self, engine: str = "auto") -> None:
-        """Choose the engine.
+        """Choose the engine: ``c``, ``numpy``, or the faster one that there is (``auto``).
 
         Raises:
-            SettingsError: This build does not have it.
+            SettingsError: This installation does not have it.
         """
-        if engine not in ("auto", "numpy"):
-            raise SettingsError(
-                f"KATO_ENGINE: {engine!r} is not part of this build; accepted: auto, numpy"
-            )
-        self.engine_name = "numpy"
+        self.engine_name, self._new_index = _engine(engine)
 
     def new_index(self) -> MatchingIndex:
         """An empty index, for the fold of one knowledge base."""
-        return NumpyPatternIndex()
+        return self._new_index()
 
     def predict(self, view: KnowledgeView, stm: Stm, genes: Genes) -> tuple[Prediction, ...]:
         """The best predictions, best first: a pure function of its arguments.
@@ -76,84 +42,30 @@ class PatternSearcher:
         state = flatten(stm)
         if len(state) < MIN_STATE_SYMBOLS:
             return ()
-        matches = _asked(view.index).matches(state, genes.recall_threshold)
-        kept = [_kept(match, state) for match in matches]
-        query = _query(kept, state, view.statistics)
-        ranked = sorted((_scored(one, query) for one in kept), key=_rank)
-        return tuple(_prediction(one, query) for one in ranked[: genes.max_predictions])
+        return _asked(view.index).best(
+            state,
+            view.statistics,
+            threshold=genes.recall_threshold,
+            limit=genes.max_predictions,
+        )
+
+
+def _engine(wanted: str) -> tuple[str, Callable[[], MatchingIndex]]:
+    if wanted == "numpy":
+        return "numpy", NumpyPatternIndex
+    if wanted not in ("auto", "c"):
+        raise SettingsError(f"KATO_ENGINE: {wanted!r} is no engine; accepted: auto, c, numpy")
+    try:
+        return "c", import_module("kato_service.search.compiled_index").CompiledPatternIndex
+    except ImportError as exc:
+        if wanted == "c":
+            raise SettingsError(
+                f"KATO_ENGINE: 'c' is not part of this installation ({exc}); accepted: auto, numpy"
+            ) from exc
+        log.warning("compiled engine missing, the slower one runs", engine="numpy", reason=str(exc))
+        return "numpy", NumpyPatternIndex
 
 
 def _asked(index: PatternIndex) -> MatchingIndex:
     """Every index of a fold comes from `PatternSearcher.new_index`."""
     return cast(MatchingIndex, index)
-
-
-def _kept(match: Match, state: tuple[str, ...]) -> _Kept:
-    alignment = aligned(match.pattern.events, state, match.blocks)
-    return _Kept(match, alignment, flatten(alignment.present))
-
-
-def _query(kept: Iterable[_Kept], state: tuple[str, ...], statistics: SymbolStatistics) -> _Query:
-    in_sight: set[str] = set()
-    total_frequency = 0
-    for one in kept:
-        in_sight.update(one.alignment.matches, one.alignment.missing)
-        total_frequency += one.match.pattern.frequency
-    probability = SymbolProbabilities.of(in_sight, statistics)
-    return _Query(statistics, probability, total_frequency, Counter(state))
-
-
-def _scored(one: _Kept, query: _Query) -> _Scored:
-    distance = metrics.cosine_distance(query.state_counts, Counter(one.present), query.probability)
-    itfdf = metrics.itfdf_similarity(
-        distance,
-        frequency=one.match.pattern.frequency,
-        total_frequency=query.total_frequency,
-    )
-    matched, extra = one.match.matched, len(one.alignment.extras)
-    shares = metrics.evidence(matched, one.match.symbol_count) + metrics.confidence(
-        matched, len(one.present)
-    )
-    snr = metrics.snr(matched, extra)
-    return _Scored(one, metrics.potential(shares, snr, itfdf, one.alignment.block_count), itfdf)
-
-
-def _rank(scored: _Scored) -> tuple[float, int]:
-    """Best first; equal ones in the order in which they were first learned."""
-    return -scored.potential, scored.kept.match.pattern.first
-
-
-def _prediction(scored: _Scored, query: _Query) -> Prediction:
-    match, alignment, present = scored.kept.match, scored.kept.alignment, scored.kept.present
-    pattern, statistics = match.pattern, query.statistics
-    return Prediction(
-        name=pattern.name,
-        frequency=pattern.frequency,
-        emotives=mean_emotives(pattern.emotives),
-        matches=alignment.matches,
-        past=alignment.past,
-        present=alignment.present,
-        missing=alignment.missing,
-        extras=alignment.extras,
-        potential=scored.potential,
-        evidence=metrics.evidence(match.matched, match.symbol_count),
-        similarity=match.similarity,
-        fragmentation=float(alignment.block_count - 1),
-        snr=metrics.snr(match.matched, len(alignment.extras)),
-        entropy=metrics.entropy(present, query.probability),
-        hamiltonian=metrics.hamiltonian(present, statistics.distinct_symbols),
-        grand_hamiltonian=metrics.grand_hamiltonian(
-            present, query.probability, statistics.distinct_symbols
-        ),
-        confluence=metrics.confluence(
-            present,
-            query.probability,
-            frequency=pattern.frequency,
-            total_learns=statistics.total_learns,
-        ),
-        sequence=pattern.events,
-        future=alignment.future,
-        confidence=metrics.confidence(match.matched, len(present)),
-        itfdf_similarity=scored.itfdf,
-        metadata=pattern.metadata,
-    )

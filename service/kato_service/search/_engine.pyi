@@ -1,0 +1,76 @@
+"""What the compiled engine offers (native/module.c). Every call may raise MemoryError and then
+has changed nothing."""
+
+from collections.abc import Iterator
+
+from kato_service.domain.pattern import Event
+
+Events = tuple[Event, ...]
+Symbols = tuple[str, ...]
+Row = tuple[
+    str,  # name
+    int,  # frequency
+    Symbols,  # matches
+    Events,  # past
+    Events,  # present
+    Symbols,  # missing
+    Symbols,  # extras
+    float,  # potential
+    float,  # evidence
+    float,  # similarity
+    float,  # fragmentation
+    float,  # snr
+    float,  # entropy
+    float,  # hamiltonian
+    float,  # grand_hamiltonian
+    float,  # confluence
+    Events,  # sequence
+    Events,  # future
+    float,  # confidence
+    float,  # itfdf_similarity
+]
+
+class Index:
+    def __len__(self) -> int: ...
+    def put(
+        self,
+        name: str,
+        events: Events,
+        frequency: int,
+        learns: int,
+        first: int,
+        revision: int,
+        counted: int,
+        /,
+    ) -> None:
+        """Add or replace; *counted*: learns that the symbol counts gain."""
+
+    def get(self, name: str, /) -> tuple[Events, int, int, int, int] | None:
+        """Events, frequency, learns, first, revision."""
+
+    def contains(self, name: str, /) -> bool: ...
+    def remove(self, name: str, /) -> bool: ...
+    def clear(self) -> None: ...
+    def after(self, first: int, limit: int, /) -> tuple[str, ...]:
+        """Names in the order of their first learn, behind that revision."""
+
+    def snapshot(self) -> Snapshot:
+        """All as it is now, whatever changes later; made in microseconds."""
+
+    def memory_bytes(self) -> int: ...
+
+class Snapshot:
+    def best(self, state: Symbols, threshold: float, limit: int, /) -> Answer:
+        """Computed without the interpreter lock; any number of threads at once."""
+
+class Answer:
+    """The best, best first; a row is made when it is read. For one thread."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, place: int, /) -> Row: ...
+    def __iter__(self) -> Iterator[Row]: ...
+
+def round12(value: float, /) -> float: ...
+def fail_allocations_after(count: int, /) -> None:
+    """In builds with KATO_FAULT_INJECTION: the allocation after *count* more fails, and all
+    behind it; -1 ends that. Elsewhere it does nothing."""

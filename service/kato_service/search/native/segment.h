@@ -1,0 +1,120 @@
+/* Up to 16 384 patterns in the order of their first learn, and the postings of most of them. */
+#ifndef KATO_SEGMENT_H
+#define KATO_SEGMENT_H
+
+#include <stdint.h>
+
+#include "memory.h"
+
+enum {
+    LOCAL_BITS = 14,
+    SEGMENT_PATTERNS = 1 << LOCAL_BITS,
+    SEGMENT_TOKENS = 1 << 19, /* a segment with so many takes no further pattern */
+    DELTA_PATTERNS = 1024,    /* newest patterns without postings, until they get them */
+    DELTA_TOKENS = 1 << 16,
+    MAX_PATTERN_SYMBOLS = 1 << 28, /* so that offsets in a segment fit 32 bits */
+    NAME_BYTES = 20,
+    MANY_TIMES = 255 /* a posting's count that stands for 255 and more */
+};
+
+/* A token is a symbol's number; the high bit marks the first symbol of an event. */
+#define EVENT_START 0x80000000u
+#define TOKEN_SYMBOL(token) ((token) & ~EVENT_START)
+
+/* The frequency that stands for a removed pattern. */
+#define REMOVED UINT32_MAX
+
+typedef struct {
+    uint64_t first;
+    uint64_t revision;
+    uint32_t learns;
+} pattern_record;
+
+/*
+ * What queries read. Pattern p has the tokens offsets[p] … offsets[p + 1], the frequency and the
+ * raw name at its place. Invariant: tokens, offsets and names only grow behind what a snapshot
+ * knows; frequencies change in place, after a copy if somebody else holds the block.
+ */
+typedef struct {
+    shared *tokens;      /* uint32_t */
+    shared *offsets;     /* uint32_t, one more than patterns */
+    shared *frequencies; /* uint32_t */
+    shared *names;       /* NAME_BYTES each */
+    shared *postings;    /* see `postings`; NULL: none yet */
+    uint32_t count;      /* patterns, removed ones included */
+} segment_view;
+
+typedef struct {
+    segment_view view;
+    pattern_record *records; /* by pattern, never read by queries */
+    uint32_t record_capacity;
+    uint32_t id; /* stays when segments before it go */
+    uint32_t removed;
+} segment;
+
+/*
+ * Symbol -> patterns of one segment that hold it, ascending, with how often. Immutable.
+ * Covers the first *patterns* of the segment; those removed when it was made are left out.
+ */
+typedef struct {
+    uint32_t patterns;
+    uint32_t symbol_count;
+    const uint32_t *symbols; /* ascending numbers */
+    const uint32_t *starts;  /* into locals and times, one more than symbols */
+    const uint16_t *locals;
+    const uint8_t *times;
+} postings;
+
+segment *segment_new(uint32_t id);
+void segment_free(segment *segment);
+
+/* Make room for one more pattern of *tokens*, and make frequencies changeable. -1: no memory. */
+int segment_reserve(segment *segment, uint32_t tokens);
+
+/* Append a pattern for which there is room; gives its place in the segment. Cannot fail. */
+uint32_t segment_append(segment *segment, const uint32_t *tokens, uint32_t count,
+                        const uint8_t *name, uint32_t frequency);
+
+int segment_is_full(const segment *segment);
+
+/* Whether enough newest patterns wait for postings. */
+int segment_wants_postings(const segment *segment);
+
+/* Give every living pattern postings; -1: no memory, and everything is as it was. */
+int segment_index(segment *segment, uint32_t symbol_count);
+
+/* Give back spare room of a segment that takes no further pattern. */
+void segment_seal(segment *segment);
+
+void segment_view_hold(segment_view *copy, const segment_view *view);
+void segment_view_drop(segment_view *view);
+
+size_t segment_bytes(const segment *segment);
+
+/* The postings in a view; symbol_count 0 without any. */
+postings postings_in(const segment_view *view);
+
+/* Where the symbol's postings are; 0 entries if it is in none of the patterns. */
+uint32_t postings_find(const postings *found, uint32_t symbol, uint32_t *start);
+
+static inline const uint32_t *view_tokens(const segment_view *view)
+{
+    return shared_data(view->tokens);
+}
+
+static inline const uint32_t *view_offsets(const segment_view *view)
+{
+    return shared_data(view->offsets);
+}
+
+static inline uint32_t *view_frequencies(const segment_view *view)
+{
+    return shared_data(view->frequencies);
+}
+
+static inline uint8_t *view_name(const segment_view *view, uint32_t local)
+{
+    return (uint8_t *)shared_data(view->names) + (size_t)local * NAME_BYTES;
+}
+
+#endif

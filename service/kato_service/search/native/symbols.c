@@ -1,0 +1,146 @@
+#include "symbols.h"
+
+#include <string.h>
+
+symbol_table *symbols_new(void)
+{
+    symbol_table *table = kato_allocate_zeroed(1, sizeof(*table));
+    if (table == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    table->holders = 1;
+    table->numbers = PyDict_New();
+    if (table->numbers == NULL) {
+        kato_free(table);
+        return NULL;
+    }
+    return table;
+}
+
+symbol_table *symbols_hold(symbol_table *table)
+{
+    table->holders++;
+    return table;
+}
+
+void symbols_drop(symbol_table *table)
+{
+    if (table == NULL || --table->holders != 0) {
+        return;
+    }
+    Py_XDECREF(table->numbers);
+    kato_free(table->objects);
+    kato_free(table);
+}
+
+int64_t symbols_find(const symbol_table *table, PyObject *symbol)
+{
+    if (!PyUnicode_CheckExact(symbol)) {
+        PyErr_SetString(PyExc_TypeError, "a symbol is a str");
+        return -2;
+    }
+    PyObject *number = PyDict_GetItemWithError(table->numbers, symbol);
+    if (number != NULL) {
+        return (int64_t)PyLong_AsLong(number);
+    }
+    return PyErr_Occurred() ? -2 : -1;
+}
+
+static int room_for_one(symbol_table *table)
+{
+    if (table->count < table->capacity) {
+        return 0;
+    }
+    uint32_t capacity = table->capacity ? table->capacity + table->capacity / 2 : 64;
+    PyObject **objects = kato_resize(table->objects, capacity, sizeof(*objects));
+    if (objects == NULL || table->count >= MAX_SYMBOLS) {
+        table->objects = objects != NULL ? objects : table->objects;
+        PyErr_NoMemory();
+        return -1;
+    }
+    table->objects = objects;
+    table->capacity = capacity;
+    return 0;
+}
+
+int64_t symbols_intern(symbol_table *table, PyObject *symbol)
+{
+    int64_t known = symbols_find(table, symbol);
+    if (known != -1) {
+        return known;
+    }
+    if (room_for_one(table) < 0) {
+        return -2;
+    }
+    PyObject *number = PyLong_FromUnsignedLong(table->count);
+    if (number == NULL) {
+        return -2;
+    }
+    int failed = PyDict_SetItem(table->numbers, symbol, number);
+    Py_DECREF(number);
+    if (failed) {
+        return -2;
+    }
+    table->objects[table->count] = symbol;
+    return table->count++;
+}
+
+int counts_reserve(symbol_counts *counts, uint32_t count)
+{
+    uint32_t wanted = (count + COUNTS_PER_PAGE - 1) / COUNTS_PER_PAGE;
+    if (wanted <= counts->page_count) {
+        return 0;
+    }
+    shared **pages = kato_resize(counts->pages, wanted, sizeof(*pages));
+    if (pages == NULL) {
+        return -1;
+    }
+    counts->pages = pages;
+    while (counts->page_count < wanted) {
+        shared *page = shared_new(COUNTS_PER_PAGE * sizeof(uint32_t));
+        if (page == NULL) {
+            return -1;
+        }
+        memset(shared_data(page), 0, page->size);
+        pages[counts->page_count++] = page;
+    }
+    return 0;
+}
+
+int counts_own(symbol_counts *counts, uint32_t number)
+{
+    return shared_own(&counts->pages[number / COUNTS_PER_PAGE]);
+}
+
+void counts_add(symbol_counts *counts, uint32_t number, uint32_t learns)
+{
+    uint32_t *page = shared_data(counts->pages[number / COUNTS_PER_PAGE]);
+    uint32_t *count = &page[number % COUNTS_PER_PAGE];
+    counts->symbols += *count == 0 && learns != 0;
+    counts->distinct += learns;
+    *count += learns;
+}
+
+int counts_copy(symbol_counts *copy, const symbol_counts *counts)
+{
+    *copy = *counts;
+    copy->pages = kato_allocate(counts->page_count, sizeof(*copy->pages));
+    if (copy->pages == NULL) {
+        copy->page_count = 0;
+        return -1;
+    }
+    for (uint32_t page = 0; page < counts->page_count; page++) {
+        copy->pages[page] = shared_hold(counts->pages[page]);
+    }
+    return 0;
+}
+
+void counts_clear(symbol_counts *counts)
+{
+    for (uint32_t page = 0; page < counts->page_count; page++) {
+        shared_drop(counts->pages[page]);
+    }
+    kato_free(counts->pages);
+    memset(counts, 0, sizeof(*counts));
+}

@@ -1,0 +1,133 @@
+"""From matches to ranked predictions in plain Python (processor.md §6–7), for the numpy engine."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kato_service.domain import metrics
+from kato_service.domain.alignment import Alignment, Block, aligned
+from kato_service.domain.emotives import mean_emotives
+from kato_service.domain.metrics import SymbolProbabilities
+from kato_service.domain.pattern import Pattern, flatten
+from kato_service.domain.prediction import Prediction
+from kato_service.domain.statistics import SymbolStatistics
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    pattern: Pattern
+    symbol_count: int
+    blocks: tuple[Block, ...]
+    """The matching blocks in order; () at threshold 0 for a pattern without a common symbol."""
+    matched: int
+    """Symbols in *blocks*."""
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A pattern that passed the threshold, lined up."""
+
+    match: Match
+    alignment: Alignment
+    present: tuple[str, ...]
+    """Flattened."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """What the figures of every kept pattern depend on together."""
+
+    statistics: SymbolStatistics
+    probability: SymbolProbabilities
+    total_frequency: int
+    """Fsum: over all kept patterns, before truncation."""
+    state_counts: Counter[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    kept: _Kept
+    potential: float
+    itfdf: float
+
+
+def best_predictions(
+    matches: Iterable[Match], state: tuple[str, ...], statistics: SymbolStatistics, *, limit: int
+) -> tuple[Prediction, ...]:
+    """The *limit* best of all that was kept, best first, equal ones by first learn."""
+    kept = [_kept(match, state) for match in matches]
+    query = _query(kept, state, statistics)
+    ranked = sorted((_scored(one, query) for one in kept), key=_rank)
+    return tuple(_prediction(one, query) for one in ranked[:limit])
+
+
+def _kept(match: Match, state: tuple[str, ...]) -> _Kept:
+    alignment = aligned(match.pattern.events, state, match.blocks)
+    return _Kept(match, alignment, flatten(alignment.present))
+
+
+def _query(kept: Iterable[_Kept], state: tuple[str, ...], statistics: SymbolStatistics) -> _Query:
+    in_sight: set[str] = set()
+    total_frequency = 0
+    for one in kept:
+        in_sight.update(one.alignment.matches, one.alignment.missing)
+        total_frequency += one.match.pattern.frequency
+    probability = SymbolProbabilities.of(in_sight, statistics)
+    return _Query(statistics, probability, total_frequency, Counter(state))
+
+
+def _scored(one: _Kept, query: _Query) -> _Scored:
+    distance = metrics.cosine_distance(query.state_counts, Counter(one.present), query.probability)
+    itfdf = metrics.itfdf_similarity(
+        distance,
+        frequency=one.match.pattern.frequency,
+        total_frequency=query.total_frequency,
+    )
+    matched, extra = one.match.matched, len(one.alignment.extras)
+    shares = metrics.evidence(matched, one.match.symbol_count) + metrics.confidence(
+        matched, len(one.present)
+    )
+    snr = metrics.snr(matched, extra)
+    return _Scored(one, metrics.potential(shares, snr, itfdf, one.alignment.block_count), itfdf)
+
+
+def _rank(scored: _Scored) -> tuple[float, int]:
+    """Best first; equal ones in the order in which they were first learned."""
+    return -scored.potential, scored.kept.match.pattern.first
+
+
+def _prediction(scored: _Scored, query: _Query) -> Prediction:
+    match, alignment, present = scored.kept.match, scored.kept.alignment, scored.kept.present
+    pattern, statistics = match.pattern, query.statistics
+    return Prediction(
+        name=pattern.name,
+        frequency=pattern.frequency,
+        emotives=mean_emotives(pattern.emotives),
+        matches=alignment.matches,
+        past=alignment.past,
+        present=alignment.present,
+        missing=alignment.missing,
+        extras=alignment.extras,
+        potential=scored.potential,
+        evidence=metrics.evidence(match.matched, match.symbol_count),
+        similarity=match.similarity,
+        fragmentation=float(alignment.block_count - 1),
+        snr=metrics.snr(match.matched, len(alignment.extras)),
+        entropy=metrics.entropy(present, query.probability),
+        hamiltonian=metrics.hamiltonian(present, statistics.distinct_symbols),
+        grand_hamiltonian=metrics.grand_hamiltonian(
+            present, query.probability, statistics.distinct_symbols
+        ),
+        confluence=metrics.confluence(
+            present,
+            query.probability,
+            frequency=pattern.frequency,
+            total_learns=statistics.total_learns,
+        ),
+        sequence=pattern.events,
+        future=alignment.future,
+        confidence=metrics.confidence(match.matched, len(present)),
+        itfdf_similarity=scored.itfdf,
+        metadata=pattern.metadata,
+    )

@@ -1,0 +1,25 @@
+"""The compiled matching engine; everything else about the build is in pyproject.toml.
+
+It is optional: where no C compiler is found the installation succeeds and the numpy engine runs.
+"""
+
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+NATIVE = Path("service/kato_service/search/native")
+
+setup(
+    ext_modules=[
+        Extension(
+            "kato_service.search._engine",
+            sources=sorted(map(str, NATIVE.glob("*.c"))),
+            depends=sorted(map(str, NATIVE.glob("*.h"))),
+            define_macros=[("Py_LIMITED_API", "0x030B0000")],
+            extra_compile_args=["-std=c11", "-O3", "-ffp-contract=off"],
+            py_limited_api=True,
+            optional=True,
+        )
+    ],
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},
+)
