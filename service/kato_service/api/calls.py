@@ -17,6 +17,7 @@ from starlette.responses import Response
 from kato_service.api import json_text, large_json
 from kato_service.api.models import unknown_fields_ignored
 from kato_service.domain.deadline import Deadline
+from kato_service.metrics import Metrics
 from kato_service.processing.kato_processor import KatoProcessor
 from kato_service.sessions.manager import SessionManager
 from kato_service.sessions.state import Change, SessionState
@@ -34,6 +35,8 @@ class Service(Protocol):
     def sessions(self) -> SessionManager: ...
     @property
     def processor(self) -> KatoProcessor: ...
+    @property
+    def metrics(self) -> Metrics: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,9 @@ class Call:
     async def change(
         self, session_id: str, plan: Callable[[SessionState], Awaitable[Change[A]]]
     ) -> A:
-        return await self.service.sessions.change(session_id, plan, deadline=self.deadline)
+        answer = await self.service.sessions.change(session_id, plan, deadline=self.deadline)
+        self.service.metrics.answered(answer)
+        return answer
 
     async def load(self, session_id: str) -> SessionState:
         return await self.service.sessions.load(session_id)
