@@ -67,14 +67,20 @@ class Call:
 
 
 def call_of(connection: HTTPConnection) -> Call:
-    path = connection.scope["path"]
-    dialect = LATER if path.startswith("/sessions") else CURRENT
-    return Call(connection.app.state.service, connection.state.deadline, dialect)
+    path: str = connection.scope["path"]
+    return Call(connection.app.state.service, connection.state.deadline, _dialect(path))
 
 
 CURRENT = Dialect()
+LEGACY = Dialect(ok="okay")
 LATER = Dialect(ok="okay", user_field="node_id", nested=True)
 Called = Annotated[Call, Depends(call_of)]
+
+
+def _dialect(path: str) -> Dialect:
+    if path.startswith("/v2/"):
+        return CURRENT
+    return LATER if path.startswith("/sessions") else LEGACY
 
 
 class StrictRoute(APIRoute):

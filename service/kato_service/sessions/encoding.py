@@ -54,6 +54,7 @@ def head(state: SessionState) -> bytes:
             "genes": dict(state.overrides),
             "time": state.time,
             "seq": state.stm_seq,
+            "emotives": dict(state.learned_emotives),
             "pending": dict(state.pending_metadata),
             "symbols": state.symbols,
         }
@@ -93,6 +94,7 @@ def session(session_id: str, stored: Stored) -> SessionState:
         stm=_stm(_items(stored.stm)),
         stm_seq=known["seq"],
         pending_emotives=tuple(_items(stored.emotives)),
+        learned_emotives=known["emotives"],
         pending_metadata=_metadata(known["pending"]),
         percept=orjson.loads(stored.percept),
         symbols=tuple(known["symbols"]),
