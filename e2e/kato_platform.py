@@ -389,12 +389,17 @@ def down() -> None:
     say("remove these too: kubectl delete crd katoinstances.kato.dev; kubectl get pvc,secret")
 
 
+def testbed_binary() -> str:
+    """The path of the test bed's binary; what is said while it is made comes before."""
+    lines = run(sys.executable, TESTBED / "testbed.py", "binaries", timeout_s=3600).splitlines()
+    return next(line.removeprefix("testbed ") for line in lines if line.startswith("testbed "))
+
+
 def lint_chart() -> None:
     """Lint and render the chart, with the test bed's own Helm where none is on PATH."""
     helm: list[str | Path] = ["helm"]
     if shutil.which("helm") is None:
-        binary = run(sys.executable, TESTBED / "testbed.py", "binaries").splitlines()[0]
-        helm = [binary.split()[-1], "helm"]
+        helm = [testbed_binary(), "helm"]
     print(run(*helm, "lint", "--strict", CHART).strip())
     rendered = run(*helm, "template", RELEASE, CHART, "--namespace", SYSTEM_NAMESPACE)
     print(f"rendered {rendered.count('kind:')} objects")

@@ -2,6 +2,9 @@
 ARG BASE
 FROM ${BASE}
 COPY qdrant_server.py /usr/local/lib/qdrant_server.py
+COPY --chmod=755 qdrant-entrypoint.sh /qdrant/entrypoint.sh
+WORKDIR /qdrant
 USER 1000:1000
 EXPOSE 6333
-ENTRYPOINT ["python3", "/usr/local/lib/qdrant_server.py"]
+ENTRYPOINT []
+CMD ["./entrypoint.sh"]

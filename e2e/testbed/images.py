@@ -72,7 +72,10 @@ def images(context: Path) -> list[Image]:
             "operator",
         ),
         standin(
-            "standin-qdrant", STANDINS / "qdrant_server.py", ROOT / "constraints.txt", base=service
+            "standin-qdrant",
+            *(STANDINS / "qdrant_server.py", STANDINS / "qdrant-entrypoint.sh"),
+            ROOT / "constraints.txt",
+            base=service,
         ),
     ]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,7 +97,8 @@ class Cluster:
         for item in listing.items:
             self.learn_of(item)
         for informer in self._informers:
-            await informer.relist()
+            with suppress(MissingError):  # the kind is not served here, as ServiceMonitor may be
+                await informer.relist()
         return tuple(self._instances)
 
     def learn_of(self, raw: Manifest) -> None:

@@ -1,6 +1,7 @@
 """The generated Secrets of an instance: made once, adopted again, never overwritten."""
 
 import base64
+import re
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -13,10 +14,13 @@ from kato_operator.crd import KatoInstance
 from kato_operator.errors import CredentialsError, TransientError
 from kato_operator.kube import Manifest
 from kato_operator.queue import Key
+from kato_operator.rollout import component_of
 
 log = structlog.get_logger()
 
 TOKEN_BYTES = 24
+USABLE = re.compile(r"[A-Za-z0-9._~+/=-]+")
+"""What may go into a configuration file and a URL; everything that is generated does."""
 
 
 async def ensured(cluster: Cluster, instance: KatoInstance) -> tuple[Manifest, ...]:
@@ -32,7 +36,7 @@ async def ensured(cluster: Cluster, instance: KatoInstance) -> tuple[Manifest, .
 def values_of(secret: Manifest) -> dict[str, str]:
     """The decoded values of a Secret."""
     data: Mapping[str, str] = secret.get("data") or {}
-    return {name: base64.b64decode(value).decode() for name, value in data.items()}
+    return {name: base64.b64decode(value).decode(errors="replace") for name, value in data.items()}
 
 
 async def _ensured(cluster: Cluster, instance: KatoInstance, wanted: Manifest) -> Manifest:
@@ -45,14 +49,13 @@ async def _ensured(cluster: Cluster, instance: KatoInstance, wanted: Manifest) -
     if live is None or is_deleted(live):
         raise TransientError(f"Secret {name!r} is being deleted")
     _refuse_unusable(live, wanted, instance)
-    return await _owned_as_wanted(cluster, live, wanted)
+    return await _kept_as_wanted(cluster, live, wanted)
 
 
 async def _unless_lost(cluster: Cluster, instance: KatoInstance, wanted: Manifest) -> Manifest:
     """The Secret to create: new values for a new instance, the applied ones beside old data."""
     key = Key(instance.metadata.namespace, instance.metadata.name)
-    volumes = [item for item in cluster.children(key) if item["kind"] == "PersistentVolumeClaim"]
-    if not volumes:
+    if not any(_needs(item, wanted) for item in cluster.children(key)):
         return wanted
     applied = await _applied(cluster, instance)
     needed = _keys(wanted)
@@ -64,6 +67,13 @@ async def _unless_lost(cluster: Cluster, instance: KatoInstance, wanted: Manifes
     log.warning("credentials rebuilt", secret=wanted["metadata"]["name"])
     rest = {field: value for field, value in wanted.items() if field not in ("data", "stringData")}
     return {**rest, "stringData": {name: applied[name] for name in sorted(needed)}}
+
+
+def _needs(child: Manifest, secret: Manifest) -> bool:
+    """Whether a child is a volume whose data is lost without the values of a Secret."""
+    components = (names.SERVICE, component_of(child))
+    component = component_of(secret)
+    return child["kind"] == "PersistentVolumeClaim" and component in components
 
 
 async def _applied(cluster: Cluster, instance: KatoInstance) -> dict[str, str]:
@@ -78,18 +88,30 @@ def _refuse_unusable(live: Manifest, wanted: Manifest, instance: KatoInstance) -
     if not is_ours(live, instance) or live.get("type") != wanted["type"]:
         message = f"Secret {name!r} exists and does not belong to this instance"
         raise CredentialsError(names.REASON_NAME_CONFLICT, message)
-    absent = sorted(key for key in _keys(wanted) if not (live.get("data") or {}).get(key))
+    values = values_of(live)
+    absent = sorted(key for key in _keys(wanted) if not values.get(key))
     if absent:
         message = f"Secret {name!r} lacks {', '.join(absent)}"
         raise CredentialsError(names.REASON_CREDENTIALS_INVALID, message)
+    unusable = sorted(key for key in _keys(wanted) if not USABLE.fullmatch(values[key]))
+    if unusable:
+        message = f"Secret {name!r}: only A-Z a-z 0-9 . _ ~ + / = - in {', '.join(unusable)}"
+        raise CredentialsError(names.REASON_CREDENTIALS_INVALID, message)
 
 
-async def _owned_as_wanted(cluster: Cluster, live: Manifest, wanted: Manifest) -> Manifest:
-    """The Secret, owned by the instance or by nobody, as the deletion policy wants it."""
-    owners: list[dict[str, Any]] = wanted["metadata"].get("ownerReferences", [])
-    if live["metadata"].get("ownerReferences", []) == owners:
+async def _kept_as_wanted(cluster: Cluster, live: Manifest, wanted: Manifest) -> Manifest:
+    """The Secret, owned by the instance or retained, as the deletion policy wants it."""
+    owners, retained = _keeping(wanted)
+    if _keeping(live) == (owners, retained):
         return live
-    return await cluster.mark(live, {"ownerReferences": owners})
+    labels = {names.RETAINED_LABEL: retained}
+    return await cluster.mark(live, {"ownerReferences": owners, "labels": labels})
+
+
+def _keeping(secret: Manifest) -> tuple[list[dict[str, Any]], str | None]:
+    meta = secret["metadata"]
+    labels: Mapping[str, str] = meta.get("labels") or {}
+    return meta.get("ownerReferences", []), labels.get(names.RETAINED_LABEL)
 
 
 def _keys(secret: Manifest) -> set[str]:

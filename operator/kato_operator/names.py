@@ -1,4 +1,4 @@
-"""Every string of the operator that others rely on: kinds, labels, conditions, children's names."""
+"""Every name and port of the operator that others rely on: kinds, labels, conditions, children."""
 
 GROUP = "kato.dev"
 VERSION = "v1alpha1"
@@ -19,6 +19,8 @@ PART_OF_LABEL = "app.kubernetes.io/part-of"
 VERSION_LABEL = "app.kubernetes.io/version"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 INSTANCE_LABEL = "kato.dev/instance"
+RETAINED_LABEL = "kato.dev/retained"
+"""On what outlives its instance, apart from the claims of StatefulSets."""
 PART_OF = "kato"
 MANAGED_BY = "kato-operator"
 MANAGED_SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
@@ -101,8 +103,20 @@ MONGODB_SERVICE_PASSWORD = "mongodb-service-password"
 QDRANT_API_KEY = "qdrant-api-key"
 SERVICE_API_KEY = "service-api-key"
 KEYFILE = "keyfile"
+REDIS_URL = "redis-url"
+MONGODB_URL = "mongodb-url"
+MONGODB_CA = "mongodb-ca"
 MONGODB_OPERATOR_USER = "kato-operator"
 MONGODB_SERVICE_USER = "kato-service"
+MONGODB_SET = "rs0"
+MONGODB_DATABASE = "kato"
+
+REDIS_PORT = 6379
+MONGODB_PORT = 27017
+AGENT_PORT = 27080
+QDRANT_PORT = 6333
+QDRANT_GRPC_PORT = 6334
+QDRANT_PEER_PORT = 6335
 
 OWNED_VARIABLES = (
     *("PROCESSOR_ID", "HOST", "PORT", "WORKERS", "DATA_DIR", "API_KEY", "API_KEY_FILE"),

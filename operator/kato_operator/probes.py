@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from kato_operator import names, references
+from kato_operator import names
 from kato_operator.crd import KatoInstance
 from kato_operator.errors import CheckFailedError
 from kato_operator.stores.checks import (
@@ -16,11 +16,6 @@ from kato_operator.stores.checks import (
     redis_answers,
     service_is_healthy,
 )
-
-REDIS_PORT = 6379
-MONGODB_PORT = 27017
-AGENT_PORT = 27080
-QDRANT_PORT = 6333
 
 
 def rules(instance: KatoInstance) -> Rules:
@@ -61,7 +56,7 @@ async def recorded_set(instance: KatoInstance) -> str:
     """
     name = instance.metadata.name
     peers = _host(instance, names.store_peers(name, names.MONGODB))
-    url = f"http://{names.store(name, names.MONGODB)}-0.{peers}:{AGENT_PORT}/ready"
+    url = f"http://{names.store(name, names.MONGODB)}-0.{peers}:{names.AGENT_PORT}/ready"
     try:
         async with asyncio.timeout(rules(instance).timeout_s):
             return str((await answer_of(url)).get("set", ""))
@@ -73,13 +68,13 @@ def _redis(
     instance: KatoInstance, generated: Mapping[str, str], external: Mapping[str, str]
 ) -> Probe | None:
     if instance.spec.redis.mode == "External":
-        url = external.get(references.REDIS_URL, "")
+        url = external.get(names.REDIS_URL, "")
         return redis_answers(url) if url else None
     password = generated.get(names.REDIS_PASSWORD)
     if instance.spec.redis.mode != "Managed" or not password:
         return None
     return redis_answers(
-        f"redis://:{quote(password)}@{_place(instance, names.REDIS, REDIS_PORT)}/0"
+        f"redis://:{quote(password)}@{_place(instance, names.REDIS, names.REDIS_PORT)}/0"
     )
 
 
@@ -87,13 +82,14 @@ def _mongodb(
     instance: KatoInstance, generated: Mapping[str, str], external: Mapping[str, str]
 ) -> Probe | None:
     if instance.spec.mongodb.mode == "External":
-        url = external.get(references.MONGODB_URL, "")
-        return mongodb_answers(url) if url else None
+        url = external.get(names.MONGODB_URL, "")
+        authority = external.get(names.MONGODB_CA, "")
+        return mongodb_answers(url, authority) if url else None
     password = generated.get(names.MONGODB_SERVICE_PASSWORD)
     if instance.spec.mongodb.mode != "Managed" or not password:
         return None
     login = f"{names.MONGODB_SERVICE_USER}:{quote(password)}"
-    place = _place(instance, names.MONGODB, MONGODB_PORT)
+    place = _place(instance, names.MONGODB, names.MONGODB_PORT)
     return mongodb_answers(f"mongodb://{login}@{place}/?authSource=admin&directConnection=true")
 
 
@@ -105,7 +101,7 @@ def _qdrant(
         return http_answers(f"{store.external.url.rstrip('/')}/readyz", _api_key(external))
     if store.mode != "Managed":
         return None
-    place = _place(instance, names.QDRANT, QDRANT_PORT)
+    place = _place(instance, names.QDRANT, names.QDRANT_PORT)
     return http_answers(f"http://{place}/readyz", _api_key(generated))
 
 

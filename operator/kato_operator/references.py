@@ -11,10 +11,7 @@ from kato_operator.crd_parts import SecretKey
 from kato_operator.diagnosis import Verdict
 from kato_operator.kube import Manifest
 
-REDIS_URL = "redis-url"
-MONGODB_URL = "mongodb-url"
-MONGODB_CA = "mongodb-ca"
-SCHEMES = {REDIS_URL: ("redis", "rediss"), MONGODB_URL: ("mongodb", "mongodb+srv")}
+SCHEMES = {names.REDIS_URL: ("redis", "rediss"), names.MONGODB_URL: ("mongodb", "mongodb+srv")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +49,10 @@ def references(instance: KatoInstance) -> dict[str, Reference]:
     spec = instance.spec
     found: list[tuple[str, str, SecretKey | None]] = []
     if spec.redis.external is not None:
-        found.append((REDIS_URL, names.REDIS, spec.redis.external.url_secret_ref))
+        found.append((names.REDIS_URL, names.REDIS, spec.redis.external.url_secret_ref))
     if spec.mongodb.external is not None:
-        found.append((MONGODB_URL, names.MONGODB, spec.mongodb.external.url_secret_ref))
-        found.append((MONGODB_CA, names.MONGODB, spec.mongodb.external.ca_secret_ref))
+        found.append((names.MONGODB_URL, names.MONGODB, spec.mongodb.external.url_secret_ref))
+        found.append((names.MONGODB_CA, names.MONGODB, spec.mongodb.external.ca_secret_ref))
     if spec.qdrant.external is not None:
         key = spec.qdrant.external.api_key_secret_ref
         found.append((names.QDRANT_API_KEY, names.QDRANT, key))

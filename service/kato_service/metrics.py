@@ -1,6 +1,6 @@
 """What ``/metrics`` shows, in a registry of its own."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -23,6 +23,7 @@ class Gauges(Protocol):
     """What is read when somebody looks."""
 
     def active_sessions(self) -> int | None: ...
+    def knowledge_bases(self) -> Mapping[str, int]: ...
     def pools(self) -> Iterable[tuple[str, PoolUsage]]: ...
     def stores_up(self) -> Iterable[tuple[str, bool]]: ...
     def labels(self) -> dict[str, str]: ...
@@ -46,6 +47,12 @@ class Metrics:
         self._predictions = self._counter("kato_predictions", "Predictions answered.")
         self._store_errors = self._counter(
             "kato_store_errors", "Calls that a store did not answer.", "store"
+        )
+        self._waits = Histogram(
+            "kato_session_lock_wait_seconds",
+            "Seconds that a change waited for its session.",
+            registry=self.registry,
+            buckets=_LATENCIES_S,
         )
         self._matching = Histogram(
             "kato_matching_duration_seconds",
@@ -73,6 +80,9 @@ class Metrics:
             case PredictionsResult():
                 self._predictions.inc(len(result.predictions))
 
+    def waited(self, elapsed_s: float) -> None:
+        self._waits.observe(elapsed_s)
+
     def matched(self, elapsed_s: float) -> None:
         self._matching.observe(elapsed_s)
 
@@ -98,6 +108,7 @@ class _Watched(Collector):
         info.add_metric((), self._gauges.labels())
         yield info
         yield self._sessions()
+        yield from self._knowledge()
         yield self._up()
         for state in ("in_use", "idle", "max"):
             yield self._pool(state)
@@ -108,6 +119,16 @@ class _Watched(Collector):
         if count is not None:
             gauge.add_metric((), count)
         return gauge
+
+    def _knowledge(self) -> Iterable[Metric]:
+        loaded = self._gauges.knowledge_bases()
+        for name, meaning, value in (
+            ("kato_knowledge_bases_loaded", "Knowledge bases in memory.", len(loaded)),
+            ("kato_knowledge_patterns_loaded", "Patterns in memory.", sum(loaded.values())),
+        ):
+            gauge = GaugeMetricFamily(name, meaning)
+            gauge.add_metric((), value)
+            yield gauge
 
     def _up(self) -> Metric:
         gauge = GaugeMetricFamily("kato_store_up", "1 where a store is usable.", labels=["store"])

@@ -1,7 +1,7 @@
 """The parts of the service, put together from the settings, and their life."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ import structlog
 
 from kato_service.connections.manager import DatabaseManager
 from kato_service.connections.mongo_pool import MongoConnectionPool, MongoOptions
-from kato_service.connections.monitor import CheckPlan
+from kato_service.connections.monitor import CheckPlan, StoreHealth
 from kato_service.connections.qdrant_pool import QdrantConnectionPool, QdrantOptions
 from kato_service.connections.redis_pool import RedisConnectionPool, RedisOptions
 from kato_service.connections.store_pool import EmbeddedStore, PoolUsage
@@ -52,9 +52,27 @@ class Service:
     databases: DatabaseManager
     metrics: Metrics
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     active_sessions: int | None = None
     """As last counted in the background; None: not yet."""
     stopping: bool = False
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a shutdown begins: sockets close then."""
+
+    def stop(self) -> None:
+        """A shutdown begins; safe to call from a signal handler."""
+        self.stopping = True
+        self._loop.call_soon_threadsafe(self.stopped.set)
+
+    @property
+    def engine_name(self) -> str:
+        return self.searcher.engine_name
+
+    def stores(self) -> Mapping[str, StoreHealth]:
+        return self.databases.health()
+
+    def knowledge_bases(self) -> Mapping[str, int]:
+        return self.knowledge.loaded()
 
     @property
     def ready(self) -> bool:
@@ -67,7 +85,8 @@ class Service:
         while True:
             if self.databases.usable("redis"):
                 await self._count()
-            await asyncio.sleep(self.settings.health_check_interval_s)
+            known = self.active_sessions is not None
+            await asyncio.sleep(self.settings.health_check_interval_s if known else RESTART_DELAY_S)
 
     async def _count(self) -> None:
         try:
@@ -135,6 +154,7 @@ async def _assembled(
             knowledge,
             _session_limits(settings),
             processor_id=settings.processor_id,
+            waited=metrics.waited,
         ),
         processor=KatoProcessor(knowledge, searcher, vectors, settings.genes, limits),
         searcher=searcher,
@@ -142,6 +162,7 @@ async def _assembled(
         databases=databases,
         metrics=metrics,
     )
+    stack.push_async_callback(service.sessions.close)
     metrics.watch(ServiceGauges(service))
     return service
 
@@ -177,6 +198,9 @@ class ServiceGauges:
 
     def pools(self) -> Iterable[tuple[str, PoolUsage]]:
         return ((name, found.pool) for name, found in self.service.databases.health().items())
+
+    def knowledge_bases(self) -> Mapping[str, int]:
+        return self.service.knowledge_bases()
 
     def stores_up(self) -> Iterable[tuple[str, bool]]:
         databases = self.service.databases

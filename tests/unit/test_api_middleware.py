@@ -52,21 +52,21 @@ async def test_a_crash_is_answered_without_its_text() -> None:
     "headers", [{}, {"authorization": "Basic a-key"}, {"x-api-key": ""}], ids=str
 )
 async def test_a_missing_key_is_asked_for(headers: dict[str, str]) -> None:
-    async with _client(_echo, api_key="a-key") as client:
+    async with _client(_echo, API_KEY="a-key") as client:
         response = await client.post("/", headers=headers)
     assert response.status_code == 401
     assert response.headers["www-authenticate"] == "Bearer"
 
 
 async def test_a_key_that_is_no_ascii_is_just_wrong() -> None:
-    async with _client(_echo, api_key="a-key") as client:
+    async with _client(_echo, API_KEY="a-key") as client:
         response = await client.post("/", headers={b"x-api-key": "ä".encode()})
     assert response.status_code == 403
 
 
 @pytest.mark.parametrize("path", ["/healthy", "/v2/healthz", "/metrics/x", "/v2/health/x"])
 async def test_paths_like_health_are_not_open(path: str) -> None:
-    async with _client(_echo, api_key="a-key") as client:
+    async with _client(_echo, API_KEY="a-key") as client:
         assert (await client.get(path)).status_code == 401
 
 
@@ -87,7 +87,7 @@ async def test_a_body_that_does_not_arrive_passes_its_deadline() -> None:
         "headers": [],
         "app": SimpleNamespace(state=SimpleNamespace()),
     }
-    middleware = SessionMiddleware(_echo, Settings(_env_file=None, request_timeout_s=0.05))
+    middleware = SessionMiddleware(_echo, Settings(_env_file=None, REQUEST_TIMEOUT=0.05))
     await asyncio.wait_for(middleware(scope, silence, send), timeout=5)
     assert sent[0]["status"] == 504
     assert b"DEADLINE_EXCEEDED" in sent[1]["body"]

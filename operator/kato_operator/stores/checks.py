@@ -1,8 +1,10 @@
 """Deep checks: stores and the service are asked themselves, not only their pods' status."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import aiohttp
@@ -105,19 +107,38 @@ def redis_answers(url: str) -> Probe:
     return probe
 
 
-def mongodb_answers(url: str) -> Probe:
-    """`hello` as the service's user, who must work; says who is the primary."""
+def mongodb_answers(url: str, authority: str = "") -> Probe:
+    """`hello` as the service's user, who must work; says who is the primary.
+
+    Args:
+        authority: The certificate that the server's must be signed with; empty: the system's.
+    """
 
     async def probe() -> str:
         try:
-            client: AsyncMongoClient[dict[str, Any]]
-            async with AsyncMongoClient(url, serverSelectionTimeoutMS=2000) as client:
-                hello = await client.admin.command("hello")
-                return str(hello.get("primary", ""))
-        except (PyMongoError, ValueError) as error:
+            with _trusting(authority) as options:
+                client: AsyncMongoClient[dict[str, Any]]
+                async with AsyncMongoClient(
+                    url, serverSelectionTimeoutMS=2000, **options
+                ) as client:
+                    hello = await client.admin.command("hello")
+                    return str(hello.get("primary", ""))
+        except (PyMongoError, OSError, ValueError) as error:
             raise CheckFailedError(f"hello failed: {str(error)[:200]}") from error
 
     return probe
+
+
+@contextmanager
+def _trusting(authority: str) -> Iterator[dict[str, Any]]:
+    """The driver's options for a server of this authority; it takes certificates from files."""
+    if not authority:
+        yield {}
+        return
+    with NamedTemporaryFile("w", suffix=".crt") as file:
+        file.write(authority)
+        file.flush()
+        yield {"tls": True, "tlsCAFile": file.name}
 
 
 def http_answers(url: str, headers: Mapping[str, str] | None = None) -> Probe:

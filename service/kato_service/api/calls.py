@@ -17,6 +17,7 @@ from starlette.responses import Response
 from kato_service.api import json_text, large_json
 from kato_service.api.models import unknown_fields_ignored
 from kato_service.domain.deadline import Deadline
+from kato_service.metrics import Metrics
 from kato_service.processing.kato_processor import KatoProcessor
 from kato_service.sessions.manager import SessionManager
 from kato_service.sessions.state import Change, SessionState
@@ -34,6 +35,8 @@ class Service(Protocol):
     def sessions(self) -> SessionManager: ...
     @property
     def processor(self) -> KatoProcessor: ...
+    @property
+    def metrics(self) -> Metrics: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +58,29 @@ class Call:
     async def change(
         self, session_id: str, plan: Callable[[SessionState], Awaitable[Change[A]]]
     ) -> A:
-        return await self.service.sessions.change(session_id, plan, deadline=self.deadline)
+        answer = await self.service.sessions.change(session_id, plan, deadline=self.deadline)
+        self.service.metrics.answered(answer)
+        return answer
 
     async def load(self, session_id: str) -> SessionState:
         return await self.service.sessions.load(session_id)
 
 
 def call_of(connection: HTTPConnection) -> Call:
-    path = connection.scope["path"]
-    dialect = LATER if path.startswith("/sessions") else CURRENT
-    return Call(connection.app.state.service, connection.state.deadline, dialect)
+    path: str = connection.scope["path"]
+    return Call(connection.app.state.service, connection.state.deadline, _dialect(path))
 
 
 CURRENT = Dialect()
+LEGACY = Dialect(ok="okay")
 LATER = Dialect(ok="okay", user_field="node_id", nested=True)
 Called = Annotated[Call, Depends(call_of)]
+
+
+def _dialect(path: str) -> Dialect:
+    if path.startswith("/v2/"):
+        return CURRENT
+    return LATER if path.startswith("/sessions") else LEGACY
 
 
 class StrictRoute(APIRoute):

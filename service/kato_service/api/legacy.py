@@ -57,7 +57,8 @@ async def observe(call: Called, session_id: Addressed, body: ObservationBody) ->
         unique_id=body.unique_id,
         deadline=call.deadline,
     )
-    return rendering.response(rendering.observed(await call.change(session_id, plan), _OK))
+    result = await call.change(session_id, plan)
+    return rendering.response(rendering.observed(result, call.dialect.ok))
 
 
 async def learn(

@@ -137,9 +137,11 @@ async def predicted(
     limit: int | None = None,
     recall_threshold: float | None = None,
 ) -> PredictionsResult:
-    return await call.service.processor.predictions(
+    result = await call.service.processor.predictions(
         state, limit=limit, recall_threshold=recall_threshold, deadline=call.deadline
     )
+    call.service.metrics.answered(result)
+    return result
 
 
 async def predictions_of(

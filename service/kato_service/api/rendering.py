@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from kato_service.api import json_text
 from kato_service.api.calls import Dialect
-from kato_service.domain.emotives import mean_emotives
 from kato_service.domain.genes import Genes
 from kato_service.domain.pattern import Metadata, Pattern
 from kato_service.domain.prediction import Prediction
+from kato_service.processing.memory_manager import felt
 from kato_service.processing.results import (
     ClearResult,
     LearnResult,
@@ -158,7 +158,7 @@ def percept(state: SessionState) -> dict[str, Any]:
 async def cognition(state: SessionState, predictions: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return {
         "predictions": await json_text.array(predictions),
-        "emotives": mean_emotives(state.pending_emotives),
+        "emotives": felt(state),
         "symbols": state.symbols,
         "stm": state.stm,
         "metadata": _metadata(state.pending_metadata),

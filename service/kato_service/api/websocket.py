@@ -25,6 +25,7 @@ from kato_service.errors import BodyTooLargeError, InvalidInputError, KatoError
 
 log = structlog.get_logger()
 B = TypeVar("B", bound=Body)
+GOING_AWAY = 1001
 
 
 class Frame(Body):
@@ -63,14 +64,29 @@ async def _open(websocket: WebSocket, session_id: str) -> None:
         return
     await websocket.accept()
     try:
-        while True:
-            await _turn(websocket, session_id)
+        await _converse(websocket, session_id)
     except WebSocketDisconnect:
         log.debug("socket closed")
 
 
-async def _turn(websocket: WebSocket, session_id: str) -> None:
-    raw = await _received(websocket)
+async def _converse(websocket: WebSocket, session_id: str) -> None:
+    """Answer frame by frame until the client goes, or the service does."""
+    stopped = asyncio.create_task(websocket.app.state.service.stopped.wait())
+    received: asyncio.Task[bytes] | None = None
+    try:
+        while not stopped.done():
+            received = asyncio.create_task(_received(websocket))
+            await asyncio.wait((received, stopped), return_when=asyncio.FIRST_COMPLETED)
+            if received.done():
+                await _turn(websocket, session_id, received.result())
+        await websocket.close(GOING_AWAY, "the service is stopping; connect again")
+    finally:
+        for task in (stopped, received):
+            if task is not None:
+                task.cancel()
+
+
+async def _turn(websocket: WebSocket, session_id: str, raw: bytes) -> None:
     service = websocket.app.state.service
     deadline = Deadline.after(service.settings.request_timeout_s)
     request_id = uuid4().hex
@@ -85,8 +101,10 @@ async def _received(websocket: WebSocket) -> bytes:
     message = await websocket.receive()
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message["code"])
-    text = message.get("text")
-    return message["bytes"] if text is None else text.encode("utf-8", "surrogatepass")
+    text: str | None = message.get("text")
+    if text is None:
+        return bytes(message["bytes"])
+    return text.encode("utf-8", "surrogatepass")
 
 
 async def _reply(call: Call, session_id: str, raw: bytes, request_id: str) -> dict[str, Any]:

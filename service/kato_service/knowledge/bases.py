@@ -43,6 +43,11 @@ class KnowledgeBases:
             )
         return self._bases[processor_id]
 
+    def loaded(self) -> dict[str, int]:
+        """Patterns of every knowledge base in memory, by processor id."""
+        counts = {name: base.pattern_count for name, base in self._bases.items()}
+        return {name: count for name, count in counts.items() if count is not None}
+
     async def close(self) -> None:
         """Entries that still wait are answered with an error; their intents stay."""
         for base in self._bases.values():

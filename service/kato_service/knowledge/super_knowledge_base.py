@@ -37,6 +37,12 @@ class SuperKnowledgeBase:
         self._lookup = SharedLookup(self._look_up)
         self._fresh_at = clock()
 
+    @property
+    def pattern_count(self) -> int | None:
+        """Patterns in memory; None: not loaded."""
+        fold = self._current.fold
+        return None if fold is None else len(fold.patterns)
+
     async def tail(self, *, deadline: Deadline) -> int:
         """The log's last revision: no entry made from now on is at or below it.
 

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 
+from kato_service.domain.emotives import mean_emotives
 from kato_service.domain.genes import Genes
 from kato_service.domain.observation import Observation
-from kato_service.domain.pattern import Event, Metadata, Stm
+from kato_service.domain.pattern import Emotives, Event, Metadata, Stm
 from kato_service.errors import LimitExceededError
 from kato_service.knowledge.fold import merged_metadata
 from kato_service.processing.limits import ObservationLimits
@@ -53,13 +54,14 @@ class MemoryManager:
             state,
             stm=stm,
             stm_seq=state.stm_seq + 1,
+            learned_emotives=felt(state),
             pending_emotives=(),
             pending_metadata={},
         )
 
     def cleared(self, state: SessionState) -> SessionState:
         """The state without STM, emotives and metadata; time goes on."""
-        return replace(self.learned(state), symbols=())
+        return replace(self.learned(state), symbols=(), learned_emotives={})
 
     def cleared_all(self, state: SessionState) -> SessionState:
         return replace(self.cleared(state), time=0, percept={})
@@ -99,6 +101,13 @@ class MemoryManager:
         """Bytes of UTF-8; an upper bound where that is within the limit already."""
         bound = sum(len(symbol) for event in stm for symbol in event) * MAX_UTF8_BYTES
         return bound if bound <= self._limits.max_stm_bytes else sum(map(_bytes, stm))
+
+
+def felt(state: SessionState) -> Emotives:
+    """Mean per name of the pending emotives; those of the last learn while none are pending."""
+    if not state.pending_emotives:
+        return state.learned_emotives
+    return mean_emotives(state.pending_emotives)
 
 
 def stm_after_auto_learn(stm: Stm, genes: Genes) -> Stm:

@@ -58,6 +58,8 @@ class SessionState:
     stm_seq: int = 0
     """+1 for every event or emotive map accepted, every learn, every clear."""
     pending_emotives: tuple[Emotives, ...] = ()
+    learned_emotives: Emotives = field(default_factory=dict)
+    """Mean of those that the last learn took; what is felt until new ones come."""
     pending_metadata: Metadata = field(default_factory=dict)
     percept: Mapping[str, Any] = field(default_factory=dict)
     """The last observation as it was sent: strings, vectors, emotives, metadata."""

@@ -1,0 +1,25 @@
+"""What a KatoInstance becomes: its spec and some facts, as manifests; no I/O, one module a part."""
+
+from typing import Any
+
+from kato_operator.children import mongodb, qdrant, redis, service
+from kato_operator.children.facts import Facts
+from kato_operator.children.part import API_VERSIONS
+from kato_operator.children.secrets import generated_secrets
+from kato_operator.crd import KatoInstance
+
+__all__ = ["OWNED_KINDS", "Facts", "desired", "generated_secrets"]
+
+OWNED_KINDS = frozenset(API_VERSIONS)
+"""Every kind that children have."""
+
+
+def desired(instance: KatoInstance, facts: Facts) -> tuple[dict[str, Any], ...]:
+    """Every child that is applied: all but the generated Secrets."""
+    spec = instance.spec
+    return (
+        *service.children(instance, facts),
+        *(redis.children(instance, facts) if spec.redis.mode == "Managed" else ()),
+        *(mongodb.children(instance, facts) if spec.mongodb.mode == "Managed" else ()),
+        *(qdrant.children(instance, facts) if spec.qdrant.mode == "Managed" else ()),
+    )

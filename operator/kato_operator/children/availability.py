@@ -1,0 +1,51 @@
+"""How many pods there are, and how many may be taken away at once."""
+
+from typing import Any
+
+from kato_operator import names
+from kato_operator.children.part import API_VERSIONS, Part
+from kato_operator.crd_parts import Disruption
+from kato_operator.crd_service import Service
+
+Manifest = dict[str, Any]
+
+
+def least_pods(service: Service) -> int:
+    """The service's pods that are always there."""
+    scaling = service.autoscaling
+    return service.replicas if scaling is None else scaling.min_replicas
+
+
+def budget(part: Part, pods: int, disruption: Disruption) -> tuple[Manifest, ...]:
+    """Limits voluntary disruptions, where another pod goes on; pods that are broken may go."""
+    if pods <= 1:
+        return ()
+    spec = {
+        "maxUnavailable": disruption.max_unavailable,
+        "selector": {"matchLabels": part.selector},
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+    }
+    return (part.manifest("PodDisruptionBudget", spec=spec),)
+
+
+def autoscaler(part: Part) -> tuple[Manifest, ...]:
+    """Scales the service by its use of the CPU that it asked for."""
+    scaling = part.instance.spec.service.autoscaling
+    if scaling is None:
+        return ()
+    target = {
+        "type": "Utilization",
+        "averageUtilization": scaling.target_cpu_utilization_percentage,
+    }
+    workload = {
+        "apiVersion": API_VERSIONS["Deployment"],
+        "kind": "Deployment",
+        "name": names.service(part.instance.metadata.name),
+    }
+    spec = {
+        "scaleTargetRef": workload,
+        "minReplicas": scaling.min_replicas,
+        "maxReplicas": scaling.max_replicas,
+        "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
+    }
+    return (part.manifest("HorizontalPodAutoscaler", spec=spec),)

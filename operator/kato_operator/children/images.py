@@ -1,0 +1,103 @@
+"""Which image each container runs: the spec, and for what it leaves empty, a table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kato_operator import names
+from kato_operator.children.facts import Facts
+from kato_operator.crd import KatoInstance
+from kato_operator.crd_parts import Image
+
+AGENT = "agent"
+"""The operator's own image, beside every MongoDB server."""
+LABEL_CHARACTERS = 63
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenImage:
+    """An image as a container names it, and the version that labels show."""
+
+    reference: str
+    version: str = ""
+    pull_policy: str = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    repository: str
+    tag: str = ""
+    digest: str = ""
+
+    @property
+    def reference(self) -> str:
+        if self.digest:
+            return f"{self.repository}@{self.digest}"
+        return f"{self.repository}:{self.tag}" if self.tag else self.repository
+
+
+def table(operator_version: str) -> dict[str, str]:
+    """The images of template revision 1; ours are whatever was built under these names."""
+    return {
+        names.SERVICE: f"localhost/kato-service:{operator_version}",
+        AGENT: f"localhost/kato-operator:{operator_version}",
+        names.REDIS: "docker.io/library/redis:7.4",
+        names.MONGODB: "docker.io/library/mongo:8.0",
+        names.QDRANT: "docker.io/qdrant/qdrant:v1.19-unprivileged",
+    }
+
+
+def of_service(instance: KatoInstance, facts: Facts) -> ChosenImage:
+    return _chosen(instance.spec.service.image, _default(names.SERVICE, facts))
+
+
+def of_redis(instance: KatoInstance, facts: Facts) -> ChosenImage:
+    return _chosen(instance.spec.redis.managed.image, _default(names.REDIS, facts))
+
+
+def of_mongodb(instance: KatoInstance, facts: Facts) -> ChosenImage:
+    return _chosen(instance.spec.mongodb.managed.image, _default(names.MONGODB, facts))
+
+
+def of_qdrant(instance: KatoInstance, facts: Facts) -> ChosenImage:
+    return _chosen(instance.spec.qdrant.managed.image, _default(names.QDRANT, facts))
+
+
+def of_agent(facts: Facts) -> ChosenImage:
+    return _chosen(Image(), _default(AGENT, facts))
+
+
+def _default(component: str, facts: Facts) -> str:
+    known: Mapping[str, str] = {**table(facts.operator_version), **facts.images}
+    return known[component]
+
+
+def _chosen(image: Image, default: str) -> ChosenImage:
+    """The image of a spec; what is empty in it comes from *default*."""
+    known = _parts(default)
+    parts = _Parts(
+        image.repository or known.repository,
+        image.tag or known.tag,
+        # a tag that somebody asks for is not what the default's digest stands for
+        image.digest or ("" if image.tag else known.digest),
+    )
+    return ChosenImage(
+        parts.reference,
+        _version(parts),
+        image.pull_policy,
+        tuple(secret.name for secret in image.pull_secrets),
+    )
+
+
+def _parts(reference: str) -> _Parts:
+    """A reference taken apart; a colon before the last slash belongs to the registry's port."""
+    name, _, digest = reference.partition("@")
+    folder, slash, last = name.rpartition("/")
+    base, _, tag = last.partition(":")
+    return _Parts(f"{folder}{slash}{base}", tag, digest)
+
+
+def _version(parts: _Parts) -> str:
+    """What a label may say: the tag, or the beginning of the digest."""
+    text = parts.tag or parts.digest.partition(":")[2][:12]
+    return text[:LABEL_CHARACTERS].strip("-_.")

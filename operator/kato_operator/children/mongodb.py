@@ -1,0 +1,176 @@
+"""Managed MongoDB: always a replica set, with our agent beside every server."""
+
+from decimal import Decimal
+from typing import Any
+
+from kato_operator import names
+from kato_operator.children import availability, images, pods, stores
+from kato_operator.children.facts import Facts
+from kato_operator.children.part import Part
+from kato_operator.crd import KatoInstance
+from kato_operator.crd_rules import amount
+from kato_operator.crd_stores import ManagedMongoDB
+
+Manifest = dict[str, Any]
+
+USER = 999
+DATA_DIR = "/data/db"
+KEYFILE_DIR = "/etc/kato/keyfile"
+OWN_KEYFILE_DIR = "/var/run/kato"
+CREDENTIALS_DIR = "/etc/kato/credentials"
+MEMBERS = "members"
+RECORDED_SET = "recorded-set"
+SMALLEST_CACHE_GIB = Decimal("0.25")
+DOORS = stores.Doors(
+    clients={"mongodb": names.MONGODB_PORT}, peers={}, operator={"agent": names.AGENT_PORT}
+)
+TMP: Manifest = {"name": "tmp", "mountPath": "/tmp"}
+
+COPY_KEYFILE = f"install -m 0400 {KEYFILE_DIR}/{names.KEYFILE} {OWN_KEYFILE_DIR}/{names.KEYFILE}"
+"""The server refuses a keyfile that its group may read, as files of a Secret are."""
+
+
+def children(instance: KatoInstance, facts: Facts) -> tuple[Manifest, ...]:
+    """Everything of a managed MongoDB."""
+    image = images.of_mongodb(instance, facts)
+    part = Part(instance, names.MONGODB, image.version)
+    managed = instance.spec.mongodb.managed
+    workload = stores.Workload(
+        replicas=managed.members,
+        pod=_pod(part, image, images.of_agent(facts)),
+        storage=managed.storage,
+        on_delete=True,
+    )
+    return (
+        part.manifest("ConfigMap", data=_told(managed, facts)),
+        *stores.services(part, DOORS),
+        *stores.network_policies(part, DOORS),
+        *availability.budget(part, managed.members, managed.disruption),
+        stores.stateful_set(part, workload),
+    )
+
+
+def arguments(managed: ManagedMongoDB) -> list[str]:
+    """The command line of the server."""
+    return [
+        *("--replSet", names.MONGODB_SET, "--port", str(names.MONGODB_PORT), "--bind_ip_all"),
+        *("--dbpath", DATA_DIR, "--unixSocketPrefix", "/tmp"),
+        *("--auth", "--keyFile", f"{OWN_KEYFILE_DIR}/{names.KEYFILE}"),
+        *("--wiredTigerCacheSizeGB", str(_cache_gib(managed))),
+        *("--maxConns", str(_connections(managed))),
+    ]
+
+
+def _told(managed: ManagedMongoDB, facts: Facts) -> dict[str, str]:
+    """What the agents read when they start; not in the template, as it must restart nobody."""
+    return {MEMBERS: str(managed.members), RECORDED_SET: facts.recorded_set}
+
+
+def _memory(managed: ManagedMongoDB) -> Decimal:
+    limit: Decimal = amount(managed.resources.limits["memory"])
+    return limit
+
+
+def _cache_gib(managed: ManagedMongoDB) -> Decimal:
+    wanted = _memory(managed) * managed.cache_percent / 100 / 2**30
+    return max(SMALLEST_CACHE_GIB, round(wanted, 2))
+
+
+def _connections(managed: ManagedMongoDB) -> int:
+    """One per MiB of the limit: that is what a busy connection may take."""
+    return max(64, int(_memory(managed) / 2**20))
+
+
+def _pod(part: Part, image: images.ChosenImage, agent: images.ChosenImage) -> Manifest:
+    managed, name = part.instance.spec.mongodb.managed, part.instance.metadata.name
+    passwords = (names.MONGODB_OPERATOR_PASSWORD, names.MONGODB_SERVICE_PASSWORD)
+    return pods.pod(
+        USER,
+        image,
+        terminationGracePeriodSeconds=stores.GRACE_S,
+        **pods.spread(part, managed.spread),
+        initContainers=[_keyfile(image), _agent(part, agent)],
+        containers=[_server(managed, image)],
+        volumes=[
+            pods.scratch("tmp", "64Mi"),
+            pods.scratch("own-keyfile", "1Mi", medium="Memory"),
+            pods.secret_files("keyfile", names.keyfile(name), {names.KEYFILE: names.KEYFILE}),
+            pods.secret_files("credentials", names.credentials(name), {it: it for it in passwords}),
+        ],
+    )
+
+
+def _keyfile(image: images.ChosenImage) -> Manifest:
+    return pods.container(
+        "keyfile",
+        image,
+        command=["sh", "-c", COPY_KEYFILE],
+        resources=pods.sized("10m", "16Mi", "64Mi"),
+        volumeMounts=[
+            {"name": "keyfile", "mountPath": KEYFILE_DIR, "readOnly": True},
+            {"name": "own-keyfile", "mountPath": OWN_KEYFILE_DIR},
+        ],
+    )
+
+
+def _agent(part: Part, image: images.ChosenImage) -> Manifest:
+    """Beside the server for as long as it runs; its readiness is the pod's."""
+    return pods.container(
+        "agent",
+        image,
+        restartPolicy="Always",
+        args=["mongodb-agent"],
+        env=_agent_variables(part),
+        ports=pods.ports(DOORS.operator),
+        resources=pods.sized("20m", "64Mi", "192Mi"),
+        startupProbe=pods.answers("agent", "/live", periodSeconds=1, failureThreshold=120),
+        livenessProbe=pods.answers(
+            "agent", "/live", periodSeconds=10, timeoutSeconds=5, failureThreshold=6
+        ),
+        readinessProbe=pods.answers("agent", "/ready", periodSeconds=2, timeoutSeconds=5),
+        volumeMounts=[{"name": "credentials", "mountPath": CREDENTIALS_DIR, "readOnly": True}],
+    )
+
+
+def _agent_variables(part: Part) -> list[Manifest]:
+    values = {
+        "KATO_AGENT_SERVICE_FQDN": part.peers_domain,
+        "KATO_AGENT_SET_NAME": names.MONGODB_SET,
+        "KATO_AGENT_DATABASE": names.MONGODB_DATABASE,
+        "KATO_AGENT_MONGODB_PORT": str(names.MONGODB_PORT),
+        "KATO_AGENT_PORT": str(names.AGENT_PORT),
+        "KATO_AGENT_CREDENTIALS": CREDENTIALS_DIR,
+    }
+    told = {"KATO_AGENT_MEMBERS": MEMBERS, "KATO_AGENT_RECORDED_SET": RECORDED_SET}
+    return [
+        pods.own_name("KATO_AGENT_POD"),
+        *({"name": name, "value": value} for name, value in values.items()),
+        *(_from_config(name, part.name, key) for name, key in told.items()),
+    ]
+
+
+def _from_config(variable: str, config: str, key: str) -> Manifest:
+    return {"name": variable, "valueFrom": {"configMapKeyRef": {"name": config, "key": key}}}
+
+
+def _server(managed: ManagedMongoDB, image: images.ChosenImage) -> Manifest:
+    return pods.container(
+        "mongodb",
+        image,
+        command=["mongod"],
+        args=arguments(managed),
+        env=[{"name": "HOME", "value": "/tmp"}],
+        ports=pods.ports(DOORS.clients),
+        resources=pods.asked_for(managed.resources),
+        startupProbe=pods.listens("mongodb", **pods.LONG_START),
+        livenessProbe=pods.listens(
+            "mongodb", periodSeconds=10, timeoutSeconds=5, failureThreshold=6
+        ),
+        readinessProbe=pods.listens("mongodb", periodSeconds=5, timeoutSeconds=5),
+        volumeMounts=[
+            stores.data_volume(DATA_DIR),
+            TMP,
+            {"name": "own-keyfile", "mountPath": OWN_KEYFILE_DIR, "readOnly": True},
+            {"name": "credentials", "mountPath": CREDENTIALS_DIR, "readOnly": True},
+        ],
+    )

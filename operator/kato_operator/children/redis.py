@@ -1,0 +1,112 @@
+"""Managed Redis: one server, whose every acknowledged write is on its volume."""
+
+from decimal import Decimal
+from typing import Any
+
+from kato_operator import compare, names
+from kato_operator.children import connections, images, pods, stores
+from kato_operator.children.facts import Facts
+from kato_operator.children.part import Part
+from kato_operator.crd import KatoInstance
+from kato_operator.crd_rules import amount
+from kato_operator.crd_stores import ManagedRedis
+
+Manifest = dict[str, Any]
+
+USER = 999
+CONFIG = "redis.conf"
+CONFIG_DIR = "/etc/kato/redis"
+AUTH_DIR = "/etc/kato/redis-auth"
+AUTH_FILE = f"{AUTH_DIR}/{connections.REDIS_AUTH}"
+DATA_DIR = "/data"
+DOORS = stores.Doors(clients={"redis": names.REDIS_PORT}, peers={}, operator={})
+FSYNC = {"Always": "always", "EverySec": "everysec"}
+SNAPSHOTS = "3600 1 300 100 60 10000"
+
+START = f"exec 9>>{DATA_DIR}/.lock && flock 9 && exec redis-server {CONFIG_DIR}/{CONFIG}"
+"""The lock keeps a pod that was deleted by force, and its successor, from writing at once.
+
+The server inherits the lock with the file and gets the kubelet's signals itself.
+"""
+PING = (
+    f"test \"$( (sed 's/^requirepass/AUTH/' {AUTH_FILE}; echo PING)"
+    f' | redis-cli -p {names.REDIS_PORT} | tail -n 1)" = PONG'
+)
+"""While it loads, the server accepts connections but answers LOADING."""
+
+
+def children(instance: KatoInstance, facts: Facts) -> tuple[Manifest, ...]:
+    """Everything of a managed Redis."""
+    image = images.of_redis(instance, facts)
+    part = Part(instance, names.REDIS, image.version)
+    text = configuration(instance.spec.redis.managed)
+    workload = stores.Workload(
+        replicas=1,
+        pod=_pod(instance, image),
+        storage=instance.spec.redis.managed.storage,
+        digest=compare.digest({"config": text, "auth": facts.credentials[names.REDIS_PASSWORD]}),
+    )
+    return (
+        part.manifest("ConfigMap", data={CONFIG: text}),
+        *stores.services(part, DOORS),
+        *stores.network_policies(part, DOORS),
+        stores.stateful_set(part, workload),
+    )
+
+
+def configuration(managed: ManagedRedis) -> str:
+    """The text of redis.conf; the password comes from the file it includes last."""
+    options = {
+        "port": str(names.REDIS_PORT),
+        "dir": DATA_DIR,
+        "appendonly": "yes",
+        "appendfsync": FSYNC[managed.append_fsync],
+        "save": SNAPSHOTS,
+        "maxmemory": str(_max_memory(managed)),
+        "maxmemory-policy": "noeviction",
+        **managed.config,
+        "include": AUTH_FILE,
+    }
+    return "".join(f"{name} {value}\n" for name, value in options.items())
+
+
+def _max_memory(managed: ManagedRedis) -> int:
+    limit: Decimal = amount(managed.resources.limits["memory"])
+    return int(limit * managed.max_memory_percent / 100)
+
+
+def _pod(instance: KatoInstance, image: images.ChosenImage) -> Manifest:
+    secret = names.connections(instance.metadata.name)
+    auth = {connections.REDIS_AUTH: connections.REDIS_AUTH}
+    return pods.pod(
+        USER,
+        image,
+        terminationGracePeriodSeconds=stores.GRACE_S,
+        containers=[_server(instance, image)],
+        volumes=[
+            {
+                "name": "config",
+                "configMap": {"name": names.store(instance.metadata.name, names.REDIS)},
+            },
+            pods.secret_files("auth", secret, auth),
+        ],
+    )
+
+
+def _server(instance: KatoInstance, image: images.ChosenImage) -> Manifest:
+    ping = {"exec": {"command": ["sh", "-c", PING]}, "timeoutSeconds": 5}
+    return pods.container(
+        "redis",
+        image,
+        command=["sh", "-c", START],
+        ports=pods.ports(DOORS.all),
+        resources=pods.asked_for(instance.spec.redis.managed.resources),
+        startupProbe={**ping, **pods.LONG_START},
+        livenessProbe={**ping, "periodSeconds": 10, "failureThreshold": 6},
+        readinessProbe={**ping, "periodSeconds": 5, "failureThreshold": 3},
+        volumeMounts=[
+            stores.data_volume(DATA_DIR),
+            {"name": "config", "mountPath": CONFIG_DIR, "readOnly": True},
+            {"name": "auth", "mountPath": AUTH_DIR, "readOnly": True},
+        ],
+    )

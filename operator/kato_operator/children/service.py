@@ -1,0 +1,196 @@
+"""The service's workload: Deployment, ServiceAccount, and the volume of embedded stores."""
+
+from typing import Any
+
+from kato_operator import compare, names
+from kato_operator.children import (
+    availability,
+    connections,
+    exposure,
+    images,
+    pods,
+    settings,
+    stores,
+)
+from kato_operator.children.facts import Facts
+from kato_operator.children.part import Part, annotated, labelled
+from kato_operator.crd import KatoInstance
+from kato_operator.crd_service import PodTemplate, Probes, Variable
+
+Manifest = dict[str, Any]
+
+USER = 65532
+PRE_STOP_S = 5
+"""Seconds in which a pod that ends still serves, until nobody sends it requests any more."""
+GRACE_S = PRE_STOP_S + settings.SHUTDOWN_GRACE_S + 10
+API_KEY_DIR = "/etc/kato/service"
+API_KEY_FILE = "api-key"
+CA_DIR, _, CA_FILE = connections.CA_FILE.rpartition("/")
+HISTORY = 3
+
+
+def children(instance: KatoInstance, facts: Facts) -> tuple[Manifest, ...]:
+    """Everything of the service."""
+    image = images.of_service(instance, facts)
+    part = Part(instance, names.SERVICE, image.version)
+    spec = instance.spec.service
+    return (
+        settings.config_map(part),
+        connections.secret(part, facts),
+        part.manifest("ServiceAccount", automountServiceAccountToken=False),
+        exposure.service(part),
+        *exposure.ingress(part),
+        *exposure.service_monitor(part),
+        *availability.budget(part, availability.least_pods(spec), spec.disruption),
+        *availability.autoscaler(part),
+        *_claim(part),
+        _deployment(part, image, facts),
+    )
+
+
+def _claim(part: Part) -> tuple[Manifest, ...]:
+    if not part.instance.spec.has_embedded_store:
+        return ()
+    name = names.embedded_data(part.instance.metadata.name)
+    spec = stores.claim_spec(part.instance.spec.service.embedded_storage)
+    return (part.kept("PersistentVolumeClaim", name, spec=spec),)
+
+
+def _deployment(part: Part, image: images.ChosenImage, facts: Facts) -> Manifest:
+    service = part.instance.spec.service
+    scaled = {} if service.autoscaling is not None else {"replicas": service.replicas}
+    return part.manifest(
+        "Deployment",
+        spec={
+            **scaled,
+            "revisionHistoryLimit": HISTORY,
+            "strategy": _strategy(part.instance),
+            "selector": {"matchLabels": part.selector},
+            "template": _template(part, image, facts),
+        },
+    )
+
+
+def _strategy(instance: KatoInstance) -> Manifest:
+    """Two pods must never have the files of an embedded store open."""
+    if instance.spec.has_embedded_store:
+        return {"type": "Recreate"}
+    return {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+
+
+def _template(part: Part, image: images.ChosenImage, facts: Facts) -> Manifest:
+    wanted = part.instance.spec.service.pod_template
+    template = {"metadata": {"labels": part.labels}, "spec": _pod(part, image, facts)}
+    read = {
+        **settings.variables(part.instance),
+        **connections.secret_variables(part.instance, facts),
+        names.MONGODB_CA: facts.external.get(names.MONGODB_CA, ""),
+    }
+    annotations = {**wanted.annotations, names.CONFIG_HASH_ANNOTATION: compare.digest(read)}
+    return labelled(annotated(template, annotations), dict(wanted.labels))
+
+
+def _pod(part: Part, image: images.ChosenImage, facts: Facts) -> Manifest:
+    service = part.instance.spec.service
+    return pods.pod(
+        USER,
+        image,
+        serviceAccountName=part.name,
+        terminationGracePeriodSeconds=GRACE_S,
+        **pods.spread(part, service.spread, matchLabelKeys=["pod-template-hash"]),
+        **_placement(service.pod_template),
+        containers=[_server(part, image, facts)],
+        volumes=[pods.scratch("tmp", "256Mi"), _data(part.instance), *_files(part.instance)],
+    )
+
+
+def _placement(wanted: PodTemplate) -> Manifest:
+    tolerations = [item.model_dump(by_alias=True, exclude_none=True) for item in wanted.tolerations]
+    found = {
+        "nodeSelector": dict(wanted.node_selector),
+        "tolerations": tolerations,
+        "priorityClassName": wanted.priority_class_name,
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _data(instance: KatoInstance) -> Manifest:
+    if not instance.spec.has_embedded_store:
+        return pods.scratch(stores.DATA, "256Mi")
+    claim = names.embedded_data(instance.metadata.name)
+    return {"name": stores.DATA, "persistentVolumeClaim": {"claimName": claim}}
+
+
+def _files(instance: KatoInstance) -> list[Manifest]:
+    """Volumes with the secrets that are read from files."""
+    secret, found = names.connections(instance.metadata.name), []
+    if _has_api_key(instance):
+        found.append(pods.secret_files("api-key", secret, {API_KEY_FILE: connections.API_KEY}))
+    if _has_ca(instance):
+        found.append(pods.secret_files("mongodb-ca", secret, {CA_FILE: names.MONGODB_CA}))
+    return found
+
+
+def _mounts(instance: KatoInstance) -> list[Manifest]:
+    found: list[Manifest] = [
+        {"name": "tmp", "mountPath": "/tmp"},
+        stores.data_volume(settings.DATA_DIR),
+    ]
+    if _has_api_key(instance):
+        found.append({"name": "api-key", "mountPath": API_KEY_DIR, "readOnly": True})
+    if _has_ca(instance):
+        found.append({"name": "mongodb-ca", "mountPath": CA_DIR, "readOnly": True})
+    return found
+
+
+def _has_api_key(instance: KatoInstance) -> bool:
+    return instance.spec.service.auth.mode == "ApiKey"
+
+
+def _has_ca(instance: KatoInstance) -> bool:
+    external = instance.spec.mongodb.external
+    return external is not None and external.ca_secret_ref is not None
+
+
+def _server(part: Part, image: images.ChosenImage, facts: Facts) -> Manifest:
+    service = part.instance.spec.service
+    return pods.container(
+        "service",
+        image,
+        envFrom=[{"configMapRef": {"name": names.config(part.instance.metadata.name)}}],
+        env=_variables(part.instance, facts),
+        ports=pods.ports({exposure.PORT: service.port}),
+        resources=pods.asked_for(service.resources),
+        **_probes(service.probes),
+        lifecycle={"preStop": {"sleep": {"seconds": PRE_STOP_S}}},
+        volumeMounts=_mounts(part.instance),
+    )
+
+
+def _variables(instance: KatoInstance, facts: Facts) -> list[Manifest]:
+    """What is secret, then what the spec adds; the rest comes from the ConfigMap."""
+    secret = names.connections(instance.metadata.name)
+    urls = connections.secret_variables(instance, facts).keys() - {connections.API_KEY}
+    key = {"name": "API_KEY_FILE", "value": f"{API_KEY_DIR}/{API_KEY_FILE}"}
+    return [
+        *(pods.from_secret(name, secret, name) for name in sorted(urls)),
+        *([key] if _has_api_key(instance) else []),
+        *(_more(variable) for variable in instance.spec.service.env),
+    ]
+
+
+def _more(variable: Variable) -> Manifest:
+    if variable.value_from is None:
+        return {"name": variable.name, "value": variable.value or ""}
+    source = variable.value_from.model_dump(by_alias=True, exclude_none=True)
+    return {"name": variable.name, "valueFrom": source}
+
+
+def _probes(wanted: Probes) -> Manifest:
+    paths = {"startup": "startup", "liveness": "live", "readiness": "ready"}
+    return {
+        f"{name}Probe": pods.answers(
+            exposure.PORT, f"/health/{path}", **getattr(wanted, name).model_dump(by_alias=True)
+        )
+        for name, path in paths.items()
+    }

@@ -1,0 +1,110 @@
+"""``kato-service``: read the environment, serve until told to end."""
+
+import argparse
+import socket
+import sys
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from kato_service import __version__
+from kato_service.app import KatoServer
+from kato_service.errors import SettingsError
+from kato_service.logs import configure_logs
+from kato_service.search.pattern_searcher import PatternSearcher
+from kato_service.services import running_service
+from kato_service.settings import Settings, read_settings
+from kato_service.settings_text import help_text
+from kato_service.supervisor import Supervisor
+
+log = structlog.get_logger()
+EXIT_REFUSED = 2
+
+
+def main() -> None:
+    """Serve; exits with 2 and one line on standard error where the environment is wrong."""
+    _parse_arguments()
+    try:
+        settings = read_settings()
+        PatternSearcher(settings.kato_engine)
+        _require_data_dir(settings)
+        if settings.workers > 1:
+            _supervise(settings)
+        else:
+            serve()
+    except SettingsError as error:
+        sys.stderr.write(f"kato-service: {error.message}\n")
+        sys.exit(EXIT_REFUSED)
+
+
+def serve(sockets: list[socket.socket] | None = None) -> None:
+    """Serve in this process, on *sockets* where a supervisor opened them.
+
+    Raises:
+        SettingsError: The environment is wrong.
+    """
+    settings = read_settings()
+    configure_logs(level=settings.log_level, style=settings.log_format)
+    uvloop.run(_serve(settings, sockets))
+
+
+async def _serve(settings: Settings, sockets: list[socket.socket] | None) -> None:
+    async with running_service(settings) as service:
+        log.info(
+            "service starting",
+            version=__version__,
+            url=settings.url,
+            engine=service.engine_name,
+            processor_id=settings.processor_id,
+            **{name: found.backend for name, found in service.stores().items()},
+        )
+        await KatoServer(service).serve(sockets)
+        log.info("service stopping")
+
+
+def _supervise(settings: Settings) -> None:
+    configure_logs(level=settings.log_level, style=settings.log_format)
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listener = socket.create_server((settings.host, settings.port), family=family)
+    except OSError as exc:
+        raise SettingsError(
+            f"PORT: cannot listen on {settings.host}:{settings.port} ({exc.strerror});"
+            " accepted: an address of this machine that nobody else listens on"
+        ) from exc
+    with listener:
+        grace_s = settings.shutdown_grace_s
+        Supervisor(serve, listener, workers=settings.workers, grace_s=grace_s).run()
+
+
+def _require_data_dir(settings: Settings) -> None:
+    """Refuse a folder for embedded stores that cannot be written."""
+    if "embedded" not in (settings.knowledge_in, settings.vectors_in):
+        return
+    folder: Path = settings.data_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as exc:
+        raise SettingsError(
+            f"DATA_DIR: {str(folder)!r} cannot be written ({exc.strerror}); accepted: a folder"
+            " that this user may write"
+        ) from exc
+
+
+def _parse_arguments() -> None:
+    parser = argparse.ArgumentParser(
+        prog="kato-service",
+        description="The service of a KATO instance. It reads these environment variables:\n\n"
+        + help_text(Settings),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"kato-service {__version__}")
+    parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

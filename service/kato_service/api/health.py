@@ -1,0 +1,147 @@
+"""Whether the service lives, is ready, is well, and what it does: no store is asked (api.md §4)."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, Protocol
+
+from fastapi import FastAPI, Request
+from starlette.responses import Response
+
+from kato_service import __version__
+from kato_service.api import json_text
+from kato_service.connections.monitor import StoreHealth
+from kato_service.metrics import CONTENT_TYPE, Metrics
+from kato_service.settings import Settings
+
+Status = Literal["healthy", "degraded", "unhealthy"]
+_STARTED_AS = ("host", "port", "workers", "enable_v2_features", "cors_origins", "log_level")
+_SHOWN = (
+    *_STARTED_AS,
+    *("request_timeout_s", "shutdown_grace_s", "max_body_bytes", "session_ttl_s"),
+    *("session_auto_extend", "max_sessions", "max_sessions_per_user", "max_stm_events"),
+    *("max_stm_symbols", "max_stm_bytes", "knowledge_max_staleness_s", "knowledge_memory_bytes"),
+    *("recall_threshold", "max_predictions", "persistence", "max_pattern_length", "stm_mode"),
+    *("sort_symbols", "vector_neighbors", "vector_min_score", "health_check_interval_s"),
+)
+"""Settings that hold no secret and no address."""
+
+
+class Reported(Protocol):
+    """The opened service, as far as reports about it go."""
+
+    settings: Settings
+    metrics: Metrics
+    started_at: datetime
+    active_sessions: int | None
+
+    @property
+    def engine_name(self) -> str: ...
+    @property
+    def ready(self) -> bool: ...
+    def stores(self) -> Mapping[str, StoreHealth]: ...
+    def knowledge_bases(self) -> Mapping[str, int]: ...
+
+
+def add_health(app: FastAPI) -> None:
+    """Add the paths that need no API key, and `/v2/status`, which does."""
+    for path, endpoint, summary in _PATHS:
+        app.router.add_api_route(
+            path, endpoint, methods=["GET"], summary=summary, tags=["health"],
+            operation_id="_".join(("get", *path.strip("/").split("/"))),
+            responses={503: {"description": "Not now"}} if "health" in path else {},
+        )  # fmt: skip
+
+
+async def live(request: Request) -> Response:
+    return _response({"status": "alive"})
+
+
+async def startup(request: Request) -> Response:
+    return _response({"status": "started"})
+
+
+async def ready(request: Request) -> Response:
+    if _service(request).ready:
+        return _response({"status": "ready"})
+    return _response({"status": "not ready"}, 503)
+
+
+async def health(request: Request) -> Response:
+    service = _service(request)
+    stores = service.stores()
+    status = status_of(stores)
+    content = {
+        "status": status,
+        "uptime_seconds": round((datetime.now(UTC) - service.started_at).total_seconds(), 1),
+        "version": __version__,
+        "processor_id": service.settings.processor_id,
+        "engine": service.engine_name,
+        "components": {name: _component(found) for name, found in stores.items()},
+        "active_sessions": service.active_sessions,
+    }
+    return _response(content, 503 if status == "unhealthy" else 200)
+
+
+async def status(request: Request) -> Response:
+    service = _service(request)
+    loaded = service.knowledge_bases()
+    stores = service.stores()
+    content = {
+        "status": status_of(stores),
+        "version": __version__,
+        "engine": service.engine_name,
+        "sessions": {"active": service.active_sessions},
+        "processors": {"loaded": len(loaded), "patterns": sum(loaded.values())},
+        "pools": {name: _pool(found) for name, found in stores.items()},
+        "stores": {name: found.backend for name, found in stores.items()},
+        "configuration": {name: getattr(service.settings, name) for name in _SHOWN},
+    }
+    return _response(content)
+
+
+async def metrics(request: Request) -> Response:
+    return Response(_service(request).metrics.text(), media_type=CONTENT_TYPE)
+
+
+def status_of(stores: Mapping[str, StoreHealth]) -> Status:
+    """Unhealthy without sessions; degraded without anything else (architecture.md §2)."""
+    if stores["redis"].status == "unhealthy":
+        return "unhealthy"
+    well = all(found.status in ("healthy", "disabled") for found in stores.values())
+    return "healthy" if well else "degraded"
+
+
+_PATHS: tuple[tuple[str, Callable[[Request], Awaitable[Response]], str], ...] = (
+    ("/health/live", live, "Whether the event loop turns"),
+    ("/health/ready", ready, "Whether requests can be served"),
+    ("/health/startup", startup, "Whether the process listens"),
+    ("/v2/health", health, "How the service and its stores are"),
+    ("/health", health, "How the service and its stores are"),
+    ("/metrics", metrics, "Metrics as Prometheus text"),
+    ("/v2/status", status, "Sessions, knowledge, pools and configuration"),
+    ("/status", status, "Sessions, knowledge, pools and configuration"),
+)
+
+
+def _service(request: Request) -> Reported:
+    service: Reported = request.app.state.service
+    return service
+
+
+def _component(found: StoreHealth) -> dict[str, Any]:
+    at = found.last_error_at
+    return {
+        "status": found.status,
+        "backend": found.backend,
+        "latency_ms": found.latency_ms,
+        "pool": _pool(found),
+        "last_error_at": None if at is None else at.isoformat(timespec="milliseconds")[:-6] + "Z",
+    }
+
+
+def _pool(found: StoreHealth) -> dict[str, int]:
+    return {"in_use": found.pool.in_use, "idle": found.pool.idle, "max": found.pool.max}
+
+
+def _response(content: Mapping[str, Any], status_code: int = 200) -> Response:
+    return Response(json_text.text(content), status_code, media_type="application/json")

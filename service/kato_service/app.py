@@ -1,0 +1,70 @@
+"""The application over an opened service, and the server that runs it."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from kato_service import __version__
+from kato_service.api.health import add_health
+from kato_service.api.routes import include_routers
+from kato_service.services import Service
+from kato_service.settings import Settings
+
+KEEP_ALIVE_S = 75
+"""Longer than the pauses of ordinary clients, so that they find their connection again."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_DESCRIPTION = """Deterministic pattern memory: observe events, learn patterns, get traceable
+predictions. Errors come in one envelope; see `Refusal`."""
+
+
+def make_app(service: Service) -> FastAPI:
+    app = FastAPI(title="KATO", version=__version__, description=_DESCRIPTION)
+    app.state.service = service
+    add_health(app)
+    include_routers(app, service.settings)
+    return app
+
+
+class KatoServer(uvicorn.Server):
+    """Tells the service at once when it is asked to end, and leaves the closing to its owner."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(_config(service.settings, make_app(service)))
+        self._service = service
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As in the base class, which however ends the process before the service is closed."""
+        known = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in known.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._service.stop()
+        super().handle_exit(sig, frame)
+
+
+def _config(settings: Settings, app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http="httptools",
+        ws="websockets-sansio",
+        # Longer frames are refused by an envelope; only absurd ones end the socket.
+        ws_max_size=2 * settings.max_body_bytes,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=max(1, round(settings.shutdown_grace_s)),
+    )

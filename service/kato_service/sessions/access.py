@@ -1,0 +1,92 @@
+"""Exclusive access of one request to one session, on all replicas together."""
+
+import asyncio
+import random
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from time import perf_counter
+
+from kato_service.domain.deadline import Deadline, within
+from kato_service.errors import StoreUnavailableError
+from kato_service.sessions.queue import SessionQueues
+from kato_service.sessions.store import LEASE_S, Lock, SessionStore
+
+RENEW_S = LEASE_S / 4
+ASK_AGAIN_S = (0.002, 0.05)
+"""The shortest and the longest pause before asking again for a lock that another process holds."""
+OWNER_BYTES = 8
+
+
+@dataclass(slots=True)
+class Held:
+    """A lock while a request works under it."""
+
+    lock: Lock
+    saved: bool = False
+    """The store unlocked it together with a save."""
+
+
+class SessionAccess:
+    def __init__(self, store: SessionStore, waited: Callable[[float], None]) -> None:
+        """*waited* is told how many seconds a request waited."""
+        self._store = store
+        self._waited = waited
+        self._queues = SessionQueues()
+
+    @asynccontextmanager
+    async def locked(
+        self, session_id: str, deadline: Deadline, *, rolling_forward: bool = False
+    ) -> AsyncIterator[Held]:
+        """The session, locked as long as this lasts.
+
+        Raises:
+            SessionNotFoundError: There is none.
+            DeadlineExceededError: Others held it all the time.
+            StoreUnavailableError: The store did not answer.
+        """
+        owner = secrets.token_hex(OWNER_BYTES)
+        began = perf_counter()
+        async with self._queues.turn(session_id, deadline):
+            held: Held | None = None
+            try:
+                lock = await self._acquired(session_id, owner, deadline, rolling_forward)
+                self._waited(perf_counter() - began)
+                held = Held(lock)
+                async with self._renewed(lock):
+                    yield held
+            finally:
+                if held is None or not held.saved:
+                    await self._release(session_id, owner)
+
+    async def _acquired(
+        self, session_id: str, owner: str, deadline: Deadline, rolling_forward: bool
+    ) -> Lock:
+        pause_s, longest_s = ASK_AGAIN_S
+        async with within(deadline, "the session was busy all the time"):
+            while True:
+                lock = await self._store.lock(session_id, owner, rolling_forward=rolling_forward)
+                if lock is not None:
+                    return lock
+                await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+                pause_s = min(longest_s, pause_s * 1.5)
+
+    @asynccontextmanager
+    async def _renewed(self, lock: Lock) -> AsyncIterator[None]:
+        renewing = asyncio.create_task(self._renew(lock))
+        try:
+            yield
+        finally:
+            renewing.cancel()
+
+    async def _renew(self, lock: Lock) -> None:
+        while True:
+            await asyncio.sleep(RENEW_S)
+            with suppress(StoreUnavailableError):
+                await self._store.renew(lock)
+
+    async def _release(self, session_id: str, owner: str) -> None:
+        """What fails here ends with the lease."""
+        with suppress(StoreUnavailableError):
+            await self._store.release(session_id, owner)

@@ -1,0 +1,198 @@
+"""How a request changes its session, and the knowledge log with it: all of it, once (sessions.md).
+
+What a request appends to the log is stored with its session before, as an intent; whoever locks a
+session with an intent completes it first.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from kato_service.domain.deadline import Deadline
+from kato_service.errors import (
+    DeadlineExceededError,
+    OutcomeUnknownError,
+    SessionNotFoundError,
+    StoreUnavailableError,
+)
+from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.entries import Applied, Entry
+from kato_service.sessions.access import Held, SessionAccess
+from kato_service.sessions.state import Change, Intent, SessionState, installed
+from kato_service.sessions.store import Fate, Lock, Saved, SessionStore
+
+A = TypeVar("A")
+Plan = Callable[[SessionState], Awaitable[Change[A]]]
+Extend = Callable[[SessionState], Awaitable[SessionState]]
+
+INTENT_ID_BYTES = 8
+SWEEP_PATIENCE_S = 15.0
+_REPEAT = "repeating with the same unique_id is safe"
+
+
+class _LockLostError(Exception):
+    """Somebody took the session over before anything was stored: start again."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionChanges:
+    """Nothing here is to be cancelled once it runs; `SessionManager` sees to that."""
+
+    store: SessionStore
+    knowledge: KnowledgeBases
+    access: SessionAccess
+    extended: Extend
+    """Gives a session its lifetime anew, where every request does that."""
+    completed: Callable[[str, str], None]
+    """Told the session and the id of every intent that needs nobody any more."""
+
+    async def change(self, session_id: str, plan: Plan[A], deadline: Deadline) -> A:
+        """Plan and store until it is done; see `SessionManager.change`."""
+        while True:
+            try:
+                return await self._change(session_id, plan, deadline)
+            except _LockLostError:
+                if deadline.passed:
+                    raise DeadlineExceededError("the session was taken over again") from None
+
+    async def delete(self, session_id: str, deadline: Deadline) -> None:
+        while True:
+            with suppress(_LockLostError):
+                if await self._removed(session_id, deadline):
+                    return
+            if deadline.passed:
+                raise DeadlineExceededError("the session was taken over again")
+
+    async def complete_overdue(self, session_id: str, intent_id: str) -> None:
+        """Complete what somebody began and left, or note that there is nothing to complete."""
+        deadline = Deadline.after(SWEEP_PATIENCE_S)
+        with suppress(SessionNotFoundError):
+            async with self.access.locked(session_id, deadline, rolling_forward=True) as held:
+                with suppress(_LockLostError):
+                    await self._rolled_forward(held.lock)
+        if await self.store.fate(session_id, intent_id) is not Fate.PENDING:
+            await self.store.forget(session_id, intent_id)
+
+    async def _change(self, session_id: str, plan: Plan[A], deadline: Deadline) -> A:
+        """One try."""
+        async with self.access.locked(session_id, deadline) as held:
+            held.lock = await self._rolled_forward(held.lock)
+            change = await plan(await self.extended(held.lock.state))
+            if change.state is None:
+                return change.answer(())
+            after = _counted(change.state, held.lock)
+            if change.entries:
+                applied = await self._through_log(held, after, change.entries, deadline)
+            else:
+                applied = await self._saved(held, after)
+        if change.error is not None:
+            raise change.error
+        return change.answer(applied)
+
+    async def _removed(self, session_id: str, deadline: Deadline) -> bool:
+        async with self.access.locked(session_id, deadline) as held:
+            held.lock = await self._rolled_forward(held.lock)
+            held.saved = await self.store.remove(held.lock)
+            return held.saved
+
+    async def _rolled_forward(self, lock: Lock) -> Lock:
+        """The lock, after the change that waits in its session was completed.
+
+        Raises:
+            StoreUnavailableError: The log did not answer; the change stays.
+        """
+        if lock.intent is None:
+            return lock
+        state = await self._installed(lock, lock.intent)
+        self.completed(lock.session_id, lock.intent.intent_id)
+        return replace(lock, state=state, intent=None)
+
+    async def _installed(self, lock: Lock, intent: Intent) -> SessionState:
+        base = self.knowledge.get(intent.state.processor_id)
+        try:
+            applied = await base.append(intent.entries, since=intent.since, lookup=True)
+        except StoreUnavailableError as error:
+            raise StoreUnavailableError(
+                f"an earlier change of this session is not completed yet: {error.message}"
+            ) from error
+        state = installed(intent.state, applied)
+        if await self.store.install(lock, intent.intent_id, state) is not Fate.INSTALLED:
+            raise _LockLostError
+        return state
+
+    async def _through_log(
+        self, held: Held, after: SessionState, entries: tuple[Entry, ...], deadline: Deadline
+    ) -> tuple[Applied, ...]:
+        """Store the intent, append its entries, save: once the intent is stored, it happens."""
+        base = self.knowledge.get(after.processor_id)
+        since = await base.tail(deadline=deadline)
+        intent = _intent(held.lock, after, entries, since)
+        with base.register(entries):
+            lookup = await self._intended(held.lock, intent)
+            try:
+                applied = await base.append(entries, since=since, lookup=lookup)
+            except StoreUnavailableError as error:
+                raise StoreUnavailableError(
+                    f"{error.message}; the change will be completed, {_REPEAT}"
+                ) from error
+        await self._save_intended(held, installed(after, applied), intent.intent_id)
+        return applied
+
+    async def _save_intended(self, held: Held, state: SessionState, intent_id: str) -> None:
+        """What goes wrong here is no failure: the change is in the log, and whoever locks the
+        session installs it."""
+        with suppress(StoreUnavailableError):
+            saved = await self.store.save(held.lock, state, intent_id)
+            if saved is Saved.SAVED:
+                held.saved = True
+                self.completed(held.lock.session_id, intent_id)
+
+    async def _intended(self, lock: Lock, intent: Intent) -> bool:
+        """Store the intent; whether somebody else may be completing it by now.
+
+        Raises:
+            _LockLostError: It was never stored.
+            OutcomeUnknownError: Nobody knows whether it was.
+        """
+        try:
+            if await self.store.intend(lock, intent):
+                return False
+        except OutcomeUnknownError as error:
+            raise _unknown(error.message) from error
+        # An earlier try whose answer was lost may have stored it, before the lock was lost.
+        if await self.store.fate(lock.session_id, intent.intent_id) is not Fate.ABSENT:
+            return True
+        self.completed(lock.session_id, intent.intent_id)
+        raise _LockLostError
+
+    async def _saved(self, held: Held, state: SessionState) -> tuple[Applied, ...]:
+        """Save a change that appends nothing."""
+        try:
+            saved = await self.store.save(held.lock, state, None)
+        except OutcomeUnknownError as error:
+            raise _unknown(error.message) from error
+        match saved:
+            case Saved.SAVED:
+                held.saved = True
+            case Saved.REFUSED:
+                raise _LockLostError
+            case Saved.GONE:
+                raise SessionNotFoundError("the session ended meanwhile")
+            case Saved.UNKNOWN:
+                raise _unknown("the session was taken over again and again")
+        return ()
+
+
+def _counted(state: SessionState, lock: Lock) -> SessionState:
+    return replace(state, access_count=state.access_count + 1, last_accessed_at=lock.locked_at)
+
+
+def _intent(lock: Lock, after: SessionState, entries: tuple[Entry, ...], since: int) -> Intent:
+    intent_id = secrets.token_hex(INTENT_ID_BYTES)
+    return Intent(intent_id, entries, since, after, created_at=lock.locked_at)
+
+
+def _unknown(what: str) -> OutcomeUnknownError:
+    return OutcomeUnknownError(f"{what}; outcome unknown, {_REPEAT}")

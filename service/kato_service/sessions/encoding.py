@@ -1,0 +1,206 @@
+"""A session as bytes: a small head, and lists that grow by what was added to them."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import orjson
+
+from kato_service.domain.pattern import Metadata, Stm
+from kato_service.knowledge.documents import decoded, encoded
+from kato_service.sessions.state import Intent, Remembered, SessionState
+
+VERSION = 1
+T = TypeVar("T")
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A session as a store keeps it; the lists are joined by commas."""
+
+    incarnation: bytes
+    expires_ms: bytes
+    ttl_s: bytes
+    head: bytes
+    percept: bytes
+    intent_id: bytes
+    intent: bytes
+    stm: bytes
+    emotives: bytes
+    remembered: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ListChange:
+    """What makes one list another: so many go from its front (-1: all), these come behind."""
+
+    drop: int
+    added: tuple[bytes, ...]
+
+
+def head(state: SessionState) -> bytes:
+    """Everything but the lists, the percept and what only create and extend write."""
+    return orjson.dumps(
+        {
+            "v": VERSION,
+            "user": state.user_id,
+            "kb": state.processor_id,
+            "created": state.created_at,
+            "accessed": state.last_accessed_at,
+            "count": state.access_count,
+            "metadata": dict(state.metadata),
+            "genes": dict(state.overrides),
+            "time": state.time,
+            "seq": state.stm_seq,
+            "emotives": dict(state.learned_emotives),
+            "pending": dict(state.pending_metadata),
+            "symbols": state.symbols,
+        }
+    )
+
+
+def percept(state: SessionState) -> bytes:
+    return orjson.dumps(dict(state.percept))
+
+
+def list_changes(before: SessionState | None, after: SessionState) -> tuple[ListChange, ...]:
+    """For STM, pending emotives and remembered requests; *before* None: whatever is there goes."""
+    known = None if before is None else _lists(before)
+    encoders = (orjson.dumps, _map, _request)
+    return tuple(
+        _list_change(None if known is None else known[i], items, encoders[i])
+        for i, items in enumerate(_lists(after))
+    )
+
+
+def session(session_id: str, stored: Stored) -> SessionState:
+    """The session that *stored* is, without its intent."""
+    known = orjson.loads(stored.head)
+    return SessionState(
+        session_id=session_id,
+        incarnation=stored.incarnation.decode(),
+        user_id=known["user"],
+        processor_id=known["kb"],
+        created_at=known["created"],
+        ttl_s=int(stored.ttl_s) if stored.ttl_s else None,
+        expires_at=int(stored.expires_ms) / 1000 if stored.expires_ms else None,
+        last_accessed_at=known["accessed"],
+        access_count=known["count"],
+        metadata=known["metadata"],
+        overrides=known["genes"],
+        time=known["time"],
+        stm=_stm(_items(stored.stm)),
+        stm_seq=known["seq"],
+        pending_emotives=tuple(_items(stored.emotives)),
+        learned_emotives=known["emotives"],
+        pending_metadata=_metadata(known["pending"]),
+        percept=orjson.loads(stored.percept),
+        symbols=tuple(known["symbols"]),
+        remembered=tuple(Remembered(*item) for item in _items(stored.remembered)),
+    )
+
+
+def intent_of(session_id: str, stored: Stored) -> Intent | None:
+    """The change that waits in *stored*, if one does."""
+    if not stored.intent_id:
+        return None
+    known = orjson.loads(stored.intent)
+    after = Stored(
+        stored.incarnation,
+        stored.expires_ms,
+        stored.ttl_s,
+        head=known["head"].encode(),
+        percept=known["percept"].encode(),
+        intent_id=b"",
+        intent=b"",
+        **{name: known[name].encode() for name in ("stm", "emotives", "remembered")},
+    )
+    return Intent(
+        intent_id=stored.intent_id.decode(),
+        entries=tuple(map(decoded, known["entries"])),
+        since=known["since"],
+        state=session(session_id, after),
+        created_at=known["created"],
+    )
+
+
+def intent(value: Intent) -> bytes:
+    """The whole change: its entries with their tokens, and the session it leads to."""
+    stm, emotives, remembered = (
+        b",".join(change.added).decode() for change in list_changes(None, value.state)
+    )
+    kb = value.state.processor_id
+    return orjson.dumps(
+        {
+            "entries": [encoded(kb, 0, entry, _EPOCH) for entry in value.entries],
+            "since": value.since,
+            "created": value.created_at,
+            "head": head(value.state).decode(),
+            "percept": percept(value.state).decode(),
+            "stm": stm,
+            "emotives": emotives,
+            "remembered": remembered,
+        }
+    )
+
+
+def shown(session_id: str, stored: Stored) -> SessionState:
+    """The session as reads see it: with the change that waits in it."""
+    waiting = intent_of(session_id, stored)
+    state = session(session_id, stored) if waiting is None else waiting.state
+    return replace(state, session_id=session_id)
+
+
+def _lists(state: SessionState) -> tuple[Sequence[Any], ...]:
+    return state.stm, state.pending_emotives, state.remembered
+
+
+def _list_change(
+    before: Sequence[T] | None, after: Sequence[T], encode: Callable[[T], bytes]
+) -> ListChange:
+    drop = None if before is None else _shift(before, after)
+    if before is None or drop is None:
+        return ListChange(-1, tuple(map(encode, after)))
+    return ListChange(drop, tuple(map(encode, after[len(before) - drop :])))
+
+
+def _shift(before: Sequence[T], after: Sequence[T]) -> int | None:
+    """How many of *before* went from its front, where the rest of it begins *after*.
+
+    Unchanged items are the same objects, as every change of a session hands them on.
+    """
+    if not before:
+        return 0
+    if not after:
+        return None
+    for drop, item in enumerate(before):
+        if item is after[0]:
+            kept = len(before) - drop
+            same = kept <= len(after) and all(
+                one is other for one, other in zip(before[drop:], after, strict=False)
+            )
+            return drop if same else None
+    return None
+
+
+def _map(value: Mapping[str, float]) -> bytes:
+    return orjson.dumps(dict(value))
+
+
+def _request(value: Remembered) -> bytes:
+    return orjson.dumps(astuple(value))
+
+
+def _items(joined: bytes) -> list[Any]:
+    items: list[Any] = orjson.loads(b"[" + joined + b"]")
+    return items
+
+
+def _stm(events: Iterable[list[str]]) -> Stm:
+    return tuple(map(tuple, events))
+
+
+def _metadata(texts: Mapping[str, list[str]]) -> Metadata:
+    return {key: tuple(values) for key, values in texts.items()}

@@ -1,0 +1,267 @@
+"""Sessions in Redis: lock and load, save and unlock, one round trip each (sessions.md)."""
+
+import asyncio
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import Any, cast
+
+from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from kato_service.errors import (
+    OutcomeUnknownError,
+    SessionLimitExceededError,
+    SessionNotFoundError,
+    StoreUnavailableError,
+)
+from kato_service.sessions import encoding, scripts
+from kato_service.sessions.encoding import ListChange, Stored
+from kato_service.sessions.state import Intent, SessionState
+from kato_service.sessions.store import LEASE_S, Fate, Limits, Lock, NewSession, Saved
+
+ATTEMPTS = 3
+"""Of a call whose answer got lost; every script may run twice."""
+PAUSE_S = 0.05
+PENDING_AT_ONCE = 100
+_LEASE_MS = int(LEASE_S * 1000)
+_LISTS = ("stm", "emotives", "remembered")
+
+
+class RedisSessionStore:
+    def __init__(self, client: Redis, processor_id: str) -> None:
+        self._client = client
+        self._prefix = f"kato:{processor_id}:"
+        self._index = f"{self._prefix}{{{processor_id}}}:"
+        self._scripts: dict[str, AsyncScript] = {}
+
+    async def create(self, new: NewSession, limits: Limits) -> SessionState:
+        now_ms, expires_ms = await self._reserve(new, limits)
+        state = SessionState(
+            session_id=new.session_id,
+            incarnation=new.incarnation,
+            user_id=new.user_id,
+            processor_id=new.processor_id,
+            created_at=now_ms / 1000,
+            ttl_s=new.ttl_s,
+            expires_at=None,
+            last_accessed_at=now_ms / 1000,
+            metadata=new.metadata,
+            overrides=new.overrides,
+        )
+        arguments = (
+            *(new.incarnation, expires_ms, "" if new.ttl_s is None else new.ttl_s),
+            *(encoding.head(state), encoding.percept(state)),
+        )
+        found = await self._run(scripts.CREATE, self._keys(new.session_id), arguments)
+        return encoding.shown(new.session_id, Stored(*found))
+
+    async def default_id(self, user_id: str | None, proposed: str) -> str:
+        key, field = f"{self._index}defaults", _digest(user_id or "")
+        for _ in range(ATTEMPTS):
+            with _mapped_errors():
+                await cast(Any, self._client.hsetnx(key, field, proposed))
+                known = await cast(Any, self._client.hget(key, field))
+            if known is not None:
+                return str(known.decode())
+        raise StoreUnavailableError("redis does not keep what it acknowledged")
+
+    async def load(self, session_id: str) -> SessionState | None:
+        found = await self._run(scripts.LOAD, self._keys(session_id), ())
+        return None if found is None else encoding.shown(session_id, Stored(*found))
+
+    async def exists(self, session_id: str) -> bool:
+        return bool(await self._run(scripts.EXISTS, self._keys(session_id), ()))
+
+    async def extend(self, session_id: str, ttl_s: int | None) -> SessionState | None:
+        ttl = "" if ttl_s is None else ttl_s
+        found = await self._run(scripts.EXTEND, self._keys(session_id), (ttl,))
+        if found is None:
+            return None
+        stored = Stored(*found)
+        state = encoding.shown(session_id, stored)
+        if stored.expires_ms:
+            await self._note_expiry(state, stored.expires_ms)
+        return state
+
+    async def count(self) -> int:
+        return int(await self._run(scripts.COUNT, (f"{self._index}sessions",), ()))
+
+    async def page(
+        self, user_id: str | None, *, after: int, limit: int
+    ) -> tuple[tuple[int, SessionState], ...]:
+        keys = [f"{self._index}sessions", f"{self._index}order"]
+        if user_id is not None:
+            keys.append(self._user_key(user_id))
+        found = await self._run(scripts.PAGE, keys, (after, limit))
+        ids = [session_id.decode() for session_id in found[::2]]
+        states = await asyncio.gather(*map(self.load, ids))
+        places = map(int, found[1::2])
+        pairs = zip(places, states, strict=True)
+        return tuple((place, state) for place, state in pairs if state is not None)
+
+    async def lock(self, session_id: str, owner: str, *, rolling_forward: bool) -> Lock | None:
+        arguments = (owner, _LEASE_MS, int(rolling_forward))
+        word, *rest = await self._run(scripts.LOCK, self._keys(session_id), arguments)
+        if word == b"gone":
+            raise SessionNotFoundError("there is no such session, or it expired")
+        if word == b"busy":
+            return None
+        number, now_ms, found = rest
+        stored = Stored(*found)
+        return Lock(
+            session_id=session_id,
+            owner=owner,
+            number=int(number),
+            state=encoding.session(session_id, stored),
+            intent=encoding.intent_of(session_id, stored),
+            locked_at=int(now_ms) / 1000,
+        )
+
+    async def renew(self, lock: Lock) -> None:
+        arguments = (lock.owner, lock.number, _LEASE_MS)
+        await self._run(scripts.RENEW, self._keys(lock.session_id), arguments)
+
+    async def release(self, session_id: str, owner: str) -> None:
+        await self._run(scripts.RELEASE, self._keys(session_id), (owner,))
+
+    async def save(self, lock: Lock, state: SessionState, intent_id: str | None) -> Saved:
+        changes = encoding.list_changes(lock.state, state)
+        grows = any(change.added for change in changes)
+        kept = state.percept is lock.state.percept
+        arguments = (
+            *(lock.owner, lock.number, state.incarnation, intent_id or ""),
+            *(encoding.head(state), b"" if kept else encoding.percept(state)),
+            *_flat(changes),
+        )
+        script = scripts.SAVE if grows else scripts.SAVE_SMALLER
+        word = await self._run(script, self._keys(lock.session_id), arguments)
+        return Saved(word.decode())
+
+    async def intend(self, lock: Lock, intent: Intent) -> bool:
+        pair = f"{lock.session_id} {intent.intent_id}"
+        with _mapped_errors():
+            await self._client.zadd(f"{self._index}intents", {pair: lock.locked_at})
+        arguments = (
+            *(lock.owner, lock.number, lock.state.incarnation),
+            *(intent.intent_id, encoding.intent(intent)),
+        )
+        return bool(await self._run(scripts.INTEND, self._keys(lock.session_id), arguments))
+
+    async def install(self, lock: Lock, intent_id: str, state: SessionState) -> Fate:
+        arguments = (
+            *(state.incarnation, intent_id, encoding.head(state), encoding.percept(state)),
+            *_flat(encoding.list_changes(None, state)),
+        )
+        word = await self._run(scripts.INSTALL, self._keys(lock.session_id), arguments)
+        return Fate(word.decode())
+
+    async def fate(self, session_id: str, intent_id: str) -> Fate:
+        word = await self._run(scripts.FATE, self._keys(session_id), (intent_id,))
+        return Fate(word.decode())
+
+    async def remove(self, lock: Lock) -> bool:
+        arguments = (lock.owner, lock.number, lock.state.incarnation)
+        if not await self._run(scripts.REMOVE, self._keys(lock.session_id), arguments):
+            return False
+        with _mapped_errors():
+            await self._client.zrem(f"{self._index}order", lock.session_id)
+            await self._client.zrem(f"{self._index}sessions", lock.session_id)
+            if lock.state.user_id is not None:
+                await self._client.zrem(self._user_key(lock.state.user_id), lock.session_id)
+        return True
+
+    async def pending(self, *, older_than_s: float) -> tuple[tuple[str, str], ...]:
+        with _mapped_errors():
+            now_s, _ = await self._client.time()
+            found = await self._client.zrangebyscore(
+                f"{self._index}intents", "-inf", now_s - older_than_s, 0, PENDING_AT_ONCE
+            )
+        pairs = (cast(bytes, pair).decode().partition(" ") for pair in found)
+        return tuple((session_id, intent_id) for session_id, _, intent_id in pairs)
+
+    async def forget(self, session_id: str, intent_id: str) -> None:
+        with _mapped_errors():
+            await self._client.zrem(f"{self._index}intents", f"{session_id} {intent_id}")
+
+    async def _reserve(self, new: NewSession, limits: Limits) -> tuple[int, str]:
+        """A place within the limits: the time, and when the session expires."""
+        keys = [f"{self._index}{name}" for name in ("sessions", "order", "places")]
+        if new.user_id is not None and limits.sessions_of_user is not None:
+            keys.append(self._user_key(new.user_id))
+        ttl = "" if new.ttl_s is None else new.ttl_s
+        most_of_user = "" if limits.sessions_of_user is None else limits.sessions_of_user
+        arguments = (new.session_id, ttl, limits.sessions, most_of_user)
+        word, *rest = await self._run(scripts.RESERVE, keys, arguments)
+        if word != b"ok":
+            raise SessionLimitExceededError(
+                f"there are as many live sessions of this {word.decode()} as it may have"
+            )
+        return int(rest[0]), rest[1].decode()
+
+    async def _note_expiry(self, state: SessionState, expires_ms: bytes) -> None:
+        """Let the limit indexes know; a session that they forgot stays forgotten."""
+        score = {state.session_id: int(expires_ms)}
+        with _mapped_errors():
+            await self._client.zadd(f"{self._index}sessions", cast(Any, score), xx=True)
+            if state.user_id is not None:
+                key = self._user_key(state.user_id)
+                await self._client.zadd(key, cast(Any, score), xx=True)
+                await self._client.pexpireat(key, int(expires_ms), gt=True)
+
+    def _keys(self, session_id: str) -> tuple[str, ...]:
+        base = f"{self._prefix}{{{session_id}}}"
+        return (base, *(f"{base}:{name}" for name in _LISTS))
+
+    def _user_key(self, user_id: str) -> str:
+        return f"{self._index}user:{_digest(user_id)}"
+
+    async def _run(self, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        """Run a script, again where its answer got lost.
+
+        Raises:
+            StoreUnavailableError: It did not run.
+            OutcomeUnknownError: It may have run.
+        """
+        if script not in self._scripts:
+            self._scripts[script] = self._client.register_script(script)
+        unanswered: OutcomeUnknownError | None = None
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                await asyncio.sleep(PAUSE_S * attempt * random.uniform(0.5, 1.0))
+            try:
+                with _mapped_errors():
+                    return await cast(Any, self._scripts[script](keys=keys, args=arguments))
+            except OutcomeUnknownError as error:
+                unanswered = error
+        assert unanswered is not None
+        raise unanswered
+
+
+@contextmanager
+def _mapped_errors() -> Iterator[None]:
+    try:
+        yield
+    except (RedisConnectionError, RedisTimeoutError, OSError) as exc:
+        raise OutcomeUnknownError("redis did not answer") from exc
+    except OutOfMemoryError as exc:
+        raise StoreUnavailableError(
+            "redis is full: give it more memory, or end sessions; nothing was changed"
+        ) from exc
+    except RedisError as exc:
+        raise StoreUnavailableError(f"redis refused: {str(exc).split(' ')[0]}") from exc
+
+
+def _flat(changes: Iterable[ListChange]) -> Iterator[Any]:
+    for change in changes:
+        yield change.drop
+        yield len(change.added)
+        yield from change.added
+
+
+def _digest(user_id: str) -> str:
+    return sha256(user_id.encode()).hexdigest()[:40]

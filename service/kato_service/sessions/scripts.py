@@ -1,0 +1,374 @@
+"""What Redis runs in one step for sessions: each script is one round trip.
+
+Keys of a session: the hash, then the lists of its STM, pending emotives and remembered requests;
+all share the hash tag ``{session_id}``. Fields of the hash:
+
+``inc`` incarnation · ``exp`` expiry, ms, '' for never · ``ttl`` seconds · ``head``, ``per`` encoded
+state · ``num`` fencing number · ``own``, ``lea`` holder of the lock and end of its lease, ms ·
+``que`` places in the queue, ``owner=ms;…`` · ``lost`` numbers of lost locks · ``iid``, ``int``
+intent · ``last`` ids of installed intents.
+"""
+
+LOST_KEPT = 64
+
+_ALLOW_OOM = "#!lua flags=allow-oom\n"
+"""May allocate above maxmemory: a full Redis must trap no lock."""
+_PLAIN = "#!lua\n"
+_READ_ONLY = "#!lua flags=no-writes\n"
+
+_COMMON = """
+local function now_ms()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+local function fields(...)
+  local found = redis.call('HMGET', KEYS[1], ...)
+  local named = {}
+  for i, name in ipairs({...}) do named[name] = found[i] or '' end
+  return named
+end
+local function expired(f, now) return f.exp ~= '' and tonumber(f.exp) <= now end
+local function keep(f, floor, pending)
+  -- Keys live until the expiry, not before *floor*; for good while an intent waits.
+  for _, key in ipairs(KEYS) do
+    if pending or f.exp == '' then
+      redis.call('PERSIST', key)
+    else
+      redis.call('PEXPIREAT', key, math.max(tonumber(f.exp), floor))
+    end
+  end
+end
+local function noted(text, one)
+  -- *text* with *one* behind it, the last 64 of them.
+  local all = {}
+  for each in string.gmatch(text, '%S+') do all[#all + 1] = each end
+  all[#all + 1] = one
+  return table.concat(all, ' ', math.max(1, #all - 63))
+end
+local function holds(text, one)
+  for each in string.gmatch(text, '%S+') do
+    if each == one then return true end
+  end
+  return false
+end
+local function list(i) return table.concat(redis.call('LRANGE', KEYS[i], 0, -1), ',') end
+local function snapshot()
+  local f = fields('inc', 'exp', 'ttl', 'head', 'per', 'iid', 'int')
+  return {f.inc, f.exp, f.ttl, f.head, f.per, f.iid, f.int, list(2), list(3), list(4)}
+end
+local function change_lists(at)
+  -- Per list in ARGV: how many go from its front (-1: all), how many come, and those.
+  for i = 2, 4 do
+    local drop, count = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
+    at = at + 2
+    if drop < 0 then redis.call('DEL', KEYS[i]) end
+    if drop > 0 then redis.call('LTRIM', KEYS[i], drop, -1) end
+    for from = at, at + count - 1, 1000 do
+      redis.call('RPUSH', KEYS[i], unpack(ARGV, from, math.min(from + 999, at + count - 1)))
+    end
+    at = at + count
+  end
+end
+local function write(head, percept, at)
+  redis.call('HSET', KEYS[1], 'head', head)
+  if percept ~= '' then redis.call('HSET', KEYS[1], 'per', percept) end
+  change_lists(at)
+end
+local function install(id, last)
+  redis.call('HDEL', KEYS[1], 'iid', 'int')
+  redis.call('HSET', KEYS[1], 'last', noted(last, id))
+end
+local function fate_of(number, lost)
+  -- What became of an older lock: saved, unless it was noted as lost.
+  if holds(lost, number) then return 'refused' end
+  local count, least = 0, math.huge
+  for each in string.gmatch(lost, '%S+') do
+    count, least = count + 1, math.min(least, tonumber(each))
+  end
+  if count >= 64 and tonumber(number) < least then return 'unknown' end
+  return 'saved'
+end
+"""
+
+CREATE = (
+    _PLAIN
+    + _COMMON
+    + """
+-- incarnation, expiry, ttl, head, percept → the session that lives now, and the time
+local now = now_ms()
+local f = fields('inc', 'exp', 'iid')
+if f.inc ~= '' and expired(f, now) and f.iid == '' then
+  redis.call('DEL', unpack(KEYS))
+  f.inc = ''
+end
+if f.inc == '' then
+  redis.call('HSET', KEYS[1], 'inc', ARGV[1], 'exp', ARGV[2], 'ttl', ARGV[3], 'head', ARGV[4],
+    'per', ARGV[5], 'num', '0')
+  keep({exp = ARGV[2]}, 0, false)
+end
+return snapshot()
+"""
+)
+
+LOAD = (
+    _READ_ONLY
+    + _COMMON
+    + """
+local f = fields('inc', 'exp')
+if f.inc == '' or expired(f, now_ms()) then return false end
+return snapshot()
+"""
+)
+
+EXISTS = (
+    _READ_ONLY
+    + _COMMON
+    + """
+local f = fields('inc', 'exp')
+return (f.inc ~= '' and not expired(f, now_ms())) and 1 or 0
+"""
+)
+
+EXTEND = (
+    _ALLOW_OOM
+    + _COMMON
+    + """
+-- ttl in seconds or '' → the session
+local now = now_ms()
+local f = fields('inc', 'exp', 'ttl', 'iid', 'lea')
+if f.inc == '' or expired(f, now) then return false end
+if f.exp ~= '' then
+  local ttl = ARGV[1] ~= '' and ARGV[1] or f.ttl
+  f.exp = now + tonumber(ttl) * 1000
+  redis.call('HSET', KEYS[1], 'exp', f.exp, 'ttl', ttl)
+  keep(f, tonumber(f.lea) or 0, f.iid ~= '')
+end
+return snapshot()
+"""
+)
+
+LOCK = (
+    _ALLOW_OOM
+    + _COMMON
+    + """
+-- owner, lease ms, rolling forward → 'gone' | 'busy' | 'locked', number, now, session
+local owner, lease, rolling = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
+local now = now_ms()
+local f = fields('inc', 'exp', 'iid', 'num', 'own', 'lea', 'que', 'lost')
+local pending = f.iid ~= ''
+if f.inc == '' then return {'gone'} end
+if f.own ~= owner and expired(f, now) and not (rolling and pending) then return {'gone'} end
+local places, first, mine = {}, nil, false
+for who, ends in string.gmatch(f.que, '([^=;]+)=(%d+)') do
+  if who == owner then
+    ends, mine = now + lease, true
+  end
+  if tonumber(ends) > now then
+    first = first or who
+    places[#places + 1] = who .. '=' .. ends
+  end
+end
+local held = f.own ~= '' and f.own ~= owner and tonumber(f.lea) > now
+if held or (f.own ~= owner and first and first ~= owner) then
+  if not mine then places[#places + 1] = owner .. '=' .. (now + lease) end
+  redis.call('HSET', KEYS[1], 'que', table.concat(places, ';'))
+  return {'busy'}
+end
+if f.own ~= owner then
+  if f.own ~= '' then redis.call('HSET', KEYS[1], 'lost', noted(f.lost, f.num)) end
+  f.num = redis.call('HINCRBY', KEYS[1], 'num', 1)
+end
+if first == owner then table.remove(places, 1) end
+redis.call('HSET', KEYS[1], 'own', owner, 'lea', now + lease, 'que', table.concat(places, ';'))
+if f.exp ~= '' and tonumber(f.exp) < now + lease then keep(f, now + lease, pending) end
+return {'locked', tostring(f.num), tostring(now), snapshot()}
+"""
+)
+
+RENEW = (
+    _ALLOW_OOM
+    + _COMMON
+    + """
+-- owner, number, lease ms
+local f = fields('exp', 'iid', 'num', 'own')
+if f.own ~= ARGV[1] or f.num ~= ARGV[2] then return 0 end
+local ends = now_ms() + tonumber(ARGV[3])
+redis.call('HSET', KEYS[1], 'lea', ends)
+if f.exp ~= '' and tonumber(f.exp) < ends then keep(f, ends, f.iid ~= '') end
+return 1
+"""
+)
+
+RELEASE = (
+    _ALLOW_OOM
+    + _COMMON
+    + """
+-- owner
+local f = fields('inc', 'exp', 'iid', 'own', 'que')
+if f.inc == '' then return 0 end
+if f.own == ARGV[1] then
+  redis.call('HSET', KEYS[1], 'own', '', 'lea', '')
+  keep(f, 0, f.iid ~= '')
+  return 1
+end
+local places = {}
+for who, ends in string.gmatch(f.que, '([^=;]+)=(%d+)') do
+  if who ~= ARGV[1] then places[#places + 1] = who .. '=' .. ends end
+end
+redis.call('HSET', KEYS[1], 'que', table.concat(places, ';'))
+return 1
+"""
+)
+
+_SAVE = (
+    _COMMON
+    + """
+-- owner, number, incarnation, intent id or '', head, percept or '', lists
+local f = fields('inc', 'exp', 'num', 'own', 'lost', 'last')
+if f.inc ~= ARGV[3] then return 'gone' end
+if f.num ~= ARGV[2] then return fate_of(ARGV[2], f.lost) end
+if f.own ~= ARGV[1] then return 'saved' end
+write(ARGV[5], ARGV[6], 7)
+if ARGV[4] ~= '' then install(ARGV[4], f.last) end
+redis.call('HSET', KEYS[1], 'own', '', 'lea', '')
+keep(f, 0, false)
+return 'saved'
+"""
+)
+SAVE = _PLAIN + _SAVE
+"""Refused above maxmemory."""
+SAVE_SMALLER = _ALLOW_OOM + _SAVE
+"""For a state that takes no more room than the one before."""
+
+INTEND = (
+    _PLAIN
+    + _COMMON
+    + """
+-- owner, number, incarnation, intent id, intent
+local f = fields('inc', 'num', 'own', 'iid', 'last')
+if f.inc ~= ARGV[3] then return 0 end
+if f.iid == ARGV[4] or holds(f.last, ARGV[4]) then return 1 end
+if f.num ~= ARGV[2] or f.own ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'iid', ARGV[4], 'int', ARGV[5])
+keep({exp = ''}, 0, true)
+return 1
+"""
+)
+
+INSTALL = (
+    _ALLOW_OOM
+    + _COMMON
+    + """
+-- incarnation, intent id, head, percept, lists
+local f = fields('inc', 'exp', 'iid', 'last', 'lea')
+if f.inc ~= ARGV[1] then return 'absent' end
+if holds(f.last, ARGV[2]) then return 'installed' end
+if f.iid ~= ARGV[2] then return 'absent' end
+write(ARGV[3], ARGV[4], 5)
+install(ARGV[2], f.last)
+keep(f, tonumber(f.lea) or 0, false)
+return 'installed'
+"""
+)
+
+FATE = (
+    _READ_ONLY
+    + _COMMON
+    + """
+-- intent id
+local f = fields('iid', 'last')
+if f.iid == ARGV[1] then return 'pending' end
+if holds(f.last, ARGV[1]) then return 'installed' end
+return 'absent'
+"""
+)
+
+REMOVE = (
+    _ALLOW_OOM
+    + _COMMON
+    + """
+-- owner, number, incarnation
+local f = fields('inc', 'num', 'own')
+if f.inc ~= ARGV[3] then return 1 end
+if f.num ~= ARGV[2] or f.own ~= ARGV[1] then return 0 end
+redis.call('DEL', unpack(KEYS))
+return 1
+"""
+)
+
+# The limit indexes. Keys: live sessions by expiry, the same by place in the order of creation, the
+# counter of places, and, for a session of a user, that user's sessions by expiry.
+
+RESERVE = (
+    _PLAIN
+    + """
+-- session id, ttl s or '', most sessions, most of the user or '' → 'full' | 'ok', now, expiry or ''
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do
+  redis.call('ZREM', KEYS[2], gone)
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+if KEYS[4] then redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now) end
+if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
+  if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then return {'instance'} end
+  if KEYS[4] and ARGV[4] ~= '' and redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[4]) then
+    return {'user'}
+  end
+  redis.call('ZADD', KEYS[2], redis.call('INCR', KEYS[3]), ARGV[1])
+end
+local expiry = ARGV[2] == '' and '' or tostring(now + tonumber(ARGV[2]) * 1000)
+local score = expiry == '' and '+inf' or expiry
+redis.call('ZADD', KEYS[1], score, ARGV[1])
+if KEYS[4] then
+  redis.call('ZADD', KEYS[4], score, ARGV[1])
+  redis.call('PEXPIREAT', KEYS[4], redis.call('ZRANGE', KEYS[4], -1, -1, 'WITHSCORES')[2])
+end
+return {'ok', tostring(now), expiry}
+"""
+)
+
+COUNT = (
+    _READ_ONLY
+    + """
+local t = redis.call('TIME')
+return redis.call('ZCOUNT', KEYS[1], '(' .. (t[1] * 1000 + math.floor(t[2] / 1000)), '+inf')
+"""
+)
+
+PAGE = (
+    _READ_ONLY
+    + """
+-- after, limit → session id, place, …
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local after, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
+local found = {}
+local function add(id, place)
+  found[#found + 1] = id
+  found[#found + 1] = place
+end
+if KEYS[3] then
+  local known = {}
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. now, '+inf')) do
+    local place = tonumber(redis.call('ZSCORE', KEYS[2], id) or '-1')
+    if place > after then known[#known + 1] = {id, place} end
+  end
+  table.sort(known, function(one, other) return one[2] < other[2] end)
+  for i = 1, math.min(limit, #known) do add(known[i][1], tostring(known[i][2])) end
+  return found
+end
+while #found < 2 * limit do
+  local some = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. after, '+inf', 'WITHSCORES',
+    'LIMIT', 0, limit)
+  if #some == 0 then break end
+  for i = 1, #some, 2 do
+    after = tonumber(some[i + 1])
+    if tonumber(redis.call('ZSCORE', KEYS[1], some[i]) or '0') > now and #found < 2 * limit then
+      add(some[i], some[i + 1])
+    end
+  end
+end
+return found
+"""
+)

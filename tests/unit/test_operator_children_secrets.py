@@ -1,0 +1,216 @@
+"""Credentials: what is generated, where it goes, where it never goes, and what becomes of it."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kato_operator import children, crd, names, rollout
+from kato_operator.children import Facts
+from kato_operator.crd import KatoInstance
+
+Manifest = dict[str, Any]
+
+EMBEDDED = {name: {"mode": "Embedded"} for name in ("redis", "mongodb", "qdrant")}
+SOURCE = {"name": "theirs", "key": "url"}
+EXTERNAL = {
+    "redis": {"mode": "External", "external": {"urlSecretRef": SOURCE}},
+    "mongodb": {
+        "mode": "External",
+        "external": {"urlSecretRef": SOURCE, "caSecretRef": SOURCE},
+    },
+    "qdrant": {
+        "mode": "External",
+        "external": {"url": "https://q.example:6333", "apiKeySecretRef": SOURCE},
+    },
+    "service": {"auth": {"mode": "ApiKey", "apiKeySecretRef": SOURCE}},
+}
+REFERRED = {
+    "redis-url": "rediss://:external-secret-1@redis.example:6380/3",
+    "mongodb-url": "mongodb://u:external-secret-2@mongo.example/?replicaSet=x",
+    "mongodb-ca": "external-secret-3",
+    "qdrant-api-key": "external-secret-4",
+    "service-api-key": "external-secret-5",
+}
+
+
+def parsed(spec: dict[str, Any]) -> KatoInstance:
+    meta = {"name": "prod", "namespace": "kato", "uid": "the-uid"}
+    return crd.parse({"metadata": meta, "spec": spec})
+
+
+def counted() -> Callable[[], str]:
+    """Tokens that can be told apart and found again."""
+    numbers = iter(range(100))
+    return lambda: f"generated_secret-{next(numbers)}"
+
+
+def generated(spec: dict[str, Any]) -> dict[str, Manifest]:
+    found = children.generated_secrets(parsed(spec), token=counted())
+    return {item["metadata"]["name"]: item for item in found}
+
+
+def values(spec: dict[str, Any]) -> dict[str, str]:
+    return {k: v for item in generated(spec).values() for k, v in item["stringData"].items()}
+
+
+def made(spec: dict[str, Any], external: dict[str, str] | None = None) -> list[Manifest]:
+    facts = Facts({}, values(spec), external or {}, "1.2.3")
+    return list(children.desired(parsed(spec), facts))
+
+
+def found(items: list[Manifest], kind: str, name: str) -> Manifest:
+    (item,) = [it for it in items if (it["kind"], it["metadata"]["name"]) == (kind, name)]
+    return item
+
+
+def test_every_credential_is_another_one_and_fits_a_url() -> None:
+    secrets = generated({})
+    assert secrets.keys() == {"prod-credentials", "prod-mongodb-keyfile"}
+    credentials = secrets["prod-credentials"]["stringData"]
+    assert credentials.keys() == {
+        *("redis-password", "mongodb-operator-password", "mongodb-service-password"),
+        *("qdrant-api-key", "service-api-key"),
+    }
+    assert len(set(credentials.values())) == len(credentials)
+    assert {item["type"] for item in secrets.values()} == {"kato.dev/credentials"}
+
+
+def test_the_keyfile_is_long_immutable_and_of_the_characters_that_mongodb_accepts() -> None:
+    keyfile = generated({})["prod-mongodb-keyfile"]
+    assert keyfile["immutable"]
+    assert re.fullmatch(r"[A-Za-z0-9+/]{6,1024}", keyfile["stringData"]["keyfile"])
+
+
+@pytest.mark.parametrize("spec", [EMBEDDED, EXTERNAL], ids=["embedded", "external"])
+def test_a_keyfile_is_only_for_a_managed_mongodb(spec: dict[str, Any]) -> None:
+    assert generated(spec).keys() == {"prod-credentials"}
+
+
+def test_credentials_outlive_the_instance_unless_the_policy_says_delete() -> None:
+    for secret in generated({}).values():
+        assert "ownerReferences" not in secret["metadata"]
+        assert secret["metadata"]["labels"][names.RETAINED_LABEL] == "true"
+    for secret in generated({"deletionPolicy": "Delete"}).values():
+        assert secret["metadata"]["ownerReferences"][0]["uid"] == "the-uid"
+        assert names.RETAINED_LABEL not in secret["metadata"]["labels"]
+
+
+@pytest.mark.parametrize("policy", ["Retain", "Delete"])
+def test_volumes_are_kept_while_asleep_and_afterwards_as_the_policy_says(policy: str) -> None:
+    for item in made({"deletionPolicy": policy}):
+        if item["kind"] == "StatefulSet":
+            assert item["spec"]["persistentVolumeClaimRetentionPolicy"] == {
+                "whenScaled": "Retain",
+                "whenDeleted": policy,
+            }
+    claim = found(
+        made({"deletionPolicy": policy, **EMBEDDED}), "PersistentVolumeClaim", "prod-data"
+    )
+    assert ("ownerReferences" in claim["metadata"]) == (policy == "Delete")
+
+
+@pytest.mark.parametrize(
+    ("spec", "external"),
+    [
+        pytest.param({"service": {"auth": {"mode": "ApiKey"}}}, {}, id="managed"),
+        pytest.param(EXTERNAL, REFERRED, id="external"),
+    ],
+)
+def test_no_secret_is_anywhere_but_in_secrets(
+    spec: dict[str, Any], external: dict[str, str]
+) -> None:
+    for item in made(spec, external):
+        if item["kind"] != "Secret":
+            text = json.dumps(item)
+            assert not [it for it in (*values(spec).values(), *external.values()) if it in text]
+
+
+def test_the_connections_hold_all_that_lost_credentials_are_rebuilt_from() -> None:
+    copy = found(made({}), "Secret", "prod-connections")["stringData"]
+    assert values({}).items() <= copy.items()
+
+
+def test_managed_stores_are_reached_by_urls_with_their_own_passwords() -> None:
+    copy = found(made({}), "Secret", "prod-connections")["stringData"]
+    known = values({})
+    assert copy["REDIS_URL"] == f"redis://:{known['redis-password']}@prod-redis.kato.svc:6379/0"
+    assert copy["MONGO_BASE_URL"] == (
+        f"mongodb://kato-service:{known['mongodb-service-password']}"
+        "@prod-mongodb-0.prod-mongodb-peers.kato.svc:27017/?authSource=admin&directConnection=true"
+        "&minPoolSize=10&maxPoolSize=50&maxIdleTimeMS=60000&waitQueueTimeoutMS=5000"
+        "&serverSelectionTimeoutMS=5000"
+    )
+    assert copy["QDRANT_URL"] == "http://prod-qdrant.kato.svc:6333"
+    assert copy["QDRANT_API_KEY"] == known["qdrant-api-key"]
+    assert copy["redis-auth.conf"] == f"requirepass {known['redis-password']}\n"
+    assert "API_KEY" not in copy
+
+
+def test_three_members_are_all_named_and_their_set_with_them() -> None:
+    spec = {"mongodb": {"managed": {"members": 3}}}
+    url = found(made(spec), "Secret", "prod-connections")["stringData"]["MONGO_BASE_URL"]
+    hosts = [f"prod-mongodb-{it}.prod-mongodb-peers.kato.svc:27017" for it in range(3)]
+    assert url.partition("@")[2].startswith(",".join(hosts) + "/?authSource=admin&replicaSet=rs0&")
+
+
+def test_external_stores_are_reached_by_their_own_urls() -> None:
+    copy = found(made(EXTERNAL, REFERRED), "Secret", "prod-connections")["stringData"]
+    assert copy["REDIS_URL"] == REFERRED["redis-url"]
+    assert copy["QDRANT_URL"] == "https://q.example:6333"
+    assert copy["QDRANT_API_KEY"] == "external-secret-4"
+    assert copy["API_KEY"] == "external-secret-5"
+    assert copy["mongodb-ca"] == "external-secret-3"
+    assert copy["service-api-key"] == values(EXTERNAL)["service-api-key"]
+    assert "redis-auth.conf" not in copy
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("mongodb://h", "mongodb://h/?{}"),
+        ("mongodb://h/", "mongodb://h/?{}"),
+        ("mongodb://h/db", "mongodb://h/db?{}"),
+        ("mongodb+srv://u:p@h/?a=b", "mongodb+srv://u:p@h/?a=b&{}"),
+        ("mongodb://h/?", "mongodb://h/?{}"),
+    ],
+)
+def test_the_authority_of_an_external_mongodb_joins_its_url(given: str, used: str) -> None:
+    items = made(EXTERNAL, {**REFERRED, "mongodb-url": given})
+    url = found(items, "Secret", "prod-connections")["stringData"]["MONGO_BASE_URL"]
+    assert url == used.format("tls=true&tlsCAFile=/etc/kato/mongodb/ca.crt")
+    pod = found(items, "Deployment", "prod")["spec"]["template"]["spec"]
+    (mount,) = [it for it in pod["containers"][0]["volumeMounts"] if it["name"] == "mongodb-ca"]
+    (volume,) = [it["secret"] for it in pod["volumes"] if it["name"] == "mongodb-ca"]
+    assert volume["items"] == [{"key": "mongodb-ca", "path": "ca.crt"}]
+    assert mount["mountPath"] == "/etc/kato/mongodb"
+
+
+@pytest.mark.parametrize(
+    ("change", "rolled"),
+    [
+        pytest.param({"redis-password": "another"}, {"prod", "prod-redis"}, id="redis"),
+        pytest.param({"mongodb-service-password": "another"}, {"prod"}, id="mongodb"),
+        pytest.param({"qdrant-api-key": "another"}, {"prod", "prod-qdrant"}, id="qdrant"),
+        pytest.param({"service-api-key": "another"}, set(), id="a key that nobody uses"),
+    ],
+)
+def test_another_credential_rolls_the_pods_that_have_read_it(
+    change: dict[str, str], rolled: set[str]
+) -> None:
+    instance, known = parsed({}), values({})
+    one, other = (
+        templates(children.desired(instance, Facts({}, credentials, {}, "1")))
+        for credentials in (known, {**known, **change})
+    )
+    assert {name for name in one if one[name] != other[name]} == rolled
+
+
+def templates(items: tuple[Manifest, ...]) -> dict[str, Manifest]:
+    return {
+        item["metadata"]["name"]: item["spec"]["template"]
+        for item in items
+        if item["kind"] in rollout.WORKLOADS
+    }

@@ -1,0 +1,220 @@
+"""How the managed stores are started, and what of them may change without a restart."""
+
+import json
+import shlex
+from typing import Any
+
+import pytest
+
+from kato_operator import budget, children, crd, rollout
+from kato_operator.children import Facts
+from kato_operator.crd import KatoInstance
+
+Manifest = dict[str, Any]
+
+
+def parsed(spec: dict[str, Any]) -> KatoInstance:
+    return crd.parse({"metadata": {"name": "prod", "namespace": "kato", "uid": "u"}, "spec": spec})
+
+
+def made(spec: dict[str, Any], recorded_set: str = "") -> dict[tuple[str, str], Manifest]:
+    instance = parsed(spec)
+    secrets = children.generated_secrets(instance, token=lambda: "secret-value")
+    known = {name: value for item in secrets for name, value in item["stringData"].items()}
+    facts = Facts({}, known, {}, "1.2.3", recorded_set)
+    return {(it["kind"], it["metadata"]["name"]): it for it in children.desired(instance, facts)}
+
+
+def redis_conf(managed: dict[str, Any]) -> list[str]:
+    config = made({"redis": {"managed": managed}})["ConfigMap", "prod-redis"]
+    return config["data"]["redis.conf"].splitlines()
+
+
+def server(items: dict[tuple[str, str], Manifest], store: str) -> Manifest:
+    template = items["StatefulSet", f"prod-{store}"]["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    found: Manifest = container
+    return found
+
+
+def template(spec: dict[str, Any], store: str, recorded_set: str = "") -> Manifest:
+    found: Manifest = made(spec, recorded_set)["StatefulSet", f"prod-{store}"]["spec"]["template"]
+    return found
+
+
+def test_redis_writes_every_acknowledged_change_and_refuses_beyond_its_memory() -> None:
+    lines = redis_conf({"resources": {"limits": {"memory": "1000"}, "requests": {}}})
+    assert {
+        *("dir /data", "appendonly yes", "appendfsync always"),
+        *("maxmemory 700", "maxmemory-policy noeviction", "save 3600 1 300 100 60 10000"),
+    } <= set(lines)
+    assert "appendfsync everysec" in redis_conf({"appendFsync": "EverySec"})
+
+
+def test_options_of_the_spec_replace_ours_and_never_the_password() -> None:
+    lines = redis_conf({"config": {"save": "60 1", "maxclients": "50"}})
+    assert [line for line in lines if line.startswith("save")] == ["save 60 1"]
+    assert "maxclients 50" in lines
+    assert lines[-1] == "include /etc/kato/redis-auth/redis-auth.conf"
+
+
+def test_redis_holds_a_lock_on_its_volume_and_gets_signals_itself() -> None:
+    script = server(made({}), "redis")["command"][-1]
+    assert script == (
+        "exec 9>>/data/.lock && flock 9 && exec redis-server /etc/kato/redis/redis.conf"
+    )
+
+
+def test_redis_is_ready_only_when_it_says_pong() -> None:
+    container = server(made({}), "redis")
+    commands = [container[f"{kind}Probe"]["exec"]["command"] for kind in ("startup", "readiness")]
+    assert all(command[-1].endswith("= PONG") for command in commands)
+
+
+@pytest.mark.parametrize(
+    ("managed", "rolls"),
+    [
+        ({"config": {"hz": "20"}}, True),
+        ({"appendFsync": "EverySec"}, True),
+        ({"storage": {"size": "9Gi"}}, False),
+    ],
+)
+def test_only_another_configuration_rolls_redis(managed: dict[str, Any], rolls: bool) -> None:
+    changed = template({"redis": {"managed": managed}}, "redis")
+    assert (changed != template({}, "redis")) == rolls
+
+
+def flags(managed: dict[str, Any]) -> dict[str, str]:
+    words = server(made({"mongodb": {"managed": managed}}), "mongodb")["args"]
+    return dict(zip(words, [*words[1:], ""], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("limit", "percent", "cache", "connections"),
+    [
+        pytest.param("1Gi", 50, "0.50", "1024", id="default"),
+        pytest.param("8Gi", 60, "4.80", "8192", id="large"),
+        pytest.param("256Mi", 50, "0.25", "256", id="the least cache there is"),
+    ],
+)
+def test_mongodb_takes_its_sizes_from_the_memory_limit(
+    limit: str, percent: int, cache: str, connections: str
+) -> None:
+    found = flags(
+        {"cachePercent": percent, "resources": {"limits": {"memory": limit}, "requests": {}}}
+    )
+    assert (found["--wiredTigerCacheSizeGB"], found["--maxConns"]) == (cache, connections)
+
+
+def test_mongodb_is_always_a_replica_set_with_authentication() -> None:
+    found = flags({})
+    assert (found["--replSet"], found["--dbpath"]) == ("rs0", "/data/db")
+    assert found["--keyFile"] == "/var/run/kato/keyfile"
+    assert "--auth" in found
+    assert "MONGO_INITDB" not in json.dumps(list(made({}).values()))
+
+
+def test_the_budget_finds_the_limit_that_mongodb_was_given() -> None:
+    (limit,) = [
+        item.limit
+        for item in budget.budgets(parsed({}), made({}).values())
+        if item.store == "mongodb"
+    ]
+    assert limit == 1024
+
+
+def test_the_keyfile_is_copied_to_where_only_the_server_reads_it() -> None:
+    keyfile, agent = template({}, "mongodb")["spec"]["initContainers"]
+    install, *words = shlex.split(keyfile["command"][-1])
+    assert (install, words) == (
+        "install",
+        ["-m", "0400", "/etc/kato/keyfile/keyfile", "/var/run/kato/keyfile"],
+    )
+    assert (agent["name"], agent["restartPolicy"]) == ("agent", "Always")
+    assert agent["readinessProbe"]["httpGet"]["path"] == "/ready"
+
+
+def test_growing_and_recording_the_set_restart_no_member() -> None:
+    three = {"mongodb": {"managed": {"members": 3}}}
+    assert template({}, "mongodb") == template(three, "mongodb", recorded_set="0123")
+    config = made(three, recorded_set="0123")["ConfigMap", "prod-mongodb"]
+    assert config["data"] == {"members": "3", "recorded-set": "0123"}
+    workload = made(three)["StatefulSet", "prod-mongodb"]["spec"]
+    assert workload["replicas"] == 3
+    assert workload["updateStrategy"] == {"type": "OnDelete"}
+
+
+def test_members_have_a_disruption_budget_where_one_can_be_spared() -> None:
+    three = {"mongodb": {"managed": {"members": 3, "disruption": {"maxUnavailable": 2}}}}
+    spec = made(three)["PodDisruptionBudget", "prod-mongodb"]["spec"]
+    assert spec["maxUnavailable"] == 2
+    assert ("PodDisruptionBudget", "prod-mongodb") not in made({})
+
+
+def test_the_first_qdrant_founds_the_cluster_and_the_others_join_it() -> None:
+    script = made({})["ConfigMap", "prod-qdrant"]["data"]["start.sh"]
+    assert '--bootstrap "$first" --uri "$uri"' in script
+    env = {it["name"]: it for it in server(made({}), "qdrant")["env"]}
+    assert env["QDRANT__CLUSTER__ENABLED"]["value"] == "true"
+    assert env["QDRANT__SERVICE__API_KEY"]["valueFrom"]["secretKeyRef"] == {
+        "name": "prod-credentials",
+        "key": "qdrant-api-key",
+    }
+    paths = [it["value"] for it in env.values() if it.get("value", "").startswith("/")]
+    assert all(path.startswith(("/data/", "/tmp/")) for path in paths)
+
+
+@pytest.mark.parametrize("store", ["redis", "mongodb", "qdrant"])
+def test_peers_find_each_other_before_they_are_ready_and_clients_do_not(store: str) -> None:
+    items = made({})
+    peers, clients = (items["Service", f"prod-{store}{it}"]["spec"] for it in ("-peers", ""))
+    assert (peers["clusterIP"], peers["publishNotReadyAddresses"]) == ("None", True)
+    assert (clients["type"], "publishNotReadyAddresses" in clients) == ("ClusterIP", False)
+    assert items["StatefulSet", f"prod-{store}"]["spec"]["serviceName"] == f"prod-{store}-peers"
+
+
+@pytest.mark.parametrize("store", ["redis", "mongodb", "qdrant"])
+@pytest.mark.parametrize("chosen", [None, "fast", ""], ids=["default", "a class", "no class"])
+def test_volumes_are_of_the_class_that_was_asked_for(store: str, chosen: str | None) -> None:
+    storage = {"size": "3Gi", **({} if chosen is None else {"className": chosen})}
+    workload = made({store: {"managed": {"storage": storage}}})["StatefulSet", f"prod-{store}"]
+    (claim,) = workload["spec"]["volumeClaimTemplates"]
+    assert claim["spec"].get("storageClassName") == chosen
+    assert claim["spec"]["resources"]["requests"] == {"storage": "3Gi"}
+
+
+@pytest.mark.parametrize("mode", ["External", "Embedded"])
+@pytest.mark.parametrize("store", ["redis", "mongodb", "qdrant"])
+def test_nothing_is_made_of_a_store_that_is_not_managed(store: str, mode: str) -> None:
+    source = {"urlSecretRef": {"name": "a", "key": "b"}, "url": "http://q"}
+    given = {"mode": mode, **({"external": source} if mode == "External" else {})}
+    instance = parsed({store: given})
+    facts = Facts(
+        {},
+        dict.fromkeys(("redis-password", "mongodb-service-password", "qdrant-api-key"), "x"),
+        {"redis-url": "redis://r", "mongodb-url": "mongodb://m"},
+        "1",
+    )
+    components = {rollout.component_of(item) for item in children.desired(instance, facts)}
+    assert components == {"service", "redis", "mongodb", "qdrant"} - {store}
+
+
+def test_a_disabled_qdrant_is_not_made() -> None:
+    assert not [name for _, name in made({"qdrant": {"mode": "Disabled"}}) if "qdrant" in name]
+
+
+def test_stores_accept_their_service_their_peers_and_the_operator() -> None:
+    policy = made({})["NetworkPolicy", "prod-mongodb"]["spec"]
+    assert policy["policyTypes"] == ["Ingress"]
+    allowed = [
+        (rule["from"][0]["podSelector"]["matchLabels"], [it["port"] for it in rule["ports"]])
+        for rule in policy["ingress"]
+    ]
+    component = "app.kubernetes.io/component"
+    assert [(labels.get(component, "operator"), ports) for labels, ports in allowed] == [
+        ("service", [27017]),
+        ("mongodb", [27017, 27080]),
+        ("operator", [27017, 27080]),
+    ]
+    kinds = {kind for kind, _ in made({"security": {"networkPolicy": "Disabled"}})}
+    assert "NetworkPolicy" not in kinds
