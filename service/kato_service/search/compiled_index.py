@@ -103,4 +103,4 @@ class CompiledPatternIndex:
         extras = self._extras.get(row[0], _NONE)
         emotives = mean_emotives(extras.emotives) if extras.emotives else {}
         fields = (*row[:2], emotives, *row[2:], extras.metadata or {})
-        return Prediction(*fields)  # type: ignore[arg-type]  # the order is _engine.pyi's promise
+        return Prediction(*fields)
