@@ -9,10 +9,10 @@ STAMP := $(VENV)/.installed
 PORT ?= 8000
 WORKERS_FOR_TESTS ?= 2
 
-.PHONY: help install run up down check test e2e bench images chart crds format clean
+.PHONY: help install run up down check test engine-sanitize e2e bench images chart crds format clean
 
 help: ## list these commands
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## make the virtual environment (.venv) with everything the other commands need
 
@@ -49,11 +49,15 @@ check: install ## format, lint, types, import contracts, generated files, chart
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m kato_operator.crd --check
 	@$(MAKE) --no-print-directory chart
+	@if command -v gcc >/dev/null; then $(BIN)/python tests/native/build.py small build/engine/small; fi
 
 test: install ## unit, contract and integration tests, on real servers that the tests start and stop
 	@$(PYTHON) e2e/testbed/testbed.py packages redis-server
 	@$(PYTHON) e2e/testbed/testbed.py binaries
 	@$(BIN)/python -m pytest tests -n $(WORKERS_FOR_TESTS) --dist loadgroup $(PYTEST_ARGS)
+
+engine-sanitize: install ## the compiled engine under AddressSanitizer and UBSan: its tests, then a fuzzer
+	@$(BIN)/python tests/native/sanitize.py build/engine $${FUZZ_SECONDS:-60}
 
 e2e: install ## the whole platform on a real Kubernetes node, by Helm, kubectl and HTTP only
 	@$(BIN)/python -m pytest e2e -p no:cacheprovider --durations=0 --durations-min=5 $(PYTEST_ARGS)

@@ -59,6 +59,8 @@ async def _serve(settings: Settings, sockets: list[socket.socket] | None) -> Non
             processor_id=settings.processor_id,
             **{name: found.backend for name, found in service.stores().items()},
         )
+        if reason := service.searcher.slower_because:
+            log.warning("the compiled engine is missing, the slower one runs", reason=reason)
         await KatoServer(service).serve(sockets)
         log.info("service stopping")
 

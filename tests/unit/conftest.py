@@ -1,11 +1,31 @@
 """Both matching engines; the compiled one is only missed where it cannot be built."""
 
+import importlib.util
+import os
 import shutil
+import sys
 
 import pytest
 
+from kato_service import search
 from kato_service.errors import SettingsError
 from kato_service.search.pattern_searcher import PatternSearcher
+
+
+def _use_test_build(path: str) -> None:
+    """Let `kato_service.search._engine` be the build in that file (see tests/native/build.py)."""
+    name = "kato_service.search._engine"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sys.modules[name] = module
+    search._engine = module  # type: ignore[attr-defined]  # the attribute its import would set
+
+
+if "KATO_TEST_ENGINE" in os.environ:
+    _use_test_build(os.environ["KATO_TEST_ENGINE"])
 
 
 @pytest.fixture(scope="session", params=["c", "numpy"])

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import cast
 
-import structlog
-
 from kato_service.domain.genes import Genes
 from kato_service.domain.pattern import Stm, flatten
 from kato_service.domain.prediction import Prediction
@@ -14,8 +12,6 @@ from kato_service.knowledge.index import PatternIndex
 from kato_service.knowledge.view import KnowledgeView
 from kato_service.search.matching import MatchingIndex
 from kato_service.search.numpy_index import NumpyPatternIndex
-
-log = structlog.get_logger()
 
 MIN_STATE_SYMBOLS = 2
 """A shorter state predicts nothing."""
@@ -28,7 +24,7 @@ class PatternSearcher:
         Raises:
             SettingsError: This installation does not have it.
         """
-        self.engine_name, self._new_index = _engine(engine)
+        self.engine_name, self._new_index, self.slower_because = _engine(engine)
 
     def new_index(self) -> MatchingIndex:
         """An empty index, for the fold of one knowledge base."""
@@ -50,20 +46,21 @@ class PatternSearcher:
         )
 
 
-def _engine(wanted: str) -> tuple[str, Callable[[], MatchingIndex]]:
+def _engine(wanted: str) -> tuple[str, Callable[[], MatchingIndex], str]:
+    """Its name, what makes its indexes, and why ``auto`` could not have the faster one."""
     if wanted == "numpy":
-        return "numpy", NumpyPatternIndex
+        return "numpy", NumpyPatternIndex, ""
     if wanted not in ("auto", "c"):
         raise SettingsError(f"KATO_ENGINE: {wanted!r} is no engine; accepted: auto, c, numpy")
     try:
-        return "c", import_module("kato_service.search.compiled_index").CompiledPatternIndex
+        compiled = import_module("kato_service.search.compiled_index")
     except ImportError as exc:
         if wanted == "c":
             raise SettingsError(
                 f"KATO_ENGINE: 'c' is not part of this installation ({exc}); accepted: auto, numpy"
             ) from exc
-        log.warning("compiled engine missing, the slower one runs", engine="numpy", reason=str(exc))
-        return "numpy", NumpyPatternIndex
+        return "numpy", NumpyPatternIndex, str(exc)
+    return "c", compiled.CompiledPatternIndex, ""
 
 
 def _asked(index: PatternIndex) -> MatchingIndex:

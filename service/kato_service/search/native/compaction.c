@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-enum { REMOVED_KEPT = 64 }; /* a segment with fewer removed patterns is never rewritten */
-
 static uint32_t living_in(const segment *segment)
 {
     return segment->view.count - segment->removed;

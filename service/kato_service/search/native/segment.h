@@ -6,12 +6,22 @@
 
 #include "memory.h"
 
+/* Test builds have small segments, so that small tests fill, merge and drop them. */
+#ifdef KATO_SMALL_SEGMENTS
+enum { LOCAL_BITS = 4, SEGMENT_TOKENS = 200, DELTA_PATTERNS = 3, DELTA_TOKENS = 60 };
+enum { REMOVED_KEPT = 2 };
+#else
 enum {
     LOCAL_BITS = 14,
-    SEGMENT_PATTERNS = 1 << LOCAL_BITS,
     SEGMENT_TOKENS = 1 << 19, /* a segment with so many takes no further pattern */
     DELTA_PATTERNS = 1024,    /* newest patterns without postings, until they get them */
     DELTA_TOKENS = 1 << 16,
+    REMOVED_KEPT = 64, /* a segment with fewer removed patterns is never rewritten */
+};
+#endif
+
+enum {
+    SEGMENT_PATTERNS = 1 << LOCAL_BITS,
     MAX_PATTERN_SYMBOLS = 1 << 28, /* so that offsets in a segment fit 32 bits */
     NAME_BYTES = 20,
     MANY_TIMES = 255 /* a posting's count that stands for 255 and more */

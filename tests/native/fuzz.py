@@ -1,0 +1,39 @@
+"""Random knowledge and queries against difflib, for a while: `fuzz.py [SECONDS [SEED]]`.
+
+It says the seed of what it found. KATO_TEST_ENGINE names a test build to run on.
+"""
+
+import random
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
+from test_engines import ALPHABETS, History, compared
+
+import conftest  # noqa: F401  # puts the test build in its place
+from kato_service.search.pattern_searcher import PatternSearcher
+
+
+def main(seconds: float, seed: int) -> None:
+    searcher = PatternSearcher("c")
+    end = time.monotonic() + seconds
+    rounds = 0
+    while time.monotonic() < end:
+        rng = random.Random(seed + rounds)
+        longest = rng.choice((2, 5, 12, 40, 100))
+        history = History(rng, rng.choice(ALPHABETS), longest)
+        try:
+            compared(searcher, history, learns=rng.randint(1, 200), state=rng.randint(2, 130))
+        except AssertionError:
+            print(f"seed {seed + rounds}", file=sys.stderr)
+            raise
+        rounds += 1
+    print(f"fuzzed {rounds} rounds from seed {seed}: no difference to difflib")
+
+
+if __name__ == "__main__":
+    main(
+        float(sys.argv[1]) if len(sys.argv) > 1 else 20.0,
+        int(sys.argv[2]) if len(sys.argv) > 2 else time.time_ns() % 10**9,
+    )

@@ -1,0 +1,199 @@
+"""What only the compiled engine promises: threads, snapshots, and an end of memory."""
+
+import os
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+
+import pytest
+
+from kato_service.domain import metrics
+from kato_service.domain.pattern import Pattern, flatten, pattern_name
+from kato_service.domain.prediction import Prediction
+from kato_service.domain.statistics import SymbolStatistics
+
+compiled = pytest.importorskip("kato_service.search.compiled_index")
+_engine = compiled._engine
+faults = pytest.mark.skipif(
+    "KATO_TEST_ENGINE" not in os.environ, reason="needs a test build (test_engine_builds.py)"
+)
+THREADS = 8
+STATE = tuple("abcabd")
+
+
+def pattern(rng: random.Random, first: int, size: int = 12) -> Pattern:
+    """Of its own, by a symbol that holds *first*."""
+    events = ((f"n{first}", *rng.choices("abcdef", k=2)), tuple(rng.choices("abcdef", k=size)))
+    return Pattern(pattern_name(events), events, first=first, revision=first)
+
+
+def best(index: "compiled.CompiledPatternIndex", limit: int = 10_000) -> tuple[Prediction, ...]:
+    return index.best(STATE, SymbolStatistics(), threshold=0.0, limit=limit)  # type: ignore[no-any-return]
+
+
+def assert_sound(predictions: tuple[Prediction, ...]) -> None:
+    """What holds of every answer, whatever was learned meanwhile."""
+    potentials = [prediction.potential for prediction in predictions]
+    assert potentials == sorted(potentials, reverse=True)
+    assert len({prediction.name for prediction in predictions}) == len(predictions)
+    for one in predictions:
+        assert pattern_name(one.sequence) == one.name
+        assert one.past + one.present + one.future == one.sequence
+        assert Counter(one.matches) + Counter(one.extras) == Counter(STATE)
+        size = len(flatten(one.sequence))
+        assert one.similarity == 2.0 * len(one.matches) / (size + len(STATE))
+
+
+def test_threads_query_learn_and_delete_side_by_side() -> None:
+    index = compiled.CompiledPatternIndex()
+    revisions, failures = count(1), []
+    expected: dict[str, Pattern] = {}
+
+    def work(seed: int) -> None:
+        rng = random.Random(seed)
+        mine: list[Pattern] = []
+        try:
+            for _ in range(300):
+                what = rng.random()
+                if what < 0.2:
+                    assert_sound(best(index, limit=50))
+                elif what < 0.7 or not mine:
+                    mine.append(pattern(rng, next(revisions)))
+                    index.put(mine[-1], learns=1)
+                elif what < 0.85:
+                    place = rng.randrange(len(mine))
+                    mine[place] = replace(mine[place], frequency=mine[place].frequency + 1)
+                    index.put(mine[place], learns=1)
+                else:
+                    index.remove(mine.pop(rng.randrange(len(mine))).name)
+            expected.update({one.name: one for one in mine})
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert {one.name: one for one in index.after(-1)} == expected
+    assert {one.name: one.frequency for one in best(index)} == {
+        name: one.frequency for name, one in expected.items()
+    }
+
+
+def test_a_snapshot_stays_what_it_was() -> None:
+    rng, index = random.Random(1), compiled.CompiledPatternIndex()
+    patterns = [pattern(rng, first) for first in range(1, 60)]
+    for one in patterns:
+        index.put(one, learns=1)
+    snapshot = index._index.snapshot()
+    before = list(snapshot.best(STATE, 0.0, 100))
+    index.put(replace(patterns[0], frequency=99), learns=50)
+    for one in patterns[1:50]:
+        index.remove(one.name)
+    index.put(pattern(rng, 99), learns=1)
+    assert list(snapshot.best(STATE, 0.0, 100)) == before
+    index.clear()
+    index.put(pattern(rng, 100), learns=1)
+    assert list(snapshot.best(STATE, 0.0, 100)) == before
+    assert len(best(index)) == 1
+
+
+def test_removed_patterns_give_their_room_back() -> None:
+    index = compiled.CompiledPatternIndex()
+    rng = random.Random(2)
+    for first in range(1, 6000):
+        one = pattern(rng, first)
+        index.put(one)
+        if first != 7:
+            index.remove(one.name)
+    assert [one.first for one in index.after(-1)] == [7]
+    assert index.memory_bytes() < 200_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        pytest.param(("ab", (("a",),), 1, 1, 1, 1, 1), ValueError, id="no name"),
+        pytest.param(("Z" * 40, (("a",),), 1, 1, 1, 1, 1), ValueError, id="no digits"),
+        pytest.param(("a" * 40, (), 1, 1, 1, 1, 1), TypeError, id="no events"),
+        pytest.param(("a" * 40, ((),), 1, 1, 1, 1, 1), TypeError, id="empty event"),
+        pytest.param(("a" * 40, [["a"]], 1, 1, 1, 1, 1), TypeError, id="lists"),
+        pytest.param(("a" * 40, ((b"a",),), 1, 1, 1, 1, 1), TypeError, id="bytes"),
+        pytest.param(("a" * 40, (("a",),), 2**32, 1, 1, 1, 1), OverflowError, id="too often"),
+    ],
+)
+def test_what_is_no_pattern_is_refused(arguments: tuple[object, ...], error: type) -> None:
+    index = _engine.Index()
+    with pytest.raises(error):
+        index.put(*arguments)
+    assert len(index) == 0
+
+
+def test_values_are_rounded_as_python_does() -> None:
+    rng = random.Random(3)
+    values = [rng.uniform(-9, 9) for _ in range(20_000)]
+    values += [round(value, 12) + 5e-13 for value in values]
+    values += [2.0**-power for power in range(1, 1075)] + [0.0, -0.0, 8191.99999, 1e5, 1e300]
+    values += [number / 2**13 for number in range(-9000, 9000)]
+    for value in values:
+        given, expected = _engine.round12(value), metrics.round12(value)
+        assert (given, str(given)) == (expected, str(expected)), value
+
+
+def _with_failing_allocations(action: Callable[[], object], unharmed: Callable[[], None]) -> int:
+    """Do *action* with the first, then the second … allocation failing, until it succeeds."""
+    for allowed in range(10_000):
+        _engine.fail_allocations_after(allowed)
+        try:
+            action()
+        except MemoryError:
+            pass
+        else:
+            return allowed
+        finally:
+            _engine.fail_allocations_after(-1)
+        unharmed()
+    raise AssertionError("it never succeeded")
+
+
+@faults
+def test_an_index_out_of_memory_is_as_it_was_and_goes_on() -> None:
+    rng, index = random.Random(4), compiled.CompiledPatternIndex()
+    expected: dict[str, Pattern] = {}
+
+    def unharmed() -> None:
+        assert {one.name: one for one in index.after(-1)} == expected
+        assert {one.name for one in best(index)} == set(expected)
+
+    failed = 0
+    for first in range(1, 200):
+        held = index._index.snapshot()
+        one = pattern(rng, first, size=rng.randint(1, 40))
+        failed += _with_failing_allocations(lambda one=one: index.put(one, learns=1), unharmed)
+        expected[one.name] = one
+        again = replace(rng.choice(list(expected.values())), frequency=first)
+        failed += _with_failing_allocations(lambda again=again: index.put(again), unharmed)
+        expected[again.name] = again
+        if rng.random() < 0.7:
+            gone = rng.choice(list(expected))
+            held = index._index.snapshot()
+            failed += _with_failing_allocations(lambda gone=gone: index.remove(gone), unharmed)
+            del expected[gone]
+        if first % 20 == 0:
+            failed += _with_failing_allocations(lambda: best(index), unharmed)
+            long = STATE * 20
+            failed += _with_failing_allocations(
+                lambda long=long: index.best(long, SymbolStatistics(), threshold=0.1, limit=5),
+                unharmed,
+            )
+        unharmed()
+        del held
+    failed += _with_failing_allocations(index.clear, unharmed)
+    assert len(index) == 0
+    assert failed > 1000

@@ -1,0 +1,46 @@
+"""The compiled engine's own tests once more, on builds that are made to break (tests/native)."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "native"))
+from build import VARIABLE, built, compiler, sanitized_environment  # noqa: E402  # a script
+
+pytestmark = [
+    pytest.mark.skipif(compiler() is None, reason="no C compiler"),
+    pytest.mark.skipif(VARIABLE in os.environ, reason="this already is a test build"),
+]
+ENGINE_TESTS = ("tests/unit/test_engines.py", "tests/unit/test_compiled_engine.py")
+
+
+def _assert_passes(arguments: list[str], environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def _pytest(*arguments: str) -> list[str]:
+    return ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not numpy", *arguments]
+
+
+def test_small_segments_and_failing_allocations_change_nothing(tmp_path: Path) -> None:
+    module = built("small", tmp_path)
+    _assert_passes(_pytest(*ENGINE_TESTS), {**os.environ, VARIABLE: str(module)})
+
+
+def test_no_test_makes_the_sanitizers_speak(tmp_path: Path) -> None:
+    """`make engine-sanitize` is the long form."""
+    environment = sanitized_environment(built("sanitized", tmp_path))
+    _assert_passes(_pytest("tests/unit/test_compiled_engine.py"), environment)
+    _assert_passes(["tests/native/fuzz.py", "5", "1"], environment)
