@@ -11,7 +11,14 @@ COPY operator operator
 COPY service service
 
 FROM build AS build-service
+# The matching engine is compiled: by gcc with Python's headers, which slim images lack.
+RUN wanted=; command -v gcc >/dev/null || wanted="gcc libc6-dev"; \
+    headers=$(python3 -c 'import sysconfig; print(sysconfig.get_paths()["include"])'); \
+    [ -f "$headers/Python.h" ] || wanted="gcc libc6-dev python3-dev"; \
+    [ -z "$wanted" ] || { apt-get update -q \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $wanted; }
 RUN /opt/kato/bin/pip install -q -c constraints.txt '.[service]' \
+ && /opt/kato/bin/python -c 'import kato_service.search._engine' \
  && /opt/kato/bin/python -m compileall -q /opt/kato/lib
 
 FROM build AS build-operator

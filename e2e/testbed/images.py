@@ -31,7 +31,7 @@ VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["
 STANDINS = ROOT / "e2e" / "standins"
 BASE = "localhost/kato-base:1"
 BASE_PACKAGES = "python3,python3-venv,ca-certificates,redis-server"
-PRODUCT = ("Dockerfile", "pyproject.toml", "constraints.txt", "README.md", "LICENSE")
+PRODUCT = ("Dockerfile", "pyproject.toml", "setup.py", "constraints.txt", "README.md", "LICENSE")
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,8 @@ def _key(image: Image) -> str:
     for given in image.inputs:
         files = sorted(given.rglob("*")) if given.is_dir() else [given]
         for file in files:
-            if file.is_file() and "__pycache__" not in file.parts:
+            made_here = "__pycache__" in file.parts or file.suffix == ".so"
+            if file.is_file() and not made_here:
                 digest.update(f"{file.name} ".encode() + hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
 

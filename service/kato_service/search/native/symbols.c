@@ -10,10 +10,12 @@ symbol_table *symbols_new(void)
         return NULL;
     }
     table->holders = 1;
-    table->numbers = PyDict_New();
-    if (table->numbers == NULL) {
-        kato_free(table);
-        return NULL;
+    for (int shard = 0; shard < SYMBOL_SHARDS; shard++) {
+        table->numbers[shard] = PyDict_New();
+        if (table->numbers[shard] == NULL) {
+            symbols_drop(table);
+            return NULL;
+        }
     }
     return table;
 }
@@ -29,9 +31,18 @@ void symbols_drop(symbol_table *table)
     if (table == NULL || --table->holders != 0) {
         return;
     }
-    Py_XDECREF(table->numbers);
+    for (int shard = 0; shard < SYMBOL_SHARDS; shard++) {
+        Py_XDECREF(table->numbers[shard]);
+    }
     kato_free(table->objects);
     kato_free(table);
+}
+
+/* By high bits of the hash; a dict uses the low ones. Of a str, which hashes without fail. */
+static PyObject *shard_of(const symbol_table *table, PyObject *symbol)
+{
+    size_t hash = (size_t)PyObject_Hash(symbol);
+    return table->numbers[hash >> (sizeof(hash) * 8 - SHARD_BITS)];
 }
 
 int64_t symbols_find(const symbol_table *table, PyObject *symbol)
@@ -40,7 +51,7 @@ int64_t symbols_find(const symbol_table *table, PyObject *symbol)
         PyErr_SetString(PyExc_TypeError, "a symbol is a str");
         return -2;
     }
-    PyObject *number = PyDict_GetItemWithError(table->numbers, symbol);
+    PyObject *number = PyDict_GetItemWithError(shard_of(table, symbol), symbol);
     if (number != NULL) {
         return (int64_t)PyLong_AsLong(number);
     }
@@ -77,7 +88,7 @@ int64_t symbols_intern(symbol_table *table, PyObject *symbol)
     if (number == NULL) {
         return -2;
     }
-    int failed = PyDict_SetItem(table->numbers, symbol, number);
+    int failed = PyDict_SetItem(shard_of(table, symbol), symbol, number);
     Py_DECREF(number);
     if (failed) {
         return -2;

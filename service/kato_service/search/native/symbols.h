@@ -8,14 +8,18 @@
 
 #include "memory.h"
 
-enum { COUNTS_PER_PAGE = 1024 };
+enum {
+    COUNTS_PER_PAGE = 1024,
+    SHARD_BITS = 6, /* of dictionaries, so that no single growth takes long */
+    SYMBOL_SHARDS = 1 << SHARD_BITS,
+};
 
 #define MAX_SYMBOLS 0x7fffffffu
 
 /* Every str it has met has a number. Only grows; a cleared index starts with another one. */
 typedef struct {
     size_t holders;
-    PyObject *numbers;  /* dict: str -> number; keeps the objects alive */
+    PyObject *numbers[SYMBOL_SHARDS]; /* dicts, str -> number; keep the objects alive */
     PyObject **objects; /* by number, borrowed */
     uint32_t count;
     uint32_t capacity;
