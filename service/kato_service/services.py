@@ -16,8 +16,6 @@ from kato_service.connections.monitor import CheckPlan, StoreHealth
 from kato_service.connections.qdrant_pool import QdrantConnectionPool, QdrantOptions
 from kato_service.connections.redis_pool import RedisConnectionPool, RedisOptions
 from kato_service.connections.store_pool import EmbeddedStore, PoolUsage
-from kato_service.domain.genes import Genes
-from kato_service.domain.pattern import Stm
 from kato_service.domain.prediction import Prediction
 from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases
@@ -25,10 +23,9 @@ from kato_service.knowledge.log import KnowledgeLog
 from kato_service.knowledge.mongo import MongoKnowledgeLog
 from kato_service.knowledge.qdrant import QdrantStore
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
-from kato_service.knowledge.view import KnowledgeView
 from kato_service.metrics import Metrics
 from kato_service.processing.kato_processor import KatoProcessor, ObservationLimits
-from kato_service.search.pattern_searcher import PatternSearcher
+from kato_service.search.pattern_searcher import PatternSearcher, Search
 from kato_service.sessions.manager import SessionLimits, SessionManager
 from kato_service.sessions.memory import MemorySessionStore
 from kato_service.sessions.redis import RedisSessionStore
@@ -103,10 +100,10 @@ class MeasuredSearcher(PatternSearcher):
         super().__init__(engine)
         self._metrics = metrics
 
-    def predict(self, view: KnowledgeView, stm: Stm, genes: Genes) -> tuple[Prediction, ...]:
+    def run(self, search: Search) -> tuple[Prediction, ...]:
         began = perf_counter()
         try:
-            return super().predict(view, stm, genes)
+            return super().run(search)
         finally:
             self._metrics.matched(perf_counter() - began)
 

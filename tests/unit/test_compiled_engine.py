@@ -11,9 +11,13 @@ from itertools import count
 import pytest
 
 from kato_service.domain import metrics
+from kato_service.domain.genes import Genes
 from kato_service.domain.pattern import Pattern, flatten, pattern_name
 from kato_service.domain.prediction import Prediction
 from kato_service.domain.statistics import SymbolStatistics
+from kato_service.knowledge.entries import Clear, Delete, Learn, Update
+from kato_service.knowledge.fold import Fold
+from kato_service.search.pattern_searcher import PatternSearcher
 
 compiled = pytest.importorskip("kato_service.search.compiled_index")
 _engine = compiled._engine
@@ -102,6 +106,29 @@ def test_a_snapshot_stays_what_it_was() -> None:
     index.put(pattern(rng, 100), learns=1)
     assert list(snapshot.best(STATE, 0.0, 100)) == before
     assert len(best(index)) == 1
+
+
+def test_a_search_sees_the_knowledge_of_its_moment() -> None:
+    searcher = PatternSearcher("c")
+    fold = Fold(searcher.new_index())
+    learns = [
+        Learn("", pattern_name(events), events, {"joy": 0.5}, 5, {"k": ("1",)})
+        for events in ((("a", "b", f"n{number}"),) for number in range(9))
+    ]
+    for revision, entry in enumerate(learns, start=1):
+        fold.apply(revision, entry)
+    search = searcher.search(fold.view(), (STATE,), Genes())
+    before = searcher.run(search)
+    later = [
+        replace(learns[0], emotives={"joy": 9.0}, metadata={"k": ("2",)}),
+        Update("", learns[1].name, frequency=70, emotives=()),
+        Delete("", learns[2].name),
+        Learn("", pattern_name((("a", "b"),)), (("a", "b"),), None, 5),
+    ]
+    for revision, entry in enumerate([*later, Clear(""), *learns], start=10):
+        fold.apply(revision, entry)
+        assert searcher.run(search) == before
+    assert not search.needs_view
 
 
 def test_removed_patterns_give_their_room_back() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -72,8 +73,12 @@ class PatternProcessor:
         if _symbols(state.stm) < MIN_STATE_SYMBOLS:
             return _result(state, ())
         base = self._knowledge.get(state.processor_id)
-        async with base.reading(deadline=deadline) as view:
-            found = await _in_thread(lambda: self._searcher.predict(view, state.stm, genes))
+        async with AsyncExitStack() as held:
+            view = await held.enter_async_context(base.reading(deadline=deadline))
+            search = self._searcher.search(view, state.stm, genes)
+            if not search.needs_view:
+                await held.aclose()
+            found = await _in_thread(lambda: self._searcher.run(search))
             return _result(state, found, stale=view.stale)
 
 

@@ -1,7 +1,9 @@
 """The compiled matching engine as an index of patterns (see native/, built as _engine)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
+from weakref import WeakSet
 
 from kato_service.domain.emotives import mean_emotives
 from kato_service.domain.pattern import Emotives, Metadata, Pattern
@@ -30,21 +32,16 @@ class CompiledPatternIndex:
     def __init__(self) -> None:
         self._index = _engine.Index()
         self._extras: dict[str, _Extras] = {}
+        self._snapshots: WeakSet[_Snapshot] = WeakSet()
+        self._changing = Lock()
+        """Held while index and extras change together, or are taken together."""
 
     def put(self, pattern: Pattern, *, learns: int = 0) -> None:
-        self._index.put(
-            pattern.name,
-            pattern.events,
-            pattern.frequency,
-            pattern.learns,
-            pattern.first,
-            pattern.revision,
-            learns,
-        )
-        if pattern.emotives or pattern.metadata:
-            self._extras[pattern.name] = _Extras(pattern.emotives, pattern.metadata or None)
-        else:
-            self._extras.pop(pattern.name, None)
+        facts = (pattern.frequency, pattern.learns, pattern.first, pattern.revision, learns)
+        with self._changing:
+            self._index.put(pattern.name, pattern.events, *facts)
+            if pattern.emotives or pattern.metadata or pattern.name in self._extras:
+                self._keep(pattern.name, _Extras(pattern.emotives, pattern.metadata or None))
 
     def get(self, name: str) -> Pattern | None:
         found = self._index.get(name)
@@ -64,12 +61,17 @@ class CompiledPatternIndex:
         )
 
     def remove(self, name: str) -> None:
-        self._index.remove(name)
-        self._extras.pop(name, None)
+        with self._changing:
+            self._index.remove(name)
+            if name in self._extras:
+                self._keep(name, _NONE)
 
     def clear(self) -> None:
-        self._index.clear()
-        self._extras.clear()
+        """Snapshots go on with what was."""
+        with self._changing:
+            self._index.clear()
+            self._extras = {}
+            self._snapshots = WeakSet()
 
     def __len__(self) -> int:
         return len(self._index)
@@ -90,17 +92,54 @@ class CompiledPatternIndex:
         threshold: float,
         limit: int,
     ) -> tuple[Prediction, ...]:
-        """The matching runs without the interpreter lock; each prediction is made on its own,
-        so that other threads get their turns."""
-        answer = self._index.snapshot().best(state, threshold, limit)
-        return tuple(self._prediction(row) for row in answer)
+        found = self.snapshot()
+        return found.best(state, statistics, threshold=threshold, limit=limit)
+
+    def snapshot(self) -> "_Snapshot":
+        with self._changing:
+            taken = _Snapshot(self._index.snapshot(), self._extras)
+            self._snapshots.add(taken)
+        return taken
 
     def memory_bytes(self) -> int:
         """Of the arrays; symbols and extras, which are Python objects, come on top."""
         return self._index.memory_bytes()
 
+    def _keep(self, name: str, extras: _Extras) -> None:
+        """Change what *name* has, after telling the snapshots what it had."""
+        for snapshot in self._snapshots:
+            snapshot.before.setdefault(name, self._extras.get(name, _NONE))
+        if extras.emotives or extras.metadata:
+            self._extras[name] = extras
+        else:
+            self._extras.pop(name, None)
+
+
+@dataclass(slots=True, weakref_slot=True, eq=False)
+class _Snapshot:
+    """Asked by threads while the index changes; extras are shared and told when they do."""
+
+    taken: "_engine.Snapshot"
+    extras: dict[str, _Extras]
+    before: dict[str, _Extras] = field(default_factory=dict)
+    """Extras that changed since, as they were. Set before they change, read after them."""
+
+    def best(
+        self,
+        state: tuple[str, ...],
+        statistics: SymbolStatistics,
+        *,
+        threshold: float,
+        limit: int,
+    ) -> tuple[Prediction, ...]:
+        """Matching runs without the interpreter lock; each prediction is made on its own, so
+        that other threads get their turns. The statistics are the snapshot's own."""
+        answer = self.taken.best(state, threshold, limit)
+        return tuple(self._prediction(row) for row in answer)
+
     def _prediction(self, row: "_engine.Row") -> Prediction:
-        extras = self._extras.get(row[0], _NONE)
+        extras = self.extras.get(row[0], _NONE)
+        extras = self.before.get(row[0], extras)
         emotives = mean_emotives(extras.emotives) if extras.emotives else {}
         fields = (*row[:2], emotives, *row[2:], extras.metadata or {})
         return Prediction(*fields)

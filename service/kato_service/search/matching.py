@@ -7,9 +7,7 @@ from kato_service.domain.statistics import SymbolStatistics
 from kato_service.knowledge.index import PatternIndex
 
 
-class MatchingIndex(PatternIndex, Protocol):
-    """A fold's index that any number of threads may ask while nothing changes it."""
-
+class Searchable(Protocol):
     def best(
         self,
         state: tuple[str, ...],
@@ -22,7 +20,15 @@ class MatchingIndex(PatternIndex, Protocol):
 
         Of every pattern that an exhaustive ``SequenceMatcher(None, pattern, state,
         autojunk=False)`` finds to be at least *threshold* similar; at 0.0 of every pattern.
+        Any number of threads may ask at once.
 
         Args:
             statistics: Those of the fold, which has told the index of the same learns.
         """
+
+
+class MatchingIndex(PatternIndex, Searchable, Protocol):
+    """A fold's index that may be asked while nothing changes it."""
+
+    def snapshot(self) -> Searchable | None:
+        """All as it is now, to be asked whatever changes later; None if it cannot be had."""

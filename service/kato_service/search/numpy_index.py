@@ -67,6 +67,9 @@ class NumpyPatternIndex:
         if len(self._patterns) > 2 * len(self._slots) + HOLES_KEPT:
             self._compact()
 
+    def snapshot(self) -> None:
+        """Copies would cost more than most queries."""
+
     def best(
         self,
         state: tuple[str, ...],

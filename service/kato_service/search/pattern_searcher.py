@@ -1,20 +1,33 @@
 """From a short-term memory to ranked predictions (processor.md §6–7), by one of two engines."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from typing import cast
 
 from kato_service.domain.genes import Genes
 from kato_service.domain.pattern import Stm, flatten
 from kato_service.domain.prediction import Prediction
+from kato_service.domain.statistics import SymbolStatistics
 from kato_service.errors import SettingsError
-from kato_service.knowledge.index import PatternIndex
 from kato_service.knowledge.view import KnowledgeView
-from kato_service.search.matching import MatchingIndex
+from kato_service.search.matching import MatchingIndex, Searchable
 from kato_service.search.numpy_index import NumpyPatternIndex
 
 MIN_STATE_SYMBOLS = 2
 """A shorter state predicts nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One question to a knowledge base as it was at one moment."""
+
+    patterns: Searchable
+    statistics: SymbolStatistics
+    state: tuple[str, ...]
+    genes: Genes
+    needs_view: bool
+    """Whether the view has to be held until it has run."""
 
 
 class PatternSearcher:
@@ -30,17 +43,26 @@ class PatternSearcher:
         """An empty index, for the fold of one knowledge base."""
         return self._new_index()
 
-    def predict(self, view: KnowledgeView, stm: Stm, genes: Genes) -> tuple[Prediction, ...]:
-        """The best predictions, best first: a pure function of its arguments.
+    def search(self, view: KnowledgeView, stm: Stm, genes: Genes) -> Search:
+        """What will predict from *view* as it is now; made while it is held, in microseconds."""
+        index = cast(MatchingIndex, view.index)  # every index of a fold is from `new_index`
+        snapshot = index.snapshot()
+        return Search(
+            snapshot or index, view.statistics, flatten(stm), genes, needs_view=snapshot is None
+        )
 
-        It computes for as long as it takes: call it from a thread, while *view* is held.
-        """
-        state = flatten(stm)
+    def predict(self, view: KnowledgeView, stm: Stm, genes: Genes) -> tuple[Prediction, ...]:
+        """The best predictions, best first: a pure function of its arguments."""
+        return self.run(self.search(view, stm, genes))
+
+    def run(self, search: Search) -> tuple[Prediction, ...]:
+        """Computes for as long as it takes: to be called from a thread."""
+        state, genes = search.state, search.genes
         if len(state) < MIN_STATE_SYMBOLS:
             return ()
-        return _asked(view.index).best(
+        return search.patterns.best(
             state,
-            view.statistics,
+            search.statistics,
             threshold=genes.recall_threshold,
             limit=genes.max_predictions,
         )
@@ -61,8 +83,3 @@ def _engine(wanted: str) -> tuple[str, Callable[[], MatchingIndex], str]:
             ) from exc
         return "numpy", NumpyPatternIndex, str(exc)
     return "c", compiled.CompiledPatternIndex, ""
-
-
-def _asked(index: PatternIndex) -> MatchingIndex:
-    """Every index of a fold comes from `PatternSearcher.new_index`."""
-    return cast(MatchingIndex, index)
