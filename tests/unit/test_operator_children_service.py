@@ -152,8 +152,9 @@ def test_replicas_are_replaced_one_by_one_and_never_missing() -> None:
 
 def test_a_pod_has_time_to_be_forgotten_and_to_end_its_requests() -> None:
     grace = int(config({})["SHUTDOWN_GRACE_S"])
-    pre_stop = container({})["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert pod({})["terminationGracePeriodSeconds"] > pre_stop + grace
+    command, seconds = container({})["lifecycle"]["preStop"]["exec"]["command"]
+    assert command == "sleep"
+    assert pod({})["terminationGracePeriodSeconds"] > int(seconds) + grace
 
 
 @pytest.mark.parametrize("store", ["redis", "mongodb", "qdrant"])
