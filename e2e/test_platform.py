@@ -206,14 +206,14 @@ def test_both_replicas_answer_alike_right_after_a_learn(
     cluster: kp.Cluster, connect: Connect
 ) -> None:
     one, two = (connect(NAME, f"pod/{pod}") for pod in pods(cluster, "service"))
-    session = one.session("twins")
+    learning, asking = (one.session("twins") for _ in range(2))  # one user's, so one knowledge
     for number in range(5):
         words = f"twin {number} of many"
         learner, other = (one, two) if number % 2 else (two, one)
-        learner.learn(session, words)
-        told = other.predicted(session, words)
+        learner.learn(learning, words)
+        told = other.predicted(asking, words)
         assert words.split() in [[s for e in p["sequence"] for s in e] for p in told]
-        assert told == learner.call("GET", f"{session}/predictions")["predictions"]
+        assert told == learner.call("GET", f"{asking}/predictions")["predictions"]
 
 
 def test_a_thousand_observes_on_one_session_through_two_replicas(

@@ -134,6 +134,8 @@ async def _watch_instances(
         clusterwide=not settings.namespace,
         namespaces=[settings.namespace] if settings.namespace else [],
         ready_flag=watching,
+        # kopf would ask for the name of the process' user, and a container's may have none
+        identity=names.FIELD_MANAGER,  # type: ignore[arg-type]  # a str of a type it keeps private
     )
 
 

@@ -241,7 +241,7 @@ def claim(space: Namespace, name: str, component: str, **spec: Any) -> Manifest:
     return created
 
 
-def _testbed() -> ModuleType:
+def load_testbed() -> ModuleType:
     path = REPOSITORY / "e2e" / "testbed" / "testbed.py"
     spec = importlib.util.spec_from_file_location("kato_testbed", path)
     assert spec is not None
@@ -255,7 +255,7 @@ def _testbed() -> ModuleType:
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A real API server and etcd with our CRD, without controllers and nodes."""
-    testbed = _testbed()
+    testbed = load_testbed()
     if "KATO_TESTBED_BIN" not in os.environ and not (testbed.CACHE / "testbed").exists():
         pytest.skip("no kube-apiserver: set KATO_TESTBED_BIN or run testbed.py binaries")
     with testbed.api_server(tmp_path_factory.mktemp("k8s"), controller_manager=False) as plane:

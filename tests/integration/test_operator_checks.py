@@ -86,6 +86,11 @@ async def test_a_wrong_password_is_said_without_repeating_it(mongo_url: str) -> 
     assert "hunter2" not in str(failed.value)
 
 
+async def test_an_authority_that_is_no_certificate_is_said(mongo_url: str) -> None:
+    with pytest.raises(CheckFailedError, match="hello failed"):
+        await mongodb_answers(mongo_url, "no certificate")()
+
+
 async def test_what_never_answered_fails_at_once(
     component: Component, failures: Callable[[], Awaitable[dict[str, str]]]
 ) -> None:

@@ -21,7 +21,11 @@ Manifest = dict[str, Any]
 
 USER = 65532
 PRE_STOP_S = 5
-"""Seconds in which a pod that ends still serves, until nobody sends it requests any more."""
+"""Seconds in which a pod that ends still serves, until nobody sends it requests any more.
+
+A command waits, not the action `sleep`: with that, the API server refuses every shorter grace
+period that somebody gives the Deployment by hand, where it is to be put back.
+"""
 GRACE_S = PRE_STOP_S + settings.SHUTDOWN_GRACE_S + 10
 API_KEY_DIR = "/etc/kato/service"
 API_KEY_FILE = "api-key"
@@ -162,7 +166,7 @@ def _server(part: Part, image: images.ChosenImage, facts: Facts) -> Manifest:
         ports=pods.ports({exposure.PORT: service.port}),
         resources=pods.asked_for(service.resources),
         **_probes(service.probes),
-        lifecycle={"preStop": {"sleep": {"seconds": PRE_STOP_S}}},
+        lifecycle={"preStop": {"exec": {"command": ["sleep", str(PRE_STOP_S)]}}},
         volumeMounts=_mounts(part.instance),
     )
 

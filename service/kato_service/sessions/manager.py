@@ -30,6 +30,7 @@ A = TypeVar("A")
 SESSION_ID_BYTES = 18
 MAX_SESSION_ID_CHARS = 64
 SWEEP_S = 2.0
+CLOSE_PATIENCE_S = 15.0
 OVERDUE_S = 5.0
 """Age at which anybody completes an intent."""
 
@@ -162,9 +163,11 @@ class SessionManager:
             await asyncio.sleep(SWEEP_S)
 
     async def close(self) -> None:
-        """Wait for changes whose requests are gone already."""
-        while self._working:
-            await asyncio.wait(self._working)
+        """Wait for changes whose requests are gone already; what is left then stays an intent."""
+        if self._working:
+            _, unfinished = await asyncio.wait(self._working, timeout=CLOSE_PATIENCE_S)
+            for task in unfinished:
+                task.cancel()
 
     def _forget(self, session_id: str, intent_id: str) -> None:
         """Take a completed intent off the index; nobody waits for it, a sweep would do it too."""

@@ -177,9 +177,10 @@ class RedisSessionStore:
 
     async def pending(self, *, older_than_s: float) -> tuple[tuple[str, str], ...]:
         with _mapped_errors():
-            now_s, _ = await self._client.time()
+            seconds, microseconds = await self._client.time()
+            latest = seconds + microseconds / 1e6 - older_than_s
             found = await self._client.zrangebyscore(
-                f"{self._index}intents", "-inf", now_s - older_than_s, 0, PENDING_AT_ONCE
+                f"{self._index}intents", "-inf", latest, 0, PENDING_AT_ONCE
             )
         pairs = (cast(bytes, pair).decode().partition(" ") for pair in found)
         return tuple((session_id, intent_id) for session_id, _, intent_id in pairs)

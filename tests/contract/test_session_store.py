@@ -1,0 +1,480 @@
+"""One suite for every `SessionStore`: life, limits, locks, fencing and intents (sessions.md)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from redis.asyncio import Redis
+
+from kato_service.connections.redis_pool import RedisConnectionPool, RedisOptions
+from kato_service.errors import SessionLimitExceededError, SessionNotFoundError
+from kato_service.knowledge.entries import Clear, Learn
+from kato_service.sessions.memory import MemorySessionStore
+from kato_service.sessions.redis import RedisSessionStore
+from kato_service.sessions.state import Intent, Remembered, SessionState
+from kato_service.sessions.store import (
+    LEASE_S,
+    Fate,
+    Limits,
+    Lock,
+    NewSession,
+    Saved,
+    SessionStore,
+)
+
+ENOUGH = Limits(100, 100)
+NASTY = ("", "a,b", "]", "\x00", "née", "\U0001f600", '"', "\n")
+
+
+@dataclass
+class Kept:
+    """A store, and a way to let its time pass."""
+
+    store: SessionStore
+    pass_time: Callable[[float], Awaitable[None]]
+
+    async def create(self, **fields: Any) -> SessionState:
+        return await self.store.create(new(**fields), ENOUGH)
+
+    async def locked(self, session_id: str, owner: str = "me") -> Lock:
+        lock = await self.store.lock(session_id, owner, rolling_forward=False)
+        assert lock is not None
+        return lock
+
+
+def new(**fields: Any) -> NewSession:
+    given = {
+        "session_id": uuid4().hex,
+        "incarnation": uuid4().hex,
+        "user_id": None,
+        "processor_id": "kb",
+        "ttl_s": 60,
+        "metadata": {},
+        "overrides": {},
+    }
+    return NewSession(**{**given, **fields})
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def kept(request: pytest.FixtureRequest) -> AsyncIterator[Kept]:
+    if request.param == "memory":
+        now = [1_700_000_000.0]
+
+        async def pass_time(seconds: float) -> None:
+            now[0] += seconds
+
+        yield Kept(MemorySessionStore(lambda: now[0]), pass_time)
+        return
+    url = request.getfixturevalue("redis_url")
+    pool = RedisConnectionPool(RedisOptions(url=url, pool_size=8))
+    yield Kept(RedisSessionStore(pool.client, uuid4().hex), asyncio.sleep)
+    await pool.close()
+
+
+def intent_for(lock: Lock, after: SessionState) -> Intent:
+    entries = (
+        Learn("t1", "n", (("a", "b"), ("c",)), {"joy": 0.5}, 5, {"k": ('"v"', "1")}),
+        Clear("t2"),
+    )
+    return Intent(uuid4().hex, entries, since=7, state=after, created_at=lock.locked_at)
+
+
+async def test_a_session_is_found_as_it_was_created(kept: Kept) -> None:
+    created = await kept.create(
+        user_id="Ada", metadata={"a": [1, {"b": None}]}, overrides={"persistence": 3}
+    )
+    assert created.user_id == "Ada"
+    assert created.expires_at == pytest.approx(created.created_at + 60, abs=0.01)
+    assert await kept.store.load(created.session_id) == created
+
+
+async def test_a_state_survives_storing_in_every_detail(kept: Kept) -> None:
+    lock = await kept.locked((await kept.create()).session_id)
+    full = replace(
+        lock.state,
+        last_accessed_at=lock.locked_at + 1,
+        access_count=3,
+        time=9,
+        stm=(NASTY, ("x", "x")),
+        stm_seq=4,
+        pending_emotives=({"joy.$": 1e-300}, {"é": -0.5}),
+        learned_emotives={"calm": 1.5},
+        pending_metadata={"k": ('{"a":1}', '"x"')},
+        percept={"strings": ["a"], "vectors": [[0.1]], "emotives": {}, "metadata": {}},
+        symbols=NASTY,
+        remembered=(Remembered("00ff", "learn", 1, 2, "learned", "n", 3, 0, True, True),),
+    )
+    assert await kept.store.save(lock, full, None) is Saved.SAVED
+    assert await kept.store.load(full.session_id) == full
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(3, slice(0, 3), id="unchanged"),
+        pytest.param(3, slice(0, 5), id="appended"),
+        pytest.param(3, slice(1, 5), id="appended, the first dropped"),
+        pytest.param(3, slice(2, 3), id="the last kept"),
+        pytest.param(3, slice(0, 0), id="emptied"),
+        pytest.param(3, slice(3, 5), id="others"),
+        pytest.param(3, slice(0, 2), id="shortened from behind"),
+        pytest.param(0, slice(0, 2500), id="many at once"),
+    ],
+)
+async def test_lists_are_stored_by_what_changed_in_them(
+    kept: Kept, before: int, after: slice
+) -> None:
+    events = tuple((f"s{number}",) for number in range(2500))
+    session_id = (await kept.create()).session_id
+    lock = await kept.locked(session_id)
+    await kept.store.save(lock, replace(lock.state, stm=events[:before]), None)
+    lock = await kept.locked(session_id, "again")
+    known = lock.state.stm + events[len(lock.state.stm) :]
+    await kept.store.save(lock, replace(lock.state, stm=known[after]), None)
+    state = await kept.store.load(session_id)
+    assert state is not None
+    assert state.stm == events[after]
+
+
+async def test_an_unknown_session_is_unknown_to_every_call(kept: Kept) -> None:
+    assert await kept.store.load("nobody") is None
+    assert await kept.store.exists("nobody") is False
+    assert await kept.store.extend("nobody", 5) is None
+    assert await kept.store.fate("nobody", "i") is Fate.ABSENT
+    with pytest.raises(SessionNotFoundError):
+        await kept.store.lock("nobody", "me", rolling_forward=True)
+
+
+async def test_a_session_ends_with_its_time_to_live(kept: Kept) -> None:
+    short = await kept.create(ttl_s=1)
+    longer = await kept.create(ttl_s=30)
+    await kept.pass_time(1.1)
+    assert await kept.store.load(short.session_id) is None
+    assert await kept.store.exists(longer.session_id)
+    assert await kept.store.count() == 1
+    with pytest.raises(SessionNotFoundError):
+        await kept.store.lock(short.session_id, "me", rolling_forward=False)
+
+
+async def test_an_extended_session_lives_on(kept: Kept) -> None:
+    session = await kept.create(ttl_s=1, user_id="Ada")
+    extended = await kept.store.extend(session.session_id, 50)
+    assert extended is not None
+    assert extended.ttl_s == 50
+    assert extended.expires_at == pytest.approx(session.created_at + 50, abs=0.5)
+    await kept.pass_time(1.1)
+    assert await kept.store.exists(session.session_id)
+    assert await kept.store.count() == 1
+
+
+async def test_a_save_leaves_the_expiry_alone(kept: Kept) -> None:
+    session = await kept.create(ttl_s=40)
+    lock = await kept.locked(session.session_id)
+    extended = await kept.store.extend(session.session_id, 80)
+    await kept.store.save(lock, replace(lock.state, time=1), None)
+    state = await kept.store.load(session.session_id)
+    assert state is not None
+    assert extended is not None
+    assert (state.expires_at, state.ttl_s, state.time) == (extended.expires_at, 80, 1)
+
+
+async def test_a_session_without_expiry_stays_so(kept: Kept) -> None:
+    session = await kept.create(ttl_s=None)
+    extended = await kept.store.extend(session.session_id, 1)
+    assert extended is not None
+    assert (extended.ttl_s, extended.expires_at) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("limits", "user_id", "whose"),
+    [
+        pytest.param(Limits(2, 100), None, "instance", id="instance"),
+        pytest.param(Limits(100, 2), "Ada", "user", id="user"),
+    ],
+)
+async def test_a_limit_refuses_one_session_too_many(
+    kept: Kept, limits: Limits, user_id: str | None, whose: str
+) -> None:
+    for _ in range(2):
+        await kept.store.create(new(user_id=user_id, ttl_s=1), limits)
+    with pytest.raises(SessionLimitExceededError, match=whose):
+        await kept.store.create(new(user_id=user_id), limits)
+    assert await kept.store.count() == 2
+    await kept.pass_time(1.1)
+    assert await kept.store.create(new(user_id=user_id), limits)
+
+
+async def test_creates_at_once_never_exceed_a_limit(kept: Kept) -> None:
+    creates = [kept.store.create(new(user_id="Ada"), Limits(100, 5)) for _ in range(30)]
+    outcomes = await asyncio.gather(*creates, return_exceptions=True)
+    assert sum(isinstance(one, SessionState) for one in outcomes) == 5
+    assert sum(isinstance(one, SessionLimitExceededError) for one in outcomes) == 25
+
+
+async def test_a_deleted_session_makes_room(kept: Kept) -> None:
+    session = await kept.store.create(new(user_id="Ada"), Limits(1, 1))
+    assert await kept.store.remove(await kept.locked(session.session_id))
+    assert await kept.store.load(session.session_id) is None
+    assert await kept.store.create(new(user_id="Ada"), Limits(1, 1))
+
+
+async def test_pages_are_in_order_of_creation(kept: Kept) -> None:
+    ids = [(await kept.create(user_id="Ada", ttl_s=90 - i)).session_id for i in range(7)]
+    await kept.create(user_id="Bob")
+    found: list[str] = []
+    after = 0
+    while page := await kept.store.page("Ada", after=after, limit=3):
+        found += [state.session_id for _, state in page]
+        after = page[-1][0]
+    assert found == ids
+    everybody = await kept.store.page(None, after=0, limit=100)
+    assert len(everybody) == 8
+
+
+async def test_a_default_session_keeps_its_id(kept: Kept) -> None:
+    assert await kept.store.default_id("Ada", "one") == "one"
+    assert await kept.store.default_id("Ada", "two") == "one"
+    assert await kept.store.default_id("ADA", "three") == "three"
+    assert await kept.store.default_id(None, "four") == "four"
+
+
+async def test_creating_an_id_again_changes_nothing(kept: Kept) -> None:
+    given = new(ttl_s=None)
+    lock = await kept.locked((await kept.store.create(given, ENOUGH)).session_id)
+    await kept.store.save(lock, replace(lock.state, time=5), None)
+    again = await kept.store.create(replace(given, incarnation="other"), Limits(1, None))
+    assert (again.time, again.incarnation) == (5, given.incarnation)
+
+
+async def test_a_lock_excludes_others_until_it_is_saved(kept: Kept) -> None:
+    session_id = (await kept.create()).session_id
+    lock = await kept.locked(session_id)
+    assert await kept.store.lock(session_id, "other", rolling_forward=False) is None
+    await kept.store.save(lock, replace(lock.state, time=1), None)
+    other = await kept.locked(session_id, "other")
+    assert other.number > lock.number
+    assert other.state.time == 1
+
+
+async def test_the_owner_of_a_lock_gets_the_same_again(kept: Kept) -> None:
+    session_id = (await kept.create()).session_id
+    lock = await kept.locked(session_id)
+    again = await kept.locked(session_id)
+    assert replace(again, locked_at=0.0) == replace(lock, locked_at=0.0)
+
+
+async def test_a_released_lock_is_free(kept: Kept) -> None:
+    session_id = (await kept.create()).session_id
+    await kept.locked(session_id)
+    await kept.store.release(session_id, "me")
+    assert await kept.locked(session_id, "other")
+
+
+async def test_waiters_are_served_in_order(kept: Kept) -> None:
+    session_id = (await kept.create()).session_id
+    await kept.locked(session_id, "holder")
+    for owner in ("first", "second"):
+        assert await kept.store.lock(session_id, owner, rolling_forward=False) is None
+    await kept.store.release(session_id, "holder")
+    assert await kept.store.lock(session_id, "second", rolling_forward=False) is None
+    assert await kept.locked(session_id, "first")
+
+
+async def test_a_waiter_that_gave_up_is_skipped(kept: Kept) -> None:
+    session_id = (await kept.create()).session_id
+    await kept.locked(session_id, "holder")
+    for owner in ("first", "second"):
+        await kept.store.lock(session_id, owner, rolling_forward=False)
+    await kept.store.release(session_id, "first")
+    await kept.store.release(session_id, "holder")
+    assert await kept.locked(session_id, "second")
+
+
+async def test_a_waiter_that_died_is_skipped_with_its_lease(kept: Kept) -> None:
+    session_id = (await kept.create()).session_id
+    await kept.locked(session_id, "holder")
+    await kept.store.lock(session_id, "dead", rolling_forward=False)
+    await kept.store.release(session_id, "holder")
+    assert await kept.store.lock(session_id, "alive", rolling_forward=False) is None
+    await kept.pass_time(LEASE_S + 0.1)
+    assert await kept.locked(session_id, "alive")
+
+
+async def test_a_lost_lock_saves_nothing(kept: Kept) -> None:
+    session_id = (await kept.create()).session_id
+    lost = await kept.locked(session_id)
+    await kept.pass_time(LEASE_S + 0.1)
+    thief = await kept.locked(session_id, "thief")
+    assert await kept.store.save(lost, replace(lost.state, time=7), None) is Saved.REFUSED
+    await kept.store.save(thief, replace(thief.state, time=1), None)
+    assert await kept.store.save(lost, replace(lost.state, time=7), None) is Saved.REFUSED
+    state = await kept.store.load(session_id)
+    assert state is not None
+    assert state.time == 1
+
+
+async def test_a_renewed_lock_is_not_taken_over(kept: Kept) -> None:
+    session_id = (await kept.create()).session_id
+    lock = await kept.locked(session_id)
+    await kept.pass_time(LEASE_S * 0.7)
+    await kept.store.renew(lock)
+    await kept.pass_time(LEASE_S * 0.7)
+    assert await kept.store.lock(session_id, "thief", rolling_forward=False) is None
+
+
+async def test_a_save_whose_answer_was_lost_is_answered_again(kept: Kept) -> None:
+    session_id = (await kept.create()).session_id
+    lock = await kept.locked(session_id)
+    await kept.store.save(lock, replace(lock.state, time=1), None)
+    assert await kept.store.save(lock, replace(lock.state, time=1), None) is Saved.SAVED
+    later = await kept.locked(session_id, "later")
+    await kept.store.save(later, replace(later.state, time=2), None)
+    assert await kept.store.save(lock, replace(lock.state, time=1), None) is Saved.SAVED
+    state = await kept.store.load(session_id)
+    assert state is not None
+    assert state.time == 2
+
+
+async def test_a_save_after_a_delete_finds_nothing(kept: Kept) -> None:
+    session_id = (await kept.create()).session_id
+    lost = await kept.locked(session_id)
+    await kept.store.release(session_id, "me")
+    assert await kept.store.remove(await kept.locked(session_id, "other"))
+    assert await kept.store.save(lost, lost.state, None) is Saved.GONE
+    assert await kept.store.load(session_id) is None
+
+
+async def test_a_lost_lock_deletes_nothing(kept: Kept) -> None:
+    session_id = (await kept.create()).session_id
+    lost = await kept.locked(session_id)
+    await kept.pass_time(LEASE_S + 0.1)
+    await kept.locked(session_id, "thief")
+    assert await kept.store.remove(lost) is False
+    assert await kept.store.exists(session_id)
+
+
+async def test_an_intent_shows_its_session_until_it_is_installed(kept: Kept) -> None:
+    session_id = (await kept.create()).session_id
+    lock = await kept.locked(session_id)
+    after = replace(lock.state, time=3, stm=(("x",),), symbols=("x",))
+    intent = intent_for(lock, after)
+    assert await kept.store.intend(lock, intent)
+    assert await kept.store.load(session_id) == after
+    assert await kept.store.fate(session_id, intent.intent_id) is Fate.PENDING
+    await kept.store.release(session_id, "me")
+    found = await kept.locked(session_id, "other")
+    assert found.intent == intent
+    assert found.state == lock.state
+
+
+async def test_a_save_completes_its_intent(kept: Kept) -> None:
+    session_id = (await kept.create()).session_id
+    lock = await kept.locked(session_id)
+    after = replace(lock.state, time=3)
+    intent = intent_for(lock, after)
+    await kept.store.intend(lock, intent)
+    assert await kept.store.save(lock, after, intent.intent_id) is Saved.SAVED
+    assert await kept.store.fate(session_id, intent.intent_id) is Fate.INSTALLED
+    assert (await kept.locked(session_id, "other")).intent is None
+
+
+async def test_a_roll_forward_installs_once_and_keeps_the_lock(kept: Kept) -> None:
+    session_id = (await kept.create()).session_id
+    dead = await kept.locked(session_id)
+    intent = intent_for(dead, replace(dead.state, time=3, stm=(("y",),)))
+    await kept.store.intend(dead, intent)
+    await kept.pass_time(LEASE_S + 0.1)
+    lock = await kept.locked(session_id, "other")
+    assert await kept.store.install(lock, intent.intent_id, intent.state) is Fate.INSTALLED
+    assert await kept.store.install(lock, intent.intent_id, intent.state) is Fate.INSTALLED
+    assert await kept.store.lock(session_id, "third", rolling_forward=False) is None
+    current = replace(lock, state=intent.state, intent=None)
+    assert await kept.store.save(current, replace(intent.state, time=4), None) is Saved.SAVED
+    state = await kept.store.load(session_id)
+    assert state is not None
+    assert (state.time, state.stm) == (4, (("y",),))
+    # The one that died comes back: its intent is done, and its save stores nothing.
+    assert await kept.store.save(dead, dead.state, intent.intent_id) is Saved.REFUSED
+
+
+async def test_an_intent_of_a_lost_lock_is_not_stored(kept: Kept) -> None:
+    session_id = (await kept.create()).session_id
+    lost = await kept.locked(session_id)
+    await kept.pass_time(LEASE_S + 0.1)
+    await kept.locked(session_id, "thief")
+    intent = intent_for(lost, lost.state)
+    assert await kept.store.intend(lost, intent) is False
+    assert await kept.store.fate(session_id, intent.intent_id) is Fate.ABSENT
+
+
+async def test_an_intent_after_its_save_is_not_stored_again(kept: Kept) -> None:
+    session_id = (await kept.create()).session_id
+    lock = await kept.locked(session_id)
+    intent = intent_for(lock, lock.state)
+    await kept.store.intend(lock, intent)
+    await kept.store.save(lock, intent.state, intent.intent_id)
+    assert await kept.store.intend(lock, intent) is True
+    assert await kept.store.fate(session_id, intent.intent_id) is Fate.INSTALLED
+
+
+async def test_a_session_with_an_intent_outlives_its_expiry_until_installed(kept: Kept) -> None:
+    session_id = (await kept.create(ttl_s=1)).session_id
+    lock = await kept.locked(session_id)
+    intent = intent_for(lock, replace(lock.state, time=3))
+    await kept.store.intend(lock, intent)
+    await kept.pass_time(LEASE_S + 0.1)
+    assert await kept.store.load(session_id) is None
+    with pytest.raises(SessionNotFoundError):
+        await kept.store.lock(session_id, "client", rolling_forward=False)
+    rolling = await kept.store.lock(session_id, "sweeper", rolling_forward=True)
+    assert rolling is not None
+    assert rolling.intent == intent
+    assert await kept.store.install(rolling, intent.intent_id, intent.state) is Fate.INSTALLED
+    await kept.store.release(session_id, "sweeper")
+    with pytest.raises(SessionNotFoundError):
+        await kept.store.lock(session_id, "sweeper", rolling_forward=True)
+
+
+async def test_a_locked_session_outlives_its_expiry_for_its_holder(kept: Kept) -> None:
+    session_id = (await kept.create(ttl_s=1)).session_id
+    lock = await kept.locked(session_id)
+    await kept.pass_time(1.2)
+    assert await kept.store.load(session_id) is None
+    assert await kept.store.save(lock, replace(lock.state, time=1), None) is Saved.SAVED
+
+
+async def test_overdue_intents_are_listed_until_they_are_forgotten(kept: Kept) -> None:
+    session_id = (await kept.create()).session_id
+    lock = await kept.locked(session_id)
+    intent = intent_for(lock, lock.state)
+    await kept.store.intend(lock, intent)
+    pair = (session_id, intent.intent_id)
+    assert await kept.store.pending(older_than_s=100) == ()
+    await kept.pass_time(1.1)
+    assert await kept.store.pending(older_than_s=1.0) == (pair,)
+    await kept.store.forget(*pair)
+    assert await kept.store.pending(older_than_s=1.0) == ()
+
+
+async def test_nobody_waits_for_requests_on_other_sessions(kept: Kept) -> None:
+    one, two = (await kept.create()).session_id, (await kept.create()).session_id
+    await kept.locked(one)
+    assert await kept.locked(two)
+
+
+async def test_no_key_of_an_ended_session_stays_in_redis(redis_url: str) -> None:
+    instance = uuid4().hex
+    async with Redis.from_url(redis_url) as client:
+        store = RedisSessionStore(client, instance)
+        session = await store.create(new(user_id="Ada", ttl_s=1), ENOUGH)
+        lock = await store.lock(session.session_id, "me", rolling_forward=False)
+        assert lock is not None
+        state = replace(lock.state, stm=(("a",),), pending_emotives=({"joy": 1.0},))
+        await store.save(lock, state, None)
+        await asyncio.sleep(1.2)
+        await store.create(new(), ENOUGH)
+        keys = [key.decode() for key in await client.keys(f"kato:{instance}:*")]
+    assert not [key for key in keys if session.session_id in key or "user:" in key]

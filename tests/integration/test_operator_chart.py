@@ -1,0 +1,200 @@
+"""The chart as Helm renders it, and the operator with no more rights than the chart gives it."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from apiserver import (
+    REPOSITORY,
+    Manifest,
+    Namespace,
+    OperatorProcess,
+    load_testbed,
+    until,
+)
+
+from kato_operator.settings import OperatorSettings
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
+
+CHART = REPOSITORY / "charts" / "kato"
+RELEASE = "kato"
+Render = Callable[..., dict[tuple[str, str], Manifest]]
+
+
+def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(load_testbed().testbed_binary()), "helm", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def render(control_plane: Any, tmp_path: Path) -> Render:
+    """Renders the chart with values; answers its objects by kind and name."""
+
+    def rendered(*flags: str, **values: Any) -> dict[tuple[str, str], Manifest]:
+        file = tmp_path / "values.json"
+        file.write_text(json.dumps(values))
+        place = ("--namespace", "kato-system", "--values", str(file))
+        done = helm("template", RELEASE, str(CHART), *place, *flags)
+        assert done.returncode == 0, done.stderr
+        found = (item for item in yaml.safe_load_all(done.stdout) if item)
+        return {(item["kind"], item["metadata"]["name"]): item for item in found}
+
+    return rendered
+
+
+def operator_pod(objects: dict[tuple[str, str], Manifest]) -> Manifest:
+    found: Manifest = objects["Deployment", "kato-operator"]["spec"]["template"]["spec"]
+    return found
+
+
+def rules(objects: dict[tuple[str, str], Manifest], kind: str = "ClusterRole") -> list[Manifest]:
+    found: list[Manifest] = objects[kind, "kato-operator"]["rules"]
+    return found
+
+
+def test_there_is_never_more_than_one_operator(render: Render) -> None:
+    spec = render()["Deployment", "kato-operator"]["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "Pod"])
+def test_its_pods_satisfy_the_restricted_standard(render: Render, kind: str) -> None:
+    (found,) = [item for name, item in render().items() if name[0] == kind]
+    pod = found["spec"].get("template", found)["spec"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in pod["containers"]:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["resources"]["limits"]["memory"]
+
+
+def test_the_operator_understands_its_environment(
+    render: Render, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = {"redis": "mirror/redis:7", "agent": "mirror/agent:1"}
+    objects = render(defaultImages=images, watchNamespace="team", operator={"workers": 3})
+    (container,) = operator_pod(objects)["containers"]
+    for item in container["env"]:
+        monkeypatch.setenv(item["name"], item["value"])
+    settings = OperatorSettings()
+    assert settings.default_images == images
+    assert (settings.namespace, settings.workers) == ("team", 3)
+    assert {
+        item["name"].removeprefix("KATO_OPERATOR_").lower() for item in container["env"]
+    } <= set(OperatorSettings.model_fields)
+    assert container["ports"][0]["containerPort"] == settings.http_port
+
+
+def test_the_crd_is_ours_and_stays_when_the_release_goes(render: Render) -> None:
+    name = ("CustomResourceDefinition", "katoinstances.kato.dev")
+    rendered = render()[name]
+    assert rendered["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
+    file = REPOSITORY / "crds" / "kato.dev_katoinstances.yaml"
+    assert rendered == yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert name not in render(crds={"install": False})
+
+
+def test_rights_are_named_one_by_one(render: Render) -> None:
+    for rule in rules(render()):
+        assert not {"*"} & {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
+    granted = {
+        (res, verb) for it in rules(render()) for res in it["resources"] for verb in it["verbs"]
+    }
+    assert not {res for res, _ in granted} & {"pods/exec", "nodes", "namespaces", "clusterroles"}
+    never = {
+        ("secrets", "delete"),
+        ("statefulsets", "delete"),
+        ("persistentvolumeclaims", "delete"),
+    }
+    assert not granted & never
+
+
+def test_for_one_namespace_it_has_a_role_there_and_nothing_in_the_cluster(render: Render) -> None:
+    objects = render(watchNamespace="team")
+    assert rules(objects, "Role") == rules(render())
+    assert objects["RoleBinding", "kato-operator"]["metadata"]["namespace"] == "team"
+    assert not [kind for kind, _ in objects if kind.startswith("ClusterRole")]
+
+
+def test_instances_come_with_an_upgrade_and_say_so_before(render: Render) -> None:
+    instances = [{"name": "prod", "spec": {"service": {"replicas": 2}}}, {"name": "small"}]
+    served = ("--api-versions", "kato.dev/v1alpha1")
+    objects = render(*served, instances=instances, watchNamespace="team")
+    assert objects["KatoInstance", "prod"]["spec"] == {"service": {"replicas": 2}}
+    assert "spec" not in objects["KatoInstance", "small"]
+    assert objects["KatoInstance", "small"]["metadata"]["namespace"] == "team"
+    refused = helm("template", RELEASE, str(CHART), "--set", "instances[0].name=prod")
+    assert "install without them, then upgrade" in refused.stderr
+
+
+def test_a_value_that_does_not_exist_is_refused() -> None:
+    refused = helm("template", RELEASE, str(CHART), "--set", "defaultImages.reddis=x")
+    assert refused.returncode != 0
+    assert "reddis" in refused.stderr
+
+
+@pytest.fixture
+def restricted(
+    kubernetes: httpx.Client, space: Namespace, operator: OperatorProcess, render: Render
+) -> Iterator[OperatorProcess]:
+    """The operator as the chart's service account, with the Role of the chart."""
+    operator.kill9()
+    grant(kubernetes, space.name, rules(render(watchNamespace=space.name), "Role"))
+    path = f"/api/v1/namespaces/{space.name}/serviceaccounts/operator/token"
+    answer = kubernetes.post(path, json={"spec": {"expirationSeconds": 3600}})
+    assert answer.status_code == 201, answer.text
+    file = operator.log.with_name("kubeconfig.json")
+    file.write_text(json.dumps(kubeconfig(operator, answer.json()["status"]["token"])))
+    operator.environment["KUBECONFIG"] = str(file)
+    operator.start()
+    yield operator
+    log = operator.log.read_text()
+    assert "forbidden" not in log, log[-4000:]
+
+
+def grant(client: httpx.Client, namespace: str, granted: list[Manifest]) -> None:
+    rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
+    meta = {"metadata": {"name": "operator"}}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "operator"}
+    subject = {"kind": "ServiceAccount", "name": "operator", "namespace": namespace}
+    for path, body in (
+        (f"/api/v1/namespaces/{namespace}/serviceaccounts", meta),
+        (f"{rbac}/roles", {**meta, "rules": granted}),
+        (f"{rbac}/rolebindings", {**meta, "roleRef": reference, "subjects": [subject]}),
+    ):
+        answer = client.post(path, json=body)
+        assert answer.status_code == 201, answer.text
+
+
+def kubeconfig(operator: OperatorProcess, token: str) -> Manifest:
+    """The administrator's, with another user."""
+    admin = yaml.safe_load(Path(operator.environment["KUBECONFIG"]).read_text())
+    (context,) = admin["contexts"]
+    context["context"]["user"] = "operator"
+    return {**admin, "users": [{"name": "operator", "user": {"token": token}}]}
+
+
+def test_the_rights_of_the_chart_are_enough(space: Namespace, restricted: OperatorProcess) -> None:
+    scaled = {"replicas": 2, "expose": {"ingress": {"host": "kato.example.com"}}}
+    space.create("KatoInstance", "prod", spec={"service": scaled})
+    space.await_ready()
+    autoscaled = {"service": {"autoscaling": {}}, "security": {"networkPolicy": "Disabled"}}
+    space.patch("KatoInstance", "prod", {"spec": {**autoscaled, "deletionPolicy": "Delete"}})
+    until(lambda: not space.list("NetworkPolicy"), "the policies being pruned")
+    space.await_ready()
+    assert space.get("HorizontalPodAutoscaler", "prod")
+    stores = {name: {"mode": "Embedded"} for name in ("redis", "mongodb", "qdrant")}
+    space.create("KatoInstance", "small", spec=stores)
+    space.await_ready("small")
+    assert space.get("PersistentVolumeClaim", "small-data")
+    until(lambda: space.list("Event"), "an event")
