@@ -53,7 +53,7 @@ def assert_sound(predictions: tuple[Prediction, ...]) -> None:
 
 def test_threads_query_learn_and_delete_side_by_side() -> None:
     index = compiled.CompiledPatternIndex()
-    revisions, failures = count(1), []
+    revisions, in_order, failures = count(1), threading.Lock(), []
     expected: dict[str, Pattern] = {}
 
     def work(seed: int) -> None:
@@ -65,8 +65,9 @@ def test_threads_query_learn_and_delete_side_by_side() -> None:
                 if what < 0.2:
                     assert_sound(best(index, limit=50))
                 elif what < 0.7 or not mine:
-                    mine.append(pattern(rng, next(revisions)))
-                    index.put(mine[-1], learns=1)
+                    with in_order:
+                        mine.append(pattern(rng, next(revisions)))
+                        index.put(mine[-1], learns=1)
                 elif what < 0.85:
                     place = rng.randrange(len(mine))
                     mine[place] = replace(mine[place], frequency=mine[place].frequency + 1)
