@@ -1,5 +1,7 @@
 """Measures and prints tables; JSON goes to build/bench/. Ratios come from one run, side by side.
 
+`--large` also matches against a million patterns.
+
 Nothing here passes or fails by time; exactness is asserted, since a wrong answer is no figure.
 """
 
@@ -12,26 +14,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from difflib import SequenceMatcher
 from itertools import accumulate
 from pathlib import Path
 
 import httpx
+from engine import LIMIT, THRESHOLD, engine_rows
 
 from kato_service.domain.deadline import Deadline
-from kato_service.domain.genes import Genes
-from kato_service.domain.pattern import Stm, flatten, pattern_name
+from kato_service.domain.pattern import Stm, pattern_name
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.entries import Learn
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
-from kato_service.knowledge.super_knowledge_base import KnowledgeView
 from kato_service.search.pattern_searcher import PatternSearcher
 
 OUT = Path(__file__).resolve().parents[1] / "build" / "bench"
 SEED = 20261123
-QUERIES = 12
 Row = dict[str, str | int | float]
 
 
@@ -47,75 +46,55 @@ def zipf_patterns(count: int, alphabet: int, rng: random.Random) -> list[Stm]:
     return list(found.values())
 
 
-def queries(patterns: list[Stm], rng: random.Random) -> list[Stm]:
-    """Slices of learned patterns with a few symbols replaced."""
-    made = []
-    for _ in range(QUERIES):
-        events = rng.choice(patterns)
-        start = rng.randrange(max(1, len(events) - 3))
-        part = list(events[start : start + rng.randint(2, 40)])
-        part[rng.randrange(len(part))] = rng.choice(rng.choice(patterns))
-        made.append(tuple(part))
-    return made
-
-
 def timed_ms(call: Callable[[], object]) -> float:
     started = time.perf_counter()
     call()
     return (time.perf_counter() - started) * 1000
 
 
-def matched_exhaustively(patterns: list[Stm], stm: Stm, threshold: float) -> int:
-    """How many patterns reach the threshold: every one aligned by the standard library."""
-    state = flatten(stm)
-    matcher = SequenceMatcher(None, autojunk=False)
-    kept = 0
-    for events in patterns:
-        symbols = flatten(events)
-        matcher.set_seqs(symbols, state)
-        matched = sum(block.size for block in matcher.get_matching_blocks())
-        kept += matched > 0 and 2.0 * matched / (len(symbols) + len(state)) >= threshold
-    return kept
-
-
-def match_row(view: KnowledgeView, patterns: list[Stm], rng: random.Random) -> Row:
-    searcher, genes = PatternSearcher(), Genes(max_predictions=len(patterns))
-    indexed, exhaustive = [], []
-    for stm in queries(patterns, rng):
-        found = searcher.predict(view, stm, genes)
-        assert len(found) == matched_exhaustively(patterns, stm, genes.recall_threshold)
-        indexed.append(timed_ms(lambda stm=stm: searcher.predict(view, stm, Genes())))
-        exhaustive.append(timed_ms(lambda stm=stm: matched_exhaustively(patterns, stm, 0.1)))
-    return {
-        "patterns": len(patterns),
-        "indexed p50 ms": statistics.median(indexed),
-        "alignment alone, exhaustive p50 ms": statistics.median(exhaustive),
-        "ratio": statistics.median(exhaustive) / statistics.median(indexed),
-    }
-
-
-async def matching() -> list[Row]:
+async def learning() -> list[Row]:
+    """Learns in batches through log and fold, and the load of what was learned."""
     rng = random.Random(SEED)
     rows: list[Row] = []
     for count in (1_000, 10_000):
         patterns = zipf_patterns(count, 10_000, rng)
         with tempfile.TemporaryDirectory() as directory:
-            log = SqliteKnowledgeLog(Path(directory) / "knowledge.sqlite")
-            bases = KnowledgeBases(log, PatternSearcher().new_index)
-            await bases.start()
-            base = bases.get("bench")
-            learns = [
-                Learn(token=f"t{n}", name=pattern_name(p), events=p, emotives=None, persistence=5)
-                for n, p in enumerate(patterns)
-            ]
-            started = time.perf_counter()
-            for first in range(0, count, 1000):
-                await base.append(learns[first : first + 1000], since=0)
-            learn_us = (time.perf_counter() - started) * 1e6 / count
-            async with base.reading(deadline=Deadline.after(60)) as view:
-                rows.append({**match_row(view, patterns, rng), "learn µs (batched)": learn_us})
-            await bases.close()
+            path = Path(directory) / "knowledge.sqlite"
+            learn_s = await timed_s(lambda path=path, made=patterns: learned(path, made))
+            load_s = await timed_s(lambda path=path: loaded(path))
+        rows.append(
+            {
+                "patterns": count,
+                "learn µs, batches of 1000": learn_s * 1e6 / count,
+                "load µs / pattern": load_s * 1e6 / count,
+            }
+        )
     return rows
+
+
+async def learned(path: Path, patterns: list[Stm]) -> None:
+    bases = KnowledgeBases(SqliteKnowledgeLog(path), PatternSearcher().new_index)
+    await bases.start()
+    learns = [
+        Learn(token=f"t{n}", name=pattern_name(p), events=p, emotives=None, persistence=5)
+        for n, p in enumerate(patterns)
+    ]
+    for first in range(0, len(learns), 1000):
+        await bases.get("bench").append(learns[first : first + 1000], since=0)
+    await bases.close()
+
+
+async def loaded(path: Path) -> None:
+    bases = KnowledgeBases(SqliteKnowledgeLog(path), PatternSearcher().new_index)
+    async with bases.get("bench").reading(deadline=Deadline.after(60)):
+        pass
+    await bases.close()
+
+
+async def timed_s(work: Callable[[], Awaitable[None]]) -> float:
+    started = time.perf_counter()
+    await work()
+    return time.perf_counter() - started
 
 
 @contextmanager
@@ -187,7 +166,10 @@ def show(title: str, rows: list[Row]) -> None:
 def main() -> None:
     print(f"{platform.platform()}, Python {platform.python_version()}, seed {SEED}")
     tables = {
-        "Matching, zipf knowledge base, one thread": asyncio.run(matching()),
+        f"Matching, threshold {THRESHOLD}, {LIMIT} predictions, one thread": engine_rows(
+            large="--large" in sys.argv, seed=SEED
+        ),
+        "Learning and loading, zipf, SQLite": asyncio.run(learning()),
         "Requests over HTTP, embedded stores, one client": requests(),
     }
     for title, rows in tables.items():
