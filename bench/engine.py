@@ -120,7 +120,7 @@ class Knowledge:
         return best_predictions(kept, state, self.statistics, limit=len(patterns))[:LIMIT]
 
     def _learn(self, pattern: Pattern) -> None:
-        self.statistics.add_learns(pattern.events)
+        self.statistics.add_learn(pattern.events)
         if len(self.sample) < max(SAMPLE, min(self.count, 10_000)):
             self.sample.append(pattern)
         for name, index in self.indexes.items():

@@ -25,11 +25,11 @@ class SymbolStatistics:
         """S"""
         return len(self.pattern_member_frequency)
 
-    def add_learns(self, events: Iterable[Event], learns: int = 1) -> None:
-        symbols = Counter(flatten(events))
-        self.total_learns += learns
-        self.total_symbols += learns * symbols.total()
-        self.total_distinct_symbols += learns * len(symbols)
-        for symbol, count in symbols.items():
-            self.pattern_member_frequency[symbol] += learns
-            self.symbol_frequency[symbol] += learns * count
+    def add_learn(self, events: Iterable[Event]) -> None:
+        symbols = flatten(events)
+        distinct = dict.fromkeys(symbols)
+        self.total_learns += 1
+        self.total_symbols += len(symbols)
+        self.total_distinct_symbols += len(distinct)
+        self.pattern_member_frequency.update(distinct.keys())
+        self.symbol_frequency.update(symbols)

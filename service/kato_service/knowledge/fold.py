@@ -70,7 +70,7 @@ class Fold:
             revision=revision,
         )
         self.index.put(pattern, learns=1)
-        self.statistics.add_learns(pattern.events)
+        self.statistics.add_learn(pattern.events)
         return pattern.frequency
 
     def _first_learned(self, revision: int, entry: Learn) -> Pattern:

@@ -262,6 +262,22 @@ static block longest(const state *state, align_scratch *scratch, const uint32_t 
     return best;
 }
 
+/* As `chain`, on the positions of a long state. */
+static void long_chain(const state *state, const uint32_t *tokens, const box *part, gathered *all)
+{
+    uint32_t next = part->low;
+    for (uint32_t row = part->from; row < part->to; row++) {
+        uint32_t local = state->long_local[TOKEN_SYMBOL(tokens[row])];
+        const uint32_t *positions = state->positions + state->starts[local];
+        uint32_t count = state->starts[local + 1] - state->starts[local];
+        uint32_t first = positions_before(positions, count, next);
+        if (first < count && positions[first] < part->high) {
+            gather(all, row, positions[first], 1);
+            next = positions[first] + 1;
+        }
+    }
+}
+
 static alignment long_aligned(const state *state, align_scratch *scratch, const uint32_t *tokens,
                               uint32_t count, block *list)
 {
@@ -272,7 +288,8 @@ static alignment long_aligned(const state *state, align_scratch *scratch, const 
     while (depth > 0) {
         box part = stack[--depth];
         block best = longest(state, scratch, tokens, &part);
-        if (best.size == 0) {
+        if (best.size <= 1) {
+            long_chain(state, tokens, &part, &all);
             continue;
         }
         uint32_t i = best.in_pattern, j = best.in_state, size = best.size;
