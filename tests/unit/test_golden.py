@@ -100,8 +100,7 @@ def _assert_counted(fold: Fold, state: Case) -> None:
         for symbol, count in statistics.pattern_member_frequency.items()
     }
     assert counted == {
-        row["name"]: (row["pattern_member_frequency"], row["frequency"])
-        for row in state["symbols"]
+        row["name"]: (row["pattern_member_frequency"], row["frequency"]) for row in state["symbols"]
     }
     totals = state["totals"]
     assert statistics.total_learns == totals["total_pattern_frequencies"]
