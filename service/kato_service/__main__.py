@@ -5,20 +5,15 @@ import socket
 import sys
 from pathlib import Path
 
-import structlog
-import uvloop
-
 from kato_service import __version__
-from kato_service.app import KatoServer
+from kato_service.app import serve
 from kato_service.errors import SettingsError
 from kato_service.logs import configure_logs
 from kato_service.search.pattern_searcher import PatternSearcher
-from kato_service.services import running_service
 from kato_service.settings import Settings, read_settings
 from kato_service.settings_text import help_text
 from kato_service.supervisor import Supervisor
 
-log = structlog.get_logger()
 EXIT_REFUSED = 2
 
 
@@ -36,33 +31,6 @@ def main() -> None:
     except SettingsError as error:
         sys.stderr.write(f"kato-service: {error.message}\n")
         sys.exit(EXIT_REFUSED)
-
-
-def serve(sockets: list[socket.socket] | None = None) -> None:
-    """Serve in this process, on *sockets* where a supervisor opened them.
-
-    Raises:
-        SettingsError: The environment is wrong.
-    """
-    settings = read_settings()
-    configure_logs(level=settings.log_level, style=settings.log_format)
-    uvloop.run(_serve(settings, sockets))
-
-
-async def _serve(settings: Settings, sockets: list[socket.socket] | None) -> None:
-    async with running_service(settings) as service:
-        log.info(
-            "service starting",
-            version=__version__,
-            url=settings.url,
-            engine=service.engine_name,
-            processor_id=settings.processor_id,
-            **{name: found.backend for name, found in service.stores().items()},
-        )
-        if reason := service.searcher.slower_because:
-            log.warning("the compiled engine is missing, the slower one runs", reason=reason)
-        await KatoServer(service).serve(sockets)
-        log.info("service stopping")
 
 
 def _supervise(settings: Settings) -> None:

@@ -1,24 +1,57 @@
 """The application over an opened service, and the server that runs it."""
 
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+import structlog
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 
 from kato_service import __version__
 from kato_service.api.health import add_health
 from kato_service.api.routes import include_routers
-from kato_service.services import Service
-from kato_service.settings import Settings
+from kato_service.logs import configure_logs
+from kato_service.services import Service, running_service
+from kato_service.settings import Settings, read_settings
+
+log = structlog.get_logger()
 
 KEEP_ALIVE_S = 75
 """Longer than the pauses of ordinary clients, so that they find their connection again."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _DESCRIPTION = """Deterministic pattern memory: observe events, learn patterns, get traceable
 predictions. Errors come in one envelope; see `Refusal`."""
+
+
+def serve(sockets: list[socket.socket] | None = None) -> None:
+    """Serve in this process, on *sockets* where a supervisor opened them.
+
+    Raises:
+        SettingsError: The environment is wrong.
+    """
+    settings = read_settings()
+    configure_logs(level=settings.log_level, style=settings.log_format)
+    uvloop.run(_serve(settings, sockets))
+
+
+async def _serve(settings: Settings, sockets: list[socket.socket] | None) -> None:
+    async with running_service(settings) as service:
+        log.info(
+            "service starting",
+            version=__version__,
+            url=settings.url,
+            engine=service.engine_name,
+            processor_id=settings.processor_id,
+            **{name: found.backend for name, found in service.stores().items()},
+        )
+        if reason := service.searcher.slower_because:
+            log.warning("the compiled engine is missing, the slower one runs", reason=reason)
+        await KatoServer(service).serve(sockets)
+        log.info("service stopping")
 
 
 def make_app(service: Service) -> FastAPI:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,6 +30,7 @@ START_PATIENCE_S = 30.0
 STOP_PATIENCE_S = 30.0
 
 StartService = Callable[..., str]
+NewService = Callable[..., "ServiceProcess"]
 NewSession = Callable[..., str]
 
 
@@ -39,54 +41,93 @@ def _free_port() -> int:
         return port
 
 
-def _await_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    give_up_at = time.monotonic() + START_PATIENCE_S
-    while process.poll() is None and time.monotonic() < give_up_at:
-        with suppress(httpx.TransportError):
-            if httpx.get(f"{url}/health/ready", timeout=2).status_code == 200:
-                return
-        time.sleep(0.05)
-    process.kill()
-    raise RuntimeError(f"the service did not start: {log.read_text(errors='replace')[-2000:]}")
+@dataclass
+class ServiceProcess:
+    """One process of the service, to be killed and started again on its port and data."""
 
+    directory: Path
+    variables: dict[str, str]
+    port: int = field(default_factory=_free_port)
+    process: subprocess.Popen[bytes] | None = None
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(STOP_PATIENCE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(STOP_PATIENCE_S)
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def log(self) -> str:
+        return (self.directory / "service.log").read_text(errors="replace")
 
-@pytest.fixture(scope="session")
-def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartService]:
-    """Starts a service with the given environment variables; answers its URL."""
-    processes: list[subprocess.Popen[bytes]] = []
-
-    def start(**variables: str) -> str:
-        directory = tmp_path_factory.mktemp("service")
-        port = _free_port()
+    def start(self) -> None:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        own = {"HOST": "127.0.0.1", "PORT": str(port), "DATA_DIR": str(directory / "data")}
-        log = directory / "service.log"
-        with log.open("wb") as out:
-            process = subprocess.Popen(
+        own = {"HOST": "127.0.0.1", "PORT": str(self.port)}
+        own["DATA_DIR"] = str(self.directory / "data")
+        with (self.directory / "service.log").open("ab") as out:
+            self.process = subprocess.Popen(
                 [sys.executable, "-m", "kato_service"],
-                env={**inherited, **own, **variables},
-                cwd=directory,
+                env={**inherited, **own, **self.variables},
+                cwd=self.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
             )
-        processes.append(process)
-        url = f"http://127.0.0.1:{port}"
-        _await_ready(url, process, log)
-        return url
 
-    yield start
-    for process in processes:
-        _stop(process)
+    def is_ready(self) -> bool:
+        with suppress(httpx.TransportError):
+            return httpx.get(f"{self.url}/health/ready", timeout=2).status_code == 200
+        return False
+
+    def await_ready(self, patience_s: float = START_PATIENCE_S) -> None:
+        assert self.process is not None
+        give_up_at = time.monotonic() + patience_s
+        while not self.is_ready():
+            if self.process.poll() is not None or time.monotonic() > give_up_at:
+                self.kill9()
+                raise RuntimeError(f"the service is not ready: {self.log[-2000:]}")
+            time.sleep(0.05)
+
+    def kill9(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(STOP_PATIENCE_S)
+            self.process = None
+
+    def stop(self) -> int | None:
+        """Ask it to end; its exit status."""
+        if self.process is None:
+            return None
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(STOP_PATIENCE_S)
+        finally:
+            self.kill9()
+
+
+@pytest.fixture(scope="session")
+def new_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewService]:
+    """``new_service(NAME=value, …)``: a service process with these variables, not started yet."""
+    services: list[ServiceProcess] = []
+
+    def make(**variables: str) -> ServiceProcess:
+        services.append(ServiceProcess(tmp_path_factory.mktemp("service"), variables))
+        return services[-1]
+
+    yield make
+    for service in services:
+        service.stop()
+
+
+@pytest.fixture(scope="session")
+def start_service(new_service: NewService) -> StartService:
+    """Starts a service with the given environment variables; answers its URL."""
+
+    def start(**variables: str) -> str:
+        service = new_service(**variables)
+        service.start()
+        service.await_ready()
+        return service.url
+
+    return start
 
 
 @pytest.fixture(scope="session")

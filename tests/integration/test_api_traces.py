@@ -22,8 +22,9 @@ class _Player:
     """Plays a trace's steps against one session and checks each answer.
 
     Our decisions differ from the traces in three points (processor.md §10): a too-short learn
-    keeps the STM (so it is cleared here, which forgets its emotives too), predictions are those of the current STM (so they are
-    compared after an observe that did not auto-learn), and empty observations leave them.
+    keeps the STM (so it is cleared here, which forgets its emotives too), predictions are those
+    of the current STM (so they are compared after an observe that did not auto-learn), and empty
+    observations leave them.
     """
 
     def __init__(self, api: httpx.Client, session_id: str) -> None:

@@ -1,0 +1,207 @@
+"""Replicas of the service as real processes over shared Redis, FerretDB and Qdrant stand-in."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.xdist_group("replicas")
+New = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def shared(redis_url: str, mongo_url: str, qdrant_url: str) -> dict[str, str]:
+    """The environment of replicas of one instance."""
+    name = uuid4().hex
+    return {
+        "PROCESSOR_ID": name,
+        "REDIS_URL": redis_url,
+        "MONGO_BASE_URL": mongo_url,
+        "MONGO_DATABASE": name,
+        "MONGO_POOL_MIN_SIZE": "1",
+        "QDRANT_URL": qdrant_url,
+        "MAX_STM_EVENTS": "2000",
+        "MAX_SESSIONS_PER_USER": "200",
+    }
+
+
+@pytest.fixture(scope="module")
+def replicas(new_service: New, shared: dict[str, str]) -> list[Any]:
+    found = [new_service(**shared) for _ in range(2)]
+    for service in found:
+        service.start()
+    for service in found:
+        service.await_ready()
+    return found
+
+
+@pytest.fixture
+def clients(replicas: list[Any]) -> Iterator[list[httpx.Client]]:
+    limits = httpx.Limits(max_connections=50)
+    found = [httpx.Client(base_url=one.url, timeout=60, limits=limits) for one in replicas]
+    yield found
+    for client in found:
+        client.close()
+
+
+def created(client: httpx.Client, user_id: str | None = None) -> str:
+    response = client.post("/v2/sessions", json={"user_id": user_id or uuid4().hex})
+    assert response.status_code == 200, response.text
+    return f"/v2/sessions/{response.json()['session_id']}"
+
+
+def observed(client: httpx.Client, session: str, *symbols: str, **more: Any) -> dict[str, Any]:
+    observations = [{"strings": [symbol]} for symbol in symbols]
+    body = {"observations": observations, **more}
+    response = client.post(f"{session}/observe-sequence", json=body)
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def stm(client: httpx.Client, session: str) -> list[str]:
+    return [symbol for event in client.get(f"{session}/stm").json()["stm"] for symbol in event]
+
+
+def test_a_conversation_gives_the_same_bytes_on_every_replica(clients: list[httpx.Client]) -> None:
+    session = created(clients[0])
+    for turn in range(12):
+        learner, other = clients if turn % 2 else reversed(clients)
+        observed(learner, session, "a", f"b{turn % 5}", f"c{turn}", learn_at_end=True)
+        observed(other, session, "a", f"b{turn % 5}")
+        told = [client.get(f"{session}/predictions").content for client in clients]
+        assert told[0] == told[1]
+        assert f"c{turn}".encode() in told[0]
+        clients[turn % 2].post(f"{session}/clear-stm")
+
+
+def test_a_prediction_reflects_a_delete_on_another_replica(clients: list[httpx.Client]) -> None:
+    one, two = clients
+    session = created(one)
+    name = observed(one, session, "a", "b", learn_at_end=True)["final_learned_pattern"]
+    observed(one, session, "a", "b")
+    assert two.get(f"{session}/predictions").json()["count"] == 1
+    assert one.delete(f"{session}/patterns/{name}").status_code == 200
+    assert two.get(f"{session}/predictions").json()["count"] == 0
+
+
+def test_twenty_clients_on_one_session_lose_nothing(clients: list[httpx.Client]) -> None:
+    session = created(clients[0])
+
+    def observe(number: int) -> list[str]:
+        client = clients[number % 2]
+        symbols = [f"{number}-{turn}" for turn in range(50)]
+        for symbol in symbols:
+            response = client.post(f"{session}/observe", json={"strings": [symbol]})
+            assert response.status_code == 200, response.text
+        return symbols
+
+    with ThreadPoolExecutor(20) as crowd:
+        sent = list(crowd.map(observe, range(20), timeout=180))
+    for client in clients:
+        kept = stm(client, session)
+        assert len(kept) == 1000
+        assert Counter(kept) == Counter(symbol for symbols in sent for symbol in symbols)
+    for symbols in sent:
+        mine = set(symbols)
+        assert [symbol for symbol in kept if symbol in mine] == symbols
+
+
+@pytest.mark.parametrize("one_user", [True, False], ids=["one user", "twenty users"])
+def test_twenty_sessions_at_once_share_nothing(clients: list[httpx.Client], one_user: bool) -> None:
+    user = uuid4().hex
+    sessions = [created(clients[0], user if one_user else None) for _ in range(20)]
+
+    def converse(number: int) -> None:
+        for turn in range(10):
+            observed(clients[(number + turn) % 2], sessions[number], f"{number}-{turn}")
+        observed(clients[0], sessions[number], learn_at_end=True) if number % 2 else None
+
+    with ThreadPoolExecutor(20) as crowd:
+        list(crowd.map(converse, range(20), timeout=120))
+    for number, session in enumerate(sessions):
+        expected = [] if number % 2 else [f"{number}-{turn}" for turn in range(10)]
+        assert stm(clients[number % 2], session) == expected
+        patterns = clients[1].get(f"{session}/patterns").json()["patterns"]
+        firsts = {pattern["pattern_data"][0][0] for pattern in patterns}
+        if one_user:
+            assert firsts == {f"{learner}-0" for learner in range(1, 20, 2)}
+        else:
+            assert firsts == ({f"{number}-0"} if number % 2 else set())
+
+
+def test_vectors_are_neighbours_on_every_replica(clients: list[httpx.Client]) -> None:
+    one, two = clients
+    user = uuid4().hex
+    sessions = [created(one, user), created(two, user)]
+    first = one.post(f"{sessions[0]}/observe", json={"vectors": [[1.0, 0.0, 0.0]]}).json()
+    near = two.post(f"{sessions[1]}/observe", json={"vectors": [[0.99, 0.1, 0.0]]}).json()
+    assert first["symbols"][0] in near["symbols"]
+    assert len(near["symbols"]) == 2
+    wrong = two.post(f"{sessions[1]}/observe", json={"vectors": [[1.0]]})
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (422, "VECTOR_DIMENSION")
+
+
+def test_nothing_acknowledged_is_lost_when_a_replica_is_killed(
+    new_service: New, shared: dict[str, str], clients: list[httpx.Client]
+) -> None:
+    victim = new_service(**shared)
+    victim.start()
+    victim.await_ready()
+    session = created(clients[0])
+    acknowledged: list[str] = []
+    learned: list[str] = []
+    stop = threading.Event()
+
+    def converse() -> None:
+        with httpx.Client(timeout=10) as client:
+            while not stop.is_set():
+                number = len(acknowledged)
+                for path, body in (
+                    (f"{session}/observe", {"strings": [f"s{number}"]}),
+                    (f"{session}/observe", {"strings": ["x"]}),
+                    (f"{session}/learn", {}),
+                ):
+                    insisted(
+                        client, [victim.url, *(str(one.base_url) for one in clients)], path, body
+                    )
+                acknowledged.append(f"s{number}")
+                learned.append(f"s{number}")
+
+    with ThreadPoolExecutor(1) as pool:
+        talk = pool.submit(converse)
+        for _ in range(3):
+            told = len(learned) + 4
+            while len(learned) < told and not talk.done():
+                time.sleep(0.01)
+            victim.kill9()
+            victim.start()
+        stop.set()
+        talk.result(timeout=60)
+    victim.stop()
+    assert stm(clients[1], session) == []
+    patterns = clients[1].get(f"{session}/patterns", params={"limit": 1000}).json()["patterns"]
+    assert [(p["pattern_data"], p["frequency"]) for p in patterns] == [
+        ([[symbol], ["x"]], 1) for symbol in acknowledged
+    ]
+
+
+def insisted(client: httpx.Client, urls: list[str], path: str, body: dict[str, Any]) -> None:
+    """Send it, through whichever replica answers, until one acknowledges it."""
+    body = {**body, "unique_id": uuid4().hex}
+    for attempt in range(200):
+        try:
+            response = client.post(urls[attempt % len(urls)] + path, json=body)
+        except httpx.TransportError:
+            continue
+        if response.status_code == 200:
+            return
+        assert response.status_code in {503, 504}, response.text
+        time.sleep(0.05)
+    pytest.fail(f"{path} was never acknowledged")
