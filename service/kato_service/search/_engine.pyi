@@ -1,4 +1,4 @@
-"""What the compiled engine offers (native/module.c). Every call may raise MemoryError and then
+"""What the compiled engine offers (native/*_object.c). Every call may raise MemoryError and then
 has changed nothing."""
 
 from collections.abc import Iterator
@@ -48,7 +48,6 @@ class Index:
     def get(self, name: str, /) -> tuple[Events, int, int, int, int] | None:
         """Events, frequency, learns, first, revision."""
 
-    def contains(self, name: str, /) -> bool: ...
     def remove(self, name: str, /) -> bool: ...
     def clear(self) -> None: ...
     def after(self, first: int, limit: int, /) -> tuple[str, ...]:

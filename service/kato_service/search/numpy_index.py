@@ -1,4 +1,4 @@
-"""The matching engine in numpy and the standard library: exact, and fast enough to start with.
+"""The matching engine in numpy and plain Python: exact, for where nothing can be compiled.
 
 Postings give an upper bound of every pattern's similarity; only patterns that can reach the
 threshold are aligned.
@@ -6,7 +6,7 @@ threshold are aligned.
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
@@ -17,8 +17,10 @@ from kato_service.domain.alignment import Block, similarity
 from kato_service.domain.pattern import Pattern, flatten
 from kato_service.domain.prediction import Prediction
 from kato_service.domain.statistics import SymbolStatistics
+from kato_service.search.bit_alignment import MAX_BITS, matching_blocks, position_masks
 from kato_service.search.plain_ranking import Match, best_predictions
 
+_Alignment = Callable[[Sequence[str]], tuple[Block, ...]]
 HOLES_KEPT = 1024
 """Slots of removed patterns that are tolerated beside as many living ones."""
 
@@ -81,20 +83,18 @@ class NumpyPatternIndex:
         return best_predictions(self.matches(state, threshold), state, statistics, limit=limit)
 
     def matches(self, state: Sequence[str], threshold: float) -> tuple[Match, ...]:
-        matcher = SequenceMatcher(None, autojunk=False)
-        matcher.set_seq2(state)
+        align = _alignment(state)
         found = (
-            self._match(matcher, slot, len(state)) for slot in self._candidates(state, threshold)
+            self._match(align, slot, len(state)) for slot in self._candidates(state, threshold)
         )
         return tuple(match for match in found if match is not None and _kept(match, threshold))
 
-    def _match(self, matcher: "SequenceMatcher[str]", slot: int, size: int) -> Match | None:
+    def _match(self, align: _Alignment, slot: int, size: int) -> Match | None:
         pattern = self._patterns[slot]
         if pattern is None:
             return None
         symbols = self._symbols[slot]
-        matcher.set_seq1(symbols)
-        blocks = _blocks(matcher)
+        blocks = align(symbols)
         matched = sum(block[2] for block in blocks)
         return Match(
             pattern, len(symbols), blocks, matched, similarity(matched, len(symbols), size)
@@ -142,9 +142,20 @@ class NumpyPatternIndex:
             self._append(pattern)
 
 
-def _blocks(matcher: "SequenceMatcher[str]") -> tuple[Block, ...]:
-    *blocks, _end = matcher.get_matching_blocks()
-    return tuple((block.a, block.b, block.size) for block in blocks)
+def _alignment(state: Sequence[str]) -> _Alignment:
+    """What gives a pattern's blocks with *state*: bits for a short state, else difflib."""
+    if len(state) <= MAX_BITS:
+        masks = position_masks(state)
+        return lambda symbols: matching_blocks(symbols, masks)
+    matcher = SequenceMatcher(None, autojunk=False)
+    matcher.set_seq2(state)
+
+    def blocks(symbols: Sequence[str]) -> tuple[Block, ...]:
+        matcher.set_seq1(symbols)
+        *found, _end = matcher.get_matching_blocks()
+        return tuple((block.a, block.b, block.size) for block in found)
+
+    return blocks
 
 
 def _kept(match: Match, threshold: float) -> bool:
