@@ -27,12 +27,13 @@ ALPHABETS = ("a", "ab", "abc", "abcdefgh", ("", "é", "e\u0301", "𝄞", "a b", 
 
 
 def exhaustive(fold: Fold, state: tuple[str, ...], genes: Genes) -> tuple[Prediction, ...]:
-    """Nothing is left out before it is aligned."""
+    """Nothing is left out before it is aligned and scored."""
     if len(state) < 2:
         return ()
     matches = [_match(pattern, state) for pattern in fold.patterns.values()]
     kept = [match for match in matches if match.similarity >= genes.recall_threshold]
-    return best_predictions(kept, state, fold.statistics, limit=genes.max_predictions)
+    ranked = best_predictions(kept, state, fold.statistics, limit=len(kept))
+    return ranked[: genes.max_predictions]
 
 
 def _match(pattern: Pattern, state: Sequence[str]) -> Match:

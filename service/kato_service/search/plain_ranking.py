@@ -1,8 +1,10 @@
 """From matches to ranked predictions in plain Python (processor.md §6–7), for the numpy engine."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
+from itertools import chain
 
 from kato_service.domain import metrics
 from kato_service.domain.alignment import Alignment, Block, aligned
@@ -11,6 +13,9 @@ from kato_service.domain.metrics import SymbolProbabilities
 from kato_service.domain.pattern import Pattern, flatten
 from kato_service.domain.prediction import Prediction
 from kato_service.domain.statistics import SymbolStatistics
+
+SLACK = 1e-9
+"""More than rounding can move a potential."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +61,55 @@ def best_predictions(
     matches: Iterable[Match], state: tuple[str, ...], statistics: SymbolStatistics, *, limit: int
 ) -> tuple[Prediction, ...]:
     """The *limit* best of all that was kept, best first, equal ones by first learn."""
-    kept = [_kept(match, state) for match in matches]
-    query = _query(kept, state, statistics)
+    found = tuple(matches)
+    total_frequency = sum(match.pattern.frequency for match in found)
+    kept = [_kept(match, state) for match in _hopeful(found, state, total_frequency, limit)]
+    in_sight = {symbol for one in kept for symbol in one.present} | _shown(found, state)
+    probability = SymbolProbabilities.of(in_sight, statistics)
+    query = _Query(statistics, probability, total_frequency, Counter(state))
     ranked = sorted((_scored(one, query) for one in kept), key=_rank)
     return tuple(_prediction(one, query) for one in ranked[:limit])
 
 
-def _kept(match: Match, state: tuple[str, ...]) -> _Kept:
+def _kept(match: Match, state: Sequence[str]) -> _Kept:
     alignment = aligned(match.pattern.events, state, match.blocks)
     return _Kept(match, alignment, flatten(alignment.present))
 
 
-def _query(kept: Iterable[_Kept], state: tuple[str, ...], statistics: SymbolStatistics) -> _Query:
-    in_sight: set[str] = set()
-    total_frequency = 0
-    for one in kept:
-        in_sight.update(one.alignment.matches, one.alignment.missing)
-        total_frequency += one.match.pattern.frequency
-    probability = SymbolProbabilities.of(in_sight, statistics)
-    return _Query(statistics, probability, total_frequency, Counter(state))
+def _hopeful(
+    found: Sequence[Match], state: Sequence[str], total_frequency: int, limit: int
+) -> Iterable[Match]:
+    """Those that may be among the *limit* best.
+
+    ``potential = (evidence + confidence)·snr + 1/blocks + itfdf``, where confidence lies between
+    evidence and 1, and itfdf between ``1 − frequency/Fsum`` and 1 (0 for all if Fsum is 0).
+    """
+    if len(found) <= limit:
+        return found
+    bounds = [_bounds(match, len(state), total_frequency) for match in found]
+    floor = nlargest(limit, (low for low, _ in bounds))[-1] - SLACK
+    return (match for match, (_, high) in zip(found, bounds, strict=True) if high >= floor)
+
+
+def _bounds(match: Match, state_symbols: int, total_frequency: int) -> tuple[float, float]:
+    """Of the potential, without the 1 of itfdf."""
+    evidence = metrics.evidence(match.matched, match.symbol_count)
+    snr = metrics.snr(match.matched, state_symbols - match.matched)
+    ends = sorted(((evidence + evidence) * snr, (evidence + 1.0) * snr))
+    bonus = 1.0 / len(match.blocks) if match.blocks else 0.0
+    share = match.pattern.frequency / total_frequency if total_frequency else 0.0
+    return ends[0] + bonus - share, ends[1] + bonus
+
+
+def _shown(found: Iterable[Match], state: Sequence[str]) -> set[str]:
+    """Symbols of the state that are in the present of some match; others weigh nothing."""
+    hidden = set(state)
+    for match in found:
+        if not hidden:
+            break
+        if not hidden.isdisjoint(chain.from_iterable(match.pattern.events)):
+            hidden.difference_update(_kept(match, state).present)
+    return set(state) - hidden
 
 
 def _scored(one: _Kept, query: _Query) -> _Scored:
