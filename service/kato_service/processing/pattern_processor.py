@@ -72,7 +72,7 @@ class PatternProcessor:
         if _symbols(state.stm) < MIN_STATE_SYMBOLS:
             return _result(state, ())
         base = self._knowledge.get(state.processor_id)
-        async with base.reading(deadline=deadline) as view:
+        async with base.reading(deadline=deadline, may_be_stale=True) as view:
             found = await _in_thread(lambda: self._searcher.predict(view, state.stm, genes))
             return _result(state, found, stale=view.stale)
 
