@@ -51,7 +51,7 @@ check: install ## format, lint, types, import contracts, generated files, chart
 	@$(MAKE) --no-print-directory chart
 	@if command -v gcc >/dev/null; then $(BIN)/python tests/native/build.py small build/engine/small; fi
 
-test: install ## unit, contract and integration tests, on real servers that the tests start and stop
+test: install ## unit, contract and integration tests, on servers that the tests start and stop
 	@$(PYTHON) e2e/testbed/testbed.py packages redis-server
 	@$(PYTHON) e2e/testbed/testbed.py binaries
 	@$(BIN)/python -m pytest tests -n $(WORKERS_FOR_TESTS) --dist loadgroup $(PYTEST_ARGS)

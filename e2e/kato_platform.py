@@ -113,7 +113,10 @@ class Cluster:
 
 
 def wants_current_cluster() -> bool:
-    return bool(os.environ.get("KUBECONFIG")) or os.environ.get("CLUSTER") == "current"
+    """Whether a cluster is named, other than the test node that `up` tells to export."""
+    named = os.environ.get("KUBECONFIG", "")
+    is_other = bool(named) and named != test_node_env()["KUBECONFIG"]
+    return is_other or os.environ.get("CLUSTER") == "current"
 
 
 def test_node_env() -> dict[str, str]:

@@ -409,6 +409,8 @@ class Node:
         if not self.is_running:
             _require_root("a Kubernetes node")
             ensure_packages(NODE_PACKAGES)
+            self.down()  # whatever a node that was killed may have left
+            _refuse_beside_another_node()
             self._start(images)
         else:
             say("the node is running already")
@@ -586,14 +588,24 @@ class Node:
             subprocess.run(["umount", "-l", point], capture_output=True, check=False)
 
     def _remove_network(self) -> None:
-        for line in _run(["ip", "netns", "ls"]).splitlines():
-            if line.startswith("cni-"):
-                _run(["ip", "netns", "del", line.split()[0]])
         subprocess.run(["ip", "link", "del", BRIDGE], capture_output=True, check=False)
         rules = _run(["iptables-save"])
         kept = [line for line in rules.splitlines() if "KUBE" not in line and "CNI-" not in line]
         if len(kept) != len(rules.splitlines()):
             _run(["iptables-restore"], stdin="\n".join(kept) + "\n")
+
+
+def _refuse_beside_another_node() -> None:
+    """Its rules could not be told from ours, and would go with them.
+
+    Raises:
+        TestbedError: There are rules of a kube-proxy already.
+    """
+    if "KUBE-" in _run(["iptables-save"]):
+        raise TestbedError(
+            "this machine is a Kubernetes node already (iptables has its KUBE- rules); use that"
+            " cluster with CLUSTER=current, or another machine"
+        )
 
 
 def _require_root(what: str) -> None:

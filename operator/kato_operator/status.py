@@ -217,7 +217,7 @@ def _scale(deployment: Manifest | None) -> Manifest:
 def _endpoints(instance: KatoInstance) -> Manifest:
     host = f"{names.service(instance.metadata.name)}.{instance.metadata.namespace}.svc"
     place = f"{host}:{instance.spec.service.port}"
-    return {"http": f"http://{place}", "ws": f"ws://{place}/ws"}
+    return {"http": f"http://{place}", "ws": f"ws://{place}"}
 
 
 def _store(instance: KatoInstance, observed: Observed, name: str) -> Manifest:

@@ -18,7 +18,6 @@ KatoError
 ├── StoreUnavailableError        503 STORE_UNAVAILABLE
 │   ├── OutcomeUnknownError      503 STORE_UNAVAILABLE (it may have happened; repeating is safe)
 │   └── VectorsClearedError      503 STORE_UNAVAILABLE (a clear came between; repeating is safe)
-├── OverloadedError              503 OVERLOADED
 ├── DeadlineExceededError        504 DEADLINE_EXCEEDED
 └── SettingsError                stops the start with one line
 """
@@ -129,13 +128,6 @@ class OutcomeUnknownError(StoreUnavailableError):
 
 class VectorsClearedError(StoreUnavailableError):
     """The collection of a knowledge base went while it was written: refresh and repeat."""
-
-
-class OverloadedError(KatoError):
-    code = "OVERLOADED"
-    status_code = 503
-    retryable = True
-    retry_after_s = 1
 
 
 class DeadlineExceededError(KatoError):

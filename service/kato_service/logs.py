@@ -9,6 +9,10 @@ import structlog
 
 _QUIET = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "pymongo", "qdrant_client")
 """Libraries whose narration repeats ours: only their warnings are written."""
+_TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+"""Locals are session ids, bodies and keys: no line may hold them."""
 
 
 def configure_logs(*, level: str, style: Literal["json", "console"]) -> None:
@@ -50,8 +54,11 @@ def _install(handler: logging.Handler, level: str) -> None:
 
 def _rendering(style: Literal["json", "console"]) -> tuple[structlog.typing.Processor, ...]:
     if style == "console":
-        return (structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty()),)
-    return (structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(_json))
+        plain = structlog.dev.plain_traceback
+        return (
+            structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=plain),
+        )
+    return (_TRACEBACKS, structlog.processors.JSONRenderer(_json))
 
 
 def _as_library_line(

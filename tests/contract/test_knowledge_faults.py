@@ -227,11 +227,24 @@ async def test_a_store_that_hangs_is_unavailable_and_old_knowledge_serves_where_
             await lenient.get("kato").tail(deadline=soon())
         with pytest.raises(StoreUnavailableError):
             await frequency(lenient.get("never loaded"))
-        async with lenient.get("kato").reading(deadline=soon()) as view:
+        with pytest.raises(StoreUnavailableError):  # only who says so is given an older state
+            await frequency(lenient.get("kato"))
+        async with lenient.get("kato").reading(deadline=soon(), may_be_stale=True) as view:
             assert (view.stale, view.patterns[NAME].frequency) == (True, 2)
         mongo_server.thaw()
-        async with lenient.get("kato").reading(deadline=soon()) as view:
+        async with lenient.get("kato").reading(deadline=soon(), may_be_stale=True) as view:
             assert (view.stale, view.patterns[NAME].frequency) == (False, 2)
+
+
+async def test_what_is_wrong_with_a_file_is_named_without_its_path(tmp_path: Path) -> None:
+    (tmp_path / "secret.sqlite").write_bytes(b"no database" * 1000)
+    (tmp_path / "secret").write_text("no folder")
+    for path, name in (("secret.sqlite", "SQLITE_NOTADB"), ("secret/log", "EEXIST|ENOTDIR")):
+        log = SqliteKnowledgeLog(tmp_path / path)
+        with pytest.raises(StoreUnavailableError, match=name) as caught:
+            await log.head("kato")
+        assert "secret" not in caught.value.message
+        await log.close()
 
 
 async def test_an_append_that_gives_up_is_completed_once_later(

@@ -236,6 +236,17 @@ async def test_a_retry_after_a_crash_counts_once(replicas: Pair, call: str) -> N
     assert await alive.frequency() == 1
 
 
+async def test_a_later_learn_leaves_the_answer_to_a_repeat_alone(replicas: Pair) -> None:
+    one, two = replicas
+    session_id = await with_stm(one)
+    assert (await one.learn(session_id, unique_id="first")).frequency == 1
+    for symbol in ("a", "b"):
+        await one.observe(session_id, symbol)
+    assert (await one.learn(session_id)).frequency == 2
+    again = await two.learn(session_id, unique_id="first")
+    assert (again.repeated, again.frequency) == (True, 1)
+
+
 async def test_reads_show_a_change_that_is_not_installed_yet(replicas: Pair) -> None:
     dying, alive = replicas
     session_id = await with_stm(dying)
@@ -281,6 +292,27 @@ async def test_a_background_task_completes_what_nobody_locks(
             await asyncio.sleep(0.02)
     sweeping.cancel()
     assert await alive.stm(session_id) == []
+
+
+async def test_a_session_that_stays_busy_holds_up_no_other_completion(
+    replicas: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dying, alive = replicas
+    busy, waiting = await with_stm(dying), await with_stm(dying)
+    for session_id in (busy, waiting):
+        dying.store.call, dying.store.when = "intend", "after"
+        with pytest.raises(CrashError):
+            await dying.learn(session_id)
+    lock = await dying.store.store.lock(busy, "holder", rolling_forward=False)
+    assert lock is not None
+    monkeypatch.setattr("kato_service.sessions.manager.OVERDUE_S", 0.0)
+    monkeypatch.setattr("kato_service.sessions.changes.SWEEP_PATIENCE_S", 0.1)
+    sweeping = asyncio.create_task(alive.sessions.run())
+    async with asyncio.timeout(1.5):
+        while not await alive.frequency():
+            await asyncio.sleep(0.02)
+    sweeping.cancel()
+    assert await alive.stm(waiting) == []
 
 
 async def test_a_lost_lock_starts_the_request_again(replicas: Pair) -> None:

@@ -8,10 +8,17 @@ from uuid import uuid4
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from kato_service.connections.redis_pool import RedisConnectionPool, RedisOptions
-from kato_service.errors import SessionLimitExceededError, SessionNotFoundError
+from kato_service.errors import (
+    OutcomeUnknownError,
+    SessionLimitExceededError,
+    SessionNotFoundError,
+)
 from kato_service.knowledge.entries import Clear, Learn
+from kato_service.sessions import scripts
 from kato_service.sessions.memory import MemorySessionStore
 from kato_service.sessions.redis import RedisSessionStore
 from kato_service.sessions.state import Intent, Remembered, SessionState
@@ -446,6 +453,21 @@ async def test_a_locked_session_outlives_its_expiry_for_its_holder(kept: Kept) -
     assert await kept.store.save(lock, replace(lock.state, time=1), None) is Saved.SAVED
 
 
+async def test_a_roll_forward_waits_for_who_holds_an_expired_session(kept: Kept) -> None:
+    session_id = (await kept.create(ttl_s=1)).session_id
+    lock = await kept.locked(session_id)
+    await kept.pass_time(1.2)
+    with pytest.raises(SessionNotFoundError):
+        await kept.store.lock(session_id, "client", rolling_forward=False)
+    # Not gone: its holder may still store an intent, which must not be forgotten before.
+    assert await kept.store.lock(session_id, "sweep", rolling_forward=True) is None
+    assert await kept.store.intend(lock, intent_for(lock, lock.state))
+    await kept.store.release(session_id, "me")
+    rolling = await kept.store.lock(session_id, "sweep", rolling_forward=True)
+    assert rolling is not None
+    assert rolling.intent is not None
+
+
 async def test_overdue_intents_are_listed_until_they_are_forgotten(kept: Kept) -> None:
     session_id = (await kept.create()).session_id
     lock = await kept.locked(session_id)
@@ -463,6 +485,23 @@ async def test_nobody_waits_for_requests_on_other_sessions(kept: Kept) -> None:
     one, two = (await kept.create()).session_id, (await kept.create()).session_id
     await kept.locked(one)
     assert await kept.locked(two)
+
+
+async def test_a_refusal_after_a_lost_answer_is_an_unknown_outcome(redis_url: str) -> None:
+    pool = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))
+    store = RedisSessionStore(pool.client, uuid4().hex)
+    session_id = (await store.create(new(), ENOUGH)).session_id
+    lock = await store.lock(session_id, "me", rolling_forward=False)
+    assert lock is not None
+    answers = iter((RedisTimeoutError(), OutOfMemoryError()))
+
+    async def lost_then_refused(**_call: Any) -> None:
+        raise next(answers, OutOfMemoryError())
+
+    store._scripts[scripts.SAVE] = lost_then_refused  # type: ignore[assignment]  # as one is called
+    with pytest.raises(OutcomeUnknownError):
+        await store.save(lock, replace(lock.state, stm=(("a",),)), None)
+    await pool.close()
 
 
 async def test_no_key_of_an_ended_session_stays_in_redis(redis_url: str) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from kato_service.domain.pattern import Emotives, Event, Metadata
+from kato_service.domain.pattern import Emotives, Event, Metadata, Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +51,5 @@ class Applied:
     0 where an update or delete met no pattern."""
     met: bool = True
     """False where an update or delete met no pattern."""
+    pattern: Pattern | None = None
+    """What an update made of its pattern; None where it can no longer be told."""

@@ -85,8 +85,9 @@ class Fold:
             return Applied(entry, revision, 0, met=False)
         frequency = known.frequency if entry.frequency is None else entry.frequency
         emotives = known.emotives if entry.emotives is None else entry.emotives
-        self.index.put(replace(known, frequency=frequency, emotives=emotives, revision=revision))
-        return Applied(entry, revision, frequency)
+        updated = replace(known, frequency=frequency, emotives=emotives, revision=revision)
+        self.index.put(updated)
+        return Applied(entry, revision, frequency, pattern=updated)
 
     def _delete(self, revision: int, entry: Delete) -> Applied:
         known = self.index.get(entry.name)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
+from errno import errorcode
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -108,7 +109,14 @@ async def _mapped_errors() -> AsyncIterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as exc:
-        raise StoreUnavailableError(f"the knowledge file cannot be used: {exc}") from exc
+        raise StoreUnavailableError(f"the knowledge file cannot be used: {_reason(exc)}") from exc
+
+
+def _reason(exc: sqlite3.Error | OSError) -> str:
+    """A name: the text may hold a path, and clients read the message."""
+    if isinstance(exc, OSError):
+        return errorcode.get(exc.errno or 0, type(exc).__name__)
+    return getattr(exc, "sqlite_errorname", type(exc).__name__)
 
 
 def _set_up(db: sqlite3.Connection) -> None:
@@ -142,7 +150,9 @@ def _commit(db: sqlite3.Connection) -> None:
         db.execute("COMMIT")
     except sqlite3.Error as exc:
         _roll_back(db)
-        raise OutcomeUnknownError(f"the knowledge file did not confirm a write: {exc}") from exc
+        raise OutcomeUnknownError(
+            f"the knowledge file did not confirm a write: {_reason(exc)}"
+        ) from exc
 
 
 def _roll_back(db: sqlite3.Connection) -> None:

@@ -91,8 +91,14 @@ class SuperKnowledgeBase:
             self._wanted.release(held)
 
     @asynccontextmanager
-    async def reading(self, *, deadline: Deadline) -> AsyncIterator[KnowledgeView]:
+    async def reading(
+        self, *, deadline: Deadline, may_be_stale: bool = False
+    ) -> AsyncIterator[KnowledgeView]:
         """The knowledge with every acknowledged entry of any replica; unchanged while held.
+
+        Args:
+            may_be_stale: While the log does not answer, an older state will do, if it is not older
+                than staleness is allowed.
 
         Raises:
             StoreUnavailableError: The log did not answer, and staleness is not allowed.
@@ -100,7 +106,7 @@ class SuperKnowledgeBase:
         """
         async with AsyncExitStack() as stack:
             async with within(deadline, _NOT_READY):
-                stale = await self._freshened()
+                stale = await self._freshened(may_be_stale=may_be_stale)
                 await stack.enter_async_context(self._current.gate.reading())
             fold = await self._current.loaded()
             yield fold.view(stale=stale)
@@ -109,13 +115,14 @@ class SuperKnowledgeBase:
         await self._lookup.close()
         await self._writer.close()
 
-    async def _freshened(self) -> bool:
+    async def _freshened(self, *, may_be_stale: bool) -> bool:
         """Whether it failed, where an older state will do."""
         try:
             await self._lookup.ask()
         except StoreUnavailableError:
             age_s = self._clock() - self._fresh_at
-            if self._current.fold is None or age_s > self._max_staleness_s:
+            usable = may_be_stale and age_s <= self._max_staleness_s
+            if self._current.fold is None or not usable:
                 raise
             return True
         return False

@@ -7,7 +7,7 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import Emotives, Pattern
 from kato_service.errors import LimitExceededError, PatternNotFoundError
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.entries import Delete, Entry, Update
+from kato_service.knowledge.entries import Applied, Delete, Entry, Update
 from kato_service.processing.limits import MAX_EMOTIVE_KEYS
 from kato_service.processing.pattern_processor import TOKEN_BYTES
 
@@ -45,7 +45,8 @@ class PatternOperations:
         persistence: int,
         deadline: Deadline,
     ) -> Pattern:
-        """The pattern after the edit; what is None stays.
+        """The pattern right after the edit; what is None stays. An edit that is done is answered,
+        however long it took.
 
         Raises:
             PatternNotFoundError: There is none.
@@ -56,8 +57,8 @@ class PatternOperations:
         if frequency is None and emotives is None:
             return known
         window = None if emotives is None else tuple(dict(given) for given in emotives)
-        await self._append(kb, Update(_token(), name, frequency, window), deadline)
-        return await self.get_pattern(kb, name, deadline=deadline)
+        applied = await self._append(kb, Update(_token(), name, frequency, window), deadline)
+        return applied.pattern or await self.get_pattern(kb, name, deadline=deadline)
 
     async def delete_pattern(self, kb: str, name: str, *, deadline: Deadline) -> None:
         """Forget a pattern; symbol statistics keep what it taught.
@@ -68,12 +69,13 @@ class PatternOperations:
         await self.get_pattern(kb, name, deadline=deadline)
         await self._append(kb, Delete(_token(), name), deadline)
 
-    async def _append(self, kb: str, entry: Entry, deadline: Deadline) -> None:
+    async def _append(self, kb: str, entry: Entry, deadline: Deadline) -> Applied:
         base = self._knowledge.get(kb)
         since = await base.tail(deadline=deadline)
         (applied,) = await base.append((entry,), since=since)
         if not applied.met:
             raise _unknown()
+        return applied
 
 
 def _check_emotives(maps: Sequence[Emotives], persistence: int) -> None:

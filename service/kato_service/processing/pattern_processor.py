@@ -10,10 +10,12 @@ from typing import TypeVar
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.emotives import learned_emotives
 from kato_service.domain.genes import Genes
-from kato_service.domain.pattern import Stm, pattern_name
+from kato_service.domain.pattern import Emotives, Stm, pattern_name
 from kato_service.domain.prediction import Prediction
+from kato_service.errors import LimitExceededError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.entries import Learn
+from kato_service.processing.limits import EMOTIVE_BYTES, MAX_LEARNED_EMOTIVES_BYTES
 from kato_service.processing.memory_manager import MemoryManager, stm_after_auto_learn
 from kato_service.processing.results import PredictionsResult
 from kato_service.search.pattern_searcher import MIN_STATE_SYMBOLS, PatternSearcher
@@ -48,13 +50,21 @@ class PatternProcessor:
         self._memory = memory
 
     def learn(self, state: SessionState, genes: Genes) -> Learned:
-        """Learn the STM; with too little in it, the session stays as it is."""
+        """Learn the STM; with too little in it, the session stays as it is.
+
+        Raises:
+            LimitExceededError: The emotives are more than one entry of the log can hold.
+        """
         if _symbols(state.stm) < MIN_PATTERN_SYMBOLS:
             return Learned(state, None)
         return Learned(self._memory.learned(state), _entry(state, genes))
 
     def auto_learned(self, state: SessionState, genes: Genes) -> Learned:
-        """What the STM's length makes of it; too little is dropped unlearned."""
+        """What the STM's length makes of it; too little is dropped unlearned.
+
+        Raises:
+            LimitExceededError: As for `learn`.
+        """
         if not 0 < genes.max_pattern_length <= len(state.stm):
             return Learned(state, None)
         enough = _symbols(state.stm) >= MIN_PATTERN_SYMBOLS
@@ -74,7 +84,8 @@ class PatternProcessor:
             return _result(state, ())
         base = self._knowledge.get(state.processor_id)
         async with AsyncExitStack() as held:
-            view = await held.enter_async_context(base.reading(deadline=deadline))
+            reading = base.reading(deadline=deadline, may_be_stale=True)
+            view = await held.enter_async_context(reading)
             search = self._searcher.search(view, state.stm, genes)
             if not search.needs_view:
                 await held.aclose()
@@ -110,14 +121,24 @@ def _result(
 
 
 def _entry(state: SessionState, genes: Genes) -> Learn:
+    emotives = learned_emotives(state.pending_emotives)
+    _require_fitting(emotives or {})
     return Learn(
         token=secrets.token_hex(TOKEN_BYTES),
         name=pattern_name(state.stm),
         events=state.stm,
-        emotives=learned_emotives(state.pending_emotives),
+        emotives=emotives,
         persistence=genes.persistence,
         metadata=state.pending_metadata,
     )
+
+
+def _require_fitting(emotives: Emotives) -> None:
+    if sum(len(name.encode()) + EMOTIVE_BYTES for name in emotives) > MAX_LEARNED_EMOTIVES_BYTES:
+        raise LimitExceededError(
+            f"the emotives of one learn may take {MAX_LEARNED_EMOTIVES_BYTES} bytes:"
+            " use fewer names, or clear the short-term memory"
+        )
 
 
 def _symbols(stm: Stm) -> int:

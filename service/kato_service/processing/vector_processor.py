@@ -9,6 +9,7 @@ import structlog
 from kato_service.domain.deadline import Deadline, within
 from kato_service.domain.genes import Genes
 from kato_service.errors import (
+    DeadlineExceededError,
     InvalidInputError,
     LimitExceededError,
     StoreUnavailableError,
@@ -121,12 +122,13 @@ class VectorProcessor:
             return await self._store.get(kb, cleared, symbol)
 
     async def sweep(self, kb: str, *, deadline: Deadline) -> None:
-        """Drop the vectors that a clear left behind; what fails now is done at the next use."""
+        """Drop the vectors that a clear left behind; what fails or takes too long now is done at
+        the next use, as the clear itself is done already."""
         if self._store is None:
             return
         try:
             await self._cleared(kb, deadline)
-        except StoreUnavailableError as error:
+        except (StoreUnavailableError, DeadlineExceededError) as error:
             log.warning("cleared vectors not dropped yet", reason=error.message)
 
     async def _stored(

@@ -157,9 +157,9 @@ class SessionManager:
         while True:
             try:
                 for session_id, intent_id in await self._store.pending(older_than_s=OVERDUE_S):
-                    await self._unstoppably(self._changes.complete_overdue(session_id, intent_id))
-            except KatoError as error:
-                log.warning("pending changes not completed yet", reason=error.message)
+                    await self._complete(session_id, intent_id)
+            except StoreUnavailableError as error:
+                log.warning("pending changes not asked for", reason=error.message)
             await asyncio.sleep(SWEEP_S)
 
     async def close(self) -> None:
@@ -168,6 +168,13 @@ class SessionManager:
             _, unfinished = await asyncio.wait(self._working, timeout=CLOSE_PATIENCE_S)
             for task in unfinished:
                 task.cancel()
+
+    async def _complete(self, session_id: str, intent_id: str) -> None:
+        """One that cannot be completed now holds up none of the others."""
+        try:
+            await self._unstoppably(self._changes.complete_overdue(session_id, intent_id))
+        except KatoError as error:
+            log.warning("pending change not completed yet", reason=error.message)
 
     def _forget(self, session_id: str, intent_id: str) -> None:
         """Take a completed intent off the index; nobody waits for it, a sweep would do it too."""

@@ -220,8 +220,9 @@ class MemorySessionStore:
         return ""
 
     def _refused(self, kept: _Kept, owner: str, now: float, *, rolling_forward: bool) -> bool:
-        waiting = rolling_forward and kept.intent is not None
-        return kept.expired(now) and kept.owner != owner and not waiting
+        held = kept.owner != "" and kept.lease_end > now
+        needed = rolling_forward and (kept.intent is not None or held)
+        return kept.expired(now) and kept.owner != owner and not needed
 
     def _write(self, kept: _Kept, state: SessionState, intent_id: str | None) -> None:
         times = {"ttl_s": kept.state.ttl_s, "expires_at": kept.state.expires_at}

@@ -239,6 +239,10 @@ class RedisSessionStore:
                     return await cast(Any, self._scripts[script](keys=keys, args=arguments))
             except OutcomeUnknownError as error:
                 unanswered = error
+            except StoreUnavailableError:
+                # That it is refused now says nothing of an earlier try.
+                if unanswered is None:
+                    raise
         assert unanswered is not None
         raise unanswered
 

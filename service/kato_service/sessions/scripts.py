@@ -157,7 +157,11 @@ local now = now_ms()
 local f = fields('inc', 'exp', 'iid', 'num', 'own', 'lea', 'que', 'lost')
 local pending = f.iid ~= ''
 if f.inc == '' then return {'gone'} end
-if f.own ~= owner and expired(f, now) and not (rolling and pending) then return {'gone'} end
+local held = f.own ~= '' and f.own ~= owner and tonumber(f.lea) > now
+-- Who holds it may be about to store an intent: to a roll-forward it is busy, not gone.
+if f.own ~= owner and expired(f, now) and not (rolling and (pending or held)) then
+  return {'gone'}
+end
 local places, first, mine = {}, nil, false
 for who, ends in string.gmatch(f.que, '([^=;]+)=(%d+)') do
   if who == owner then
@@ -168,7 +172,6 @@ for who, ends in string.gmatch(f.que, '([^=;]+)=(%d+)') do
     places[#places + 1] = who .. '=' .. ends
   end
 end
-local held = f.own ~= '' and f.own ~= owner and tonumber(f.lea) > now
 if held or (f.own ~= owner and first and first ~= owner) then
   if not mine then places[#places + 1] = owner .. '=' .. (now + lease) end
   redis.call('HSET', KEYS[1], 'que', table.concat(places, ';'))

@@ -26,6 +26,7 @@ class Remembered:
     pattern_name: str = ""
     """Bare digest, '' where nothing was learned."""
     frequency: int | None = None
+    """After a learn; 0 while a planned one is not in the log yet."""
     count: int = 0
     """Observations applied, for a sequence."""
     stm_truncated: bool = False
@@ -97,8 +98,13 @@ class Change(Generic[A]):
 
 
 def installed(state: SessionState, applied: tuple[Applied, ...]) -> SessionState:
-    """*state* with the outcome of its last entry filled into the request it remembers last."""
-    if not applied or not state.remembered or not state.remembered[-1].pattern_name:
+    """*state* with the outcome of its last entry filled into the learn that it remembers last.
+
+    Only into one that waits for it: the request itself may not be remembered, those before it are
+    answered as the first time.
+    """
+    last = state.remembered[-1] if state.remembered else None
+    if not applied or last is None or not last.pattern_name or last.frequency != 0:
         return state
-    last = replace(state.remembered[-1], frequency=applied[-1].frequency)
-    return replace(state, remembered=(*state.remembered[:-1], last))
+    filled = replace(last, frequency=applied[-1].frequency)
+    return replace(state, remembered=(*state.remembered[:-1], filled))

@@ -113,7 +113,8 @@ class SessionStore(Protocol):
         The owner that holds the lock gets the same again.
 
         Args:
-            rolling_forward: Lock it past its expiry too, while an intent waits in it.
+            rolling_forward: Lock it past its expiry too, while an intent waits in it; wait for one
+                who holds it past its expiry and may be about to store an intent.
 
         Raises:
             SessionNotFoundError: There is none, or it expired.

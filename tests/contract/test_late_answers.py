@@ -1,0 +1,73 @@
+"""What was done before the deadline passed is answered as done, never as a refusal."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kato_service.domain.deadline import Deadline
+from kato_service.domain.pattern import pattern_name
+from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.entries import Entry, Learn
+from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.processing.limits import ObservationLimits
+from kato_service.processing.pattern_operations import PatternOperations
+from kato_service.processing.vector_processor import VectorProcessor
+from kato_service.search.pattern_searcher import PatternSearcher
+
+EVENTS = (("a",), ("b",))
+NAME = pattern_name(EVENTS)
+TIME_S = 0.3
+
+
+class SlowLog(SqliteKnowledgeLog):
+    """Its answers to inserts come after every deadline."""
+
+    pause_s = 0.0
+
+    async def insert(self, kb: str, first: int, entries: Sequence[Entry]) -> int:
+        count = await super().insert(kb, first, entries)
+        await asyncio.sleep(self.pause_s)
+        return count
+
+
+class HangingQdrant:
+    async def drop_before(self, kb: str, cleared: int) -> None:
+        await asyncio.sleep(60)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> SlowLog:
+    return SlowLog(tmp_path / "log.sqlite")
+
+
+@pytest.fixture
+async def knowledge(log: SlowLog) -> AsyncIterator[KnowledgeBases]:
+    bases = KnowledgeBases(log, PatternSearcher().new_index)
+    await bases.start()
+    await bases.get("kato").append([Learn("token", NAME, EVENTS, None, 5)], since=0)
+    yield bases
+    await bases.close()
+
+
+async def test_an_update_that_took_too_long_is_answered_as_done(
+    log: SlowLog, knowledge: KnowledgeBases
+) -> None:
+    log.pause_s = 2 * TIME_S
+    updated = await PatternOperations(knowledge).update_pattern(
+        "kato",
+        NAME,
+        frequency=9,
+        emotives=None,
+        persistence=5,
+        deadline=Deadline.after(TIME_S),
+    )
+    assert (updated.frequency, updated.events) == (9, EVENTS)
+
+
+async def test_a_clear_is_done_while_qdrant_hangs(knowledge: KnowledgeBases) -> None:
+    hanging: Any = HangingQdrant()
+    vectors = VectorProcessor(knowledge, hanging, ObservationLimits())
+    await vectors.sweep("kato", deadline=Deadline.after(TIME_S))

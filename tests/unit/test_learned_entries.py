@@ -1,0 +1,62 @@
+"""A learn within every limit makes a log entry that any store of the log takes."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import bson
+import pytest
+
+from kato_service.domain.genes import Genes
+from kato_service.domain.pattern import Emotives
+from kato_service.errors import LimitExceededError
+from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.documents import encoded
+from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.processing.limits import (
+    EMOTIVE_BYTES,
+    MAX_LEARNED_EMOTIVES_BYTES,
+    ObservationLimits,
+)
+from kato_service.processing.memory_manager import MemoryManager
+from kato_service.processing.pattern_processor import PatternProcessor
+from kato_service.search.pattern_searcher import PatternSearcher
+from kato_service.sessions.state import SessionState
+
+DOCUMENT_BYTES = 16 * 2**20
+LIMITS = ObservationLimits()
+
+
+@pytest.fixture
+def patterns(tmp_path_factory: pytest.TempPathFactory) -> PatternProcessor:
+    log = SqliteKnowledgeLog(tmp_path_factory.mktemp("log") / "log.sqlite")
+    searcher = PatternSearcher()
+    knowledge = KnowledgeBases(log, searcher.new_index)
+    return PatternProcessor(knowledge, searcher, MemoryManager(LIMITS))
+
+
+def named(count: int, *, chars: int) -> tuple[Emotives, ...]:
+    """Maps of 64 names each, *count* different ones in all."""
+    names = [f"{number:06}".ljust(chars, "x") for number in range(count)]
+    return tuple(dict.fromkeys(names[i : i + 64], 1.0) for i in range(0, count, 64))
+
+
+def session(emotives: tuple[Emotives, ...]) -> SessionState:
+    symbols = LIMITS.max_stm_symbols
+    largest = "x" * (LIMITS.max_stm_bytes // symbols)
+    event = (largest,) * symbols
+    empty = SessionState("id", "inc", None, "kato", 0.0, None, None, 0.0)
+    return replace(empty, stm=(event,), pending_emotives=emotives)
+
+
+@pytest.mark.parametrize("chars", [6, 256])
+def test_the_largest_learn_fits_into_a_document(patterns: PatternProcessor, chars: int) -> None:
+    count = min(64_000, MAX_LEARNED_EMOTIVES_BYTES // (chars + EMOTIVE_BYTES))
+    entry = patterns.learn(session(named(count, chars=chars)), Genes()).entry
+    assert entry is not None
+    document = encoded("kato~" + "f" * 40, 10**11, entry, datetime.now(UTC))
+    assert len(bson.encode(document)) < DOCUMENT_BYTES - LIMITS.max_metadata_bytes * 2
+
+
+def test_a_learn_that_no_document_holds_is_refused(patterns: PatternProcessor) -> None:
+    with pytest.raises(LimitExceededError, match="fewer names"):
+        patterns.learn(session(named(64_000, chars=256)), Genes())
