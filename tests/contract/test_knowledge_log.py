@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from pymongo import AsyncMongoClient
 
 from kato_service.domain.deadline import Deadline
-from kato_service.domain.pattern import Pattern, pattern_name
+from kato_service.domain.pattern import Pattern, flatten, pattern_name
 from kato_service.domain.statistics import SymbolStatistics
 from kato_service.errors import (
     DeadlineExceededError,
@@ -286,6 +287,25 @@ async def test_a_log_longer_than_one_read_is_read_whole(
     assert len(await known(replica().get("kato"))) == 30
     applied = await there.append(entries[20:21], since=0, lookup=True)
     assert (applied[0].revision, applied[0].frequency) == (21, 1)
+
+
+async def test_a_large_learn_is_folded_beside_the_event_loop(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: dict[int, threading.Thread] = {}
+
+    def put(_index: NameIndex, pattern: Pattern) -> None:
+        threads[len(flatten(pattern.events))] = threading.current_thread()
+
+    monkeypatch.setattr(NameIndex, "put", put)
+    writing, reading = replica().get("kato"), replica().get("kato")
+    large = [[str(number)] for number in range(2000)]
+    assert await added(writing, learn("ab", "c"), learn(*large)) == [(1, 1), (2, 1)]
+    for kb in (writing, reading):
+        async with kb.reading(deadline=soon()) as view:
+            assert view.statistics.total_symbols == 2003
+        assert threads.pop(3) is threading.main_thread()
+        assert threads.pop(2000) is not threading.main_thread()
 
 
 async def test_nothing_changes_while_a_reader_holds_the_view(replica: Replica) -> None:

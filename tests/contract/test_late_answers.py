@@ -9,6 +9,7 @@ import pytest
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
+from kato_service.errors import OutcomeUnknownError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.entries import Entry, Learn
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
@@ -33,14 +34,25 @@ class SlowLog(SqliteKnowledgeLog):
         return count
 
 
+class UnansweringLog(SlowLog):
+    """Nobody learns whether its inserts are in."""
+
+    silent = False
+
+    async def insert(self, kb: str, first: int, entries: Sequence[Entry]) -> int:
+        if self.silent:
+            raise OutcomeUnknownError("no reply")
+        return await super().insert(kb, first, entries)
+
+
 class HangingQdrant:
     async def drop_before(self, kb: str, cleared: int) -> None:
         await asyncio.sleep(60)
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> SlowLog:
-    return SlowLog(tmp_path / "log.sqlite")
+def log(tmp_path: Path) -> UnansweringLog:
+    return UnansweringLog(tmp_path / "log.sqlite")
 
 
 @pytest.fixture
@@ -65,6 +77,18 @@ async def test_an_update_that_took_too_long_is_answered_as_done(
         deadline=Deadline.after(TIME_S),
     )
     assert (updated.frequency, updated.events) == (9, EVENTS)
+
+
+async def test_an_edit_of_unknown_outcome_says_so_and_that_a_repeat_is_safe(
+    log: UnansweringLog, knowledge: KnowledgeBases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kato_service.knowledge.log_writer.PATIENCE_S", 0.1)
+    patterns = PatternOperations(knowledge)
+    log.silent = True
+    with pytest.raises(OutcomeUnknownError, match="outcome unknown, repeating is safe"):
+        await patterns.delete_pattern("kato", NAME, deadline=Deadline.after(5))
+    log.silent = False
+    await patterns.delete_pattern("kato", NAME, deadline=Deadline.after(5))
 
 
 async def test_a_clear_is_done_while_qdrant_hangs(knowledge: KnowledgeBases) -> None:

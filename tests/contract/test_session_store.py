@@ -16,10 +16,11 @@ from kato_service.errors import (
     OutcomeUnknownError,
     SessionLimitExceededError,
     SessionNotFoundError,
+    StoreUnavailableError,
 )
 from kato_service.knowledge.entries import Clear, Learn
 from kato_service.sessions import scripts
-from kato_service.sessions.memory import MemorySessionStore
+from kato_service.sessions.memory import SWEEP_EVERY, MemorySessionStore
 from kato_service.sessions.redis import RedisSessionStore
 from kato_service.sessions.state import Intent, Remembered, SessionState
 from kato_service.sessions.store import (
@@ -485,6 +486,29 @@ async def test_nobody_waits_for_requests_on_other_sessions(kept: Kept) -> None:
     one, two = (await kept.create()).session_id, (await kept.create()).session_id
     await kept.locked(one)
     assert await kept.locked(two)
+
+
+async def test_a_full_redis_takes_no_larger_observation_but_a_clear(redis_server: Any) -> None:
+    pool = RedisConnectionPool(RedisOptions(url=redis_server.url, pool_size=2))
+    store = RedisSessionStore(pool.client, uuid4().hex)
+    session_id = (await store.create(new(), ENOUGH)).session_id
+    await pool.client.config_set("maxmemory", "1")
+    lock = await store.lock(session_id, "me", rolling_forward=False)
+    assert lock is not None
+    with pytest.raises(StoreUnavailableError, match="full"):
+        await store.save(lock, replace(lock.state, percept={"metadata": "x" * 10_000}), None)
+    counted = replace(lock.state, access_count=10, time=10**9)
+    assert await store.save(lock, counted, None) is Saved.SAVED
+    await pool.close()
+
+
+async def test_sessions_that_ended_leave_the_memory_before_the_limit_is_reached() -> None:
+    now = [1_700_000_000.0]
+    store = MemorySessionStore(lambda: now[0])
+    for _ in range(5 * SWEEP_EVERY):
+        await store.create(new(ttl_s=1), Limits(10**6, None))
+        now[0] += 1
+    assert len(store._kept) <= SWEEP_EVERY + 1
 
 
 async def test_a_refusal_after_a_lost_answer_is_an_unknown_outcome(redis_url: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from kato_service.errors import StoreUnavailableError
-from kato_service.knowledge.entries import Entry
+from kato_service.knowledge.entries import Applied, Entry, symbol_count
 from kato_service.knowledge.fold import Fold
 from kato_service.knowledge.gate import Gate
 from kato_service.knowledge.index import PatternIndex
@@ -20,6 +20,8 @@ CHUNK = 1000
 """Entries per read."""
 SLICE_S = 0.005
 """Seconds of folding after which the event loop gets a turn."""
+AT_ONCE_SYMBOLS = 500
+"""Entries of more are folded in a thread: one of them takes longer than a slice."""
 ATTEMPTS = 8
 """Reads in a row that brought nothing before a log counts as unreadable."""
 
@@ -95,7 +97,7 @@ class CurrentFold:
             if revision > fold.revision + 1:
                 return False
             if revision == fold.revision + 1:
-                self._wanted.note(fold.apply(revision, entry))
+                self._wanted.note(await _folded(fold, revision, entry))
             if time.monotonic() > slice_end:
                 await asyncio.sleep(0)
                 slice_end = time.monotonic() + SLICE_S
@@ -132,6 +134,12 @@ class CurrentFold:
             unbroken = await self._apply(fold, tail.entries)
             if not unbroken or not tail.more:
                 return True
+
+
+async def _folded(fold: Fold, revision: int, entry: Entry) -> Applied:
+    if symbol_count(entry) <= AT_ONCE_SYMBOLS:
+        return fold.apply(revision, entry)
+    return await asyncio.to_thread(fold.apply, revision, entry)
 
 
 def is_other_history(fold: Fold, after: int, tail: Tail) -> bool:

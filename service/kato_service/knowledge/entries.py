@@ -40,6 +40,11 @@ class Clear:
 Entry = Learn | Update | Delete | Clear
 
 
+def symbol_count(entry: Entry) -> int:
+    """What an entry costs to insert and to fold, roughly."""
+    return sum(map(len, entry.events)) if isinstance(entry, Learn) else 0
+
+
 @dataclass(frozen=True, slots=True)
 class Applied:
     """An entry that is in the log, and what it did there."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.knowledge.current_fold import CHUNK, CurrentFold, is_other_history
-from kato_service.knowledge.entries import Applied, Clear, Entry, Learn
+from kato_service.knowledge.entries import Applied, Clear, Entry, symbol_count
 from kato_service.knowledge.fold import Fold
 from kato_service.knowledge.log import KnowledgeLog
 from kato_service.knowledge.plain_patterns import PlainPatterns
@@ -198,7 +198,7 @@ class LogWriter:
         for wanted in self._queue.values():
             if wanted.applied is not None or wanted.needs_lookup:
                 continue
-            symbols += _symbol_count(wanted.entry)
+            symbols += symbol_count(wanted.entry)
             if group and (len(group) >= GROUP_ENTRIES or symbols > GROUP_SYMBOLS):
                 break
             group.append(wanted)
@@ -256,7 +256,3 @@ def _unknown(error: BaseException) -> BaseException:
 
 def _name(entry: Entry) -> str:
     return "" if isinstance(entry, Clear) else entry.name
-
-
-def _symbol_count(entry: Entry) -> int:
-    return sum(map(len, entry.events)) if isinstance(entry, Learn) else 0

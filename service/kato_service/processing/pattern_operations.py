@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import Emotives, Pattern
-from kato_service.errors import LimitExceededError, PatternNotFoundError
+from kato_service.errors import LimitExceededError, OutcomeUnknownError, PatternNotFoundError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.entries import Applied, Delete, Entry, Update
 from kato_service.processing.limits import MAX_EMOTIVE_KEYS
@@ -72,7 +72,12 @@ class PatternOperations:
     async def _append(self, kb: str, entry: Entry, deadline: Deadline) -> Applied:
         base = self._knowledge.get(kb)
         since = await base.tail(deadline=deadline)
-        (applied,) = await base.append((entry,), since=since)
+        try:
+            (applied,) = await base.append((entry,), since=since)
+        except OutcomeUnknownError as error:
+            raise OutcomeUnknownError(
+                f"{error.message}; outcome unknown, repeating is safe"
+            ) from error
         if not applied.met:
             raise _unknown()
         return applied

@@ -159,10 +159,11 @@ class SessionChanges:
         try:
             if await self.store.intend(lock, intent):
                 return False
+            # An earlier try whose answer was lost may have stored it, before the lock was lost.
+            fate = await self.store.fate(lock.session_id, intent.intent_id)
         except OutcomeUnknownError as error:
             raise _unknown(error.message) from error
-        # An earlier try whose answer was lost may have stored it, before the lock was lost.
-        if await self.store.fate(lock.session_id, intent.intent_id) is not Fate.ABSENT:
+        if fate is not Fate.ABSENT:
             return True
         self.completed(lock.session_id, intent.intent_id)
         raise _LockLostError

@@ -9,6 +9,9 @@ from kato_service.errors import SessionLimitExceededError, SessionNotFoundError
 from kato_service.sessions.state import Intent, SessionState
 from kato_service.sessions.store import LEASE_S, NOTED, Fate, Limits, Lock, NewSession, Saved
 
+SWEEP_EVERY = 100
+"""Sessions created between two looks for those that ended."""
+
 
 @dataclass(slots=True)
 class _Kept:
@@ -54,6 +57,8 @@ class MemorySessionStore:
         self._require_room(user_id, limits)
         now = self._clock()
         self._places += 1
+        if self._places % SWEEP_EVERY == 0:
+            self._drop_ended()
         state = SessionState(
             session_id=new.session_id,
             incarnation=new.incarnation,

@@ -28,6 +28,8 @@ ATTEMPTS = 3
 """Of a call whose answer got lost; every script may run twice."""
 PAUSE_S = 0.05
 PENDING_AT_ONCE = 100
+SLACK_BYTES = 1024
+"""By which counters, times and genes may enlarge a session in a full Redis."""
 _LEASE_MS = int(LEASE_S * 1000)
 _LISTS = ("stm", "emotives", "remembered")
 
@@ -131,7 +133,7 @@ class RedisSessionStore:
 
     async def save(self, lock: Lock, state: SessionState, intent_id: str | None) -> Saved:
         changes = encoding.list_changes(lock.state, state)
-        grows = any(change.added for change in changes)
+        grows = any(change.added for change in changes) or _much_larger(lock.state, state)
         kept = state.percept is lock.state.percept
         arguments = (
             *(lock.owner, lock.number, state.incarnation, intent_id or ""),
@@ -259,6 +261,15 @@ def _mapped_errors() -> Iterator[None]:
         ) from exc
     except RedisError as exc:
         raise StoreUnavailableError(f"redis refused: {str(exc).split(' ')[0]}") from exc
+
+
+def _much_larger(before: SessionState, after: SessionState) -> bool:
+    """Whether what is no list takes more room now."""
+    return _size(after) > _size(before) + SLACK_BYTES
+
+
+def _size(state: SessionState) -> int:
+    return len(encoding.head(state)) + len(encoding.percept(state))
 
 
 def _flat(changes: Iterable[ListChange]) -> Iterator[Any]:
