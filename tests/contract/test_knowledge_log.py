@@ -294,10 +294,10 @@ async def test_a_large_learn_is_folded_beside_the_event_loop(
 ) -> None:
     threads: dict[int, threading.Thread] = {}
 
-    def put(_index: NameIndex, pattern: Pattern) -> None:
+    def put(_index: PlainPatterns, pattern: Pattern, *, learns: int = 0) -> None:
         threads[len(flatten(pattern.events))] = threading.current_thread()
 
-    monkeypatch.setattr(NameIndex, "put", put)
+    monkeypatch.setattr(PlainPatterns, "put", put)
     writing, reading = replica().get("kato"), replica().get("kato")
     large = [[str(number)] for number in range(2000)]
     assert await added(writing, learn("ab", "c"), learn(*large)) == [(1, 1), (2, 1)]
