@@ -209,6 +209,21 @@ def test_a_symbol_is_its_code_points_alone(searcher: PatternSearcher) -> None:
     assert searcher.predict(fold.view(), (("e\u0301", "a", "fi"),), Genes()) == ()
 
 
+def test_rare_symbols_find_their_patterns_in_every_segment(searcher: PatternSearcher) -> None:
+    """Few postings at a time, most of them of patterns that share too little with the state."""
+    rng = random.Random(6)
+    fold, plain = Fold(searcher.new_index()), Fold(PlainPatterns())
+    for revision in range(1, 40_001):
+        events = tuple((f"s{rng.randrange(400)}",) for _ in range(rng.randint(2, 12)))
+        entry = Learn("", pattern_name(events), events, None, 5)
+        fold.apply(revision, entry)
+        plain.apply(revision, entry)
+    for _ in range(3):
+        state = tuple(f"s{rng.randrange(400)}" for _ in range(6))
+        genes = Genes(recall_threshold=0.25)
+        assert searcher.predict(fold.view(), (state,), genes) == exhaustive(plain, state, genes)
+
+
 def test_tens_of_thousands_of_patterns_are_matched_removed_and_listed(
     searcher: PatternSearcher,
 ) -> None:

@@ -9,7 +9,7 @@
 /* Test builds have small segments, so that small tests fill, merge and drop them. */
 #ifdef KATO_SMALL_SEGMENTS
 enum { LOCAL_BITS = 4, SEGMENT_TOKENS = 200, DELTA_PATTERNS = 3, DELTA_TOKENS = 60 };
-enum { REMOVED_KEPT = 2 };
+enum { REMOVED_KEPT = 2, FEW = 1 };
 #else
 enum {
     LOCAL_BITS = 14,
@@ -17,6 +17,7 @@ enum {
     DELTA_PATTERNS = 1024,    /* newest patterns without postings, until they get them */
     DELTA_TOKENS = 1 << 16,
     REMOVED_KEPT = 64, /* a segment with fewer removed patterns is never rewritten */
+    FEW = 8, /* under one posting for so many patterns, places are noted as they are met */
 };
 #endif
 

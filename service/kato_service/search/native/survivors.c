@@ -3,8 +3,6 @@
 
 #include "query.h"
 
-enum { FEW = 8 }; /* under one entry for so many patterns, places are noted as they are met */
-
 /* Entries of one of the state's symbols, each counting at most *most*. */
 typedef struct {
     uint32_t start, count, most;
@@ -55,9 +53,7 @@ static uint32_t sieved(query *query, const uint32_t *offsets, uint32_t met)
         uint16_t local = query->survivors[at];
         query->survivors[kept] = local;
         kept += (uint32_t)enough(query, offsets, local);
-    }
-    for (uint32_t at = 0; at < met; at++) {
-        query->overlap[query->survivors[at]] = 0;
+        query->overlap[local] = 0;
     }
     return kept;
 }
