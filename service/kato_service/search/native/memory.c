@@ -129,8 +129,8 @@ int shared_reserve(shared **place, size_t used, size_t wanted)
     if (wanted <= size) {
         return 0;
     }
-    size_t doubled = size > SIZE_MAX / 2 ? wanted : size * 2;
-    return replaced(place, used, doubled > wanted ? doubled : wanted);
+    size_t grown = size > SIZE_MAX / 2 ? wanted : size + size / 4;
+    return replaced(place, used, grown > wanted ? grown : wanted);
 }
 
 void shared_trim(shared **place, size_t used)

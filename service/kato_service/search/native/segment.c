@@ -32,7 +32,7 @@ static int reserve_record(segment *segment)
     if (segment->view.count < segment->record_capacity) {
         return 0;
     }
-    uint32_t capacity = segment->record_capacity ? segment->record_capacity * 2 : 16;
+    uint32_t capacity = segment->record_capacity + segment->record_capacity / 4 + 16;
     pattern_record *records = kato_resize(segment->records, capacity, sizeof(*records));
     if (records == NULL) {
         return -1;
