@@ -4,6 +4,7 @@ import multiprocessing
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from multiprocessing.context import SpawnProcess
 from types import FrameType
@@ -14,8 +15,8 @@ log = structlog.get_logger()
 
 LOOK_S = 0.5
 """Seconds between two looks at the workers."""
-MARGIN_S = 10.0
-"""Seconds beyond the grace of a shutdown after which a worker is killed."""
+MARGIN_S = 20.0
+"""Seconds beyond the grace of a shutdown after which workers are killed."""
 _SPAWN = multiprocessing.get_context("spawn")
 
 Serve = Callable[[list[socket.socket]], None]
@@ -57,8 +58,9 @@ class Supervisor:
     def _stop(self) -> None:
         for worker in self._workers:
             worker.terminate()
+        give_up_at = time.monotonic() + self._grace_s + MARGIN_S
         for worker in self._workers:
-            worker.join(self._grace_s + MARGIN_S)
+            worker.join(max(0.0, give_up_at - time.monotonic()))
             if worker.is_alive():
                 log.error("worker did not end and is killed", pid=worker.pid)
                 worker.kill()

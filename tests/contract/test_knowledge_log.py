@@ -55,23 +55,30 @@ async def sqlite_store(directory: Path) -> AsyncIterator[Store]:
 
 
 @asynccontextmanager
-async def mongo_store(url: str) -> AsyncIterator[Store]:
+async def mongo_store(url: str, kind: type[MongoKnowledgeLog]) -> AsyncIterator[Store]:
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(url, tz_aware=True)
     database = client[f"test_{uuid4().hex}"]
 
     async def forget() -> None:
         await database["log"].delete_many({})
 
-    yield Store(lambda: MongoKnowledgeLog(database), forget)
+    yield Store(lambda: kind(database), forget)
     await client.close()
 
 
-@pytest.fixture(params=["sqlite", "mongodb protocol"])
+class LogOfASet(MongoKnowledgeLog):
+    """Reads as it does from a replica set; the stand-in is one server and confirms nothing."""
+
+    _is_replicated = True
+
+
+@pytest.fixture(params=["sqlite", "mongodb protocol", "mongodb protocol, as of a set"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     if request.param == "sqlite":
         opened = sqlite_store(tmp_path)
     else:
-        opened = mongo_store(request.getfixturevalue("mongo_url"))
+        kind = LogOfASet if request.param.endswith("a set") else MongoKnowledgeLog
+        opened = mongo_store(request.getfixturevalue("mongo_url"), kind)
     async with opened as store:
         yield store
 
@@ -421,7 +428,7 @@ async def _folds(
     mongo_url: str, directory: Path, histories: list[list[Entry]]
 ) -> list[tuple[dict[str, Pattern], SymbolStatistics]]:
     folds = []
-    for opened in (sqlite_store(directory), mongo_store(mongo_url)):
+    for opened in (sqlite_store(directory), mongo_store(mongo_url, MongoKnowledgeLog)):
         async with opened as store:
             here, there = (KnowledgeBases(store.new_log(), PlainPatterns) for _ in range(2))
             await here.start()

@@ -432,6 +432,17 @@ async def test_default_sessions_are_the_same_on_every_replica(replicas: Pair) ->
     assert await two.stm(ids[0]) == []
 
 
+async def test_a_default_session_counts_once_however_often_it_is_made(replicas: Pair) -> None:
+    one, two = replicas
+    for _ in range(3):
+        ids = await asyncio.gather(*(replica.sessions.default("Ada") for replica in (one, two) * 4))
+        assert await one.sessions.count() == 1
+        listed, _ = await two.sessions.page(user_id=None, limit=10, cursor=None)
+        assert [state.session_id for state in listed] == [ids[0]]
+        await two.sessions.delete(ids[0], deadline=Deadline.after(5))
+        assert await one.sessions.count() == 0
+
+
 NASTY = [
     *("acme-1", "acme_1", "acme.1", "ACME_1", "a/b", ".", "$", "{x}", "*", " ", "~", ":"),
     *("\U0001f600", "é", "e\u0301", "x" * 256),

@@ -244,6 +244,16 @@ def test_a_repeated_sequence_answers_without_the_lists_that_were_not_kept(
     assert _stm(api, session_id) == [["a"], ["b"]]
 
 
+def test_percept_data_keeps_as_much_metadata_as_a_session_may_hold(
+    api: httpx.Client, session_id: str
+) -> None:
+    metadata = {"small": 1, "large": "x" * 20_000, "last": 2}
+    body = {"strings": ["a"], "metadata": metadata}
+    assert api.post(f"/v2/sessions/{session_id}/observe", json=body).status_code == 200
+    answer = api.get(f"/v2/sessions/{session_id}/percept-data").json()
+    assert answer["percept_data"]["metadata"] == {"small": 1, "last": 2}
+
+
 def test_percept_data_is_the_last_observation_as_sent(api: httpx.Client, session_id: str) -> None:
     percept = {
         "strings": ["b", "a"],

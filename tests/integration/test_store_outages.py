@@ -130,6 +130,12 @@ def test_without_mongodb_observing_goes_on_and_learning_waits(
     ):
         assert response.status_code in {503, 504}, response.text
         assert response.json()["error"]["retryable"] is True
+    headers = {"x-user-id": uuid4().hex}
+    sequence = {"observations": [{"strings": ["x"]}, {"strings": ["y"]}]}
+    applied = httpx.post(
+        f"{service.url}/observe-sequence", json=sequence, headers=headers, timeout=30
+    )
+    assert (applied.status_code, applied.json()["final_predictions"]) == (200, [])
     until(lambda: mongodb(service) == "unhealthy", "mongodb counting as down")
     assert health(service)["status"] == "degraded"
     assert answers(f"{service.url}/health/ready") == 200

@@ -14,11 +14,13 @@ from kato_service.api.errors import invalid_input
 from kato_service.api.models import GenesBody, ObservationBody, RepeatableBody, SequenceBody, UserId
 from kato_service.api.operations import Operation
 from kato_service.errors import (
+    DeadlineExceededError,
     EmptyStmError,
     LimitExceededError,
     NotFoundError,
     PatternNotFoundError,
     SessionNotFoundError,
+    StoreUnavailableError,
     VectorDimensionError,
     VectorsDisabledError,
 )
@@ -99,8 +101,6 @@ async def clear_all(call: Called, session_id: Addressed) -> Response:
 
 async def observe_sequence(call: Called, session_id: Addressed, body: SequenceBody) -> Response:
     result = await call.change(session_id, partial(_from_empty, call=call, body=body))
-    state = await call.load(session_id)
-    predicted = await memory.predicted(call, state)
     content = {
         "status": _OK,
         "processor_id": result.processor_id,
@@ -109,9 +109,7 @@ async def observe_sequence(call: Called, session_id: Addressed, body: SequenceBo
         "individual_results": await json_text.array(
             rendering.observed(item, _OK) for item in result.results
         ),
-        "final_predictions": await json_text.array(
-            nesting.spelled(predicted.predictions, state.stm, nested=False)
-        ),
+        "final_predictions": await _final_predictions(call, session_id),
     }
     return rendering.response(content)
 
@@ -205,6 +203,16 @@ async def _done(call: Call, session_id: str, **more: str) -> Response:
         "stm_length": len(state.stm),
     }
     return rendering.response(content | more)
+
+
+async def _final_predictions(call: Call, session_id: str) -> Any:
+    """None where they cannot be had: the sequence was applied, and no error may say otherwise."""
+    try:
+        state = await call.load(session_id)
+        predicted = await memory.predicted(call, state)
+    except (StoreUnavailableError, DeadlineExceededError, SessionNotFoundError):
+        return ()
+    return await json_text.array(nesting.spelled(predicted.predictions, state.stm, nested=False))
 
 
 def _patterns_learned(result: SequenceResult) -> list[str]:

@@ -1,18 +1,18 @@
 """The same operations over one socket: typed frames in, typed frames out (api.md §2)."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 from uuid import uuid4
 
-import orjson
 import structlog
 from pydantic import Field, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from kato_service.api import errors, json_text, legacy, memory, rendering
+from kato_service.api import errors, json_text, large_json, legacy, memory, rendering
 from kato_service.api.calls import Call, call_of, label
 from kato_service.api.models import (
     Body,
@@ -67,6 +67,8 @@ async def _open(websocket: WebSocket, session_id: str) -> None:
         await _converse(websocket, session_id)
     except WebSocketDisconnect:
         log.debug("socket closed")
+    except TimeoutError:
+        log.info("socket dropped", reason="its client does not read the answers")
 
 
 async def _converse(websocket: WebSocket, session_id: str) -> None:
@@ -110,7 +112,7 @@ async def _received(websocket: WebSocket) -> bytes:
 async def _reply(call: Call, session_id: str, raw: bytes, request_id: str) -> dict[str, Any]:
     correlation: Any = None
     try:
-        frame = _frame(raw, call.service.settings.max_body_bytes)
+        frame = await _frame(raw, call.service.settings.max_body_bytes)
         correlation = frame.id
         content = await _answer(call, session_id, frame)
     except KatoError as error:
@@ -121,12 +123,14 @@ async def _reply(call: Call, session_id: str, raw: bytes, request_id: str) -> di
     return content if correlation is None else content | {"id": correlation}
 
 
-def _frame(raw: bytes, limit: int) -> Frame:
+async def _frame(raw: bytes, limit: int) -> Frame:
     if len(raw) > limit:
         raise BodyTooLargeError(f"the frame is larger than {limit} bytes")
     try:
+        if len(raw) > large_json.AT_ONCE_BYTES:
+            return _validated(Frame, await asyncio.to_thread(large_json.parsed, raw))
         return _validated(Frame, json_text.parsed(raw))
-    except orjson.JSONDecodeError as exc:
+    except json.JSONDecodeError as exc:
         raise errors.not_json(exc.msg) from exc
 
 

@@ -31,6 +31,7 @@ from kato_service.knowledge.documents import (
     encoded,
     encoded_head,
     head_id,
+    revision_of,
     tail_of,
 )
 from kato_service.knowledge.entries import Entry
@@ -87,6 +88,8 @@ class MongoKnowledgeLog:
         return None if document is None else decoded_head(document)
 
     async def tail(self, kb: str, after: int, *, limit: int) -> Tail:
+        if self._is_replicated:
+            return await self._confirmed_tail(kb, after, limit)
         # One scan in order of _id meets the head last, so the head is no older than any entry,
         # and every entry acknowledged before the scan began is met.
         wanted = {"_id": {"$gte": document_id(kb, after + 1), "$lte": head_id(kb)}}
@@ -101,6 +104,30 @@ class MongoKnowledgeLog:
             return tail_of(documents, head)
         return await asyncio.to_thread(tail_of, documents, head)
 
+    async def _confirmed_tail(self, kb: str, after: int, limit: int) -> Tail:
+        """The same from a replica set, where a linearizable read confirms single documents only.
+
+        So the range comes first, from whoever is taken for the primary; then the primary says
+        whether the entry behind it exists, and the head.
+        """
+        async with self._mapped_errors():
+            confirmed = self._reading()
+            log = confirmed.with_options(read_concern=ReadConcern("majority"))
+            wanted = {"_id": {"$gte": document_id(kb, after + 1), "$lt": head_id(kb)}}
+            found = log.find(wanted, sort=[("_id", 1)], limit=limit, **self._bounds())
+            documents = await found.to_list()
+            end = revision_of(documents[-1]["_id"]) if documents else after
+            following = {"_id": document_id(kb, end + 1)}
+            more = await confirmed.find_one(following, **self._bounds()) is not None
+            head = await confirmed.find_one({"_id": head_id(kb)}, **self._bounds())
+        if more and not documents:
+            raise StoreUnavailableError("mongodb is changing its primary")
+        if head is None:
+            return tail_of((), None)
+        if more:
+            return await asyncio.to_thread(tail_of, documents, head)
+        return await asyncio.to_thread(tail_of, [*documents, head], None)
+
     async def delete(self, kb: str, tokens: Mapping[int, str]) -> None:
         async with self._mapped_errors(writing=True):
             for revision, token in tokens.items():
@@ -111,9 +138,12 @@ class MongoKnowledgeLog:
 
     def _reading(self) -> AsyncCollection[Document]:
         """A primary that lost its set must not answer: only a linearizable read finds out."""
-        members = self._database.client.topology_description.server_descriptions()
-        level = "linearizable" if len(members) > 1 else "majority"
+        level = "linearizable" if self._is_replicated else "majority"
         return self._log.with_options(read_concern=ReadConcern(level))
+
+    @property
+    def _is_replicated(self) -> bool:
+        return len(self._database.client.topology_description.server_descriptions()) > 1
 
     def _bounds(self) -> dict[str, Any]:
         return {"max_time_ms": int(self._timeout_s * 1000)}

@@ -42,7 +42,7 @@ class MemoryManager:
             stm_seq=state.stm_seq + bool(event) + bool(observation.emotives),
             pending_emotives=kept,
             pending_metadata=self._with_metadata(state.pending_metadata, observation.metadata),
-            percept=asdict(observation),
+            percept=asdict(observation) | {"metadata": self._shown(observation.metadata)},
             symbols=event,
         )
         dropped = len(stm) < len(state.stm) + bool(event) or len(kept) < len(emotives)
@@ -69,6 +69,11 @@ class MemoryManager:
     def _with_metadata(self, pending: Metadata, more: Mapping[str, str]) -> Metadata:
         texts = {key: (text,) for key, text in more.items()}
         return merged_metadata(pending, texts, self._limits.max_metadata_bytes)
+
+    def _shown(self, metadata: Mapping[str, str]) -> dict[str, str]:
+        """As much of an observation's metadata as a session may hold."""
+        kept = self._with_metadata({}, metadata)
+        return {key: text for key, (text,) in kept.items()}
 
     def _appended(self, stm: Stm, event: Event) -> Stm:
         """The STM with *event*, without as many of the oldest as the limits ask for."""

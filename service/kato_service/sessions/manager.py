@@ -168,6 +168,7 @@ class SessionManager:
             _, unfinished = await asyncio.wait(self._working, timeout=CLOSE_PATIENCE_S)
             for task in unfinished:
                 task.cancel()
+            await asyncio.gather(*unfinished, return_exceptions=True)
 
     async def _complete(self, session_id: str, intent_id: str) -> None:
         """One that cannot be completed now holds up none of the others."""

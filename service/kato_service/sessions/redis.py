@@ -28,6 +28,8 @@ ATTEMPTS = 3
 """Of a call whose answer got lost; every script may run twice."""
 PAUSE_S = 0.05
 PENDING_AT_ONCE = 100
+LOADED_AT_ONCE = 4
+"""Sessions of listings."""
 SLACK_BYTES = 1024
 """By which counters, times and genes may enlarge a session in a full Redis."""
 _LEASE_MS = int(LEASE_S * 1000)
@@ -40,9 +42,16 @@ class RedisSessionStore:
         self._prefix = f"kato:{processor_id}:"
         self._index = f"{self._prefix}{{{processor_id}}}:"
         self._scripts: dict[str, AsyncScript] = {}
+        self._loading = asyncio.Semaphore(LOADED_AT_ONCE)
 
     async def create(self, new: NewSession, limits: Limits) -> SessionState:
-        now_ms, expires_ms = await self._reserve(new, limits)
+        try:
+            now_ms, expires_ms = await self._reserve(new, limits)
+        except SessionLimitExceededError:
+            known = await self.load(new.session_id)
+            if known is None:
+                raise
+            return known
         state = SessionState(
             session_id=new.session_id,
             incarnation=new.incarnation,
@@ -60,7 +69,10 @@ class RedisSessionStore:
             *(encoding.head(state), encoding.percept(state)),
         )
         found = await self._run(scripts.CREATE, self._keys(new.session_id), arguments)
-        return encoding.shown(new.session_id, Stored(*found))
+        living = encoding.shown(new.session_id, Stored(*found))
+        if living.incarnation != new.incarnation:
+            await self._unreserve(state)
+        return living
 
     async def default_id(self, user_id: str | None, proposed: str) -> str:
         key, field = f"{self._index}defaults", _digest(user_id or "")
@@ -100,11 +112,14 @@ class RedisSessionStore:
         if user_id is not None:
             keys.append(self._user_key(user_id))
         found = await self._run(scripts.PAGE, keys, (after, limit))
-        ids = [session_id.decode() for session_id in found[::2]]
-        states = await asyncio.gather(*map(self.load, ids))
-        places = map(int, found[1::2])
-        pairs = zip(places, states, strict=True)
-        return tuple((place, state) for place, state in pairs if state is not None)
+        members = [member.decode().split(" ") for member in found[::2]]
+        states = await asyncio.gather(*(self._load_of_page(one[0]) for one in members))
+        rows = zip(map(int, found[1::2]), members, states, strict=True)
+        return tuple(
+            (place, state)
+            for place, (_, incarnation), state in rows
+            if state is not None and state.incarnation == incarnation
+        )
 
     async def lock(self, session_id: str, owner: str, *, rolling_forward: bool) -> Lock | None:
         arguments = (owner, _LEASE_MS, int(rolling_forward))
@@ -170,11 +185,7 @@ class RedisSessionStore:
         arguments = (lock.owner, lock.number, lock.state.incarnation)
         if not await self._run(scripts.REMOVE, self._keys(lock.session_id), arguments):
             return False
-        with _mapped_errors():
-            await self._client.zrem(f"{self._index}order", lock.session_id)
-            await self._client.zrem(f"{self._index}sessions", lock.session_id)
-            if lock.state.user_id is not None:
-                await self._client.zrem(self._user_key(lock.state.user_id), lock.session_id)
+        await self._unreserve(lock.state)
         return True
 
     async def pending(self, *, older_than_s: float) -> tuple[tuple[str, str], ...]:
@@ -198,7 +209,7 @@ class RedisSessionStore:
             keys.append(self._user_key(new.user_id))
         ttl = "" if new.ttl_s is None else new.ttl_s
         most_of_user = "" if limits.sessions_of_user is None else limits.sessions_of_user
-        arguments = (new.session_id, ttl, limits.sessions, most_of_user)
+        arguments = (_member(new), ttl, limits.sessions, most_of_user)
         word, *rest = await self._run(scripts.RESERVE, keys, arguments)
         if word != b"ok":
             raise SessionLimitExceededError(
@@ -206,9 +217,23 @@ class RedisSessionStore:
             )
         return int(rest[0]), rest[1].decode()
 
+    async def _unreserve(self, state: SessionState) -> None:
+        """Give its place within the limits back."""
+        member = _member(state)
+        with _mapped_errors():
+            await self._client.zrem(f"{self._index}order", member)
+            await self._client.zrem(f"{self._index}sessions", member)
+            if state.user_id is not None:
+                await self._client.zrem(self._user_key(state.user_id), member)
+
+    async def _load_of_page(self, session_id: str) -> SessionState | None:
+        """Load one of many: others need connections too."""
+        async with self._loading:
+            return await self.load(session_id)
+
     async def _note_expiry(self, state: SessionState, expires_ms: bytes) -> None:
         """Let the limit indexes know; a session that they forgot stays forgotten."""
-        score = {state.session_id: int(expires_ms)}
+        score = {_member(state): int(expires_ms)}
         with _mapped_errors():
             await self._client.zadd(f"{self._index}sessions", cast(Any, score), xx=True)
             if state.user_id is not None:
@@ -277,6 +302,11 @@ def _flat(changes: Iterable[ListChange]) -> Iterator[Any]:
         yield change.drop
         yield len(change.added)
         yield from change.added
+
+
+def _member(session: NewSession | SessionState) -> str:
+    """What the limit indexes hold: a session of the same id that was made anew is another one."""
+    return f"{session.session_id} {session.incarnation}"
 
 
 def _digest(user_id: str) -> str:

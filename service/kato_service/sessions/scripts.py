@@ -299,13 +299,14 @@ return 1
 """
 )
 
-# The limit indexes. Keys: live sessions by expiry, the same by place in the order of creation, the
-# counter of places, and, for a session of a user, that user's sessions by expiry.
+# The limit indexes; their members are session id and incarnation. Keys: live sessions by expiry,
+# the same by place in the order of creation, the counter of places, and, for a session of a user,
+# that user's sessions by expiry.
 
 RESERVE = (
     _PLAIN
     + """
--- session id, ttl s or '', most sessions, most of the user or '' → 'full' | 'ok', now, expiry or ''
+-- member, ttl s or '', most sessions, most of the user or '' → 'full' | 'ok', now, expiry or ''
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do
@@ -342,7 +343,7 @@ return redis.call('ZCOUNT', KEYS[1], '(' .. (t[1] * 1000 + math.floor(t[2] / 100
 PAGE = (
     _READ_ONLY
     + """
--- after, limit → session id, place, …
+-- after, limit → member, place, …
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local after, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
