@@ -15,6 +15,8 @@ from kato_service.settings_text import help_text
 from kato_service.supervisor import Supervisor
 
 EXIT_REFUSED = 2
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
 
 
 def main() -> None:
@@ -24,28 +26,31 @@ def main() -> None:
         settings = read_settings()
         PatternSearcher(settings.kato_engine)
         _require_data_dir(settings)
-        if settings.workers > 1:
-            _supervise(settings)
-        else:
-            serve()
+        with _listening(settings) as listener:
+            if settings.workers > 1:
+                _supervise(settings, listener)
+            else:
+                serve([listener])
     except SettingsError as error:
         sys.stderr.write(f"kato-service: {error.message}\n")
         sys.exit(EXIT_REFUSED)
 
 
-def _supervise(settings: Settings) -> None:
+def _supervise(settings: Settings, listener: socket.socket) -> None:
     configure_logs(level=settings.log_level, style=settings.log_format)
+    workers, grace_s = settings.workers, settings.shutdown_grace_s
+    Supervisor(serve, listener, workers=workers, grace_s=grace_s).run()
+
+
+def _listening(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        listener = socket.create_server((settings.host, settings.port), family=family)
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
     except OSError as exc:
         raise SettingsError(
-            f"PORT: cannot listen on {settings.host}:{settings.port} ({exc.strerror});"
+            f"HOST, PORT: cannot listen on {settings.host}:{settings.port} ({exc.strerror});"
             " accepted: an address of this machine that nobody else listens on"
         ) from exc
-    with listener:
-        grace_s = settings.shutdown_grace_s
-        Supervisor(serve, listener, workers=settings.workers, grace_s=grace_s).run()
 
 
 def _require_data_dir(settings: Settings) -> None:

@@ -1,10 +1,14 @@
 """The application over an opened service, and the server that runs it."""
 
+import logging
+import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 import structlog
 import uvicorn
@@ -14,6 +18,7 @@ from fastapi import FastAPI
 from kato_service import __version__
 from kato_service.api.health import add_health
 from kato_service.api.routes import include_routers
+from kato_service.http_protocol import BoundedHttpProtocol
 from kato_service.logs import configure_logs
 from kato_service.services import Service, running_service
 from kato_service.settings import Settings, read_settings
@@ -27,8 +32,8 @@ _DESCRIPTION = """Deterministic pattern memory: observe events, learn patterns, 
 predictions. Errors come in one envelope; see `Refusal`."""
 
 
-def serve(sockets: list[socket.socket] | None = None) -> None:
-    """Serve in this process, on *sockets* where a supervisor opened them.
+def serve(sockets: list[socket.socket]) -> NoReturn:
+    """Serve in this process until told to end, then end it.
 
     Raises:
         SettingsError: The environment is wrong.
@@ -36,9 +41,13 @@ def serve(sockets: list[socket.socket] | None = None) -> None:
     settings = read_settings()
     configure_logs(level=settings.log_level, style=settings.log_format)
     uvloop.run(_serve(settings, sockets))
+    # Everything is closed and durable: threads that still match must not hold the process up.
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
 
 
-async def _serve(settings: Settings, sockets: list[socket.socket] | None) -> None:
+async def _serve(settings: Settings, sockets: list[socket.socket]) -> None:
     async with running_service(settings) as service:
         log.info(
             "service starting",
@@ -89,7 +98,7 @@ def _config(settings: Settings, app: FastAPI) -> uvicorn.Config:
         app,
         host=settings.host,
         port=settings.port,
-        http="httptools",
+        http=BoundedHttpProtocol,
         ws="websockets-sansio",
         # Longer frames are refused by an envelope; only absurd ones end the socket.
         ws_max_size=2 * settings.max_body_bytes,

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from time import perf_counter
 
@@ -100,10 +101,10 @@ class MeasuredSearcher(PatternSearcher):
         super().__init__(engine)
         self._metrics = metrics
 
-    def run(self, search: Search) -> tuple[Prediction, ...]:
+    def run(self, search: Search, *, until: float = inf) -> tuple[Prediction, ...]:
         began = perf_counter()
         try:
-            return super().run(search)
+            return super().run(search, until=until)
         finally:
             self._metrics.matched(perf_counter() - began)
 
@@ -159,6 +160,7 @@ async def _assembled(
         databases=databases,
         metrics=metrics,
     )
+    stack.callback(service.processor.threads.close)
     stack.push_async_callback(service.sessions.close)
     metrics.watch(ServiceGauges(service))
     return service

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated, Any, Protocol, TypeVar
@@ -14,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from kato_service.api import json_text, large_json
+from kato_service.api import errors, json_text, large_json
 from kato_service.api.models import unknown_fields_ignored
 from kato_service.domain.deadline import Deadline
 from kato_service.metrics import Metrics
@@ -114,13 +113,25 @@ class _StrictRequest(Request):
         raw = await self.body()
         if len(raw) <= large_json.AT_ONCE_BYTES:
             return json_text.parsed(raw)
-        return await asyncio.to_thread(_read, raw, self.scope["route"].endpoint)
+        async with _READING:
+            return await asyncio.to_thread(_read, raw, self.scope["route"].endpoint)
+
+
+_READING = asyncio.Semaphore(2)
+"""Large bodies that are read at once: a parsed one takes many times its bytes."""
 
 
 def _read(raw: bytes, endpoint: Callable[..., Any]) -> Any:
-    """The body as its model, ready for the endpoint; or as it came, to be refused there."""
+    """The body as its model, ready for the endpoint.
+
+    Raises:
+        RefusedBodyError: It is not what the endpoint takes.
+    """
     value = large_json.parsed(raw)
     model = endpoint.__annotations__["body"]
-    with suppress(ValidationError):
+    try:
         return TypeAdapter(model).validate_python(value)
-    return value
+    except ValidationError as exc:
+        found = exc.errors(include_url=False, include_input=False)
+        located = [{**error, "loc": ("body", *error["loc"])} for error in found]
+        raise errors.RefusedBodyError(errors.invalid_input(located)) from exc

@@ -66,6 +66,11 @@ def invalid_input(errors: Sequence[Mapping[str, Any]]) -> InvalidInputError:
     return InvalidInputError(_summary(errors[0]), details)
 
 
+def refusal(message: str, request_id: str) -> dict[str, Any]:
+    """The envelope for what never became a request."""
+    return _envelope("VALIDATION_ERROR", message, request_id)
+
+
 def not_json(reason: str) -> InvalidInputError:
     details = [{"location": ["body"], "reason": reason}]
     return InvalidInputError("the body is not valid JSON", details)
@@ -75,7 +80,16 @@ def request_id_of(scope: Scope) -> str:
     return str(scope.get("state", {}).get("request_id", ""))
 
 
+class RefusedBodyError(HTTPException):
+    """Carries a refusal through FastAPI's reading of bodies, which lets only its own kind pass."""
+
+    def __init__(self, error: KatoError) -> None:
+        super().__init__(error.status_code)
+        self.error = error
+
+
 def install(app: FastAPI) -> None:
+    app.add_exception_handler(RefusedBodyError, _on_refused_body)
     app.add_exception_handler(KatoError, _on_kato_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_routing_error)
@@ -86,6 +100,11 @@ async def _on_kato_error(request: Request, exc: Exception) -> Response:
     if exc.status_code >= 500:
         log.warning("request failed", code=exc.code, reason=exc.message)
     return answered(exc, request.scope)
+
+
+async def _on_refused_body(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, RefusedBodyError)
+    return answered(exc.error, request.scope)
 
 
 async def _on_validation_error(request: Request, exc: Exception) -> Response:

@@ -15,7 +15,11 @@ AT_ONCE_BYTES = 256 * 1024
 """Smaller bodies are read on the loop."""
 
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
-_MAX_INTEGER_DIGITS = 18
+_MAX_INTEGER_CHARS = 20
+MAX_CONTAINERS = 100_000
+"""Arrays and objects of a large body: the parser calls nobody back for an array, so the loop gets
+no turn meanwhile. Far more than any operation takes."""
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 def parsed(raw: bytes) -> Any:
@@ -24,6 +28,7 @@ def parsed(raw: bytes) -> Any:
     Raises:
         json.JSONDecodeError: Not JSON (RFC 8259) in UTF-8.
     """
+    _refuse_crowded(raw)
     if _SURROGATE_ESCAPE.search(raw):
         return json_text.parsed(raw)
     try:
@@ -42,7 +47,20 @@ def _real(text: str) -> float:
 
 
 def _whole(text: str) -> int | float:
-    return int(text) if len(text) <= _MAX_INTEGER_DIGITS else _real(text)
+    """Integers of 64 bits, signed or not, are exact; others become doubles, as in json_text."""
+    if len(text) > _MAX_INTEGER_CHARS:
+        return _real(text)
+    value = int(text)
+    return value if -(2**63) <= value < 2**64 else _real(text)
+
+
+def _refuse_crowded(raw: bytes) -> None:
+    if _containers(raw) > MAX_CONTAINERS and _containers(_STRING.sub(b"", raw)) > MAX_CONTAINERS:
+        raise json.JSONDecodeError(f"more than {MAX_CONTAINERS} arrays and objects", "", 0)
+
+
+def _containers(text: bytes) -> int:
+    return text.count(b"[") + text.count(b"{")
 
 
 def _refused(constant: str) -> Any:

@@ -1,6 +1,6 @@
 """What a session observes, learns, remembers and predicts (api.md §2)."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Annotated, Any
 
@@ -121,7 +121,7 @@ async def get_percept_data(call: Called, session_id: str) -> Response:
 async def get_cognition_data(call: Called, session_id: str) -> Response:
     state = await call.load(session_id)
     result = await predicted(call, state)
-    predictions = nesting.spelled(result.predictions, state.stm, nested=call.dialect.nested)
+    predictions = await _spelled(call, state, result)
     cognition = await rendering.cognition(state, predictions)
     return rendering.response({"cognition_data": cognition, "session_id": session_id})
 
@@ -147,7 +147,7 @@ async def predicted(
 async def predictions_of(
     call: Call, state: SessionState, result: PredictionsResult
 ) -> dict[str, Any]:
-    predictions = nesting.spelled(result.predictions, state.stm, nested=call.dialect.nested)
+    predictions = await _spelled(call, state, result)
     return {
         "predictions": await json_text.array(predictions),
         "session_id": result.session_id,
@@ -157,6 +157,16 @@ async def predictions_of(
         "stm_length": result.stm_length,
         "stale": result.stale,
     }
+
+
+async def _spelled(
+    call: Call, state: SessionState, result: PredictionsResult
+) -> Iterable[dict[str, Any]]:
+    """Event by event they are lined up again, which takes its time."""
+    if not call.dialect.nested:
+        return nesting.spelled(result.predictions, state.stm, nested=False)
+    spelled = partial(nesting.spelled, result.predictions, state.stm, nested=True)
+    return await call.service.processor.threads.run(lambda: list(spelled()), call.deadline)
 
 
 OPERATIONS = (

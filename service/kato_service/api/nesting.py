@@ -1,12 +1,12 @@
 """``missing`` and ``extras`` event by event, as later clients of ``/sessions`` expect them."""
 
 from collections.abc import Iterable, Iterator
-from difflib import SequenceMatcher
 from typing import Any
 
 from kato_service.api import rendering
 from kato_service.domain.pattern import Stm, flatten
 from kato_service.domain.prediction import Prediction
+from kato_service.search.numpy_index import blocks_of
 
 
 def spelled(
@@ -43,10 +43,9 @@ def extras(prediction: Prediction, stm: Stm) -> list[list[str]]:
 
 
 def _unmatched(prediction: Prediction, state: tuple[str, ...]) -> set[int]:
-    matcher = SequenceMatcher(None, flatten(prediction.sequence), state, autojunk=False)
     matched = {
         position
-        for block in matcher.get_matching_blocks()
-        for position in range(block.b, block.b + block.size)
+        for _, start, size in blocks_of(state)(flatten(prediction.sequence))
+        for position in range(start, start + size)
     }
     return set(range(len(state))) - matched

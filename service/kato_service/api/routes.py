@@ -15,6 +15,7 @@ def include_routers(app: FastAPI, settings: Settings) -> None:
     if settings.enable_v2_features:
         _include_sessions(app, "/v2/sessions", tag="sessions")
         _include_sessions(app, "/sessions", tag="sessions of later clients")
+    app.router.add_api_websocket_route("/{path:path}", websocket.unknown_socket)
     app.router.redirect_slashes = False
     errors.install(app)
     app.add_middleware(SessionMiddleware, settings=settings)

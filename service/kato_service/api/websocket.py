@@ -21,7 +21,7 @@ from kato_service.api.models import (
     unknown_fields_ignored,
 )
 from kato_service.domain.deadline import Deadline
-from kato_service.errors import BodyTooLargeError, InvalidInputError, KatoError
+from kato_service.errors import BodyTooLargeError, InvalidInputError, KatoError, NotFoundError
 
 log = structlog.get_logger()
 B = TypeVar("B", bound=Body)
@@ -53,6 +53,12 @@ async def legacy_socket(websocket: WebSocket) -> None:
         await errors.denied(error, websocket.scope, websocket.receive, websocket.send)
         return
     await _open(websocket, session_id)
+
+
+async def unknown_socket(websocket: WebSocket) -> None:
+    """Any other path."""
+    error = NotFoundError("there is no socket at this path")
+    await errors.denied(error, websocket.scope, websocket.receive, websocket.send)
 
 
 async def _open(websocket: WebSocket, session_id: str) -> None:

@@ -1,5 +1,6 @@
 """Connections to MongoDB, or to a server that speaks its protocol."""
 
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +23,7 @@ from pymongo.monitoring import (
 )
 
 from kato_service.connections.store_pool import PoolUsage
-from kato_service.errors import StoreUnavailableError
+from kato_service.errors import SettingsError, StoreUnavailableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,22 @@ class MongoConnectionPool:
     def __init__(self, options: MongoOptions) -> None:
         self._max = options.max_size
         self._counter = _Counter()
-        self.client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
-            options.url, event_listeners=[self._counter], **_arguments(options)
-        )
+        self.client = self._client(options)
         self.database: AsyncDatabase[dict[str, Any]] = self.client[options.database]
+
+    def _client(self, options: MongoOptions) -> AsyncMongoClient[dict[str, Any]]:
+        """Raises SettingsError where the URL holds what the driver does not take."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", UserWarning)
+                return AsyncMongoClient(
+                    options.url, event_listeners=[self._counter], **_arguments(options)
+                )
+        except (PyMongoError, UserWarning, ValueError, TypeError) as exc:
+            raise SettingsError(
+                "MONGO_BASE_URL: the driver does not take it as it is;"
+                " accepted: mongodb://[user:password@]host[:port][/?options]"
+            ) from exc
 
     async def open(self) -> None:
         """Connections are made on first use."""

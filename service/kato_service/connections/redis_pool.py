@@ -12,7 +12,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 from redis.observability.attributes import DB_CLIENT_CONNECTION_STATE, ConnectionState
 
 from kato_service.connections.store_pool import PoolUsage
-from kato_service.errors import StoreUnavailableError
+from kato_service.errors import SettingsError, StoreUnavailableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class RedisConnectionPool:
 
     def __init__(self, options: RedisOptions) -> None:
         self._max = options.pool_size
-        self._pool = BlockingConnectionPool(**_arguments(options))
+        self._pool = _pool(options)
         self.client: Redis = Redis(connection_pool=self._pool)
         """Answers bytes; repeats nothing by itself, as only its caller knows what is safe."""
 
@@ -55,6 +55,19 @@ class RedisConnectionPool:
     async def close(self) -> None:
         await self.client.aclose()
         await self._pool.aclose()
+
+
+def _pool(options: RedisOptions) -> BlockingConnectionPool:
+    """Raises SettingsError where the URL holds what no connection takes."""
+    try:
+        pool = BlockingConnectionPool(**_arguments(options))
+        pool.connection_class(**pool.connection_kwargs)
+    except (TypeError, ValueError) as exc:
+        raise SettingsError(
+            "REDIS_URL: an option or the database of the URL is not known;"
+            " accepted: redis://[user:password@]host[:port][/database]"
+        ) from exc
+    return pool
 
 
 def _arguments(options: RedisOptions) -> dict[str, Any]:

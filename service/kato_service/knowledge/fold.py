@@ -13,6 +13,8 @@ from kato_service.knowledge.entries import Applied, Clear, Delete, Entry, Learn,
 from kato_service.knowledge.index import IndexedPatterns, PatternIndex
 from kato_service.knowledge.view import KnowledgeView
 
+MAX_FREQUENCY = 2**31 - 1
+"""Of a pattern; what is learned more often stays there."""
 PATTERN_METADATA_BYTES = 16 * 1024
 """UTF-8 of keys and values that a pattern keeps; later values are dropped."""
 
@@ -63,7 +65,7 @@ class Fold:
         known = self.index.get(entry.name) or self._first_learned(revision, entry)
         pattern = replace(
             known,
-            frequency=known.frequency + 1,
+            frequency=min(known.frequency + 1, MAX_FREQUENCY),
             learns=known.learns + 1,
             emotives=_window(known.emotives, entry.emotives, entry.persistence),
             metadata=merged_metadata(known.metadata, entry.metadata),

@@ -18,6 +18,7 @@ from kato_service.knowledge.entries import Clear
 from kato_service.knowledge.qdrant import QdrantStore
 from kato_service.processing import repeats
 from kato_service.processing.limits import ObservationLimits as ObservationLimits
+from kato_service.processing.matching_threads import MatchingThreads
 from kato_service.processing.memory_manager import MemoryManager
 from kato_service.processing.observation_processor import ObservationProcessor
 from kato_service.processing.pattern_operations import PatternOperations
@@ -52,7 +53,9 @@ class KatoProcessor:
         self._genes = genes
         self._memory = MemoryManager(limits)
         self._vectors = VectorProcessor(knowledge, vectors, limits)
-        self._patterns = PatternProcessor(knowledge, searcher, self._memory)
+        self.threads = MatchingThreads()
+        """For what computes long on behalf of a request."""
+        self._patterns = PatternProcessor(knowledge, searcher, self._memory, self.threads)
         self._observations = ObservationProcessor(
             self._memory, self._vectors, self._patterns, limits
         )

@@ -9,7 +9,11 @@ from kato_service.domain.observation import Observation
 from kato_service.domain.pattern import Emotives, Event, Metadata, Stm
 from kato_service.errors import LimitExceededError
 from kato_service.knowledge.fold import merged_metadata
-from kato_service.processing.limits import ObservationLimits
+from kato_service.processing.limits import (
+    EMOTIVE_BYTES,
+    MAX_EMOTIVE_KEY_CHARS,
+    ObservationLimits,
+)
 from kato_service.sessions.state import SessionState
 
 MAX_UTF8_BYTES = 4
@@ -34,7 +38,7 @@ class MemoryManager:
         emotives = state.pending_emotives
         if observation.emotives:
             emotives = (*emotives, dict(observation.emotives))
-        kept = emotives[-self._limits.max_pending_emotives :]
+        kept = self._bounded(emotives[-self._limits.max_pending_emotives :])
         after = replace(
             state,
             time=state.time + 1,
@@ -69,6 +73,17 @@ class MemoryManager:
     def _with_metadata(self, pending: Metadata, more: Mapping[str, str]) -> Metadata:
         texts = {key: (text,) for key, text in more.items()}
         return merged_metadata(pending, texts, self._limits.max_metadata_bytes)
+
+    def _bounded(self, maps: tuple[Emotives, ...]) -> tuple[Emotives, ...]:
+        """As many of the newest as take no more room than an STM may."""
+        limit = self._limits.max_stm_bytes
+        if sum(map(len, maps)) * (MAX_UTF8_BYTES * MAX_EMOTIVE_KEY_CHARS + EMOTIVE_BYTES) <= limit:
+            return maps
+        kept = len(maps)
+        room = limit
+        while kept and (room := room - _emotive_bytes(maps[kept - 1])) >= 0:
+            kept -= 1
+        return maps[kept:]
 
     def _shown(self, metadata: Mapping[str, str]) -> dict[str, str]:
         """As much of an observation's metadata as a session may hold."""
@@ -125,6 +140,10 @@ def stm_after_auto_learn(stm: Stm, genes: Genes) -> Stm:
             return stm[-kept:] if kept else ()
         case "KEEP_LAST":
             return stm[-1:] if len(stm) > 1 else ()
+
+
+def _emotive_bytes(emotives: Emotives) -> int:
+    return sum(len(name.encode()) + EMOTIVE_BYTES for name in emotives)
 
 
 def _bytes(event: Event) -> int:

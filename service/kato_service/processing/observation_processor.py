@@ -60,7 +60,7 @@ class ObservationProcessor:
         """
         for observation in observations:
             self._check_strings(observation.strings)
-            _check_emotives(observation.emotives)
+            check_emotives(observation.emotives)
             self._vectors.check(observation.vectors)
         vectors = [vector for observation in observations for vector in observation.vectors]
         check_one_dimension(vectors)
@@ -98,7 +98,13 @@ class ObservationProcessor:
         _check_text(strings, "strings")
 
 
-def _check_emotives(emotives: Emotives) -> None:
+def check_emotives(emotives: Emotives) -> None:
+    """Refuse a map that no session or pattern may hold.
+
+    Raises:
+        LimitExceededError: Too many names, or too long ones.
+        InvalidInputError: A name is no text.
+    """
     if len(emotives) > MAX_EMOTIVE_KEYS:
         raise LimitExceededError(f"emotives: at most {MAX_EMOTIVE_KEYS} of them")
     if any(len(key) > MAX_EMOTIVE_KEY_CHARS for key in emotives):

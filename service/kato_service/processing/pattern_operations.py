@@ -8,7 +8,7 @@ from kato_service.domain.pattern import Emotives, Pattern
 from kato_service.errors import LimitExceededError, OutcomeUnknownError, PatternNotFoundError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.entries import Applied, Delete, Entry, Update
-from kato_service.processing.limits import MAX_EMOTIVE_KEYS
+from kato_service.processing.observation_processor import check_emotives
 from kato_service.processing.pattern_processor import TOKEN_BYTES
 
 
@@ -86,8 +86,8 @@ class PatternOperations:
 def _check_emotives(maps: Sequence[Emotives], persistence: int) -> None:
     if len(maps) > persistence:
         raise LimitExceededError(f"emotives: a pattern keeps at most {persistence} maps")
-    if any(len(given) > MAX_EMOTIVE_KEYS for given in maps):
-        raise LimitExceededError(f"emotives: a map has at most {MAX_EMOTIVE_KEYS} of them")
+    for given in maps:
+        check_emotives(given)
 
 
 def _unknown() -> PatternNotFoundError:

@@ -1,11 +1,10 @@
 """Learning a session's short-term memory, and predicting from it (processor.md §5–7)."""
 
-import asyncio
 import secrets
-from collections.abc import Callable
+import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.emotives import learned_emotives
@@ -16,6 +15,7 @@ from kato_service.errors import LimitExceededError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.entries import Learn
 from kato_service.processing.limits import EMOTIVE_BYTES, MAX_LEARNED_EMOTIVES_BYTES
+from kato_service.processing.matching_threads import MatchingThreads
 from kato_service.processing.memory_manager import MemoryManager, stm_after_auto_learn
 from kato_service.processing.results import PredictionsResult
 from kato_service.search.pattern_searcher import MIN_STATE_SYMBOLS, PatternSearcher
@@ -23,7 +23,6 @@ from kato_service.sessions.state import SessionState
 
 MIN_PATTERN_SYMBOLS = 2
 TOKEN_BYTES = 12
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +42,13 @@ class Learned:
 
 class PatternProcessor:
     def __init__(
-        self, knowledge: KnowledgeBases, searcher: PatternSearcher, memory: MemoryManager
+        self,
+        knowledge: KnowledgeBases,
+        searcher: PatternSearcher,
+        memory: MemoryManager,
+        threads: MatchingThreads,
     ) -> None:
+        self._threads = threads
         self._knowledge = knowledge
         self._searcher = searcher
         self._memory = memory
@@ -87,24 +91,14 @@ class PatternProcessor:
             reading = base.reading(deadline=deadline, may_be_stale=True)
             view = await held.enter_async_context(reading)
             search = self._searcher.search(view, state.stm, genes)
-            if not search.needs_view:
+            until = time.monotonic() + deadline.remaining_s()
+            compute = partial(self._searcher.run, search, until=until)
+            if search.needs_view:
+                found = await self._threads.run_to_its_end(compute)
+            else:
                 await held.aclose()
-            found = await _in_thread(lambda: self._searcher.run(search))
+                found = await self._threads.run(compute, deadline)
             return _result(state, found, stale=view.stale)
-
-
-async def _in_thread(compute: Callable[[], T]) -> T:
-    """The result; a cancelled wait still lasts until the thread has let go of what it reads."""
-    work = asyncio.ensure_future(asyncio.to_thread(compute))
-    cancelled: asyncio.CancelledError | None = None
-    while not work.done():
-        try:
-            await asyncio.wait((work,))
-        except asyncio.CancelledError as exc:
-            cancelled = exc
-    if cancelled is not None:
-        raise cancelled
-    return work.result()
 
 
 def _result(

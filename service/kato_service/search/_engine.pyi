@@ -59,8 +59,10 @@ class Index:
     def memory_bytes(self) -> int: ...
 
 class Snapshot:
-    def best(self, state: Symbols, threshold: float, limit: int, /) -> Answer:
-        """Computed without the interpreter lock; any number of threads at once."""
+    def best(self, state: Symbols, threshold: float, limit: int, until: float = ..., /) -> Answer:
+        """Computed without the interpreter lock; any number of threads at once.
+
+        Raises TimeoutError at *until*, seconds of the monotonic clock; so does reading a row."""
 
 class Answer:
     """The best, best first; a row is made when it is read. For one thread."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import inf
 from threading import Lock
 from weakref import WeakSet
 
@@ -91,9 +92,10 @@ class CompiledPatternIndex:
         *,
         threshold: float,
         limit: int,
+        until: float = inf,
     ) -> tuple[Prediction, ...]:
         found = self.snapshot()
-        return found.best(state, statistics, threshold=threshold, limit=limit)
+        return found.best(state, statistics, threshold=threshold, limit=limit, until=until)
 
     def snapshot(self) -> "_Snapshot":
         with self._changing:
@@ -131,10 +133,11 @@ class _Snapshot:
         *,
         threshold: float,
         limit: int,
+        until: float = inf,
     ) -> tuple[Prediction, ...]:
         """Matching runs without the interpreter lock; each prediction is made on its own, so
         that other threads get their turns. The statistics are the snapshot's own."""
-        answer = self.taken.best(state, threshold, limit)
+        answer = self.taken.best(state, threshold, limit, until)
         return tuple(self._prediction(row) for row in answer)
 
     def _prediction(self, row: "_engine.Row") -> Prediction:

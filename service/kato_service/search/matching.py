@@ -1,5 +1,6 @@
 """The port of matching engines: the patterns of a fold, and the best of them for a state."""
 
+from math import inf
 from typing import Protocol
 
 from kato_service.domain.prediction import Prediction
@@ -15,6 +16,7 @@ class Searchable(Protocol):
         *,
         threshold: float,
         limit: int,
+        until: float = inf,
     ) -> tuple[Prediction, ...]:
         """The *limit* best predictions, best first, equal ones by first learn.
 
@@ -24,6 +26,10 @@ class Searchable(Protocol):
 
         Args:
             statistics: Those of the fold, which has told the index of the same learns.
+            until: When to give up, seconds of the monotonic clock.
+
+        Raises:
+            TimeoutError: It was not done then.
         """
 
 

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from math import inf
+from time import monotonic
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,14 +81,17 @@ class NumpyPatternIndex:
         *,
         threshold: float,
         limit: int,
+        until: float = inf,
     ) -> tuple[Prediction, ...]:
-        return best_predictions(self.matches(state, threshold), state, statistics, limit=limit)
+        found = self.matches(state, threshold, until)
+        return best_predictions(found, state, statistics, limit=limit)
 
-    def matches(self, state: Sequence[str], threshold: float) -> tuple[Match, ...]:
-        align = _alignment(state)
-        found = (
-            self._match(align, slot, len(state)) for slot in self._candidates(state, threshold)
-        )
+    def matches(
+        self, state: Sequence[str], threshold: float, until: float = inf
+    ) -> tuple[Match, ...]:
+        align = blocks_of(state)
+        slots = _in_time(self._candidates(state, threshold), until)
+        found = (self._match(align, slot, len(state)) for slot in slots)
         return tuple(match for match in found if match is not None and _kept(match, threshold))
 
     def _match(self, align: _Alignment, slot: int, size: int) -> Match | None:
@@ -142,7 +147,7 @@ class NumpyPatternIndex:
             self._append(pattern)
 
 
-def _alignment(state: Sequence[str]) -> _Alignment:
+def blocks_of(state: Sequence[str]) -> _Alignment:
     """What gives a pattern's blocks with *state*: bits for a short state, else difflib."""
     if len(state) <= MAX_BITS:
         masks = position_masks(state)
@@ -156,6 +161,14 @@ def _alignment(state: Sequence[str]) -> _Alignment:
         return tuple((block.a, block.b, block.size) for block in found)
 
     return blocks
+
+
+def _in_time(slots: Iterable[int], until: float) -> Iterator[int]:
+    """The slots, until it is too late for another one; a single alignment is never cut."""
+    for slot in slots:
+        if monotonic() > until:
+            raise TimeoutError("matching was not done in time")
+        yield slot
 
 
 def _kept(match: Match, threshold: float) -> bool:

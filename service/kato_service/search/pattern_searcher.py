@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from math import inf
 from typing import cast
 
 from kato_service.domain.genes import Genes
@@ -55,8 +56,15 @@ class PatternSearcher:
         """The best predictions, best first: a pure function of its arguments."""
         return self.run(self.search(view, stm, genes))
 
-    def run(self, search: Search) -> tuple[Prediction, ...]:
-        """Computes for as long as it takes: to be called from a thread."""
+    def run(self, search: Search, *, until: float = inf) -> tuple[Prediction, ...]:
+        """Computes for as long as it takes: to be called from a thread.
+
+        Args:
+            until: When to give up, seconds of the monotonic clock.
+
+        Raises:
+            TimeoutError: It was not done then.
+        """
         state, genes = search.state, search.genes
         if len(state) < MIN_STATE_SYMBOLS:
             return ()
@@ -65,6 +73,7 @@ class PatternSearcher:
             search.statistics,
             threshold=genes.recall_threshold,
             limit=genes.max_predictions,
+            until=until,
         )
 
 

@@ -1,9 +1,15 @@
+/* clock_gettime is POSIX, not C11. */
+#define _POSIX_C_SOURCE 200809L
 #include "align.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "segment.h"
+
+enum { STEPS_A_LOOK = 1 << 18 }; /* under a millisecond of work between two looks at the clock */
 
 /* A part of pattern × state that is still to be searched; of a short state columns are bits. */
 typedef struct {
@@ -45,7 +51,20 @@ int align_open(align_scratch *scratch, const state *state, uint32_t longest_patt
         return -1;
     }
     scratch->next_stamp = 2;
+    scratch->until = INFINITY;
     return 0;
+}
+
+int align_expired(align_scratch *scratch, uint64_t steps)
+{
+    scratch->work += steps;
+    if (scratch->work >= STEPS_A_LOOK && !scratch->expired) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        scratch->expired = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec > scratch->until;
+        scratch->work = 0;
+    }
+    return scratch->expired;
 }
 
 void align_close(align_scratch *scratch)
@@ -245,6 +264,9 @@ static block longest(const state *state, align_scratch *scratch, const uint32_t 
         const uint32_t *positions = state->positions + state->starts[local];
         uint32_t count = state->starts[local + 1] - state->starts[local];
         count = positions_before(positions, count, part->high);
+        if (align_expired(scratch, count + 1)) {
+            break;
+        }
         while (count > 0 && positions[count - 1] >= part->low) {
             uint32_t j = positions[--count];
             uint32_t run = 1;
@@ -285,7 +307,7 @@ static alignment long_aligned(const state *state, align_scratch *scratch, const 
     box *stack = scratch->boxes;
     uint32_t depth = 1;
     stack[0] = (box){.from = 0, .to = count, .low = 0, .high = state->length};
-    while (depth > 0) {
+    while (depth > 0 && !scratch->expired) {
         box part = stack[--depth];
         block best = longest(state, scratch, tokens, &part);
         if (best.size <= 1) {

@@ -29,7 +29,13 @@ typedef struct {
     uint64_t next_stamp;
     void *boxes;        /* stack of what is left to search */
     block *found;       /* room for every block of a pattern */
+    double until;       /* by the monotonic clock, seconds: when to give up */
+    uint64_t work;      /* steps since the clock was last looked at */
+    int expired;        /* given up: what was found is not complete */
 } align_scratch;
+
+/* Look at the clock once in many steps; gives `expired`, which stays once it is set. */
+int align_expired(align_scratch *scratch, uint64_t steps);
 
 /* -1: no memory; nothing is left to close then. Needs no lock. */
 int align_open(align_scratch *scratch, const state *state, uint32_t longest_pattern);

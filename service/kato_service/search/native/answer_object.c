@@ -1,6 +1,8 @@
 /* Snapshot: an index at one moment; Answer: what it found, as rows that are made when read. */
 #include "objects.h"
 
+#include <math.h>
+
 typedef struct {
     PyObject_HEAD
     query query;
@@ -14,12 +16,18 @@ static void snapshot_dealloc(PyObject *self)
     object_freed(self);
 }
 
+static void out_of_time(void)
+{
+    PyErr_SetString(PyExc_TimeoutError, "matching was not done in time");
+}
+
 static PyObject *snapshot_best(PyObject *self, PyObject *args)
 {
     PyObject *symbols;
     double threshold;
+    double until = INFINITY;
     unsigned long long limit;
-    if (!PyArg_ParseTuple(args, "OdK", &symbols, &threshold, &limit)) {
+    if (!PyArg_ParseTuple(args, "OdK|d", &symbols, &threshold, &limit, &until)) {
         return NULL;
     }
     if (!PyTuple_Check(symbols) || PyTuple_Size(symbols) == 0
@@ -39,6 +47,7 @@ static PyObject *snapshot_best(PyObject *self, PyObject *args)
         Py_DECREF(answer);
         return NULL;
     }
+    query_until(&answer->query, until);
     answer->snapshot = Py_NewRef(self);
     answer->symbols = Py_NewRef(symbols);
     int failed;
@@ -46,8 +55,9 @@ static PyObject *snapshot_best(PyObject *self, PyObject *args)
     failed = query_run(&answer->query);
     Py_END_ALLOW_THREADS
     if (failed) {
+        query_expired(&answer->query) ? out_of_time() : (void)PyErr_NoMemory();
         Py_DECREF(answer);
-        return PyErr_NoMemory();
+        return NULL;
     }
     return (PyObject *)answer;
 }
@@ -91,7 +101,13 @@ static PyObject *answer_row(PyObject *self, Py_ssize_t place)
         PyErr_SetString(PyExc_IndexError, "there are not so many predictions");
         return NULL;
     }
-    return prediction_row(&answer->query, &answer->query.candidates[place], answer->symbols);
+    PyObject *row = prediction_row(&answer->query, &answer->query.candidates[place],
+                                   answer->symbols);
+    if (row != NULL && query_expired(&answer->query)) {
+        Py_CLEAR(row);
+        out_of_time();
+    }
+    return row;
 }
 
 static PyType_Slot answer_slots[] = {

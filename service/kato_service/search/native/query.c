@@ -59,6 +59,16 @@ int query_open(query *opened, const snapshot *snapshot, PyObject *symbols, doubl
     return 0;
 }
 
+void query_until(query *opened, double until)
+{
+    opened->scratch.until = until;
+}
+
+int query_expired(const query *opened)
+{
+    return opened->scratch.expired;
+}
+
 void query_close(query *query)
 {
     align_close(&query->scratch);
@@ -181,6 +191,10 @@ static int run_segment(query *query, uint32_t segment)
             __builtin_prefetch(next + 16);
         }
         if (consider(query, segment, query->survivors[at]) < 0) {
+            return -1;
+        }
+        uint32_t local = query->survivors[at];
+        if (align_expired(&query->scratch, offsets[local + 1] - offsets[local] + 64)) {
             return -1;
         }
     }

@@ -46,9 +46,12 @@ typedef struct {
 /* -1 with an exception set; under the interpreter lock, as is closing. *symbols*: of str. */
 int query_open(query *opened, const snapshot *snapshot, PyObject *symbols, double threshold,
                uint32_t limit);
+/* By the monotonic clock, seconds: when to give up; without it, never. */
+void query_until(query *opened, double until);
+int query_expired(const query *opened);
 void query_close(query *query);
 
-/* Leave the best in query->candidates, best first. -1: no memory. Needs no lock. */
+/* Leave the best in query->candidates, best first. -1: no memory, or expired. Needs no lock. */
 int query_run(query *query);
 
 /* Parts of query_run, in files of their own. */

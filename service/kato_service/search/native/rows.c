@@ -141,12 +141,25 @@ typedef struct {
     present part;
 } row_source;
 
+/* Long alignments take the time of many rows: others get the interpreter meanwhile. */
+static alignment aligned_for_row(query *query, const uint32_t *tokens, uint32_t size, block *list)
+{
+    alignment found;
+    if (state_is_short(&query->state)) {
+        return aligned(&query->state, &query->scratch, tokens, size, list);
+    }
+    Py_BEGIN_ALLOW_THREADS
+    found = aligned(&query->state, &query->scratch, tokens, size, list);
+    Py_END_ALLOW_THREADS
+    return found;
+}
+
 static void set_regions(PyObject **fields, const row_source *from, PyObject *state_symbols)
 {
     query *query = from->query;
-    uint32_t matched = from->found->alignment.matched, blocks = from->found->alignment.blocks;
     block *list = query->scratch.found;
-    alignment again = aligned(&query->state, &query->scratch, from->tokens, from->size, list);
+    alignment again = aligned_for_row(query, from->tokens, from->size, list);
+    uint32_t matched = again.matched, blocks = again.blocks; /* others only if it expired */
     fields[MATCHES] = state_part(state_symbols, list, blocks, matched, 1);
     fields[EXTRAS] = state_part(state_symbols, list, blocks, query->state.length - matched, 0);
     mark_matched(query, from->tokens, &again, list, 1);
