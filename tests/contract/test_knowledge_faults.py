@@ -214,8 +214,8 @@ async def test_a_store_that_hangs_is_unavailable_and_old_knowledge_serves_where_
 ) -> None:
     names = (mongo_server.url, mongo_server.port, "kato")
     async with (
-        over_mongo(*names, timeout_s=0.3) as strict,
-        over_mongo(*names, timeout_s=0.3, max_staleness_s=60.0) as lenient,
+        over_mongo(*names, timeout_s=1.0) as strict,
+        over_mongo(*names, timeout_s=1.0, max_staleness_s=60.0) as lenient,
     ):
         for bases in (strict, lenient):
             await appended(bases.get("kato"), learn())
