@@ -1,13 +1,14 @@
 """What ``/metrics`` shows, in a registry of its own."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from kato_service.connections.store_pool import PoolUsage
+from kato_service.knowledge.bases import KnowledgeUsage
 from kato_service.processing.results import (
     LearnResult,
     ObservationResult,
@@ -23,7 +24,7 @@ class Gauges(Protocol):
     """What is read when somebody looks."""
 
     def active_sessions(self) -> int | None: ...
-    def knowledge_bases(self) -> Mapping[str, int]: ...
+    def knowledge(self) -> KnowledgeUsage: ...
     def pools(self) -> Iterable[tuple[str, PoolUsage]]: ...
     def stores_up(self) -> Iterable[tuple[str, bool]]: ...
     def labels(self) -> dict[str, str]: ...
@@ -121,14 +122,20 @@ class _Watched(Collector):
         return gauge
 
     def _knowledge(self) -> Iterable[Metric]:
-        loaded = self._gauges.knowledge_bases()
+        found = self._gauges.knowledge()
         for name, meaning, value in (
-            ("kato_knowledge_bases_loaded", "Knowledge bases in memory.", len(loaded)),
-            ("kato_knowledge_patterns_loaded", "Patterns in memory.", sum(loaded.values())),
+            ("kato_knowledge_bases_loaded", "Knowledge bases in memory.", found.bases),
+            ("kato_knowledge_patterns_loaded", "Patterns in memory.", found.patterns),
+            ("kato_knowledge_index_bytes", "Bytes of knowledge in memory.", found.used_bytes),
         ):
             gauge = GaugeMetricFamily(name, meaning)
             gauge.add_metric((), value)
             yield gauge
+        unloads = CounterMetricFamily(
+            "kato_knowledge_unloads", "Knowledge bases taken out of memory to make room."
+        )
+        unloads.add_metric((), found.unloads)
+        yield unloads
 
     def _up(self) -> Metric:
         gauge = GaugeMetricFamily("kato_store_up", "1 where a store is usable.", labels=["store"])

@@ -19,7 +19,7 @@ from kato_service.connections.redis_pool import RedisConnectionPool, RedisOption
 from kato_service.connections.store_pool import EmbeddedStore, PoolUsage
 from kato_service.domain.prediction import Prediction
 from kato_service.errors import StoreUnavailableError
-from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.bases import KnowledgeBases, KnowledgeUsage
 from kato_service.knowledge.log import KnowledgeLog
 from kato_service.knowledge.mongo import MongoKnowledgeLog
 from kato_service.knowledge.qdrant import QdrantStore
@@ -69,8 +69,8 @@ class Service:
     def stores(self) -> Mapping[str, StoreHealth]:
         return self.databases.health()
 
-    def knowledge_bases(self) -> Mapping[str, int]:
-        return self.knowledge.loaded()
+    def knowledge_usage(self) -> KnowledgeUsage:
+        return self.knowledge.usage()
 
     @property
     def ready(self) -> bool:
@@ -140,6 +140,7 @@ async def _assembled(
         _log(settings, databases),
         searcher.new_index,
         max_staleness_s=settings.knowledge_max_staleness_s,
+        memory_bytes=settings.knowledge_memory_bytes // settings.workers,
     )
     stack.push_async_callback(knowledge.close)
     await databases.open({"mongodb": knowledge.start})
@@ -198,8 +199,8 @@ class ServiceGauges:
     def pools(self) -> Iterable[tuple[str, PoolUsage]]:
         return ((name, found.pool) for name, found in self.service.databases.health().items())
 
-    def knowledge_bases(self) -> Mapping[str, int]:
-        return self.service.knowledge_bases()
+    def knowledge(self) -> KnowledgeUsage:
+        return self.service.knowledge_usage()
 
     def stores_up(self) -> Iterable[tuple[str, bool]]:
         databases = self.service.databases

@@ -242,7 +242,8 @@ class Settings(APIServiceConfig):
     knowledge_memory_bytes: PositiveInt = Field(
         default_factory=half_of_memory, validation_alias="KNOWLEDGE_MEMORY_BYTES"
     )
-    """Bytes of knowledge kept in memory; half of what the container or machine has."""
+    """Bytes of knowledge kept in memory, by all workers together; half of what the container or
+    machine has. Beyond it, what was not used longest is unloaded."""
     log_retention_s: PositiveFloat = Field(172_800.0, validation_alias="LOG_RETENTION_S")
     """Seconds that entries of the knowledge log are kept once they are in its views."""
 

@@ -257,7 +257,7 @@ async def test_an_append_that_gives_up_is_completed_once_later(
         kb = bases.get("kato")
         await appended(kb, learn())
         mongo_server.kill9()
-        with kb.register([entry]):
+        with kb.register([entry], since=1):
             with pytest.raises(StoreUnavailableError):
                 await kb.append([entry], since=1)
             with pytest.raises(StoreUnavailableError):

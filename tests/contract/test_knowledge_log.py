@@ -194,7 +194,7 @@ async def test_an_intent_completed_by_another_replica_is_noticed_while_registere
     here, there = replica().get("kato"), replica().get("kato")
     entry = learn("a", "b")
     since = await here.tail(deadline=soon())
-    with here.register([entry]):
+    with here.register([entry], since=since):
         await there.append([entry], since=since, lookup=True)
         await known(here)
         applied = await here.append([entry], since=since)

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from kato_service import __version__
 from kato_service.api import json_text
 from kato_service.connections.monitor import StoreHealth
+from kato_service.knowledge.bases import KnowledgeUsage
 from kato_service.metrics import CONTENT_TYPE, Metrics
 from kato_service.settings import Settings
 
@@ -39,7 +40,7 @@ class Reported(Protocol):
     @property
     def ready(self) -> bool: ...
     def stores(self) -> Mapping[str, StoreHealth]: ...
-    def knowledge_bases(self) -> Mapping[str, int]: ...
+    def knowledge_usage(self) -> KnowledgeUsage: ...
 
 
 def add_health(app: FastAPI) -> None:
@@ -84,14 +85,18 @@ async def health(request: Request) -> Response:
 
 async def status(request: Request) -> Response:
     service = _service(request)
-    loaded = service.knowledge_bases()
+    loaded = service.knowledge_usage()
     stores = service.stores()
     content = {
         "status": status_of(stores),
         "version": __version__,
         "engine": service.engine_name,
         "sessions": {"active": service.active_sessions},
-        "processors": {"loaded": len(loaded), "patterns": sum(loaded.values())},
+        "processors": {
+            "loaded": loaded.bases,
+            "patterns": loaded.patterns,
+            "bytes": loaded.used_bytes,
+        },
         "pools": {name: _pool(found) for name, found in stores.items()},
         "stores": {name: found.backend for name, found in stores.items()},
         "configuration": {name: getattr(service.settings, name) for name in _SHOWN},

@@ -2,10 +2,26 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from weakref import WeakValueDictionary
 
 from kato_service.knowledge.index import PatternIndex
 from kato_service.knowledge.log import KnowledgeLog
-from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
+from kato_service.knowledge.memory import KnowledgeMemory
+from kato_service.knowledge.super_knowledge_base import Staleness, SuperKnowledgeBase
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeUsage:
+    """What the knowledge bases in memory amount to."""
+
+    bases: int
+    patterns: int
+    used_bytes: int
+    """Estimated, as of the last use of each."""
+    unloads: int
+    """Since the start of this process."""
 
 
 class KnowledgeBases:
@@ -15,13 +31,15 @@ class KnowledgeBases:
         new_index: Callable[[], PatternIndex],
         *,
         max_staleness_s: float = 0.0,
+        memory_bytes: float = inf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
         self._new_index = new_index
-        self._max_staleness_s = max_staleness_s
-        self._clock = clock
-        self._bases: dict[str, SuperKnowledgeBase] = {}
+        self._staleness = Staleness(max_staleness_s, clock)
+        self._memory = KnowledgeMemory(memory_bytes)
+        self._bases: WeakValueDictionary[str, SuperKnowledgeBase] = WeakValueDictionary()
+        """All that anybody refers to, above all the memory: so one id has one object."""
 
     async def start(self) -> None:
         """Set the log up; may be called again.
@@ -32,24 +50,23 @@ class KnowledgeBases:
         await self._log.start()
 
     def get(self, processor_id: str) -> SuperKnowledgeBase:
-        """The knowledge base of that id, made on first use; asks no store."""
-        if processor_id not in self._bases:
-            self._bases[processor_id] = SuperKnowledgeBase(
-                processor_id,
-                self._log,
-                self._new_index,
-                max_staleness_s=self._max_staleness_s,
-                clock=self._clock,
+        """The knowledge base of that id, made where there is none; asks no store."""
+        base = self._bases.get(processor_id)
+        if base is None:
+            base = SuperKnowledgeBase(
+                processor_id, self._log, self._new_index, self._memory, self._staleness
             )
-        return self._bases[processor_id]
+            self._bases[processor_id] = base
+        return base
 
-    def loaded(self) -> dict[str, int]:
-        """Patterns of every knowledge base in memory, by processor id."""
-        counts = {name: base.pattern_count for name, base in self._bases.items()}
-        return {name: count for name, count in counts.items() if count is not None}
+    def usage(self) -> KnowledgeUsage:
+        counts = [base.pattern_count for base in list(self._bases.values())]
+        loaded = [count for count in counts if count is not None]
+        memory = self._memory
+        return KnowledgeUsage(len(loaded), sum(loaded), memory.used_bytes, memory.unloads)
 
     async def close(self) -> None:
         """Entries that still wait are answered with an error; their intents stay."""
-        for base in self._bases.values():
+        for base in list(self._bases.values()):
             await base.close()
         await self._log.close()

@@ -47,6 +47,10 @@ class CurrentFold:
     def revision(self) -> int:
         return 0 if self.fold is None else self.fold.revision
 
+    def unload(self) -> None:
+        """Forget the fold: who asks next loads it anew, and looks wanted entries up."""
+        self.fold = None
+
     async def loaded(self) -> Fold:
         return self.fold or await self.reloaded(None)
 

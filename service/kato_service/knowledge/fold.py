@@ -5,11 +5,13 @@ It reads entries only, never settings or clocks, so it is the same on every repl
 
 from collections.abc import Mapping
 from dataclasses import replace
+from sys import getsizeof
 from typing import assert_never
 
 from kato_service.domain.pattern import Emotives, Metadata, Pattern
 from kato_service.domain.statistics import SymbolStatistics
 from kato_service.knowledge.entries import Applied, Clear, Delete, Entry, Learn, Update
+from kato_service.knowledge.footprint import pattern_bytes, statistics_bytes, symbols_bytes
 from kato_service.knowledge.index import IndexedPatterns, PatternIndex
 from kato_service.knowledge.view import KnowledgeView
 
@@ -33,6 +35,17 @@ class Fold:
         self.tombstones: dict[str, Pattern] = {}
         """Deleted patterns: their learns stay part of the statistics."""
         self.statistics = SymbolStatistics()
+        self._strings_bytes = 0
+        """Of the symbols, each once."""
+        self._tombstones_bytes = 0
+
+    @property
+    def memory_bytes(self) -> int:
+        """Estimated in an instant: the index (names, events, order, counts), the statistics, the
+        symbols as strings, the tombstones."""
+        tombstones = getsizeof(self.tombstones) + self._tombstones_bytes
+        counted = statistics_bytes(self.statistics) + self._strings_bytes
+        return self.index.memory_bytes() + counted + tombstones
 
     def apply(self, revision: int, entry: Entry) -> Applied:
         """Fold *entry* in; *revision* is greater than every one before."""
@@ -78,7 +91,11 @@ class Fold:
     def _first_learned(self, revision: int, entry: Learn) -> Pattern:
         deleted = self.tombstones.pop(entry.name, None)
         if deleted is not None:
+            self._tombstones_bytes -= pattern_bytes(deleted)
             return replace(deleted, first=revision)
+        known = self.statistics.symbol_frequency
+        symbols = {symbol for event in entry.events for symbol in event}
+        self._strings_bytes += symbols_bytes(each for each in symbols if each not in known)
         return Pattern(entry.name, entry.events, frequency=0, learns=0, first=revision)
 
     def _update(self, revision: int, entry: Update) -> Applied:
@@ -95,9 +112,9 @@ class Fold:
         known = self.index.get(entry.name)
         if known is None:
             return Applied(entry, revision, 0, met=False)
-        self.tombstones[entry.name] = replace(
-            known, frequency=0, emotives=(), metadata={}, revision=revision
-        )
+        tombstone = replace(known, frequency=0, emotives=(), metadata={}, revision=revision)
+        self.tombstones[entry.name] = tombstone
+        self._tombstones_bytes += pattern_bytes(tombstone)
         self.index.remove(entry.name)
         return Applied(entry, revision, 0)
 
@@ -105,6 +122,7 @@ class Fold:
         self.cleared = revision
         self.tombstones = {}
         self.statistics = SymbolStatistics()
+        self._strings_bytes = self._tombstones_bytes = 0
         self.index.clear()
 
 

@@ -26,6 +26,10 @@ class PatternIndex(Protocol):
 
     def __len__(self) -> int: ...
 
+    def memory_bytes(self) -> int:
+        """What all of it takes, estimated in an instant; not what the symbols take as strings
+        where patterns share them (the fold counts each symbol once)."""
+
     def after(self, first: int) -> Iterator[Pattern]:
         """Those first learned behind revision *first*, in that order."""
 

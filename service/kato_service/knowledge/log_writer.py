@@ -1,15 +1,14 @@
 """Appends to one log: what waits goes in together, in order, exactly once (knowledge.md §3)."""
 
 import asyncio
-import random
-import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.knowledge.current_fold import CHUNK, CurrentFold, is_other_history
 from kato_service.knowledge.entries import Applied, Clear, Entry, symbol_count
 from kato_service.knowledge.fold import Fold
 from kato_service.knowledge.log import KnowledgeLog
+from kato_service.knowledge.patience import Patience
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.registry import Wanted, WantedEntries
 
@@ -28,13 +27,20 @@ class LogWriter:
         log: KnowledgeLog,
         current: CurrentFold,
         wanted: WantedEntries,
+        ended: Callable[[], None],
     ) -> None:
+        """*ended* is told whenever its task is over and nothing waits for it any more."""
         self._kb = kb
         self._log = log
         self._current = current
         self._wanted = wanted
+        self._told = ended
         self._queue: dict[str, Wanted] = {}
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._task is not None and not self._task.done()
 
     async def append(self, held: Iterable[Wanted]) -> None:
         """Returns when all are in the log and in the fold.
@@ -61,7 +67,7 @@ class LogWriter:
         return waiter
 
     def _start(self) -> None:
-        if self._task is None or self._task.done():
+        if not self.busy:
             self._task = asyncio.create_task(self._write())
             self._task.add_done_callback(self._ended)
 
@@ -69,13 +75,12 @@ class LogWriter:
         """Nothing may wait for a task that is gone."""
         if task.cancelled():
             self._give_up(StoreUnavailableError("the service is closing"))
-            return
-        error = task.exception()
-        if error is not None:
+        elif (error := task.exception()) is not None:
             self._give_up(error)
+        self._told()
 
     async def _write(self) -> None:
-        patience = _Patience(PATIENCE_S)
+        patience = Patience(PATIENCE_S)
         while self._queue:
             before = self._current.revision
             error = None
@@ -84,7 +89,7 @@ class LogWriter:
             except StoreUnavailableError as exc:
                 error = exc
             if self._drop_applied() or self._current.revision > before:
-                patience = _Patience(PATIENCE_S)
+                patience = Patience(PATIENCE_S)
             elif patience.is_over or (error and not self._any_sent()):
                 self._give_up(error or StoreUnavailableError("the log shows no appended entry"))
             elif error or self._any_sent():
@@ -106,7 +111,7 @@ class LogWriter:
 
     async def _insert(self, first: int, group: list[Wanted]) -> None:
         """Repeats the same insert until its outcome is known: all in, or a revision taken."""
-        patience = _Patience(PATIENCE_S)
+        patience = Patience(PATIENCE_S)
         while True:
             try:
                 await self._log.insert(self._kb, first, [wanted.entry for wanted in group])
@@ -225,22 +230,6 @@ class LogWriter:
     def _drop(self, wanted: Wanted) -> None:
         del self._queue[wanted.entry.token]
         self._wanted.release([wanted])
-
-
-class _Patience:
-    """Pauses that grow from 20 ms to a second, with jitter, until it is over."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-        self._pause_s = 0.02
-
-    @property
-    def is_over(self) -> bool:
-        return time.monotonic() >= self._end
-
-    async def pause(self) -> None:
-        await asyncio.sleep(self._pause_s * random.uniform(0.5, 1.0))
-        self._pause_s = min(1.0, self._pause_s * 2)
 
 
 def _mark_sent(group: list[Wanted]) -> None:

@@ -43,6 +43,9 @@ class WantedEntries:
     def __init__(self) -> None:
         self._by_token: dict[str, Wanted] = {}
 
+    def __len__(self) -> int:
+        return len(self._by_token)
+
     def __iter__(self) -> Iterator[Wanted]:
         return iter(self._by_token.values())
 

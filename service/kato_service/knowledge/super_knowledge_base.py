@@ -3,6 +3,8 @@
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
 
 from kato_service.domain.deadline import Deadline, within
 from kato_service.errors import StoreUnavailableError
@@ -12,10 +14,21 @@ from kato_service.knowledge.index import PatternIndex
 from kato_service.knowledge.log import KnowledgeLog
 from kato_service.knowledge.log_writer import LogWriter
 from kato_service.knowledge.lookup import SharedLookup
-from kato_service.knowledge.registry import WantedEntries
+from kato_service.knowledge.memory import KnowledgeMemory
+from kato_service.knowledge.registry import Wanted, WantedEntries
 from kato_service.knowledge.view import KnowledgeView
 
 _NOT_READY = "the knowledge base was not ready in time"
+EMPTY_BYTES = 10_240
+"""Of a knowledge base without patterns, measured: its objects and an empty index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Staleness:
+    """How old a state may be that is shown while the log does not answer."""
+
+    limit_s: float = 0.0
+    clock: Callable[[], float] = time.monotonic
 
 
 class SuperKnowledgeBase:
@@ -24,24 +37,39 @@ class SuperKnowledgeBase:
         processor_id: str,
         log: KnowledgeLog,
         new_index: Callable[[], PatternIndex],
-        *,
-        max_staleness_s: float = 0.0,
-        clock: Callable[[], float] = time.monotonic,
+        memory: KnowledgeMemory,
+        staleness: Staleness,
     ) -> None:
         self.id = processor_id
-        self._max_staleness_s = max_staleness_s
-        self._clock = clock
+        self._memory = memory
+        self._staleness = staleness
+        self._uses = 0
+        ended = partial(memory.ended, processor_id)  # no method of its own: a cycle would linger
         self._wanted = WantedEntries()
         self._current = CurrentFold(processor_id, log, new_index, self._wanted)
-        self._writer = LogWriter(processor_id, log, self._current, self._wanted)
-        self._lookup = SharedLookup(self._look_up)
-        self._fresh_at = clock()
+        self._writer = LogWriter(processor_id, log, self._current, self._wanted, ended)
+        self._lookup = SharedLookup(self._current.catch_up, ended=ended, clock=staleness.clock)
 
     @property
     def pattern_count(self) -> int | None:
         """Patterns in memory; None: not loaded."""
         fold = self._current.fold
         return None if fold is None else len(fold.patterns)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether its fold is needed: by a request, an entry, a look-up or the writer."""
+        return bool(self._uses or self._wanted or self._writer.busy or self._lookup.busy)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Estimated in an instant."""
+        fold = self._current.fold
+        return EMPTY_BYTES + (0 if fold is None else fold.memory_bytes)
+
+    def unload(self) -> None:
+        """Take it out of memory; the next use loads it from the log again."""
+        self._current.unload()
 
     async def tail(self, *, deadline: Deadline) -> int:
         """The log's last revision: no entry made from now on is at or below it.
@@ -50,21 +78,22 @@ class SuperKnowledgeBase:
             StoreUnavailableError: The log did not answer.
             DeadlineExceededError: Not before *deadline*.
         """
-        async with within(deadline, _NOT_READY):
-            await self._lookup.ask()
-        return self._current.revision
+        with self._use():
+            async with within(deadline, _NOT_READY):
+                await self._lookup.ask()
+            return self._current.revision
 
     @contextmanager
-    def register(self, entries: Iterable[Entry]) -> Iterator[None]:
+    def register(self, entries: Iterable[Entry], *, since: int) -> Iterator[None]:
         """From here on, whatever shows one of *entries* in the log completes its `append`.
 
         To be held from before their intent is stored until after the append.
+
+        Args:
+            since: A revision behind which they can only be.
         """
-        held = self._wanted.hold(entries, since=self._current.revision)
-        try:
+        with self._use(), self._held(entries, since):
             yield
-        finally:
-            self._wanted.release(held)
 
     async def append(
         self, entries: Sequence[Entry], *, since: int, lookup: bool = False
@@ -81,14 +110,11 @@ class SuperKnowledgeBase:
             OutcomeUnknownError: Some may be in, or may still come in.
             StoreUnavailableError: None is in.
         """
-        held = self._wanted.hold(entries, since=since)
-        try:
+        with self._use(), self._held(entries, since) as held:
             for wanted in held:
                 wanted.needs_lookup |= lookup
             await self._writer.append(held)
             return tuple(wanted.applied for wanted in held if wanted.applied is not None)
-        finally:
-            self._wanted.release(held)
 
     @asynccontextmanager
     async def reading(
@@ -105,6 +131,7 @@ class SuperKnowledgeBase:
             DeadlineExceededError: Not before *deadline*.
         """
         async with AsyncExitStack() as stack:
+            stack.enter_context(self._use())
             async with within(deadline, _NOT_READY):
                 stale = await self._freshened(may_be_stale=may_be_stale)
                 await stack.enter_async_context(self._current.gate.reading())
@@ -120,14 +147,28 @@ class SuperKnowledgeBase:
         try:
             await self._lookup.ask()
         except StoreUnavailableError:
-            age_s = self._clock() - self._fresh_at
-            usable = may_be_stale and age_s <= self._max_staleness_s
+            age_s = self._staleness.clock() - self._lookup.fresh_at
+            usable = may_be_stale and age_s <= self._staleness.limit_s
             if self._current.fold is None or not usable:
                 raise
             return True
         return False
 
-    async def _look_up(self) -> None:
-        started = self._clock()
-        await self._current.catch_up()
-        self._fresh_at = started
+    @contextmanager
+    def _use(self) -> Iterator[None]:
+        """Not unloaded meanwhile."""
+        self._memory.began(self)
+        self._uses += 1
+        try:
+            yield
+        finally:
+            self._uses -= 1
+            self._memory.ended(self.id)
+
+    @contextmanager
+    def _held(self, entries: Iterable[Entry], since: int) -> Iterator[list[Wanted]]:
+        held = self._wanted.hold(entries, since=since)
+        try:
+            yield held
+        finally:
+            self._wanted.release(held)

@@ -10,8 +10,11 @@ from kato_service.domain.emotives import mean_emotives
 from kato_service.domain.pattern import Emotives, Metadata, Pattern
 from kato_service.domain.prediction import Prediction
 from kato_service.domain.statistics import SymbolStatistics
+from kato_service.knowledge.footprint import extras_bytes
 from kato_service.search import _engine
 
+EXTRAS_BYTES = 300
+"""Of one pattern's extras: the object, the name again, a place in a dictionary."""
 PAGE = 256
 """Names that are read ahead when patterns are listed."""
 
@@ -23,6 +26,10 @@ class _Extras:
     emotives: tuple[Emotives, ...] = ()
     metadata: Metadata | None = None
 
+    @property
+    def size_bytes(self) -> int:
+        return EXTRAS_BYTES + extras_bytes(self.emotives, self.metadata or {})
+
 
 _NONE = _Extras()
 
@@ -33,6 +40,7 @@ class CompiledPatternIndex:
     def __init__(self) -> None:
         self._index = _engine.Index()
         self._extras: dict[str, _Extras] = {}
+        self._extras_bytes = 0
         self._snapshots: WeakSet[_Snapshot] = WeakSet()
         self._changing = Lock()
         """Held while index and extras change together, or are taken together."""
@@ -72,6 +80,7 @@ class CompiledPatternIndex:
         with self._changing:
             self._index.clear()
             self._extras = {}
+            self._extras_bytes = 0
             self._snapshots = WeakSet()
 
     def __len__(self) -> int:
@@ -104,17 +113,19 @@ class CompiledPatternIndex:
         return taken
 
     def memory_bytes(self) -> int:
-        """Of the arrays; symbols and extras, which are Python objects, come on top."""
-        return self._index.memory_bytes()
+        """Of arrays and extras; the symbols, which are Python strings, come on top."""
+        return self._index.memory_bytes() + self._extras_bytes
 
     def _keep(self, name: str, extras: _Extras) -> None:
         """Change what *name* has, after telling the snapshots what it had."""
         for snapshot in self._snapshots:
             snapshot.before.setdefault(name, self._extras.get(name, _NONE))
+        known = self._extras.pop(name, None)
+        if known is not None:
+            self._extras_bytes -= known.size_bytes
         if extras.emotives or extras.metadata:
             self._extras[name] = extras
-        else:
-            self._extras.pop(name, None)
+            self._extras_bytes += extras.size_bytes
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)

@@ -19,10 +19,17 @@ from kato_service.domain.alignment import Block, similarity
 from kato_service.domain.pattern import Pattern, flatten
 from kato_service.domain.prediction import Prediction
 from kato_service.domain.statistics import SymbolStatistics
+from kato_service.knowledge.footprint import extras_bytes, pattern_bytes
 from kato_service.search.bit_alignment import MAX_BITS, matching_blocks, position_masks
 from kato_service.search.plain_ranking import Match, best_predictions
 
 _Alignment = Callable[[Sequence[str]], tuple[Block, ...]]
+POSTINGS_BYTES = 400
+"""Of a symbol: its two arrays, their owner, its place in a dictionary."""
+SLOT_BYTES = 96
+"""Of a pattern, beside the pattern: places in a list, an array and a tuple."""
+OCCURRENCE_BYTES = 18
+"""Of a symbol in a pattern: a place in its tuple, its slot and its count."""
 HOLES_KEPT = 1024
 """Slots of removed patterns that are tolerated beside as many living ones."""
 
@@ -45,13 +52,14 @@ class NumpyPatternIndex:
         self._symbols: list[tuple[str, ...]] = []
         self._lengths = array("i")
         self._postings: dict[str, _Postings] = {}
+        self._bytes = 0
 
     def put(self, pattern: Pattern, *, learns: int = 0) -> None:
         slot = self._slots.get(pattern.name)
         if slot is None:
             self._append(pattern)
         else:
-            self._patterns[slot] = pattern
+            self._replace(slot, pattern)
 
     def get(self, name: str) -> Pattern | None:
         slot = self._slots.get(name)
@@ -59,6 +67,10 @@ class NumpyPatternIndex:
 
     def __len__(self) -> int:
         return len(self._slots)
+
+    def memory_bytes(self) -> int:
+        """Removed patterns count until their slots are compacted."""
+        return self._bytes + POSTINGS_BYTES * len(self._postings)
 
     def after(self, first: int) -> Iterator[Pattern]:
         return (one for one in self._patterns if one is not None and one.first > first)
@@ -128,6 +140,13 @@ class NumpyPatternIndex:
                 overlap[_view(postings.slots)] += common
         return overlap
 
+    def _replace(self, slot: int, pattern: Pattern) -> None:
+        known = self._patterns[slot]
+        if known is not None:
+            self._bytes -= extras_bytes(known.emotives, known.metadata)
+        self._bytes += extras_bytes(pattern.emotives, pattern.metadata)
+        self._patterns[slot] = pattern
+
     def _append(self, pattern: Pattern) -> None:
         slot = len(self._patterns)
         symbols = flatten(pattern.events)
@@ -135,6 +154,7 @@ class NumpyPatternIndex:
         self._patterns.append(pattern)
         self._symbols.append(symbols)
         self._lengths.append(len(symbols))
+        self._bytes += pattern_bytes(pattern) + SLOT_BYTES + OCCURRENCE_BYTES * len(symbols)
         for symbol, count in Counter(symbols).items():
             postings = self._postings.setdefault(symbol, _Postings())
             postings.slots.append(slot)

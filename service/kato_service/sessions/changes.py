@@ -129,7 +129,7 @@ class SessionChanges:
         base = self.knowledge.get(after.processor_id)
         since = await base.tail(deadline=deadline)
         intent = _intent(held.lock, after, entries, since)
-        with base.register(entries):
+        with base.register(entries, since=since):
             lookup = await self._intended(held.lock, intent)
             try:
                 applied = await base.append(entries, since=since, lookup=lookup)

@@ -1,0 +1,50 @@
+"""Estimates of the bytes that a fold's Python objects take: CPython's own sizes, rounded up.
+
+Strings that two objects share are counted twice: rather too much than too little.
+"""
+
+from collections.abc import Iterable
+from sys import getsizeof
+
+from kato_service.domain.pattern import Emotives, Event, Metadata, Pattern
+from kato_service.domain.statistics import SymbolStatistics
+
+PATTERN_BYTES = 400
+"""A pattern without its events: the object, its name and numbers, its place in a dictionary."""
+TUPLE_BYTES = 64
+"""A tuple without its items, as the allocator hands it out."""
+ITEM_BYTES = 8
+MAP_BYTES = 240
+"""A dictionary with few keys."""
+NUMBERED_BYTES = 96
+"""A short string and a number."""
+COUNTS_BYTES = 64
+"""A symbol's two counts, once they are too large for CPython's shared integers."""
+
+
+def symbols_bytes(symbols: Iterable[str]) -> int:
+    return sum(map(getsizeof, symbols))
+
+
+def pattern_bytes(pattern: Pattern) -> int:
+    events = sum(map(_event_bytes, pattern.events))
+    return PATTERN_BYTES + events + extras_bytes(pattern.emotives, pattern.metadata)
+
+
+def extras_bytes(emotives: Iterable[Emotives], metadata: Metadata) -> int:
+    """What a pattern has beside its events."""
+    maps = sum(MAP_BYTES + NUMBERED_BYTES * len(each) for each in emotives)
+    if not metadata:
+        return maps
+    texts = sum(TUPLE_BYTES + symbols_bytes((key, *texts)) for key, texts in metadata.items())
+    return maps + texts + MAP_BYTES
+
+
+def statistics_bytes(statistics: SymbolStatistics) -> int:
+    """Without the symbols themselves."""
+    tables = getsizeof(statistics.pattern_member_frequency) + getsizeof(statistics.symbol_frequency)
+    return tables + COUNTS_BYTES * statistics.distinct_symbols
+
+
+def _event_bytes(event: Event) -> int:
+    return TUPLE_BYTES + 2 * ITEM_BYTES * len(event) + symbols_bytes(event)

@@ -1,0 +1,104 @@
+"""Which knowledge bases are kept in memory: the last used ones within a limit of bytes.
+
+Told of every use by the knowledge bases, and of nothing else: it never looks at them all.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from itertools import islice
+from typing import Protocol
+
+import structlog
+
+log = structlog.get_logger()
+
+SLICE_S = 0.005
+"""Seconds of unloading after which the event loop gets a turn."""
+
+
+class Unloadable(Protocol):
+    """A knowledge base as far as its memory goes."""
+
+    id: str
+
+    @property
+    def in_use(self) -> bool: ...
+    @property
+    def memory_bytes(self) -> int: ...
+    def unload(self) -> None: ...
+
+
+class KnowledgeMemory:
+    """Refers to every knowledge base from its first use until it is unloaded, so to all in use.
+
+    Beyond the limit those that nobody uses are unloaded, least recently used first, but for the
+    very last one: a knowledge base above the limit works, alone.
+    """
+
+    def __init__(self, limit_bytes: float) -> None:
+        self.used_bytes = 0
+        """Estimated, as of the last use of each."""
+        self.unloads = 0
+        self._limit_bytes = limit_bytes
+        self._kept: OrderedDict[str, Unloadable] = OrderedDict()
+        self._bytes: dict[str, int] = {}
+        self._is_check_due = False
+
+    def began(self, base: Unloadable) -> None:
+        """A use of *base* began."""
+        self._kept[base.id] = base
+        self._kept.move_to_end(base.id)
+
+    def ended(self, base_id: str) -> None:
+        """Something that used it ended: a request, or a task of its own."""
+        base = self._kept.get(base_id)
+        if base is None:
+            return
+        self._kept.move_to_end(base_id)
+        self._weigh(base)
+        if self.used_bytes > self._limit_bytes:
+            self._check_soon()
+
+    def _weigh(self, base: Unloadable) -> None:
+        size = base.memory_bytes
+        self.used_bytes += size - self._bytes.get(base.id, 0)
+        self._bytes[base.id] = size
+
+    def _check_soon(self) -> None:
+        """In the loop's next turn: a request that goes on with its knowledge base keeps it."""
+        if not self._is_check_due:
+            self._is_check_due = True
+            asyncio.get_running_loop().call_soon(self._check)
+
+    def _check(self) -> None:
+        self._is_check_due = False
+        before = self.unloads
+        slice_end = time.monotonic() + SLICE_S
+        for base in self._surplus():
+            if time.monotonic() > slice_end:
+                self._check_soon()
+                break
+            self._unload(base)
+        if self.unloads > before:
+            log.info(
+                "knowledge bases unloaded", count=self.unloads - before, used_bytes=self.used_bytes
+            )
+
+    def _surplus(self) -> list[Unloadable]:
+        """What has to go, the least recently used first."""
+        surplus = []
+        excess = self.used_bytes - self._limit_bytes
+        for base in islice(self._kept.values(), max(0, len(self._kept) - 1)):
+            if excess <= 0:
+                break
+            if not base.in_use:
+                surplus.append(base)
+                excess -= self._bytes.get(base.id, 0)
+        return surplus
+
+    def _unload(self, base: Unloadable) -> None:
+        base.unload()
+        del self._kept[base.id]
+        self.used_bytes -= self._bytes.pop(base.id, 0)
+        self.unloads += 1
