@@ -27,6 +27,7 @@ class Cache:
         self._changed = changed
         self._objects: dict[str, dict[tuple[str, str], Manifest]] = {}
         self._of_instance: dict[Key, dict[Name, Manifest]] = {}
+        self._gone: dict[str, dict[tuple[str, str], int]] = {}
 
     def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
         return self._objects.get(kind, {}).get((namespace, name))
@@ -40,7 +41,7 @@ class Cache:
         if not _is_labelled(found):
             return self.remove(found)
         known = self._known(found)
-        if known is not None and version(known) >= version(found):
+        if self._went(found) or (known is not None and version(known) >= version(found)):
             return None
         self._forget(known)
         self._keep(found)
@@ -50,6 +51,7 @@ class Cache:
 
     def remove(self, gone: Manifest) -> None:
         """Forget an object, unless the cache knows a newer one of its name."""
+        self._gone.setdefault(gone["kind"], {})[_place(gone)] = version(gone)
         known = self._known(gone)
         if known is not None and version(known) <= version(gone):
             self._forget(known)
@@ -64,6 +66,15 @@ class Cache:
                 self._changed(key_of(known))
         for item in listing.items:
             self.put(item)
+        self._forget_gone(kind, int(listing.resource_version))
+
+    def _went(self, found: Manifest) -> bool:
+        """Whether a list or an answer comes late: the object was reported gone since."""
+        return self._gone.get(found["kind"], {}).get(_place(found), -1) >= version(found)
+
+    def _forget_gone(self, kind: str, listed_at: int) -> None:
+        gone = self._gone.get(kind, {})
+        self._gone[kind] = {place: at for place, at in gone.items() if at > listed_at}
 
     def _known(self, found: Manifest) -> Manifest | None:
         return self._objects.get(found["kind"], {}).get(_place(found))
