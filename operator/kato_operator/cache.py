@@ -18,6 +18,8 @@ Name = tuple[str, str]
 
 RECONNECT_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 UNSERVED_S = 600.0
+SHORTEST_WATCH_S = 1.0
+"""A watch that ends sooner is not begun again before: a proxy may end each at once."""
 
 
 class Cache:
@@ -112,6 +114,7 @@ class Informer:
                 await self._watch(await self.relist())
             except ExpiredError:
                 log.info("watch expired", kind=self._kind.name)
+                await asyncio.sleep(SHORTEST_WATCH_S)
             except MissingError:
                 self.synced.set()
                 await asyncio.sleep(UNSERVED_S)
@@ -130,13 +133,16 @@ class Informer:
         return listing.resource_version
 
     async def _watch(self, since: str) -> None:
+        clock = asyncio.get_running_loop().time
         while True:
+            soonest_again = clock() + SHORTEST_WATCH_S
             events = self._kube.watch(
                 self._kind, since, namespace=self._namespace, selector=names.MANAGED_SELECTOR
             )
             async for event in events:
                 self._take_in(event)
                 since = event.object["metadata"]["resourceVersion"]
+            await asyncio.sleep(soonest_again - clock())
 
     def _take_in(self, event: WatchEvent) -> None:
         if event.type in ("ADDED", "MODIFIED"):

@@ -1,12 +1,16 @@
 """The cache of children: what comes late must not bring back what is gone."""
 
-from typing import Any
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import pytest
 
 from kato_operator import names
-from kato_operator.cache import Cache
-from kato_operator.kube import Listing
+from kato_operator.cache import Cache, Informer
+from kato_operator.cluster import POD
+from kato_operator.errors import ExpiredError
+from kato_operator.kube import Kube, Listing, WatchEvent
 from kato_operator.queue import Key
 
 KEY = Key("default", "prod")
@@ -50,3 +54,36 @@ def test_a_list_ends_the_memory_of_what_was_gone_before_it(cache: Cache) -> None
     cache.remove(config(9))
     cache.replace("ConfigMap", Listing((), "9"))
     assert cache._gone == {"ConfigMap": {}}
+
+
+class Hasty:
+    """An API server whose every watch ends at once, by *error* if there is one."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.error = error
+        self.watches = 0
+
+    async def list(self, *_: object, **__: str) -> Listing:
+        return Listing((), "1")
+
+    async def watch(self, *_: object, **__: str) -> AsyncIterator[WatchEvent]:
+        self.watches += 1
+        await asyncio.sleep(0)
+        if self.error is not None:
+            raise self.error
+        return
+        yield
+
+
+@pytest.mark.parametrize(
+    "error",
+    [pytest.param(None, id="ended"), pytest.param(ExpiredError("too old"), id="expired")],
+)
+async def test_watches_that_end_at_once_are_not_begun_in_a_hot_loop(
+    cache: Cache, error: Exception | None
+) -> None:
+    server = Hasty(error)
+    informer = Informer(cast(Kube, server), POD, cache, namespace="")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(informer.run(), 0.2)
+    assert server.watches == 1
