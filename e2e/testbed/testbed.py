@@ -525,13 +525,14 @@ class Node:
         (self.state / f"{name}.pid").write_text(str(process.pid))
 
     def _pid(self, part: str) -> int | None:
-        """The part's process id while it runs."""
+        """The part's process id while it runs; another's may have it by now, such as Docker's."""
         try:
             pid = int((self.state / f"{part}.pid").read_text())
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            is_ours = Path(f"/proc/{pid}/cwd").readlink() == self.state.resolve()
         except (OSError, ValueError):
             return None
-        return pid if part.encode() in command else None
+        return pid if is_ours and part.encode() in command else None
 
     def _is_ready(self) -> bool:
         try:

@@ -2,7 +2,9 @@
 
 import importlib.util
 import json
+import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -76,3 +78,32 @@ def test_only_our_own_notes_of_cni_are_removed(
     monkeypatch.setattr(testbed.subprocess, "run", lambda *_, **__: None)
     node._remove_network()
     assert (ours.exists(), others.exists()) == (False, True)
+
+
+@pytest.fixture
+def sleeper(tmp_path: Path) -> Iterator[Callable[[Path], int]]:
+    """Starts a process that could be containerd, in a directory; its id."""
+    program = tmp_path / "containerd"
+    program.symlink_to("/bin/sleep")
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(directory: Path) -> int:
+        started.append(subprocess.Popen([program, "60"], cwd=directory))
+        return started[-1].pid
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait(timeout=10)
+
+
+def test_a_process_of_others_that_got_an_old_id_is_not_ours(
+    testbed: ModuleType, tmp_path: Path, sleeper: Callable[[Path], int]
+) -> None:
+    node = testbed.Node(state=tmp_path / "node")
+    node.state.mkdir()
+    ours, others = sleeper(node.state), sleeper(tmp_path)
+    (node.state / "containerd.pid").write_text(str(ours))
+    assert node._pid("containerd") == ours
+    (node.state / "containerd.pid").write_text(str(others))
+    assert node._pid("containerd") is None
