@@ -27,6 +27,8 @@ STATE = Path(os.environ.get("KATO_TESTBED_DIR") or Path(tempfile.gettempdir()) /
 GATEWAY = "10.244.0.1"
 NODE = "testbed"
 BRIDGE = "kato0"
+CNI_CACHE = Path("/var/lib/cni")
+"""Where CNI notes what it gave to whom; the containers of others have theirs there, too."""
 GO_NEEDED = (1, 25)
 NODE_PACKAGES = (
     *("containerd", "runc", "containernetworking-plugins", "iptables", "iproute2"),
@@ -523,13 +525,14 @@ class Node:
         (self.state / f"{name}.pid").write_text(str(process.pid))
 
     def _pid(self, part: str) -> int | None:
-        """The part's process id while it runs."""
+        """The part's process id while it runs; another's may have it by now, such as Docker's."""
         try:
             pid = int((self.state / f"{part}.pid").read_text())
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            is_ours = Path(f"/proc/{pid}/cwd").readlink() == self.state.resolve()
         except (OSError, ValueError):
             return None
-        return pid if part.encode() in command else None
+        return pid if is_ours and part.encode() in command else None
 
     def _is_ready(self) -> bool:
         try:
@@ -589,21 +592,40 @@ class Node:
 
     def _remove_network(self) -> None:
         subprocess.run(["ip", "link", "del", BRIDGE], capture_output=True, check=False)
-        rules = _run(["iptables-save"])
-        kept = [line for line in rules.splitlines() if "KUBE" not in line and "CNI-" not in line]
-        if len(kept) != len(rules.splitlines()):
-            _run(["iptables-restore"], stdin="\n".join(kept) + "\n")
+        for family in ("iptables", "ip6tables"):  # kube-proxy and kubelet write both
+            _remove_rules(family)
+        for result in (CNI_CACHE / "results").glob("*"):
+            if f'"{self.state}/'.encode() in result.read_bytes():
+                result.unlink(missing_ok=True)
+
+
+def _remove_rules(family: str) -> None:
+    """Take Kubernetes' rules out of one family, where this kernel has it."""
+    save, restore = f"{family}-save", f"{family}-restore"
+    if shutil.which(save) is None:
+        return
+    saved = subprocess.run([save], capture_output=True, text=True, timeout=60, check=False)
+    kept = rules_of_others(saved.stdout)
+    if saved.returncode == 0 and kept != saved.stdout:
+        _run([restore], stdin=kept)
+
+
+def rules_of_others(rules: str) -> str:
+    """What `iptables-save` printed, without chains and rules of kube-proxy, kubelet and CNI."""
+    kept = (line for line in rules.splitlines() if "KUBE" not in line and "CNI-" not in line)
+    return "".join(f"{line}\n" for line in kept)
 
 
 def _refuse_beside_another_node() -> None:
     """Its rules could not be told from ours, and would go with them.
 
     Raises:
-        TestbedError: There are rules of a kube-proxy already.
+        TestbedError: There are rules of a kube-proxy, or of containers with CNI, already.
     """
-    if "KUBE-" in _run(["iptables-save"]):
+    rules = _run(["iptables-save"])
+    if rules_of_others(rules) != rules:
         raise TestbedError(
-            "this machine is a Kubernetes node already (iptables has its KUBE- rules); use that"
+            "iptables has rules of a Kubernetes node or of CNI (KUBE, CNI-) already; use that"
             " cluster with CLUSTER=current, or another machine"
         )
 

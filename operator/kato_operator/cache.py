@@ -18,6 +18,8 @@ Name = tuple[str, str]
 
 RECONNECT_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 UNSERVED_S = 600.0
+SHORTEST_WATCH_S = 1.0
+"""A watch that ends sooner is not begun again before: a proxy may end each at once."""
 
 
 class Cache:
@@ -27,6 +29,7 @@ class Cache:
         self._changed = changed
         self._objects: dict[str, dict[tuple[str, str], Manifest]] = {}
         self._of_instance: dict[Key, dict[Name, Manifest]] = {}
+        self._gone: dict[str, dict[tuple[str, str], int]] = {}
 
     def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
         return self._objects.get(kind, {}).get((namespace, name))
@@ -40,7 +43,7 @@ class Cache:
         if not _is_labelled(found):
             return self.remove(found)
         known = self._known(found)
-        if known is not None and version(known) >= version(found):
+        if self._went(found) or (known is not None and version(known) >= version(found)):
             return None
         self._forget(known)
         self._keep(found)
@@ -50,6 +53,7 @@ class Cache:
 
     def remove(self, gone: Manifest) -> None:
         """Forget an object, unless the cache knows a newer one of its name."""
+        self._gone.setdefault(gone["kind"], {})[_place(gone)] = version(gone)
         known = self._known(gone)
         if known is not None and version(known) <= version(gone):
             self._forget(known)
@@ -64,6 +68,15 @@ class Cache:
                 self._changed(key_of(known))
         for item in listing.items:
             self.put(item)
+        self._forget_gone(kind, int(listing.resource_version))
+
+    def _went(self, found: Manifest) -> bool:
+        """Whether a list or an answer comes late: the object was reported gone since."""
+        return self._gone.get(found["kind"], {}).get(_place(found), -1) >= version(found)
+
+    def _forget_gone(self, kind: str, listed_at: int) -> None:
+        gone = self._gone.get(kind, {})
+        self._gone[kind] = {place: at for place, at in gone.items() if at > listed_at}
 
     def _known(self, found: Manifest) -> Manifest | None:
         return self._objects.get(found["kind"], {}).get(_place(found))
@@ -101,6 +114,7 @@ class Informer:
                 await self._watch(await self.relist())
             except ExpiredError:
                 log.info("watch expired", kind=self._kind.name)
+                await asyncio.sleep(SHORTEST_WATCH_S)
             except MissingError:
                 self.synced.set()
                 await asyncio.sleep(UNSERVED_S)
@@ -119,13 +133,16 @@ class Informer:
         return listing.resource_version
 
     async def _watch(self, since: str) -> None:
+        clock = asyncio.get_running_loop().time
         while True:
+            soonest_again = clock() + SHORTEST_WATCH_S
             events = self._kube.watch(
                 self._kind, since, namespace=self._namespace, selector=names.MANAGED_SELECTOR
             )
             async for event in events:
                 self._take_in(event)
                 since = event.object["metadata"]["resourceVersion"]
+            await asyncio.sleep(soonest_again - clock())
 
     def _take_in(self, event: WatchEvent) -> None:
         if event.type in ("ADDED", "MODIFIED"):

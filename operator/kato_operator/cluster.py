@@ -217,11 +217,23 @@ class Cluster:
             )
         except MissingError:
             return self.forget(_key(raw), meta["uid"])
-        return self._note(answer)
+        return self._note_answer(raw, answer)
 
     async def announce(self, event: Manifest) -> None:
         """Publish a Kubernetes Event."""
         await self._kube.create(EVENT, event)
+
+    def _note_answer(self, raw: Manifest, answer: Manifest) -> None:
+        """Take in what a write gave back, unless the watch was faster to tell of more.
+
+        An edit between the two is in the answer, whose version hides the edit's own event.
+        """
+        known = self._instances.get(_key(raw))
+        if known is None or version(known) >= version(answer):
+            return
+        self._note(answer)
+        if answer["metadata"]["generation"] != raw["metadata"]["generation"]:
+            self._dirty(_key(raw))
 
     def _note(self, raw: Manifest) -> None:
         raw["metadata"].pop("managedFields", None)

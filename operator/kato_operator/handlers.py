@@ -149,7 +149,8 @@ def _registry(cluster: Cluster) -> kopf.OperatorRegistry:
         )
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
-    def changed(event: kopf.RawEvent, **_: Any) -> None:
+    async def changed(event: kopf.RawEvent, **_: Any) -> None:
+        # kopf runs a plain function in a thread, where neither caches nor queue may be touched
         raw: dict[str, Any] = copy.deepcopy(dict(event["object"]))
         meta = raw["metadata"]
         if event["type"] == "DELETED":

@@ -1,5 +1,6 @@
 """Deep checks against real servers, and when a failed one counts."""
 
+import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -78,6 +79,23 @@ async def test_real_servers_answer(redis_url: str, mongo_url: str, qdrant_url: s
 async def test_what_does_not_answer_is_said(probe: Callable[[], Awaitable[str]], said: str) -> None:
     with pytest.raises(CheckFailedError, match=said):
         await probe()
+
+
+async def test_a_url_that_cannot_be_read_is_not_repeated() -> None:
+    with pytest.raises(CheckFailedError) as failed:
+        await redis_answers("redis://:hunter2/more@redis.example:6379/0")()
+    assert "hunter2" not in str(failed.value)
+
+
+async def test_a_server_that_is_silent_is_reported_in_the_same_words_every_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        probe = mongodb_answers(f"mongodb://127.0.0.1:{silent.getsockname()[1]}/")
+        said = []
+        for _ in range(2):
+            with pytest.raises(CheckFailedError) as failed:
+                await probe()
+            said.append(str(failed.value))
+    assert said[0] == said[1]
 
 
 async def test_a_wrong_password_is_said_without_repeating_it(mongo_url: str) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import shlex
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,6 +71,20 @@ def test_redis_is_ready_only_when_it_says_pong() -> None:
     container = server(made({}), "redis")
     commands = [container[f"{kind}Probe"]["exec"]["command"] for kind in ("startup", "readiness")]
     assert all(command[-1].endswith("= PONG") for command in commands)
+
+
+def test_redis_lives_as_long_as_it_answers_anything(tmp_path: Path) -> None:
+    command = server(made({}), "redis")["livenessProbe"]["exec"]["command"]
+    client = tmp_path / "redis-cli"
+
+    def lives(answer: str) -> bool:
+        client.write_text(f"#!/bin/sh\n{answer}\n")
+        client.chmod(0o755)
+        path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+        return subprocess.run(command, env=path, check=False, timeout=10).returncode == 0
+
+    assert lives("echo MISCONF Redis is configured to save RDB snapshots")
+    assert not lives("echo Could not connect >&2; exit 1")
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,8 @@ PING = (
     f' | redis-cli -p {names.REDIS_PORT} | tail -n 1)" = PONG'
 )
 """While it loads, the server accepts connections but answers LOADING."""
+ANSWERS = f'test -n "$(echo PING | redis-cli -p {names.REDIS_PORT})"'
+"""A server that could not save, as on a full volume, refuses even PING; a restart mends nothing."""
 
 
 def children(instance: KatoInstance, facts: Facts) -> tuple[Manifest, ...]:
@@ -102,7 +104,12 @@ def _server(instance: KatoInstance, image: images.ChosenImage) -> Manifest:
         ports=pods.ports(DOORS.all),
         resources=pods.asked_for(instance.spec.redis.managed.resources),
         startupProbe={**ping, **pods.LONG_START},
-        livenessProbe={**ping, "periodSeconds": 10, "failureThreshold": 6},
+        livenessProbe={
+            "exec": {"command": ["sh", "-c", ANSWERS]},
+            "timeoutSeconds": 5,
+            "periodSeconds": 10,
+            "failureThreshold": 6,
+        },
         readinessProbe={**ping, "periodSeconds": 5, "failureThreshold": 3},
         volumeMounts=[
             stores.data_volume(DATA_DIR),

@@ -101,7 +101,9 @@ def redis_answers(url: str) -> Probe:
             async with redis.Redis.from_url(url) as client:
                 await client.ping()
                 return ""
-        except (redis.RedisError, OSError, ValueError) as error:
+        except ValueError as error:  # it repeats what it took for the port: part of a password
+            raise CheckFailedError("PING failed: the URL cannot be used") from error
+        except (redis.RedisError, OSError) as error:
             raise CheckFailedError(f"PING failed: {error}") from error
 
     return probe
@@ -124,9 +126,14 @@ def mongodb_answers(url: str, authority: str = "") -> Probe:
                     hello = await client.admin.command("hello")
                     return str(hello.get("primary", ""))
         except (PyMongoError, OSError, ValueError) as error:
-            raise CheckFailedError(f"hello failed: {str(error)[:200]}") from error
+            raise CheckFailedError(f"hello failed: {_lasting(error)}") from error
 
     return probe
+
+
+def _lasting(error: Exception) -> str:
+    """What the driver says, without what is another every time, as a status must not be."""
+    return str(error).partition(", full error")[0].partition(", Timeout:")[0][:200]
 
 
 @contextmanager

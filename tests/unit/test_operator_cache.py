@@ -1,0 +1,89 @@
+"""The cache of children: what comes late must not bring back what is gone."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import pytest
+
+from kato_operator import names
+from kato_operator.cache import Cache, Informer
+from kato_operator.cluster import POD
+from kato_operator.errors import ExpiredError
+from kato_operator.kube import Kube, Listing, WatchEvent
+from kato_operator.queue import Key
+
+KEY = Key("default", "prod")
+
+
+def config(version: int) -> dict[str, Any]:
+    labels = {names.MANAGED_BY_LABEL: names.MANAGED_BY, names.INSTANCE_LABEL: KEY.name}
+    place = {"namespace": KEY.namespace, "name": "prod-config"}
+    return {
+        "kind": "ConfigMap",
+        "metadata": {**place, "labels": labels, "resourceVersion": str(version)},
+    }
+
+
+@pytest.fixture
+def cache() -> Cache:
+    return Cache(changed=lambda _: None)
+
+
+def test_a_list_that_comes_after_the_deletion_brings_nothing_back(cache: Cache) -> None:
+    cache.put(config(5))
+    cache.remove(config(9))
+    cache.replace("ConfigMap", Listing((config(5),), "7"))
+    assert cache.of_instance(KEY) == ()
+
+
+def test_our_own_answer_that_comes_after_the_deletion_brings_nothing_back(cache: Cache) -> None:
+    cache.put(config(5))
+    cache.remove(config(9))
+    cache.put(config(8))
+    assert cache.of_instance(KEY) == ()
+
+
+def test_a_namesake_made_after_the_deletion_is_taken_in(cache: Cache) -> None:
+    cache.remove(config(9))
+    cache.put(config(10))
+    assert cache.of_instance(KEY) == (config(10),)
+
+
+def test_a_list_ends_the_memory_of_what_was_gone_before_it(cache: Cache) -> None:
+    cache.remove(config(9))
+    cache.replace("ConfigMap", Listing((), "9"))
+    assert cache._gone == {"ConfigMap": {}}
+
+
+class Hasty:
+    """An API server whose every watch ends at once, by *error* if there is one."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.error = error
+        self.watches = 0
+
+    async def list(self, *_: object, **__: str) -> Listing:
+        return Listing((), "1")
+
+    async def watch(self, *_: object, **__: str) -> AsyncIterator[WatchEvent]:
+        self.watches += 1
+        await asyncio.sleep(0)
+        if self.error is not None:
+            raise self.error
+        return
+        yield
+
+
+@pytest.mark.parametrize(
+    "error",
+    [pytest.param(None, id="ended"), pytest.param(ExpiredError("too old"), id="expired")],
+)
+async def test_watches_that_end_at_once_are_not_begun_in_a_hot_loop(
+    cache: Cache, error: Exception | None
+) -> None:
+    server = Hasty(error)
+    informer = Informer(cast(Kube, server), POD, cache, namespace="")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(informer.run(), 0.2)
+    assert server.watches == 1

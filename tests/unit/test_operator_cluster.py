@@ -1,0 +1,85 @@
+"""What the operator knows of instances, when writes, edits and the watch meet."""
+
+import inspect
+from typing import Any, cast
+
+import pytest
+
+from kato_operator import handlers
+from kato_operator.cluster import Cluster
+from kato_operator.kube import Kind, Kube
+from kato_operator.queue import Key
+
+KEY = Key("default", "prod")
+Manifest = dict[str, Any]
+
+
+class Server:
+    """The API server's side of a status write; *meanwhile* is told of before it answers."""
+
+    def __init__(self, answer: Manifest) -> None:
+        self.answer = answer
+        self.meanwhile: list[Any] = []
+
+    async def merge(self, *_: Kind | str | Manifest, subresource: str) -> Manifest:
+        assert subresource == "status"
+        for tell in self.meanwhile:
+            tell()
+        return self.answer
+
+
+def instance(version: int, generation: int = 1) -> Manifest:
+    place = {"namespace": KEY.namespace, "name": KEY.name, "uid": "a"}
+    return {
+        "metadata": {**place, "resourceVersion": str(version), "generation": generation},
+        "status": {},
+    }
+
+
+@pytest.fixture
+def dirty() -> list[Key]:
+    return []
+
+
+def cluster(server: Server, dirty: list[Key]) -> Cluster:
+    found = Cluster(cast(Kube, server), namespace="", dirty=dirty.append, kinds=())
+    found.learn_of(instance(5))
+    dirty.clear()
+    return found
+
+
+async def test_an_edit_that_only_the_answer_shows_asks_for_a_pass(dirty: list[Key]) -> None:
+    known = cluster(Server(instance(7, generation=2)), dirty)
+    await known.write_status(instance(5), {"phase": "Ready"})
+    known.learn_of(instance(6, generation=2))
+    known.learn_of(instance(7, generation=2))
+    assert dirty == [KEY]
+
+
+async def test_our_own_write_asks_for_no_pass(dirty: list[Key]) -> None:
+    known = cluster(Server(instance(6)), dirty)
+    await known.write_status(instance(5), {"phase": "Ready"})
+    known.learn_of(instance(6))
+    assert dirty == []
+
+
+async def test_an_answer_that_is_late_does_not_hide_a_newer_edit(dirty: list[Key]) -> None:
+    server = Server(instance(6))
+    known = cluster(server, dirty)
+    server.meanwhile = [lambda: known.learn_of(instance(7, generation=2))]
+    await known.write_status(instance(5), {"phase": "Ready"})
+    assert known.instance(KEY) == instance(7, generation=2)
+
+
+async def test_an_answer_that_is_late_brings_no_deleted_instance_back(dirty: list[Key]) -> None:
+    server = Server(instance(6))
+    known = cluster(server, dirty)
+    server.meanwhile = [lambda: known.forget(KEY, "a")]
+    await known.write_status(instance(5), {"phase": "Ready"})
+    assert known.instance(KEY) is None
+
+
+async def test_instances_are_taken_in_by_the_loop_itself(dirty: list[Key]) -> None:
+    registry = handlers._registry(cluster(Server({}), dirty))
+    (handler,) = registry._watching.get_all_handlers()
+    assert inspect.iscoroutinefunction(handler.fn)
