@@ -17,6 +17,7 @@ from kato_service.processing.limits import (
     MAX_LEARNED_EMOTIVES_BYTES,
     ObservationLimits,
 )
+from kato_service.processing.matching_threads import MatchingThreads
 from kato_service.processing.memory_manager import MemoryManager
 from kato_service.processing.pattern_processor import PatternProcessor
 from kato_service.search.pattern_searcher import PatternSearcher
@@ -31,7 +32,7 @@ def patterns(tmp_path_factory: pytest.TempPathFactory) -> PatternProcessor:
     log = SqliteKnowledgeLog(tmp_path_factory.mktemp("log") / "log.sqlite")
     searcher = PatternSearcher()
     knowledge = KnowledgeBases(log, searcher.new_index)
-    return PatternProcessor(knowledge, searcher, MemoryManager(LIMITS))
+    return PatternProcessor(knowledge, searcher, MemoryManager(LIMITS), MatchingThreads())
 
 
 def named(count: int, *, chars: int) -> tuple[Emotives, ...]:
