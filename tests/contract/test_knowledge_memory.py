@@ -12,7 +12,6 @@ import pytest
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
-from kato_service.errors import DeadlineExceededError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.entries import Learn
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
@@ -229,14 +228,21 @@ async def test_an_append_whose_client_left_keeps_its_knowledge_base(replica: Rep
     assert bases.get("kato") is before
 
 
-async def test_what_was_loaded_for_a_client_that_left_makes_room(replica: Replica) -> None:
-    bases = replica(1)
-    base = bases.get("kato")
-    with pytest.raises(DeadlineExceededError):
-        async with base.reading(deadline=Deadline.after(0)):
-            pass
-    await learned(bases.get("other"))
-    async with asyncio.timeout(5):
-        while base.in_use or base.pattern_count is not None:
+async def test_what_is_loaded_for_a_client_that_left_makes_room_itself(replica: Replica) -> None:
+    writer = replica(1e12).get("large")
+    await writer.append([learn(f"s{number}", "z") for number in range(2000)], since=0)
+    bases = replica(2 * await size_of_one(replica))
+    small, large = bases.get("small"), bases.get("large")
+    await learned(small)
+    waiting = asyncio.create_task(large.tail(deadline=soon()))
+    await settled()
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await settled()
+    assert large.in_use
+    assert (small.pattern_count, large.pattern_count) == (1, None)
+    async with asyncio.timeout(10):
+        while large.in_use:
             await asyncio.sleep(0.001)
-    assert bases.usage().bases == 1
+    await settled()
+    assert (small.pattern_count, large.pattern_count) == (None, 2000)
