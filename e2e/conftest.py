@@ -122,13 +122,8 @@ class Client:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[kp.Cluster]:
     """A cluster with the chart installed; the test node is taken away afterwards."""
-    found = kp.start_cluster()
-    try:
-        kp.install_chart(found)
+    with kp.platform() as found:
         yield found
-    finally:
-        if found.is_test_node:
-            kp.down()
 
 
 @pytest.fixture

@@ -363,6 +363,18 @@ def up() -> None:
     print_hints(cluster, name, url)
 
 
+@contextmanager
+def platform() -> Iterator[Cluster]:
+    """The chart on a cluster; a test node is taken away again, also one that did not come up."""
+    try:
+        cluster = start_cluster()
+        install_chart(cluster)
+        yield cluster
+    finally:
+        if not wants_current_cluster():
+            down()
+
+
 def print_hints(cluster: Cluster, name: str, url: str) -> None:
     exports = [f"  export {key}={value}" for key, value in cluster.env.items()]
     lines = [

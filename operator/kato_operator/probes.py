@@ -73,9 +73,8 @@ def _redis(
     password = generated.get(names.REDIS_PASSWORD)
     if instance.spec.redis.mode != "Managed" or not password:
         return None
-    return redis_answers(
-        f"redis://:{quote(password)}@{_place(instance, names.REDIS, names.REDIS_PORT)}/0"
-    )
+    place = _place(instance, names.REDIS, names.REDIS_PORT)
+    return redis_answers(f"redis://:{quote(password, safe='')}@{place}/0")
 
 
 def _mongodb(
@@ -88,7 +87,7 @@ def _mongodb(
     password = generated.get(names.MONGODB_SERVICE_PASSWORD)
     if instance.spec.mongodb.mode != "Managed" or not password:
         return None
-    login = f"{names.MONGODB_SERVICE_USER}:{quote(password)}"
+    login = f"{names.MONGODB_SERVICE_USER}:{quote(password, safe='')}"
     place = _place(instance, names.MONGODB, names.MONGODB_PORT)
     return mongodb_answers(f"mongodb://{login}@{place}/?authSource=admin&directConnection=true")
 

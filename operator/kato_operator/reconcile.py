@@ -29,6 +29,7 @@ from kato_operator.errors import (
     MissingError,
     NameConflictError,
     RefusedError,
+    TransientError,
 )
 from kato_operator.kube import Manifest
 from kato_operator.queue import Key
@@ -40,6 +41,8 @@ log = structlog.get_logger()
 
 UNWATCHED = frozenset({names.REASON_MISSING_SECRET, names.REASON_NAME_CONFLICT})
 """Reasons that may vanish without a watch telling: objects of others are in no cache."""
+TOO_MANY_REQUESTS = 429
+"""The status with which an eviction is refused for now."""
 NOT_YET = Verdict(None, names.REASON_PENDING, "not looked at yet")
 
 
@@ -160,7 +163,7 @@ class Reconciler:
         for manifest in wanted:
             this = await self._with_child(this, manifest)
         this = await self._with_grown_claims(this, desired)
-        await self._restart(this)
+        this = await self._with_restarts(this)
         await self._cluster.prune(this.instance, wanted)
         return this
 
@@ -202,18 +205,26 @@ class Reconciler:
                 log.info("volume grown", claim=name, size=str(growth.size))
         return this
 
-    async def _restart(self, this: Pass) -> None:
+    async def _with_restarts(self, this: Pass) -> Pass:
         """Replace the one pod per store that its controller leaves as it is."""
         live = self._cluster.children(this.key)
         for workload in (item for item in live if item["kind"] == "StatefulSet"):
             pod = next_restart(workload, rollout.pods_of(workload, live))
-            if pod is None:
-                continue
-            log.info("pod restarted", pod=pod["metadata"]["name"])
-            if is_ready(pod):
-                await self._cluster.evict(pod)
-            else:
-                await self._cluster.delete(pod)
+            if pod is not None:
+                this = await self._with_restart(this, pod)
+        return this
+
+    async def _with_restart(self, this: Pass, pod: Manifest) -> Pass:
+        """Take a pod away; a disruption budget that refuses is said and asked again later."""
+        name = pod["metadata"]["name"]
+        try:
+            await (self._cluster.evict(pod) if is_ready(pod) else self._cluster.delete(pod))
+        except TransientError as error:
+            if error.status != TOO_MANY_REQUESTS:
+                raise
+            return this.noted(f"pod {name} cannot be replaced yet: {error}")
+        log.info("pod restarted", pod=name)
+        return this
 
     async def _with_answers(self, this: Pass) -> Pass:
         """Ask what runs how it is; nothing that runs is asked while it is hibernated."""
@@ -275,8 +286,10 @@ class Reconciler:
         spec = this.instance.spec
         if self._checks is not None and not spec.hibernate:
             return float(spec.health_checks.interval_seconds)
-        unwatched = not this.credentials.ok or any(
-            verdict.reason in UNWATCHED for verdict in this.verdicts.values()
+        unwatched = (
+            bool(this.notes)
+            or not this.credentials.ok
+            or any(verdict.reason in UNWATCHED for verdict in this.verdicts.values())
         )
         return self._recheck_s if unwatched or references.references(this.instance) else None
 

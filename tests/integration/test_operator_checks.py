@@ -87,6 +87,14 @@ async def test_a_url_that_cannot_be_read_is_not_repeated() -> None:
     assert "hunter2" not in str(failed.value)
 
 
+@pytest.mark.parametrize("store", ["redis", "mongodb"])
+async def test_a_slash_in_an_adopted_password_leaves_the_url_whole(store: str) -> None:
+    raw = {"metadata": {"name": "prod", "namespace": "no-such-place"}}
+    values = dict.fromkeys(("redis-password", "mongodb-service-password"), "hun/ter2")
+    with pytest.raises(CheckFailedError, match=f"prod-{store}.no-such-place.svc"):
+        await probes.of(crd.parse(raw), values, {})[store]()
+
+
 async def test_a_server_that_is_silent_is_reported_in_the_same_words_every_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         probe = mongodb_answers(f"mongodb://127.0.0.1:{silent.getsockname()[1]}/")

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-SOURCE = Path(__file__).resolve().parents[2] / "e2e" / "testbed" / "testbed.py"
+E2E = Path(__file__).resolve().parents[2] / "e2e"
 RULES = """\
 *filter
 :INPUT ACCEPT [0:0]
@@ -22,15 +22,21 @@ COMMIT
 """
 
 
-@pytest.fixture
-def testbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The module, whose node and CNI cache are below a directory of this test."""
-    spec = importlib.util.spec_from_file_location("kato_testbed_unit", SOURCE)
+def loaded(source: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A module that is on no path."""
+    spec = importlib.util.spec_from_file_location(f"{source.stem}_unit", source)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, spec.name, module)
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def testbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module, whose CNI cache is below a directory of this test."""
+    module = loaded(E2E / "testbed" / "testbed.py", monkeypatch)
     monkeypatch.setattr(module, "CNI_CACHE", tmp_path / "cni")
     return module
 
@@ -107,3 +113,21 @@ def test_a_process_of_others_that_got_an_old_id_is_not_ours(
     assert node._pid("containerd") == ours
     (node.state / "containerd.pid").write_text(str(others))
     assert node._pid("containerd") is None
+
+
+@pytest.mark.parametrize(("is_test_node", "downs"), [(True, 1), (False, 0)])
+def test_a_test_node_that_did_not_come_up_is_taken_away(
+    monkeypatch: pytest.MonkeyPatch, is_test_node: bool, downs: int
+) -> None:
+    module = loaded(E2E / "kato_platform.py", monkeypatch)
+    gone: list[bool] = []
+
+    def fail() -> None:
+        raise module.PlatformError("node testbed Ready: not within 120 s")
+
+    monkeypatch.setattr(module, "wants_current_cluster", lambda: not is_test_node)
+    monkeypatch.setattr(module, "start_cluster", fail)
+    monkeypatch.setattr(module, "down", lambda: gone.append(True))
+    with pytest.raises(module.PlatformError), module.platform():
+        pass
+    assert len(gone) == downs

@@ -1,0 +1,60 @@
+"""What a pass does where a pod that it has to replace may not be taken away."""
+
+from typing import Any, cast
+
+import pytest
+
+from kato_operator import crd, names
+from kato_operator.cluster import Cluster
+from kato_operator.errors import TransientError
+from kato_operator.reconcile import Pass, Reconciler
+
+LABELS = {names.COMPONENT_LABEL: names.MONGODB, "controller-revision-hash": "old"}
+WORKLOAD = {
+    "kind": "StatefulSet",
+    "metadata": {"name": "prod-mongodb", "uid": "s", "generation": 1},
+    "spec": {"replicas": 1, "updateStrategy": {"type": "OnDelete"}},
+    "status": {"observedGeneration": 1, "updateRevision": "new"},
+}
+POD = {
+    "kind": "Pod",
+    "metadata": {
+        "name": "prod-mongodb-0",
+        "uid": "p",
+        "labels": LABELS,
+        "ownerReferences": [{"uid": "s"}],
+    },
+    "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+}
+
+
+class Guarded:
+    """A cluster that answers every eviction with this status."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+    def children(self, _: object) -> tuple[dict[str, Any], ...]:
+        return (WORKLOAD, POD)
+
+    async def evict(self, _: object) -> None:
+        raise TransientError("a disruption budget forbids it", status=self.status)
+
+
+async def restarted(status: int) -> tuple[Pass, float | None]:
+    cluster = cast(Cluster, Guarded(status))
+    reconciler = Reconciler(cluster, checks=None, images={}, version="0", recheck_s=30.0)
+    instance = crd.parse({"metadata": {"name": "prod", "namespace": "kato", "uid": "u"}})
+    this = await reconciler._with_restarts(Pass({}, instance))
+    return this, reconciler._again_s(this)
+
+
+async def test_an_eviction_that_is_refused_for_now_is_said_and_asked_again() -> None:
+    this, again_s = await restarted(429)
+    said = "pod prod-mongodb-0 cannot be replaced yet: a disruption budget forbids it"
+    assert (this.notes, again_s) == ((said,), 30.0)
+
+
+async def test_an_eviction_that_fails_otherwise_repeats_the_pass() -> None:
+    with pytest.raises(TransientError):
+        await restarted(500)
