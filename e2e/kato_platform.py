@@ -365,14 +365,29 @@ def up() -> None:
 
 @contextmanager
 def platform() -> Iterator[Cluster]:
-    """The chart on a cluster; a test node is taken away again, also one that did not come up."""
+    """The chart on a cluster; a test node is taken away again, also one that did not come up.
+
+    Raises:
+        PlatformError: The cluster is somebody's who uses KATO already.
+    """
+    if wants_current_cluster():
+        _refuse_in_use(Cluster(images={}, is_test_node=False))
     try:
         cluster = start_cluster()
         install_chart(cluster)
         yield cluster
     finally:
-        if not wants_current_cluster():
-            down()
+        down()
+
+
+def _refuse_in_use(cluster: Cluster) -> None:
+    """The tests kill pods of, and delete, instances of names that people use."""
+    installed = cluster.kubectl("get", "crd", "katoinstances.kato.dev", "--ignore-not-found")
+    if installed and cluster.kubectl("get", "katoinstances", "-A", "-o", "name").strip():
+        raise PlatformError(
+            "this cluster has KatoInstances, which the tests would disturb; use another one, or"
+            " none at all: the tests make a node of their own"
+        )
 
 
 def print_hints(cluster: Cluster, name: str, url: str) -> None:
@@ -397,8 +412,9 @@ def down() -> None:
         say("the test node is gone; images and packages stay (make clean removes .cache/)")
         return
     cluster = running_cluster()
-    manifest = str(ROOT / "examples" / "minimal.yaml")
-    cluster.kubectl("delete", "--ignore-not-found", "-f", manifest, timeout_s=180)
+    for name in ("minimal.yaml", "three-instances.yaml"):
+        manifest = str(ROOT / "examples" / name)
+        cluster.kubectl("delete", "--ignore-not-found", "-f", manifest, timeout_s=180)
     cluster.helm("uninstall", RELEASE, "--namespace", SYSTEM_NAMESPACE, "--ignore-not-found")
     say("instance and operator are gone; kept on purpose: the CRD, volumes and credentials")
     say("remove these too: kubectl delete crd katoinstances.kato.dev; kubectl get pvc,secret")
