@@ -377,6 +377,9 @@ def platform() -> Iterator[Cluster]:
         install_chart(cluster)
         yield cluster
     finally:
+        if wants_current_cluster():
+            three = str(ROOT / "examples" / "three-instances.yaml")
+            running_cluster().kubectl("delete", "--ignore-not-found", "-f", three, timeout_s=180)
         down()
 
 
@@ -412,9 +415,8 @@ def down() -> None:
         say("the test node is gone; images and packages stay (make clean removes .cache/)")
         return
     cluster = running_cluster()
-    for name in ("minimal.yaml", "three-instances.yaml"):
-        manifest = str(ROOT / "examples" / name)
-        cluster.kubectl("delete", "--ignore-not-found", "-f", manifest, timeout_s=180)
+    manifest = str(ROOT / "examples" / "minimal.yaml")
+    cluster.kubectl("delete", "--ignore-not-found", "-f", manifest, timeout_s=180)
     cluster.helm("uninstall", RELEASE, "--namespace", SYSTEM_NAMESPACE, "--ignore-not-found")
     say("instance and operator are gone; kept on purpose: the CRD, volumes and credentials")
     say("remove these too: kubectl delete crd katoinstances.kato.dev; kubectl get pvc,secret")
