@@ -365,14 +365,32 @@ def up() -> None:
 
 @contextmanager
 def platform() -> Iterator[Cluster]:
-    """The chart on a cluster; a test node is taken away again, also one that did not come up."""
+    """The chart on a cluster; a test node is taken away again, also one that did not come up.
+
+    Raises:
+        PlatformError: The cluster is somebody's who uses KATO already.
+    """
+    if wants_current_cluster():
+        _refuse_in_use(Cluster(images={}, is_test_node=False))
     try:
         cluster = start_cluster()
         install_chart(cluster)
         yield cluster
     finally:
-        if not wants_current_cluster():
-            down()
+        if wants_current_cluster():
+            three = str(ROOT / "examples" / "three-instances.yaml")
+            running_cluster().kubectl("delete", "--ignore-not-found", "-f", three, timeout_s=180)
+        down()
+
+
+def _refuse_in_use(cluster: Cluster) -> None:
+    """The tests kill pods of, and delete, instances of names that people use."""
+    installed = cluster.kubectl("get", "crd", "katoinstances.kato.dev", "--ignore-not-found")
+    if installed and cluster.kubectl("get", "katoinstances", "-A", "-o", "name").strip():
+        raise PlatformError(
+            "this cluster has KatoInstances, which the tests would disturb; use another one, or"
+            " none at all: the tests make a node of their own"
+        )
 
 
 def print_hints(cluster: Cluster, name: str, url: str) -> None:

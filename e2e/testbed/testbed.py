@@ -23,7 +23,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 CACHE = ROOT / ".cache" / "testbed"
-STATE = Path(os.environ.get("KATO_TESTBED_DIR") or Path(tempfile.gettempdir()) / "kato-testbed")
+STATE = Path(
+    os.environ.get("KATO_TESTBED_DIR") or Path(tempfile.gettempdir()) / "kato-testbed"
+).resolve()
 GATEWAY = "10.244.0.1"
 NODE = "testbed"
 BRIDGE = "kato0"
@@ -552,6 +554,7 @@ class Node:
         self._stop(*reversed(PARTS))
         self._kill_leftovers()
         self._unmount()
+        self._remove_log_links()
         self._remove_network()
         shutil.rmtree(self.state, ignore_errors=True)
 
@@ -589,6 +592,12 @@ class Node:
         points = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         for point in sorted((p for p in points if p.startswith(f"{self.state}/")), reverse=True):
             subprocess.run(["umount", "-l", point], capture_output=True, check=False)
+
+    def _remove_log_links(self) -> None:
+        """The kubelet links the logs of all nodes in one folder of the machine."""
+        for link in Path("/var/log/containers").glob("*.log"):
+            if link.is_symlink() and str(link.readlink()).startswith(f"{self.state}/"):
+                link.unlink(missing_ok=True)
 
     def _remove_network(self) -> None:
         subprocess.run(["ip", "link", "del", BRIDGE], capture_output=True, check=False)

@@ -39,7 +39,9 @@ from kato_operator.stores.restarts import is_ready, next_restart
 
 log = structlog.get_logger()
 
-UNWATCHED = frozenset({names.REASON_MISSING_SECRET, names.REASON_NAME_CONFLICT})
+UNWATCHED = frozenset(
+    {names.REASON_MISSING_SECRET, names.REASON_NAME_CONFLICT, names.REASON_REFUSED}
+)
 """Reasons that may vanish without a watch telling: objects of others are in no cache."""
 TOO_MANY_REQUESTS = 429
 """The status with which an eviction is refused for now."""
