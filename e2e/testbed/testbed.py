@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -555,6 +555,7 @@ class Node:
         self._kill_leftovers()
         self._unmount()
         self._remove_log_links()
+        self._remove_cgroups()
         self._remove_network()
         shutil.rmtree(self.state, ignore_errors=True)
 
@@ -592,6 +593,15 @@ class Node:
         points = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         for point in sorted((p for p in points if p.startswith(f"{self.state}/")), reverse=True):
             subprocess.run(["umount", "-l", point], capture_output=True, check=False)
+
+    def _remove_cgroups(self) -> None:
+        """Empty ones of pods, in every hierarchy; one that is in use cannot be removed."""
+        hierarchies = Path("/sys/fs/cgroup")
+        for root in (*hierarchies.glob("kubepods"), *hierarchies.glob("*/kubepods")):
+            groups = sorted((path for path in root.rglob("*") if path.is_dir()), reverse=True)
+            for group in (*groups, root):
+                with suppress(OSError):
+                    group.rmdir()
 
     def _remove_log_links(self) -> None:
         """The kubelet links the logs of all nodes in one folder of the machine."""

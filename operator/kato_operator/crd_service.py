@@ -16,7 +16,7 @@ from kato_operator.crd_rules import (
     has_no_key_below,
 )
 
-Port = Annotated[int, Field(ge=1, le=65535)]
+Port = Annotated[int, Field(ge=1024, le=65535)]
 Replicas = Annotated[int, Field(ge=0, le=1000)]
 Seconds = Annotated[int, Field(ge=1, le=86400)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -220,7 +220,7 @@ class Service(Model):
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     """Processes per pod; each has its own connection pools."""
     port: Port = 8000
-    """Port of the Service and of the container."""
+    """Port of the Service and of the container, which may not bind one below 1024."""
     expose: Expose = Expose()
     """How clients reach the service."""
     auth: Auth = Auth()
