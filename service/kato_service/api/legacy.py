@@ -53,14 +53,7 @@ Addressed = Annotated[str, Depends(_addressed)]
 
 
 async def observe(call: Called, session_id: Addressed, body: ObservationBody) -> Response:
-    plan = partial(
-        call.service.processor.observe,
-        observation=body.observation(),
-        unique_id=body.unique_id,
-        deadline=call.deadline,
-    )
-    result = await call.change(session_id, plan)
-    return rendering.response(rendering.observed(result, call.dialect.ok))
+    return rendering.response(await memory.observed(call, session_id, body))
 
 
 async def learn(

@@ -31,14 +31,17 @@ _OBSERVING = (
 
 
 async def observe(call: Called, session_id: str, body: ObservationBody) -> Response:
+    return rendering.response(await observed(call, session_id, body))
+
+
+async def observed(call: Call, session_id: str, body: ObservationBody) -> dict[str, Any]:
     plan = partial(
         call.service.processor.observe,
         observation=body.observation(),
         unique_id=body.unique_id,
         deadline=call.deadline,
     )
-    result = await call.change(session_id, plan)
-    return rendering.response(rendering.observed(result, call.dialect.ok))
+    return rendering.observed(await call.change(session_id, plan), call.dialect.ok)
 
 
 async def observe_sequence(call: Called, session_id: str, body: SequenceBody) -> Response:

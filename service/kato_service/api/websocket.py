@@ -150,14 +150,7 @@ async def _answer(call: Call, session_id: str, frame: Frame) -> dict[str, Any]:
 
 
 async def _observe(call: Call, session_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-    body = _validated(ObservationBody, payload)
-    plan = partial(
-        call.service.processor.observe,
-        observation=body.observation(),
-        unique_id=body.unique_id,
-        deadline=call.deadline,
-    )
-    return rendering.observed(await call.change(session_id, plan), call.dialect.ok)
+    return await memory.observed(call, session_id, _validated(ObservationBody, payload))
 
 
 async def _learn(call: Call, session_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
