@@ -25,6 +25,8 @@ faults = pytest.mark.skipif(
     "KATO_TEST_ENGINE" not in os.environ, reason="needs a test build (test_engine_builds.py)"
 )
 THREADS = 8
+ROUNDS = int(os.environ.get("KATO_STRESS_ROUNDS", "300"))
+"""Of every thread."""
 STATE = tuple("abcabd")
 
 
@@ -60,7 +62,7 @@ def test_threads_query_learn_and_delete_side_by_side() -> None:
         rng = random.Random(seed)
         mine: list[Pattern] = []
         try:
-            for _ in range(300):
+            for _ in range(ROUNDS):
                 what = rng.random()
                 if what < 0.2:
                     assert_sound(best(index, limit=50))
