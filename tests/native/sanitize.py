@@ -11,7 +11,7 @@ from pathlib import Path
 from build import built, sanitized_environment
 
 ROOT = Path(__file__).resolve().parents[2]
-TESTS = ("test_golden.py", "test_engines.py", "test_compiled_engine.py")
+TESTS = ("test_golden.py", "test_engines.py", "test_compiled_engine.py", "test_pattern_loading.py")
 STRESS_ROUNDS = "3000"
 PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
 

@@ -99,8 +99,8 @@ static inline uint32_t entry_times(uint16_t entry)
 segment *segment_new(uint32_t id);
 void segment_free(segment *segment);
 
-/* Make room for one more pattern of *tokens*, and make frequencies changeable. -1: no memory. */
-int segment_reserve(segment *segment, uint32_t tokens);
+/* Make room for *patterns* more with *tokens* together; changeable frequencies. -1: no memory. */
+int segment_reserve(segment *segment, uint32_t patterns, uint32_t tokens);
 
 /* Append a pattern for which there is room; gives its place in the segment. Cannot fail. */
 uint32_t segment_append(segment *segment, const uint32_t *tokens, uint32_t count,
