@@ -13,7 +13,15 @@ import conftest  # noqa: F401  # puts the test build in its place
 from kato_service.domain.pattern import Event, pattern_name
 from kato_service.search import _engine
 
-REFUSALS = (TypeError, ValueError, OverflowError, IndexError, MemoryError, TimeoutError)
+REFUSALS = (
+    TypeError,
+    ValueError,
+    OverflowError,
+    IndexError,
+    MemoryError,
+    RuntimeError,
+    TimeoutError,
+)
 SYMBOLS = ("", "a", "b", "é", "\ud800", "𝄞", "a" * 70_000)
 NUMBERS = (0, 1, 2, 7, 300, -1, 2**30, 2**31, 2**32 - 1, 2**32, 2**63, 2**64, True, 10**30)
 SCALARS = (None, 0.0, 0.1, 1.0, -1.0, math.inf, -math.inf, math.nan, "", "a" * 40, "A" * 40, b"ab")
@@ -38,7 +46,7 @@ class Hostile:
         self.rng = random.Random(seed)
         self.index = _engine.Index()
         self.names: list[str] = []
-        self.objects: list[object] = [self.index, _engine.round12]
+        self.objects: list[object] = [self.index, _engine.round12, _engine.Loader(1, 2)]
 
     def run(self) -> None:
         for _ in range(CALLS):
@@ -61,7 +69,7 @@ class Hostile:
         with suppress(*REFUSALS, ZeroDivisionError):
             made = self._unreliably(lambda: getattr(target, method)(*arguments))
             if type(made).__module__ == _engine.Index.__module__:
-                self.objects = [*[*self.objects, made][-6:], self.index]
+                self.objects = [*[*self.objects, made][-6:], self.index, _engine.Loader(1, 2)]
 
     def _unreliably(self, action: Callable[[], object]) -> object:
         """Sometimes with an allocation that fails."""
