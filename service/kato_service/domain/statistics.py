@@ -25,11 +25,14 @@ class SymbolStatistics:
         """S"""
         return len(self.pattern_member_frequency)
 
-    def add_learn(self, events: Iterable[Event]) -> None:
-        symbols = flatten(events)
-        distinct = dict.fromkeys(symbols)
-        self.total_learns += 1
-        self.total_symbols += len(symbols)
-        self.total_distinct_symbols += len(distinct)
-        self.pattern_member_frequency.update(distinct.keys())
-        self.symbol_frequency.update(symbols)
+    def add_learn(self, events: Iterable[Event], times: int = 1) -> None:
+        """Count one learn of *events*, or as many at once."""
+        if times < 1:
+            return
+        symbols = Counter(flatten(events))
+        self.total_learns += times
+        self.total_symbols += times * symbols.total()
+        self.total_distinct_symbols += times * len(symbols)
+        for symbol, count in symbols.items():
+            self.pattern_member_frequency[symbol] += times
+            self.symbol_frequency[symbol] += times * count

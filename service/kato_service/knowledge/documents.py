@@ -11,6 +11,7 @@ from kato_service.knowledge.log import Head, Tail
 
 Document = dict[str, Any]
 _HEAD = ":head"
+_LEASE = ":views"
 
 
 def document_id(kb: str, revision: int) -> str:
@@ -20,6 +21,11 @@ def document_id(kb: str, revision: int) -> str:
 def head_id(kb: str) -> str:
     """Sorts behind every revision: one read in order of ``_id`` ends with the head."""
     return kb + _HEAD
+
+
+def lease_id(kb: str) -> str:
+    """Behind the head, so that no read of entries meets it."""
+    return kb + _LEASE
 
 
 def revision_of(identifier: str) -> int:
@@ -75,6 +81,27 @@ def tail_of(documents: Sequence[Mapping[str, Any]], head: Mapping[str, Any] | No
     return Tail(entries, known, more=cut)
 
 
+def decoded_events(symbols: list[str], sizes: list[int]) -> tuple[Event, ...]:
+    remaining = iter(symbols)
+    return tuple(tuple(next(remaining) for _ in range(size)) for size in sizes)
+
+
+def encoded_emotives(emotives: Emotives) -> Document:
+    return {"m": [{"k": name, "v": float(value)} for name, value in emotives.items()]}
+
+
+def decoded_emotives(document: Mapping[str, Any]) -> Emotives:
+    return {pair["k"]: pair["v"] for pair in document["m"]}
+
+
+def encoded_metadata(metadata: Metadata) -> list[Document]:
+    return [{"k": key, "v": list(texts)} for key, texts in metadata.items()]
+
+
+def decoded_metadata(pairs: list[Mapping[str, Any]]) -> Metadata:
+    return {pair["k"]: tuple(pair["v"]) for pair in pairs}
+
+
 def _content(entry: Entry) -> Document:
     match entry:
         case Learn():
@@ -82,9 +109,9 @@ def _content(entry: Entry) -> Document:
                 "name": entry.name,
                 "symbols": list(chain.from_iterable(entry.events)),
                 "sizes": [len(event) for event in entry.events],
-                "emotives": None if entry.emotives is None else _encode_emotives(entry.emotives),
+                "emotives": None if entry.emotives is None else encoded_emotives(entry.emotives),
                 "persistence": entry.persistence,
-                "metadata": [{"k": k, "v": list(v)} for k, v in entry.metadata.items()],
+                "metadata": encoded_metadata(entry.metadata),
             }
         case Update():
             return {"name": entry.name, **_changes(entry)}
@@ -101,7 +128,7 @@ def _changes(entry: Update) -> Document:
     if entry.frequency is not None:
         changes["frequency"] = entry.frequency
     if entry.emotives is not None:
-        changes["emotives"] = [_encode_emotives(emotives) for emotives in entry.emotives]
+        changes["emotives"] = [encoded_emotives(emotives) for emotives in entry.emotives]
     return changes
 
 
@@ -110,10 +137,10 @@ def _decode_learn(document: Mapping[str, Any]) -> Learn:
     return Learn(
         token=document["token"],
         name=document["name"],
-        events=_events(document["symbols"], document["sizes"]),
-        emotives=None if emotives is None else _decode_emotives(emotives),
+        events=decoded_events(document["symbols"], document["sizes"]),
+        emotives=None if emotives is None else decoded_emotives(emotives),
         persistence=document["persistence"],
-        metadata=_decode_metadata(document["metadata"]),
+        metadata=decoded_metadata(document["metadata"]),
     )
 
 
@@ -123,7 +150,7 @@ def _decode_update(document: Mapping[str, Any]) -> Update:
         token=document["token"],
         name=document["name"],
         frequency=document.get("frequency"),
-        emotives=None if emotives is None else tuple(map(_decode_emotives, emotives)),
+        emotives=None if emotives is None else tuple(map(decoded_emotives, emotives)),
     )
 
 
@@ -141,20 +168,3 @@ _DECODERS: dict[str, Callable[[Mapping[str, Any]], Entry]] = {
     "delete": _decode_delete,
     "clear": _decode_clear,
 }
-
-
-def _events(symbols: list[str], sizes: list[int]) -> tuple[Event, ...]:
-    remaining = iter(symbols)
-    return tuple(tuple(next(remaining) for _ in range(size)) for size in sizes)
-
-
-def _encode_emotives(emotives: Emotives) -> Document:
-    return {"m": [{"k": name, "v": float(value)} for name, value in emotives.items()]}
-
-
-def _decode_emotives(document: Mapping[str, Any]) -> Emotives:
-    return {pair["k"]: pair["v"] for pair in document["m"]}
-
-
-def _decode_metadata(pairs: list[Mapping[str, Any]]) -> Metadata:
-    return {pair["k"]: tuple(pair["v"]) for pair in pairs}

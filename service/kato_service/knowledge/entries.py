@@ -40,6 +40,11 @@ class Clear:
 Entry = Learn | Update | Delete | Clear
 
 
+def subject(entry: Entry) -> str | None:
+    """The name of the pattern that an entry is about; None: of no single one."""
+    return None if isinstance(entry, Clear) else entry.name
+
+
 def symbol_count(entry: Entry) -> int:
     """What an entry costs to insert and to fold, roughly."""
     return sum(map(len, entry.events)) if isinstance(entry, Learn) else 0

@@ -3,16 +3,19 @@
 It reads entries only, never settings or clocks, so it is the same on every replica.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from sys import getsizeof
 from typing import assert_never
 
-from kato_service.domain.pattern import Emotives, Metadata, Pattern
+from kato_service.domain.pattern import Emotives, Event, Metadata, Pattern
 from kato_service.domain.statistics import SymbolStatistics
 from kato_service.knowledge.entries import Applied, Clear, Delete, Entry, Learn, Update
 from kato_service.knowledge.footprint import pattern_bytes, statistics_bytes, symbols_bytes
 from kato_service.knowledge.index import IndexedPatterns, PatternIndex
+from kato_service.knowledge.pattern_views import PatternView
+from kato_service.knowledge.position import Position
+from kato_service.knowledge.touched import Touched
 from kato_service.knowledge.view import KnowledgeView
 
 MAX_FREQUENCY = 2**31 - 1
@@ -29,7 +32,15 @@ class Fold:
         self.incarnation = incarnation
         """Of the log it was folded from; '' for a log that does not exist yet."""
         self.revision = 0
+        self.token = ""
+        """Of the entry at that revision."""
         self.cleared = 0
+        self.checkpoint = 0
+        """The views show every entry up to this revision, as far as is known here."""
+        self.touched = Touched()
+        """What they do not show yet."""
+        self.has_garbage = False
+        """The store still holds views of patterns that were cleared."""
         self.patterns: Mapping[str, Pattern] = IndexedPatterns(index)
         """Those alive, by bare name; they live in the index."""
         self.tombstones: dict[str, Pattern] = {}
@@ -45,11 +56,15 @@ class Fold:
         symbols as strings, the tombstones."""
         tombstones = getsizeof(self.tombstones) + self._tombstones_bytes
         counted = statistics_bytes(self.statistics) + self._strings_bytes
-        return self.index.memory_bytes() + counted + tombstones
+        return self.index.memory_bytes() + counted + tombstones + self.touched.memory_bytes
+
+    @property
+    def position(self) -> Position:
+        return Position(self.incarnation, self.revision, self.token)
 
     def apply(self, revision: int, entry: Entry) -> Applied:
         """Fold *entry* in; *revision* is greater than every one before."""
-        self.revision = revision
+        self.pass_by(revision, entry)
         match entry:
             case Learn():
                 return Applied(entry, revision, self._learn(revision, entry))
@@ -62,6 +77,34 @@ class Fold:
                 return Applied(entry, revision, None)
             case _:
                 assert_never(entry)
+
+    def pass_by(self, revision: int, entry: Entry) -> None:
+        """Be at *revision*; what *entry* did there is known already."""
+        self.revision = revision
+        self.token = entry.token
+        self.touched.note(entry)
+
+    def restore(self, view: PatternView, *, at: int) -> None:
+        """Take a pattern over from a view, its learns counted; the fold has none of its name.
+
+        Args:
+            at: Its place in the order of first learns: behind that of every one before.
+        """
+        pattern = view.pattern
+        self._count_strings(pattern.events)
+        self.statistics.add_learn(pattern.events, pattern.learns)
+        self.index.put(replace(pattern, first=at), learns=pattern.learns)
+        if view.deleted:
+            self.index.remove(pattern.name)
+            self._bury(pattern)
+
+    def known(self, name: str) -> PatternView | None:
+        """The pattern of that name, alive or deleted."""
+        alive = self.index.get(name)
+        if alive is not None:
+            return PatternView(alive)
+        deleted = self.tombstones.get(name)
+        return None if deleted is None else PatternView(deleted, deleted=True)
 
     def view(self, *, stale: bool = False) -> KnowledgeView:
         return KnowledgeView(
@@ -93,9 +136,7 @@ class Fold:
         if deleted is not None:
             self._tombstones_bytes -= pattern_bytes(deleted)
             return replace(deleted, first=revision)
-        known = self.statistics.symbol_frequency
-        symbols = {symbol for event in entry.events for symbol in event}
-        self._strings_bytes += symbols_bytes(each for each in symbols if each not in known)
+        self._count_strings(entry.events)
         return Pattern(entry.name, entry.events, frequency=0, learns=0, first=revision)
 
     def _update(self, revision: int, entry: Update) -> Applied:
@@ -112,11 +153,18 @@ class Fold:
         known = self.index.get(entry.name)
         if known is None:
             return Applied(entry, revision, 0, met=False)
-        tombstone = replace(known, frequency=0, emotives=(), metadata={}, revision=revision)
-        self.tombstones[entry.name] = tombstone
-        self._tombstones_bytes += pattern_bytes(tombstone)
+        self._bury(replace(known, frequency=0, emotives=(), metadata={}, revision=revision))
         self.index.remove(entry.name)
         return Applied(entry, revision, 0)
+
+    def _bury(self, tombstone: Pattern) -> None:
+        self.tombstones[tombstone.name] = tombstone
+        self._tombstones_bytes += pattern_bytes(tombstone)
+
+    def _count_strings(self, events: Iterable[Event]) -> None:
+        known = self.statistics.symbol_frequency
+        symbols = {symbol for event in events for symbol in event}
+        self._strings_bytes += symbols_bytes(each for each in symbols if each not in known)
 
     def _clear(self, revision: int) -> None:
         self.cleared = revision
