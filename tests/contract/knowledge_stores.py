@@ -14,7 +14,7 @@ from pymongo import AsyncMongoClient
 from kato_service.knowledge.entries import Entry
 from kato_service.knowledge.log import Head, KnowledgeLog, Tail
 from kato_service.knowledge.mongo import MongoKnowledgeLog
-from kato_service.knowledge.pattern_views import PatternView, ViewPage
+from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
 
 BACKENDS = ["memory", "sqlite", "mongodb protocol", "mongodb protocol, as of a set"]
@@ -39,9 +39,11 @@ async def memory_store() -> AsyncIterator[Store]:
         shelf.entries.clear()
         shelf.heads.clear()
         shelf.views.clear()
+        shelf.statistics.clear()
 
     async def forget_views() -> None:
         shelf.views.clear()
+        shelf.statistics.clear()
 
     yield Store(lambda: MemoryKnowledgeLog(shelf), forget, forget_views)
 
@@ -92,6 +94,7 @@ class Shelf:
     entries: dict[str, dict[int, Entry]] = field(default_factory=dict)
     heads: dict[str, Head] = field(default_factory=dict)
     views: dict[str, dict[str, PatternView]] = field(default_factory=dict)
+    statistics: dict[str, StatisticsView] = field(default_factory=dict)
     leases: dict[str, tuple[str, float]] = field(default_factory=dict)
 
 
@@ -188,6 +191,16 @@ class MemoryPatternViews:
             name = view.pattern.name
             if name not in stored or stored[name].pattern.revision < view.pattern.revision:
                 stored[name] = replace(view)
+
+    async def statistics(self, kb: str) -> StatisticsView | None:
+        await self._log.step("statistics")
+        return self._log.shelf.statistics.get(kb)
+
+    async def write_statistics(self, kb: str, view: StatisticsView) -> None:
+        await self._log.step("write statistics")
+        known = self._log.shelf.statistics.setdefault(kb, view)
+        if known.revision < view.revision:
+            self._log.shelf.statistics[kb] = view
 
     async def discard(self, kb: str, cleared: int, *, limit: int) -> int:
         await self._log.step("discard")

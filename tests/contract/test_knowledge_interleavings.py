@@ -18,9 +18,10 @@ from knowledge_stores import MemoryKnowledgeLog, Shelf
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
+from kato_service.domain.statistics import Corrections
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.current_fold import CurrentFold
-from kato_service.knowledge.entries import Clear, Delete, Entry, Learn, Update
+from kato_service.knowledge.entries import Clear, Delete, Entry, Import, Learn, Statistics, Update
 from kato_service.knowledge.fold import Fold
 from kato_service.knowledge.log import Head
 from kato_service.knowledge.plain_patterns import PlainPatterns
@@ -35,11 +36,18 @@ names = st.sampled_from([pattern_name(events) for events in EVENTS])
 @st.composite
 def any_entry(draw: st.DrawFn) -> Entry:
     events, token = draw(st.sampled_from(EVENTS)), draw(st.uuids()).hex
-    kind = draw(st.sampled_from([Learn, Learn, Learn, Update, Delete, Delete, Clear]))
+    kinds = [Learn, Learn, Learn, Update, Delete, Delete, Clear, Import, Import, Statistics]
+    kind = draw(st.sampled_from(kinds))
     if kind is Learn:
         texts = draw(st.dictionaries(st.sampled_from("km"), st.tuples(st.just('{"a":1}'))))
         how = draw(st.none() | emotives)
         return Learn(token, pattern_name(events), events, how, draw(st.integers(1, 3)), texts)
+    if kind in (Import, Statistics):
+        source, part = draw(st.sampled_from(["one", "two"])), draw(st.integers(0, 2))
+        if kind is Statistics:
+            return Statistics(token, source, part, Corrections({"a": (1, -2), token: (1, 1)}, 3, 4))
+        count = draw(st.integers(0, 3))
+        return Import(token, source, part, draw(names), events, count, count)
     if kind is Update:
         return Update(token, draw(names), draw(st.integers(0, 3)), draw(st.none() | st.just(())))
     return Delete(token, draw(names)) if kind is Delete else Clear(token)
@@ -118,6 +126,8 @@ class World:
         assert list(fold.patterns.items()) == list(expected.patterns.items())
         assert fold.tombstones == expected.tombstones
         assert fold.statistics == expected.statistics
+        assert fold.corrections == expected.corrections
+        assert (fold.imports.parts, fold.corrected) == (expected.imports.parts, expected.corrected)
         assert (fold.revision, fold.cleared) == (expected.revision, expected.cleared)
         assert fold.token == expected.token
 
@@ -187,6 +197,7 @@ def test_views_and_the_log_behind_them_tell_what_the_whole_log_tells(
         assert list(last.patterns.items()) == list(whole.patterns.items())
         assert last.tombstones == whole.tombstones
         assert last.statistics == whole.statistics
+        assert (last.corrections, last.imports.parts) == (whole.corrections, whole.imports.parts)
         assert last.position == whole.position
 
     asyncio.run(run())

@@ -9,12 +9,13 @@ from knowledge_stores import Store
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import Pattern, pattern_name
+from kato_service.domain.statistics import Corrections
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.current_fold import CurrentFold
-from kato_service.knowledge.entries import Clear, Delete, Entry, Learn, Update
+from kato_service.knowledge.entries import Clear, Delete, Entry, Import, Learn, Statistics, Update
 from kato_service.knowledge.fold import Fold
 from kato_service.knowledge.log import Head, KnowledgeLog
-from kato_service.knowledge.pattern_views import PatternView
+from kato_service.knowledge.pattern_views import PatternView, StatisticsView
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.registry import WantedEntries
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
@@ -96,6 +97,8 @@ def facts(fold: Fold) -> dict[str, object]:
         "patterns": list(fold.patterns.items()),
         "tombstones": fold.tombstones,
         "statistics": fold.statistics,
+        "corrections": fold.corrections,
+        "imports": fold.imports.parts,
         "revision": fold.revision,
         "cleared": fold.cleared,
         "token": fold.token,
@@ -191,6 +194,19 @@ async def test_one_at_a_time_is_advised_to_write_until_its_lease_ends(log: Knowl
     assert not await log.claim("kato", "one", lease_s=60)
 
 
+async def test_only_newer_statistics_replace_those_of_a_knowledge_base(log: KnowledgeLog) -> None:
+    first = StatisticsView(Corrections({"$a.b": (2, -3), "": (1, 1)}, 4, -5, 6), {"x.y": 3}, 7)
+    assert await log.views.statistics("kato") is None
+    await log.views.write_statistics("kato", first)
+    await log.views.write_statistics("kato", StatisticsView(Corrections(), {}, 6))
+    await log.views.write_statistics("kato", StatisticsView(Corrections(), {}, 7))
+    assert await log.views.statistics("kato") == first
+    second = StatisticsView(Corrections(), {"x.y": 4}, 8)
+    await log.views.write_statistics("kato", second)
+    assert await log.views.statistics("kato") == second
+    assert (await stored(log), await log.views.statistics("kat")) == ((), None)
+
+
 async def test_garbage_is_dropped_in_bounded_steps(log: KnowledgeLog) -> None:
     await log.views.write("kato", [view(event, number) for number, event in enumerate("abcde", 1)])
     await log.views.write("other", [view("a", 1)])
@@ -223,6 +239,9 @@ def lively() -> tuple[Entry, ...]:
         *(a, b, c, learn("b", "x", emotives={"joy": 0.5}, metadata={"k": ("1", "2")})),
         *(Delete(token(), a.name), Update(token(), c.name, frequency=7, emotives=({"x": 1.0},))),
         *(learn("a", "x", emotives={"joy": 2.0}), Delete(token(), b.name), learn("d")),
+        Import(token(), "old kato", 0, c.name, c.events, 4, 3),
+        Statistics(token(), "old kato", 1, Corrections({"x": (-1, 2), "z": (1, 1)}, 1, 2, 3)),
+        Import(token(), "old kato", 1, c.name, c.events, 4, 3),
     )
 
 

@@ -6,7 +6,16 @@ from itertools import chain
 from typing import Any, assert_never
 
 from kato_service.domain.pattern import Emotives, Event, Metadata
-from kato_service.knowledge.entries import Clear, Delete, Entry, Learn, Update
+from kato_service.domain.statistics import Corrections
+from kato_service.knowledge.entries import (
+    Clear,
+    Delete,
+    Entry,
+    Import,
+    Learn,
+    Statistics,
+    Update,
+)
 from kato_service.knowledge.log import Head, Tail
 
 Document = dict[str, Any]
@@ -102,6 +111,29 @@ def decoded_metadata(pairs: list[Mapping[str, Any]]) -> Metadata:
     return {pair["k"]: tuple(pair["v"]) for pair in pairs}
 
 
+def encoded_corrections(corrections: Corrections) -> Document:
+    """As fields of a `statistics` entry or of the view that holds their sums."""
+    return {
+        "corrections": [
+            {"k": symbol, "patterns": patterns, "occurrences": occurrences}
+            for symbol, (patterns, occurrences) in corrections.symbols.items()
+        ],
+        "learns": corrections.total_learns,
+        "symbols": corrections.total_symbols,
+        "distinct_symbols": corrections.total_distinct_symbols,
+    }
+
+
+def decoded_corrections(document: Mapping[str, Any]) -> Corrections:
+    rows = document["corrections"]
+    return Corrections(
+        symbols={row["k"]: (row["patterns"], row["occurrences"]) for row in rows},
+        total_learns=document["learns"],
+        total_symbols=document["symbols"],
+        total_distinct_symbols=document["distinct_symbols"],
+    )
+
+
 def _content(entry: Entry) -> Document:
     match entry:
         case Learn():
@@ -119,6 +151,24 @@ def _content(entry: Entry) -> Document:
             return {"name": entry.name}
         case Clear():
             return {}
+        case Import():
+            return {
+                "source": entry.source,
+                "part": entry.part,
+                "name": entry.name,
+                "symbols": list(chain.from_iterable(entry.events)),
+                "sizes": [len(event) for event in entry.events],
+                "frequency": entry.frequency,
+                "learns": entry.learns,
+                "emotives": [encoded_emotives(emotives) for emotives in entry.emotives],
+                "metadata": encoded_metadata(entry.metadata),
+            }
+        case Statistics():
+            return {
+                "source": entry.source,
+                "part": entry.part,
+                **encoded_corrections(entry.corrections),
+            }
         case _:
             assert_never(entry)
 
@@ -162,9 +212,34 @@ def _decode_clear(document: Mapping[str, Any]) -> Clear:
     return Clear(token=document["token"])
 
 
+def _decode_import(document: Mapping[str, Any]) -> Import:
+    return Import(
+        token=document["token"],
+        source=document["source"],
+        part=document["part"],
+        name=document["name"],
+        events=decoded_events(document["symbols"], document["sizes"]),
+        frequency=document["frequency"],
+        learns=document["learns"],
+        emotives=tuple(map(decoded_emotives, document["emotives"])),
+        metadata=decoded_metadata(document["metadata"]),
+    )
+
+
+def _decode_statistics(document: Mapping[str, Any]) -> Statistics:
+    return Statistics(
+        token=document["token"],
+        source=document["source"],
+        part=document["part"],
+        corrections=decoded_corrections(document),
+    )
+
+
 _DECODERS: dict[str, Callable[[Mapping[str, Any]], Entry]] = {
     "learn": _decode_learn,
     "update": _decode_update,
     "delete": _decode_delete,
     "clear": _decode_clear,
+    "import": _decode_import,
+    "statistics": _decode_statistics,
 }

@@ -9,17 +9,29 @@ from sys import getsizeof
 from typing import assert_never
 
 from kato_service.domain.pattern import Emotives, Event, Metadata, Pattern
-from kato_service.domain.statistics import SymbolStatistics
-from kato_service.knowledge.entries import Applied, Clear, Delete, Entry, Learn, Update
-from kato_service.knowledge.footprint import pattern_bytes, statistics_bytes, symbols_bytes
-from kato_service.knowledge.index import IndexedPatterns, PatternIndex
-from kato_service.knowledge.pattern_views import PatternView
+from kato_service.domain.statistics import Corrections, SymbolStatistics
+from kato_service.knowledge.entries import (
+    Applied,
+    Clear,
+    Delete,
+    Entry,
+    Import,
+    Learn,
+    Statistics,
+    Update,
+)
+from kato_service.knowledge.footprint import corrections_bytes, pattern_bytes
+from kato_service.knowledge.import_progress import ImportProgress
+from kato_service.knowledge.index import IndexedPatterns, PatternIndex, PatternLoader
+from kato_service.knowledge.pattern_views import PatternView, StatisticsView
 from kato_service.knowledge.position import Position
 from kato_service.knowledge.touched import Touched
 from kato_service.knowledge.view import KnowledgeView
 
 MAX_FREQUENCY = 2**31 - 1
 """Of a pattern; what is learned more often stays there."""
+MAX_IMPORTED_LEARNS = 2**30
+"""Of a pattern, by all imports together: what the engine counts at once."""
 PATTERN_METADATA_BYTES = 16 * 1024
 """UTF-8 of keys and values that a pattern keeps; later values are dropped."""
 
@@ -45,18 +57,24 @@ class Fold:
         """Those alive, by bare name; they live in the index."""
         self.tombstones: dict[str, Pattern] = {}
         """Deleted patterns: their learns stay part of the statistics."""
-        self.statistics = SymbolStatistics()
-        self._strings_bytes = 0
-        """Of the symbols, each once."""
+        self.corrections = Corrections()
+        """Sums of all `statistics` entries since the last clear; the index has counted them."""
+        self.imports = ImportProgress()
+        self.corrected = 0
+        """The last entry that changed corrections or imports since the last clear."""
         self._tombstones_bytes = 0
 
     @property
+    def statistics(self) -> SymbolStatistics:
+        return self.index.statistics
+
+    @property
     def memory_bytes(self) -> int:
-        """Estimated in an instant: the index (names, events, order, counts), the statistics, the
-        symbols as strings, the tombstones."""
+        """Estimated in an instant: the index (patterns, symbols, statistics), the tombstones and
+        the corrections."""
         tombstones = getsizeof(self.tombstones) + self._tombstones_bytes
-        counted = statistics_bytes(self.statistics) + self._strings_bytes
-        return self.index.memory_bytes() + counted + tombstones + self.touched.memory_bytes
+        beside = corrections_bytes(self.corrections) + self.touched.memory_bytes
+        return self.index.memory_bytes() + tombstones + beside
 
     @property
     def position(self) -> Position:
@@ -75,6 +93,10 @@ class Fold:
             case Clear():
                 self._clear(revision)
                 return Applied(entry, revision, None)
+            case Import():
+                return self._import(revision, entry)
+            case Statistics():
+                return self._correct(revision, entry)
             case _:
                 assert_never(entry)
 
@@ -84,19 +106,37 @@ class Fold:
         self.token = entry.token
         self.touched.note(entry)
 
-    def restore(self, view: PatternView, *, at: int) -> None:
-        """Take a pattern over from a view, its learns counted; the fold has none of its name.
+    def admit(self, revision: int, entry: Import | Statistics) -> bool:
+        """Count a part of an import; False: it is not its turn."""
+        if not self.imports.admit(entry):
+            return False
+        self.corrected = revision
+        return True
 
-        Args:
-            at: Its place in the order of first learns: behind that of every one before.
-        """
+    def restore(self, views: Iterable[PatternView], loader: PatternLoader) -> None:
+        """Take patterns over from views, by the *loader* of the fold's index; the fold has none
+        of their names."""
+        shown = list(views)
+        loader.add(view.pattern for view in shown if not view.deleted)
+        deleted = [view.pattern for view in shown if view.deleted]
+        loader.count(deleted)
+        for tombstone in deleted:
+            self._bury(tombstone)
+
+    def restore_late(self, view: PatternView) -> None:
+        """The same of one pattern, right after the entry that put it in its place in the order."""
         pattern = view.pattern
-        self._count_strings(pattern.events)
-        self.statistics.add_learn(pattern.events, pattern.learns)
-        self.index.put(replace(pattern, first=at), learns=pattern.learns)
+        place = self.revision if view.deleted else pattern.first
+        self.index.put(replace(pattern, first=place), learns=pattern.learns)
         if view.deleted:
             self.index.remove(pattern.name)
             self._bury(pattern)
+
+    def restore_statistics(self, view: StatisticsView) -> None:
+        self.corrections = view.corrections
+        self.imports = ImportProgress(view.parts)
+        self.corrected = view.revision
+        self.index.correct(view.corrections)
 
     def known(self, name: str) -> PatternView | None:
         """The pattern of that name, alive or deleted."""
@@ -105,6 +145,10 @@ class Fold:
             return PatternView(alive)
         deleted = self.tombstones.get(name)
         return None if deleted is None else PatternView(deleted, deleted=True)
+
+    def statistics_view(self) -> StatisticsView:
+        """What the views of its patterns do not account for."""
+        return StatisticsView(self.corrections, dict(self.imports.parts), self.corrected)
 
     def view(self, *, stale: bool = False) -> KnowledgeView:
         return KnowledgeView(
@@ -115,10 +159,11 @@ class Fold:
             cleared=self.cleared,
             stale=stale,
             tombstones=self.tombstones,
+            imports=self.imports.parts,
         )
 
     def _learn(self, revision: int, entry: Learn) -> int:
-        known = self.index.get(entry.name) or self._first_learned(revision, entry)
+        known = self.index.get(entry.name) or self._first(revision, entry.name, entry.events)
         pattern = replace(
             known,
             frequency=min(known.frequency + 1, MAX_FREQUENCY),
@@ -128,16 +173,15 @@ class Fold:
             revision=revision,
         )
         self.index.put(pattern, learns=1)
-        self.statistics.add_learn(pattern.events)
         return pattern.frequency
 
-    def _first_learned(self, revision: int, entry: Learn) -> Pattern:
-        deleted = self.tombstones.pop(entry.name, None)
+    def _first(self, revision: int, name: str, events: tuple[Event, ...]) -> Pattern:
+        """The pattern before its first learn, or before the first since it was deleted."""
+        deleted = self.tombstones.pop(name, None)
         if deleted is not None:
             self._tombstones_bytes -= pattern_bytes(deleted)
             return replace(deleted, first=revision)
-        self._count_strings(entry.events)
-        return Pattern(entry.name, entry.events, frequency=0, learns=0, first=revision)
+        return Pattern(name, events, frequency=0, learns=0, first=revision)
 
     def _update(self, revision: int, entry: Update) -> Applied:
         known = self.index.get(entry.name)
@@ -157,20 +201,42 @@ class Fold:
         self.index.remove(entry.name)
         return Applied(entry, revision, 0)
 
+    def _import(self, revision: int, entry: Import) -> Applied:
+        there = self.index.get(entry.name) or self.tombstones.get(entry.name)
+        is_other = there is not None and there.events != entry.events
+        if not self.admit(revision, entry) or is_other:
+            return Applied(entry, revision, None, met=False)
+        known = self.index.get(entry.name) or self._first(revision, entry.name, entry.events)
+        learns = min(entry.learns, max(0, MAX_IMPORTED_LEARNS - known.learns))
+        pattern = replace(
+            known,
+            frequency=min(known.frequency + entry.frequency, MAX_FREQUENCY),
+            learns=known.learns + learns,
+            emotives=(*known.emotives, *entry.emotives),
+            metadata=merged_metadata(known.metadata, entry.metadata),
+            revision=revision,
+        )
+        self.index.put(pattern, learns=learns)
+        return Applied(entry, revision, pattern.frequency)
+
+    def _correct(self, revision: int, entry: Statistics) -> Applied:
+        if not self.admit(revision, entry):
+            return Applied(entry, revision, None, met=False)
+        self.corrections = self.corrections.plus(entry.corrections)
+        self.index.correct(entry.corrections)
+        return Applied(entry, revision, None)
+
     def _bury(self, tombstone: Pattern) -> None:
         self.tombstones[tombstone.name] = tombstone
         self._tombstones_bytes += pattern_bytes(tombstone)
 
-    def _count_strings(self, events: Iterable[Event]) -> None:
-        known = self.statistics.symbol_frequency
-        symbols = {symbol for event in events for symbol in event}
-        self._strings_bytes += symbols_bytes(each for each in symbols if each not in known)
-
     def _clear(self, revision: int) -> None:
         self.cleared = revision
+        self.corrections = Corrections()
+        self.imports = ImportProgress()
+        self.corrected = 0
         self.tombstones = {}
-        self.statistics = SymbolStatistics()
-        self._strings_bytes = self._tombstones_bytes = 0
+        self._tombstones_bytes = 0
         self.index.clear()
 
 

@@ -2,18 +2,25 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
-from heapq import merge
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import structlog
 
 from kato_service.errors import StoreUnavailableError
-from kato_service.knowledge.entries import Applied, Clear, Entry, subject, symbol_count
+from kato_service.knowledge.entries import (
+    Applied,
+    Clear,
+    Entry,
+    Import,
+    Statistics,
+    subject,
+    symbol_count,
+)
 from kato_service.knowledge.fold import Fold
 from kato_service.knowledge.index import PatternIndex
 from kato_service.knowledge.log import Head, KnowledgeLog, Tail
-from kato_service.knowledge.pattern_views import PatternView
+from kato_service.knowledge.pattern_views import PatternView, StatisticsView
 from kato_service.knowledge.turns import Turns
 
 log = structlog.get_logger()
@@ -37,19 +44,21 @@ class Folding(Protocol):
 
 
 class FoldFromViews:
-    """Takes all views, then the entries behind the checkpoint.
+    """Takes the statistics, then all other views, then the entries behind the checkpoint.
 
     A view may be ahead of the checkpoint, because its writer was at work while it was read. The
     entries up to its revision then change nothing of its pattern; a pattern that was first learned
-    behind the checkpoint appears at that very entry, so that all appear in order.
+    behind the checkpoint appears at that very entry, so that all appear in order. Where the
+    statistics are ahead, every pattern is that an import up to there changed.
     """
 
     def __init__(self, fold: Fold, head: Head) -> None:
         self.fold = fold
         self.fold.revision = self.fold.checkpoint = head.checkpoint
         self.fold.cleared = head.cleared
-        self._runs: list[list[PatternView]] = []
+        self._loader = fold.index.loader()
         self._ahead: dict[str, PatternView] = {}
+        self._statistics: StatisticsView | None = None
         self._newest = head.checkpoint
         """The greatest revision of all views."""
 
@@ -62,47 +71,73 @@ class FoldFromViews:
         """Whether every entry was applied that some view shows."""
         return self.fold.revision >= self._newest
 
+    def take_statistics(self, view: StatisticsView | None) -> None:
+        if view is not None and view.revision > self.fold.cleared:
+            self._statistics = view
+            self._newest = max(self._newest, view.revision)
+
     def take(self, views: Iterable[PatternView]) -> None:
-        """One page, in whatever order."""
-        run = []
+        """One page, from a thread; in whatever order."""
+        shown = []
         for view in views:
+            self._newest = max(self._newest, view.pattern.revision)
             if view.pattern.revision <= self.fold.cleared:
                 self.fold.has_garbage = True
             elif _appears_at(view) > self.fold.checkpoint:
                 self._ahead[view.pattern.name] = view
             else:
-                run.append(view)
-            self._newest = max(self._newest, view.pattern.revision)
-        self._runs.append(sorted(run, key=_first))
+                shown.append(view)
+        self.fold.restore(shown, self._loader)
 
-    def in_order(self) -> Iterator[PatternView]:
-        """What to `restore`, once."""
-        runs, self._runs = self._runs, []
-        return merge(*runs, key=_first)
-
-    def restore(self, view: PatternView) -> None:
-        self.fold.restore(view, at=view.pattern.first)
+    def finish(self) -> None:
+        """All views were taken; from a thread."""
+        self._loader.finish()
+        if self._statistics and self._statistics.revision <= self.fold.checkpoint:
+            self.fold.restore_statistics(self._statistics)
+            self._statistics = None
 
     def apply(self, revision: int, entry: Entry) -> Applied | None:
         """None where the views show it already: what it did can no longer be told."""
         if isinstance(entry, Clear):
-            ahead = self._ahead.items()
-            self._ahead = {name: v for name, v in ahead if v.pattern.revision > revision}
-        if revision > self._newest or not self._shows(revision, subject(entry)):
+            self._forget_until(revision)
+        if revision > self._newest:
+            return self.fold.apply(revision, entry)
+        is_shown = self._shows(revision, subject(entry))
+        if isinstance(entry, Import | Statistics):
+            is_shown = self._is_counted(revision, entry, is_shown=is_shown)
+        if not is_shown:
             return self.fold.apply(revision, entry)
         self.fold.pass_by(revision, entry)
+        if subject(entry) in self._ahead:
+            self._restore_due(revision, self._ahead[subject(entry) or ""])
         return None
+
+    def _forget_until(self, cleared: int) -> None:
+        ahead = self._ahead.items()
+        self._ahead = {name: view for name, view in ahead if view.pattern.revision > cleared}
+        if self._statistics and self._statistics.revision < cleared:
+            self._statistics = None
 
     def _shows(self, revision: int, name: str | None) -> bool:
         if name is None:
             return False
-        ahead = self._ahead.get(name)
-        if ahead is None:
-            known = self.fold.known(name)
-            return known is not None and known.pattern.revision >= revision
-        if _appears_at(ahead) == revision:
-            self.fold.restore(self._ahead.pop(name), at=revision)
+        known = self._ahead.get(name) or self.fold.known(name)
+        return known is not None and known.pattern.revision >= revision
+
+    def _is_counted(self, revision: int, entry: Import | Statistics, *, is_shown: bool) -> bool:
+        """Whether nothing is left to do for a part of an import, once it is counted here."""
+        if self._statistics is None:
+            if is_shown:
+                self.fold.admit(revision, entry)
+            return is_shown
+        if self._statistics.revision == revision:
+            self.fold.restore_statistics(self._statistics)
+            self._statistics = None
         return True
+
+    def _restore_due(self, revision: int, view: PatternView) -> None:
+        if _appears_at(view) == revision:
+            self.fold.restore_late(self._ahead.pop(view.pattern.name))
 
 
 class FoldLoader:
@@ -135,17 +170,15 @@ class FoldLoader:
         if head is None or head.checkpoint == 0:
             return fold
         found = FoldFromViews(fold, head)
+        found.take_statistics(await self._log.views.statistics(self._kb))
         after, more = "", True
         while more:
             page = await self._log.views.page(self._kb, after, limit=CHUNK)
-            found.take(page.views)
+            await asyncio.to_thread(found.take, page.views)
             progress.at(views=len(page.views))
             more = page.more
             after = page.views[-1].pattern.name if page.views else after
-        turns = Turns()
-        for view in found.in_order():
-            await _in_a_thread_if_large(found.restore, view)
-            await turns.give()
+        await asyncio.to_thread(found.finish)
         return found
 
     async def _fill(self, fold: Fold, folding: Folding, note: Note, progress: "_Progress") -> bool:
@@ -217,22 +250,11 @@ async def _folded(folding: Folding, revision: int, entry: Entry) -> Applied | No
     return await asyncio.to_thread(folding.apply, revision, entry)
 
 
-async def _in_a_thread_if_large(restore: Callable[[PatternView], None], view: PatternView) -> None:
-    if view.pattern.symbol_count <= AT_ONCE_SYMBOLS:
-        restore(view)
-    else:
-        await asyncio.to_thread(restore, view)
-
-
 def is_other_history(fold: Fold, after: int, tail: Tail) -> bool:
     """Whether a read behind revision *after* cannot continue *fold*."""
     if tail.head is None:
         return bool(fold.incarnation)
     return tail.head.incarnation != fold.incarnation or tail.head.trimmed > after
-
-
-def _first(view: PatternView) -> int:
-    return view.pattern.first
 
 
 def _appears_at(view: PatternView) -> int:

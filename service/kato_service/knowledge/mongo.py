@@ -8,6 +8,7 @@ from uuid import uuid4
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
+from kato_service.connections.circuit import Circuit
 from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.documents import (
     Document,
@@ -32,9 +33,13 @@ DECODED_AT_ONCE = 100
 
 class MongoKnowledgeLog:
     def __init__(
-        self, database: AsyncDatabase[Document], *, timeout_s: float = OPERATION_TIMEOUT_S
+        self,
+        database: AsyncDatabase[Document],
+        *,
+        timeout_s: float = OPERATION_TIMEOUT_S,
+        circuit: Circuit | None = None,
     ) -> None:
-        self._server = MongoServer(database, timeout_s)
+        self._server = MongoServer(database, timeout_s, circuit or Circuit("mongodb"))
         self._log = self._server.collection("log")
         self.views = MongoPatternViews(self._server)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 from pymongo import ReadPreference, WriteConcern
@@ -20,6 +20,7 @@ from pymongo.errors import (
 )
 from pymongo.read_concern import ReadConcern
 
+from kato_service.connections.circuit import Circuit
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.knowledge.documents import Document
 
@@ -27,11 +28,13 @@ DUPLICATE_KEY = 11000
 NAMESPACE_EXISTS = 48
 _DURABLE = WriteConcern(w="majority", j=True)
 _UNANSWERED = {False: StoreUnavailableError, True: OutcomeUnknownError}
-_NEVER_SENT = (ServerSelectionTimeoutError, WaitQueueTimeoutError)
 
 
 class MongoServer:
-    def __init__(self, database: AsyncDatabase[Document], timeout_s: float) -> None:
+    def __init__(
+        self, database: AsyncDatabase[Document], timeout_s: float, circuit: Circuit
+    ) -> None:
+        self._circuit = circuit
         self._database = database
         self._timeout_s = timeout_s
 
@@ -61,7 +64,7 @@ class MongoServer:
 
     async def make_collection(self, name: str) -> None:
         """Unless it is there; others may do the same at once."""
-        async with self.mapped_errors():
+        async with self.mapped_errors(probing=True):
             try:
                 await self._database.create_collection(name, check_exists=False)
             except (CollectionInvalid, OperationFailure) as exc:
@@ -69,11 +72,19 @@ class MongoServer:
                     raise
 
     @asynccontextmanager
-    async def mapped_errors(self, *, writing: bool = False) -> AsyncIterator[None]:
+    async def mapped_errors(
+        self, *, writing: bool = False, probing: bool = False
+    ) -> AsyncIterator[None]:
+        """Through the circuit, unless *probing* whether it may close."""
+        guard = nullcontext() if probing else self._circuit.guarding(_is_unanswered)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                yield
-        except _NEVER_SENT as exc:
+            with guard:
+                async with asyncio.timeout(self._timeout_s):
+                    yield
+        except WaitQueueTimeoutError as exc:
+            busy = "every connection to mongodb is in use: repeat later"
+            raise StoreUnavailableError(busy) from exc
+        except ServerSelectionTimeoutError as exc:
             raise StoreUnavailableError("mongodb cannot be reached") from exc
         except TimeoutError as exc:
             raise _UNANSWERED[writing]("mongodb did not answer in time") from exc
@@ -89,6 +100,12 @@ def taken(exc: BulkWriteError) -> list[int]:
     if len(found) != len(errors) or not found or exc.details.get("writeConcernErrors"):
         raise exc
     return found
+
+
+def _is_unanswered(exc: Exception) -> bool:
+    """Whether MongoDB did not answer, or could not be reached; a busy pool says nothing of it."""
+    silent = isinstance(exc, (ConnectionFailure, TimeoutError))
+    return silent and not isinstance(exc, WaitQueueTimeoutError)
 
 
 def _may_have_happened(exc: PyMongoError) -> bool:

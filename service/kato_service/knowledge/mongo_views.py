@@ -9,8 +9,18 @@ from pymongo.errors import BulkWriteError
 from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.documents import Document, head_id
 from kato_service.knowledge.mongo_server import MongoServer, taken
-from kato_service.knowledge.pattern_views import PatternView, ViewPage
-from kato_service.knowledge.view_documents import encoded_view, end_of_views, page_of, view_id
+from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
+from kato_service.knowledge.view_documents import (
+    decoded_statistics,
+    encoded_statistics,
+    encoded_view,
+    end_of_views,
+    page_of,
+    statistics_id,
+    view_id,
+)
+
+Address = tuple[str, int | None]
 
 
 class MongoPatternViews:
@@ -26,17 +36,24 @@ class MongoPatternViews:
                 wanted, sort=[("_id", 1)], limit=limit, **self._server.bounds
             )
             documents = await found.to_list()
-        if primary not in (None, found.address):
-            raise StoreUnavailableError("mongodb is changing its primary")
+        _require_same(primary, found.address)
         return await asyncio.to_thread(page_of, documents, limit)
 
     async def write(self, kb: str, views: Sequence[PatternView]) -> None:
-        documents = await asyncio.to_thread(lambda: [encoded_view(kb, view) for view in views])
-        async with self._server.mapped_errors(writing=True):
-            known = await self._revisions(documents)
-            await self._replace([each for each in documents if _is_older(known, each)])
-            missing = [each for each in documents if each["_id"] not in known]
-            await self._replace(await self._insert(missing))
+        await self._write(await asyncio.to_thread(lambda: [encoded_view(kb, v) for v in views]))
+
+    async def statistics(self, kb: str) -> StatisticsView | None:
+        async with self._server.mapped_errors():
+            primary = await self._confirmed_primary(kb)
+            found = self._server.scanning("patterns").find(
+                {"_id": statistics_id(kb)}, limit=1, **self._server.bounds
+            )
+            documents = await found.to_list()
+        _require_same(primary, found.address)
+        return decoded_statistics(documents[0]) if documents else None
+
+    async def write_statistics(self, kb: str, view: StatisticsView) -> None:
+        await self._write([encoded_statistics(kb, view)])
 
     async def discard(self, kb: str, cleared: int, *, limit: int) -> int:
         which = {
@@ -51,7 +68,14 @@ class MongoPatternViews:
             some = {"_id": {"$in": names}, "revision": {"$lte": cleared}}
             return (await self._patterns.delete_many(some)).deleted_count
 
-    async def _confirmed_primary(self, kb: str) -> tuple[str, int | None] | None:
+    async def _write(self, documents: Sequence[Document]) -> None:
+        async with self._server.mapped_errors(writing=True):
+            known = await self._revisions(documents)
+            await self._replace([each for each in documents if _is_older(known, each)])
+            missing = [each for each in documents if each["_id"] not in known]
+            await self._replace(await self._insert(missing))
+
+    async def _confirmed_primary(self, kb: str) -> Address | None:
         """Who certainly has every view a head vouches for, where there are several members.
 
         It has just confirmed that it is the primary, so what is read from it next is no older.
@@ -85,6 +109,11 @@ class MongoPatternViews:
         except BulkWriteError as exc:
             return [documents[index] for index in taken(exc)]
         return ()
+
+
+def _require_same(primary: Address | None, answered: Address | None) -> None:
+    if primary not in (None, answered):
+        raise StoreUnavailableError("mongodb is changing its primary")
 
 
 def _older_than(document: Document) -> Document:

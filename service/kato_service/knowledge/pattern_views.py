@@ -1,10 +1,11 @@
 """The port to the materialised patterns of knowledge bases (knowledge.md §1 and §5)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from kato_service.domain.pattern import Pattern
+from kato_service.domain.statistics import Corrections
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,19 @@ class PatternView:
     pattern: Pattern
     deleted: bool = False
     """A tombstone: its learns are part of the statistics."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticsView:
+    """What imports left beside patterns, at the last entry of theirs.
+
+    It is written after the patterns that entries up to there touched, and read before them.
+    """
+
+    corrections: Corrections
+    parts: Mapping[str, int]
+    """By import how many of its parts are in."""
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +59,11 @@ class PatternViews(Protocol):
         Raises:
             StoreUnavailableError: Some of them may be stored, or may still be.
         """
+
+    async def statistics(self, kb: str) -> StatisticsView | None: ...
+
+    async def write_statistics(self, kb: str, view: StatisticsView) -> None:
+        """Unless the store has one of the same revision or a greater one; may be repeated."""
 
     async def discard(self, kb: str, cleared: int, *, limit: int) -> int:
         """Drop up to *limit* views with revisions up to *cleared*, and tell how many."""

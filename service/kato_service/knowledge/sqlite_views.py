@@ -6,9 +6,18 @@ from contextlib import closing
 
 import orjson
 
-from kato_service.knowledge.pattern_views import PatternView, ViewPage
+from kato_service.knowledge.documents import Document
+from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
 from kato_service.knowledge.sqlite_file import SqliteFile, transaction
-from kato_service.knowledge.view_documents import encoded_view, end_of_views, page_of, view_id
+from kato_service.knowledge.view_documents import (
+    decoded_statistics,
+    encoded_statistics,
+    encoded_view,
+    end_of_views,
+    page_of,
+    statistics_id,
+    view_id,
+)
 
 TABLE = (
     "CREATE TABLE IF NOT EXISTS patterns"
@@ -24,7 +33,13 @@ class SqlitePatternViews:
         return await self._file.read(lambda db: _page(db, kb, after, limit))
 
     async def write(self, kb: str, views: Sequence[PatternView]) -> None:
-        await self._file.write(lambda db: _write(db, kb, views))
+        await self._file.write(lambda db: _write(db, [encoded_view(kb, view) for view in views]))
+
+    async def statistics(self, kb: str) -> StatisticsView | None:
+        return await self._file.read(lambda db: _statistics(db, kb))
+
+    async def write_statistics(self, kb: str, view: StatisticsView) -> None:
+        await self._file.write(lambda db: _write(db, [encoded_statistics(kb, view)]))
 
     async def discard(self, kb: str, cleared: int, *, limit: int) -> int:
         return await self._file.write(lambda db: _discard(db, kb, cleared, limit))
@@ -36,8 +51,13 @@ def _page(db: sqlite3.Connection, kb: str, after: str, limit: int) -> ViewPage:
         return page_of([orjson.loads(text) for (text,) in cursor], limit)
 
 
-def _write(db: sqlite3.Connection, kb: str, views: Sequence[PatternView]) -> None:
-    documents = [encoded_view(kb, view) for view in views]
+def _statistics(db: sqlite3.Connection, kb: str) -> StatisticsView | None:
+    query = "SELECT document FROM patterns WHERE _id = ?"
+    found = db.execute(query, (statistics_id(kb),)).fetchone()
+    return None if found is None else decoded_statistics(orjson.loads(found[0]))
+
+
+def _write(db: sqlite3.Connection, documents: Sequence[Document]) -> None:
     rows = [(each["_id"], each["revision"], orjson.dumps(each).decode()) for each in documents]
     with transaction(db):
         db.executemany(

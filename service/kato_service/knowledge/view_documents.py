@@ -7,13 +7,15 @@ from typing import Any
 from kato_service.domain.pattern import Pattern
 from kato_service.knowledge.documents import (
     Document,
+    decoded_corrections,
     decoded_emotives,
     decoded_events,
     decoded_metadata,
+    encoded_corrections,
     encoded_emotives,
     encoded_metadata,
 )
-from kato_service.knowledge.pattern_views import PatternView, ViewPage
+from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
 
 
 def view_id(kb: str, name: str) -> str:
@@ -23,6 +25,10 @@ def view_id(kb: str, name: str) -> str:
 def end_of_views(kb: str) -> str:
     """Behind the names of all patterns, which are hexadecimal."""
     return f"{kb}:g"
+
+
+def statistics_id(kb: str) -> str:
+    return f"{kb}:statistics"
 
 
 def encoded_view(kb: str, view: PatternView) -> Document:
@@ -53,6 +59,23 @@ def decoded_view(document: Mapping[str, Any]) -> PatternView:
         revision=document["revision"],
     )
     return PatternView(pattern, document["deleted"])
+
+
+def encoded_statistics(kb: str, view: StatisticsView) -> Document:
+    return {
+        "_id": statistics_id(kb),
+        **encoded_corrections(view.corrections),
+        "parts": [{"k": source, "v": parts} for source, parts in view.parts.items()],
+        "revision": view.revision,
+    }
+
+
+def decoded_statistics(document: Mapping[str, Any]) -> StatisticsView:
+    return StatisticsView(
+        corrections=decoded_corrections(document),
+        parts={pair["k"]: pair["v"] for pair in document["parts"]},
+        revision=document["revision"],
+    )
 
 
 def page_of(documents: Sequence[Mapping[str, Any]], limit: int) -> ViewPage:

@@ -10,7 +10,6 @@ from kato_service.knowledge.fold import Fold
 from kato_service.knowledge.log import Head, KnowledgeLog
 from kato_service.knowledge.pattern_views import PatternView
 from kato_service.knowledge.position import Position, before, goes_through
-from kato_service.knowledge.touched import Touched
 
 BATCH = 100
 """Patterns per write: no append waits behind more in the same file."""
@@ -46,46 +45,44 @@ class ViewWriter:
         if fold is None:
             return 0
         async with self._current.gate.reading():
-            position, cleared, touched = fold.position, fold.cleared, fold.touched.taken()
+            goal = _Goal(fold)
         count = None
         try:
-            count = await self._written(fold, position, cleared, touched)
+            count = await self._written(goal)
         finally:
             if count is None:
-                fold.touched.take_back(touched)
+                fold.touched.take_back(goal.touched)
         if count is not None and fold.has_garbage:
-            await self._discard(fold, cleared)
+            await self._discard(fold, goal.cleared)
         return count
 
-    async def _written(
-        self, fold: Fold, position: Position, cleared: int, touched: Touched
-    ) -> int | None:
-        head = await self._head_of(position)
+    async def _written(self, goal: "_Goal") -> int | None:
+        head = await self._head_of(goal.position)
         if head is None:
             await self._current.check()
             return None
         count: int | None = 0
-        if head.checkpoint < position.revision:
+        if head.checkpoint < goal.position.revision:
             if not await self._log.claim(self._kb, self._owner, lease_s=LEASE_S):
                 return None
             try:
-                count = await self._raised(fold, position, cleared, touched)
+                count = await self._raised(goal)
             finally:
                 await self._log.release(self._kb, self._owner)
         if count is not None:
-            fold.checkpoint = max(fold.checkpoint, head.checkpoint, position.revision)
-            fold.has_garbage |= cleared > head.cleared
+            fold = goal.fold
+            fold.checkpoint = max(fold.checkpoint, head.checkpoint, goal.position.revision)
+            fold.has_garbage |= goal.cleared > head.cleared
         return count
 
-    async def _raised(
-        self, fold: Fold, position: Position, cleared: int, touched: Touched
-    ) -> int | None:
+    async def _raised(self, goal: "_Goal") -> int | None:
         """The views, then the checkpoint. It is not for a store that was restored meanwhile."""
-        head = await self._head_of(position)
-        count = None if head is None else await self._shown(fold, touched, head.checkpoint)
-        if count is None or await self._head_of(position) is None:
+        head = await self._head_of(goal.position)
+        count = None if head is None else await self._shown(goal, head.checkpoint)
+        if count is None or await self._head_of(goal.position) is None:
             return None
-        raised = Head(position.incarnation, checkpoint=position.revision, cleared=cleared)
+        position = goal.position
+        raised = Head(position.incarnation, checkpoint=position.revision, cleared=goal.cleared)
         await self._log.raise_head(self._kb, raised)
         return count
 
@@ -94,16 +91,21 @@ class ViewWriter:
         tail = await self._log.tail(self._kb, before(position), limit=1)
         return tail.head if goes_through(tail, position) else None
 
-    async def _shown(self, fold: Fold, touched: Touched, behind: int) -> int | None:
-        count = 0
-        names = _all_names(fold) if touched.all else iter(touched.names)
+    async def _shown(self, goal: "_Goal", behind: int) -> int | None:
+        """Every pattern first, then the statistics: a load depends on it."""
+        count, fold = 0, goal.fold
+        names = _all_names(fold) if goal.touched.all else iter(goal.touched.names)
         while (views := await self._batch(fold, names, behind)) is not None:
             if self._current.fold is not fold:
                 return None
             if views:
                 await self._log.views.write(self._kb, views)
                 count += len(views)
-        return None if touched.all and fold.touched.all else count
+        if goal.touched.all and fold.touched.all:
+            return None
+        if goal.statistics.revision > behind:
+            await self._log.views.write_statistics(self._kb, goal.statistics)
+        return count
 
     async def _batch(
         self, fold: Fold, names: Iterator[str], behind: int
@@ -116,6 +118,17 @@ class ViewWriter:
         while await self._log.views.discard(self._kb, cleared, limit=BATCH) == BATCH:
             pass
         fold.has_garbage = fold.cleared > cleared
+
+
+class _Goal:
+    """What the views are to show at least, as the fold has it now."""
+
+    def __init__(self, fold: Fold) -> None:
+        self.fold = fold
+        self.position = fold.position
+        self.cleared = fold.cleared
+        self.touched = fold.touched.taken()
+        self.statistics = fold.statistics_view()
 
 
 def _some_views(fold: Fold, names: Iterator[str], behind: int) -> list[PatternView] | None:
