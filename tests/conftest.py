@@ -283,6 +283,15 @@ class ServiceProcess:
             self.process.wait(STOP_PATIENCE_S)
             self.process = None
 
+    def freeze(self) -> None:
+        """Keep the connections and answer nothing, until `thaw`."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
     def stop(self) -> int | None:
         """Ask it to end; its exit status."""
         if self.process is None:
