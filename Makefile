@@ -65,8 +65,8 @@ soak: install ## mixed load for SOAK_MINUTES=20; what the service holds has to s
 	@$(PYTHON) e2e/testbed/testbed.py packages redis-server
 	@SOAK_MINUTES=$${SOAK_MINUTES:-20} $(BIN)/python -m pytest tests/torture/test_soak.py -s $(PYTEST_ARGS)
 
-engine-sanitize: install ## the compiled engine under AddressSanitizer and UBSan: its tests, then a fuzzer
-	@$(BIN)/python tests/native/sanitize.py build/engine $${FUZZ_SECONDS:-60}
+engine-sanitize: install ## the compiled engine under sanitizers of memory, behaviour and threads: tests and a fuzzer
+	@$(BIN)/python tests/native/sanitize.py build/engine $${FUZZ_SECONDS:-300}
 
 e2e: install ## the whole platform on a real Kubernetes node, by Helm, kubectl and HTTP only
 	@$(BIN)/python -m pytest e2e -p no:cacheprovider --durations=0 --durations-min=5 $(PYTEST_ARGS)

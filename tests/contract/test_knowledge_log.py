@@ -300,9 +300,11 @@ async def test_a_large_learn_is_folded_beside_the_event_loop(
     replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads: dict[int, threading.Thread] = {}
+    really_put = PlainPatterns.put
 
-    def put(_index: PlainPatterns, pattern: Pattern, *, learns: int = 0) -> None:
+    def put(index: PlainPatterns, pattern: Pattern, *, learns: int = 0) -> None:
         threads[len(flatten(pattern.events))] = threading.current_thread()
+        really_put(index, pattern, learns=learns)
 
     monkeypatch.setattr(PlainPatterns, "put", put)
     writing, reading = replica().get("kato"), replica().get("kato")

@@ -11,7 +11,7 @@ from typing import assert_never
 from kato_service.domain.pattern import Emotives, Metadata, Pattern
 from kato_service.domain.statistics import SymbolStatistics
 from kato_service.knowledge.entries import Applied, Clear, Delete, Entry, Learn, Update
-from kato_service.knowledge.footprint import pattern_bytes, statistics_bytes, symbols_bytes
+from kato_service.knowledge.footprint import pattern_bytes
 from kato_service.knowledge.index import IndexedPatterns, PatternIndex
 from kato_service.knowledge.view import KnowledgeView
 
@@ -34,18 +34,17 @@ class Fold:
         """Those alive, by bare name; they live in the index."""
         self.tombstones: dict[str, Pattern] = {}
         """Deleted patterns: their learns stay part of the statistics."""
-        self.statistics = SymbolStatistics()
-        self._strings_bytes = 0
-        """Of the symbols, each once."""
         self._tombstones_bytes = 0
 
     @property
+    def statistics(self) -> SymbolStatistics:
+        return self.index.statistics
+
+    @property
     def memory_bytes(self) -> int:
-        """Estimated in an instant: the index (names, events, order, counts), the statistics, the
-        symbols as strings, the tombstones."""
+        """Estimated in an instant: the index (patterns, symbols, statistics) and the tombstones."""
         tombstones = getsizeof(self.tombstones) + self._tombstones_bytes
-        counted = statistics_bytes(self.statistics) + self._strings_bytes
-        return self.index.memory_bytes() + counted + tombstones
+        return self.index.memory_bytes() + tombstones
 
     def apply(self, revision: int, entry: Entry) -> Applied:
         """Fold *entry* in; *revision* is greater than every one before."""
@@ -85,7 +84,6 @@ class Fold:
             revision=revision,
         )
         self.index.put(pattern, learns=1)
-        self.statistics.add_learn(pattern.events)
         return pattern.frequency
 
     def _first_learned(self, revision: int, entry: Learn) -> Pattern:
@@ -93,9 +91,6 @@ class Fold:
         if deleted is not None:
             self._tombstones_bytes -= pattern_bytes(deleted)
             return replace(deleted, first=revision)
-        known = self.statistics.symbol_frequency
-        symbols = {symbol for event in entry.events for symbol in event}
-        self._strings_bytes += symbols_bytes(each for each in symbols if each not in known)
         return Pattern(entry.name, entry.events, frequency=0, learns=0, first=revision)
 
     def _update(self, revision: int, entry: Update) -> Applied:
@@ -121,8 +116,7 @@ class Fold:
     def _clear(self, revision: int) -> None:
         self.cleared = revision
         self.tombstones = {}
-        self.statistics = SymbolStatistics()
-        self._strings_bytes = self._tombstones_bytes = 0
+        self._tombstones_bytes = 0
         self.index.clear()
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from sys import getsizeof
 
 from kato_service.domain.pattern import Emotives, Event, Metadata, Pattern
-from kato_service.domain.statistics import SymbolStatistics
 
 PATTERN_BYTES = 400
 """A pattern without its events: the object, its name and numbers, its place in a dictionary."""
@@ -18,8 +17,6 @@ MAP_BYTES = 240
 """A dictionary with few keys."""
 NUMBERED_BYTES = 96
 """A short string and a number."""
-COUNTS_BYTES = 64
-"""A symbol's two counts, once they are too large for CPython's shared integers."""
 
 
 def symbols_bytes(symbols: Iterable[str]) -> int:
@@ -38,12 +35,6 @@ def extras_bytes(emotives: Iterable[Emotives], metadata: Metadata) -> int:
         return maps
     texts = sum(TUPLE_BYTES + symbols_bytes((key, *texts)) for key, texts in metadata.items())
     return maps + texts + MAP_BYTES
-
-
-def statistics_bytes(statistics: SymbolStatistics) -> int:
-    """Without the symbols themselves."""
-    tables = getsizeof(statistics.pattern_member_frequency) + getsizeof(statistics.symbol_frequency)
-    return tables + COUNTS_BYTES * statistics.distinct_symbols
 
 
 def _event_bytes(event: Event) -> int:
