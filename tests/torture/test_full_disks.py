@@ -23,6 +23,9 @@ pytestmark = pytest.mark.xdist_group("disks")
 New = Callable[..., Any]
 Client = Callable[[Any], httpx.Client]
 DISK_BYTES = 12 * 2**20
+in_full = pytest.mark.skipif(
+    os.environ.get("TORTURE_POINTS", "0") == "0", reason="make torture runs it"
+)
 
 
 class SmallDisk:
@@ -107,6 +110,7 @@ def frequencies(client: httpx.Client) -> list[int]:
     return [pattern["frequency"] for pattern in client.get("/patterns").json()["patterns"]]
 
 
+@in_full
 def test_on_a_full_disk_embedded_knowledge_takes_no_learn_and_goes_on_once_there_is_room(
     small_disk: SmallDisk, new_service: New, client_of: Client
 ) -> None:
@@ -198,6 +202,7 @@ def test_a_redis_whose_disk_is_full_is_refused_and_goes_on_once_there_is_room(
     assert client.get("/stm").json()["length"] == 2 + acknowledged
 
 
+@in_full
 def test_a_redis_that_a_full_disk_ended_comes_back_with_everything_acknowledged(
     small_disk: SmallDisk, redis_server: Any, new_service: New, client_of: Client
 ) -> None:
@@ -221,6 +226,7 @@ def test_a_redis_that_a_full_disk_ended_comes_back_with_everything_acknowledged(
     observed(client, "z")
 
 
+@in_full
 def test_on_a_full_disk_the_mongodb_stand_in_takes_no_learn_and_goes_on_once_there_is_room(
     small_disk: SmallDisk, mongo_server: Any, new_service: New, client_of: Client
 ) -> None:
