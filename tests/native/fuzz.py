@@ -38,7 +38,7 @@ def _round(searcher: PatternSearcher, seed: int) -> None:
     rng = random.Random(seed)
     longest = rng.choice((2, 5, 12, 40, 100))
     history = History(rng, rng.choice(ALPHABETS), longest)
-    compared(searcher, history, learns=rng.randint(1, 200), state=rng.randint(2, 130))
+    compared(searcher, history, learns=rng.randint(1, 200), state=rng.choice((10, 60, 130, 300)))
 
 
 if __name__ == "__main__":

@@ -7,12 +7,17 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.observability.attributes import DB_CLIENT_CONNECTION_STATE, ConnectionState
 
 from kato_service.connections.store_pool import PoolUsage
 from kato_service.errors import SettingsError, StoreUnavailableError
+
+_NO_CONNECTION = "No connection available."
+"""By which text alone the driver tells it from a connection that broke."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,17 @@ class RedisConnectionPool:
     async def close(self) -> None:
         await self.client.aclose()
         await self._pool.aclose()
+
+
+def is_busy(exc: Exception) -> bool:
+    """Whether no connection of the pool got free in time: nothing was sent."""
+    return isinstance(exc, RedisConnectionError) and str(exc) == _NO_CONNECTION
+
+
+def is_unanswered(exc: Exception) -> bool:
+    """Whether Redis did not answer, or could not be reached."""
+    silent = isinstance(exc, (RedisConnectionError, RedisTimeoutError, OSError))
+    return silent and not is_busy(exc)
 
 
 def _pool(options: RedisOptions) -> BlockingConnectionPool:

@@ -51,6 +51,18 @@ class Corrections:
     total_symbols: int = 0
     total_distinct_symbols: int = 0
 
+    def plus(self, more: "Corrections") -> "Corrections":
+        symbols = dict(self.symbols)
+        for symbol, (patterns, occurrences) in more.symbols.items():
+            known = symbols.get(symbol, (0, 0))
+            symbols[symbol] = (known[0] + patterns, known[1] + occurrences)
+        return Corrections(
+            symbols=symbols,
+            total_learns=self.total_learns + more.total_learns,
+            total_symbols=self.total_symbols + more.total_symbols,
+            total_distinct_symbols=self.total_distinct_symbols + more.total_distinct_symbols,
+        )
+
 
 @dataclass(slots=True)
 class SymbolCounts:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from sys import getsizeof
 
 from kato_service.domain.pattern import Emotives, Event, Metadata, Pattern
+from kato_service.domain.statistics import Corrections
 
 PATTERN_BYTES = 400
 """A pattern without its events: the object, its name and numbers, its place in a dictionary."""
@@ -17,6 +18,8 @@ MAP_BYTES = 240
 """A dictionary with few keys."""
 NUMBERED_BYTES = 96
 """A short string and a number."""
+CORRECTION_BYTES = 250
+"""A short symbol and its two corrections, in a dictionary."""
 
 
 def symbols_bytes(symbols: Iterable[str]) -> int:
@@ -35,6 +38,10 @@ def extras_bytes(emotives: Iterable[Emotives], metadata: Metadata) -> int:
         return maps
     texts = sum(TUPLE_BYTES + symbols_bytes((key, *texts)) for key, texts in metadata.items())
     return maps + texts + MAP_BYTES
+
+
+def corrections_bytes(corrections: Corrections) -> int:
+    return CORRECTION_BYTES * len(corrections.symbols)
 
 
 def _event_bytes(event: Event) -> int:

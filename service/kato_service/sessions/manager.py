@@ -41,6 +41,8 @@ class SessionLimits:
     auto_extend: bool = False
     max_sessions: int = 10_000
     max_sessions_per_user: int = 100
+    max_waiting: int = 1000
+    """Requests of this process that wait for one session."""
 
 
 class SessionManager:
@@ -58,7 +60,11 @@ class SessionManager:
         self._limits = limits
         self._processor_id = processor_id
         self._changes = SessionChanges(
-            store, knowledge, SessionAccess(store, waited), self._extended, self._forget
+            store,
+            knowledge,
+            SessionAccess(store, waited, limits.max_waiting),
+            self._extended,
+            self._forget,
         )
         self._working: set[asyncio.Task[Any]] = set()
 
@@ -147,6 +153,7 @@ class SessionManager:
         Raises:
             SessionNotFoundError: There is no such session.
             DeadlineExceededError: Nothing changed.
+            OverloadedError: Too many wait for this session, or for the log; nothing changed.
             StoreUnavailableError: Nothing changed, or the message says what may have.
         """
         known = _known_form(session_id)

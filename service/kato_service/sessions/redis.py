@@ -9,10 +9,10 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from kato_service.connections.circuit import Circuit
+from kato_service.connections.redis_pool import is_busy, is_unanswered
 from kato_service.errors import (
     OutcomeUnknownError,
     SessionLimitExceededError,
@@ -33,12 +33,18 @@ LOADED_AT_ONCE = 4
 SLACK_BYTES = 1024
 """By which counters, times and genes may enlarge a session in a full Redis."""
 _LEASE_MS = int(LEASE_S * 1000)
+_WAYS_OUT = {
+    "MISCONF": "redis cannot write to its disk: give it room; nothing was changed",
+    "READONLY": "redis is a replica that takes no writes: wait for its failover",
+}
+"""By the word that its refusal begins with."""
 _LISTS = ("stm", "emotives", "remembered")
 
 
 class RedisSessionStore:
-    def __init__(self, client: Redis, processor_id: str) -> None:
+    def __init__(self, client: Redis, processor_id: str, *, circuit: Circuit | None = None) -> None:
         self._client = client
+        self._circuit = circuit or Circuit("redis")
         self._prefix = f"kato:{processor_id}:"
         self._index = f"{self._prefix}{{{processor_id}}}:"
         self._scripts: dict[str, AsyncScript] = {}
@@ -77,7 +83,7 @@ class RedisSessionStore:
     async def default_id(self, user_id: str | None, proposed: str) -> str:
         key, field = f"{self._index}defaults", _digest(user_id or "")
         for _ in range(ATTEMPTS):
-            with _mapped_errors():
+            with self._calling():
                 await cast(Any, self._client.hsetnx(key, field, proposed))
                 known = await cast(Any, self._client.hget(key, field))
             if known is not None:
@@ -161,7 +167,7 @@ class RedisSessionStore:
 
     async def intend(self, lock: Lock, intent: Intent) -> bool:
         pair = f"{lock.session_id} {intent.intent_id}"
-        with _mapped_errors():
+        with self._calling():
             await self._client.zadd(f"{self._index}intents", {pair: lock.locked_at})
         arguments = (
             *(lock.owner, lock.number, lock.state.incarnation),
@@ -189,7 +195,7 @@ class RedisSessionStore:
         return True
 
     async def pending(self, *, older_than_s: float) -> tuple[tuple[str, str], ...]:
-        with _mapped_errors():
+        with self._calling():
             seconds, microseconds = await self._client.time()
             latest = seconds + microseconds / 1e6 - older_than_s
             found = await self._client.zrangebyscore(
@@ -199,7 +205,7 @@ class RedisSessionStore:
         return tuple((session_id, intent_id) for session_id, _, intent_id in pairs)
 
     async def forget(self, session_id: str, intent_id: str) -> None:
-        with _mapped_errors():
+        with self._calling():
             await self._client.zrem(f"{self._index}intents", f"{session_id} {intent_id}")
 
     async def _reserve(self, new: NewSession, limits: Limits) -> tuple[int, str]:
@@ -220,7 +226,7 @@ class RedisSessionStore:
     async def _unreserve(self, state: SessionState) -> None:
         """Give its place within the limits back."""
         member = _member(state)
-        with _mapped_errors():
+        with self._calling():
             await self._client.zrem(f"{self._index}order", member)
             await self._client.zrem(f"{self._index}sessions", member)
             if state.user_id is not None:
@@ -234,7 +240,7 @@ class RedisSessionStore:
     async def _note_expiry(self, state: SessionState, expires_ms: bytes) -> None:
         """Let the limit indexes know; a session that they forgot stays forgotten."""
         score = {_member(state): int(expires_ms)}
-        with _mapped_errors():
+        with self._calling():
             await self._client.zadd(f"{self._index}sessions", cast(Any, score), xx=True)
             if state.user_id is not None:
                 key = self._user_key(state.user_id)
@@ -262,7 +268,7 @@ class RedisSessionStore:
             if attempt:
                 await asyncio.sleep(PAUSE_S * attempt * random.uniform(0.5, 1.0))
             try:
-                with _mapped_errors():
+                with self._calling():
                     return await cast(Any, self._scripts[script](keys=keys, args=arguments))
             except OutcomeUnknownError as error:
                 unanswered = error
@@ -273,19 +279,27 @@ class RedisSessionStore:
         assert unanswered is not None
         raise unanswered
 
+    @contextmanager
+    def _calling(self) -> Iterator[None]:
+        """Through the circuit, with errors of our own."""
+        try:
+            with self._circuit.guarding(is_unanswered):
+                yield
+        except (RedisError, OSError) as exc:
+            raise _mapped(exc) from exc
 
-@contextmanager
-def _mapped_errors() -> Iterator[None]:
-    try:
-        yield
-    except (RedisConnectionError, RedisTimeoutError, OSError) as exc:
-        raise OutcomeUnknownError("redis did not answer") from exc
-    except OutOfMemoryError as exc:
-        raise StoreUnavailableError(
+
+def _mapped(exc: Exception) -> StoreUnavailableError:
+    if is_busy(exc):
+        return StoreUnavailableError("every connection to redis is in use: repeat later")
+    if is_unanswered(exc):
+        return OutcomeUnknownError("redis did not answer")
+    if isinstance(exc, OutOfMemoryError):
+        return StoreUnavailableError(
             "redis is full: give it more memory, or end sessions; nothing was changed"
-        ) from exc
-    except RedisError as exc:
-        raise StoreUnavailableError(f"redis refused: {str(exc).split(' ')[0]}") from exc
+        )
+    word = str(exc).split(" ")[0]
+    return StoreUnavailableError(_WAYS_OUT.get(word, f"redis refused: {word}"))
 
 
 def _much_larger(before: SessionState, after: SessionState) -> bool:
