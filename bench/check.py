@@ -1,9 +1,9 @@
 """Full answers of the compiled engine against difflib over every pattern.
 
-`check.py [PATTERNS [QUERIES]]`. Of each query every match is compared, field for field and in order,
-not only the best. Knowledge is zipf-like and dense, with relearns and deletes in between; states
-and thresholds differ. One process a core; 100 000 patterns take about ten seconds a query. The
-first difference ends it with code 1.
+`check.py [PATTERNS [QUERIES]]`. Of each query every match is compared, field for field and in
+order, not only the best. Knowledge is zipf-like and dense, with relearns and deletes in between;
+states and thresholds differ. One process a core; 100 000 patterns take about ten seconds a query.
+The first difference ends it with code 1.
 """
 
 import multiprocessing
