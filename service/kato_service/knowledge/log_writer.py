@@ -123,16 +123,16 @@ class LogWriter:
         while True:
             try:
                 await self._log.insert(self._kb, first, [wanted.entry for wanted in group])
-            except OutcomeUnknownError:
-                _mark_sent(group)
-            except StoreUnavailableError:
+            except StoreUnavailableError as error:
+                if isinstance(error, OutcomeUnknownError):
+                    _mark_sent(group)
                 if not any(wanted.sent for wanted in group):
                     raise
+                if patience.is_over:
+                    raise OutcomeUnknownError(error.message) from error
             else:
                 _mark_sent(group)
                 return
-            if patience.is_over:
-                raise OutcomeUnknownError("the knowledge log did not confirm an entry")
             await patience.pause()
 
     async def _settle(self, fold: Fold, first: int, group: list[Wanted]) -> None:
@@ -249,5 +249,5 @@ def _mark_sent(group: list[Wanted]) -> None:
 
 def _unknown(error: BaseException) -> BaseException:
     if isinstance(error, StoreUnavailableError):
-        return OutcomeUnknownError("the knowledge log did not confirm an entry")
+        return OutcomeUnknownError(f"an entry was not confirmed: {error.message}")
     return error

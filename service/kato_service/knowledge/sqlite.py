@@ -27,6 +27,13 @@ from kato_service.knowledge.log import Head, Tail
 
 T = TypeVar("T")
 BUSY_TIMEOUT_S = 5.0
+_WAYS_OUT = {
+    "SQLITE_FULL": " (its disk is full: give it room)",
+    "SQLITE_READONLY": " (make the file and its folder writable)",
+    "EROFS": " (make the file and its folder writable)",
+    "SQLITE_CANTOPEN": " (make the file and its folder writable)",
+}
+"""By how the name of an error begins."""
 
 
 class SqliteKnowledgeLog:
@@ -113,10 +120,12 @@ async def _mapped_errors() -> AsyncIterator[None]:
 
 
 def _reason(exc: sqlite3.Error | OSError) -> str:
-    """A name: the text may hold a path, and clients read the message."""
+    """A name and the way out: the text may hold a path, and clients read the message."""
     if isinstance(exc, OSError):
-        return errorcode.get(exc.errno or 0, type(exc).__name__)
-    return getattr(exc, "sqlite_errorname", type(exc).__name__)
+        name = errorcode.get(exc.errno or 0, type(exc).__name__)
+    else:
+        name = getattr(exc, "sqlite_errorname", type(exc).__name__)
+    return name + next((way for known, way in _WAYS_OUT.items() if name.startswith(known)), "")
 
 
 def _set_up(db: sqlite3.Connection) -> None:
