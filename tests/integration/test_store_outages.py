@@ -298,3 +298,32 @@ def set_max_memory(port: int, size: str) -> None:
 
     with Redis(port=port) as client:
         client.config_set("maxmemory", size)
+
+
+def test_a_request_ends_at_its_own_deadline_however_patient_its_store_is(
+    new_service: New, redis_server: Any
+) -> None:
+    service = new_service(
+        **environment(
+            REDIS_URL=redis_server.url,
+            REDIS_SOCKET_TIMEOUT_S="60",
+            HEALTH_CHECK_INTERVAL="60",
+            HEALTH_CHECK_TIMEOUT="60",
+            REQUEST_TIMEOUT="1",
+        )
+    )
+    service.start()
+    service.await_ready()
+    session = created(service.url)
+    redis_server.freeze()
+    for path in ("/stm", "/exists"):
+        late = httpx.get(session + path, timeout=30)
+        assert refusal(late) == (504, "DEADLINE_EXCEEDED")
+        assert late.elapsed.total_seconds() < 1 + AT_ONCE_S
+    for url in (f"{service.url}/v2/sessions", f"{session}/extend?ttl_seconds=60"):
+        late = httpx.post(url, timeout=30)
+        assert refusal(late) == (503, "STORE_UNAVAILABLE")
+        assert "outcome unknown" in late.json()["error"]["message"]
+    assert httpx.post(f"{service.url}/observe", json={"strings": ["a"]}, timeout=30).is_error
+    redis_server.thaw()
+    until(lambda: httpx.get(f"{session}/stm").json().get("stm") == [], "it heals")
