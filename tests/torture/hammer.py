@@ -49,6 +49,8 @@ class Line:
         self._history = history
         self._count = 0
         self.attempts = 0
+        self.answered = 0
+        """Requests whose outcome is clear."""
 
     async def insist(
         self, method: str, path: str, body: Any = None, *, gone: int | None = None
@@ -67,6 +69,7 @@ class Line:
                 if response.status_code == gone and attempts > 1:
                     return Answer({}, b"", gone, asked_at, attempts)
                 self._require(response, method, path, body)
+                self.answered += 1
                 return Answer(response.json(), response.content, 200, asked_at, attempts)
             await asyncio.sleep(self._rng.uniform(0.005, 0.1))
         raise ViolationError(f"{method} {path} {body} got no clear answer in {PATIENCE_S} s")
