@@ -16,7 +16,7 @@ import httpx
 
 from torture.model import Deleted, Edited, Event, Item, Knowledge, Learned, Session, mean, symbol_of
 
-PATIENCE_S = 90.0
+PATIENCE_S = 180.0
 """For one request to get a clear answer, whatever is done to the stack meanwhile."""
 GENES = {"recall_threshold": 0.01, "max_predictions": 1000, "vector_neighbors": 0}
 SHARED: tuple[tuple[Event, ...], ...] = ((("s1",), ("s2",)), (("s1",), ("s3", "s4")))
