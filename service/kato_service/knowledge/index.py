@@ -7,6 +7,9 @@ from typing import Protocol
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import Corrections, SymbolCounts, SymbolStatistics
 
+Piece = tuple[bytes, bytes]
+"""Part of an index as it is written to a file: four letters that say what, and the content."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredViews:
@@ -100,6 +103,17 @@ class PatternIndex(Protocol):
 
         Raises:
             ValueError: It is not empty.
+        """
+
+    def pieces(self) -> Iterator[Piece] | None:
+        """All as it is now, to be written to a file while it goes on; None if this index cannot
+        be taken apart. Iterating computes: from a thread."""
+
+    def restore(self, pieces: Iterable[Piece]) -> None:
+        """Be what *pieces* were made of; only of an empty index. Computes: from a thread.
+
+        Raises:
+            ValueError: They are not such pieces, or not of this machine. Nothing has changed.
         """
 
     def __len__(self) -> int: ...
