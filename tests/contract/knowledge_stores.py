@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import orjson
 from pymongo import AsyncMongoClient
 
 from kato_service.knowledge.entries import Entry
+from kato_service.knowledge.index import StoredViews
 from kato_service.knowledge.log import Head, KnowledgeLog, Tail
 from kato_service.knowledge.mongo import MongoKnowledgeLog
 from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.knowledge.view_documents import encoded_view, page_of
 
 BACKENDS = ["memory", "sqlite", "mongodb protocol", "mongodb protocol, as of a set"]
 
@@ -205,7 +208,8 @@ class MemoryPatternViews:
         await self._log.step("page")
         views = self._log.shelf.views.get(kb, {})
         names = sorted(name for name in views if name > after)[:limit]
-        return ViewPage(tuple(views[name] for name in names), more=len(names) == limit)
+        texts = tuple(orjson.dumps(encoded_view(kb, views[name])) for name in names)
+        return page_of(StoredViews(texts, is_bson=False), orjson.loads, limit)
 
     async def write(self, kb: str, views: Sequence[PatternView]) -> None:
         for view in views:
