@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any, cast
@@ -83,9 +83,8 @@ class RedisSessionStore:
     async def default_id(self, user_id: str | None, proposed: str) -> str:
         key, field = f"{self._index}defaults", _digest(user_id or "")
         for _ in range(ATTEMPTS):
-            with self._calling():
-                await cast(Any, self._client.hsetnx(key, field, proposed))
-                known = await cast(Any, self._client.hget(key, field))
+            await self._repeated(lambda: self._client.hsetnx(key, field, proposed))
+            known = await self._repeated(lambda: self._client.hget(key, field))
             if known is not None:
                 return str(known.decode())
         raise StoreUnavailableError("redis does not keep what it acknowledged")
@@ -167,8 +166,8 @@ class RedisSessionStore:
 
     async def intend(self, lock: Lock, intent: Intent) -> bool:
         pair = f"{lock.session_id} {intent.intent_id}"
-        with self._calling():
-            await self._client.zadd(f"{self._index}intents", {pair: lock.locked_at})
+        index = f"{self._index}intents"
+        await self._repeated(lambda: self._client.zadd(index, {pair: lock.locked_at}))
         arguments = (
             *(lock.owner, lock.number, lock.state.incarnation),
             *(intent.intent_id, encoding.intent(intent)),
@@ -263,13 +262,17 @@ class RedisSessionStore:
         """
         if script not in self._scripts:
             self._scripts[script] = self._client.register_script(script)
+        return await self._repeated(lambda: self._scripts[script](keys=keys, args=arguments))
+
+    async def _repeated(self, call: Callable[[], Any]) -> Any:
+        """What *call* answers, which may happen twice: again where its answer got lost."""
         unanswered: OutcomeUnknownError | None = None
         for attempt in range(ATTEMPTS):
             if attempt:
                 await asyncio.sleep(PAUSE_S * attempt * random.uniform(0.5, 1.0))
             try:
                 with self._calling():
-                    return await cast(Any, self._scripts[script](keys=keys, args=arguments))
+                    return await call()
             except OutcomeUnknownError as error:
                 unanswered = error
             except StoreUnavailableError:
