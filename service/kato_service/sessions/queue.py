@@ -31,7 +31,10 @@ class SessionQueues:
         queue = self._queues.setdefault(session_id, _Queue())
         queue.users += 1
         try:
-            async with within(deadline, "the session was busy all the time"):
+            if queue.users > 1:
+                async with within(deadline, "the session was busy all the time"):
+                    await queue.lock.acquire()
+            else:
                 await queue.lock.acquire()
             try:
                 yield
