@@ -56,8 +56,8 @@ test: install ## unit, contract and integration tests, on servers that the tests
 	@$(PYTHON) e2e/testbed/testbed.py binaries
 	@$(BIN)/python -m pytest tests -n $(WORKERS_FOR_TESTS) --dist loadgroup $(PYTEST_ARGS)
 
-engine-sanitize: install ## the compiled engine under AddressSanitizer and UBSan: its tests, then a fuzzer
-	@$(BIN)/python tests/native/sanitize.py build/engine $${FUZZ_SECONDS:-60}
+engine-sanitize: install ## the compiled engine under sanitizers of memory, behaviour and threads: tests and a fuzzer
+	@$(BIN)/python tests/native/sanitize.py build/engine $${FUZZ_SECONDS:-300}
 
 e2e: install ## the whole platform on a real Kubernetes node, by Helm, kubectl and HTTP only
 	@$(BIN)/python -m pytest e2e -p no:cacheprovider --durations=0 --durations-min=5 $(PYTEST_ARGS)

@@ -16,7 +16,7 @@ from itertools import accumulate
 from kato_service.domain.alignment import similarity
 from kato_service.domain.pattern import Event, Pattern, flatten, pattern_name
 from kato_service.domain.prediction import Prediction
-from kato_service.domain.statistics import SymbolStatistics
+from kato_service.domain.statistics import SymbolCounts
 from kato_service.search.matching import MatchingIndex
 from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.search.plain_ranking import Match, best_predictions
@@ -104,7 +104,7 @@ class Knowledge:
         engines = ["c", "numpy"] if count < LARGE else ["c"]
         self.indexes = {name: PatternSearcher(name).new_index() for name in engines}
         self.learn_us = dict.fromkeys(engines, 0.0)
-        self.statistics = SymbolStatistics()
+        self.statistics = SymbolCounts()
         self.sample: list[Pattern] = []
         self.count = count
         for pattern in source.patterns(count):
@@ -112,7 +112,7 @@ class Knowledge:
 
     def asked(self, engine: str, state: tuple[str, ...]) -> tuple[Prediction, ...]:
         index: MatchingIndex = self.indexes[engine]
-        return index.best(state, self.statistics, threshold=THRESHOLD, limit=LIMIT)
+        return index.best(state, threshold=THRESHOLD, limit=LIMIT)
 
     def exhaustive(self, state: tuple[str, ...], patterns: list[Pattern]) -> tuple[Prediction, ...]:
         """Of *patterns*, with the full prediction of every match, ranked last."""

@@ -9,7 +9,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from hashlib import sha1
 
 import uvicorn
 import uvloop
@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from kato_service.api import json_text
 from kato_service.app import KatoServer
-from kato_service.connections.redis_pool import RedisConnectionPool, RedisOptions
+from kato_service.connections.redis_client import RedisClient, RedisOptions
 from kato_service.logs import configure_logs
 from kato_service.services import running_service
 from kato_service.sessions import scripts
@@ -55,8 +55,8 @@ class Seen(BaseModel):
 def floor(settings: Settings) -> FastAPI:
     """Takes an event, asks Redis as an observation does, answers: nothing is looked at."""
     assert settings.redis_url is not None
-    client = RedisConnectionPool(RedisOptions(settings.redis_url.get_secret_value())).client
-    lock, save = client.register_script(scripts.LOCK), client.register_script(scripts.SAVE)
+    client = RedisClient(RedisOptions(settings.redis_url.get_secret_value()))
+    lock, save = (sha1(one.encode()).hexdigest() for one in (scripts.LOCK, scripts.SAVE))
     prefix = f"kato:{settings.processor_id}:"
     app = FastAPI()
 
@@ -64,9 +64,10 @@ def floor(settings: Settings) -> FastAPI:
     async def observe(session_id: str, body: Seen) -> Response:
         base = f"{prefix}{{{session_id}}}"
         keys = (base, f"{base}:stm", f"{base}:emotives", f"{base}:remembered")
-        _, number, _, found = await lock(keys=keys, args=("floor", 2000, 0))
+        _, number, _, found = await client.call("EVALSHA", lock, 4, *keys, "floor", 2000, 0)
         lists = (1, 1, '["hello","world"]', 0, 0, 0, 0)
-        await save(keys=keys, args=("floor", number, found[0], "", found[3], found[4], *lists))
+        state = (found[0], "", found[3], found[4])
+        await client.call("EVALSHA", save, 4, *keys, "floor", number, *state, *lists)
         return Response(json_text.text({"session_id": session_id, "symbols": body.strings}))
 
     return app

@@ -8,7 +8,6 @@ import json
 import shutil
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -18,11 +17,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import psutil
 from redis import Redis
+from redis.exceptions import RedisError
 
 HERE = Path(__file__).resolve().parent
 STM_EVENTS = 20
@@ -121,7 +120,7 @@ def await_that(answers: Any) -> None:
     for _ in range(200):
         try:
             answers()
-        except Exception:  # whatever it is that does not answer yet
+        except (httpx.HTTPError, RedisError):
             time.sleep(0.1)
         else:
             return
@@ -199,7 +198,11 @@ def main() -> None:
         floor = stack.enter_context(server("floor", **variables))
         client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{kato.port}"))
         for row in observe_rows(stores, kato, floor, client):
-            print(" | ".join(f"{k} {v:.2f}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()))
+            print(
+                " | ".join(
+                    f"{k} {v:.2f}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()
+                )
+            )
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ KatoError
 ├── StoreUnavailableError        503 STORE_UNAVAILABLE
 │   ├── OutcomeUnknownError      503 STORE_UNAVAILABLE (it may have happened; repeating is safe)
 │   └── VectorsClearedError      503 STORE_UNAVAILABLE (a clear came between; repeating is safe)
+├── OverloadedError              503 OVERLOADED
 ├── DeadlineExceededError        504 DEADLINE_EXCEEDED
 └── SettingsError                stops the start with one line
 """
@@ -128,6 +129,20 @@ class OutcomeUnknownError(StoreUnavailableError):
 
 class VectorsClearedError(StoreUnavailableError):
     """The collection of a knowledge base went while it was written: refresh and repeat."""
+
+
+class OverloadedError(KatoError):
+    """This process has as much to do as it may; what was asked was not begun."""
+
+    code = "OVERLOADED"
+    status_code = 503
+    retryable = True
+    retry_after_s = 1
+
+    def __init__(self, limit: str, message: str) -> None:
+        """*limit*: requests, bodies, session, matching or knowledge, as metrics say it."""
+        super().__init__(message)
+        self.limit = limit
 
 
 class DeadlineExceededError(KatoError):

@@ -49,6 +49,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_arrived()
         super().on_headers_complete()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.response_complete:
+            self.cycle.body = bytearray()  # of a request that was answered unread
+
     def send_400_response(self, msg: str) -> None:
         self._refuse(HTTPStatus.BAD_REQUEST, "this is not an HTTP/1.1 request")
 

@@ -1,13 +1,13 @@
 """What ``/metrics`` shows, in a registry of its own."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from kato_service.connections.store_pool import PoolUsage
+from kato_service.connections.monitor import StoreHealth
 from kato_service.knowledge.bases import KnowledgeUsage
 from kato_service.processing.results import (
     LearnResult,
@@ -25,8 +25,7 @@ class Gauges(Protocol):
 
     def active_sessions(self) -> int | None: ...
     def knowledge(self) -> KnowledgeUsage: ...
-    def pools(self) -> Iterable[tuple[str, PoolUsage]]: ...
-    def stores_up(self) -> Iterable[tuple[str, bool]]: ...
+    def stores(self) -> Mapping[str, StoreHealth]: ...
     def labels(self) -> dict[str, str]: ...
 
 
@@ -47,8 +46,8 @@ class Metrics:
         self._observations = self._counter("kato_observations", "Observations acknowledged.")
         self._learns = self._counter("kato_learns", "Learns acknowledged, automatic ones too.")
         self._predictions = self._counter("kato_predictions", "Predictions answered.")
-        self._store_errors = self._counter(
-            "kato_store_errors", "Calls that a store did not answer.", "store"
+        self._shed = self._counter(
+            "kato_requests_shed", "Requests and frames refused because of too much to do.", "limit"
         )
         self._waits = Histogram(
             "kato_session_lock_wait_seconds",
@@ -83,14 +82,14 @@ class Metrics:
             case PredictionsResult():
                 self._predictions.inc(len(result.predictions))
 
+    def shed(self, limit: str) -> None:
+        self._shed.labels(limit).inc()
+
     def waited(self, elapsed_s: float) -> None:
         self._waits.observe(elapsed_s)
 
     def matched(self, elapsed_s: float) -> None:
         self._matching.observe(elapsed_s)
-
-    def store_failed(self, store: str) -> None:
-        self._store_errors.labels(store).inc()
 
     def watch(self, gauges: Gauges) -> None:
         self.registry.register(_Watched(gauges))
@@ -121,9 +120,7 @@ class _Watched(Collector):
         yield info
         yield self._sessions()
         yield from self._knowledge()
-        yield self._up()
-        for state in ("in_use", "idle", "max"):
-            yield self._pool(state)
+        yield from self._stores()
 
     def _sessions(self) -> Metric:
         gauge = GaugeMetricFamily("kato_sessions_active", "Live sessions of the instance.")
@@ -148,16 +145,24 @@ class _Watched(Collector):
         unloads.add_metric((), found.unloads)
         yield unloads
 
-    def _up(self) -> Metric:
-        gauge = GaugeMetricFamily("kato_store_up", "1 where a store is usable.", labels=["store"])
-        for store, usable in self._gauges.stores_up():
-            gauge.add_metric((store,), float(usable))
-        return gauge
-
-    def _pool(self, state: str) -> Metric:
-        gauge = GaugeMetricFamily(
-            f"kato_pool_connections_{state}", "Connections of a pool.", labels=["store"]
+    def _stores(self) -> Iterable[Metric]:
+        up = GaugeMetricFamily("kato_store_up", "1 where a store is usable.", labels=["store"])
+        circuits = GaugeMetricFamily(
+            "kato_store_circuit_open", "1 where calls are refused at once.", labels=["store"]
         )
-        for store, usage in self._gauges.pools():
-            gauge.add_metric((store,), getattr(usage, state))
-        return gauge
+        errors = CounterMetricFamily(
+            "kato_store_errors", "Calls and checks that a store did not answer.", labels=["store"]
+        )
+        pools = {
+            state: GaugeMetricFamily(
+                f"kato_pool_connections_{state}", "Connections of a pool.", labels=["store"]
+            )
+            for state in ("in_use", "idle", "max")
+        }
+        for store, found in self._gauges.stores().items():
+            up.add_metric((store,), float(found.status != "unhealthy"))
+            circuits.add_metric((store,), float(found.circuit == "open"))
+            errors.add_metric((store,), found.errors)
+            for state, pool in pools.items():
+                pool.add_metric((store,), getattr(found.pool, state))
+        return up, circuits, errors, *pools.values()

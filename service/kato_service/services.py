@@ -1,7 +1,7 @@
 """The parts of the service, put together from the settings, and their life."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from kato_service.connections.mongo_pool import MongoConnectionPool, MongoOption
 from kato_service.connections.monitor import CheckPlan, StoreHealth
 from kato_service.connections.qdrant_pool import QdrantConnectionPool, QdrantOptions
 from kato_service.connections.redis_pool import RedisConnectionPool, RedisOptions
-from kato_service.connections.store_pool import EmbeddedStore, PoolUsage
+from kato_service.connections.store_pool import EmbeddedStore
 from kato_service.domain.prediction import Prediction
 from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases, KnowledgeUsage
@@ -196,15 +196,11 @@ class ServiceGauges:
     def active_sessions(self) -> int | None:
         return self.service.active_sessions
 
-    def pools(self) -> Iterable[tuple[str, PoolUsage]]:
-        return ((name, found.pool) for name, found in self.service.databases.health().items())
-
     def knowledge(self) -> KnowledgeUsage:
         return self.service.knowledge_usage()
 
-    def stores_up(self) -> Iterable[tuple[str, bool]]:
-        databases = self.service.databases
-        return ((name, databases.usable(name)) for name in databases.health())
+    def stores(self) -> Mapping[str, StoreHealth]:
+        return self.service.databases.health()
 
     def labels(self) -> dict[str, str]:
         health = self.service.databases.health()
@@ -262,7 +258,7 @@ def _qdrant(settings: Settings) -> QdrantConnectionPool | EmbeddedStore:
 
 def _log(settings: Settings, databases: DatabaseManager) -> KnowledgeLog:
     if isinstance(databases.mongodb, MongoConnectionPool):
-        return MongoKnowledgeLog(databases.mongodb.database)
+        return MongoKnowledgeLog(databases.mongodb.database, circuit=databases.circuits["mongodb"])
     return SqliteKnowledgeLog(_made(settings.data_dir) / "knowledge.sqlite")
 
 
@@ -273,14 +269,20 @@ def _made(folder: Path) -> Path:
 
 def _session_store(settings: Settings, databases: DatabaseManager) -> SessionStore:
     if isinstance(databases.redis, RedisConnectionPool):
-        return RedisSessionStore(databases.redis.client, settings.processor_id)
+        return RedisSessionStore(
+            databases.redis.client, settings.processor_id, circuit=databases.circuits["redis"]
+        )
     return MemorySessionStore()
 
 
 def _vectors(settings: Settings, databases: DatabaseManager) -> QdrantStore | None:
     if not isinstance(databases.qdrant, QdrantConnectionPool):
         return None
-    return QdrantStore(databases.qdrant.client, timeout_s=settings.qdrant_timeout_s)
+    return QdrantStore(
+        databases.qdrant.client,
+        timeout_s=settings.qdrant_timeout_s,
+        circuit=databases.circuits["qdrant"],
+    )
 
 
 def _session_limits(settings: Settings) -> SessionLimits:
@@ -289,6 +291,7 @@ def _session_limits(settings: Settings) -> SessionLimits:
         auto_extend=settings.session_auto_extend,
         max_sessions=settings.max_sessions,
         max_sessions_per_user=settings.max_sessions_per_user,
+        max_waiting=settings.max_requests_in_flight // 2,
     )
 
 

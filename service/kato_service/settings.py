@@ -83,6 +83,9 @@ class APIServiceConfig(BaseSettings):
     """Seconds that requests in flight may take after SIGTERM."""
     max_body_bytes: PositiveInt = Field(8 * 2**20, validation_alias="MAX_BODY_BYTES")
     """Bytes of a request's body, and of a WebSocket frame."""
+    max_requests_in_flight: PositiveInt = Field(2000, validation_alias="MAX_REQUESTS_IN_FLIGHT")
+    """Requests and WebSocket frames that a worker has in hand at once, those of one session half
+    of it; more are answered 503 OVERLOADED at once."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = Field(
         "info", validation_alias="LOG_LEVEL"
     )
@@ -123,7 +126,7 @@ class Settings(APIServiceConfig):
     """disabled refuses observations with vectors; the default leaves it to VECTOR_STORE."""
 
     redis_url: RedisUrl | None = Field(None, validation_alias="REDIS_URL")
-    """redis://[user:password@]host[:port][/database], or rediss:// for TLS."""
+    """redis://[user:password@]host[:port][/database], or rediss://; any node of a cluster."""
     redis_pool_size: PositiveInt = Field(50, validation_alias="REDIS_POOL_SIZE")
     """Connections at most, per process."""
     redis_socket_timeout_s: PositiveFloat = Field(2.0, validation_alias="REDIS_SOCKET_TIMEOUT_S")
@@ -172,7 +175,8 @@ class Settings(APIServiceConfig):
     health_check_timeout_s: PositiveFloat = Field(3.0, validation_alias="HEALTH_CHECK_TIMEOUT")
     """Seconds a check may take."""
     health_check_failures: PositiveInt = Field(3, validation_alias="HEALTH_CHECK_FAILURES")
-    """Failed checks in a row after which a store counts as down."""
+    """Calls and checks in a row without an answer, after which a store counts as down: its circuit
+    opens, and until a check is answered again, calls to it are refused at once."""
 
     session_ttl_s: Annotated[int, Field(ge=1, le=86_400)] = Field(
         3600, validation_alias="SESSION_TTL"

@@ -17,13 +17,21 @@ from pymongo import AsyncMongoClient
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import Pattern, flatten, pattern_name
-from kato_service.domain.statistics import SymbolStatistics
+from kato_service.domain.statistics import Corrections, SymbolStatistics
 from kato_service.errors import (
     DeadlineExceededError,
     InvalidInputError,
 )
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.entries import Clear, Delete, Entry, Learn, Update
+from kato_service.knowledge.entries import (
+    Clear,
+    Delete,
+    Entry,
+    Import,
+    Learn,
+    Statistics,
+    Update,
+)
 from kato_service.knowledge.fold import Fold
 from kato_service.knowledge.log import KnowledgeLog, Tail
 from kato_service.knowledge.mongo import MongoKnowledgeLog
@@ -188,6 +196,22 @@ async def test_a_completed_intent_is_found_by_its_tokens_on_any_replica(replica:
     assert await known(there) == {entries[0].name: 5, entries[2].name: 1}
 
 
+async def test_a_learn_behind_an_import_is_found_as_it_was(replica: Replica) -> None:
+    learned, other = learn("a", "b"), learn("c", "d")
+    await added(
+        replica().get("kato"),
+        Import("1", "source", 0, other.name, other.events, 4, 4),
+        Import("2", "source", 1, learned.name, learned.events, 7, 7),
+        Statistics("3", "source", 2, Corrections({"a": (1, 1)}, 1, 1, 1)),
+        learned,
+        learn("a", "b"),
+    )
+    there = replica().get("kato")
+    await known(there)
+    (applied,) = await there.append([learned], since=0, lookup=True)
+    assert (applied.revision, applied.frequency) == (4, 8)
+
+
 async def test_an_intent_completed_by_another_replica_is_noticed_while_registered(
     replica: Replica,
 ) -> None:
@@ -300,9 +324,11 @@ async def test_a_large_learn_is_folded_beside_the_event_loop(
     replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads: dict[int, threading.Thread] = {}
+    really_put = PlainPatterns.put
 
-    def put(_index: PlainPatterns, pattern: Pattern, *, learns: int = 0) -> None:
+    def put(index: PlainPatterns, pattern: Pattern, *, learns: int = 0) -> None:
         threads[len(flatten(pattern.events))] = threading.current_thread()
+        really_put(index, pattern, learns=learns)
 
     monkeypatch.setattr(PlainPatterns, "put", put)
     writing, reading = replica().get("kato"), replica().get("kato")
@@ -398,7 +424,16 @@ names = st.sampled_from([pattern_name(events) for events in EVENTS])
 @st.composite
 def any_entry(draw: st.DrawFn) -> Entry:
     events, token = draw(st.sampled_from(EVENTS)), draw(tokens)
-    kind = draw(st.sampled_from([Learn, Learn, Learn, Update, Delete, Clear]))
+    kind = draw(st.sampled_from([Learn, Learn, Import, Statistics, Update, Delete, Clear]))
+    if kind is Import:
+        maps = tuple(draw(st.lists(emotives, max_size=2)))
+        counts = (draw(st.integers(0, 9)), draw(st.integers(0, 9)))
+        return Import(token, "source", 0, pattern_name(events), events, *counts, maps)
+    if kind is Statistics:
+        few = st.integers(-(2**53), 2**53)
+        symbols = st.dictionaries(st.sampled_from(["a", "", "$.", "\x00"]), st.tuples(few, few))
+        totals = (draw(few), draw(few), draw(few))
+        return Statistics(token, "source", 0, Corrections(draw(symbols), *totals))
     if kind is Learn:
         texts = draw(st.dictionaries(st.text(max_size=3), st.tuples(st.just('{"a":1}'))))
         how = draw(st.none() | emotives)

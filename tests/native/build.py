@@ -1,7 +1,8 @@
-"""Builds of the matching engine for tests: `build.py {small,sanitized} DIRECTORY`.
+"""Builds of the matching engine for tests: `build.py {small,sanitized,threads} DIRECTORY`.
 
-Both have small segments and allocations that can be made to fail; the second one is compiled
-with AddressSanitizer and UndefinedBehaviorSanitizer (run it with `sanitized_environment`).
+All have small segments and allocations that can be made to fail; the second one is compiled with
+AddressSanitizer and UndefinedBehaviorSanitizer, the third one with ThreadSanitizer (run them with
+`sanitized_environment`).
 """
 
 import os
@@ -21,7 +22,9 @@ _COMMON = ("-std=c11", "-ffp-contract=off", "-fPIC", "-shared", "-g", *_WARNINGS
 FLAVOURS = {
     "small": ["-O1"],
     "sanitized": ["-O1", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"],
+    "threads": ["-O1", "-fno-omit-frame-pointer", "-fsanitize=thread"],
 }
+LIBRARIES = {"sanitized": ("libasan.so", "libubsan.so"), "threads": ("libtsan.so",)}
 
 
 def compiler() -> str | None:
@@ -46,26 +49,26 @@ def _defines() -> list[str]:
     return [f"-D{macro}" for macro in _MACROS]
 
 
-def sanitized_environment(module: Path) -> dict[str, str]:
-    """What a Python that loads the sanitized build needs: its run-time library goes first.
+def sanitized_environment(flavour: str, module: Path) -> dict[str, str]:
+    """What a Python that loads a sanitized build needs: its run-time libraries go first.
 
-    Leaks are not looked for: the interpreter itself keeps memory until it ends.
+    Leaks are not looked for: the interpreter itself keeps memory until it ends. Its lock is made of
+    mutexes that ThreadSanitizer sees, so threads that take turns by it are no race.
     """
-    found = compiler() or "cc"
-    libraries = [
-        subprocess.run(
-            [found, f"-print-file-name={name}"], check=True, capture_output=True, text=True
-        ).stdout.strip()
-        for name in ("libasan.so", "libubsan.so")
-    ]
     return {
         **os.environ,
         VARIABLE: str(module),
-        "LD_PRELOAD": " ".join(libraries),
+        "LD_PRELOAD": " ".join(_library(name) for name in LIBRARIES[flavour]),
         "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1:allocator_may_return_null=1",
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+        "TSAN_OPTIONS": "halt_on_error=1:allocator_may_return_null=1",
         "PYTHONMALLOC": "malloc",
     }
+
+
+def _library(name: str) -> str:
+    command = [compiler() or "cc", f"-print-file-name={name}"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""The engine's tests and the fuzzer on the sanitized build: `sanitize.py DIRECTORY SECONDS`."""
+"""The engine's tests and the fuzzer on the sanitized builds: `sanitize.py DIRECTORY SECONDS`.
+
+First AddressSanitizer and UBSan with all tests, then the fuzzer for so long, then ThreadSanitizer
+with threads that query, learn and delete side by side.
+"""
 
 import subprocess
 import sys
@@ -7,15 +11,23 @@ from pathlib import Path
 from build import built, sanitized_environment
 
 ROOT = Path(__file__).resolve().parents[2]
-TESTS = ("test_golden.py", "test_engines.py", "test_compiled_engine.py")
+TESTS = ("test_golden.py", "test_engines.py", "test_compiled_engine.py", "test_pattern_loading.py")
+STRESS_ROUNDS = "3000"
+PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
 
 
 def main(directory: Path, fuzz_s: str) -> None:
-    environment = sanitized_environment(built("sanitized", directory / "sanitized"))
     tests = [str(ROOT / "tests/unit" / name) for name in TESTS]
-    pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not numpy", *tests]
-    for arguments in (pytest, [str(ROOT / "tests/native/fuzz.py"), fuzz_s]):
-        subprocess.run([sys.executable, *arguments], check=True, cwd=ROOT, env=environment)
+    memory = sanitized_environment("sanitized", built("sanitized", directory / "sanitized"))
+    _run([*PYTEST, "-k", "not numpy", *tests], memory)
+    _run([str(ROOT / "tests/native/fuzz.py"), fuzz_s], memory)
+    threads = sanitized_environment("threads", built("threads", directory / "threads"))
+    threads["KATO_STRESS_ROUNDS"] = STRESS_ROUNDS
+    _run([*PYTEST, str(ROOT / "tests/unit/test_compiled_engine.py")], threads)
+
+
+def _run(arguments: list[str], environment: dict[str, str]) -> None:
+    subprocess.run([sys.executable, *arguments], check=True, cwd=ROOT, env=environment)
 
 
 if __name__ == "__main__":

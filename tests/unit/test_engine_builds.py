@@ -15,7 +15,9 @@ pytestmark = [
     pytest.mark.skipif(compiler() is None, reason="no C compiler"),
     pytest.mark.skipif(VARIABLE in os.environ, reason="this already is a test build"),
 ]
-ENGINE_TESTS = ("tests/unit/test_engines.py", "tests/unit/test_compiled_engine.py")
+ENGINE_TESTS = tuple(
+    f"tests/unit/test_{name}.py" for name in ("engines", "compiled_engine", "pattern_loading")
+)
 
 
 def _assert_passes(arguments: list[str], environment: dict[str, str]) -> None:
@@ -41,6 +43,13 @@ def test_small_segments_and_failing_allocations_change_nothing(tmp_path: Path) -
 
 def test_no_test_makes_the_sanitizers_speak(tmp_path: Path) -> None:
     """`make engine-sanitize` is the long form."""
-    environment = sanitized_environment(built("sanitized", tmp_path))
-    _assert_passes(_pytest("tests/unit/test_compiled_engine.py"), environment)
+    environment = sanitized_environment("sanitized", built("sanitized", tmp_path))
+    _assert_passes(_pytest(*ENGINE_TESTS[1:]), environment)
     _assert_passes(["tests/native/fuzz.py", "5", "1"], environment)
+
+
+def test_threads_side_by_side_never_race(tmp_path: Path) -> None:
+    environment = sanitized_environment("threads", built("threads", tmp_path))
+    environment["KATO_STRESS_ROUNDS"] = "60"
+    selected = ["-k", "threads or snapshot", "tests/unit/test_compiled_engine.py"]
+    _assert_passes(["-m", "pytest", "-q", "-p", "no:cacheprovider", *selected], environment)

@@ -148,12 +148,12 @@ def test_so_are_those_of_long_states_and_patterns(
     searcher: PatternSearcher, seed: int, alphabet: Sequence[str]
 ) -> None:
     history = History(random.Random(seed), alphabet, 150)
-    compared(searcher, history, learns=30, state=200)
+    compared(searcher, history, learns=30, state=400)
 
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 2**32))
-def test_so_are_those_of_states_of_exactly_a_machine_word(
+def test_so_are_those_of_states_that_fill_machine_words(
     searcher: PatternSearcher, seed: int
 ) -> None:
     history = History(random.Random(seed), "ab", 70)
@@ -161,7 +161,7 @@ def test_so_are_those_of_states_of_exactly_a_machine_word(
     for revision, entry in enumerate(history.entries(20), start=1):
         plain.apply(revision, entry)
         fold.apply(revision, entry)
-    for size in (63, 64, 65):
+    for size in (63, 64, 65, 128, 129, 192, 193, 255, 256):
         state = tuple(history.rng.choices("abc", k=size))
         genes = Genes(recall_threshold=history.rng.choice(THRESHOLDS))
         assert searcher.predict(fold.view(), (state,), genes) == exhaustive(plain, state, genes)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from kato_service.api import json_text
-from kato_service.errors import InvalidInputError, KatoError
+from kato_service.errors import InvalidInputError, KatoError, OverloadedError
 
 log = structlog.get_logger()
 
@@ -32,6 +32,8 @@ def envelope(error: KatoError, request_id: str) -> dict[str, Any]:
 
 
 def answered(error: KatoError, scope: Scope) -> Response:
+    if isinstance(error, OverloadedError):
+        scope["app"].state.service.metrics.shed(error.limit)
     headers = {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(error.retry_after_s)

@@ -19,6 +19,7 @@ _STARTED_AS = ("host", "port", "workers", "enable_v2_features", "cors_origins", 
 _SHOWN = (
     *_STARTED_AS,
     *("request_timeout_s", "shutdown_grace_s", "max_body_bytes", "session_ttl_s"),
+    "max_requests_in_flight",
     *("session_auto_extend", "max_sessions", "max_sessions_per_user", "max_stm_events"),
     *("max_stm_symbols", "max_stm_bytes", "knowledge_max_staleness_s", "knowledge_memory_bytes"),
     *("recall_threshold", "max_predictions", "persistence", "max_pattern_length", "stm_mode"),
@@ -138,6 +139,7 @@ def _component(found: StoreHealth) -> dict[str, Any]:
     return {
         "status": found.status,
         "backend": found.backend,
+        "circuit": found.circuit,
         "latency_ms": found.latency_ms,
         "pool": _pool(found),
         "last_error_at": None if at is None else at.isoformat(timespec="milliseconds")[:-6] + "Z",

@@ -4,6 +4,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import Iterator
+from contextlib import nullcontext
 from time import perf_counter
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kato_service.api import errors
+from kato_service.api.admission import Admission, Body
 from kato_service.domain.deadline import Deadline
 from kato_service.errors import (
     BodyTooLargeError,
@@ -39,6 +41,9 @@ class SessionMiddleware:
         self._settings = settings
         key = settings.api_key
         self._api_key = key.get_secret_value().encode() if key else None
+        self._admission = Admission(
+            max_requests=settings.max_requests_in_flight, max_body_bytes=settings.max_body_bytes
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -55,7 +60,7 @@ class SessionMiddleware:
         given = headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
         deadline = Deadline.after(self._settings.request_timeout_s)
-        state = {"request_id": request_id, "deadline": deadline}
+        state = {"request_id": request_id, "deadline": deadline, "admission": self._admission}
         scope["state"] = {**scope.get("state", {}), **state}
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(
@@ -73,7 +78,10 @@ class SessionMiddleware:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = _Answer(scope, send)
         try:
-            await self._serve(scope, receive, answer.send)
+            # Whoever asks how this process is must learn it, above all when it has much to do.
+            keyless = _KEYLESS.fullmatch(scope["path"])
+            with nullcontext() if keyless else self._admission.request():
+                await self._serve(scope, receive, answer.send)
         except KatoError as error:
             await errors.answered(error, scope)(scope, receive, answer.send)
         except Exception:  # the outermost boundary: nothing of it reaches the client
@@ -88,12 +96,13 @@ class SessionMiddleware:
         if scope["method"] not in _WITH_BODY:
             await self._app(scope, receive, send)
             return
-        body = await self._body(scope, receive)
-        if body is None:
-            return
-        if body:
-            _require_json(scope)
-        await self._app(scope, _replayed(body, receive), send)
+        with self._admission.body() as counted:
+            body = await self._body(scope, receive, counted)
+            if body is None:
+                return
+            if body:
+                _require_json(scope)
+            await self._app(scope, _replayed(body, receive), send)
 
     def _authorize(self, scope: Scope) -> None:
         if self._api_key is None or _KEYLESS.fullmatch(scope["path"]):
@@ -104,7 +113,7 @@ class SessionMiddleware:
         if not secrets.compare_digest(given.encode(), self._api_key):
             raise ForbiddenError("the API key is wrong")
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
+    async def _body(self, scope: Scope, receive: Receive, counted: Body) -> bytes | None:
         """The whole body; None when the client went away."""
         limit = self._settings.max_body_bytes
         declared = Headers(scope=scope).get("content-length", "0")
@@ -113,7 +122,7 @@ class SessionMiddleware:
         deadline: Deadline = scope["state"]["deadline"]
         try:
             async with asyncio.timeout(deadline.remaining_s()):
-                return await _read(receive, limit)
+                return await _read(receive, limit, counted)
         except TimeoutError as exc:
             raise DeadlineExceededError("the body did not arrive in time") from exc
 
@@ -153,15 +162,17 @@ class _Answer:
             yield "X-Session-ID", session_id
 
 
-async def _read(receive: Receive, limit: int) -> bytes | None:
+async def _read(receive: Receive, limit: int, counted: Body) -> bytes | None:
     body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
-        body += message.get("body", b"")
-        if len(body) > limit:
+        piece = message.get("body", b"")
+        if len(body) + len(piece) > limit:
             raise _too_large(limit)
+        counted.received(len(piece))
+        body += piece
         if not message.get("more_body", False):
             return bytes(body)
 

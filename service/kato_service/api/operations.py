@@ -17,6 +17,7 @@ from kato_service.errors import (
     ForbiddenError,
     InvalidInputError,
     KatoError,
+    OverloadedError,
     StoreUnavailableError,
     UnauthorizedError,
     UnsupportedMediaTypeError,
@@ -27,6 +28,7 @@ _ALWAYS: tuple[type[KatoError], ...] = (
     ForbiddenError,
     InvalidInputError,
     StoreUnavailableError,
+    OverloadedError,
     DeadlineExceededError,
     KatoError,
 )

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kato_service.api import errors, json_text, large_json, legacy, memory, rendering
+from kato_service.api.admission import Admission
 from kato_service.api.calls import Call, call_of, label
 from kato_service.api.models import (
     Body,
@@ -21,7 +22,13 @@ from kato_service.api.models import (
     unknown_fields_ignored,
 )
 from kato_service.domain.deadline import Deadline
-from kato_service.errors import BodyTooLargeError, InvalidInputError, KatoError, NotFoundError
+from kato_service.errors import (
+    BodyTooLargeError,
+    InvalidInputError,
+    KatoError,
+    NotFoundError,
+    OverloadedError,
+)
 
 log = structlog.get_logger()
 B = TypeVar("B", bound=Body)
@@ -100,7 +107,7 @@ async def _turn(websocket: WebSocket, session_id: str, raw: bytes) -> None:
     request_id = uuid4().hex
     structlog.contextvars.bind_contextvars(request_id=request_id)
     call = replace(call_of(websocket), deadline=deadline)
-    reply = await _reply(call, session_id, raw, request_id)
+    reply = await _reply(call, session_id, raw, request_id, websocket.state.admission)
     async with asyncio.timeout(service.settings.request_timeout_s):
         await websocket.send_text(json_text.text(reply).decode())
 
@@ -115,13 +122,20 @@ async def _received(websocket: WebSocket) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-async def _reply(call: Call, session_id: str, raw: bytes, request_id: str) -> dict[str, Any]:
+async def _reply(
+    call: Call, session_id: str, raw: bytes, request_id: str, admission: Admission
+) -> dict[str, Any]:
     correlation: Any = None
     try:
-        frame = await _frame(raw, call.service.settings.max_body_bytes)
-        correlation = frame.id
-        content = await _answer(call, session_id, frame)
+        with admission.body() as counted:
+            counted.received(len(raw))
+            frame = await _frame(raw, call.service.settings.max_body_bytes)
+            correlation = frame.id
+            with admission.request():
+                content = await _answer(call, session_id, frame)
     except KatoError as error:
+        if isinstance(error, OverloadedError):
+            call.service.metrics.shed(error.limit)
         content = {"type": "error"} | errors.envelope(error, request_id)
     except Exception:  # the outermost boundary of a frame: the socket stays open
         log.exception("frame crashed")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
+from kato_service.connections.circuit import Circuit
 from kato_service.connections.mongo_pool import MongoConnectionPool
 from kato_service.connections.monitor import CheckPlan, StoreHealth, StoreMonitor
 from kato_service.connections.qdrant_pool import QdrantConnectionPool
@@ -26,9 +27,11 @@ class DatabaseManager:
         self.mongodb = mongodb
         self.qdrant = qdrant
         self._plan = plan
-        self._monitors: dict[str, StoreMonitor] = {
-            pool.name: StoreMonitor(pool, plan) for pool in self._pools()
+        self.circuits = {
+            pool.name: Circuit(pool.name, opens_after=plan.failures) for pool in self._pools()
         }
+        """By role: what calls the store goes through its circuit."""
+        self._monitors = {pool.name: self._monitor(pool, {}) for pool in self._pools()}
 
     async def open(self, set_up: Mapping[str, SetUp]) -> None:
         """Make the clients; *set_up* is what a store needs once before it is usable.
@@ -38,8 +41,7 @@ class DatabaseManager:
         """
         for pool in self._pools():
             await pool.open()
-            monitor = StoreMonitor(pool, self._plan, set_up.get(pool.name))
-            self._monitors[pool.name] = monitor
+            self._monitors[pool.name] = self._monitor(pool, set_up)
 
     async def run(self) -> None:
         """Check all stores until cancelled."""
@@ -50,9 +52,6 @@ class DatabaseManager:
     def health(self) -> dict[str, StoreHealth]:
         """By role: redis, mongodb, qdrant."""
         return {name: monitor.health() for name, monitor in self._monitors.items()}
-
-    def check_errors(self) -> dict[str, int]:
-        return {name: monitor.errors for name, monitor in self._monitors.items()}
 
     @property
     def set_up(self) -> bool:
@@ -65,6 +64,10 @@ class DatabaseManager:
     async def close(self) -> None:
         for pool in self._pools():
             await pool.close()
+
+    def _monitor(self, pool: StorePool, set_up: Mapping[str, SetUp]) -> StoreMonitor:
+        circuit = self.circuits[pool.name]
+        return StoreMonitor(pool, circuit, self._plan, set_up.get(pool.name))
 
     def _pools(self) -> tuple[StorePool, ...]:
         return (self.redis, self.mongodb, self.qdrant)

@@ -1,20 +1,26 @@
-"""The background check of one store: sets it up once, then asks it again and again."""
+"""The background probe of one store: sets it up once, then asks it again and again.
+
+It alone decides when the store's circuit closes.
+"""
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 import structlog
 
+from kato_service.connections.circuit import Circuit
 from kato_service.connections.store_pool import PoolUsage, StorePool
 from kato_service.errors import StoreUnavailableError
 
 log = structlog.get_logger()
 
-FIRST_RETRY_S = 0.5
+FIRST_PAUSE_S = 0.1
 SET_UP_TIMEOUT_S = 15.0
 Status = Literal["healthy", "degraded", "unhealthy", "disabled"]
 
@@ -24,97 +30,104 @@ class CheckPlan:
     interval_s: float = 5.0
     timeout_s: float = 3.0
     failures: int = 3
-    """Failed checks in a row after which a store counts as down."""
+    """Calls and checks in a row without an answer, after which a store counts as down."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreHealth:
-    """What the last checks found; no store is asked for it."""
+    """What the last calls and checks found; no store is asked for it."""
 
     status: Status
     backend: str
+    circuit: Literal["closed", "open"]
     latency_ms: float | None
     pool: PoolUsage
     last_error_at: datetime | None
+    errors: int
+    """Calls and checks without an answer so far."""
 
 
 class StoreMonitor:
-    """Healthy; degraded: its last check failed; unhealthy: too many did, or never set up."""
+    """Probes one store. Healthy; degraded: what was asked last got no answer; unhealthy: its
+    circuit is open, or it was never set up."""
 
     def __init__(
         self,
         pool: StorePool,
+        circuit: Circuit,
         plan: CheckPlan,
         set_up: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._pool = pool
+        self._circuit = circuit
         self._plan = plan
         self._set_up = set_up or pool.check
-        self._failures = 0
         self._latency_ms: float | None = None
-        self._last_error_at: datetime | None = None
-        self.errors = 0
-        """Failed checks so far."""
         self.was_set_up = False
 
     @property
     def usable(self) -> bool:
-        return self.was_set_up and self._failures < self._plan.failures
+        return self.was_set_up and not self._circuit.is_open
 
     def health(self) -> StoreHealth:
         return StoreHealth(
             status=self._status(),
             backend=self._pool.backend,
+            circuit="open" if self._circuit.is_open else "closed",
             latency_ms=self._latency_ms,
             pool=self._pool.usage(),
-            last_error_at=self._last_error_at,
+            last_error_at=self._circuit.last_error_at,
+            errors=self._circuit.errors,
         )
 
     async def run(self) -> None:
-        """Check until cancelled, more often while the store is not set up yet."""
-        wait_s = min(FIRST_RETRY_S, self._plan.interval_s)
+        """Probe until cancelled: at intervals, at once when calls fail, and then again and again,
+        each time a little later."""
+        pause_s = FIRST_PAUSE_S
         while True:
-            await self.check()
-            if self.was_set_up:
-                wait_s = self._plan.interval_s
-            await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 2, self._plan.interval_s)
+            if await self.check():
+                pause_s = FIRST_PAUSE_S
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._plan.interval_s):
+                        await self._circuit.suspected.wait()
+            else:
+                await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+                pause_s = min(2 * pause_s, self._plan.interval_s)
 
-    async def check(self) -> None:
-        """One check; a store that was never set up is set up."""
-        began = time.perf_counter()
+    async def check(self) -> bool:
+        """Whether the store answered; one that was never set up is set up."""
+        asked, began = time.perf_counter(), time.monotonic()
         ask = self._pool.check if self.was_set_up else self._set_up
         timeout_s = self._plan.timeout_s if self.was_set_up else SET_UP_TIMEOUT_S
         try:
             async with asyncio.timeout(timeout_s):
                 await ask()
         except (StoreUnavailableError, TimeoutError) as exc:
-            self._note_failure(exc)
-            return
-        self._note_success((time.perf_counter() - began) * 1000)
+            self._note_failure(exc, began)
+            return False
+        self._note_success((time.perf_counter() - asked) * 1000)
+        return True
 
     def _status(self) -> Status:
         if self._pool.backend == "disabled":
             return "disabled"
         if not self.usable:
             return "unhealthy"
-        return "degraded" if self._failures else "healthy"
+        return "degraded" if self._circuit.failures else "healthy"
 
     def _note_success(self, latency_ms: float) -> None:
-        if not self.was_set_up or self._failures:
-            log.info("store usable", store=self._pool.name, backend=self._pool.backend)
-        self.was_set_up = True
-        self._failures = 0
         self._latency_ms = round(latency_ms, 3)
+        self._circuit.probed()
+        if not self.was_set_up:
+            log.info("store set up", store=self._pool.name, backend=self._pool.backend)
+        self.was_set_up = True
 
-    def _note_failure(self, error: Exception) -> None:
-        self._failures += 1
-        self.errors += 1
-        self._last_error_at = datetime.now(UTC)
-        if self._failures in (1, self._plan.failures):
+    def _note_failure(self, error: Exception, began: float) -> None:
+        known = self._circuit.failures
+        self._circuit.failed(began)
+        if not known:
             log.warning(
-                "store check failed",
+                "store did not answer",
                 store=self._pool.name,
-                failures=self._failures,
                 reason=str(error) or "no answer in time",
             )

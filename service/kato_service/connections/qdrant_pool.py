@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from grpc import StatusCode  # type: ignore[import-untyped]  # ships no types
 from grpc.aio import AioRpcError  # type: ignore[import-untyped]  # ships no types
 from qdrant_client import AsyncQdrantClient
 from qdrant_client.common.client_exceptions import QdrantException
-from qdrant_client.http.exceptions import ApiException
+from qdrant_client.http.exceptions import ApiException, ResponseHandlingException
 
 from kato_service.connections.store_pool import PoolUsage
 from kato_service.errors import SettingsError, StoreUnavailableError
+
+_UNANSWERED = (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,24 @@ class QdrantConnectionPool:
             check_compatibility=False,
             transport=self._transport,
         )
+
+
+def is_busy(exc: Exception) -> bool:
+    """Whether no connection of the pool got free in time: nothing was sent."""
+    return isinstance(_source(exc), httpx.PoolTimeout)
+
+
+def is_unanswered(exc: Exception) -> bool:
+    """Whether Qdrant did not answer, or could not be reached."""
+    if isinstance(exc, AioRpcError):
+        return exc.code() in _UNANSWERED
+    silent = isinstance(_source(exc), (httpx.TransportError, TimeoutError, OSError))
+    return silent and not is_busy(exc)
+
+
+def _source(exc: Exception) -> Exception:
+    """What its client wrapped."""
+    return exc.source if isinstance(exc, ResponseHandlingException) else exc
 
 
 class _CountingTransport(httpx.AsyncHTTPTransport):

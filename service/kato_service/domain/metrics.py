@@ -24,10 +24,11 @@ class SymbolProbabilities:
     def of(cls, symbols: Iterable[str], statistics: SymbolStatistics) -> "SymbolProbabilities":
         """``pmf(s) / TSP`` of each of *symbols*, those that occur in a kept pattern's regions."""
         total = statistics.total_distinct_symbols
-        if not total:
+        if total <= 0:
             return cls({})
         pmf = statistics.pattern_member_frequency
-        return cls({symbol: pmf[symbol] / total for symbol in symbols if pmf[symbol]})
+        counts = {symbol: pmf[symbol] for symbol in symbols}
+        return cls({symbol: count / total for symbol, count in counts.items() if count > 0})
 
     def __getitem__(self, symbol: str) -> float:
         return self.known.get(symbol, 0.0)
@@ -94,7 +95,7 @@ def confluence(
     present: Sequence[str], probability: SymbolProbabilities, *, frequency: int, total_learns: int
 ) -> float:
     """``freq/TP · (1 − Π p')``; the product as a power of ten, 0 for an empty present."""
-    share = frequency / total_learns if total_learns else 0.0
+    share = frequency / total_learns if total_learns > 0 else 0.0
     exponent = 0.0
     for symbol in present:
         exponent += math.log10(probability[symbol] or UNKNOWN_PROBABILITY)

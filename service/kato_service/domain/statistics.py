@@ -1,35 +1,113 @@
 """Symbol statistics and totals of a knowledge base (processor.md §1)."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from sys import getsizeof
+from typing import Protocol
 
 from kato_service.domain.pattern import Event, flatten
 
+COUNTS_BYTES = 64
+"""A symbol's two counts, once they are too large for CPython's shared integers."""
+
+
+class SymbolStatistics(Protocol):
+    """Sums over learns plus corrections, as they are now: all of it changes with the next learn.
+
+    Symbols that were never counted have 0. Corrections may leave less than 0; figures take that
+    for 0.
+    """
+
+    @property
+    def pattern_member_frequency(self) -> Mapping[str, int]: ...
+    @property
+    def symbol_frequency(self) -> Mapping[str, int]: ...
+    @property
+    def total_learns(self) -> int:
+        """TP"""
+
+    @property
+    def total_symbols(self) -> int:
+        """TS"""
+
+    @property
+    def total_distinct_symbols(self) -> int:
+        """TSP: over learns, the number of distinct symbols"""
+
+    @property
+    def distinct_symbols(self) -> int:
+        """S: symbols with a positive pattern member frequency"""
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """What statistics are to gain beside learns, or to lose: the sums of a knowledge base whose
+    history is not in the log."""
+
+    symbols: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """By symbol: pattern member frequency and symbol frequency."""
+    total_learns: int = 0
+    total_symbols: int = 0
+    total_distinct_symbols: int = 0
+
+    def plus(self, more: "Corrections") -> "Corrections":
+        symbols = dict(self.symbols)
+        for symbol, (patterns, occurrences) in more.symbols.items():
+            known = symbols.get(symbol, (0, 0))
+            symbols[symbol] = (known[0] + patterns, known[1] + occurrences)
+        return Corrections(
+            symbols=symbols,
+            total_learns=self.total_learns + more.total_learns,
+            total_symbols=self.total_symbols + more.total_symbols,
+            total_distinct_symbols=self.total_distinct_symbols + more.total_distinct_symbols,
+        )
+
 
 @dataclass(slots=True)
-class SymbolStatistics:
-    """Sums over learns; only a knowledge base's fold changes them."""
+class SymbolCounts:
+    """Symbol statistics in counters, for indexes in Python."""
 
     pattern_member_frequency: Counter[str] = field(default_factory=Counter)
     symbol_frequency: Counter[str] = field(default_factory=Counter)
     total_learns: int = 0
-    """TP"""
     total_symbols: int = 0
-    """TS"""
     total_distinct_symbols: int = 0
-    """TSP: over learns, the number of distinct symbols"""
+    _positive: int = 0
+    _strings_bytes: int = field(default=0, compare=False)
+    """Of the symbols, each once."""
 
     @property
     def distinct_symbols(self) -> int:
-        """S"""
-        return len(self.pattern_member_frequency)
+        return self._positive
 
-    def add_learn(self, events: Iterable[Event]) -> None:
-        symbols = flatten(events)
-        distinct = dict.fromkeys(symbols)
-        self.total_learns += 1
-        self.total_symbols += len(symbols)
-        self.total_distinct_symbols += len(distinct)
-        self.pattern_member_frequency.update(distinct.keys())
-        self.symbol_frequency.update(symbols)
+    @property
+    def memory_bytes(self) -> int:
+        """Estimated in an instant."""
+        symbols = self.symbol_frequency
+        tables = getsizeof(self.pattern_member_frequency) + getsizeof(symbols)
+        return tables + COUNTS_BYTES * len(symbols) + self._strings_bytes
+
+    def add_learn(self, events: Iterable[Event], learns: int = 1) -> None:
+        """Count *events* as learned so often."""
+        occurrences = Counter(flatten(events))
+        for symbol, count in occurrences.items():
+            self._add(symbol, learns, count * learns)
+        self.total_learns += learns
+        self.total_symbols += learns * occurrences.total()
+        self.total_distinct_symbols += learns * len(occurrences)
+
+    def correct(self, corrections: Corrections) -> None:
+        for symbol, (patterns, occurrences) in corrections.symbols.items():
+            self._add(symbol, patterns, occurrences)
+        self.total_learns += corrections.total_learns
+        self.total_symbols += corrections.total_symbols
+        self.total_distinct_symbols += corrections.total_distinct_symbols
+
+    def _add(self, symbol: str, patterns: int, occurrences: int) -> None:
+        if symbol not in self.symbol_frequency:
+            self._strings_bytes += getsizeof(symbol)
+        before = self.pattern_member_frequency[symbol]
+        self.pattern_member_frequency[symbol] = before + patterns
+        self.symbol_frequency[symbol] += occurrences
+        self._positive += (before + patterns > 0) - (before > 0)

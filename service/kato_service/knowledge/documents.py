@@ -6,7 +6,16 @@ from itertools import chain
 from typing import Any, assert_never
 
 from kato_service.domain.pattern import Emotives, Event, Metadata
-from kato_service.knowledge.entries import Clear, Delete, Entry, Learn, Update
+from kato_service.domain.statistics import Corrections
+from kato_service.knowledge.entries import (
+    Clear,
+    Delete,
+    Entry,
+    Import,
+    Learn,
+    Statistics,
+    Update,
+)
 from kato_service.knowledge.log import Head, Tail
 
 Document = dict[str, Any]
@@ -75,6 +84,50 @@ def tail_of(documents: Sequence[Mapping[str, Any]], head: Mapping[str, Any] | No
     return Tail(entries, known, more=cut)
 
 
+def decoded_events(symbols: list[str], sizes: list[int]) -> tuple[Event, ...]:
+    remaining = iter(symbols)
+    return tuple(tuple(next(remaining) for _ in range(size)) for size in sizes)
+
+
+def encoded_emotives(emotives: Emotives) -> Document:
+    return {"m": [{"k": name, "v": float(value)} for name, value in emotives.items()]}
+
+
+def decoded_emotives(document: Mapping[str, Any]) -> Emotives:
+    return {pair["k"]: pair["v"] for pair in document["m"]}
+
+
+def encoded_metadata(metadata: Metadata) -> list[Document]:
+    return [{"k": key, "v": list(texts)} for key, texts in metadata.items()]
+
+
+def decoded_metadata(pairs: list[Mapping[str, Any]]) -> Metadata:
+    return {pair["k"]: tuple(pair["v"]) for pair in pairs}
+
+
+def encoded_corrections(corrections: Corrections) -> Document:
+    """As fields of a `statistics` entry or of the view that holds their sums."""
+    return {
+        "corrections": [
+            {"k": symbol, "patterns": patterns, "occurrences": occurrences}
+            for symbol, (patterns, occurrences) in corrections.symbols.items()
+        ],
+        "learns": corrections.total_learns,
+        "symbols": corrections.total_symbols,
+        "distinct_symbols": corrections.total_distinct_symbols,
+    }
+
+
+def decoded_corrections(document: Mapping[str, Any]) -> Corrections:
+    rows = document["corrections"]
+    return Corrections(
+        symbols={row["k"]: (row["patterns"], row["occurrences"]) for row in rows},
+        total_learns=document["learns"],
+        total_symbols=document["symbols"],
+        total_distinct_symbols=document["distinct_symbols"],
+    )
+
+
 def _content(entry: Entry) -> Document:
     match entry:
         case Learn():
@@ -82,9 +135,9 @@ def _content(entry: Entry) -> Document:
                 "name": entry.name,
                 "symbols": list(chain.from_iterable(entry.events)),
                 "sizes": [len(event) for event in entry.events],
-                "emotives": None if entry.emotives is None else _encode_emotives(entry.emotives),
+                "emotives": None if entry.emotives is None else encoded_emotives(entry.emotives),
                 "persistence": entry.persistence,
-                "metadata": [{"k": k, "v": list(v)} for k, v in entry.metadata.items()],
+                "metadata": encoded_metadata(entry.metadata),
             }
         case Update():
             return {"name": entry.name, **_changes(entry)}
@@ -92,6 +145,24 @@ def _content(entry: Entry) -> Document:
             return {"name": entry.name}
         case Clear():
             return {}
+        case Import():
+            return {
+                "source": entry.source,
+                "part": entry.part,
+                "name": entry.name,
+                "symbols": list(chain.from_iterable(entry.events)),
+                "sizes": [len(event) for event in entry.events],
+                "frequency": entry.frequency,
+                "learns": entry.learns,
+                "emotives": [encoded_emotives(emotives) for emotives in entry.emotives],
+                "metadata": encoded_metadata(entry.metadata),
+            }
+        case Statistics():
+            return {
+                "source": entry.source,
+                "part": entry.part,
+                **encoded_corrections(entry.corrections),
+            }
         case _:
             assert_never(entry)
 
@@ -101,7 +172,7 @@ def _changes(entry: Update) -> Document:
     if entry.frequency is not None:
         changes["frequency"] = entry.frequency
     if entry.emotives is not None:
-        changes["emotives"] = [_encode_emotives(emotives) for emotives in entry.emotives]
+        changes["emotives"] = [encoded_emotives(emotives) for emotives in entry.emotives]
     return changes
 
 
@@ -110,10 +181,10 @@ def _decode_learn(document: Mapping[str, Any]) -> Learn:
     return Learn(
         token=document["token"],
         name=document["name"],
-        events=_events(document["symbols"], document["sizes"]),
-        emotives=None if emotives is None else _decode_emotives(emotives),
+        events=decoded_events(document["symbols"], document["sizes"]),
+        emotives=None if emotives is None else decoded_emotives(emotives),
         persistence=document["persistence"],
-        metadata=_decode_metadata(document["metadata"]),
+        metadata=decoded_metadata(document["metadata"]),
     )
 
 
@@ -123,7 +194,7 @@ def _decode_update(document: Mapping[str, Any]) -> Update:
         token=document["token"],
         name=document["name"],
         frequency=document.get("frequency"),
-        emotives=None if emotives is None else tuple(map(_decode_emotives, emotives)),
+        emotives=None if emotives is None else tuple(map(decoded_emotives, emotives)),
     )
 
 
@@ -135,26 +206,34 @@ def _decode_clear(document: Mapping[str, Any]) -> Clear:
     return Clear(token=document["token"])
 
 
+def _decode_import(document: Mapping[str, Any]) -> Import:
+    return Import(
+        token=document["token"],
+        source=document["source"],
+        part=document["part"],
+        name=document["name"],
+        events=decoded_events(document["symbols"], document["sizes"]),
+        frequency=document["frequency"],
+        learns=document["learns"],
+        emotives=tuple(map(decoded_emotives, document["emotives"])),
+        metadata=decoded_metadata(document["metadata"]),
+    )
+
+
+def _decode_statistics(document: Mapping[str, Any]) -> Statistics:
+    return Statistics(
+        token=document["token"],
+        source=document["source"],
+        part=document["part"],
+        corrections=decoded_corrections(document),
+    )
+
+
 _DECODERS: dict[str, Callable[[Mapping[str, Any]], Entry]] = {
     "learn": _decode_learn,
     "update": _decode_update,
     "delete": _decode_delete,
     "clear": _decode_clear,
+    "import": _decode_import,
+    "statistics": _decode_statistics,
 }
-
-
-def _events(symbols: list[str], sizes: list[int]) -> tuple[Event, ...]:
-    remaining = iter(symbols)
-    return tuple(tuple(next(remaining) for _ in range(size)) for size in sizes)
-
-
-def _encode_emotives(emotives: Emotives) -> Document:
-    return {"m": [{"k": name, "v": float(value)} for name, value in emotives.items()]}
-
-
-def _decode_emotives(document: Mapping[str, Any]) -> Emotives:
-    return {pair["k"]: pair["v"] for pair in document["m"]}
-
-
-def _decode_metadata(pairs: list[Mapping[str, Any]]) -> Metadata:
-    return {pair["k"]: tuple(pair["v"]) for pair in pairs}

@@ -8,15 +8,27 @@ from dataclasses import replace
 from sys import getsizeof
 from typing import assert_never
 
-from kato_service.domain.pattern import Emotives, Metadata, Pattern
-from kato_service.domain.statistics import SymbolStatistics
-from kato_service.knowledge.entries import Applied, Clear, Delete, Entry, Learn, Update
-from kato_service.knowledge.footprint import pattern_bytes, statistics_bytes, symbols_bytes
+from kato_service.domain.pattern import Emotives, Event, Metadata, Pattern
+from kato_service.domain.statistics import Corrections, SymbolStatistics
+from kato_service.knowledge.entries import (
+    Applied,
+    Clear,
+    Delete,
+    Entry,
+    Import,
+    Learn,
+    Statistics,
+    Update,
+)
+from kato_service.knowledge.footprint import corrections_bytes, pattern_bytes
+from kato_service.knowledge.import_progress import ImportProgress
 from kato_service.knowledge.index import IndexedPatterns, PatternIndex
 from kato_service.knowledge.view import KnowledgeView
 
 MAX_FREQUENCY = 2**31 - 1
 """Of a pattern; what is learned more often stays there."""
+MAX_IMPORTED_LEARNS = 2**30
+"""Of a pattern, by all imports together: what the engine counts at once."""
 PATTERN_METADATA_BYTES = 16 * 1024
 """UTF-8 of keys and values that a pattern keeps; later values are dropped."""
 
@@ -34,18 +46,21 @@ class Fold:
         """Those alive, by bare name; they live in the index."""
         self.tombstones: dict[str, Pattern] = {}
         """Deleted patterns: their learns stay part of the statistics."""
-        self.statistics = SymbolStatistics()
-        self._strings_bytes = 0
-        """Of the symbols, each once."""
+        self.corrections = Corrections()
+        """Sums of all `statistics` entries since the last clear; the index has counted them."""
+        self.imports = ImportProgress()
         self._tombstones_bytes = 0
 
     @property
+    def statistics(self) -> SymbolStatistics:
+        return self.index.statistics
+
+    @property
     def memory_bytes(self) -> int:
-        """Estimated in an instant: the index (names, events, order, counts), the statistics, the
-        symbols as strings, the tombstones."""
+        """Estimated in an instant: the index (patterns, symbols, statistics), the tombstones and
+        the corrections."""
         tombstones = getsizeof(self.tombstones) + self._tombstones_bytes
-        counted = statistics_bytes(self.statistics) + self._strings_bytes
-        return self.index.memory_bytes() + counted + tombstones
+        return self.index.memory_bytes() + tombstones + corrections_bytes(self.corrections)
 
     def apply(self, revision: int, entry: Entry) -> Applied:
         """Fold *entry* in; *revision* is greater than every one before."""
@@ -60,6 +75,10 @@ class Fold:
             case Clear():
                 self._clear(revision)
                 return Applied(entry, revision, None)
+            case Import():
+                return self._import(revision, entry)
+            case Statistics():
+                return self._correct(revision, entry)
             case _:
                 assert_never(entry)
 
@@ -72,10 +91,11 @@ class Fold:
             cleared=self.cleared,
             stale=stale,
             tombstones=self.tombstones,
+            imports=self.imports.parts,
         )
 
     def _learn(self, revision: int, entry: Learn) -> int:
-        known = self.index.get(entry.name) or self._first_learned(revision, entry)
+        known = self.index.get(entry.name) or self._first(revision, entry.name, entry.events)
         pattern = replace(
             known,
             frequency=min(known.frequency + 1, MAX_FREQUENCY),
@@ -85,18 +105,15 @@ class Fold:
             revision=revision,
         )
         self.index.put(pattern, learns=1)
-        self.statistics.add_learn(pattern.events)
         return pattern.frequency
 
-    def _first_learned(self, revision: int, entry: Learn) -> Pattern:
-        deleted = self.tombstones.pop(entry.name, None)
+    def _first(self, revision: int, name: str, events: tuple[Event, ...]) -> Pattern:
+        """The pattern before its first learn, or before the first since it was deleted."""
+        deleted = self.tombstones.pop(name, None)
         if deleted is not None:
             self._tombstones_bytes -= pattern_bytes(deleted)
             return replace(deleted, first=revision)
-        known = self.statistics.symbol_frequency
-        symbols = {symbol for event in entry.events for symbol in event}
-        self._strings_bytes += symbols_bytes(each for each in symbols if each not in known)
-        return Pattern(entry.name, entry.events, frequency=0, learns=0, first=revision)
+        return Pattern(name, events, frequency=0, learns=0, first=revision)
 
     def _update(self, revision: int, entry: Update) -> Applied:
         known = self.index.get(entry.name)
@@ -118,11 +135,37 @@ class Fold:
         self.index.remove(entry.name)
         return Applied(entry, revision, 0)
 
+    def _import(self, revision: int, entry: Import) -> Applied:
+        there = self.index.get(entry.name) or self.tombstones.get(entry.name)
+        is_other = there is not None and there.events != entry.events
+        if not self.imports.admit(entry) or is_other:
+            return Applied(entry, revision, None, met=False)
+        known = self.index.get(entry.name) or self._first(revision, entry.name, entry.events)
+        learns = min(entry.learns, max(0, MAX_IMPORTED_LEARNS - known.learns))
+        pattern = replace(
+            known,
+            frequency=min(known.frequency + entry.frequency, MAX_FREQUENCY),
+            learns=known.learns + learns,
+            emotives=(*known.emotives, *entry.emotives),
+            metadata=merged_metadata(known.metadata, entry.metadata),
+            revision=revision,
+        )
+        self.index.put(pattern, learns=learns)
+        return Applied(entry, revision, pattern.frequency)
+
+    def _correct(self, revision: int, entry: Statistics) -> Applied:
+        if not self.imports.admit(entry):
+            return Applied(entry, revision, None, met=False)
+        self.corrections = self.corrections.plus(entry.corrections)
+        self.index.correct(entry.corrections)
+        return Applied(entry, revision, None)
+
     def _clear(self, revision: int) -> None:
         self.cleared = revision
+        self.corrections = Corrections()
+        self.imports = ImportProgress()
         self.tombstones = {}
-        self.statistics = SymbolStatistics()
-        self._strings_bytes = self._tombstones_bytes = 0
+        self._tombstones_bytes = 0
         self.index.clear()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sys import getsizeof
 
 from kato_service.domain.pattern import Emotives, Event, Metadata, Pattern
-from kato_service.domain.statistics import SymbolStatistics
+from kato_service.domain.statistics import Corrections
 
 PATTERN_BYTES = 400
 """A pattern without its events: the object, its name and numbers, its place in a dictionary."""
@@ -18,8 +18,8 @@ MAP_BYTES = 240
 """A dictionary with few keys."""
 NUMBERED_BYTES = 96
 """A short string and a number."""
-COUNTS_BYTES = 64
-"""A symbol's two counts, once they are too large for CPython's shared integers."""
+CORRECTION_BYTES = 250
+"""A short symbol and its two corrections, in a dictionary."""
 
 
 def symbols_bytes(symbols: Iterable[str]) -> int:
@@ -40,10 +40,8 @@ def extras_bytes(emotives: Iterable[Emotives], metadata: Metadata) -> int:
     return maps + texts + MAP_BYTES
 
 
-def statistics_bytes(statistics: SymbolStatistics) -> int:
-    """Without the symbols themselves."""
-    tables = getsizeof(statistics.pattern_member_frequency) + getsizeof(statistics.symbol_frequency)
-    return tables + COUNTS_BYTES * statistics.distinct_symbols
+def corrections_bytes(corrections: Corrections) -> int:
+    return CORRECTION_BYTES * len(corrections.symbols)
 
 
 def _event_bytes(event: Event) -> int:

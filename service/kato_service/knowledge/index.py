@@ -1,13 +1,44 @@
 """The port to where a fold keeps its patterns, so that they can be searched (search/)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from kato_service.domain.pattern import Pattern
+from kato_service.domain.statistics import Corrections, SymbolCounts, SymbolStatistics
+
+
+class PatternLoader(Protocol):
+    """Gathers many patterns; its index has them once it finishes.
+
+    Every call computes and is to be made from a thread; none holds the interpreter for long if
+    it is given at most a thousand patterns. Not for two threads at once. A loader that raised is
+    to be dropped: its index is as empty as it was.
+    """
+
+    def add(self, patterns: Iterable[Pattern]) -> None:
+        """Patterns in any order, each once; each is counted as often as it was learned.
+
+        Raises:
+            ValueError: One of them is no pattern.
+        """
+
+    def count(self, patterns: Iterable[Pattern]) -> None:
+        """Deleted patterns: they are counted as `add` does, and not kept."""
+
+    def finish(self) -> None:
+        """Put all into the index, which nobody may have filled meanwhile.
+
+        Raises:
+            ValueError: A pattern came twice, or the index is no longer empty.
+        """
 
 
 class PatternIndex(Protocol):
-    """The patterns of one fold that are alive, in the order of their first learn."""
+    """The patterns of one fold that are alive, in the order of their first learn, and what was
+    counted of the symbols of all that were ever learned."""
+
+    @property
+    def statistics(self) -> SymbolStatistics: ...
 
     def put(self, pattern: Pattern, *, learns: int = 0) -> None:
         """Add a pattern, or replace the one of its name, whose events are the same.
@@ -22,16 +53,62 @@ class PatternIndex(Protocol):
     def remove(self, name: str) -> None:
         """Drop a pattern, not what its symbols were counted; unknown names are no error."""
 
-    def clear(self) -> None: ...
+    def correct(self, corrections: Corrections) -> None:
+        """Add to the statistics what no pattern accounts for. Patterns stay as they are; asked
+        of a `loader`'s index, after it has finished."""
+
+    def clear(self) -> None:
+        """Drop all patterns and counts."""
+
+    def loader(self) -> PatternLoader:
+        """What fills this index while it is empty, from a store.
+
+        Raises:
+            ValueError: It is not empty.
+        """
 
     def __len__(self) -> int: ...
 
     def memory_bytes(self) -> int:
-        """What all of it takes, estimated in an instant; not what the symbols take as strings
-        where patterns share them (the fold counts each symbol once)."""
+        """What all of it takes, estimated in an instant."""
 
     def after(self, first: int) -> Iterator[Pattern]:
         """Those first learned behind revision *first*, in that order."""
+
+
+class CountingIndex(PatternIndex, Protocol):
+    statistics: SymbolCounts
+
+
+class SortingLoader:
+    """For indexes that take one pattern after the other."""
+
+    def __init__(self, index: CountingIndex) -> None:
+        self._index = index
+        self._alive: list[Pattern] = []
+        self._deleted: list[Pattern] = []
+        require_empty(index)
+
+    def add(self, patterns: Iterable[Pattern]) -> None:
+        self._alive += patterns
+
+    def count(self, patterns: Iterable[Pattern]) -> None:
+        self._deleted += patterns
+
+    def finish(self) -> None:
+        require_empty(self._index)
+        if len({pattern.name for pattern in self._alive}) < len(self._alive):
+            raise ValueError("a pattern came twice")
+        for pattern in self._deleted:
+            self._index.statistics.add_learn(pattern.events, pattern.learns)
+        self._alive.sort(key=lambda pattern: pattern.first)
+        for pattern in self._alive:
+            self._index.put(pattern, learns=pattern.learns)
+
+
+def require_empty(index: PatternIndex) -> None:
+    if len(index) or index.statistics.total_learns:
+        raise ValueError("only an index without patterns can be loaded")
 
 
 class IndexedPatterns(Mapping[str, Pattern]):

@@ -5,7 +5,15 @@ from collections.abc import AsyncIterator, Callable, Iterable
 
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.knowledge.current_fold import CHUNK, CurrentFold, is_other_history
-from kato_service.knowledge.entries import Applied, Clear, Entry, symbol_count
+from kato_service.knowledge.entries import (
+    Applied,
+    Clear,
+    Entry,
+    Import,
+    Statistics,
+    subject,
+    symbol_count,
+)
 from kato_service.knowledge.fold import Fold
 from kato_service.knowledge.log import KnowledgeLog
 from kato_service.knowledge.patience import Patience
@@ -176,15 +184,17 @@ class LogWriter:
     async def _replayed(self, wanted: Wanted, revision: int) -> Applied:
         """What the entry did at its own revision, which the fold has passed."""
         head = await self._log.head(self._kb)
-        if head is None or head.trimmed:
+        name = subject(wanted.entry)
+        if name is None or head is None or head.trimmed:
             return Applied(wanted.entry, revision, None)
         replay = Fold(PlainPatterns())
-        name = _name(wanted.entry)
         async for at, entry in self._read(0):
-            if at <= revision and (isinstance(entry, Clear) or _name(entry) == name):
+            if at <= revision and (isinstance(entry, Clear) or subject(entry) == name):
                 applied = replay.apply(at, entry)
                 if at == revision:
                     return applied
+            elif isinstance(entry, Import | Statistics):
+                replay.imports.admit(entry)
         return Applied(wanted.entry, revision, None)
 
     async def _read(self, after: int) -> AsyncIterator[tuple[int, Entry]]:
@@ -241,7 +251,3 @@ def _unknown(error: BaseException) -> BaseException:
     if isinstance(error, StoreUnavailableError):
         return OutcomeUnknownError("the knowledge log did not confirm an entry")
     return error
-
-
-def _name(entry: Entry) -> str:
-    return "" if isinstance(entry, Clear) else entry.name

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -23,6 +23,7 @@ from pymongo.errors import (
 )
 from pymongo.read_concern import ReadConcern
 
+from kato_service.connections.circuit import Circuit
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.knowledge.documents import (
     Document,
@@ -44,13 +45,17 @@ DUPLICATE_KEY = 11000
 NAMESPACE_EXISTS = 48
 _DURABLE = WriteConcern(w="majority", j=True)
 _UNANSWERED = {False: StoreUnavailableError, True: OutcomeUnknownError}
-_NEVER_SENT = (ServerSelectionTimeoutError, WaitQueueTimeoutError)
 
 
 class MongoKnowledgeLog:
     def __init__(
-        self, database: AsyncDatabase[Document], *, timeout_s: float = OPERATION_TIMEOUT_S
+        self,
+        database: AsyncDatabase[Document],
+        *,
+        timeout_s: float = OPERATION_TIMEOUT_S,
+        circuit: Circuit | None = None,
     ) -> None:
+        self._circuit = circuit or Circuit("mongodb")
         self._database = database
         self._timeout_s = timeout_s
         self._log = database.get_collection(
@@ -58,7 +63,7 @@ class MongoKnowledgeLog:
         )
 
     async def start(self) -> None:
-        async with self._mapped_errors():
+        async with self._mapped_errors(probing=True):
             try:
                 await self._database.create_collection("log", check_exists=False)
             except (CollectionInvalid, OperationFailure) as exc:
@@ -149,11 +154,19 @@ class MongoKnowledgeLog:
         return {"max_time_ms": int(self._timeout_s * 1000)}
 
     @asynccontextmanager
-    async def _mapped_errors(self, *, writing: bool = False) -> AsyncIterator[None]:
+    async def _mapped_errors(
+        self, *, writing: bool = False, probing: bool = False
+    ) -> AsyncIterator[None]:
+        """Through the circuit, unless *probing* whether it may close."""
+        guard = nullcontext() if probing else self._circuit.guarding(_is_unanswered)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                yield
-        except _NEVER_SENT as exc:
+            with guard:
+                async with asyncio.timeout(self._timeout_s):
+                    yield
+        except WaitQueueTimeoutError as exc:
+            busy = "every connection to mongodb is in use: repeat later"
+            raise StoreUnavailableError(busy) from exc
+        except ServerSelectionTimeoutError as exc:
             raise StoreUnavailableError("mongodb cannot be reached") from exc
         except TimeoutError as exc:
             raise _UNANSWERED[writing]("mongodb did not answer in time") from exc
@@ -169,6 +182,12 @@ def _inserted(exc: BulkWriteError) -> int:
     if not taken or exc.details.get("writeConcernErrors"):
         raise exc
     return int(taken[0])
+
+
+def _is_unanswered(exc: Exception) -> bool:
+    """Whether MongoDB did not answer, or could not be reached; a busy pool says nothing of it."""
+    silent = isinstance(exc, (ConnectionFailure, TimeoutError))
+    return silent and not isinstance(exc, WaitQueueTimeoutError)
 
 
 def _may_have_happened(exc: PyMongoError) -> bool:

@@ -3,17 +3,22 @@
 from collections.abc import Iterator
 
 from kato_service.domain.pattern import Pattern
+from kato_service.domain.statistics import Corrections, SymbolCounts
 from kato_service.knowledge.footprint import pattern_bytes
+from kato_service.knowledge.index import SortingLoader
 
 
 class PlainPatterns:
     def __init__(self) -> None:
         self.patterns: dict[str, Pattern] = {}
+        self.statistics = SymbolCounts()
         self._bytes = 0
 
     def put(self, pattern: Pattern, *, learns: int = 0) -> None:
         self._bytes += pattern_bytes(pattern) - self._bytes_of(pattern.name)
         self.patterns[pattern.name] = pattern
+        if learns:
+            self.statistics.add_learn(pattern.events, learns)
 
     def get(self, name: str) -> Pattern | None:
         return self.patterns.get(name)
@@ -22,15 +27,22 @@ class PlainPatterns:
         self._bytes -= self._bytes_of(name)
         self.patterns.pop(name, None)
 
+    def correct(self, corrections: Corrections) -> None:
+        self.statistics.correct(corrections)
+
+    def loader(self) -> SortingLoader:
+        return SortingLoader(self)
+
     def clear(self) -> None:
         self.patterns.clear()
+        self.statistics = SymbolCounts()
         self._bytes = 0
 
     def __len__(self) -> int:
         return len(self.patterns)
 
     def memory_bytes(self) -> int:
-        return self._bytes
+        return self._bytes + self.statistics.memory_bytes
 
     def after(self, first: int) -> Iterator[Pattern]:
         return (pattern for pattern in self.patterns.values() if pattern.first > first)

@@ -22,6 +22,8 @@ from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 from qdrant_client.models import Distance, PointStruct, ScoredPoint, SearchParams, VectorParams
 
+from kato_service.connections.circuit import Circuit
+from kato_service.connections.qdrant_pool import is_busy, is_unanswered
 from kato_service.errors import (
     StoreUnavailableError,
     VectorDimensionError,
@@ -40,9 +42,14 @@ _COLLECTION = re.compile(r"kato_(?P<kb>.+)_(?P<cleared>[0-9]+)")
 
 class QdrantStore:
     def __init__(
-        self, client: AsyncQdrantClient, *, timeout_s: float = OPERATION_TIMEOUT_S
+        self,
+        client: AsyncQdrantClient,
+        *,
+        timeout_s: float = OPERATION_TIMEOUT_S,
+        circuit: Circuit | None = None,
     ) -> None:
         self._client = client
+        self._circuit = circuit or Circuit("qdrant")
         self._timeout_s = timeout_s
         self._dimensions: dict[str, int] = {}
         """Of collections seen to exist; a collection never changes its dimension."""
@@ -181,8 +188,9 @@ class QdrantStore:
     @asynccontextmanager
     async def _mapped_errors(self) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(self._timeout_s):
-                yield
+            with self._circuit.guarding(is_unanswered):
+                async with asyncio.timeout(self._timeout_s):
+                    yield
         except TimeoutError as exc:
             raise StoreUnavailableError("qdrant did not answer in time") from exc
         except (ApiException, QdrantException, AioRpcError, OSError) as exc:
@@ -208,6 +216,8 @@ def collection_name(kb: str, cleared: int) -> str:
 
 
 def _mapped(exc: Exception) -> Exception:
+    if is_busy(exc):
+        return StoreUnavailableError("every connection to qdrant is in use: repeat later")
     status = exc.status_code if isinstance(exc, UnexpectedResponse) else None
     code = exc.code() if isinstance(exc, AioRpcError) else None
     if status == 404 or code is StatusCode.NOT_FOUND:

@@ -4,7 +4,12 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from kato_service.knowledge.entries import Applied, Entry
+from kato_service.errors import OverloadedError
+from kato_service.knowledge.entries import Applied, Entry, symbol_count
+
+MAX_WAITING_ENTRIES = 10_000
+MAX_WAITING_SYMBOLS = 4_000_000
+"""Of entries that wait for the log; one that comes while there are fewer is taken whole."""
 
 
 @dataclass(slots=True)
@@ -42,6 +47,18 @@ class WantedEntries:
 
     def __init__(self) -> None:
         self._by_token: dict[str, Wanted] = {}
+        self._symbols = 0
+
+    def require_room(self) -> None:
+        """Refuse entries that nobody began yet while too many wait for the log.
+
+        Raises:
+            OverloadedError: They do.
+        """
+        if len(self) >= MAX_WAITING_ENTRIES or self._symbols >= MAX_WAITING_SYMBOLS:
+            raise OverloadedError(
+                "knowledge", "too much waits to be learned by this knowledge base: repeat later"
+            )
 
     def __len__(self) -> int:
         return len(self._by_token)
@@ -53,7 +70,10 @@ class WantedEntries:
         """Register them until as many `release`: one token has one `Wanted`."""
         held = []
         for entry in entries:
-            wanted = self._by_token.setdefault(entry.token, Wanted(entry, since))
+            wanted = self._by_token.get(entry.token)
+            if wanted is None:
+                wanted = self._by_token[entry.token] = Wanted(entry, since)
+                self._symbols += symbol_count(entry)
             wanted.since = min(wanted.since, since)
             wanted.holders += 1
             held.append(wanted)
@@ -64,6 +84,7 @@ class WantedEntries:
             wanted.holders -= 1
             if not wanted.holders:
                 del self._by_token[wanted.entry.token]
+                self._symbols -= symbol_count(wanted.entry)
 
     def note(self, applied: Applied) -> None:
         """An entry was applied, from whatever read."""

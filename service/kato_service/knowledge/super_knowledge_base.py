@@ -75,9 +75,11 @@ class SuperKnowledgeBase:
         """The log's last revision: no entry made from now on is at or below it.
 
         Raises:
+            OverloadedError: So much waits for the log that no entry may be made now.
             StoreUnavailableError: The log did not answer.
             DeadlineExceededError: Not before *deadline*.
         """
+        self._wanted.require_room()
         with self._use():
             async with within(deadline, _NOT_READY):
                 await self._lookup.ask()

@@ -24,6 +24,8 @@ class KnowledgeView:
     stale: bool
     """The store could not be asked: entries of others may be missing."""
     tombstones: Mapping[str, Pattern] = field(repr=False)
+    imports: Mapping[str, int] = field(default_factory=dict)
+    """Parts that are in, by the source of an import."""
 
     def page(self, *, after: str | None, limit: int) -> tuple[Pattern, ...]:
         """Up to *limit* patterns in first-learned order, behind the one named *after*.

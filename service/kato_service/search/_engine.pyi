@@ -57,6 +57,44 @@ class Index:
         """All as it is now, whatever changes later; made in microseconds."""
 
     def memory_bytes(self) -> int: ...
+    def count(self, symbol: str, /) -> tuple[int, int]:
+        """Pattern member frequency and occurrences."""
+
+    def totals(self) -> tuple[int, int, int, int]:
+        """Learns, symbols, distinct symbols over learns, symbols."""
+
+    def counts(self, start: int, limit: int, /) -> tuple[tuple[str, int, int], ...]:
+        """Symbols as they were met, from that place on, each with its counts."""
+
+    def correct(
+        self,
+        rows: tuple[tuple[str, int, int], ...],
+        learns: int,
+        symbols: int,
+        distinct_symbols: int,
+        /,
+    ) -> None:
+        """Add to the counts of symbols and to the totals."""
+
+class Loader:
+    """After any error it can only be dropped, which takes no other promise back."""
+
+    def __init__(self, hash_key: int, other_half: int, /) -> None: ...
+    def put(
+        self,
+        name: str,
+        events: Events,
+        frequency: int,
+        learns: int,
+        first: int,
+        revision: int,
+        /,
+    ) -> None: ...
+    def count(self, events: Events, learns: int, /) -> None:
+        """Count the symbols of a pattern that is not to be there."""
+
+    def finish(self) -> Index:
+        """All of it by ascending first; computed without the interpreter lock."""
 
 class Snapshot:
     def best(self, state: Symbols, threshold: float, limit: int, until: float = ..., /) -> Answer:

@@ -1,6 +1,6 @@
 """The compiled matching engine as an index of patterns (see native/, built as _engine)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from threading import Lock
@@ -9,14 +9,15 @@ from weakref import WeakSet
 from kato_service.domain.emotives import mean_emotives
 from kato_service.domain.pattern import Emotives, Metadata, Pattern
 from kato_service.domain.prediction import Prediction
-from kato_service.domain.statistics import SymbolStatistics
+from kato_service.domain.statistics import Corrections
 from kato_service.knowledge.footprint import extras_bytes
+from kato_service.knowledge.index import require_empty
 from kato_service.search import _engine
 
 EXTRAS_BYTES = 300
 """Of one pattern's extras: the object, the name again, a place in a dictionary."""
 PAGE = 256
-"""Names that are read ahead when patterns are listed."""
+"""Names, or counts of symbols, that are read ahead when they are listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,28 +33,56 @@ class _Extras:
 
 
 _NONE = _Extras()
+_HASH_KEY = tuple(hash(f"symbols {half}") % 2**64 for half in range(2))
+"""As secret as the key of Python's own hashes."""
 
 
 class CompiledPatternIndex:
     """Names, events, counts and symbol statistics in arrays; the few with extras beside."""
 
     def __init__(self) -> None:
-        self._index = _engine.Index()
+        self.engine = _engine.Index()
+        """Replaced by a load."""
         self._extras: dict[str, _Extras] = {}
         self._extras_bytes = 0
         self._snapshots: WeakSet[_Snapshot] = WeakSet()
         self._changing = Lock()
         """Held while index and extras change together, or are taken together."""
 
+    @property
+    def statistics(self) -> "_Statistics":
+        """Made anew: an index with a cycle would wait for the garbage collector."""
+        return _Statistics(self)
+
     def put(self, pattern: Pattern, *, learns: int = 0) -> None:
         facts = (pattern.frequency, pattern.learns, pattern.first, pattern.revision, learns)
         with self._changing:
-            self._index.put(pattern.name, pattern.events, *facts)
+            self.engine.put(pattern.name, pattern.events, *facts)
             if pattern.emotives or pattern.metadata or pattern.name in self._extras:
                 self._keep(pattern.name, _Extras(pattern.emotives, pattern.metadata or None))
 
+    def correct(self, corrections: Corrections) -> None:
+        rows = tuple((symbol, *counts) for symbol, counts in corrections.symbols.items())
+        self.engine.correct(
+            rows,
+            corrections.total_learns,
+            corrections.total_symbols,
+            corrections.total_distinct_symbols,
+        )
+
+    def loader(self) -> "_Loader":
+        return _Loader(self)
+
+    def loaded(self, engine: "_engine.Index", extras: dict[str, _Extras]) -> None:
+        """Become what a loader gathered."""
+        with self._changing:
+            require_empty(self)
+            self.engine = engine
+            self._extras = extras
+            self._extras_bytes = sum(each.size_bytes for each in extras.values())
+
     def get(self, name: str) -> Pattern | None:
-        found = self._index.get(name)
+        found = self.engine.get(name)
         if found is None:
             return None
         events, frequency, learns, first, revision = found
@@ -71,23 +100,23 @@ class CompiledPatternIndex:
 
     def remove(self, name: str) -> None:
         with self._changing:
-            self._index.remove(name)
+            self.engine.remove(name)
             if name in self._extras:
                 self._keep(name, _NONE)
 
     def clear(self) -> None:
         """Snapshots go on with what was."""
         with self._changing:
-            self._index.clear()
+            self.engine.clear()
             self._extras = {}
             self._extras_bytes = 0
             self._snapshots = WeakSet()
 
     def __len__(self) -> int:
-        return len(self._index)
+        return len(self.engine)
 
     def after(self, first: int) -> Iterator[Pattern]:
-        while names := self._index.after(max(first, 0), PAGE):
+        while names := self.engine.after(max(first, 0), PAGE):
             for name in names:
                 pattern = self.get(name)
                 if pattern is not None:
@@ -97,24 +126,22 @@ class CompiledPatternIndex:
     def best(
         self,
         state: tuple[str, ...],
-        statistics: SymbolStatistics,
         *,
         threshold: float,
         limit: int,
         until: float = inf,
     ) -> tuple[Prediction, ...]:
         found = self.snapshot()
-        return found.best(state, statistics, threshold=threshold, limit=limit, until=until)
+        return found.best(state, threshold=threshold, limit=limit, until=until)
 
     def snapshot(self) -> "_Snapshot":
         with self._changing:
-            taken = _Snapshot(self._index.snapshot(), self._extras)
+            taken = _Snapshot(self.engine.snapshot(), self._extras)
             self._snapshots.add(taken)
         return taken
 
     def memory_bytes(self) -> int:
-        """Of arrays and extras; the symbols, which are Python strings, come on top."""
-        return self._index.memory_bytes() + self._extras_bytes
+        return self.engine.memory_bytes() + self._extras_bytes
 
     def _keep(self, name: str, extras: _Extras) -> None:
         """Change what *name* has, after telling the snapshots what it had."""
@@ -140,14 +167,13 @@ class _Snapshot:
     def best(
         self,
         state: tuple[str, ...],
-        statistics: SymbolStatistics,
         *,
         threshold: float,
         limit: int,
         until: float = inf,
     ) -> tuple[Prediction, ...]:
         """Matching runs without the interpreter lock; each prediction is made on its own, so
-        that other threads get their turns. The statistics are the snapshot's own."""
+        that other threads get their turns."""
         answer = self.taken.best(state, threshold, limit, until)
         return tuple(self._prediction(row) for row in answer)
 
@@ -157,3 +183,71 @@ class _Snapshot:
         emotives = mean_emotives(extras.emotives) if extras.emotives else {}
         fields = (*row[:2], emotives, *row[2:], extras.metadata or {})
         return Prediction(*fields)
+
+
+class _Loader:
+    def __init__(self, index: CompiledPatternIndex) -> None:
+        require_empty(index)
+        self._index = index
+        self._engine = _engine.Loader(*_HASH_KEY)
+        self._extras: dict[str, _Extras] = {}
+
+    def add(self, patterns: Iterable[Pattern]) -> None:
+        for one in patterns:
+            self._engine.put(
+                one.name, one.events, one.frequency, one.learns, one.first, one.revision
+            )
+            if one.emotives or one.metadata:
+                self._extras[one.name] = _Extras(one.emotives, one.metadata or None)
+
+    def count(self, patterns: Iterable[Pattern]) -> None:
+        for one in patterns:
+            self._engine.count(one.events, one.learns)
+
+    def finish(self) -> None:
+        self._index.loaded(self._engine.finish(), self._extras)
+
+
+class _Statistics:
+    """What the engine has counted."""
+
+    def __init__(self, index: CompiledPatternIndex) -> None:
+        self._index = index
+        self.pattern_member_frequency: Mapping[str, int] = _Counts(index, 0)
+        self.symbol_frequency: Mapping[str, int] = _Counts(index, 1)
+
+    @property
+    def total_learns(self) -> int:
+        return self._index.engine.totals()[0]
+
+    @property
+    def total_symbols(self) -> int:
+        return self._index.engine.totals()[1]
+
+    @property
+    def total_distinct_symbols(self) -> int:
+        return self._index.engine.totals()[2]
+
+    @property
+    def distinct_symbols(self) -> int:
+        return self._index.engine.totals()[3]
+
+
+class _Counts(Mapping[str, int]):
+    """One of a symbol's two counts; those of 0 are not listed."""
+
+    def __init__(self, index: CompiledPatternIndex, which: int) -> None:
+        self._index = index
+        self._which = which
+
+    def __getitem__(self, symbol: str) -> int:
+        return self._index.engine.count(symbol)[self._which]
+
+    def __iter__(self) -> Iterator[str]:
+        start = 0
+        while rows := self._index.engine.counts(start, PAGE):
+            yield from (row[0] for row in rows if row[1 + self._which])
+            start += len(rows)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

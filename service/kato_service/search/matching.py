@@ -4,7 +4,6 @@ from math import inf
 from typing import Protocol
 
 from kato_service.domain.prediction import Prediction
-from kato_service.domain.statistics import SymbolStatistics
 from kato_service.knowledge.index import PatternIndex
 
 
@@ -12,7 +11,6 @@ class Searchable(Protocol):
     def best(
         self,
         state: tuple[str, ...],
-        statistics: SymbolStatistics,
         *,
         threshold: float,
         limit: int,
@@ -25,7 +23,6 @@ class Searchable(Protocol):
         Any number of threads may ask at once.
 
         Args:
-            statistics: Those of the fold, which has told the index of the same learns.
             until: When to give up, seconds of the monotonic clock.
 
         Raises:

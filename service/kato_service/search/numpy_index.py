@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from kato_service.domain.alignment import Block, similarity
 from kato_service.domain.pattern import Pattern, flatten
 from kato_service.domain.prediction import Prediction
-from kato_service.domain.statistics import SymbolStatistics
+from kato_service.domain.statistics import Corrections, SymbolCounts
 from kato_service.knowledge.footprint import extras_bytes, pattern_bytes
+from kato_service.knowledge.index import SortingLoader
 from kato_service.search.bit_alignment import MAX_BITS, matching_blocks, position_masks
 from kato_service.search.plain_ranking import Match, best_predictions
 
@@ -47,6 +48,10 @@ class NumpyPatternIndex:
         self.clear()
 
     def clear(self) -> None:
+        self.statistics = SymbolCounts()
+        self._forget()
+
+    def _forget(self) -> None:
         self._slots: dict[str, int] = {}
         self._patterns: list[Pattern | None] = []
         self._symbols: list[tuple[str, ...]] = []
@@ -60,6 +65,14 @@ class NumpyPatternIndex:
             self._append(pattern)
         else:
             self._replace(slot, pattern)
+        if learns:
+            self.statistics.add_learn(pattern.events, learns)
+
+    def correct(self, corrections: Corrections) -> None:
+        self.statistics.correct(corrections)
+
+    def loader(self) -> SortingLoader:
+        return SortingLoader(self)
 
     def get(self, name: str) -> Pattern | None:
         slot = self._slots.get(name)
@@ -70,7 +83,8 @@ class NumpyPatternIndex:
 
     def memory_bytes(self) -> int:
         """Removed patterns count until their slots are compacted."""
-        return self._bytes + POSTINGS_BYTES * len(self._postings)
+        postings = POSTINGS_BYTES * len(self._postings)
+        return self._bytes + postings + self.statistics.memory_bytes
 
     def after(self, first: int) -> Iterator[Pattern]:
         return (one for one in self._patterns if one is not None and one.first > first)
@@ -89,14 +103,13 @@ class NumpyPatternIndex:
     def best(
         self,
         state: tuple[str, ...],
-        statistics: SymbolStatistics,
         *,
         threshold: float,
         limit: int,
         until: float = inf,
     ) -> tuple[Prediction, ...]:
         found = self.matches(state, threshold, until)
-        return best_predictions(found, state, statistics, limit=limit)
+        return best_predictions(found, state, self.statistics, limit=limit)
 
     def matches(
         self, state: Sequence[str], threshold: float, until: float = inf
@@ -162,7 +175,7 @@ class NumpyPatternIndex:
 
     def _compact(self) -> None:
         alive = [pattern for pattern in self._patterns if pattern is not None]
-        self.clear()
+        self._forget()
         for pattern in alive:
             self._append(pattern)
 

@@ -9,7 +9,6 @@ from typing import cast
 from kato_service.domain.genes import Genes
 from kato_service.domain.pattern import Stm, flatten
 from kato_service.domain.prediction import Prediction
-from kato_service.domain.statistics import SymbolStatistics
 from kato_service.errors import SettingsError
 from kato_service.knowledge.view import KnowledgeView
 from kato_service.search.matching import MatchingIndex, Searchable
@@ -24,7 +23,6 @@ class Search:
     """One question to a knowledge base as it was at one moment."""
 
     patterns: Searchable
-    statistics: SymbolStatistics
     state: tuple[str, ...]
     genes: Genes
     needs_view: bool
@@ -48,9 +46,7 @@ class PatternSearcher:
         """What will predict from *view* as it is now; made while it is held, in microseconds."""
         index = cast(MatchingIndex, view.index)  # every index of a fold is from `new_index`
         snapshot = index.snapshot()
-        return Search(
-            snapshot or index, view.statistics, flatten(stm), genes, needs_view=snapshot is None
-        )
+        return Search(snapshot or index, flatten(stm), genes, needs_view=snapshot is None)
 
     def predict(self, view: KnowledgeView, stm: Stm, genes: Genes) -> tuple[Prediction, ...]:
         """The best predictions, best first: a pure function of its arguments."""
@@ -70,7 +66,6 @@ class PatternSearcher:
             return ()
         return search.patterns.best(
             state,
-            search.statistics,
             threshold=genes.recall_threshold,
             limit=genes.max_predictions,
             until=until,

@@ -29,11 +29,13 @@ class Held:
 
 
 class SessionAccess:
-    def __init__(self, store: SessionStore, waited: Callable[[float], None]) -> None:
+    def __init__(
+        self, store: SessionStore, waited: Callable[[float], None], max_waiting: int
+    ) -> None:
         """*waited* is told how many seconds a request waited."""
         self._store = store
         self._waited = waited
-        self._queues = SessionQueues()
+        self._queues = SessionQueues(max_waiting)
 
     @asynccontextmanager
     async def locked(
@@ -44,6 +46,7 @@ class SessionAccess:
         Raises:
             SessionNotFoundError: There is none.
             DeadlineExceededError: Others held it all the time.
+            OverloadedError: Too many wait for it.
             StoreUnavailableError: The store did not answer.
         """
         owner = secrets.token_hex(OWNER_BYTES)

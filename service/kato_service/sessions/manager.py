@@ -22,7 +22,7 @@ from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.sessions.access import SessionAccess
 from kato_service.sessions.changes import Plan, SessionChanges
 from kato_service.sessions.state import SessionState
-from kato_service.sessions.store import Limits, NewSession, SessionStore
+from kato_service.sessions.store import Limits, Listed, NewSession, SessionStore
 
 log = structlog.get_logger()
 A = TypeVar("A")
@@ -41,6 +41,8 @@ class SessionLimits:
     auto_extend: bool = False
     max_sessions: int = 10_000
     max_sessions_per_user: int = 100
+    max_waiting: int = 1000
+    """Requests of this process that wait for one session."""
 
 
 class SessionManager:
@@ -58,7 +60,11 @@ class SessionManager:
         self._limits = limits
         self._processor_id = processor_id
         self._changes = SessionChanges(
-            store, knowledge, SessionAccess(store, waited), self._extended, self._forget
+            store,
+            knowledge,
+            SessionAccess(store, waited, limits.max_waiting),
+            self._extended,
+            self._forget,
         )
         self._working: set[asyncio.Task[Any]] = set()
 
@@ -110,7 +116,7 @@ class SessionManager:
 
     async def page(
         self, *, user_id: str | None, limit: int, cursor: str | None
-    ) -> tuple[list[SessionState], str | None]:
+    ) -> tuple[tuple[Listed, ...], str | None]:
         """Live sessions in order of creation, and where the next page begins.
 
         Raises:
@@ -120,7 +126,7 @@ class SessionManager:
         found = await self._store.page(user_id, after=after, limit=limit + 1)
         shown = found[:limit]
         more = len(found) > limit
-        return [state for _, state in shown], str(shown[-1][0]) if more else None
+        return shown, str(shown[-1].place) if more else None
 
     async def extend(self, session_id: str, ttl_s: int) -> SessionState:
         """Raises SessionNotFoundError."""
@@ -147,6 +153,7 @@ class SessionManager:
         Raises:
             SessionNotFoundError: There is no such session.
             DeadlineExceededError: Nothing changed.
+            OverloadedError: Too many wait for this session, or for the log; nothing changed.
             StoreUnavailableError: Nothing changed, or the message says what may have.
         """
         known = _known_form(session_id)

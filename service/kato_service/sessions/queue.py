@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from kato_service.domain.deadline import Deadline, within
+from kato_service.errors import OverloadedError
 
 
 @dataclass(slots=True)
@@ -18,7 +19,8 @@ class _Queue:
 
 
 class SessionQueues:
-    def __init__(self) -> None:
+    def __init__(self, max_waiting: int) -> None:
+        self._max_waiting = max_waiting
         self._queues: dict[str, _Queue] = {}
 
     @asynccontextmanager
@@ -27,8 +29,13 @@ class SessionQueues:
 
         Raises:
             DeadlineExceededError: They took too long.
+            OverloadedError: There are too many of them.
         """
         queue = self._queues.setdefault(session_id, _Queue())
+        if queue.users > self._max_waiting:
+            raise OverloadedError(
+                "session", f"{self._max_waiting} requests wait for this session: repeat later"
+            )
         queue.users += 1
         try:
             if queue.users > 1:

@@ -120,6 +120,19 @@ return snapshot()
 """
 )
 
+LISTED = (
+    _READ_ONLY
+    + _COMMON
+    + """
+-- → the session as `snapshot` gives it, but without lists, and how many events its STM has;
+-- with everything, and -1, while an intent waits
+local f = fields('inc', 'exp', 'ttl', 'head', 'iid')
+if f.inc == '' or expired(f, now_ms()) then return false end
+if f.iid ~= '' then return {snapshot(), -1} end
+return {{f.inc, f.exp, f.ttl, f.head, '{}', '', '', '', '', ''}, redis.call('LLEN', KEYS[2])}
+"""
+)
+
 EXISTS = (
     _READ_ONLY
     + _COMMON
@@ -247,11 +260,13 @@ INTEND = (
     _PLAIN
     + _COMMON
     + """
--- owner, number, incarnation, intent id, intent
+-- owner, number, incarnation, intent id, intent, when the lock was taken, member of the index
 local f = fields('inc', 'num', 'own', 'iid', 'last')
 if f.inc ~= ARGV[3] then return 0 end
 if f.iid == ARGV[4] or holds(f.last, ARGV[4]) then return 1 end
 if f.num ~= ARGV[2] or f.own ~= ARGV[1] then return 0 end
+-- One server has all keys: the index comes along. In a cluster it was written before.
+if KEYS[5] then redis.call('ZADD', KEYS[5], ARGV[6], ARGV[7]) end
 redis.call('HSET', KEYS[1], 'iid', ARGV[4], 'int', ARGV[5])
 keep({exp = ''}, 0, true)
 return 1
@@ -329,6 +344,44 @@ if KEYS[4] then
   redis.call('PEXPIREAT', KEYS[4], redis.call('ZRANGE', KEYS[4], -1, -1, 'WITHSCORES')[2])
 end
 return {'ok', tostring(now), expiry}
+"""
+)
+
+UNRESERVE = (
+    _ALLOW_OOM
+    + """
+-- member, from every index in KEYS
+for _, key in ipairs(KEYS) do redis.call('ZREM', key, ARGV[1]) end
+return 1
+"""
+)
+
+NOTE_EXPIRY = (
+    _ALLOW_OOM
+    + """
+-- member, expiry, in the indexes in KEYS: sessions, those of a user
+for _, key in ipairs(KEYS) do redis.call('ZADD', key, 'XX', ARGV[2], ARGV[1]) end
+if KEYS[2] then redis.call('PEXPIREAT', KEYS[2], ARGV[2], 'GT') end
+return 1
+"""
+)
+
+DEFAULT_ID = (
+    _PLAIN
+    + """
+-- field, proposed → the id that stays
+redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
+return redis.call('HGET', KEYS[1], ARGV[1])
+"""
+)
+
+PENDING = (
+    _READ_ONLY
+    + """
+-- age s, offset, count → members of the index of intents
+local t = redis.call('TIME')
+local latest = string.format('%.6f', t[1] + t[2] / 1e6 - tonumber(ARGV[1]))
+return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', latest, 'LIMIT', ARGV[2], ARGV[3])
 """
 )
 

@@ -16,7 +16,7 @@ typedef struct {
     uint32_t blocks;
     uint32_t begin; /* first symbol of the first in the pattern; 0 without any */
     uint32_t end;   /* behind the last symbol of the last */
-    uint64_t touched; /* positions of a short state whose symbol the pattern holds; else all */
+    uint64_t touched; /* as `state_touches` of the symbols that the pattern holds; else all */
 } alignment;
 
 /* Working memory for patterns up to some length and one state. */

@@ -23,7 +23,7 @@ static int copied(segment *to, const segment *from)
         if (frequencies[local] == REMOVED) {
             continue;
         }
-        if (segment_reserve(to, size) < 0) {
+        if (segment_reserve(to, 1, size) < 0) {
             return -1;
         }
         uint32_t moved = segment_append(to, tokens + offsets[local], size, view_name(view, local),

@@ -95,7 +95,7 @@ double potential_of(double shares, double noise, double itfdf, uint32_t blocks)
 
 static double confluence_of(const symbol_counts *counts, double exponent, uint32_t frequency)
 {
-    double share = counts->learns != 0 ? (double)frequency / (double)counts->learns : 0.0;
+    double share = counts->learns > 0 ? (double)frequency / (double)counts->learns : 0.0;
     return round12(share * (1.0 - pow(10.0, exponent)));
 }
 

@@ -3,11 +3,6 @@
 
 #include "objects.h"
 
-typedef struct {
-    PyObject_HEAD
-    patterns all;
-} index_object;
-
 static PyObject *index_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     if (PyTuple_Size(args) != 0 || (kwargs != NULL && PyDict_Size(kwargs) != 0)) {
@@ -173,6 +168,10 @@ static PyMethodDef index_methods[] = {
     {"clear", index_clear, METH_NOARGS, NULL},
     {"after", index_after, METH_VARARGS, NULL},
     {"snapshot", index_snapshot, METH_NOARGS, NULL},
+    {"count", index_count, METH_O, NULL},
+    {"totals", index_totals, METH_NOARGS, NULL},
+    {"counts", index_counts, METH_VARARGS, NULL},
+    {"correct", index_correct, METH_VARARGS, NULL},
     {"memory_bytes", index_memory_bytes, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -40,26 +40,34 @@ static PyMethodDef module_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+/* Adds the type to the module; NULL with an exception set. */
+static PyObject *type_added(PyObject *module, PyType_Spec *spec)
+{
+    PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
+    if (type != NULL && PyModule_AddType(module, (PyTypeObject *)type) < 0) {
+        Py_CLEAR(type);
+    }
+    return type;
+}
+
 static int module_exec(PyObject *module)
 {
     module_state *state = PyModule_GetState(module);
-    state->snapshot_type = PyType_FromModuleAndSpec(module, &snapshot_spec, NULL);
-    state->answer_type = PyType_FromModuleAndSpec(module, &answer_spec, NULL);
-    PyObject *index_type = PyType_FromModuleAndSpec(module, &index_spec, NULL);
-    if (state->snapshot_type == NULL || state->answer_type == NULL || index_type == NULL) {
-        Py_XDECREF(index_type);
-        return -1;
-    }
-    int failed = PyModule_AddType(module, (PyTypeObject *)index_type)
-                 || PyModule_AddType(module, (PyTypeObject *)state->snapshot_type)
-                 || PyModule_AddType(module, (PyTypeObject *)state->answer_type);
-    Py_DECREF(index_type);
-    return failed ? -1 : 0;
+    state->index_type = type_added(module, &index_spec);
+    state->snapshot_type = type_added(module, &snapshot_spec);
+    state->answer_type = type_added(module, &answer_spec);
+    PyObject *loader_type = type_added(module, &loader_spec);
+    Py_XDECREF(loader_type);
+    return state->index_type != NULL && state->snapshot_type != NULL && state->answer_type != NULL
+                   && loader_type != NULL
+               ? 0
+               : -1;
 }
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     module_state *state = PyModule_GetState(module);
+    Py_VISIT(state->index_type);
     Py_VISIT(state->snapshot_type);
     Py_VISIT(state->answer_type);
     return 0;
@@ -68,6 +76,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
 static int module_clear(PyObject *module)
 {
     module_state *state = PyModule_GetState(module);
+    Py_CLEAR(state->index_type);
     Py_CLEAR(state->snapshot_type);
     Py_CLEAR(state->answer_type);
     return 0;

@@ -1,4 +1,4 @@
-/* The Python types Index, Snapshot and Answer, and what they share. */
+/* The Python types Index, Loader, Snapshot and Answer, and what they share. */
 #ifndef KATO_OBJECTS_H
 #define KATO_OBJECTS_H
 
@@ -6,6 +6,7 @@
 
 /* Of the module; found through a type by PyType_GetModuleState. */
 typedef struct {
+    PyObject *index_type;
     PyObject *snapshot_type;
     PyObject *answer_type;
 } module_state;
@@ -16,7 +17,18 @@ typedef struct {
     uint32_t living;
 } snapshot_object;
 
-extern PyType_Spec index_spec, snapshot_spec, answer_spec;
+typedef struct {
+    PyObject_HEAD
+    patterns all;
+} index_object;
+
+extern PyType_Spec index_spec, loader_spec, snapshot_spec, answer_spec;
+
+/* Methods of Index, in a file of their own: what it has counted. */
+PyObject *index_count(PyObject *self, PyObject *symbol);
+PyObject *index_totals(PyObject *self, PyObject *ignored);
+PyObject *index_counts(PyObject *self, PyObject *args);
+PyObject *index_correct(PyObject *self, PyObject *args);
 
 /* A zeroed object of a type that cannot be called. */
 PyObject *object_made(PyObject *type);

@@ -76,15 +76,8 @@ int64_t patterns_free_id(patterns *all)
     return all->registry_count++;
 }
 
-/* The segment that takes the next pattern; NULL: no memory. */
-static segment *open_segment(patterns *all)
+segment *patterns_new_segment(patterns *all)
 {
-    if (all->order_count > 0) {
-        segment *last = all->order[all->order_count - 1];
-        if (!segment_is_full(last)) {
-            return last;
-        }
-    }
     int64_t id = patterns_free_id(all);
     segment **order = kato_resize(all->order, all->order_count + 1, sizeof(*order));
     if (order == NULL) {
@@ -97,6 +90,18 @@ static segment *open_segment(patterns *all)
         all->order[all->order_count++] = fresh;
     }
     return fresh;
+}
+
+/* The segment that takes the next pattern; NULL: no memory. */
+static segment *open_segment(patterns *all)
+{
+    if (all->order_count > 0) {
+        segment *last = all->order[all->order_count - 1];
+        if (!segment_is_full(last)) {
+            return last;
+        }
+    }
+    return patterns_new_segment(all);
 }
 
 /* How many symbols *events* have; -1 with an exception set if they are no pattern's. */
@@ -181,13 +186,19 @@ static uint32_t *counted_symbols(patterns *all, const uint32_t *tokens, uint32_t
     return sorted;
 }
 
-static void count_learns(patterns *all, const uint32_t *symbols, uint32_t distinct,
-                         uint32_t learns)
+/* *symbols*: the distinct ones of *tokens*, owned. */
+static void count_learns(symbol_counts *counts, const uint32_t *tokens, uint32_t count,
+                         const uint32_t *symbols, uint32_t distinct, int64_t learns)
 {
     for (uint32_t at = 0; at < distinct; at++) {
-        counts_add(&all->counts, symbols[at], learns);
+        counts_add(counts, symbols[at], learns, 0);
     }
-    all->counts.learns += learns;
+    for (uint32_t at = 0; at < count; at++) {
+        counts_raise(&counts->occurrences[TOKEN_SYMBOL(tokens[at])], learns);
+    }
+    counts_raise(&counts->learns, learns);
+    counts_raise(&counts->distinct, learns * distinct);
+    counts_raise(&counts->total, learns * count);
 }
 
 /* Postings and spare room as they should be; a lack of memory leaves them for the next time. */
@@ -207,7 +218,7 @@ static int added(patterns *all, const uint32_t *tokens, uint32_t count, const pa
 {
     uint32_t distinct = 0;
     segment *last = open_segment(all);
-    if (last == NULL || segment_reserve(last, count) < 0
+    if (last == NULL || segment_reserve(last, 1, count) < 0
         || names_reserve(&all->names, facts->name) < 0) {
         return -1;
     }
@@ -218,7 +229,7 @@ static int added(patterns *all, const uint32_t *tokens, uint32_t count, const pa
     uint32_t local = segment_append(last, tokens, count, facts->name, facts->frequency);
     last->records[local] = facts->record;
     names_set(&all->names, facts->name, slot_of(last, local));
-    count_learns(all, symbols, distinct, facts->counted);
+    count_learns(&all->counts, tokens, count, symbols, distinct, facts->counted);
     kato_free(symbols);
     all->living++;
     all->longest = count > all->longest ? count : all->longest;
@@ -230,9 +241,10 @@ static int changed(patterns *all, segment *found, uint32_t local, const pattern_
 {
     const uint32_t *offsets = view_offsets(&found->view);
     const uint32_t *tokens = view_tokens(&found->view) + offsets[local];
+    uint32_t count = offsets[local + 1] - offsets[local];
     uint32_t distinct = 0, *symbols = NULL;
     if (facts->counted > 0) {
-        symbols = counted_symbols(all, tokens, offsets[local + 1] - offsets[local], &distinct);
+        symbols = counted_symbols(all, tokens, count, &distinct);
         if (symbols == NULL) {
             return -1;
         }
@@ -245,7 +257,9 @@ static int changed(patterns *all, segment *found, uint32_t local, const pattern_
         view_frequencies(&found->view)[local] = facts->frequency;
     }
     found->records[local] = facts->record;
-    count_learns(all, symbols, distinct, facts->counted);
+    if (facts->counted > 0) {
+        count_learns(&all->counts, tokens, count, symbols, distinct, facts->counted);
+    }
     kato_free(symbols);
     return 0;
 }
@@ -336,7 +350,7 @@ uint32_t patterns_after(const patterns *all, uint64_t first, uint32_t limit, pat
 size_t patterns_bytes(const patterns *all)
 {
     size_t bytes = sizeof(*all) + names_bytes(&all->names)
-                   + (size_t)all->counts.page_count * COUNTS_PER_PAGE * sizeof(uint32_t)
+                   + counts_bytes(&all->counts) + all->symbols->string_bytes
                    + (size_t)all->symbols->capacity * sizeof(PyObject *);
     for (uint32_t place = 0; place < all->order_count; place++) {
         bytes += segment_bytes(all->order[place]);

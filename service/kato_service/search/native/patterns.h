@@ -56,6 +56,9 @@ uint32_t patterns_after(const patterns *all, uint64_t first, uint32_t limit, pat
 /* A segment id that is free, with a place in the registry; -1: no memory or no more ids. */
 int64_t patterns_free_id(patterns *all);
 
+/* An empty segment behind all others; NULL: no memory. */
+segment *patterns_new_segment(patterns *all);
+
 size_t patterns_bytes(const patterns *all);
 
 #endif

@@ -37,6 +37,18 @@ static int allocate(query *opened)
     return complete ? align_open(&opened->scratch, &opened->state, (uint32_t)longest) : -1;
 }
 
+static uint64_t touches_of_uncovered(const query *query)
+{
+    uint64_t touches = 0;
+    if (!state_is_short(&query->state)) {
+        return query->uncovered > 0 ? UINT64_MAX : 0;
+    }
+    for (uint32_t local = 1; local <= query->state.distinct; local++) {
+        touches |= query->covered[local] ? 0 : state_touches(&query->state, local);
+    }
+    return touches;
+}
+
 int query_open(query *opened, const snapshot *snapshot, PyObject *symbols, double threshold,
                uint32_t limit)
 {
@@ -54,7 +66,7 @@ int query_open(query *opened, const snapshot *snapshot, PyObject *symbols, doubl
         return -1;
     }
     opened->uncovered = opened->state.distinct;
-    opened->uncovered_mask = opened->uncovered > 0 ? UINT64_MAX : 0;
+    opened->uncovered_mask = touches_of_uncovered(opened);
     fill_needed(opened);
     return 0;
 }
@@ -122,18 +134,16 @@ static void set_present(candidate *found, const uint32_t *tokens, uint32_t count
 static void cover(query *query, const uint32_t *tokens, uint32_t count)
 {
     const state *state = &query->state;
+    uint32_t uncovered = query->uncovered;
     for (uint32_t at = 0; at < count; at++) {
         uint32_t local = state_local(state, TOKEN_SYMBOL(tokens[at]));
         if (local != 0 && !query->covered[local]) {
             query->covered[local] = 1;
             query->uncovered--;
-            if (state_is_short(state)) {
-                query->uncovered_mask &= ~state->masks[local];
-            }
         }
     }
-    if (query->uncovered == 0) {
-        query->uncovered_mask = 0;
+    if (query->uncovered != uncovered) {
+        query->uncovered_mask = touches_of_uncovered(query);
     }
 }
 

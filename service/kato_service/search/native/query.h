@@ -32,7 +32,7 @@ typedef struct {
     uint8_t *covered; /* by local number: in the present of a kept pattern */
     uint8_t *in_matches; /* by local number, while a row is made; all 0 between rows */
     uint32_t uncovered;
-    uint64_t uncovered_mask; /* positions of uncovered symbols of a short state; else all, or 0 */
+    uint64_t uncovered_mask; /* what uncovered symbols of a short state touch; else all, or 0 */
     uint64_t total_frequency; /* Fsum */
     double *weights; /* P·count by local number, for the ranking */
     double *bounds; /* heap of the best lower bounds of potentials without their common 1 */

@@ -125,6 +125,8 @@ static PyObject *missing_part(const query *query, present part)
     return missing;
 }
 
+enum { LONG_ALIGNMENT = 1 << 20 }; /* cells of pattern × state */
+
 enum {
     NAME, FREQUENCY, MATCHES, PAST, PRESENT, MISSING, EXTRAS, POTENTIAL, EVIDENCE, SIMILARITY,
     FRAGMENTATION, SNR, ENTROPY, HAMILTONIAN, GRAND_HAMILTONIAN, CONFLUENCE, SEQUENCE, FUTURE,
@@ -145,7 +147,7 @@ typedef struct {
 static alignment aligned_for_row(query *query, const uint32_t *tokens, uint32_t size, block *list)
 {
     alignment found;
-    if (state_is_short(&query->state)) {
+    if ((uint64_t)size * query->state.length < LONG_ALIGNMENT) {
         return aligned(&query->state, &query->scratch, tokens, size, list);
     }
     Py_BEGIN_ALLOW_THREADS

@@ -27,12 +27,13 @@ void segment_free(segment *segment)
     }
 }
 
-static int reserve_record(segment *segment)
+static int reserve_records(segment *segment, uint32_t wanted)
 {
-    if (segment->view.count < segment->record_capacity) {
+    if (wanted <= segment->record_capacity) {
         return 0;
     }
-    uint32_t capacity = segment->record_capacity + segment->record_capacity / 4 + 16;
+    uint32_t grown = segment->record_capacity + segment->record_capacity / 4 + 16;
+    uint32_t capacity = wanted > grown ? wanted : grown;
     pattern_record *records = kato_resize(segment->records, capacity, sizeof(*records));
     if (records == NULL) {
         return -1;
@@ -42,16 +43,16 @@ static int reserve_record(segment *segment)
     return 0;
 }
 
-int segment_reserve(segment *segment, uint32_t tokens)
+int segment_reserve(segment *segment, uint32_t patterns, uint32_t tokens)
 {
     segment_view *view = &segment->view;
-    size_t count = view->count;
+    size_t count = view->count, more = count + patterns;
     size_t used = view_offsets(view)[count];
-    if (reserve_record(segment) < 0
+    if (reserve_records(segment, (uint32_t)more) < 0
         || shared_reserve(&view->tokens, used * 4, (used + tokens) * 4) < 0
-        || shared_reserve(&view->offsets, (count + 1) * 4, (count + 2) * 4) < 0
-        || shared_reserve(&view->frequencies, count * 4, (count + 1) * 4) < 0
-        || shared_reserve(&view->names, count * NAME_BYTES, (count + 1) * NAME_BYTES) < 0) {
+        || shared_reserve(&view->offsets, (count + 1) * 4, (more + 1) * 4) < 0
+        || shared_reserve(&view->frequencies, count * 4, more * 4) < 0
+        || shared_reserve(&view->names, count * NAME_BYTES, more * NAME_BYTES) < 0) {
         return -1;
     }
     return 0;

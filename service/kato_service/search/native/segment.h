@@ -9,7 +9,7 @@
 /* Test builds have small segments, so that small tests fill, merge and drop them. */
 #ifdef KATO_SMALL_SEGMENTS
 enum { LOCAL_BITS = 4, SEGMENT_TOKENS = 200, DELTA_PATTERNS = 3, DELTA_TOKENS = 60 };
-enum { REMOVED_KEPT = 2, FEW = 1 };
+enum { REMOVED_KEPT = 2, FEW = 1, MANY_ENTRIES = 3 };
 #else
 enum {
     LOCAL_BITS = 14,
@@ -18,6 +18,7 @@ enum {
     DELTA_TOKENS = 1 << 16,
     REMOVED_KEPT = 64, /* a segment with fewer removed patterns is never rewritten */
     FEW = 8, /* under one posting for so many patterns, places are noted as they are met */
+    MANY_ENTRIES = 255, /* a symbol of so many patterns is listed apart */
 };
 #endif
 
@@ -25,7 +26,8 @@ enum {
     SEGMENT_PATTERNS = 1 << LOCAL_BITS,
     MAX_PATTERN_SYMBOLS = 1 << 28, /* so that offsets in a segment fit 32 bits */
     NAME_BYTES = 20,
-    MANY_TIMES = 255 /* a posting's count that stands for 255 and more */
+    TIMES_AN_ENTRY = 4, /* at most: a pattern that holds a symbol more often has more entries */
+    BUCKET_BITS = 8 /* of symbol numbers */
 };
 
 /* A token is a symbol's number; the high bit marks the first symbol of an event. */
@@ -66,21 +68,39 @@ typedef struct {
 /*
  * Symbol -> patterns of one segment that hold it, ascending, with how often. Immutable.
  * Covers the first *patterns* of the segment; those removed when it was made are left out.
+ * An entry is a pattern's place, and above LOCAL_BITS how often, less one. All of a pattern's
+ * entries of a symbol follow each other.
+ * Common symbols are listed with where their entries start. Rare ones share buckets of numbers,
+ * with a byte for the rest of the number and one for how many entries it has.
  */
 typedef struct {
     uint32_t patterns;
-    uint32_t symbol_count;
-    const uint32_t *symbols; /* ascending numbers */
-    const uint32_t *starts;  /* into locals and times, one more than symbols */
-    const uint16_t *locals;
-    const uint8_t *times;
+    uint32_t common_count;
+    uint32_t bucket_count;
+    const uint32_t *common;        /* ascending numbers */
+    const uint32_t *common_starts; /* into entries, one more than common symbols */
+    const uint32_t *bucket_places; /* of a bucket's first symbol in rests and counts, one more */
+    const uint32_t *bucket_starts; /* of its first entry */
+    const uint16_t *entries;
+    const uint8_t *rests; /* ascending in a bucket */
+    const uint8_t *counts;
 } postings;
+
+static inline uint32_t entry_local(uint16_t entry)
+{
+    return entry & (SEGMENT_PATTERNS - 1);
+}
+
+static inline uint32_t entry_times(uint16_t entry)
+{
+    return ((uint32_t)entry >> LOCAL_BITS) + 1;
+}
 
 segment *segment_new(uint32_t id);
 void segment_free(segment *segment);
 
-/* Make room for one more pattern of *tokens*, and make frequencies changeable. -1: no memory. */
-int segment_reserve(segment *segment, uint32_t tokens);
+/* Make room for *patterns* more with *tokens* together; changeable frequencies. -1: no memory. */
+int segment_reserve(segment *segment, uint32_t patterns, uint32_t tokens);
 
 /* Append a pattern for which there is room; gives its place in the segment. Cannot fail. */
 uint32_t segment_append(segment *segment, const uint32_t *tokens, uint32_t count,
@@ -102,7 +122,7 @@ void segment_view_drop(segment_view *view);
 
 size_t segment_bytes(const segment *segment);
 
-/* The postings in a view; symbol_count 0 without any. */
+/* The postings in a view; of no patterns without any. */
 postings postings_in(const segment_view *view);
 
 /* Where the symbol's postings are; 0 entries if it is in none of the patterns. */

@@ -53,7 +53,7 @@ static void place_positions(state *opened, const uint32_t *locals)
             opened->positions[opened->starts[local] + opened->counts[local]++] = at;
         }
         if (local != 0 && state_is_short(opened)) {
-            opened->masks[local] |= (uint64_t)1 << at;
+            opened->masks[local * state_words(opened) + at / 64] |= (uint64_t)1 << (at % 64);
         }
     }
 }

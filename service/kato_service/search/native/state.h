@@ -4,7 +4,10 @@
 
 #include "symbols.h"
 
-enum { SHORT_STATE = 64 }; /* states up to here are matched on single words of bits */
+enum {
+    SHORT_STATE = 255, /* states up to here are matched on bits; their local numbers fit a byte */
+    STATE_WORDS = (SHORT_STATE + 63) / 64
+};
 
 /*
  * Distinct symbols that the index knows get local numbers 1 … distinct, in order of appearance;
@@ -21,7 +24,8 @@ typedef struct {
     uint32_t *counts;      /* occurrences by local number */
     uint32_t *starts;      /* into positions, by local number, one more */
     uint32_t *positions;   /* in the state, ascending for each local number */
-    uint64_t masks[SHORT_STATE + 1]; /* positions as bits by local number; [0] is empty */
+    /* Of a short state: positions as bits by local number, `state_words` each; 0 has none. */
+    uint64_t masks[(SHORT_STATE + 1) * STATE_WORDS];
 } state;
 
 /* -1 with an exception set. *symbols*: a tuple of str. */
@@ -31,6 +35,21 @@ void state_close(state *state);
 static inline int state_is_short(const state *state)
 {
     return state->length <= SHORT_STATE;
+}
+
+static inline uint32_t state_words(const state *state)
+{
+    return (state->length + 63) / 64;
+}
+
+/* All positions of a local number of a short state, 64 apart folded together. */
+static inline uint64_t state_touches(const state *state, uint32_t local)
+{
+    uint64_t touches = 0;
+    for (uint32_t word = 0; word < state_words(state); word++) {
+        touches |= state->masks[local * state_words(state) + word];
+    }
+    return touches;
 }
 
 static inline uint32_t state_local(const state *state, uint32_t symbol)

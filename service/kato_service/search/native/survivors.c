@@ -8,35 +8,52 @@ typedef struct {
     uint32_t start, count, most;
 } posting_list;
 
-/* Add the list's counts to the overlaps, noting places that had none. MANY_TIMES: enough. */
+/* How much of an entry counts if the pattern's entries before it counted *before*. */
+static inline uint32_t in_common(uint16_t entry, uint32_t most, uint32_t before)
+{
+    uint32_t times = entry_times(entry);
+    return times < most - before ? times : most - before;
+}
+
+/* Add the list's counts to the overlaps, noting places that had none. */
 static uint32_t add_noting(query *query, const postings *found, posting_list list, uint32_t met)
 {
-    for (uint32_t at = list.start; at < list.start + list.count; at++) {
-        uint32_t times = found->times[at], local = found->locals[at];
+    const uint16_t *entries = found->entries + list.start;
+    uint32_t last = SEGMENT_PATTERNS, counted = 0;
+    for (uint32_t at = 0; at < list.count; at++) {
+        uint32_t local = entry_local(entries[at]);
         if (query->overlap[local] == 0) {
             query->survivors[met++] = (uint16_t)local;
         }
-        uint32_t common = times < list.most && times < MANY_TIMES ? times : list.most;
+        counted = local == last ? counted : 0;
+        uint32_t common = in_common(entries[at], list.most, counted);
         query->overlap[local] = (uint16_t)(query->overlap[local] + common);
+        counted += common;
+        last = local;
     }
     return met;
 }
 
 static void add_all(query *query, const postings *found, posting_list list)
 {
-    const uint16_t *locals = found->locals + list.start;
-    const uint8_t *all_times = found->times + list.start;
+    const uint16_t *entries = found->entries + list.start;
     uint16_t *overlap = query->overlap;
+    uint32_t last = SEGMENT_PATTERNS, counted = 0;
     if (list.most == 1) {
         for (uint32_t at = 0; at < list.count; at++) {
-            overlap[locals[at]]++;
+            uint32_t local = entry_local(entries[at]);
+            overlap[local] = (uint16_t)(overlap[local] + (local != last));
+            last = local;
         }
         return;
     }
     for (uint32_t at = 0; at < list.count; at++) {
-        uint32_t times = all_times[at];
-        uint32_t common = times < list.most && times < MANY_TIMES ? times : list.most;
-        overlap[locals[at]] = (uint16_t)(overlap[locals[at]] + common);
+        uint32_t local = entry_local(entries[at]);
+        counted = local == last ? counted : 0;
+        uint32_t common = in_common(entries[at], list.most, counted);
+        overlap[local] = (uint16_t)(overlap[local] + common);
+        counted += common;
+        last = local;
     }
 }
 

@@ -75,6 +75,19 @@ static int room_for_one(symbol_table *table)
     return 0;
 }
 
+/* What CPython takes for a str: a header and 1, 2 or 4 bytes for each character and an end. */
+static size_t string_bytes(PyObject *symbol)
+{
+    Py_ssize_t length = PyUnicode_GetLength(symbol);
+    Py_UCS4 highest = 0;
+    for (Py_ssize_t at = 0; at < length; at++) {
+        Py_UCS4 character = PyUnicode_ReadChar(symbol, at);
+        highest = character > highest ? character : highest;
+    }
+    size_t width = highest < 256 ? 1 : highest < 65536 ? 2 : 4;
+    return (highest < 128 ? 48 : 72) + ((size_t)length + 1) * width;
+}
+
 int64_t symbols_intern(symbol_table *table, PyObject *symbol)
 {
     int64_t known = symbols_find(table, symbol);
@@ -94,22 +107,19 @@ int64_t symbols_intern(symbol_table *table, PyObject *symbol)
         return -2;
     }
     table->objects[table->count] = symbol;
+    table->string_bytes += string_bytes(symbol);
     return table->count++;
 }
 
-int counts_reserve(symbol_counts *counts, uint32_t count)
+static int reserve_pages(symbol_counts *counts, uint32_t wanted)
 {
-    uint32_t wanted = (count + COUNTS_PER_PAGE - 1) / COUNTS_PER_PAGE;
-    if (wanted <= counts->page_count) {
-        return 0;
-    }
     shared **pages = kato_resize(counts->pages, wanted, sizeof(*pages));
     if (pages == NULL) {
         return -1;
     }
     counts->pages = pages;
     while (counts->page_count < wanted) {
-        shared *page = shared_new(COUNTS_PER_PAGE * sizeof(uint32_t));
+        shared *page = shared_new(COUNTS_PER_PAGE * sizeof(int64_t));
         if (page == NULL) {
             return -1;
         }
@@ -119,23 +129,42 @@ int counts_reserve(symbol_counts *counts, uint32_t count)
     return 0;
 }
 
+int counts_reserve(symbol_counts *counts, uint32_t count)
+{
+    uint32_t known = counts->page_count;
+    uint32_t wanted = (count + COUNTS_PER_PAGE - 1) / COUNTS_PER_PAGE;
+    if (wanted <= known) {
+        return 0;
+    }
+    size_t page_bytes = COUNTS_PER_PAGE * sizeof(int64_t);
+    int64_t *occurrences = kato_resize(counts->occurrences, wanted, page_bytes);
+    if (occurrences == NULL) {
+        return -1;
+    }
+    memset((char *)occurrences + known * page_bytes, 0, (wanted - known) * page_bytes);
+    counts->occurrences = occurrences;
+    return reserve_pages(counts, wanted);
+}
+
 int counts_own(symbol_counts *counts, uint32_t number)
 {
     return shared_own(&counts->pages[number / COUNTS_PER_PAGE]);
 }
 
-void counts_add(symbol_counts *counts, uint32_t number, uint32_t learns)
+void counts_add(symbol_counts *counts, uint32_t number, int64_t patterns, int64_t occurrences)
 {
-    uint32_t *page = shared_data(counts->pages[number / COUNTS_PER_PAGE]);
-    uint32_t *count = &page[number % COUNTS_PER_PAGE];
-    counts->symbols += *count == 0 && learns != 0;
-    counts->distinct += learns;
-    *count += learns;
+    int64_t *page = shared_data(counts->pages[number / COUNTS_PER_PAGE]);
+    int64_t *count = &page[number % COUNTS_PER_PAGE];
+    int was_there = *count > 0;
+    counts_raise(count, patterns);
+    counts->symbols = counts->symbols + (*count > 0) - was_there;
+    counts_raise(&counts->occurrences[number], occurrences);
 }
 
 int counts_copy(symbol_counts *copy, const symbol_counts *counts)
 {
     *copy = *counts;
+    copy->occurrences = NULL;
     copy->pages = kato_allocate(counts->page_count, sizeof(*copy->pages));
     if (copy->pages == NULL) {
         copy->page_count = 0;
@@ -153,5 +182,11 @@ void counts_clear(symbol_counts *counts)
         shared_drop(counts->pages[page]);
     }
     kato_free(counts->pages);
+    kato_free(counts->occurrences);
     memset(counts, 0, sizeof(*counts));
+}
+
+size_t counts_bytes(const symbol_counts *counts)
+{
+    return (size_t)counts->page_count * COUNTS_PER_PAGE * 2 * sizeof(int64_t);
 }

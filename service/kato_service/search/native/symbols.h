@@ -1,4 +1,4 @@
-/* Symbols as small numbers, and how many learns each of them was part of. */
+/* Symbols as small numbers, and what was counted of each of them. */
 #ifndef KATO_SYMBOLS_H
 #define KATO_SYMBOLS_H
 
@@ -9,7 +9,7 @@
 #include "memory.h"
 
 enum {
-    COUNTS_PER_PAGE = 1024,
+    COUNTS_PER_PAGE = 512,
     SHARD_BITS = 6, /* of dictionaries, so that no single growth takes long */
     SYMBOL_SHARDS = 1 << SHARD_BITS,
 };
@@ -23,6 +23,7 @@ typedef struct {
     PyObject **objects; /* by number, borrowed */
     uint32_t count;
     uint32_t capacity;
+    size_t string_bytes; /* what the objects take */
 } symbol_table;
 
 symbol_table *symbols_new(void);
@@ -36,44 +37,57 @@ int64_t symbols_find(const symbol_table *table, PyObject *symbol);
 int64_t symbols_intern(symbol_table *table, PyObject *symbol);
 
 /*
- * Sums over learns: pages of pattern member frequencies (pmf) by symbol number, and totals.
- * Snapshots hold the same pages; a page is copied before it changes while others hold it.
+ * Sums over learns, and corrections of them: of each symbol the pattern member frequency (pmf)
+ * and its occurrences, by symbol number, and totals. Snapshots hold the pages of pmf, which are
+ * copied before they change while others hold them; occurrences are the index's alone.
  */
 typedef struct {
-    shared **pages; /* of COUNTS_PER_PAGE uint32_t */
+    shared **pages; /* of COUNTS_PER_PAGE int64_t: pmf */
     uint32_t page_count;
-    uint64_t learns;   /* TP */
-    uint64_t distinct; /* TSP */
-    uint64_t symbols;  /* S: those with pmf > 0 */
+    int64_t *occurrences; /* with room for as many as the pages; NULL in snapshots */
+    int64_t learns;       /* TP */
+    int64_t total;        /* TS: occurrences over learns */
+    int64_t distinct;     /* TSP: distinct symbols over learns */
+    uint32_t symbols;     /* S: those with pmf > 0 */
 } symbol_counts;
 
 /* Make the counts of symbols below *count* and that of *number* changeable. -1: no memory. */
 int counts_reserve(symbol_counts *counts, uint32_t count);
 int counts_own(symbol_counts *counts, uint32_t number);
 
-/* Add to an owned count; cannot fail. */
-void counts_add(symbol_counts *counts, uint32_t number, uint32_t learns);
+/* Add; stays at the end of what can be counted instead of going beyond. */
+static inline void counts_raise(int64_t *count, int64_t more)
+{
+    if (__builtin_add_overflow(*count, more, count)) {
+        *count = more > 0 ? INT64_MAX : INT64_MIN;
+    }
+}
+
+/* Add to an owned count; cannot fail. Totals are added apart. */
+void counts_add(symbol_counts *counts, uint32_t number, int64_t patterns, int64_t occurrences);
 
 /* The same counts for a snapshot. -1: no memory. */
 int counts_copy(symbol_counts *copy, const symbol_counts *counts);
 void counts_clear(symbol_counts *counts);
+size_t counts_bytes(const symbol_counts *counts);
 
-static inline uint32_t counts_of(const symbol_counts *counts, uint32_t number)
+static inline int64_t counts_of(const symbol_counts *counts, uint32_t number)
 {
     uint32_t page = number / COUNTS_PER_PAGE;
     if (page >= counts->page_count) {
         return 0;
     }
-    return ((const uint32_t *)shared_data(counts->pages[page]))[number % COUNTS_PER_PAGE];
+    return ((const int64_t *)shared_data(counts->pages[page]))[number % COUNTS_PER_PAGE];
 }
 
-/* P(s) = pmf(s) / TSP, 0 if TSP = 0. */
+/* P(s) = pmf(s) / TSP; 0 unless both are positive. */
 static inline double counts_probability(const symbol_counts *counts, uint32_t number)
 {
-    if (counts->distinct == 0) {
+    int64_t patterns = counts_of(counts, number);
+    if (patterns <= 0 || counts->distinct <= 0) {
         return 0.0;
     }
-    return (double)counts_of(counts, number) / (double)counts->distinct;
+    return (double)patterns / (double)counts->distinct;
 }
 
 #endif

@@ -1,0 +1,24 @@
+"""How far imports into a knowledge base have come: what makes them idempotent and resumable."""
+
+from collections.abc import Mapping
+
+from kato_service.knowledge.entries import Import, Statistics
+
+
+class ImportProgress:
+    """By source the number of its parts that are in; part of a fold, emptied by a clear.
+
+    A part counts once and in order: one that is in already, or that comes before its turn,
+    changes nothing. So an import may be repeated, by several processes and long after the log
+    was trimmed. Views therefore have to keep `parts` beside the corrections.
+    """
+
+    def __init__(self, parts: Mapping[str, int] | None = None) -> None:
+        self.parts: dict[str, int] = dict(parts or {})
+
+    def admit(self, entry: Import | Statistics) -> bool:
+        """Count *entry*; False: it is not its turn."""
+        if self.parts.get(entry.source, 0) != entry.part:
+            return False
+        self.parts[entry.source] = entry.part + 1
+        return True

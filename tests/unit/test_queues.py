@@ -1,0 +1,85 @@
+"""What waits inside a process has an end: beyond it, it is refused, and nothing else changes."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from kato_service.domain.deadline import Deadline
+from kato_service.errors import OverloadedError
+from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.entries import Entry, Learn
+from kato_service.knowledge.plain_patterns import PlainPatterns
+from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.processing import matching_threads
+from kato_service.processing.matching_threads import MatchingThreads
+from kato_service.sessions.queue import SessionQueues
+
+
+def soon() -> Deadline:
+    return Deadline.after(30)
+
+
+async def test_a_session_has_so_many_waiters_and_others_go_on() -> None:
+    queues, leave = SessionQueues(max_waiting=2), asyncio.Event()
+
+    async def use(session_id: str) -> None:
+        async with queues.turn(session_id, soon()):
+            await leave.wait()
+
+    users = [asyncio.create_task(use("a")) for _ in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(OverloadedError, match="repeat later"):
+        await use("a")
+    other = asyncio.create_task(use("b"))
+    leave.set()
+    await asyncio.gather(*users, other)
+    await use("a")
+
+
+async def test_so_many_predictions_wait_for_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matching_threads, "WAITING_PER_THREAD", 0)
+    monkeypatch.setattr(matching_threads.os, "cpu_count", lambda: 1)
+    threads, leave = MatchingThreads(), threading.Event()
+    running = [asyncio.create_task(threads.run(lambda: leave.wait(30), soon())) for _ in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(OverloadedError, match="repeat later"):
+        await threads.run(lambda: True, soon())
+    leave.set()
+    assert await asyncio.gather(*running) == [True, True, True]
+    assert await threads.run(lambda: True, soon())
+    threads.close()
+
+
+class HeldLog(SqliteKnowledgeLog):
+    """Its inserts wait."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.leave = asyncio.Event()
+
+    async def insert(self, kb: str, first: int, entries: Sequence[Entry]) -> int:
+        await self.leave.wait()
+        return await super().insert(kb, first, entries)
+
+
+async def test_so_many_entries_wait_for_the_log_and_what_was_begun_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kato_service.knowledge.registry.MAX_WAITING_ENTRIES", 3)
+    log = HeldLog(tmp_path / "log.sqlite")
+    bases = KnowledgeBases(log, PlainPatterns)
+    await bases.start()
+    base = bases.get("kato")
+    learns = [Learn(f"t{n}", f"n{n}", (("a", "b"),), None, 5) for n in range(4)]
+    begun = asyncio.create_task(base.append(learns[:3], since=await base.tail(deadline=soon())))
+    await asyncio.sleep(0)
+    with pytest.raises(OverloadedError, match="repeat later"):
+        await base.tail(deadline=soon())
+    rolled_forward = asyncio.create_task(base.append(learns[3:], since=0, lookup=True))
+    log.leave.set()
+    assert len(await begun) + len(await rolled_forward) == 4
+    assert await base.tail(deadline=soon()) == 4
+    await bases.close()
