@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PORT ?= 8000
 WORKERS_FOR_TESTS ?= 2
 
-.PHONY: help install run up down check test engine-sanitize e2e bench images chart crds format clean
+.PHONY: help install run up down check test torture soak engine-sanitize e2e bench images chart crds format clean
 
 help: ## list these commands
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,15 @@ test: install ## unit, contract and integration tests, on servers that the tests
 	@$(PYTHON) e2e/testbed/testbed.py packages redis-server
 	@$(PYTHON) e2e/testbed/testbed.py binaries
 	@$(BIN)/python -m pytest tests -n $(WORKERS_FOR_TESTS) --dist loadgroup $(PYTEST_ARGS)
+
+torture: install ## kill, freeze and cut off everything, TORTURE_POINTS=200 times a kind, from SEED=…: an hour
+	@$(PYTHON) e2e/testbed/testbed.py packages redis-server
+	@$(PYTHON) e2e/testbed/testbed.py binaries
+	@TORTURE_POINTS=$${TORTURE_POINTS:-200} $(BIN)/python -m pytest tests/torture -s -n $(WORKERS_FOR_TESTS) $(PYTEST_ARGS)
+
+soak: install ## mixed load for SOAK_MINUTES=20; what the service holds has to stay flat
+	@$(PYTHON) e2e/testbed/testbed.py packages redis-server
+	@SOAK_MINUTES=$${SOAK_MINUTES:-20} $(BIN)/python -m pytest tests/torture/test_soak.py -s $(PYTEST_ARGS)
 
 engine-sanitize: install ## the compiled engine under sanitizers of memory, behaviour and threads: tests and a fuzzer
 	@$(BIN)/python tests/native/sanitize.py build/engine $${FUZZ_SECONDS:-300}

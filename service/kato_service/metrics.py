@@ -135,15 +135,31 @@ class _Watched(Collector):
             ("kato_knowledge_bases_loaded", "Knowledge bases in memory.", found.bases),
             ("kato_knowledge_patterns_loaded", "Patterns in memory.", found.patterns),
             ("kato_knowledge_index_bytes", "Bytes of knowledge in memory.", found.used_bytes),
+            (
+                "kato_knowledge_checkpoint_lag_entries",
+                "The most log entries of one knowledge base that its views do not show yet.",
+                found.checkpoint_lag,
+            ),
         ):
             gauge = GaugeMetricFamily(name, meaning)
             gauge.add_metric((), value)
             yield gauge
-        unloads = CounterMetricFamily(
-            "kato_knowledge_unloads", "Knowledge bases taken out of memory to make room."
-        )
-        unloads.add_metric((), found.unloads)
-        yield unloads
+        for name, meaning, value in (
+            (
+                "kato_knowledge_unloads",
+                "Knowledge bases taken out of memory to make room.",
+                found.unloads,
+            ),
+            ("kato_knowledge_views_written", "Patterns written to the views.", found.views_written),
+            (
+                "kato_knowledge_view_failures",
+                "Attempts to write views that the store did not answer.",
+                found.view_failures,
+            ),
+        ):
+            counter = CounterMetricFamily(name, meaning)
+            counter.add_metric((), value)
+            yield counter
 
     def _stores(self) -> Iterable[Metric]:
         up = GaugeMetricFamily("kato_store_up", "1 where a store is usable.", labels=["store"])

@@ -116,7 +116,12 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(databases.close)
         service = await _assembled(settings, databases, stack)
-        background = (databases.run, service.sessions.run, service.count_sessions)
+        background = (
+            databases.run,
+            service.sessions.run,
+            service.count_sessions,
+            service.knowledge.run,
+        )
         await stack.enter_async_context(_running(background))
         yield service
 

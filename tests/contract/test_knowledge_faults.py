@@ -343,7 +343,7 @@ async def test_what_a_killed_process_acknowledged_is_in_the_file(tmp_path: Path)
 async def test_a_file_that_is_locked_or_no_database_is_unavailable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kato_service.knowledge.sqlite.BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("kato_service.knowledge.sqlite_file.BUSY_TIMEOUT_S", 0.1)
     log = SqliteKnowledgeLog(tmp_path / "log.sqlite")
     bases = KnowledgeBases(log, PlainPatterns)
     await bases.start()

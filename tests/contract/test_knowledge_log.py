@@ -1,19 +1,15 @@
 """One suite for the log and its knowledge bases over every backend."""
 
 import asyncio
-import sqlite3
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pymongo import AsyncMongoClient
+from knowledge_stores import Store, mongo_store, sqlite_store
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import Pattern, flatten, pattern_name
@@ -33,62 +29,16 @@ from kato_service.knowledge.entries import (
     Update,
 )
 from kato_service.knowledge.fold import Fold
-from kato_service.knowledge.log import KnowledgeLog, Tail
-from kato_service.knowledge.mongo import MongoKnowledgeLog
+from kato_service.knowledge.log import Tail
 from kato_service.knowledge.plain_patterns import PlainPatterns
-from kato_service.knowledge.sqlite import SqliteKnowledgeLog
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 
 Replica = Callable[[], KnowledgeBases]
 
 
-@dataclass
-class Store:
-    """One store and the replicas that share it."""
-
-    new_log: Callable[[], KnowledgeLog]
-    forget: Callable[[], Awaitable[None]]
-    """Lose everything, as a store that was made anew has."""
-
-
-@asynccontextmanager
-async def sqlite_store(directory: Path) -> AsyncIterator[Store]:
-    path = directory / "knowledge" / "log.sqlite"
-
-    async def forget() -> None:
-        with closing(sqlite3.connect(path, isolation_level=None)) as db:
-            db.execute("DELETE FROM log")
-
-    yield Store(lambda: SqliteKnowledgeLog(path), forget)
-
-
-@asynccontextmanager
-async def mongo_store(url: str, kind: type[MongoKnowledgeLog]) -> AsyncIterator[Store]:
-    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(url, tz_aware=True)
-    database = client[f"test_{uuid4().hex}"]
-
-    async def forget() -> None:
-        await database["log"].delete_many({})
-
-    yield Store(lambda: kind(database), forget)
-    await client.close()
-
-
-class LogOfASet(MongoKnowledgeLog):
-    """Reads as it does from a replica set; the stand-in is one server and confirms nothing."""
-
-    _is_replicated = True
-
-
-@pytest.fixture(params=["sqlite", "mongodb protocol", "mongodb protocol, as of a set"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    if request.param == "sqlite":
-        opened = sqlite_store(tmp_path)
-    else:
-        kind = LogOfASet if request.param.endswith("a set") else MongoKnowledgeLog
-        opened = mongo_store(request.getfixturevalue("mongo_url"), kind)
-    async with opened as store:
-        yield store
+@pytest.fixture
+def store(knowledge_store: Store) -> Store:
+    return knowledge_store
 
 
 @pytest.fixture
@@ -308,6 +258,7 @@ async def test_a_log_longer_than_one_read_is_read_whole(
     replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kato_service.knowledge.current_fold.CHUNK", 7)
+    monkeypatch.setattr("kato_service.knowledge.loading.CHUNK", 7)
     monkeypatch.setattr("kato_service.knowledge.log_writer.CHUNK", 7)
     here, there = replica().get("kato"), replica().get("kato")
     await known(there)
@@ -463,7 +414,7 @@ async def _folds(
     mongo_url: str, directory: Path, histories: list[list[Entry]]
 ) -> list[tuple[dict[str, Pattern], SymbolStatistics]]:
     folds = []
-    for opened in (sqlite_store(directory), mongo_store(mongo_url, MongoKnowledgeLog)):
+    for opened in (sqlite_store(directory), mongo_store(mongo_url)):
         async with opened as store:
             here, there = (KnowledgeBases(store.new_log(), PlainPatterns) for _ in range(2))
             await here.start()

@@ -1,5 +1,6 @@
 """``kato-service`` as a person starts it: what it refuses, says, and how it ends."""
 
+import itertools
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -124,6 +126,53 @@ def test_sigterm_lets_a_request_finish_and_keeps_what_was_acknowledged(new_servi
 def created(url: str) -> str:
     session_id = httpx.post(f"{url}/v2/sessions", json={"user_id": "me"}).json()["session_id"]
     return f"/v2/sessions/{session_id}"
+
+
+def test_sigterm_under_load_ends_in_time_and_keeps_what_was_acknowledged(new_service: New) -> None:
+    service = new_service(SHUTDOWN_GRACE_S="10", VECTORS="disabled")
+    service.start()
+    service.await_ready()
+    acknowledged: list[str] = []
+    stopping = threading.Event()
+
+    def learn_on_and_on(number: int) -> None:
+        """Until the service takes no connection any more."""
+        path = created(service.url) + "/observe-sequence"
+        with httpx.Client(base_url=service.url, timeout=30) as client:
+            for count in itertools.count():
+                item = {"strings": [f"client {number} count {count}", "x"]}
+                body = {"observations": [item], "learn_at_end": True}
+                try:
+                    response = client.post(path, json=body)
+                except httpx.TransportError:
+                    assert stopping.is_set()
+                    return
+                acknowledged.append(response.json().get("final_learned_pattern", response.text))
+
+    with ThreadPoolExecutor(8) as clients:
+        learning = [clients.submit(learn_on_and_on, number) for number in range(8)]
+        while len(acknowledged) < 50:
+            time.sleep(0.01)
+        stopping.set()
+        began = time.monotonic()
+        assert service.stop() == 0
+        assert time.monotonic() - began < 20
+        for done in learning:
+            done.result(timeout=60)
+    assert "Traceback" not in service.log
+    service.start()
+    service.await_ready()
+    assert set(acknowledged) <= pattern_names(service.url)
+
+
+def pattern_names(url: str) -> set[str]:
+    path, names, cursor = created(url) + "/patterns", set(), ""
+    while cursor is not None:
+        params = {"limit": "1000", **({"cursor": cursor} if cursor else {})}
+        page = httpx.get(url + path, params=params, timeout=30).json()
+        names |= {pattern["name"] for pattern in page["patterns"]}
+        cursor = page["next_cursor"]
+    return names
 
 
 def test_sigterm_closes_sockets_as_going_away(new_service: New) -> None:

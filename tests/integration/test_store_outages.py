@@ -10,6 +10,8 @@ import pytest
 
 pytestmark = pytest.mark.xdist_group("outages")
 New = Callable[..., Any]
+AT_ONCE_S = 2.0
+"""Generous for a loaded machine, and less than any time-out that a test here sets for it."""
 
 
 def until(look: Callable[[], bool], what: str, patience_s: float = 30) -> None:
@@ -89,10 +91,37 @@ def test_without_redis_sessions_answer_503_and_nothing_is_lost(
     assert refusal(response) == (503, "STORE_UNAVAILABLE")
     assert "redis://" not in response.text
     until(lambda: answers(f"{service.url}/health/ready") == 503, "not ready")
-    assert httpx.get(f"{service.url}/v2/health").json()["status"] == "unhealthy"
+    assert health(service)["status"] == "unhealthy"
+    assert answers(f"{service.url}/v2/health") == 503
+    assert answers(f"{service.url}/health/live") == 200
+    assert health(service)["components"]["redis"]["circuit"] == "open"
+    for method, url in SESSION_CALLS:
+        body = {"strings": ["e"]} if url == "/observe" else None
+        assert_refused_at_once(httpx.request(method, session + url, json=body, timeout=20))
+    assert_refused_at_once(httpx.post(f"{service.url}/v2/sessions", timeout=20))
+    assert 'kato_store_circuit_open{store="redis"} 1.0' in metrics(service)
     redis_server.start()
     service.await_ready()
     assert httpx.get(f"{session}/stm").json()["stm"] == [["a"], ["b"], ["c"]]
+
+
+SESSION_CALLS = (
+    ("POST", "/observe"), ("POST", "/learn"), ("POST", "/clear-stm"), ("GET", "/stm"), ("GET", ""),
+    ("GET", "/predictions"), ("GET", "/patterns"), ("POST", "/extend?ttl_seconds=60"),
+    ("DELETE", ""),
+)  # fmt: skip
+
+
+def assert_refused_at_once(response: httpx.Response) -> None:
+    """By an open circuit: before any time-out of a store, with the way out."""
+    assert refusal(response) == (503, "STORE_UNAVAILABLE")
+    assert response.headers["retry-after"] == "1"
+    assert "repeat" in response.json()["error"]["message"]
+    assert response.elapsed.total_seconds() < AT_ONCE_S
+
+
+def metrics(service: Any) -> str:
+    return httpx.get(f"{service.url}/metrics").text
 
 
 def test_a_frozen_redis_is_given_up_in_time(new_service: New, redis_server: Any) -> None:
@@ -138,7 +167,13 @@ def test_without_mongodb_observing_goes_on_and_learning_waits(
     assert (applied.status_code, applied.json()["final_predictions"]) == (200, [])
     until(lambda: mongodb(service) == "unhealthy", "mongodb counting as down")
     assert health(service)["status"] == "degraded"
+    assert answers(f"{service.url}/v2/health") == 200
     assert answers(f"{service.url}/health/ready") == 200
+    assert httpx.get(f"{session}/stm").json()["stm"] == [["a"], ["b"]]
+    other = created(service.url)
+    assert httpx.post(f"{other}/observe", json={"strings": ["z"]}).status_code == 200
+    assert httpx.post(f"{other}/clear-stm").status_code == 200
+    assert httpx.delete(other).status_code == 200
     mongo_server.start()
     learn = {"unique_id": "u"}
     until(lambda: httpx.post(f"{session}/learn", json=learn).status_code == 200, "it heals")
@@ -146,8 +181,62 @@ def test_without_mongodb_observing_goes_on_and_learning_waits(
     assert (pattern["pattern_data"], pattern["frequency"]) == ([["a"], ["b"]], 1)
 
 
+def test_a_frozen_mongodb_costs_nobody_a_time_out_and_old_knowledge_serves_where_allowed(
+    new_service: New, redis_server: Any, mongo_server: Any
+) -> None:
+    services = [
+        new_service(
+            **environment(
+                REDIS_URL=redis_server.url,
+                MONGO_BASE_URL=mongo_server.url,
+                KNOWLEDGE_MAX_STALENESS_S=staleness,
+                REQUEST_TIMEOUT="30",
+            )
+        )
+        for staleness in ("0", "600")
+    ]
+    sessions = []
+    for service in services:
+        service.start()
+    for service in services:
+        service.await_ready()
+        sessions.append(created(service.url))
+        observed_ab(sessions[-1])
+        assert httpx.post(f"{sessions[-1]}/learn", timeout=20).status_code == 200
+        observed_ab(sessions[-1])
+    strict, lenient = sessions
+    mongo_server.freeze()
+    for service in services:
+        until(lambda service=service: mongodb(service) == "unhealthy", "its circuit opens")
+    assert_refused_at_once(httpx.get(f"{strict}/predictions", timeout=30))
+    stale = httpx.get(f"{lenient}/predictions", timeout=30)
+    assert (stale.status_code, stale.json()["stale"], stale.json()["count"]) == (200, True, 1)
+    assert stale.elapsed.total_seconds() < AT_ONCE_S
+    for session in sessions:
+        assert_refused_at_once(httpx.post(f"{session}/learn", timeout=30))
+        assert_refused_at_once(httpx.post(f"{session}/clear-all", timeout=30))
+        assert_refused_at_once(httpx.get(f"{session}/patterns", timeout=30))
+        # Nothing was begun, so the session is free.
+        assert httpx.get(f"{session}/stm").json()["stm"] == [["a"], ["b"]]
+        assert httpx.post(f"{session}/observe", json={"strings": ["c"]}).status_code == 200
+    mongo_server.thaw()
+    for session in sessions:
+        until(lambda url=session: answers(f"{url}/predictions") == 200, "it heals")
+        assert httpx.get(f"{session}/predictions").json()["stale"] is False
+
+
+def observed_ab(session: str) -> None:
+    for symbol in ("a", "b"):
+        assert httpx.post(f"{session}/observe", json={"strings": [symbol]}).status_code == 200
+
+
 def mongodb(service: Any) -> str:
-    return str(health(service)["components"]["mongodb"]["status"])
+    return str(component(service, "mongodb")["status"])
+
+
+def component(service: Any, store: str) -> dict[str, Any]:
+    found: dict[str, Any] = health(service)["components"][store]
+    return found
 
 
 def health(service: Any) -> dict[str, Any]:
@@ -166,16 +255,25 @@ def test_without_qdrant_only_observations_with_vectors_wait(
     service.start()
     service.await_ready()
     session = created(service.url)
+    stored = httpx.post(f"{session}/observe", json={"vectors": [[1.0, 0.0]]}, timeout=20)
+    (known,) = stored.json()["symbols"]
+    assert httpx.post(f"{session}/clear-stm").status_code == 200
     qdrant_server.kill9()
     refused = httpx.post(f"{session}/observe", json={"vectors": [[1.0, 0.0]]}, timeout=20)
     assert refusal(refused) == (503, "STORE_UNAVAILABLE")
     assert httpx.post(f"{session}/observe", json={"strings": ["a", "b"]}).status_code == 200
     assert httpx.post(f"{session}/learn").status_code == 200
-    until(lambda: health(service)["status"] == "degraded", "degraded")
+    until(lambda: component(service, "qdrant")["circuit"] == "open", "its circuit opens")
+    assert health(service)["status"] == "degraded"
+    assert answers(f"{service.url}/health/ready") == 200
+    assert_refused_at_once(httpx.post(f"{session}/observe", json={"vectors": [[1.0, 0.0]]}))
+    assert_refused_at_once(httpx.get(f"{session}/vectors/{known}"))
+    assert httpx.get(f"{session}/predictions").status_code == 200
     assert httpx.get(f"{session}/stm").json()["length"] == 0
     qdrant_server.start()
     body = {"vectors": [[1.0, 0.0]]}
     until(lambda: httpx.post(f"{session}/observe", json=body).status_code == 200, "it heals")
+    assert httpx.get(f"{session}/vectors/{known}").json()["vector"] == [1.0, 0.0]
 
 
 def test_a_full_redis_refuses_growth_and_traps_nothing(new_service: New, redis_server: Any) -> None:

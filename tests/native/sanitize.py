@@ -11,7 +11,10 @@ from pathlib import Path
 from build import built, sanitized_environment
 
 ROOT = Path(__file__).resolve().parents[2]
-TESTS = ("test_golden.py", "test_engines.py", "test_compiled_engine.py", "test_pattern_loading.py")
+TESTS = [
+    f"test_{name}.py"
+    for name in ("golden", "engines", "compiled_engine", "pattern_loading", "stored_views")
+]
 STRESS_ROUNDS = "3000"
 PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
 

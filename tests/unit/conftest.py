@@ -4,6 +4,7 @@ import importlib.util
 import os
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,8 @@ def _use_test_build(path: str) -> None:
     sys.modules[name] = module
     search._engine = module  # type: ignore[attr-defined]  # the attribute its import would set
 
+
+sys.path.insert(0, str(Path(__file__).parent))  # for samples.py
 
 if "KATO_TEST_ENGINE" in os.environ:
     _use_test_build(os.environ["KATO_TEST_ENGINE"])

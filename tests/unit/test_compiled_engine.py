@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 
+import orjson
 import pytest
+from samples import document, patterns
 
 from kato_service.domain import metrics
 from kato_service.domain.genes import Genes
@@ -17,6 +19,7 @@ from kato_service.domain.prediction import Prediction
 from kato_service.domain.statistics import Corrections
 from kato_service.knowledge.entries import Clear, Delete, Learn, Update
 from kato_service.knowledge.fold import Fold
+from kato_service.knowledge.index import StoredViews
 from kato_service.search.pattern_searcher import PatternSearcher
 
 compiled = pytest.importorskip("kato_service.search.compiled_index")
@@ -265,6 +268,21 @@ def test_a_load_out_of_memory_leaves_the_index_empty() -> None:
 
     assert _with_failing_allocations(load, unharmed) > 50
     assert list(index.after(-1)) == sorted(mixed[10:], key=lambda one: one.first)
+
+
+@faults
+def test_stored_views_out_of_memory_leave_the_index_empty() -> None:
+    index = compiled.CompiledPatternIndex()
+    every = list(patterns(150))
+    views = StoredViews(tuple(orjson.dumps(document(one)) for one in every), is_bson=False)
+
+    def load() -> None:
+        loader = index.loader()
+        loader.sift(views, cleared=0, checkpoint=10**9)
+        loader.finish()
+
+    assert _with_failing_allocations(load, lambda: None) > 50
+    assert [one.name for one in index.after(-1)] == [one.name for one in every]
 
 
 def test_a_loader_that_failed_or_finished_takes_nothing_more() -> None:

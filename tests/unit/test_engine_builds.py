@@ -16,7 +16,8 @@ pytestmark = [
     pytest.mark.skipif(VARIABLE in os.environ, reason="this already is a test build"),
 ]
 ENGINE_TESTS = tuple(
-    f"tests/unit/test_{name}.py" for name in ("engines", "compiled_engine", "pattern_loading")
+    f"tests/unit/test_{name}.py"
+    for name in ("engines", "compiled_engine", "pattern_loading", "stored_views")
 )
 
 

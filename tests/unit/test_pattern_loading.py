@@ -1,18 +1,17 @@
 """Filling an index from a store: the same as learning one pattern after the other."""
 
-import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
+from samples import figures, patterns
 
-from kato_service.domain.pattern import Event, Pattern, pattern_name
-from kato_service.domain.statistics import Corrections, SymbolStatistics
+from kato_service.domain.pattern import Pattern
+from kato_service.domain.statistics import Corrections
 from kato_service.knowledge.index import PatternIndex
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.search.pattern_searcher import PatternSearcher
 
-ALPHABET = ("a", "b", "", "é", "ÿ", "中", "𝄞", "a\0b", "long " * 30, *map(str, range(200)))
 NewIndex = Callable[[], PatternIndex]
 
 
@@ -21,27 +20,6 @@ def new_index(request: pytest.FixtureRequest) -> NewIndex:
     if request.param == "plain":
         return PlainPatterns
     return PatternSearcher(request.param).new_index
-
-
-def patterns(count: int, seed: int = 1) -> Iterator[Pattern]:
-    """In the order of their first learn; some with emotives or metadata."""
-    rng = random.Random(seed)
-    for first in range(1, count + 1):
-        events = tuple(_event(rng) for _ in range(rng.randint(1, 8)))
-        yield Pattern(
-            name=pattern_name((*events, (str(first),))),
-            events=(*events, (str(first),)),
-            frequency=rng.randint(0, 9),
-            learns=rng.randint(1, 9),
-            emotives=({"joy": 0.5}, {}) if rng.random() < 0.1 else (),
-            metadata={"k": ("1",)} if rng.random() < 0.1 else {},
-            first=first * 3,
-            revision=first * 3 + rng.randint(0, 2),
-        )
-
-
-def _event(rng: random.Random) -> Event:
-    return tuple(rng.choices(ALPHABET, k=rng.randint(1, 5)))
 
 
 def learned(index: PatternIndex, alive: Sequence[Pattern], deleted: Sequence[Pattern]) -> None:
@@ -58,17 +36,6 @@ def loaded(index: PatternIndex, alive: Sequence[Pattern], deleted: Sequence[Patt
         loader.add(by_name[start : start + 100])
     loader.count(deleted)
     loader.finish()
-
-
-def figures(statistics: SymbolStatistics) -> tuple[object, ...]:
-    return (
-        dict(statistics.pattern_member_frequency),
-        dict(statistics.symbol_frequency),
-        statistics.total_learns,
-        statistics.total_symbols,
-        statistics.total_distinct_symbols,
-        statistics.distinct_symbols,
-    )
 
 
 def test_a_loaded_index_is_a_learned_one(new_index: NewIndex) -> None:

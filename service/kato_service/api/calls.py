@@ -1,6 +1,7 @@
 """What an operation is called with."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -10,7 +11,8 @@ import structlog
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from kato_service.domain.deadline import Deadline
+from kato_service.domain.deadline import Deadline, within
+from kato_service.errors import DeadlineExceededError, OutcomeUnknownError
 from kato_service.metrics import Metrics
 from kato_service.processing.kato_processor import KatoProcessor
 from kato_service.sessions.manager import SessionManager
@@ -18,6 +20,7 @@ from kato_service.sessions.state import Change, SessionState
 from kato_service.settings import Settings
 
 A = TypeVar("A")
+_SLOW = "the store of sessions did not answer in time"
 
 
 class Service(Protocol):
@@ -57,7 +60,22 @@ class Call:
         return answer
 
     async def load(self, session_id: str) -> SessionState:
-        return await self.service.sessions.load(session_id)
+        async with self.reading():
+            return await self.service.sessions.load(session_id)
+
+    def reading(self) -> AbstractAsyncContextManager[None]:
+        """For reads of sessions: given up at the deadline."""
+        return within(self.deadline, _SLOW)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[None]:
+        """For writes of one step, which may have happened when they are given up."""
+        try:
+            async with within(self.deadline, _SLOW):
+                yield
+        except DeadlineExceededError as exc:
+            unknown = f"{exc.message}; outcome unknown, repeating is safe"
+            raise OutcomeUnknownError(unknown) from exc
 
 
 def call_of(connection: HTTPConnection) -> Call:

@@ -9,7 +9,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from kato_service.api import answers, json_text, memory, nesting, rendering
-from kato_service.api.calls import Call, Called
+from kato_service.api.calls import Call, Called, call_of
 from kato_service.api.errors import invalid_input
 from kato_service.api.models import GenesBody, ObservationBody, RepeatableBody, SequenceBody, UserId
 from kato_service.api.operations import Operation
@@ -40,9 +40,10 @@ async def addressed(connection: HTTPConnection) -> str:
     user_id = headers.get("x-user-id") or headers.get("x-node-id")
     if not user_id and (test_id := headers.get("x-test-id")):
         user_id = f"test_{test_id}"
-    sessions = connection.app.state.service.sessions
-    default: str = await sessions.default(_user_id(user_id) if user_id else None)
-    return default
+    call = call_of(connection)
+    known = _user_id(user_id) if user_id else None
+    async with call.writing():
+        return await call.service.sessions.default(known)
 
 
 async def _addressed(request: Request) -> str:

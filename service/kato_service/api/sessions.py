@@ -28,12 +28,13 @@ async def create_session(call: Called, body: SessionBody | None = None) -> Respo
     body = body or SessionBody()
     metadata = body.metadata or {}
     _require_size(metadata, call.service.settings.max_metadata_bytes)
-    state = await call.service.sessions.create(
-        user_id=body.user_id,
-        ttl_s=body.ttl_seconds,
-        metadata=metadata,
-        overrides=body.config.chosen() if body.config else {},
-    )
+    async with call.writing():
+        state = await call.service.sessions.create(
+            user_id=body.user_id,
+            ttl_s=body.ttl_seconds,
+            metadata=metadata,
+            overrides=body.config.chosen() if body.config else {},
+        )
     return rendering.response(_session(call, state))
 
 
@@ -44,19 +45,23 @@ async def list_sessions(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    found, next_cursor = await call.service.sessions.page(
-        user_id=user_id or node_id, limit=limit, cursor=cursor
-    )
+    async with call.reading():
+        found, next_cursor = await call.service.sessions.page(
+            user_id=user_id or node_id, limit=limit, cursor=cursor
+        )
     sessions = await json_text.array(_listed(call, one) for one in found)
     return rendering.response({"sessions": sessions, "next_cursor": next_cursor})
 
 
 async def count_sessions(call: Called) -> Response:
-    return rendering.response({"active_session_count": await call.service.sessions.count()})
+    async with call.reading():
+        count = await call.service.sessions.count()
+    return rendering.response({"active_session_count": count})
 
 
 async def session_exists(call: Called, session_id: str) -> Response:
-    exists = await call.service.sessions.exists(session_id)
+    async with call.reading():
+        exists = await call.service.sessions.exists(session_id)
     return rendering.response({"exists": exists, "session_id": session_id})
 
 
@@ -76,7 +81,8 @@ async def extend_session(
     ttl_seconds: Annotated[int | None, Query(ge=1, le=MAX_TTL_S)] = None,
 ) -> Response:
     ttl_s = _one_of(ttl_seconds, body.ttl_seconds if body else None)
-    state = await call.service.sessions.extend(session_id, ttl_s)
+    async with call.writing():
+        state = await call.service.sessions.extend(session_id, ttl_s)
     content = {
         "status": "extended",
         "session_id": session_id,

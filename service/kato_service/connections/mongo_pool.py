@@ -80,7 +80,7 @@ class MongoConnectionPool:
 
 
 def _arguments(options: MongoOptions) -> dict[str, Any]:
-    """These win against the URL's own; the log decides by itself what is sent again."""
+    """These win against the URL's own; the log decides by itself which writes are sent again."""
     return {
         "connect": False,
         "appname": "kato",
@@ -96,7 +96,7 @@ def _arguments(options: MongoOptions) -> dict[str, Any]:
         "readConcernLevel": "majority",
         "readPreference": "primary",
         "retryWrites": False,
-        "retryReads": False,
+        "retryReads": True,
     }
 
 

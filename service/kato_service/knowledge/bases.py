@@ -8,6 +8,7 @@ from weakref import WeakValueDictionary
 
 from kato_service.knowledge.index import PatternIndex
 from kato_service.knowledge.log import KnowledgeLog
+from kato_service.knowledge.materialiser import Materialiser
 from kato_service.knowledge.memory import KnowledgeMemory
 from kato_service.knowledge.super_knowledge_base import Staleness, SuperKnowledgeBase
 
@@ -22,6 +23,12 @@ class KnowledgeUsage:
     """Estimated, as of the last use of each."""
     unloads: int
     """Since the start of this process."""
+    checkpoint_lag: int
+    """The most entries that the views of one of them do not show yet."""
+    views_written: int
+    """Since the start of this process."""
+    view_failures: int
+    """Attempts at that which a store did not answer."""
 
 
 class KnowledgeBases:
@@ -38,6 +45,7 @@ class KnowledgeBases:
         self._new_index = new_index
         self._staleness = Staleness(max_staleness_s, clock)
         self._memory = KnowledgeMemory(memory_bytes)
+        self._materialiser = Materialiser(self._materialise, clock=clock)
         self._bases: WeakValueDictionary[str, SuperKnowledgeBase] = WeakValueDictionary()
         """All that anybody refers to, above all the memory: so one id has one object."""
 
@@ -54,16 +62,42 @@ class KnowledgeBases:
         base = self._bases.get(processor_id)
         if base is None:
             base = SuperKnowledgeBase(
-                processor_id, self._log, self._new_index, self._memory, self._staleness
+                processor_id,
+                self._log,
+                self._new_index,
+                self._memory,
+                self._staleness,
+                self._materialiser.lagging,
             )
             self._bases[processor_id] = base
         return base
 
+    async def run(self) -> None:
+        """Write the views of what changed, until cancelled."""
+        await self._materialiser.run()
+
+    async def materialise_due(self) -> None:
+        """One round of what `run` does."""
+        await self._materialiser.write_due()
+
     def usage(self) -> KnowledgeUsage:
-        counts = [base.pattern_count for base in list(self._bases.values())]
+        bases = list(self._bases.values())
+        counts = [base.pattern_count for base in bases]
         loaded = [count for count in counts if count is not None]
-        memory = self._memory
-        return KnowledgeUsage(len(loaded), sum(loaded), memory.used_bytes, memory.unloads)
+        return KnowledgeUsage(
+            bases=len(loaded),
+            patterns=sum(loaded),
+            used_bytes=self._memory.used_bytes,
+            unloads=self._memory.unloads,
+            checkpoint_lag=max((base.checkpoint_lag for base in bases), default=0),
+            views_written=self._materialiser.written,
+            view_failures=self._materialiser.failures,
+        )
+
+    async def _materialise(self, processor_id: str) -> int | None:
+        """What was unloaded meanwhile is written after it is loaded again."""
+        base = self._bases.get(processor_id)
+        return 0 if base is None else await base.materialise()
 
     async def close(self) -> None:
         """Entries that still wait are answered with an error; their intents stay."""

@@ -1,29 +1,26 @@
 """The fold this process keeps of one log: loaded, caught up, loaded again when it must."""
 
 import asyncio
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import structlog
 
 from kato_service.errors import StoreUnavailableError
-from kato_service.knowledge.entries import Applied, Entry, symbol_count
 from kato_service.knowledge.fold import Fold
 from kato_service.knowledge.gate import Gate
 from kato_service.knowledge.index import PatternIndex
+from kato_service.knowledge.loading import (
+    ATTEMPTS,
+    CHUNK,
+    FoldLoader,
+    apply_run,
+    is_other_history,
+)
 from kato_service.knowledge.log import KnowledgeLog, Tail
+from kato_service.knowledge.position import is_in_log
 from kato_service.knowledge.registry import WantedEntries
 
 log = structlog.get_logger()
-
-CHUNK = 1000
-"""Entries per read."""
-SLICE_S = 0.005
-"""Seconds of folding after which the event loop gets a turn."""
-AT_ONCE_SYMBOLS = 500
-"""Entries of more are folded in a thread: one of them takes longer than a slice."""
-ATTEMPTS = 8
-"""Reads in a row that brought nothing before a log counts as unreadable."""
 
 
 class CurrentFold:
@@ -33,19 +30,27 @@ class CurrentFold:
         log: KnowledgeLog,
         new_index: Callable[[], PatternIndex],
         wanted: WantedEntries,
+        lagging: Callable[[int], None] = lambda _entries: None,
     ) -> None:
+        """*lagging* is told how many entries the views do not show, whenever that grew."""
         self.gate = Gate()
         """Held for reading by whoever uses the fold, for changing by whoever applies to it."""
         self.fold: Fold | None = None
         self._kb = kb
         self._log = log
-        self._new_index = new_index
+        self._loader = FoldLoader(kb, log, new_index)
         self._wanted = wanted
+        self._lagging = lagging
         self._loading = asyncio.Lock()
 
     @property
     def revision(self) -> int:
         return 0 if self.fold is None else self.fold.revision
+
+    @property
+    def lag(self) -> int:
+        """Entries that the views do not show, as far as is known here."""
+        return 0 if self.fold is None else max(0, self.fold.revision - self.fold.checkpoint)
 
     def unload(self) -> None:
         """Forget the fold: who asks next loads it anew, and looks wanted entries up."""
@@ -58,8 +63,9 @@ class CurrentFold:
         """The fold anew from the store, unless somebody replaced *outdated* already."""
         async with self._loading:
             if self.fold is None or self.fold is outdated:
-                self.fold = await self._load()
+                self.fold = await self._loader.load(self._wanted.note)
                 self._wanted.must_look_up()
+                self._tell()
             return self.fold
 
     async def catch_up(self) -> None:
@@ -89,65 +95,33 @@ class CurrentFold:
         if is_other_history(fold, after, tail):
             await self.reloaded(fold)
             return False
+        if tail.head is not None:
+            fold.checkpoint = max(fold.checkpoint, tail.head.checkpoint)
         if tail.entries and tail.entries[-1][0] > fold.revision:
             async with self.gate.changing():
-                await self._apply(fold, tail.entries)
+                await apply_run(fold, tail.entries, self._wanted.note)
+            self._tell()
         return True
 
-    async def _apply(self, fold: Fold, entries: Iterable[tuple[int, Entry]]) -> bool:
-        """Fold in the unbroken run behind the fold's revision; False where it breaks."""
-        slice_end = time.monotonic() + SLICE_S
-        for revision, entry in entries:
-            if revision > fold.revision + 1:
-                return False
-            if revision == fold.revision + 1:
-                self._wanted.note(await _folded(fold, revision, entry))
-            if time.monotonic() > slice_end:
-                await asyncio.sleep(0)
-                slice_end = time.monotonic() + SLICE_S
-        return True
+    async def check(self) -> None:
+        """Load anew if the store went back to an older backup, or is another one by now.
 
-    async def _load(self) -> Fold:
-        started = time.monotonic()
-        for _ in range(ATTEMPTS):
-            head = await self._log.head(self._kb)
-            fold = Fold(self._new_index(), incarnation=head.incarnation if head else "")
-            if await self._fill(fold):
-                elapsed_ms = round((time.monotonic() - started) * 1000, 1)
-                log.info(
-                    "knowledge base loaded",
-                    processor_id=self._kb,
-                    revision=fold.revision,
-                    patterns=len(fold.patterns),
-                    elapsed_ms=elapsed_ms,
-                )
-                return fold
-        raise StoreUnavailableError("the knowledge log changed while it was loaded")
-
-    async def _fill(self, fold: Fold) -> bool:
-        """Fold the whole log in, up to a gap that a read beside a writer may show.
-
-        Returns:
-            False where it was trimmed or replaced meanwhile: start over.
+        Raises:
+            StoreUnavailableError: The store did not answer.
         """
-        start = fold.revision
-        while True:
-            tail = await self._log.tail(self._kb, fold.revision, limit=CHUNK)
-            if is_other_history(fold, start, tail):
-                return False
-            unbroken = await self._apply(fold, tail.entries)
-            if not unbroken or not tail.more:
-                return True
+        fold = self.fold
+        if fold is None:
+            return
+        async with self.gate.reading():
+            position = fold.position
+        if not await is_in_log(self._log, self._kb, position) and self.fold is fold:
+            log.warning(
+                "knowledge base changed behind this process",
+                processor_id=self._kb,
+                revision=position.revision,
+            )
+            await self.reloaded(fold)
 
-
-async def _folded(fold: Fold, revision: int, entry: Entry) -> Applied:
-    if symbol_count(entry) <= AT_ONCE_SYMBOLS:
-        return fold.apply(revision, entry)
-    return await asyncio.to_thread(fold.apply, revision, entry)
-
-
-def is_other_history(fold: Fold, after: int, tail: Tail) -> bool:
-    """Whether a read behind revision *after* cannot continue *fold*."""
-    if tail.head is None:
-        return bool(fold.incarnation)
-    return tail.head.incarnation != fold.incarnation or tail.head.trimmed > after
+    def _tell(self) -> None:
+        if self.lag:
+            self._lagging(self.lag)

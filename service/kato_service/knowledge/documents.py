@@ -20,6 +20,7 @@ from kato_service.knowledge.log import Head, Tail
 
 Document = dict[str, Any]
 _HEAD = ":head"
+_LEASE = ":views"
 
 
 def document_id(kb: str, revision: int) -> str:
@@ -29,6 +30,11 @@ def document_id(kb: str, revision: int) -> str:
 def head_id(kb: str) -> str:
     """Sorts behind every revision: one read in order of ``_id`` ends with the head."""
     return kb + _HEAD
+
+
+def lease_id(kb: str) -> str:
+    """Behind the head, so that no read of entries meets it."""
+    return kb + _LEASE
 
 
 def revision_of(identifier: str) -> int:

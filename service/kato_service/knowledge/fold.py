@@ -3,7 +3,7 @@
 It reads entries only, never settings or clocks, so it is the same on every replica.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from sys import getsizeof
 from typing import assert_never
@@ -22,7 +22,10 @@ from kato_service.knowledge.entries import (
 )
 from kato_service.knowledge.footprint import corrections_bytes, pattern_bytes
 from kato_service.knowledge.import_progress import ImportProgress
-from kato_service.knowledge.index import IndexedPatterns, PatternIndex
+from kato_service.knowledge.index import IndexedPatterns, PatternIndex, PatternLoader
+from kato_service.knowledge.pattern_views import PatternView, StatisticsView
+from kato_service.knowledge.position import Position
+from kato_service.knowledge.touched import Touched
 from kato_service.knowledge.view import KnowledgeView
 
 MAX_FREQUENCY = 2**31 - 1
@@ -41,7 +44,15 @@ class Fold:
         self.incarnation = incarnation
         """Of the log it was folded from; '' for a log that does not exist yet."""
         self.revision = 0
+        self.token = ""
+        """Of the entry at that revision."""
         self.cleared = 0
+        self.checkpoint = 0
+        """The views show every entry up to this revision, as far as is known here."""
+        self.touched = Touched()
+        """What they do not show yet."""
+        self.has_garbage = False
+        """The store still holds views of patterns that were cleared."""
         self.patterns: Mapping[str, Pattern] = IndexedPatterns(index)
         """Those alive, by bare name; they live in the index."""
         self.tombstones: dict[str, Pattern] = {}
@@ -49,6 +60,8 @@ class Fold:
         self.corrections = Corrections()
         """Sums of all `statistics` entries since the last clear; the index has counted them."""
         self.imports = ImportProgress()
+        self.corrected = 0
+        """The last entry that changed corrections or imports since the last clear."""
         self._tombstones_bytes = 0
 
     @property
@@ -60,11 +73,16 @@ class Fold:
         """Estimated in an instant: the index (patterns, symbols, statistics), the tombstones and
         the corrections."""
         tombstones = getsizeof(self.tombstones) + self._tombstones_bytes
-        return self.index.memory_bytes() + tombstones + corrections_bytes(self.corrections)
+        beside = corrections_bytes(self.corrections) + self.touched.memory_bytes
+        return self.index.memory_bytes() + tombstones + beside
+
+    @property
+    def position(self) -> Position:
+        return Position(self.incarnation, self.revision, self.token)
 
     def apply(self, revision: int, entry: Entry) -> Applied:
         """Fold *entry* in; *revision* is greater than every one before."""
-        self.revision = revision
+        self.pass_by(revision, entry)
         match entry:
             case Learn():
                 return Applied(entry, revision, self._learn(revision, entry))
@@ -81,6 +99,56 @@ class Fold:
                 return self._correct(revision, entry)
             case _:
                 assert_never(entry)
+
+    def pass_by(self, revision: int, entry: Entry) -> None:
+        """Be at *revision*; what *entry* did there is known already."""
+        self.revision = revision
+        self.token = entry.token
+        self.touched.note(entry)
+
+    def admit(self, revision: int, entry: Import | Statistics) -> bool:
+        """Count a part of an import; False: it is not its turn."""
+        if not self.imports.admit(entry):
+            return False
+        self.corrected = revision
+        return True
+
+    def restore(self, views: Iterable[PatternView], loader: PatternLoader) -> None:
+        """Take patterns over from views, by the *loader* of the fold's index; the fold has none
+        of their names."""
+        shown = list(views)
+        loader.add(view.pattern for view in shown if not view.deleted)
+        deleted = [view.pattern for view in shown if view.deleted]
+        loader.count(deleted)
+        for tombstone in deleted:
+            self._bury(tombstone)
+
+    def restore_late(self, view: PatternView) -> None:
+        """The same of one pattern, right after the entry that put it in its place in the order."""
+        pattern = view.pattern
+        place = self.revision if view.deleted else pattern.first
+        self.index.put(replace(pattern, first=place), learns=pattern.learns)
+        if view.deleted:
+            self.index.remove(pattern.name)
+            self._bury(pattern)
+
+    def restore_statistics(self, view: StatisticsView) -> None:
+        self.corrections = view.corrections
+        self.imports = ImportProgress(view.parts)
+        self.corrected = view.revision
+        self.index.correct(view.corrections)
+
+    def known(self, name: str) -> PatternView | None:
+        """The pattern of that name, alive or deleted."""
+        alive = self.index.get(name)
+        if alive is not None:
+            return PatternView(alive)
+        deleted = self.tombstones.get(name)
+        return None if deleted is None else PatternView(deleted, deleted=True)
+
+    def statistics_view(self) -> StatisticsView:
+        """What the views of its patterns do not account for."""
+        return StatisticsView(self.corrections, dict(self.imports.parts), self.corrected)
 
     def view(self, *, stale: bool = False) -> KnowledgeView:
         return KnowledgeView(
@@ -129,16 +197,14 @@ class Fold:
         known = self.index.get(entry.name)
         if known is None:
             return Applied(entry, revision, 0, met=False)
-        tombstone = replace(known, frequency=0, emotives=(), metadata={}, revision=revision)
-        self.tombstones[entry.name] = tombstone
-        self._tombstones_bytes += pattern_bytes(tombstone)
+        self._bury(replace(known, frequency=0, emotives=(), metadata={}, revision=revision))
         self.index.remove(entry.name)
         return Applied(entry, revision, 0)
 
     def _import(self, revision: int, entry: Import) -> Applied:
         there = self.index.get(entry.name) or self.tombstones.get(entry.name)
         is_other = there is not None and there.events != entry.events
-        if not self.imports.admit(entry) or is_other:
+        if not self.admit(revision, entry) or is_other:
             return Applied(entry, revision, None, met=False)
         known = self.index.get(entry.name) or self._first(revision, entry.name, entry.events)
         learns = min(entry.learns, max(0, MAX_IMPORTED_LEARNS - known.learns))
@@ -154,16 +220,21 @@ class Fold:
         return Applied(entry, revision, pattern.frequency)
 
     def _correct(self, revision: int, entry: Statistics) -> Applied:
-        if not self.imports.admit(entry):
+        if not self.admit(revision, entry):
             return Applied(entry, revision, None, met=False)
         self.corrections = self.corrections.plus(entry.corrections)
         self.index.correct(entry.corrections)
         return Applied(entry, revision, None)
 
+    def _bury(self, tombstone: Pattern) -> None:
+        self.tombstones[tombstone.name] = tombstone
+        self._tombstones_bytes += pattern_bytes(tombstone)
+
     def _clear(self, revision: int) -> None:
         self.cleared = revision
         self.corrections = Corrections()
         self.imports = ImportProgress()
+        self.corrected = 0
         self.tombstones = {}
         self._tombstones_bytes = 0
         self.index.clear()

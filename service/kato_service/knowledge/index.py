@@ -1,10 +1,34 @@
 """The port to where a fold keeps its patterns, so that they can be searched (search/)."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import Corrections, SymbolCounts, SymbolStatistics
+
+
+@dataclass(frozen=True, slots=True)
+class StoredViews:
+    """Views of patterns as their store encodes them."""
+
+    texts: tuple[bytes, ...]
+    is_bson: bool
+    """BSON documents, in each text one behind the other; else each text is one JSON object."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiftedViews:
+    """What came of stored views."""
+
+    left: tuple[bytes, ...]
+    """Of these nothing was taken: deleted, learned behind the checkpoint, or encoded otherwise."""
+    with_extras: tuple[bytes, ...]
+    """Of these all was taken but emotives and metadata."""
+    newest: int = 0
+    """The greatest revision of those taken, 0 for none."""
+    has_garbage: bool = False
+    """Some were of revisions up to the last clear and are dropped."""
 
 
 class PatternLoader(Protocol):
@@ -21,6 +45,17 @@ class PatternLoader(Protocol):
         Raises:
             ValueError: One of them is no pattern.
         """
+
+    def sift(self, views: StoredViews, *, cleared: int, checkpoint: int) -> SiftedViews:
+        """Add what can be taken as it is encoded: patterns alive, first learned at or below
+        *checkpoint*, with a revision greater than *cleared*.
+
+        Raises:
+            ValueError: The views are damaged.
+        """
+
+    def add_extras(self, patterns: Iterable[Pattern]) -> None:
+        """Give the emotives and metadata of *patterns* to those added of their names."""
 
     def count(self, patterns: Iterable[Pattern]) -> None:
         """Deleted patterns: they are counted as `add` does, and not kept."""
@@ -92,6 +127,14 @@ class SortingLoader:
     def add(self, patterns: Iterable[Pattern]) -> None:
         self._alive += patterns
 
+    def sift(self, views: StoredViews, *, cleared: int, checkpoint: int) -> SiftedViews:
+        """Nothing is taken."""
+        texts = views.texts
+        return SiftedViews(tuple(_documents(texts)) if views.is_bson else texts, ())
+
+    def add_extras(self, patterns: Iterable[Pattern]) -> None:
+        raise AssertionError("`sift` took nothing")
+
     def count(self, patterns: Iterable[Pattern]) -> None:
         self._deleted += patterns
 
@@ -104,6 +147,18 @@ class SortingLoader:
         self._alive.sort(key=lambda pattern: pattern.first)
         for pattern in self._alive:
             self._index.put(pattern, learns=pattern.learns)
+
+
+def _documents(texts: Iterable[bytes]) -> Iterator[bytes]:
+    """BSON documents one by one: each begins with its size."""
+    for text in texts:
+        start = 0
+        while start < len(text):
+            size = int.from_bytes(text[start : start + 4], "little")
+            if not 5 <= size <= len(text) - start:
+                raise ValueError("damaged BSON")
+            yield text[start : start + size]
+            start += size
 
 
 def require_empty(index: PatternIndex) -> None:

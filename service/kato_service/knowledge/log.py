@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kato_service.knowledge.entries import Entry
+from kato_service.knowledge.pattern_views import PatternViews
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +15,20 @@ class Head:
     incarnation: str
     """Random, given when the log was made; another one: another history."""
     checkpoint: int = 0
+    """The views show every entry up to this revision, perhaps later ones too."""
     cleared: int = 0
+    """The last clear at or below the checkpoint: views of that revision or less are garbage."""
     trimmed: int = 0
     """Entries up to this revision may be gone and count in no read."""
+
+    def raised(self, other: "Head") -> "Head":
+        """Each number as the greater one of both."""
+        return Head(
+            self.incarnation,
+            checkpoint=max(self.checkpoint, other.checkpoint),
+            cleared=max(self.cleared, other.cleared),
+            trimmed=max(self.trimmed, other.trimmed),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,10 @@ class KnowledgeLog(Protocol):
     Reads see everything acknowledged before they started, on any replica, and nothing that a
     failover may take back.
     """
+
+    @property
+    def views(self) -> PatternViews:
+        """The materialised patterns, in the same store."""
 
     async def start(self) -> None:
         """Set the store up; may be repeated, also by several processes at once.
@@ -60,6 +76,18 @@ class KnowledgeLog(Protocol):
         """
 
     async def head(self, kb: str) -> Head | None: ...
+
+    async def raise_head(self, kb: str, head: Head) -> None:
+        """Let none of the head's numbers be smaller than *head*'s, all at once; nothing happens
+        to a log of another incarnation. May be repeated."""
+
+    async def claim(self, kb: str, owner: str, *, lease_s: float) -> bool:
+        """Whether *owner* alone should write views and head for so long, or until `release`.
+
+        Advice, not a lock: it saves work, and servers whose updates are not atomic a risk.
+        """
+
+    async def release(self, kb: str, owner: str) -> None: ...
 
     async def tail(self, kb: str, after: int, *, limit: int) -> Tail:
         """Up to *limit* entries behind revision *after*, then the head.

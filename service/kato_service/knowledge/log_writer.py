@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
-from kato_service.knowledge.current_fold import CHUNK, CurrentFold, is_other_history
+from kato_service.knowledge.current_fold import CurrentFold
 from kato_service.knowledge.entries import (
     Applied,
     Clear,
@@ -15,9 +15,11 @@ from kato_service.knowledge.entries import (
     symbol_count,
 )
 from kato_service.knowledge.fold import Fold
-from kato_service.knowledge.log import KnowledgeLog
+from kato_service.knowledge.loading import CHUNK, is_other_history
+from kato_service.knowledge.log import KnowledgeLog, Tail
 from kato_service.knowledge.patience import Patience
 from kato_service.knowledge.plain_patterns import PlainPatterns
+from kato_service.knowledge.position import Position, before, goes_through
 from kato_service.knowledge.registry import Wanted, WantedEntries
 
 GROUP_ENTRIES = 500
@@ -113,9 +115,9 @@ class LogWriter:
             await self._log.create(self._kb)
             await self._current.reloaded(fold)
             return
-        first = fold.revision + 1
-        await self._insert(first, group)
-        await self._settle(fold, first, group)
+        position = fold.position
+        await self._insert(position.revision + 1, group)
+        await self._settle(fold, position, group)
 
     async def _insert(self, first: int, group: list[Wanted]) -> None:
         """Repeats the same insert until its outcome is known: all in, or a revision taken."""
@@ -123,26 +125,28 @@ class LogWriter:
         while True:
             try:
                 await self._log.insert(self._kb, first, [wanted.entry for wanted in group])
-            except OutcomeUnknownError:
-                _mark_sent(group)
-            except StoreUnavailableError:
+            except StoreUnavailableError as error:
+                if isinstance(error, OutcomeUnknownError):
+                    _mark_sent(group)
                 if not any(wanted.sent for wanted in group):
                     raise
+                if patience.is_over:
+                    raise OutcomeUnknownError(error.message) from error
             else:
                 _mark_sent(group)
                 return
-            if patience.is_over:
-                raise OutcomeUnknownError("the knowledge log did not confirm an entry")
             await patience.pause()
 
-    async def _settle(self, fold: Fold, first: int, group: list[Wanted]) -> None:
-        """Read the log from *first* on, after a reply: own entries and those of others."""
-        tail = await self._log.tail(self._kb, first - 1, limit=CHUNK)
-        if is_other_history(fold, first - 1, tail):
+    async def _settle(self, fold: Fold, position: Position, group: list[Wanted]) -> None:
+        """Read the log again after a reply: own entries, those of others, and the one before them,
+        which a store that went back to a backup does not have."""
+        after = position.revision
+        tail = await self._log.tail(self._kb, before(position), limit=CHUNK)
+        if is_other_history(fold, after, tail) or not _continues(tail, position):
             trimmed = tail.head.trimmed if tail.head else 0
-            await self._withdraw(fold, first, group, trimmed)
+            await self._withdraw(fold, after + 1, group, trimmed)
         else:
-            await self._current.take(fold, first - 1, tail)
+            await self._current.take(fold, after, tail)
 
     async def _withdraw(self, fold: Fold, first: int, group: list[Wanted], trimmed: int) -> None:
         """Take back what went into trimmed ground, or behind the end of another history."""
@@ -249,5 +253,11 @@ def _mark_sent(group: list[Wanted]) -> None:
 
 def _unknown(error: BaseException) -> BaseException:
     if isinstance(error, StoreUnavailableError):
-        return OutcomeUnknownError("the knowledge log did not confirm an entry")
+        return OutcomeUnknownError(f"an entry was not confirmed: {error.message}")
     return error
+
+
+def _continues(tail: Tail, position: Position) -> bool:
+    """An entry that may be trimmed away says nothing."""
+    is_trimmed = tail.head is not None and tail.head.trimmed >= position.revision
+    return is_trimmed or goes_through(tail, position)

@@ -7,10 +7,11 @@ components as they were given, so that order and ties do not depend on who searc
 import asyncio
 import math
 import re
+import sqlite3
 import struct
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from operator import mul
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
@@ -37,6 +38,7 @@ SCORE_ERROR = 1e-4
 """How far a score in float32 may be from the true one (4096 dimensions)."""
 SCORE_DIGITS = 12
 """Scores that agree in so many decimals are equal."""
+_UNWRITABLE = "the files of vectors cannot be written: give their disk room"
 _COLLECTION = re.compile(r"kato_(?P<kb>.+)_(?P<cleared>[0-9]+)")
 
 
@@ -150,10 +152,20 @@ class QdrantStore:
                 )
         except _CollectionExistsError:
             pass  # another replica was first: its dimension counts
+        except StoreUnavailableError:
+            await self._undo_making(name)
+            raise
         made = await self._dimension(name)
         if made is None:
             raise VectorsClearedError("the vectors were cleared meanwhile")
         return made
+
+    async def _undo_making(self, name: str) -> None:
+        """Local mode keeps in memory what it could not note in its files: a restart would not know
+        the collection, nor what is stored in it by then."""
+        if self._is_local:
+            with suppress(StoreUnavailableError):
+                await self._drop(name)
 
     async def _search(
         self, kb: str, cleared: int, direction: Vector, limit: int, min_score: float
@@ -193,8 +205,10 @@ class QdrantStore:
                     yield
         except TimeoutError as exc:
             raise StoreUnavailableError("qdrant did not answer in time") from exc
-        except (ApiException, QdrantException, AioRpcError, OSError) as exc:
+        except (ApiException, QdrantException, AioRpcError) as exc:
             raise _mapped(exc) from exc
+        except (OSError, sqlite3.Error) as exc:  # local mode's files
+            raise StoreUnavailableError(_UNWRITABLE) from exc
         except ValueError as exc:  # local mode's way to say both
             if "not found" in str(exc):
                 raise _CollectionMissingError from exc

@@ -17,6 +17,7 @@ from kato_service.knowledge.lookup import SharedLookup
 from kato_service.knowledge.memory import KnowledgeMemory
 from kato_service.knowledge.registry import Wanted, WantedEntries
 from kato_service.knowledge.view import KnowledgeView
+from kato_service.knowledge.view_writer import ViewWriter
 
 _NOT_READY = "the knowledge base was not ready in time"
 EMPTY_BYTES = 10_240
@@ -39,14 +40,19 @@ class SuperKnowledgeBase:
         new_index: Callable[[], PatternIndex],
         memory: KnowledgeMemory,
         staleness: Staleness,
+        lagging: Callable[[str, int], None],
     ) -> None:
+        """*lagging* is told its id and how many entries its views do not show."""
         self.id = processor_id
         self._memory = memory
         self._staleness = staleness
         self._uses = 0
         ended = partial(memory.ended, processor_id)  # no method of its own: a cycle would linger
         self._wanted = WantedEntries()
-        self._current = CurrentFold(processor_id, log, new_index, self._wanted)
+        self._current = CurrentFold(
+            processor_id, log, new_index, self._wanted, partial(lagging, processor_id)
+        )
+        self._views = ViewWriter(processor_id, log, self._current)
         self._writer = LogWriter(processor_id, log, self._current, self._wanted, ended)
         self._lookup = SharedLookup(self._current.catch_up, ended=ended, clock=staleness.clock)
 
@@ -70,6 +76,35 @@ class SuperKnowledgeBase:
     def unload(self) -> None:
         """Take it out of memory; the next use loads it from the log again."""
         self._current.unload()
+
+    @property
+    def checkpoint_lag(self) -> int:
+        """Entries that its views do not show, as far as is known; 0: not loaded."""
+        return self._current.lag
+
+    async def materialise(self) -> int | None:
+        """Bring its views up to date, if it is in memory.
+
+        Returns:
+            How many were written; None: to be tried again later.
+
+        Raises:
+            StoreUnavailableError: The store did not answer.
+        """
+        if self._current.fold is None:
+            return 0
+        with self._use():
+            return await self._views.write()
+
+    async def check(self) -> None:
+        """Load it anew, if it is in memory and the store went back to an older backup.
+
+        Raises:
+            StoreUnavailableError: The store did not answer.
+        """
+        if self._current.fold is not None:
+            with self._use():
+                await self._current.check()
 
     async def tail(self, *, deadline: Deadline) -> int:
         """The log's last revision: no entry made from now on is at or below it.

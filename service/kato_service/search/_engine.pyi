@@ -93,6 +93,14 @@ class Loader:
     def count(self, events: Events, learns: int, /) -> None:
         """Count the symbols of a pattern that is not to be there."""
 
+    def load(
+        self, texts: tuple[bytes, ...], is_bson: bool, cleared: int, checkpoint: int, /
+    ) -> tuple[tuple[tuple[bytes, bool], ...], int, bool]:
+        """Add the patterns of documents; computed without the interpreter lock.
+
+        Returns the documents that are left, each with whether all but emotives and metadata was
+        added, the greatest revision of those added, and whether some were garbage."""
+
     def finish(self) -> Index:
         """All of it by ascending first; computed without the interpreter lock."""
 

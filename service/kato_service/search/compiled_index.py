@@ -11,7 +11,7 @@ from kato_service.domain.pattern import Emotives, Metadata, Pattern
 from kato_service.domain.prediction import Prediction
 from kato_service.domain.statistics import Corrections
 from kato_service.knowledge.footprint import extras_bytes
-from kato_service.knowledge.index import require_empty
+from kato_service.knowledge.index import SiftedViews, StoredViews, require_empty
 from kato_service.search import _engine
 
 EXTRAS_BYTES = 300
@@ -199,6 +199,18 @@ class _Loader:
             )
             if one.emotives or one.metadata:
                 self._extras[one.name] = _Extras(one.emotives, one.metadata or None)
+
+    def sift(self, views: StoredViews, *, cleared: int, checkpoint: int) -> SiftedViews:
+        found, newest, has_garbage = self._engine.load(
+            views.texts, views.is_bson, cleared, checkpoint
+        )
+        left = tuple(text for text, is_added in found if not is_added)
+        with_extras = tuple(text for text, is_added in found if is_added)
+        return SiftedViews(left, with_extras, newest, has_garbage)
+
+    def add_extras(self, patterns: Iterable[Pattern]) -> None:
+        for one in patterns:
+            self._extras[one.name] = _Extras(one.emotives, one.metadata or None)
 
     def count(self, patterns: Iterable[Pattern]) -> None:
         for one in patterns:

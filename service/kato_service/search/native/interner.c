@@ -119,7 +119,7 @@ static int reserve(interner *symbols, size_t size)
         return -1;
     }
     size_t used = symbols->starts[symbols->count];
-    if (used + size > symbols->bytes_capacity) {
+    if (used + size >= symbols->bytes_capacity) {
         size_t capacity = symbols->bytes_capacity + symbols->bytes_capacity / 2 + size + 256;
         uint8_t *bytes = kato_resize(symbols->bytes, capacity, 1);
         if (bytes == NULL) {

@@ -1,18 +1,9 @@
 /* Loader: gathers the patterns of an index that does not exist yet. */
 #include <string.h>
 
-#include "loader.h"
 #include "objects.h"
 
 enum { SYMBOLS_AT_ONCE = 1000 };
-
-/* Invariant: only the call that set *busy* works with what is gathered. */
-typedef struct {
-    PyObject_HEAD
-    loader gathered;
-    int busy;
-    int failed;
-} loader_object;
 
 static PyObject *loader_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -38,8 +29,7 @@ static void loader_dealloc(PyObject *self)
     object_freed(self);
 }
 
-/* Whether the loader can be used now; an exception is set if not. */
-static int taken(loader_object *self)
+int loader_taken(loader_object *self)
 {
     if (self->busy || self->failed) {
         PyErr_SetString(PyExc_RuntimeError, "this loader is in use, or has failed or finished");
@@ -49,8 +39,7 @@ static int taken(loader_object *self)
     return 1;
 }
 
-/* The end of every call: 0, or -1 with an exception set. */
-static int given_back(loader_object *self, loader_result result)
+int loader_given_back(loader_object *self, loader_result result)
 {
     self->busy = 0;
     self->failed = result != LOADER_DONE;
@@ -111,7 +100,7 @@ static PyObject *loader_put(PyObject *object, PyObject *args)
     uint8_t name[NAME_BYTES];
     if (!PyArg_ParseTuple(args, "OOKKKK", &name_given, &events, &frequency, &learns, &first,
                           &revision)
-        || !taken(self)) {
+        || !loader_taken(self)) {
         return NULL;
     }
     loader_result result = LOADER_DAMAGED;
@@ -122,7 +111,7 @@ static PyObject *loader_put(PyObject *object, PyObject *args)
             result = loader_add(&self->gathered, name, (uint32_t)frequency, &record);
         }
     }
-    if (given_back(self, result) < 0) {
+    if (loader_given_back(self, result) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -133,7 +122,7 @@ static PyObject *loader_counted(PyObject *object, PyObject *args)
     loader_object *self = (loader_object *)object;
     PyObject *events;
     unsigned long long learns;
-    if (!PyArg_ParseTuple(args, "OK", &events, &learns) || !taken(self)) {
+    if (!PyArg_ParseTuple(args, "OK", &events, &learns) || !loader_taken(self)) {
         return NULL;
     }
     loader_result result = LOADER_DAMAGED;
@@ -143,7 +132,7 @@ static PyObject *loader_counted(PyObject *object, PyObject *args)
             result = loader_count(&self->gathered, (int64_t)learns);
         }
     }
-    if (given_back(self, result) < 0) {
+    if (loader_given_back(self, result) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -173,7 +162,7 @@ static PyObject *loader_finish(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     loader_object *self = (loader_object *)object;
     module_state *types = PyType_GetModuleState(Py_TYPE(object));
-    if (!taken(self)) {
+    if (!loader_taken(self)) {
         return NULL;
     }
     index_object *made = (index_object *)object_made(types->index_type);
@@ -189,7 +178,7 @@ static PyObject *loader_finish(PyObject *object, PyObject *Py_UNUSED(ignored))
     Py_BEGIN_ALLOW_THREADS
     loader_close(&self->gathered);
     Py_END_ALLOW_THREADS
-    if (given_back(self, result) < 0) {
+    if (loader_given_back(self, result) < 0) {
         Py_XDECREF((PyObject *)made);
         return NULL;
     }
@@ -200,6 +189,7 @@ static PyObject *loader_finish(PyObject *object, PyObject *Py_UNUSED(ignored))
 static PyMethodDef loader_methods[] = {
     {"put", loader_put, METH_VARARGS, NULL},
     {"count", loader_counted, METH_VARARGS, NULL},
+    {"load", loader_load, METH_VARARGS, NULL},
     {"finish", loader_finish, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

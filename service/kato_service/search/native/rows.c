@@ -2,13 +2,7 @@
 
 #include <string.h>
 
-static int digit_of(char character)
-{
-    if (character >= '0' && character <= '9') {
-        return character - '0';
-    }
-    return character >= 'a' && character <= 'f' ? character - 'a' + 10 : -1;
-}
+#include "digits.h"
 
 int name_parse(PyObject *text, uint8_t *name)
 {
@@ -18,14 +12,7 @@ int name_parse(PyObject *text, uint8_t *name)
         PyErr_Clear();
         return 0;
     }
-    for (int at = 0; at < NAME_BYTES; at++) {
-        int high = digit_of(digits[2 * at]), low = digit_of(digits[2 * at + 1]);
-        if (high < 0 || low < 0) {
-            return 0;
-        }
-        name[at] = (uint8_t)(high << 4 | low);
-    }
-    return 1;
+    return name_decode(digits, name);
 }
 
 PyObject *name_text(const uint8_t *name)

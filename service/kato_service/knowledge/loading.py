@@ -1,0 +1,262 @@
+"""A fold made anew: from the views, then from the log behind their checkpoint (knowledge.md §5)."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import structlog
+
+from kato_service.errors import StoreUnavailableError
+from kato_service.knowledge.entries import (
+    Applied,
+    Clear,
+    Entry,
+    Import,
+    Statistics,
+    subject,
+    symbol_count,
+)
+from kato_service.knowledge.fold import Fold
+from kato_service.knowledge.index import PatternIndex
+from kato_service.knowledge.log import Head, KnowledgeLog, Tail
+from kato_service.knowledge.pattern_views import PatternView, StatisticsView
+from kato_service.knowledge.turns import Turns
+
+log = structlog.get_logger()
+
+CHUNK = 1000
+"""Entries, or views, per read."""
+AT_ONCE_SYMBOLS = 500
+"""Entries of more are folded in a thread: one of them takes longer than a slice."""
+ATTEMPTS = 8
+"""Reads in a row that brought nothing before a log counts as unreadable."""
+PROGRESS_S = 5.0
+Note = Callable[[Applied], None]
+
+
+class Folding(Protocol):
+    """What takes entries in order."""
+
+    @property
+    def revision(self) -> int: ...
+    def apply(self, revision: int, entry: Entry) -> Applied | None: ...
+
+
+class FoldFromViews:
+    """Takes the statistics, then all other views, then the entries behind the checkpoint.
+
+    A view may be ahead of the checkpoint, because its writer was at work while it was read. The
+    entries up to its revision then change nothing of its pattern; a pattern that was first learned
+    behind the checkpoint appears at that very entry, so that all appear in order. Where the
+    statistics are ahead, every pattern is that an import up to there changed.
+    """
+
+    def __init__(self, fold: Fold, head: Head) -> None:
+        self.fold = fold
+        self.fold.revision = self.fold.checkpoint = head.checkpoint
+        self.fold.cleared = head.cleared
+        self._loader = fold.index.loader()
+        self._ahead: dict[str, PatternView] = {}
+        self._statistics: StatisticsView | None = None
+        self._newest = head.checkpoint
+        """The greatest revision of all views."""
+
+    @property
+    def revision(self) -> int:
+        return self.fold.revision
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every entry was applied that some view shows."""
+        return self.fold.revision >= self._newest
+
+    def take_statistics(self, view: StatisticsView | None) -> None:
+        if view is not None and view.revision > self.fold.cleared:
+            self._statistics = view
+            self._newest = max(self._newest, view.revision)
+
+    def take(self, views: Iterable[PatternView]) -> None:
+        """One page, from a thread; in whatever order."""
+        shown = []
+        for view in views:
+            self._newest = max(self._newest, view.pattern.revision)
+            if view.pattern.revision <= self.fold.cleared:
+                self.fold.has_garbage = True
+            elif _appears_at(view) > self.fold.checkpoint:
+                self._ahead[view.pattern.name] = view
+            else:
+                shown.append(view)
+        self.fold.restore(shown, self._loader)
+
+    def finish(self) -> None:
+        """All views were taken; from a thread."""
+        self._loader.finish()
+        if self._statistics and self._statistics.revision <= self.fold.checkpoint:
+            self.fold.restore_statistics(self._statistics)
+            self._statistics = None
+
+    def apply(self, revision: int, entry: Entry) -> Applied | None:
+        """None where the views show it already: what it did can no longer be told."""
+        if isinstance(entry, Clear):
+            self._forget_until(revision)
+        if revision > self._newest:
+            return self.fold.apply(revision, entry)
+        is_shown = self._shows(revision, subject(entry))
+        if isinstance(entry, Import | Statistics):
+            is_shown = self._is_counted(revision, entry, is_shown=is_shown)
+        if not is_shown:
+            return self.fold.apply(revision, entry)
+        self.fold.pass_by(revision, entry)
+        if subject(entry) in self._ahead:
+            self._restore_due(revision, self._ahead[subject(entry) or ""])
+        return None
+
+    def _forget_until(self, cleared: int) -> None:
+        ahead = self._ahead.items()
+        self._ahead = {name: view for name, view in ahead if view.pattern.revision > cleared}
+        if self._statistics and self._statistics.revision < cleared:
+            self._statistics = None
+
+    def _shows(self, revision: int, name: str | None) -> bool:
+        if name is None:
+            return False
+        known = self._ahead.get(name) or self.fold.known(name)
+        return known is not None and known.pattern.revision >= revision
+
+    def _is_counted(self, revision: int, entry: Import | Statistics, *, is_shown: bool) -> bool:
+        """Whether nothing is left to do for a part of an import, once it is counted here."""
+        if self._statistics is None:
+            if is_shown:
+                self.fold.admit(revision, entry)
+            return is_shown
+        if self._statistics.revision == revision:
+            self.fold.restore_statistics(self._statistics)
+            self._statistics = None
+        return True
+
+    def _restore_due(self, revision: int, view: PatternView) -> None:
+        if _appears_at(view) == revision:
+            self.fold.restore_late(self._ahead.pop(view.pattern.name))
+
+
+class FoldLoader:
+    def __init__(self, kb: str, log: KnowledgeLog, new_index: Callable[[], PatternIndex]) -> None:
+        self._kb = kb
+        self._log = log
+        self._new_index = new_index
+
+    async def load(self, note: Note) -> Fold:
+        """The fold as the store has it, but perhaps for entries that others append just now.
+
+        Args:
+            note: Told what each entry did that is applied meanwhile.
+
+        Raises:
+            StoreUnavailableError: The store did not answer, or changed again and again.
+        """
+        for _ in range(ATTEMPTS):
+            progress = _Progress(self._kb)
+            head = await self._log.head(self._kb)
+            fold = Fold(self._new_index(), incarnation=head.incarnation if head else "")
+            folding = await self._from_views(fold, head, progress)
+            if await self._fill(fold, folding, note, progress):
+                progress.ended(fold)
+                return fold
+        raise StoreUnavailableError("the knowledge log changed while it was loaded")
+
+    async def _from_views(self, fold: Fold, head: Head | None, progress: "_Progress") -> Folding:
+        """Without a checkpoint the log tells everything."""
+        if head is None or head.checkpoint == 0:
+            return fold
+        found = FoldFromViews(fold, head)
+        found.take_statistics(await self._log.views.statistics(self._kb))
+        after, more = "", True
+        while more:
+            page = await self._log.views.page(self._kb, after, limit=CHUNK)
+            await asyncio.to_thread(found.take, page.views)
+            progress.at(views=len(page.views))
+            more = page.more
+            after = page.views[-1].pattern.name if page.views else after
+        await asyncio.to_thread(found.finish)
+        return found
+
+    async def _fill(self, fold: Fold, folding: Folding, note: Note, progress: "_Progress") -> bool:
+        """Fold the log in, up to a gap that a read beside a writer may show.
+
+        Returns:
+            False where it was trimmed or replaced meanwhile: start over.
+        """
+        start, after = fold.revision, max(0, fold.revision - 1)
+        while True:
+            tail = await self._log.tail(self._kb, after, limit=CHUNK)
+            if is_other_history(fold, start, tail):
+                return False
+            if after < start and tail.entries and tail.entries[0][0] == start:
+                fold.token = tail.entries[0][1].token
+            unbroken = await apply_run(folding, tail.entries, note)
+            progress.at(revision=fold.revision)
+            if not unbroken or not tail.more:
+                return not isinstance(folding, FoldFromViews) or folding.is_whole
+            after = fold.revision
+
+
+class _Progress:
+    def __init__(self, kb: str) -> None:
+        self._kb = kb
+        self._started = self._told = time.monotonic()
+        self._views = 0
+
+    def at(self, *, views: int = 0, revision: int = 0) -> None:
+        self._views += views
+        now = time.monotonic()
+        if now - self._told > PROGRESS_S:
+            self._told = now
+            log.info(
+                "knowledge base loads",
+                processor_id=self._kb,
+                patterns_read=self._views,
+                revision=revision,
+            )
+
+    def ended(self, fold: Fold) -> None:
+        log.info(
+            "knowledge base loaded",
+            processor_id=self._kb,
+            revision=fold.revision,
+            checkpoint=fold.checkpoint,
+            patterns=len(fold.patterns),
+            elapsed_ms=round((time.monotonic() - self._started) * 1000, 1),
+        )
+
+
+async def apply_run(folding: Folding, entries: Iterable[tuple[int, Entry]], note: Note) -> bool:
+    """Fold in the unbroken run behind the fold's revision; False where it breaks."""
+    turns = Turns()
+    for revision, entry in entries:
+        if revision > folding.revision + 1:
+            return False
+        if revision == folding.revision + 1:
+            applied = await _folded(folding, revision, entry)
+            if applied is not None:
+                note(applied)
+        await turns.give()
+    return True
+
+
+async def _folded(folding: Folding, revision: int, entry: Entry) -> Applied | None:
+    if symbol_count(entry) <= AT_ONCE_SYMBOLS:
+        return folding.apply(revision, entry)
+    return await asyncio.to_thread(folding.apply, revision, entry)
+
+
+def is_other_history(fold: Fold, after: int, tail: Tail) -> bool:
+    """Whether a read behind revision *after* cannot continue *fold*."""
+    if tail.head is None:
+        return bool(fold.incarnation)
+    return tail.head.incarnation != fold.incarnation or tail.head.trimmed > after
+
+
+def _appears_at(view: PatternView) -> int:
+    """The entry at which a fold may take it over: a tombstone's delete, else the first learn."""
+    return view.pattern.revision if view.deleted else view.pattern.first

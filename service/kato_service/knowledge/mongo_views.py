@@ -1,0 +1,124 @@
+"""Views of patterns on the MongoDB protocol: no upsert, no transaction, every write guarded."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from pymongo import ReplaceOne
+from pymongo.errors import BulkWriteError
+
+from kato_service.errors import StoreUnavailableError
+from kato_service.knowledge.documents import Document, head_id
+from kato_service.knowledge.mongo_server import MongoServer, taken
+from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
+from kato_service.knowledge.view_documents import (
+    decoded_statistics,
+    encoded_statistics,
+    encoded_view,
+    end_of_views,
+    page_of,
+    statistics_id,
+    view_id,
+)
+
+Address = tuple[str, int | None]
+
+
+class MongoPatternViews:
+    def __init__(self, server: MongoServer) -> None:
+        self._server = server
+        self._patterns = server.collection("patterns")
+
+    async def page(self, kb: str, after: str, *, limit: int) -> ViewPage:
+        wanted = {"_id": {"$gt": view_id(kb, after), "$lt": end_of_views(kb)}}
+        async with self._server.mapped_errors():
+            primary = await self._confirmed_primary(kb)
+            found = self._server.scanning("patterns").find(
+                wanted, sort=[("_id", 1)], limit=limit, **self._server.bounds
+            )
+            documents = await found.to_list()
+        _require_same(primary, found.address)
+        return await asyncio.to_thread(page_of, documents, limit)
+
+    async def write(self, kb: str, views: Sequence[PatternView]) -> None:
+        await self._write(await asyncio.to_thread(lambda: [encoded_view(kb, v) for v in views]))
+
+    async def statistics(self, kb: str) -> StatisticsView | None:
+        async with self._server.mapped_errors():
+            primary = await self._confirmed_primary(kb)
+            found = self._server.scanning("patterns").find(
+                {"_id": statistics_id(kb)}, limit=1, **self._server.bounds
+            )
+            documents = await found.to_list()
+        _require_same(primary, found.address)
+        return decoded_statistics(documents[0]) if documents else None
+
+    async def write_statistics(self, kb: str, view: StatisticsView) -> None:
+        await self._write([encoded_statistics(kb, view)])
+
+    async def discard(self, kb: str, cleared: int, *, limit: int) -> int:
+        which = {
+            "_id": {"$gt": view_id(kb, ""), "$lt": end_of_views(kb)},
+            "revision": {"$lte": cleared},
+        }
+        async with self._server.mapped_errors(writing=True):
+            found = self._patterns.find(which, {"_id": 1}, limit=limit, **self._server.bounds)
+            names = [each["_id"] for each in await found.to_list()]
+            if not names:
+                return 0
+            some = {"_id": {"$in": names}, "revision": {"$lte": cleared}}
+            return (await self._patterns.delete_many(some)).deleted_count
+
+    async def _write(self, documents: Sequence[Document]) -> None:
+        async with self._server.mapped_errors(writing=True):
+            known = await self._revisions(documents)
+            await self._replace([each for each in documents if _is_older(known, each)])
+            missing = [each for each in documents if each["_id"] not in known]
+            await self._replace(await self._insert(missing))
+
+    async def _confirmed_primary(self, kb: str) -> Address | None:
+        """Who certainly has every view a head vouches for, where there are several members.
+
+        It has just confirmed that it is the primary, so what is read from it next is no older.
+        """
+        if not self._server.is_replicated:
+            return None
+        log = self._server.reading("log")
+        found = log.find({"_id": head_id(kb)}, limit=1, **self._server.bounds)
+        await found.to_list()
+        return found.address
+
+    async def _revisions(self, documents: Sequence[Document]) -> Mapping[str, int]:
+        """What is there, to send no update in vain; that each is right depends on its guard."""
+        which = {"_id": {"$in": [document["_id"] for document in documents]}}
+        patterns = self._server.scanning("patterns")
+        found = patterns.find(which, {"revision": 1}, **self._server.bounds)
+        return {each["_id"]: each["revision"] for each in await found.to_list()}
+
+    async def _replace(self, documents: Sequence[Document]) -> None:
+        """Where the store has an older one."""
+        if documents:
+            changes = [ReplaceOne(_older_than(each), each) for each in documents]
+            await self._patterns.bulk_write(changes, ordered=False)
+
+    async def _insert(self, documents: Sequence[Document]) -> Sequence[Document]:
+        """Those that somebody else has put in by now."""
+        if not documents:
+            return ()
+        try:
+            await self._patterns.insert_many(documents, ordered=False)
+        except BulkWriteError as exc:
+            return [documents[index] for index in taken(exc)]
+        return ()
+
+
+def _require_same(primary: Address | None, answered: Address | None) -> None:
+    if primary not in (None, answered):
+        raise StoreUnavailableError("mongodb is changing its primary")
+
+
+def _older_than(document: Document) -> Document:
+    return {"_id": document["_id"], "revision": {"$lt": document["revision"]}}
+
+
+def _is_older(known: Mapping[str, int], document: Document) -> bool:
+    return bool(known.get(document["_id"], document["revision"]) < document["revision"])

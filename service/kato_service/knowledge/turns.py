@@ -1,0 +1,18 @@
+"""Long work on the event loop, in slices."""
+
+import asyncio
+import time
+
+SLICE_S = 0.005
+"""Seconds of work after which the event loop gets a turn."""
+
+
+class Turns:
+    def __init__(self) -> None:
+        self._slice_end = time.monotonic() + SLICE_S
+
+    async def give(self) -> None:
+        """Let others have their turn if this one has lasted long enough."""
+        if time.monotonic() > self._slice_end:
+            await asyncio.sleep(0)
+            self._slice_end = time.monotonic() + SLICE_S

@@ -1,0 +1,28 @@
+"""Every store that a knowledge log may be in, as one fixture."""
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from kato_service.knowledge.mongo_server import MongoServer
+
+sys.path.insert(0, str(Path(__file__).parent))
+from knowledge_stores import BACKENDS, Store, memory_store, mongo_store, sqlite_store
+
+
+@pytest.fixture(params=BACKENDS)
+async def knowledge_store(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Store]:
+    """One store of each kind; a replica set is played by one server, which confirms nothing."""
+    if request.param == "memory":
+        opened = memory_store()
+    elif request.param == "sqlite":
+        opened = sqlite_store(tmp_path)
+    else:
+        monkeypatch.setattr(MongoServer, "is_replicated", request.param.endswith("a set"))
+        opened = mongo_store(request.getfixturevalue("mongo_url"))
+    async with opened as store:
+        yield store

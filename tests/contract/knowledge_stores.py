@@ -1,0 +1,211 @@
+"""The stores that a knowledge log may be in, for the tests that go over all of them."""
+
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from pymongo import AsyncMongoClient
+
+from kato_service.knowledge.entries import Entry
+from kato_service.knowledge.log import Head, KnowledgeLog, Tail
+from kato_service.knowledge.mongo import MongoKnowledgeLog
+from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
+from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+
+BACKENDS = ["memory", "sqlite", "mongodb protocol", "mongodb protocol, as of a set"]
+
+
+@dataclass
+class Store:
+    """One store and the replicas that share it."""
+
+    new_log: Callable[[], KnowledgeLog]
+    forget: Callable[[], Awaitable[None]]
+    """Lose everything, as a store that was made anew has."""
+    forget_views: Callable[[], Awaitable[None]]
+    """Lose the collection of views, which older versions did not make."""
+
+
+@asynccontextmanager
+async def memory_store() -> AsyncIterator[Store]:
+    shelf = Shelf()
+
+    async def forget() -> None:
+        shelf.entries.clear()
+        shelf.heads.clear()
+        shelf.views.clear()
+        shelf.statistics.clear()
+
+    async def forget_views() -> None:
+        shelf.views.clear()
+        shelf.statistics.clear()
+
+    yield Store(lambda: MemoryKnowledgeLog(shelf), forget, forget_views)
+
+
+@asynccontextmanager
+async def sqlite_store(directory: Path) -> AsyncIterator[Store]:
+    path = directory / "knowledge" / "log.sqlite"
+
+    def run(*commands: str) -> None:
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            for command in commands:
+                db.execute(command)
+
+    async def forget() -> None:
+        run("DELETE FROM log", "DELETE FROM patterns")
+
+    async def forget_views() -> None:
+        run("DROP TABLE patterns")
+
+    yield Store(lambda: SqliteKnowledgeLog(path), forget, forget_views)
+
+
+@asynccontextmanager
+async def mongo_store(url: str) -> AsyncIterator[Store]:
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(url, tz_aware=True)
+    database = client[f"test_{uuid4().hex}"]
+
+    async def forget() -> None:
+        await database["log"].delete_many({})
+        await database["patterns"].delete_many({})
+
+    async def forget_views() -> None:
+        await database["patterns"].drop()
+
+    yield Store(lambda: MongoKnowledgeLog(database), forget, forget_views)
+    await client.close()
+
+
+async def _at_once(_what: str) -> None:
+    """Nothing comes between."""
+
+
+@dataclass
+class Shelf:
+    """What `MemoryKnowledgeLog`s share; *step* is awaited before every single effect."""
+
+    step: Callable[[str], Awaitable[None]] = _at_once
+    entries: dict[str, dict[int, Entry]] = field(default_factory=dict)
+    heads: dict[str, Head] = field(default_factory=dict)
+    views: dict[str, dict[str, PatternView]] = field(default_factory=dict)
+    statistics: dict[str, StatisticsView] = field(default_factory=dict)
+    leases: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+
+class MemoryKnowledgeLog:
+    """A log and its views as the port promises them, and no more at once than a server does."""
+
+    def __init__(
+        self, shelf: Shelf, *, step: Callable[[str], Awaitable[None]] | None = None
+    ) -> None:
+        """*step*: of this replica alone, beside the shelf's."""
+        self.shelf = shelf
+        self._own_step = step or _at_once
+        self.views = MemoryPatternViews(self)
+
+    async def step(self, what: str) -> None:
+        await self._own_step(what)
+        await self.shelf.step(what)
+
+    async def start(self) -> None:
+        """Nothing to set up."""
+
+    async def create(self, kb: str) -> None:
+        await self.step("create")
+        self.shelf.heads.setdefault(kb, Head(uuid4().hex))
+
+    async def insert(self, kb: str, first: int, entries: Sequence[Entry]) -> int:
+        log = self.shelf.entries.setdefault(kb, {})
+        for count, entry in enumerate(entries):
+            await self.step("insert")
+            if log.setdefault(first + count, entry) is not entry:
+                return count
+        await self.step("reply")
+        return len(entries)
+
+    async def head(self, kb: str) -> Head | None:
+        await self.step("head")
+        return self.shelf.heads.get(kb)
+
+    async def raise_head(self, kb: str, head: Head) -> None:
+        await self.step("raise head")
+        known = self.shelf.heads.get(kb)
+        if known is not None and known.incarnation == head.incarnation:
+            self.shelf.heads[kb] = known.raised(head)
+
+    async def claim(self, kb: str, owner: str, *, lease_s: float) -> bool:
+        await self.step("claim")
+        known = self.shelf.leases.get(kb)
+        if known is not None and known[1] > time.monotonic():
+            return False
+        self.shelf.leases[kb] = (owner, time.monotonic() + lease_s)
+        return True
+
+    async def release(self, kb: str, owner: str) -> None:
+        await self.step("release")
+        if self.shelf.leases.get(kb, ("", 0))[0] == owner:
+            del self.shelf.leases[kb]
+
+    async def tail(self, kb: str, after: int, *, limit: int) -> Tail:
+        await self.step("tail")
+        log = sorted(self.shelf.entries.get(kb, {}).items())
+        found = [(revision, entry) for revision, entry in log if revision > after]
+        await self.step("tail's head")
+        head = self.shelf.heads.get(kb)
+        if head is None:
+            return Tail((), None, more=False)
+        entries = tuple(each for each in found[:limit] if each[0] > head.trimmed)
+        return Tail(entries, head, more=len(found) >= limit)
+
+    async def delete(self, kb: str, tokens: Mapping[int, str]) -> None:
+        await self.step("delete")
+        log = self.shelf.entries.get(kb, {})
+        for revision, token in tokens.items():
+            if revision in log and log[revision].token == token:
+                del log[revision]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class MemoryPatternViews:
+    def __init__(self, log: MemoryKnowledgeLog) -> None:
+        self._log = log
+
+    async def page(self, kb: str, after: str, *, limit: int) -> ViewPage:
+        await self._log.step("page")
+        views = self._log.shelf.views.get(kb, {})
+        names = sorted(name for name in views if name > after)[:limit]
+        return ViewPage(tuple(views[name] for name in names), more=len(names) == limit)
+
+    async def write(self, kb: str, views: Sequence[PatternView]) -> None:
+        for view in views:
+            await self._log.step("write view")
+            stored = self._log.shelf.views.setdefault(kb, {})
+            name = view.pattern.name
+            if name not in stored or stored[name].pattern.revision < view.pattern.revision:
+                stored[name] = replace(view)
+
+    async def statistics(self, kb: str) -> StatisticsView | None:
+        await self._log.step("statistics")
+        return self._log.shelf.statistics.get(kb)
+
+    async def write_statistics(self, kb: str, view: StatisticsView) -> None:
+        await self._log.step("write statistics")
+        known = self._log.shelf.statistics.setdefault(kb, view)
+        if known.revision < view.revision:
+            self._log.shelf.statistics[kb] = view
+
+    async def discard(self, kb: str, cleared: int, *, limit: int) -> int:
+        await self._log.step("discard")
+        stored = self._log.shelf.views.get(kb, {})
+        garbage = [name for name, view in stored.items() if view.pattern.revision <= cleared]
+        for name in garbage[:limit]:
+            del stored[name]
+        return len(garbage[:limit])

@@ -1,0 +1,239 @@
+"""Appends, two writers of views and loads, one step at a time in any order: nothing goes wrong.
+
+A store in memory that stops before every single effect; which of those that wait goes on is
+hypothesis' choice, and so is who is cancelled where.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import suppress
+from math import inf
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from knowledge_stores import MemoryKnowledgeLog, Shelf
+
+from kato_service.domain.deadline import Deadline
+from kato_service.domain.pattern import pattern_name
+from kato_service.domain.statistics import Corrections
+from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.current_fold import CurrentFold
+from kato_service.knowledge.entries import Clear, Delete, Entry, Import, Learn, Statistics, Update
+from kato_service.knowledge.fold import Fold
+from kato_service.knowledge.log import Head
+from kato_service.knowledge.plain_patterns import PlainPatterns
+from kato_service.knowledge.registry import WantedEntries
+
+T = TypeVar("T")
+EVENTS = ((("a",), ("b",)), (("",),), (("$", "."), ("a.b", "\x00"), ("🙂",)))
+emotives = st.dictionaries(st.sampled_from(["joy", "$"]), st.sampled_from([0.1, -1.5]), max_size=2)
+names = st.sampled_from([pattern_name(events) for events in EVENTS])
+
+
+@st.composite
+def any_entry(draw: st.DrawFn) -> Entry:
+    events, token = draw(st.sampled_from(EVENTS)), draw(st.uuids()).hex
+    kinds = [Learn, Learn, Learn, Update, Delete, Delete, Clear, Import, Import, Statistics]
+    kind = draw(st.sampled_from(kinds))
+    if kind is Learn:
+        texts = draw(st.dictionaries(st.sampled_from("km"), st.tuples(st.just('{"a":1}'))))
+        how = draw(st.none() | emotives)
+        return Learn(token, pattern_name(events), events, how, draw(st.integers(1, 3)), texts)
+    if kind in (Import, Statistics):
+        source, part = draw(st.sampled_from(["one", "two"])), draw(st.integers(0, 2))
+        if kind is Statistics:
+            return Statistics(token, source, part, Corrections({"a": (1, -2), token: (1, 1)}, 3, 4))
+        count = draw(st.integers(0, 3))
+        return Import(token, source, part, draw(names), events, count, count)
+    if kind is Update:
+        return Update(token, draw(names), draw(st.integers(0, 3)), draw(st.none() | st.just(())))
+    return Delete(token, draw(names)) if kind is Delete else Clear(token)
+
+
+class Turnstile:
+    """Lets one of those go on that wait before a step, as it is told."""
+
+    def __init__(self) -> None:
+        self.waiting: list[asyncio.Future[None]] = []
+
+    async def step(self, _what: str) -> None:
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.waiting.append(place)
+        await place
+
+    async def drive(
+        self, done: Callable[[], bool], choices: Iterator[int], *, steps: float = inf
+    ) -> None:
+        """Until *done*, or so many steps were taken."""
+        while True:
+            for _ in range(20):
+                await asyncio.sleep(0)
+            self.waiting = [place for place in self.waiting if not place.done()]
+            if done() or steps <= 0:
+                return
+            if self.waiting:
+                self.waiting.pop(next(choices, 0) % len(self.waiting)).set_result(None)
+                steps -= 1
+
+
+class UnleasedLog(MemoryKnowledgeLog):
+    """Everybody is advised to write: no correctness may depend on the advice."""
+
+    async def claim(self, kb: str, owner: str, *, lease_s: float) -> bool:
+        return True
+
+
+class World:
+    def __init__(self, choices: list[int]) -> None:
+        self.turnstile = Turnstile()
+        self.shelf = Shelf(step=self.turnstile.step)
+        self.choices = iter(choices)
+        self.replicas = [KnowledgeBases(self.log(), PlainPatterns) for _ in range(2)]
+
+    def log(self) -> MemoryKnowledgeLog:
+        return UnleasedLog(self.shelf)
+
+    async def appended(self, replica: int, groups: list[list[Entry]]) -> None:
+        for group in groups:
+            await self.replicas[replica].get("kato").append(group, since=0)
+
+    async def materialised(self, replica: int, crashes: list[bool]) -> None:
+        """Again and again; some are cancelled before a step of somebody's choice."""
+        for crash in crashes:
+            task = asyncio.create_task(self.replicas[replica].get("kato").materialise())
+            if crash:
+                await self.turnstile.step("crash")
+                task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def loaded(self, times: int) -> None:
+        for _ in range(times):
+            self.check(await self.fresh())
+
+    async def fresh(self) -> Fold:
+        return await CurrentFold("kato", self.log(), PlainPatterns, WantedEntries()).loaded()
+
+    def check(self, fold: Fold) -> None:
+        """*fold* is what the log alone tells, up to its revision."""
+        expected = Fold(PlainPatterns())
+        for revision, entry in sorted(self.shelf.entries.get("kato", {}).items()):
+            if revision <= fold.revision:
+                expected.apply(revision, entry)
+        assert list(fold.patterns.items()) == list(expected.patterns.items())
+        assert fold.tombstones == expected.tombstones
+        assert fold.statistics == expected.statistics
+        assert fold.corrections == expected.corrections
+        assert (fold.imports.parts, fold.corrected) == (expected.imports.parts, expected.corrected)
+        assert (fold.revision, fold.cleared) == (expected.revision, expected.cleared)
+        assert fold.token == expected.token
+
+    async def together(self, *work: Coroutine[Any, Any, None]) -> None:
+        async with asyncio.timeout(30):
+            everything = asyncio.gather(*work)
+            await self.turnstile.drive(everything.done, self.choices)
+            await everything
+
+    async def at_once(self, work: Awaitable[T]) -> T:
+        """Nothing comes between."""
+        task = asyncio.ensure_future(work)
+        await self.turnstile.drive(task.done, iter(()))
+        return await task
+
+
+@pytest.fixture(autouse=True)
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several reads and writes where one would do, and no threads: every run is repeatable."""
+
+    async def in_place(work: Callable[..., T], *arguments: Any) -> T:
+        return work(*arguments)
+
+    monkeypatch.setattr(asyncio, "to_thread", in_place)
+    monkeypatch.setattr("kato_service.knowledge.loading.CHUNK", 2)
+    monkeypatch.setattr("kato_service.knowledge.current_fold.CHUNK", 2)
+    monkeypatch.setattr("kato_service.knowledge.view_writer.BATCH", 2)
+
+
+@pytest.fixture(params=[100_000, 1], ids=["names listed", "names not listed"])
+def names_listed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kato_service.knowledge.touched.MAX_NAMES", request.param)
+
+
+groups = st.lists(st.lists(any_entry(), min_size=1, max_size=4), max_size=4)
+
+
+@pytest.mark.usefixtures("names_listed")
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    histories=st.tuples(groups, groups),
+    crashes=st.tuples(*[st.lists(st.booleans(), max_size=3)] * 2),
+    loads=st.integers(0, 2),
+    choices=st.lists(st.integers(0, 5), max_size=200),
+)
+def test_views_and_the_log_behind_them_tell_what_the_whole_log_tells(
+    histories: tuple[list[list[Entry]], list[list[Entry]]],
+    crashes: tuple[list[bool], list[bool]],
+    loads: int,
+    choices: list[int],
+) -> None:
+    async def run() -> None:
+        world = World(choices)
+        await world.together(
+            *(world.appended(number, groups) for number, groups in enumerate(histories)),
+            *(world.materialised(number, each) for number, each in enumerate(crashes)),
+            world.loaded(loads),
+        )
+        whole = await world.at_once(world.fresh())
+        world.check(whole)
+        assert whole.revision == sum(map(len, histories[0])) + sum(map(len, histories[1]))
+        await world.at_once(world.replicas[0].get("kato").materialise())
+        await world.at_once(forgotten_below_the_checkpoint(world.shelf))
+        last = await world.at_once(world.fresh())
+        assert list(last.patterns.items()) == list(whole.patterns.items())
+        assert last.tombstones == whole.tombstones
+        assert last.statistics == whole.statistics
+        assert (last.corrections, last.imports.parts) == (whole.corrections, whole.imports.parts)
+        assert last.position == whole.position
+
+    asyncio.run(run())
+
+
+async def forgotten_below_the_checkpoint(shelf: Shelf) -> None:
+    head = shelf.heads.get("kato")
+    if head is not None and head.checkpoint > 1:
+        trimmed = head.checkpoint - 1
+        shelf.heads["kato"] = head.raised(Head(head.incarnation, trimmed=trimmed))
+        kept = shelf.entries["kato"].items()
+        shelf.entries["kato"] = {revision: each for revision, each in kept if revision > trimmed}
+
+
+def learn(event: str) -> Learn:
+    return Learn(uuid4().hex, pattern_name(((event,),)), ((event,),), None, 5)
+
+
+async def test_a_crash_before_any_step_of_a_writer_of_views_leaves_nothing_wrong() -> None:
+    steps, ended = 0, False
+    while not ended:
+        world = World([])
+        here, there = (bases.get("kato") for bases in world.replicas)
+        history = [learn("a"), learn("b"), Clear("c"), learn("b"), learn("c")]
+        await world.at_once(world.appended(0, [history]))
+        await world.at_once(here.materialise())
+        history = [learn("b"), Delete("d", learn("b").name), Clear("e"), learn("b"), learn("x")]
+        await world.at_once(world.appended(0, [history]))
+        writing = asyncio.create_task(here.materialise())
+        await world.turnstile.drive(writing.done, iter(()), steps=steps)
+        ended = writing.done()
+        writing.cancel()
+        await world.turnstile.drive(writing.done, iter(()))
+        world.check(await world.at_once(world.fresh()))
+        await world.at_once(there.tail(deadline=Deadline.after(20)))
+        await world.at_once(there.materialise())
+        world.check(await world.at_once(world.fresh()))
+        steps += 1
+    assert steps > 10

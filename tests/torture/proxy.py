@@ -1,0 +1,91 @@
+"""A TCP proxy that hurts whoever talks through it, on command."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+CHUNK = 1 << 16
+
+
+class TortureProxy:
+    """Stands before one server; whatever it does to connections, it changes no byte."""
+
+    def __init__(self, target: int) -> None:
+        self.port = 0
+        self._target = target
+        self._delay_s = 0.0
+        self._passing = asyncio.Event()
+        self._passing.set()
+        self._server: asyncio.Server | None = None
+        self._streams: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Listen, from the second time on where it listened before."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def cut(self) -> None:
+        """End every connection at once, whatever is under way."""
+        for stream in self._streams:
+            stream.transport.abort()
+
+    def slow_down(self, delay_s: float) -> None:
+        """Every piece of data takes so much longer, in both directions."""
+        self._delay_s = delay_s
+
+    def swallow(self) -> None:
+        """Take connections and data, deliver nothing: a network that is gone."""
+        self._passing.clear()
+
+    def refuse(self) -> None:
+        """End every connection, take no new one."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self.cut()
+
+    async def heal(self) -> None:
+        """What it still holds is delivered late, as a network does that comes back."""
+        self._delay_s = 0.0
+        self._passing.set()
+        if self._server is None:
+            await self.open()
+
+    async def close(self) -> None:
+        self._passing.set()
+        self.refuse()
+        await asyncio.gather(*self._serving)
+
+    def _accept(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        serving = asyncio.create_task(self._serve(reader, client))
+        self._serving.add(serving)
+        serving.add_done_callback(self._serving.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        async with self._tracked(client):
+            with suppress(OSError):
+                answers, upstream = await asyncio.open_connection("127.0.0.1", self._target)
+                async with self._tracked(upstream):
+                    await asyncio.gather(self._pump(reader, upstream), self._pump(answers, client))
+
+    @asynccontextmanager
+    async def _tracked(self, stream: asyncio.StreamWriter) -> AsyncIterator[None]:
+        self._streams.add(stream)
+        try:
+            yield
+        finally:
+            self._streams.discard(stream)
+            stream.close()
+            with suppress(OSError):
+                await stream.wait_closed()
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await source.read(CHUNK):
+                if self._delay_s:
+                    await asyncio.sleep(self._delay_s)
+                await self._passing.wait()
+                sink.write(data)
+                await sink.drain()
+        sink.close()

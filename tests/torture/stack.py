@@ -1,0 +1,128 @@
+"""Three replicas over shared stores, each connection through a proxy that can hurt it."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import httpx
+
+from torture.proxy import TortureProxy
+
+REPLICAS = 3
+CLIENT_TIMEOUT_S = 2.5
+HEAL_PATIENCE_S = 60.0
+
+
+@dataclass
+class Stack:
+    replicas: list[Any]
+    """Of `ServiceProcess`."""
+    servers: dict[str, Any]
+    """`RunningServer` by store; knowledge without one is an SQLite file that all share."""
+    proxies: dict[str, list[TortureProxy]]
+    """By store, one per replica."""
+    clients: list[httpx.AsyncClient] = field(default_factory=list)
+
+    @property
+    def stores(self) -> tuple[str, ...]:
+        return tuple(self.servers)
+
+    async def start(self) -> None:
+        for replica in self.replicas:
+            replica.start()
+        await self.ready()
+        limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
+        self.clients = [
+            httpx.AsyncClient(base_url=one.url, timeout=CLIENT_TIMEOUT_S, limits=limits)
+            for one in self.replicas
+        ]
+
+    async def ready(self) -> None:
+        """Wait until every replica serves."""
+        waits = (asyncio.to_thread(one.await_ready, HEAL_PATIENCE_S) for one in self.replicas)
+        await asyncio.gather(*waits)
+
+    async def heal(self) -> None:
+        """Whatever was done to it, undone."""
+        for proxies in self.proxies.values():
+            for proxy in proxies:
+                await proxy.heal()
+        await self.ready()
+
+    async def close(self) -> None:
+        for client in self.clients:
+            await client.aclose()
+        for replica in self.replicas:
+            replica.kill9()
+        for proxies in self.proxies.values():
+            for proxy in proxies:
+                await proxy.close()
+
+    @property
+    def complaints(self) -> list[str]:
+        """Lines of the replicas' logs that tell of a bug."""
+        lines = (line for one in self.replicas for line in one.log.splitlines())
+        return [line for line in lines if "Traceback" in line or '"level":"error"' in line]
+
+
+async def built(
+    new_service: Callable[..., Any], servers: dict[str, Any], directory: Path, **variables: str
+) -> Stack:
+    """The stack, not started yet."""
+    proxies = {
+        store: [TortureProxy(server.port) for _ in range(REPLICAS)]
+        for store, server in servers.items()
+    }
+    for proxy in _all(proxies):
+        await proxy.open()
+    common = {**_common(directory), **variables}
+    replicas = [
+        new_service(**common, **_urls(servers, proxies, number)) for number in range(REPLICAS)
+    ]
+    return Stack(replicas, servers, proxies)
+
+
+def _all(proxies: dict[str, list[TortureProxy]]) -> Iterable[TortureProxy]:
+    return (proxy for some in proxies.values() for proxy in some)
+
+
+def _common(directory: Path) -> dict[str, str]:
+    """Impatient, so that much happens in little time."""
+    return {
+        "PROCESSOR_ID": "torture",
+        "DATA_DIR": str(directory),
+        "MONGO_DATABASE": f"torture-{uuid4().hex[:12]}",
+        "MONGO_POOL_MIN_SIZE": "0",
+        "MONGO_SERVER_SELECTION_TIMEOUT_S": "1",
+        "REDIS_SOCKET_TIMEOUT_S": "0.5",
+        "QDRANT_TIMEOUT_S": "1",
+        "HEALTH_CHECK_INTERVAL": "0.2",
+        "HEALTH_CHECK_TIMEOUT": "1",
+        "REQUEST_TIMEOUT": "8",
+        "PERSISTENCE": "3",
+        "MAX_SESSIONS": "100000",
+        "MAX_SESSIONS_PER_USER": "10000",
+        "LOG_LEVEL": "warning",
+    }
+
+
+def _urls(
+    servers: dict[str, Any], proxies: dict[str, list[TortureProxy]], replica: int
+) -> dict[str, str]:
+    """What this replica calls each store: the address of its own proxy."""
+    names = {"redis": "REDIS_URL", "mongodb": "MONGO_BASE_URL", "qdrant": "QDRANT_URL"}
+    urls = {
+        names[store]: _through(server.url, proxies[store][replica].port)
+        for store, server in servers.items()
+    }
+    return urls if "qdrant" in servers else {**urls, "VECTORS": "disabled"}
+
+
+def _through(url: str, port: int) -> str:
+    parts = urlsplit(url)
+    credentials, at, _ = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{credentials}{at}127.0.0.1:{port}").geturl()
