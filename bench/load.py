@@ -1,7 +1,7 @@
 """Sends requests over raw sockets, each client its own again and again; answers JSON.
 
-``python load.py PORT SECONDS < requests``: a JSON list, for every client the requests it sends in
-turn, as ``[method, path, body]``.
+``python load.py PORT SECONDS [COUNT] < requests``: a JSON list, for every client the requests it
+sends in turn, as ``[method, path, body]``. With COUNT it ends after so many requests instead.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any
@@ -21,7 +22,7 @@ class Client(asyncio.Protocol):
     """One connection that sends a request as soon as the last one was answered."""
 
     requests: "cycle[bytes]"
-    until: float
+    goes_on: Callable[[float], bool]
     done: asyncio.Future[None]
     latencies_s: list[float] = field(default_factory=list)
     refused: int = 0
@@ -41,7 +42,7 @@ class Client(asyncio.Protocol):
         now = time.perf_counter()
         self.latencies_s.append(now - self._sent_at)
         self.refused += not head.startswith(b"HTTP/1.1 200")
-        if now >= self.until:
+        if not self.goes_on(now):
             self._transport.close()
             return
         self._send()
@@ -67,13 +68,21 @@ def raw(method: str, path: str, content: Any) -> bytes:
     return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
 
 
-async def load(port: int, seconds: float, requests: list[list[tuple[str, str, Any]]]) -> None:
+async def load(
+    port: int, seconds: float, most: int, requests: list[list[tuple[str, str, Any]]]
+) -> None:
     loop = asyncio.get_running_loop()
     began = time.perf_counter()
-    clients = [
-        Client(cycle([raw(*one) for one in mine]), began + seconds, loop.create_future())
-        for mine in requests
-    ]
+    clients: list[Client] = []
+
+    def goes_on(now: float) -> bool:
+        if most:
+            return sum(len(client.latencies_s) for client in clients) + len(clients) <= most
+        return now < began + seconds
+
+    for mine in requests:
+        turns = cycle([raw(*one) for one in mine])
+        clients.append(Client(turns, goes_on, loop.create_future()))
     for client in clients:
         await loop.create_connection(lambda client=client: client, "127.0.0.1", port)
     await asyncio.gather(*(client.done for client in clients))
@@ -92,4 +101,5 @@ async def load(port: int, seconds: float, requests: list[list[tuple[str, str, An
 
 
 if __name__ == "__main__":
-    uvloop.run(load(int(sys.argv[1]), float(sys.argv[2]), json.load(sys.stdin)))
+    most = int(sys.argv[3]) if len(sys.argv) > 3 else 0
+    uvloop.run(load(int(sys.argv[1]), float(sys.argv[2]), most, json.load(sys.stdin)))

@@ -77,7 +77,7 @@ class RedisSessionStore:
         )
         arguments = (
             *(new.incarnation, expires_ms, "" if new.ttl_s is None else new.ttl_s),
-            *(encoding.head(state), encoding.percept(state)),
+            encoding.head(state),
         )
         found = await self._run(scripts.CREATE, self._keys(new.session_id), arguments)
         living = encoding.shown(new.session_id, Stored(*found))

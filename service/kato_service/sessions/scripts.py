@@ -6,7 +6,7 @@ all share the hash tag ``{session_id}``. Fields of the hash:
 ``inc`` incarnation · ``exp`` expiry, ms, '' for never · ``ttl`` seconds · ``head``, ``per`` encoded
 state · ``num`` fencing number · ``own``, ``lea`` holder of the lock and end of its lease, ms ·
 ``que`` places in the queue, ``owner=ms;…`` · ``lost`` numbers of lost locks · ``iid``, ``int``
-intent · ``last`` ids of installed intents.
+intent · ``last`` ids of installed intents. What is empty is not there.
 """
 
 LOST_KEPT = 64
@@ -51,6 +51,13 @@ local function holds(text, one)
   end
   return false
 end
+local function queue(places)
+  if #places == 0 then
+    redis.call('HDEL', KEYS[1], 'que')
+  else
+    redis.call('HSET', KEYS[1], 'que', table.concat(places, ';'))
+  end
+end
 local function list(i) return table.concat(redis.call('LRANGE', KEYS[i], 0, -1), ',') end
 local function snapshot()
   local f = fields('inc', 'exp', 'ttl', 'head', 'per', 'iid', 'int')
@@ -94,7 +101,7 @@ CREATE = (
     _PLAIN
     + _COMMON
     + """
--- incarnation, expiry, ttl, head, percept → the session that lives now, and the time
+-- incarnation, expiry, ttl, head → the session that lives now, and the time
 local now = now_ms()
 local f = fields('inc', 'exp', 'iid')
 if f.inc ~= '' and expired(f, now) and f.iid == '' then
@@ -103,7 +110,7 @@ if f.inc ~= '' and expired(f, now) and f.iid == '' then
 end
 if f.inc == '' then
   redis.call('HSET', KEYS[1], 'inc', ARGV[1], 'exp', ARGV[2], 'ttl', ARGV[3], 'head', ARGV[4],
-    'per', ARGV[5], 'num', '0')
+    'num', '0')
   keep({exp = ARGV[2]}, 0, false)
 end
 return snapshot()
@@ -187,7 +194,7 @@ for who, ends in string.gmatch(f.que, '([^=;]+)=(%d+)') do
 end
 if held or (f.own ~= owner and first and first ~= owner) then
   if not mine then places[#places + 1] = owner .. '=' .. (now + lease) end
-  redis.call('HSET', KEYS[1], 'que', table.concat(places, ';'))
+  queue(places)
   return {'busy'}
 end
 if f.own ~= owner then
@@ -195,7 +202,8 @@ if f.own ~= owner then
   f.num = redis.call('HINCRBY', KEYS[1], 'num', 1)
 end
 if first == owner then table.remove(places, 1) end
-redis.call('HSET', KEYS[1], 'own', owner, 'lea', now + lease, 'que', table.concat(places, ';'))
+redis.call('HSET', KEYS[1], 'own', owner, 'lea', now + lease)
+if f.que ~= '' then queue(places) end
 if f.exp ~= '' and tonumber(f.exp) < now + lease then keep(f, now + lease, pending) end
 return {'locked', tostring(f.num), tostring(now), snapshot()}
 """
@@ -223,7 +231,7 @@ RELEASE = (
 local f = fields('inc', 'exp', 'iid', 'own', 'que')
 if f.inc == '' then return 0 end
 if f.own == ARGV[1] then
-  redis.call('HSET', KEYS[1], 'own', '', 'lea', '')
+  redis.call('HDEL', KEYS[1], 'own', 'lea')
   keep(f, 0, f.iid ~= '')
   return 1
 end
@@ -231,7 +239,7 @@ local places = {}
 for who, ends in string.gmatch(f.que, '([^=;]+)=(%d+)') do
   if who ~= ARGV[1] then places[#places + 1] = who .. '=' .. ends end
 end
-redis.call('HSET', KEYS[1], 'que', table.concat(places, ';'))
+if f.que ~= '' then queue(places) end
 return 1
 """
 )
@@ -246,7 +254,7 @@ if f.num ~= ARGV[2] then return fate_of(ARGV[2], f.lost) end
 if f.own ~= ARGV[1] then return 'saved' end
 write(ARGV[5], ARGV[6], 7)
 if ARGV[4] ~= '' then install(ARGV[4], f.last) end
-redis.call('HSET', KEYS[1], 'own', '', 'lea', '')
+redis.call('HDEL', KEYS[1], 'own', 'lea')
 keep(f, 0, false)
 return 'saved'
 """
