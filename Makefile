@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PORT ?= 8000
 WORKERS_FOR_TESTS ?= 2
 
-.PHONY: help install run up down check test torture soak engine-sanitize e2e bench images chart crds format clean
+.PHONY: help install run up down check test torture soak engine-check engine-stalls engine-sanitize e2e bench images chart crds format clean
 
 help: ## list these commands
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,13 @@ test: install ## unit, contract and integration tests, on servers that the tests
 	@$(PYTHON) e2e/testbed/testbed.py packages redis-server
 	@$(PYTHON) e2e/testbed/testbed.py binaries
 	@$(BIN)/python -m pytest tests -n $(WORKERS_FOR_TESTS) --dist loadgroup $(PYTEST_ARGS)
+
+engine-check: install ## full answers of the compiled engine against difflib over 100 000 patterns (20 minutes on 2 cores)
+	@$(BIN)/python bench/check.py $${PATTERNS:-100000} $${QUERIES:-54}
+
+engine-stalls: install ## how long the event loop stands still beside a million patterns (minutes; quiet machine)
+	@KATO_STALL_PATTERNS=$${PATTERNS:-1000000} KATO_MAX_STALL_MS=$${MAX_STALL_MS:-10} \
+	  $(BIN)/python -m pytest -q -s -k "[c]" tests/contract/test_event_loop_stalls.py
 
 torture: install ## kill, freeze and cut off everything, TORTURE_POINTS=200 times a kind, from SEED=…: an hour
 	@$(PYTHON) e2e/testbed/testbed.py packages redis-server

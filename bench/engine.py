@@ -45,6 +45,8 @@ class Source:
         ranks = range(1, len(self.symbols) + 1)
         self.weights = list(accumulate(1 / rank if kind == "zipf" else 1 for rank in ranks))
         self.recent: list[tuple[Event, ...]] = []
+        self.names: list[str] = []
+        """Of all patterns, in their order."""
 
     def draw(self, count: int) -> list[str]:
         return self.rng.choices(self.symbols, cum_weights=self.weights, k=count)
@@ -56,6 +58,7 @@ class Source:
             name = pattern_name(events)
             if name not in seen:
                 seen.add(name)
+                self.names.append(name)
                 self._remember(events)
                 yield Pattern(name, events, first=len(seen), revision=len(seen))
 
@@ -116,7 +119,7 @@ class Knowledge:
 
     def exhaustive(self, state: tuple[str, ...], patterns: list[Pattern]) -> tuple[Prediction, ...]:
         """Of *patterns*, with the full prediction of every match, ranked last."""
-        kept = [match for match in (_match(p, state) for p in patterns) if _kept(match)]
+        kept = [one for one in (match(p, state) for p in patterns) if _kept(one)]
         return best_predictions(kept, state, self.statistics, limit=len(patterns))[:LIMIT]
 
     def _learn(self, pattern: Pattern) -> None:
@@ -129,7 +132,7 @@ class Knowledge:
             self.learn_us[name] += (time.perf_counter() - started) * 1e6 / self.count
 
 
-def _match(pattern: Pattern, state: tuple[str, ...]) -> Match:
+def match(pattern: Pattern, state: tuple[str, ...]) -> Match:
     symbols = flatten(pattern.events)
     matcher = SequenceMatcher(None, symbols, state, autojunk=False)
     *found, _end = matcher.get_matching_blocks()
@@ -139,8 +142,8 @@ def _match(pattern: Pattern, state: tuple[str, ...]) -> Match:
     return Match(pattern, len(symbols), blocks, matched, alike)
 
 
-def _kept(match: Match) -> bool:
-    return match.similarity >= THRESHOLD
+def _kept(one: Match) -> bool:
+    return one.similarity >= THRESHOLD
 
 
 def engine_rows(*, large: bool, seed: int) -> list[Row]:

@@ -7,20 +7,20 @@ Nothing here passes or fails by time; exactness is asserted, since a wrong answe
 
 import asyncio
 import json
+import os
 import platform
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
 
-import httpx
-from engine import LIMIT, THRESHOLD, engine_rows
+from embedded import directory, service, timed_ms, timed_s
+from engine import LIMIT, THRESHOLD, Row, engine_rows
+from predictions import PATTERNS, prediction_rows
+from side_by_side import side_by_side_rows
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import Stm, pattern_name
@@ -31,7 +31,6 @@ from kato_service.search.pattern_searcher import PatternSearcher
 
 OUT = Path(__file__).resolve().parents[1] / "build" / "bench"
 SEED = 20261123
-Row = dict[str, str | int | float]
 
 
 def zipf_patterns(count: int, alphabet: int, rng: random.Random) -> list[Stm]:
@@ -44,12 +43,6 @@ def zipf_patterns(count: int, alphabet: int, rng: random.Random) -> list[Stm]:
         events = tuple((symbol,) for symbol in drawn)
         found[pattern_name(events)] = events
     return list(found.values())
-
-
-def timed_ms(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    call()
-    return (time.perf_counter() - started) * 1000
 
 
 async def learning() -> list[Row]:
@@ -91,59 +84,22 @@ async def loaded(path: Path) -> None:
     await bases.close()
 
 
-async def timed_s(work: Callable[[], Awaitable[None]]) -> float:
-    started = time.perf_counter()
-    await work()
-    return time.perf_counter() - started
-
-
-@contextmanager
-def service() -> Iterator[str]:
-    """The embedded service as a process of its own."""
-    with tempfile.TemporaryDirectory() as directory:
-        port = 18473
-        process = subprocess.Popen(
-            [sys.executable, "-m", "kato_service"],
-            env={
-                "DATA_DIR": directory,
-                "PORT": str(port),
-                "HOST": "127.0.0.1",
-                "LOG_LEVEL": "error",
-            },
-        )
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-
-
-def await_ready(client: httpx.Client) -> None:
-    for _ in range(200):
-        try:
-            if client.get("/health/ready").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise SystemExit("the service did not become ready within 20 s")
-
-
 def requests() -> list[Row]:
     """Latency of the verbs over HTTP, beside the same server's cheapest answer."""
     samples: dict[str, list[float]] = {"live": [], "observe": [], "learn": [], "predictions": []}
-    with service() as url, httpx.Client(base_url=url, timeout=30) as client:
-        await_ready(client)
-        session = "/v2/sessions/" + client.post("/v2/sessions", json={}).json()["session_id"]
+    with directory() as data, service(data) as client:
+        session = f"/v2/sessions/{client.value('POST', '/v2/sessions', {})['session_id']}"
         for turn in range(200):
             for word in ("one", "two", f"w{turn % 50}"):
                 body = {"strings": [word]}
                 samples["observe"].append(
-                    timed_ms(lambda body=body: client.post(f"{session}/observe", json=body))
+                    timed_ms(lambda body=body: client.ask("POST", f"{session}/observe", body))
                 )
-            samples["predictions"].append(timed_ms(lambda: client.get(f"{session}/predictions")))
-            samples["learn"].append(timed_ms(lambda: client.post(f"{session}/learn")))
-            samples["live"].append(timed_ms(lambda: client.get("/health/live")))
+            samples["predictions"].append(
+                timed_ms(lambda: client.ask("GET", f"{session}/predictions"))
+            )
+            samples["learn"].append(timed_ms(lambda: client.ask("POST", f"{session}/learn")))
+            samples["live"].append(timed_ms(lambda: client.ask("GET", "/health/live")))
     base = statistics.median(samples["live"])
     return [
         {
@@ -164,16 +120,22 @@ def show(title: str, rows: list[Row]) -> None:
 
 
 def main() -> None:
-    print(f"{platform.platform()}, Python {platform.python_version()}, seed {SEED}")
-    tables = {
-        f"Matching, threshold {THRESHOLD}, {LIMIT} predictions, one thread": engine_rows(
-            large="--large" in sys.argv, seed=SEED
-        ),
-        "Learning and loading, zipf, SQLite": asyncio.run(learning()),
-        "Requests over HTTP, embedded stores, one client": requests(),
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    machine = f"{platform.platform()}, {os.cpu_count()} cores, load {load}"
+    print(f"{machine}, Python {platform.python_version()}, seed {SEED}")
+    large = "--large" in sys.argv
+    title = f"Matching, threshold {THRESHOLD}, {LIMIT} predictions, one thread"
+    measures: dict[str, Callable[[], list[Row]]] = {
+        title: lambda: engine_rows(large=large, seed=SEED),
+        "Threads, learns, long states": lambda: side_by_side_rows(large=large, seed=SEED),
+        "Learning and loading, zipf, SQLite": lambda: asyncio.run(learning()),
+        f"GET predictions, {PATTERNS} patterns, 100 predictions": lambda: prediction_rows(SEED),
+        "Requests over HTTP, embedded stores, one client": requests,
     }
-    for title, rows in tables.items():
-        show(title, rows)
+    tables = {}
+    for title, measured in measures.items():
+        tables[title] = measured()
+        show(title, tables[title])
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / "results.json").write_text(json.dumps(tables, indent=1), encoding="utf-8")
     print(f"\nwritten to {OUT.relative_to(Path.cwd())}/results.json")

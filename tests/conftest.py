@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 REPOSITORY = Path(__file__).parent.parent
-START_PATIENCE_S = 30.0
+START_PATIENCE_S = 90.0
 STOP_PATIENCE_S = 30.0
 
 StartService = Callable[..., str]

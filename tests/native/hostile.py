@@ -46,7 +46,7 @@ class Hostile:
         self.rng = random.Random(seed)
         self.index = _engine.Index()
         self.names: list[str] = []
-        self.objects: list[object] = [self.index, _engine.round12, _engine.Loader(1, 2)]
+        self.objects: list[object] = [self.index, _engine.round12, *_fresh()]
 
     def run(self) -> None:
         for _ in range(CALLS):
@@ -69,7 +69,7 @@ class Hostile:
         with suppress(*REFUSALS, ZeroDivisionError):
             made = self._unreliably(lambda: getattr(target, method)(*arguments))
             if type(made).__module__ == _engine.Index.__module__:
-                self.objects = [*[*self.objects, made][-6:], self.index, _engine.Loader(1, 2)]
+                self.objects = [*[*self.objects, made][-8:], self.index, *_fresh()]
 
     def _unreliably(self, action: Callable[[], object]) -> object:
         """Sometimes with an allocation that fails."""
@@ -112,6 +112,10 @@ class Hostile:
 
     def _encodable(self, events: Sequence[Event]) -> bool:
         return all("\ud800" not in symbol for event in events for symbol in event)
+
+
+def _fresh() -> tuple[object, ...]:
+    return _engine.Loader(1, 2), _engine.Restorer()
 
 
 def _is_ours(name: str) -> bool:

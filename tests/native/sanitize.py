@@ -13,7 +13,14 @@ from build import built, sanitized_environment
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = [
     f"test_{name}.py"
-    for name in ("golden", "engines", "compiled_engine", "pattern_loading", "stored_views")
+    for name in (
+        "golden",
+        "engines",
+        "compiled_engine",
+        "pattern_loading",
+        "stored_views",
+        "snapshot_file",
+    )
 ]
 STRESS_ROUNDS = "3000"
 PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]

@@ -13,7 +13,7 @@ from torture.hammer import GENES, Crowd, User, ViolationError
 from torture.model import Deleted, Edited, History, Learned, Operation
 from torture.stack import Stack
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 PAGE = 200
 BY_ITSELF = {**GENES, "sort_symbols": False}
 """Events are replayed as they were learned."""

@@ -45,11 +45,17 @@ async def new_stack(
         await stack.close()
 
 
+@pytest.fixture(scope="session")
+def reference_url(start_service: Callable[..., str]) -> str:
+    return start_service(
+        KATO_ENGINE="numpy", VECTORS="disabled", PERSISTENCE="3", MAX_SESSIONS_PER_USER="10000"
+    )
+
+
 @pytest.fixture
-async def reference(start_service: Callable[..., str]) -> AsyncIterator[httpx.AsyncClient]:
+async def reference(reference_url: str) -> AsyncIterator[httpx.AsyncClient]:
     """One process with stores and an engine of its own: what replicas are compared with."""
-    url = start_service(KATO_ENGINE="numpy", PERSISTENCE="3", MAX_SESSIONS_PER_USER="10000")
-    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=reference_url, timeout=60) as client:
         yield client
 
 

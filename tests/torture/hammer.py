@@ -16,7 +16,7 @@ import httpx
 
 from torture.model import Deleted, Edited, Event, Item, Knowledge, Learned, Session, mean, symbol_of
 
-PATIENCE_S = 90.0
+PATIENCE_S = 180.0
 """For one request to get a clear answer, whatever is done to the stack meanwhile."""
 GENES = {"recall_threshold": 0.01, "max_predictions": 1000, "vector_neighbors": 0}
 SHARED: tuple[tuple[Event, ...], ...] = ((("s1",), ("s2",)), (("s1",), ("s3", "s4")))
@@ -49,6 +49,8 @@ class Line:
         self._history = history
         self._count = 0
         self.attempts = 0
+        self.answered = 0
+        """Requests whose outcome is clear."""
 
     async def insist(
         self, method: str, path: str, body: Any = None, *, gone: int | None = None
@@ -67,6 +69,7 @@ class Line:
                 if response.status_code == gone and attempts > 1:
                     return Answer({}, b"", gone, asked_at, attempts)
                 self._require(response, method, path, body)
+                self.answered += 1
                 return Answer(response.json(), response.content, 200, asked_at, attempts)
             await asyncio.sleep(self._rng.uniform(0.005, 0.1))
         raise ViolationError(f"{method} {path} {body} got no clear answer in {PATIENCE_S} s")

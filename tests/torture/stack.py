@@ -14,7 +14,7 @@ from torture.proxy import TortureProxy
 
 REPLICAS = 3
 CLIENT_TIMEOUT_S = 2.5
-HEAL_PATIENCE_S = 60.0
+HEAL_PATIENCE_S = 120.0
 
 
 @dataclass
@@ -98,7 +98,7 @@ def _common(directory: Path) -> dict[str, str]:
         "MONGO_DATABASE": f"torture-{uuid4().hex[:12]}",
         "MONGO_POOL_MIN_SIZE": "0",
         "MONGO_SERVER_SELECTION_TIMEOUT_S": "1",
-        "REDIS_SOCKET_TIMEOUT_S": "0.5",
+        "REDIS_SOCKET_TIMEOUT_S": "1",
         "QDRANT_TIMEOUT_S": "1",
         "HEALTH_CHECK_INTERVAL": "0.2",
         "HEALTH_CHECK_TIMEOUT": "1",

@@ -17,11 +17,14 @@ import pytest
 from torture import faults
 from torture.checker import check
 from torture.conftest import POINTS
-from torture.hammer import Client, Crowd, Line, User, ViolationError
+from torture.hammer import Client, Crowd, Line, User
 from torture.stack import Stack
 
 ROUND = 20
 """Points between two checks."""
+WORKED = 8
+"""Requests answered between two points."""
+HEAL_S = 5.0
 SQLITE, MONGODB, QDRANT = ("redis",), ("redis", "mongodb"), ("redis", "mongodb", "qdrant")
 
 
@@ -46,7 +49,7 @@ class Sweep:
         async with asyncio.TaskGroup() as tasks:
             for runner in (*clients, crowd):
                 tasks.create_task(runner.run(stop))
-            await self._hurt(Random(f"{self.seed} {number} faults"), points)
+            await self._hurt(line, Random(f"{self.seed} {number} faults"), points)
             await self.stack.heal()
             stop.set()
         users = {client.user.name: client.user for client in clients}.values()
@@ -55,18 +58,20 @@ class Sweep:
         self.tries += line.attempts
         await check(self.stack, users, [crowd], reference)
 
-    async def _hurt(self, rng: Random, points: int) -> None:
+    async def _hurt(self, line: Line, rng: Random, points: int) -> None:
         for kind in self.kinds:
             lanes = faults.lanes(kind)
             await asyncio.gather(
                 *(
-                    self._lane(fault, Random(rng.random()), points // len(lanes) or 1)
+                    self._lane(fault, line, Random(rng.random()), points // len(lanes) or 1)
                     for fault in lanes[:points]
                 )
             )
 
-    async def _lane(self, fault: faults.Fault, rng: Random, points: int) -> None:
+    async def _lane(self, fault: faults.Fault, line: Line, rng: Random, points: int) -> None:
+        """Hurt again and again, each time in the middle of work that goes on."""
         for _ in range(points):
+            await worked(line)
             await asyncio.sleep(rng.uniform(0.05, 0.3))
             await fault(self.stack, rng)
 
@@ -120,12 +125,19 @@ async def test_what_was_acknowledged_is_there_once_on_every_replica(
     record_property("result", "kept")
 
 
+async def worked(line: Line) -> None:
+    """Wait until some requests were answered, or for as long as a fault may keep that up."""
+    enough, give_up_at = line.answered + WORKED, time.monotonic() + HEAL_S
+    while line.answered < enough and time.monotonic() < give_up_at:
+        await asyncio.sleep(0.01)
+
+
 @contextmanager
 def written(history: deque[str], path: Path) -> Iterator[None]:
     """What was asked and answered, kept where something went wrong."""
     try:
         yield
-    except* ViolationError:
+    except BaseException:
         path.write_text("\n".join(history))
         tell(f"every request and its answer: {path}")
         raise

@@ -285,6 +285,19 @@ def test_stored_views_out_of_memory_leave_the_index_empty() -> None:
     assert [one.name for one in index.after(-1)] == [one.name for one in every]
 
 
+@faults
+def test_taking_an_index_apart_and_together_out_of_memory_harms_none() -> None:
+    index, again = compiled.CompiledPatternIndex(), compiled.CompiledPatternIndex()
+    for one in patterns(100):
+        index.put(one, learns=1)
+
+    def copy() -> None:
+        again.restore(index.pieces())
+
+    assert _with_failing_allocations(copy, lambda: None) > 50
+    assert list(again.after(-1)) == list(index.after(-1)) == list(patterns(100))
+
+
 def test_a_loader_that_failed_or_finished_takes_nothing_more() -> None:
     for bad in (("x", (("a",),), 1), ("a" * 40, (), 1), ("a" * 40, (("\ud800",),), 1)):
         loader = _engine.Loader(1, 2)

@@ -7,6 +7,9 @@ from typing import Protocol
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import Corrections, SymbolCounts, SymbolStatistics
 
+Piece = tuple[bytes, bytes]
+"""Part of an index as it is written to a file: four letters that say what, and the content."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredViews:
@@ -15,6 +18,10 @@ class StoredViews:
     texts: tuple[bytes, ...]
     is_bson: bool
     """BSON documents, in each text one behind the other; else each text is one JSON object."""
+
+    def documents(self) -> tuple[bytes, ...]:
+        """One by one. Raises ValueError for damaged BSON."""
+        return tuple(_documents(self.texts)) if self.is_bson else self.texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +109,17 @@ class PatternIndex(Protocol):
             ValueError: It is not empty.
         """
 
+    def pieces(self) -> Iterator[Piece] | None:
+        """All as it is now, to be written to a file while it goes on; None if this index cannot
+        be taken apart. Iterating computes: from a thread."""
+
+    def restore(self, pieces: Iterable[Piece]) -> None:
+        """Be what *pieces* were made of; only of an empty index. Computes: from a thread.
+
+        Raises:
+            ValueError: They are not such pieces, or not of this machine. Nothing has changed.
+        """
+
     def __len__(self) -> int: ...
 
     def memory_bytes(self) -> int:
@@ -129,11 +147,10 @@ class SortingLoader:
 
     def sift(self, views: StoredViews, *, cleared: int, checkpoint: int) -> SiftedViews:
         """Nothing is taken."""
-        texts = views.texts
-        return SiftedViews(tuple(_documents(texts)) if views.is_bson else texts, ())
+        return SiftedViews(views.documents(), ())
 
     def add_extras(self, patterns: Iterable[Pattern]) -> None:
-        raise AssertionError("`sift` took nothing")
+        """There are none: `sift` took nothing."""
 
     def count(self, patterns: Iterable[Pattern]) -> None:
         self._deleted += patterns

@@ -1,11 +1,11 @@
 """Patterns in a dictionary: the index of folds that nobody searches, and tests' yardstick."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import Corrections, SymbolCounts
 from kato_service.knowledge.footprint import pattern_bytes
-from kato_service.knowledge.index import SortingLoader
+from kato_service.knowledge.index import Piece, SortingLoader
 
 
 class PlainPatterns:
@@ -32,6 +32,12 @@ class PlainPatterns:
 
     def loader(self) -> SortingLoader:
         return SortingLoader(self)
+
+    def pieces(self) -> None:
+        """Not worth its code: it loads from the store."""
+
+    def restore(self, pieces: Iterable[Piece]) -> None:
+        raise ValueError("this index cannot be restored")
 
     def clear(self) -> None:
         self.patterns.clear()

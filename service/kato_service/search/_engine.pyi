@@ -57,6 +57,9 @@ class Index:
         """All as it is now, whatever changes later; made in microseconds."""
 
     def memory_bytes(self) -> int: ...
+    def dump(self) -> Dump:
+        """All as it is now, whatever changes later; made in milliseconds."""
+
     def count(self, symbol: str, /) -> tuple[int, int]:
         """Pattern member frequency and occurrences."""
 
@@ -103,6 +106,30 @@ class Loader:
 
     def finish(self) -> Index:
         """All of it by ascending first; computed without the interpreter lock."""
+
+class Dump:
+    """An index in pieces, each made when it is asked for."""
+
+    def sizes(self) -> tuple[int, int, int, int, int]:
+        """Segments and symbols; learns, symbols and distinct symbols over learns."""
+
+    def symbols(self, start: int, limit: int, /) -> Symbols: ...
+    def counts(self, start: int, limit: int, /) -> bytes:
+        """Two numbers for each of those symbols that were counted."""
+
+    def segment(self, number: int, /) -> bytes: ...
+
+class Restorer:
+    """Puts the pieces together, symbols first; after any error it can only be dropped.
+
+    Whatever the pieces are, nothing worse than ValueError comes of it."""
+
+    def symbols(self, symbols: Symbols, /) -> None: ...
+    def counts(self, start: int, counts: bytes, /) -> None: ...
+    def segment(self, segment: bytes, /) -> None:
+        """Computed without the interpreter lock."""
+
+    def finish(self, learns: int, symbols: int, distinct_symbols: int, /) -> Index: ...
 
 class Snapshot:
     def best(self, state: Symbols, threshold: float, limit: int, until: float = ..., /) -> Answer:

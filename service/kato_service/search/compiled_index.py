@@ -7,32 +7,18 @@ from threading import Lock
 from weakref import WeakSet
 
 from kato_service.domain.emotives import mean_emotives
-from kato_service.domain.pattern import Emotives, Metadata, Pattern
+from kato_service.domain.pattern import Pattern
 from kato_service.domain.prediction import Prediction
 from kato_service.domain.statistics import Corrections
-from kato_service.knowledge.footprint import extras_bytes
-from kato_service.knowledge.index import SiftedViews, StoredViews, require_empty
+from kato_service.knowledge.index import Piece, SiftedViews, StoredViews, require_empty
 from kato_service.search import _engine
+from kato_service.search.index_pieces import pieces, restored
+from kato_service.search.pattern_extras import NONE, Extras
 
-EXTRAS_BYTES = 300
-"""Of one pattern's extras: the object, the name again, a place in a dictionary."""
 PAGE = 256
 """Names, or counts of symbols, that are read ahead when they are listed."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Extras:
-    """What few patterns have."""
-
-    emotives: tuple[Emotives, ...] = ()
-    metadata: Metadata | None = None
-
-    @property
-    def size_bytes(self) -> int:
-        return EXTRAS_BYTES + extras_bytes(self.emotives, self.metadata or {})
-
-
-_NONE = _Extras()
 _HASH_KEY = tuple(hash(f"symbols {half}") % 2**64 for half in range(2))
 """As secret as the key of Python's own hashes."""
 
@@ -43,7 +29,7 @@ class CompiledPatternIndex:
     def __init__(self) -> None:
         self.engine = _engine.Index()
         """Replaced by a load."""
-        self._extras: dict[str, _Extras] = {}
+        self._extras: dict[str, Extras] = {}
         self._extras_bytes = 0
         self._snapshots: WeakSet[_Snapshot] = WeakSet()
         self._changing = Lock()
@@ -59,7 +45,7 @@ class CompiledPatternIndex:
         with self._changing:
             self.engine.put(pattern.name, pattern.events, *facts)
             if pattern.emotives or pattern.metadata or pattern.name in self._extras:
-                self._keep(pattern.name, _Extras(pattern.emotives, pattern.metadata or None))
+                self._keep(pattern.name, Extras(pattern.emotives, pattern.metadata or None))
 
     def correct(self, corrections: Corrections) -> None:
         rows = tuple((symbol, *counts) for symbol, counts in corrections.symbols.items())
@@ -73,7 +59,15 @@ class CompiledPatternIndex:
     def loader(self) -> "_Loader":
         return _Loader(self)
 
-    def loaded(self, engine: "_engine.Index", extras: dict[str, _Extras]) -> None:
+    def pieces(self) -> Iterator[Piece]:
+        with self._changing:
+            return pieces(self.engine.dump(), dict(self._extras))
+
+    def restore(self, pieces: Iterable[Piece]) -> None:
+        require_empty(self)
+        self.loaded(*restored(pieces))
+
+    def loaded(self, engine: "_engine.Index", extras: dict[str, Extras]) -> None:
         """Become what a loader gathered."""
         with self._changing:
             require_empty(self)
@@ -86,7 +80,7 @@ class CompiledPatternIndex:
         if found is None:
             return None
         events, frequency, learns, first, revision = found
-        extras = self._extras.get(name, _NONE)
+        extras = self._extras.get(name, NONE)
         return Pattern(
             name=name,
             events=events,
@@ -102,7 +96,7 @@ class CompiledPatternIndex:
         with self._changing:
             self.engine.remove(name)
             if name in self._extras:
-                self._keep(name, _NONE)
+                self._keep(name, NONE)
 
     def clear(self) -> None:
         """Snapshots go on with what was."""
@@ -143,10 +137,10 @@ class CompiledPatternIndex:
     def memory_bytes(self) -> int:
         return self.engine.memory_bytes() + self._extras_bytes
 
-    def _keep(self, name: str, extras: _Extras) -> None:
+    def _keep(self, name: str, extras: Extras) -> None:
         """Change what *name* has, after telling the snapshots what it had."""
         for snapshot in self._snapshots:
-            snapshot.before.setdefault(name, self._extras.get(name, _NONE))
+            snapshot.before.setdefault(name, self._extras.get(name, NONE))
         known = self._extras.pop(name, None)
         if known is not None:
             self._extras_bytes -= known.size_bytes
@@ -160,8 +154,8 @@ class _Snapshot:
     """Asked by threads while the index changes; extras are shared and told when they do."""
 
     taken: "_engine.Snapshot"
-    extras: dict[str, _Extras]
-    before: dict[str, _Extras] = field(default_factory=dict)
+    extras: dict[str, Extras]
+    before: dict[str, Extras] = field(default_factory=dict)
     """Extras that changed since, as they were. Set before they change, read after them."""
 
     def best(
@@ -178,7 +172,7 @@ class _Snapshot:
         return tuple(self._prediction(row) for row in answer)
 
     def _prediction(self, row: "_engine.Row") -> Prediction:
-        extras = self.extras.get(row[0], _NONE)
+        extras = self.extras.get(row[0], NONE)
         extras = self.before.get(row[0], extras)
         emotives = mean_emotives(extras.emotives) if extras.emotives else {}
         fields = (*row[:2], emotives, *row[2:], extras.metadata or {})
@@ -190,7 +184,7 @@ class _Loader:
         require_empty(index)
         self._index = index
         self._engine = _engine.Loader(*_HASH_KEY)
-        self._extras: dict[str, _Extras] = {}
+        self._extras: dict[str, Extras] = {}
 
     def add(self, patterns: Iterable[Pattern]) -> None:
         for one in patterns:
@@ -198,7 +192,7 @@ class _Loader:
                 one.name, one.events, one.frequency, one.learns, one.first, one.revision
             )
             if one.emotives or one.metadata:
-                self._extras[one.name] = _Extras(one.emotives, one.metadata or None)
+                self._extras[one.name] = Extras(one.emotives, one.metadata or None)
 
     def sift(self, views: StoredViews, *, cleared: int, checkpoint: int) -> SiftedViews:
         found, newest, has_garbage = self._engine.load(
@@ -210,7 +204,7 @@ class _Loader:
 
     def add_extras(self, patterns: Iterable[Pattern]) -> None:
         for one in patterns:
-            self._extras[one.name] = _Extras(one.emotives, one.metadata or None)
+            self._extras[one.name] = Extras(one.emotives, one.metadata or None)
 
     def count(self, patterns: Iterable[Pattern]) -> None:
         for one in patterns:

@@ -20,7 +20,7 @@ from kato_service.domain.pattern import Pattern, flatten
 from kato_service.domain.prediction import Prediction
 from kato_service.domain.statistics import Corrections, SymbolCounts
 from kato_service.knowledge.footprint import extras_bytes, pattern_bytes
-from kato_service.knowledge.index import SortingLoader
+from kato_service.knowledge.index import Piece, SortingLoader
 from kato_service.search.bit_alignment import MAX_BITS, matching_blocks, position_masks
 from kato_service.search.plain_ranking import Match, best_predictions
 
@@ -73,6 +73,12 @@ class NumpyPatternIndex:
 
     def loader(self) -> SortingLoader:
         return SortingLoader(self)
+
+    def pieces(self) -> None:
+        """Not worth its code: it loads from the store."""
+
+    def restore(self, pieces: Iterable[Piece]) -> None:
+        raise ValueError("this index cannot be restored")
 
     def get(self, name: str) -> Pattern | None:
         slot = self._slots.get(name)

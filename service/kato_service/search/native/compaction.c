@@ -28,7 +28,7 @@ static int copied(segment *to, const segment *from)
         }
         uint32_t moved = segment_append(to, tokens + offsets[local], size, view_name(view, local),
                                         frequencies[local]);
-        to->records[moved] = from->records[local];
+        segment_records(to)[moved] = segment_records(from)[local];
     }
     return 0;
 }

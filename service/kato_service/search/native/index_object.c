@@ -73,7 +73,7 @@ static PyObject *index_get(PyObject *self, PyObject *name_given)
     segment_view view;
     segment_view_hold(&view, &found->view);
     symbol_table *symbols = symbols_hold(all->symbols);
-    const pattern_record record = found->records[local];
+    const pattern_record record = segment_records(found)[local];
     uint32_t frequency = view_frequencies(&view)[local];
     uint32_t start = view_offsets(&view)[local], end = view_offsets(&view)[local + 1];
     PyObject *events = events_of(symbols, view_tokens(&view) + start, end - start);
@@ -168,6 +168,7 @@ static PyMethodDef index_methods[] = {
     {"clear", index_clear, METH_NOARGS, NULL},
     {"after", index_after, METH_VARARGS, NULL},
     {"snapshot", index_snapshot, METH_NOARGS, NULL},
+    {"dump", index_dump, METH_NOARGS, NULL},
     {"count", index_count, METH_O, NULL},
     {"totals", index_totals, METH_NOARGS, NULL},
     {"counts", index_counts, METH_VARARGS, NULL},

@@ -171,7 +171,7 @@ static loader_result append(patterns *into, segment *segment, const loaded_patte
     }
     uint32_t local = segment_append(segment, from->tokens, from->count, from->name,
                                     from->frequency);
-    segment->records[local] = from->record;
+    segment_records(segment)[local] = from->record;
     names_set(&into->names, from->name, segment->id << LOCAL_BITS | local);
     into->living++;
     into->longest = from->count > into->longest ? from->count : into->longest;

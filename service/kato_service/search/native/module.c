@@ -56,12 +56,15 @@ static int module_exec(PyObject *module)
     state->index_type = type_added(module, &index_spec);
     state->snapshot_type = type_added(module, &snapshot_spec);
     state->answer_type = type_added(module, &answer_spec);
+    state->dump_type = type_added(module, &dump_spec);
     PyObject *loader_type = type_added(module, &loader_spec);
+    PyObject *restorer_type = type_added(module, &restorer_spec);
     Py_XDECREF(loader_type);
-    return state->index_type != NULL && state->snapshot_type != NULL && state->answer_type != NULL
-                   && loader_type != NULL
-               ? 0
-               : -1;
+    Py_XDECREF(restorer_type);
+    int failed = state->index_type == NULL || state->snapshot_type == NULL
+                 || state->answer_type == NULL || state->dump_type == NULL || loader_type == NULL
+                 || restorer_type == NULL;
+    return failed ? -1 : 0;
 }
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg)
@@ -70,6 +73,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->index_type);
     Py_VISIT(state->snapshot_type);
     Py_VISIT(state->answer_type);
+    Py_VISIT(state->dump_type);
     return 0;
 }
 
@@ -79,6 +83,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->index_type);
     Py_CLEAR(state->snapshot_type);
     Py_CLEAR(state->answer_type);
+    Py_CLEAR(state->dump_type);
     return 0;
 }
 

@@ -1,4 +1,4 @@
-/* The Python types Index, Loader, Snapshot and Answer, and what they share. */
+/* The Python types Index, Loader, Snapshot, Answer, Dump and Restorer, and what they share. */
 #ifndef KATO_OBJECTS_H
 #define KATO_OBJECTS_H
 
@@ -10,6 +10,7 @@ typedef struct {
     PyObject *index_type;
     PyObject *snapshot_type;
     PyObject *answer_type;
+    PyObject *dump_type;
 } module_state;
 
 typedef struct {
@@ -31,13 +32,16 @@ typedef struct {
     int failed;
 } loader_object;
 
-extern PyType_Spec index_spec, loader_spec, snapshot_spec, answer_spec;
+extern PyType_Spec index_spec, loader_spec, snapshot_spec, answer_spec, dump_spec, restorer_spec;
 
 /* Methods of Index, in a file of their own: what it has counted. */
 PyObject *index_count(PyObject *self, PyObject *symbol);
 PyObject *index_totals(PyObject *self, PyObject *ignored);
 PyObject *index_counts(PyObject *self, PyObject *args);
 PyObject *index_correct(PyObject *self, PyObject *args);
+
+/* A method of Index, in a file of its own: it gives a Dump. */
+PyObject *index_dump(PyObject *self, PyObject *ignored);
 
 /* A method of Loader, in a file of its own: it reads documents. */
 PyObject *loader_load(PyObject *object, PyObject *args);

@@ -227,7 +227,7 @@ static int added(patterns *all, const uint32_t *tokens, uint32_t count, const pa
         return -1;
     }
     uint32_t local = segment_append(last, tokens, count, facts->name, facts->frequency);
-    last->records[local] = facts->record;
+    segment_records(last)[local] = facts->record;
     names_set(&all->names, facts->name, slot_of(last, local));
     count_learns(&all->counts, tokens, count, symbols, distinct, facts->counted);
     kato_free(symbols);
@@ -249,14 +249,16 @@ static int changed(patterns *all, segment *found, uint32_t local, const pattern_
             return -1;
         }
     }
-    if (view_frequencies(&found->view)[local] != facts->frequency) {
-        if (shared_own(&found->view.frequencies) < 0) {
-            kato_free(symbols);
-            return -1;
-        }
+    int is_new = view_frequencies(&found->view)[local] != facts->frequency;
+    if (shared_own(&found->records) < 0
+        || (is_new && shared_own(&found->view.frequencies) < 0)) {
+        kato_free(symbols);
+        return -1;
+    }
+    if (is_new) {
         view_frequencies(&found->view)[local] = facts->frequency;
     }
-    found->records[local] = facts->record;
+    segment_records(found)[local] = facts->record;
     if (facts->counted > 0) {
         count_learns(&all->counts, tokens, count, symbols, distinct, facts->counted);
     }
@@ -322,7 +324,7 @@ static uint32_t place_after(const segment *segment, uint64_t first)
     uint32_t low = 0, high = segment->view.count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (segment->records[middle].first <= first) {
+        if (segment_records(segment)[middle].first <= first) {
             low = middle + 1;
         } else {
             high = middle;

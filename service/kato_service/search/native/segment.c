@@ -22,25 +22,9 @@ void segment_free(segment *segment)
 {
     if (segment != NULL) {
         segment_view_drop(&segment->view);
-        kato_free(segment->records);
+        shared_drop(segment->records);
         kato_free(segment);
     }
-}
-
-static int reserve_records(segment *segment, uint32_t wanted)
-{
-    if (wanted <= segment->record_capacity) {
-        return 0;
-    }
-    uint32_t grown = segment->record_capacity + segment->record_capacity / 4 + 16;
-    uint32_t capacity = wanted > grown ? wanted : grown;
-    pattern_record *records = kato_resize(segment->records, capacity, sizeof(*records));
-    if (records == NULL) {
-        return -1;
-    }
-    segment->records = records;
-    segment->record_capacity = capacity;
-    return 0;
 }
 
 int segment_reserve(segment *segment, uint32_t patterns, uint32_t tokens)
@@ -48,7 +32,8 @@ int segment_reserve(segment *segment, uint32_t patterns, uint32_t tokens)
     segment_view *view = &segment->view;
     size_t count = view->count, more = count + patterns;
     size_t used = view_offsets(view)[count];
-    if (reserve_records(segment, (uint32_t)more) < 0
+    size_t record_bytes = sizeof(pattern_record);
+    if (shared_reserve(&segment->records, count * record_bytes, more * record_bytes) < 0
         || shared_reserve(&view->tokens, used * 4, (used + tokens) * 4) < 0
         || shared_reserve(&view->offsets, (count + 1) * 4, (more + 1) * 4) < 0
         || shared_reserve(&view->frequencies, count * 4, more * 4) < 0
@@ -96,11 +81,7 @@ void segment_seal(segment *segment)
     shared_trim(&view->offsets, (count + 1) * sizeof(uint32_t));
     shared_trim(&view->frequencies, count * sizeof(uint32_t));
     shared_trim(&view->names, count * NAME_BYTES);
-    pattern_record *records = kato_resize(segment->records, count, sizeof(*records));
-    if (records != NULL) {
-        segment->records = records;
-        segment->record_capacity = segment->view.count;
-    }
+    shared_trim(&segment->records, count * sizeof(pattern_record));
 }
 
 void segment_view_hold(segment_view *copy, const segment_view *view)
@@ -132,6 +113,5 @@ size_t segment_bytes(const segment *segment)
     const segment_view *view = &segment->view;
     return sizeof(*segment) + block_bytes(view->tokens) + block_bytes(view->offsets)
            + block_bytes(view->frequencies) + block_bytes(view->names)
-           + block_bytes(view->postings)
-           + segment->record_capacity * sizeof(*segment->records);
+           + block_bytes(view->postings) + block_bytes(segment->records);
 }

@@ -59,8 +59,7 @@ typedef struct {
 
 typedef struct {
     segment_view view;
-    pattern_record *records; /* by pattern, never read by queries */
-    uint32_t record_capacity;
+    shared *records; /* pattern_record, never read by queries; changed as frequencies are */
     uint32_t id; /* stays when segments before it go */
     uint32_t removed;
 } segment;
@@ -146,6 +145,11 @@ static inline uint32_t *view_frequencies(const segment_view *view)
 static inline uint8_t *view_name(const segment_view *view, uint32_t local)
 {
     return (uint8_t *)shared_data(view->names) + (size_t)local * NAME_BYTES;
+}
+
+static inline pattern_record *segment_records(const segment *segment)
+{
+    return shared_data(segment->records);
 }
 
 #endif

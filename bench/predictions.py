@@ -1,0 +1,70 @@
+"""`GET …/predictions` of a service with 100 000 patterns beside the engine alone, same states.
+
+The request and the engine are timed in turns, each state several times; the engine's time ends
+with the prediction objects. What the request takes beyond it: HTTP, the session's load, the
+look-up for entries of other processes, JSON of 100 full predictions, and the client.
+"""
+
+import asyncio
+import random
+import statistics
+
+import embedded
+from embedded import timed_ms
+from engine import LIMIT, THRESHOLD, Row, Source
+
+from kato_service.search.pattern_searcher import PatternSearcher
+from kato_service.sessions.manager import processor_id_of
+
+PATTERNS = 100_000
+STATES, TURNS = 12, 8
+USER = "bench"
+
+
+def prediction_rows(seed: int, count: int = PATTERNS) -> list[Row]:
+    return [_measured(kind, count, seed) for kind in ("zipf", "dense", "sparse")]
+
+
+def _measured(kind: str, count: int, seed: int) -> Row:
+    source = Source(kind, random.Random(seed))
+    patterns = list(source.patterns(count))
+    index = PatternSearcher("c").new_index()
+    for pattern in patterns:
+        index.put(pattern, learns=1)
+    states = [state for state in (source.state() for _ in range(STATES * 3)) if len(state) > 4]
+    times: dict[str, list[float]] = {"request": [], "engine": [], "beyond": [], "live": []}
+    sizes: list[int] = []
+    with embedded.directory() as data:
+        kb = processor_id_of("kato", USER)
+        asyncio.run(embedded.write_log(data / embedded.DATABASE, kb, patterns))
+        with embedded.service(data, PROCESSOR_ID="kato") as client:
+            created = client.value("POST", "/v2/sessions", {"user_id": USER})
+            session = f"/v2/sessions/{created['session_id']}"
+            for state in states[:STATES]:
+                client.ask("POST", f"{session}/clear-stm")
+                observations = [{"strings": [symbol]} for symbol in state]
+                client.ask("POST", f"{session}/observe-sequence", {"observations": observations})
+                sizes.append(len(client.value("GET", f"{session}/predictions")["predictions"]))
+                _in_turns(times, client, f"{session}/predictions", index, state)
+    figures = {f"{name} p50 ms": statistics.median(values) for name, values in times.items()}
+    return {
+        "patterns": f"{kind} {count}",
+        "predictions": statistics.median(sizes),
+        **figures,
+        "beyond p95 ms": statistics.quantiles(times["beyond"], n=20)[-1],
+    }
+
+
+def _in_turns(times, client, path, index, state) -> None:  # type: ignore[no-untyped-def]
+    for _ in range(TURNS):
+        engine = timed_ms(lambda: index.best(state, threshold=THRESHOLD, limit=LIMIT))
+        request = timed_ms(lambda: client.ask("GET", path))
+        times["engine"].append(engine)
+        times["request"].append(request)
+        times["beyond"].append(request - engine)
+        times["live"].append(timed_ms(lambda: client.ask("GET", "/health/live")))
+
+
+if __name__ == "__main__":
+    for row in prediction_rows(20261124):
+        print(row)

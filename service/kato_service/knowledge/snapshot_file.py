@@ -1,0 +1,153 @@
+"""A file with all of one fold, written at once and never trusted: versioned and check-summed.
+
+First a line with the version, then frames: four letters, the checksum of the frame, the size of its
+content, the content. The first frame says what the file holds, the last one that it is whole.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from struct import Struct
+from typing import Any, BinaryIO
+from zlib import crc32
+
+import orjson
+
+from kato_service.knowledge.index import Piece
+
+VERSION_LINE = b"KATO knowledge snapshot 1\n"
+"""Another format, or another meaning of what is in it: another number."""
+_FRAME = Struct("<4sIQ")
+_HEADER, _END = b"head", b"end."
+FLUSHED_BYTES = 8 * 1024 * 1024
+"""What is written before it goes to the disk, so that the end finds little left to do."""
+
+
+class DamagedSnapshotError(Exception):
+    """The file cannot be used; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotHeader:
+    """Which knowledge base a file holds, and where in its log it is."""
+
+    kb: str
+    incarnation: str
+    revision: int
+    token: str
+    """Of the entry at that revision."""
+    byte_order: str = sys.byteorder
+
+
+def write_snapshot(path: Path, header: SnapshotHeader, pieces: Iterable[Piece]) -> int:
+    """Put the file in the place of the one there, whole or not at all; gives its size.
+
+    Raises:
+        OSError: It could not be written; what was there still is.
+    """
+    being_written = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        with being_written.open("wb") as file:
+            size = _write(file, header, pieces)
+            file.flush()
+            os.fsync(file.fileno())
+        being_written.replace(path)
+    except BaseException:
+        being_written.unlink(missing_ok=True)
+        raise
+    _sync_directory(path.parent)
+    return size
+
+
+def read_header(path: Path) -> SnapshotHeader:
+    """Raises DamagedSnapshotError, or OSError."""
+    with path.open("rb") as file:
+        return _header(_frames(file))
+
+
+def read_pieces(path: Path, expected: SnapshotHeader) -> Iterator[Piece]:
+    """All pieces; that the file is whole is known once the last one was read.
+
+    Raises:
+        DamagedSnapshotError: The file is not whole, or by now another one than *expected*.
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        frames = _frames(file)
+        if _header(frames) != expected:
+            raise DamagedSnapshotError("it was replaced")
+        count = 1
+        for tag, content in frames:
+            if tag == _END:
+                if content != str(count).encode() or file.read(1):
+                    raise DamagedSnapshotError("it does not end where it should")
+                return
+            count += 1
+            yield tag, content
+    raise DamagedSnapshotError("it is torn")
+
+
+def _write(file: BinaryIO, header: SnapshotHeader, pieces: Iterable[Piece]) -> int:
+    size = flushed = file.write(VERSION_LINE)
+    count = 0
+    for tag, content in _framed(header, pieces):
+        count += 1
+        size += _write_frame(file, tag, content)
+        if size - flushed > FLUSHED_BYTES:
+            file.flush()
+            os.fsync(file.fileno())
+            flushed = size
+    return size + _write_frame(file, _END, str(count).encode())
+
+
+def _framed(header: SnapshotHeader, pieces: Iterable[Piece]) -> Iterator[Piece]:
+    yield _HEADER, orjson.dumps(asdict(header))
+    yield from pieces
+
+
+def _write_frame(file: BinaryIO, tag: bytes, content: bytes) -> int:
+    start = _FRAME.pack(tag, _checksum(tag, content), len(content))
+    return file.write(start) + file.write(content)
+
+
+def _frames(file: BinaryIO) -> Iterator[Piece]:
+    if file.readline(len(VERSION_LINE)) != VERSION_LINE:
+        raise DamagedSnapshotError("it is of another version")
+    left = os.fstat(file.fileno()).st_size - len(VERSION_LINE)
+    while left >= _FRAME.size:
+        tag, checksum, size = _FRAME.unpack(file.read(_FRAME.size))
+        left -= _FRAME.size + size
+        content = file.read(size) if left >= 0 else b""
+        if len(content) != size:
+            raise DamagedSnapshotError("it is torn")
+        if _checksum(tag, content) != checksum:
+            raise DamagedSnapshotError("its checksum is wrong")
+        yield tag, content
+    if left:
+        raise DamagedSnapshotError("it is torn")
+
+
+def _header(frames: Iterator[Piece]) -> SnapshotHeader:
+    tag, content = next(frames, (b"", b""))
+    if tag != _HEADER:
+        raise DamagedSnapshotError("it has no header")
+    fields: dict[str, Any] = orjson.loads(content)
+    header = SnapshotHeader(**fields)
+    if header.byte_order != sys.byteorder:
+        raise DamagedSnapshotError("it is of a machine with another byte order")
+    return header
+
+
+def _checksum(tag: bytes, content: bytes) -> int:
+    return crc32(content, crc32(tag))
+
+
+def _sync_directory(directory: Path) -> None:
+    """So that the name survives a power cut, too."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

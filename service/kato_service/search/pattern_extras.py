@@ -1,0 +1,22 @@
+"""What few patterns have beside their events and counts, for the compiled engine."""
+
+from dataclasses import dataclass
+
+from kato_service.domain.pattern import Emotives, Metadata
+from kato_service.knowledge.footprint import extras_bytes
+
+EXTRAS_BYTES = 300
+"""Of one pattern's extras: the object, the name again, a place in a dictionary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    emotives: tuple[Emotives, ...] = ()
+    metadata: Metadata | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        return EXTRAS_BYTES + extras_bytes(self.emotives, self.metadata or {})
+
+
+NONE = Extras()
