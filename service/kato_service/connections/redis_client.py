@@ -10,7 +10,7 @@ from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.typing import EncodableT
 
@@ -109,6 +109,8 @@ class RedisClient(Redis):
             if self.clustered is not None:
                 return
             (found,) = await self._server.asked((("INFO", "cluster"),))
+            if isinstance(found, RedisError) and not isinstance(found, NoPermissionError):
+                raise found
             # A user that may not ask: taken for a server of its own.
             self.clustered = isinstance(found, bytes) and b"cluster_enabled:1" in found
 

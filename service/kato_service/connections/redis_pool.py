@@ -1,6 +1,12 @@
 """The connections to Redis as the service holds them."""
 
-from redis.exceptions import ClusterDownError, ReadOnlyError, RedisError, TryAgainError
+from redis.exceptions import (
+    ClusterDownError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -8,7 +14,7 @@ from kato_service.connections.redis_client import BusyError, RedisClient
 from kato_service.connections.redis_client import RedisOptions as RedisOptions
 from kato_service.connections.redis_cluster import NodeDownError
 from kato_service.connections.store_pool import PoolUsage
-from kato_service.errors import StoreUnavailableError
+from kato_service.errors import StoreRefusedError, StoreUnavailableError
 
 
 class RedisConnectionPool:
@@ -24,6 +30,8 @@ class RedisConnectionPool:
     async def check(self) -> None:
         try:
             await self.client.call("PING")
+        except ResponseError as exc:  # a Redis that cannot write to its disk refuses a PING, too
+            raise StoreRefusedError(f"redis refused: {str(exc).split(' ')[0]}") from exc
         except (RedisError, OSError) as exc:
             raise StoreUnavailableError("redis did not answer") from exc
 
