@@ -438,7 +438,7 @@ async def test_a_default_session_counts_once_however_often_it_is_made(replicas: 
         ids = await asyncio.gather(*(replica.sessions.default("Ada") for replica in (one, two) * 4))
         assert await one.sessions.count() == 1
         listed, _ = await two.sessions.page(user_id=None, limit=10, cursor=None)
-        assert [state.session_id for state in listed] == [ids[0]]
+        assert [one.state.session_id for one in listed] == [ids[0]]
         await two.sessions.delete(ids[0], deadline=Deadline.after(5))
         assert await one.sessions.count() == 0
 
