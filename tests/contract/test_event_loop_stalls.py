@@ -32,7 +32,7 @@ PATTERNS = int(os.environ.get("KATO_STALL_PATTERNS", "20000"))
 MAX_STALL_MS = {"c": int(os.environ.get("KATO_MAX_STALL_MS", "400")), "numpy": 2000}
 """Generous: other processes have their turns on the machines of a test too."""
 MAX_WORK_MS = {"c": 20, "numpy": 300}
-"""Of the loop's thread alone. The garbage collector of a process full of numpy's objects is in it."""
+"""Of the loop's thread alone, with the garbage collector's walk through all that numpy keeps."""
 PREDICTIONS = 1000
 QUERIES = {"c": 20, "numpy": 2}
 
