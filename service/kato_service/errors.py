@@ -16,10 +16,13 @@ KatoError
 ├── UnsupportedMediaTypeError    415 UNSUPPORTED_MEDIA_TYPE
 ├── SessionLimitExceededError    429 SESSION_LIMIT_EXCEEDED
 ├── StoreUnavailableError        503 STORE_UNAVAILABLE
+│   ├── StoreRefusedError        503 STORE_UNAVAILABLE (it answers, and refuses for now)
 │   ├── OutcomeUnknownError      503 STORE_UNAVAILABLE (it may have happened; repeating is safe)
 │   └── VectorsClearedError      503 STORE_UNAVAILABLE (a clear came between; repeating is safe)
 ├── OverloadedError              503 OVERLOADED
 ├── DeadlineExceededError        504 DEADLINE_EXCEEDED
+├── TransferError                stops an import or export, nothing is changed
+│   └── SourceChangedError       stops an import in the middle
 └── SettingsError                stops the start with one line
 """
 
@@ -123,6 +126,10 @@ class StoreUnavailableError(KatoError):
     retry_after_s = 1
 
 
+class StoreRefusedError(StoreUnavailableError):
+    """A store answered, and refuses for now: its disk is full, say."""
+
+
 class OutcomeUnknownError(StoreUnavailableError):
     """A store did not answer, and what was asked of it may have happened."""
 
@@ -153,3 +160,11 @@ class DeadlineExceededError(KatoError):
 
 class SettingsError(KatoError):
     """A wrong environment variable: one line naming it, its problem and what is accepted."""
+
+
+class TransferError(KatoError):
+    """An import or export that is refused; nothing was changed. The message says what to do."""
+
+
+class SourceChangedError(TransferError):
+    """What is imported is no longer what it was when the import began; half of it is in."""
