@@ -24,7 +24,7 @@ def main() -> None:
     """Serve; exits with 2 and one line on standard error where the environment is wrong."""
     given = _parse_arguments()
     if given.run is not None:
-        sys.exit(run(given.run, given))
+        sys.exit(run(given))
     try:
         settings = read_settings()
         PatternSearcher(settings.kato_engine)

@@ -56,12 +56,17 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     _add_export(commands)
 
 
-def run(command: Command, given: argparse.Namespace) -> int:
-    """The exit code."""
+def run(given: argparse.Namespace) -> int:
+    """The exit code of the command that was given."""
+    configure_logs(level="warning", style="console", out=sys.stderr)
+    return ended(given)
+
+
+def ended(given: argparse.Namespace) -> int:
+    """The same, with logs as they are."""
+    command: Command = given.run
     try:
-        settings = read_settings()
-        configure_logs(level="warning", style="console", out=sys.stderr)
-        return asyncio.run(command(given, settings))
+        return asyncio.run(command(given, read_settings()))
     except SourceChangedError as error:
         _say(f"kato-service: {error.message}")
         return EXIT_DIFFERENT

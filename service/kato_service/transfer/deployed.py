@@ -139,13 +139,9 @@ def mapped_errors() -> Iterator[None]:
 
 
 def _client(url: str) -> AsyncMongoClient[dict[str, Any]]:
-    options: dict[str, Any] = {
-        "connect": False,
-        "appname": "kato-import",
-        "serverSelectionTimeoutMS": TIMEOUT_MS,
-    }
-    if "readpreference" not in url.lower():
-        options["readPreference"] = "primaryPreferred"
+    defaults = {"serverSelectionTimeoutMS": TIMEOUT_MS, "readPreference": "primaryPreferred"}
+    unsaid = {name: value for name, value in defaults.items() if name.lower() not in url.lower()}
+    options: dict[str, Any] = {"connect": False, "appname": "kato-import", **unsaid}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
