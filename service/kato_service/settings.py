@@ -14,7 +14,6 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     PositiveFloat,
-    PositiveInt,
     SecretStr,
     StringConstraints,
     ValidationError,
@@ -28,6 +27,7 @@ from kato_service.settings_rules import (
     StoreChoice,
     chosen_store,
     half_of_memory,
+    in_64_bits,
     key_from_file,
     require_pools,
     require_shared_stores,
@@ -37,6 +37,11 @@ from kato_service.settings_rules import (
 )
 from kato_service.settings_text import refusal
 
+MIN_RETENTION_S = 60.0
+"""An append gets half of it: room for the stores' time-outs."""
+MAX_RETENTION_S = 1e10
+"""Three centuries, so that the date before which entries go is one."""
+PositiveInt = Annotated[int, Field(gt=0), AfterValidator(in_64_bits)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 ProcessorId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,110}$")]
 DatabaseName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,63}$")]
@@ -248,7 +253,9 @@ class Settings(APIServiceConfig):
     )
     """Bytes of knowledge kept in memory, by all workers together; half of what the container or
     machine has. Beyond it, what was not used longest is unloaded."""
-    log_retention_s: PositiveFloat = Field(172_800.0, validation_alias="LOG_RETENTION_S")
+    log_retention_s: Annotated[float, Field(ge=MIN_RETENTION_S, le=MAX_RETENTION_S)] = Field(
+        172_800.0, validation_alias="LOG_RETENTION_S"
+    )
     """Seconds that entries of the knowledge log are kept once they are in its views."""
 
     knowledge_snapshot_dir: Path | None = Field(None, validation_alias="KNOWLEDGE_SNAPSHOT_DIR")

@@ -17,6 +17,12 @@ _CGROUP_LIMITS = (
 )
 
 
+def in_64_bits(value: int) -> int:
+    if value >= 2**63:
+        raise ValueError(f"{str(value)[:20]}… is above 2^63 - 1")
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class StoreChoice:
     variable: str

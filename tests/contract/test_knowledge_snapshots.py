@@ -218,6 +218,20 @@ async def test_the_oldest_files_give_way(replica: Replicas, tmp_path: Path) -> N
     assert "kb5" in kept
 
 
+async def test_files_of_others_are_never_removed(replica: Replicas, tmp_path: Path) -> None:
+    """Somebody names the data directory, say, and all of it is older and larger than the limit."""
+    (tmp_path / "snapshots").mkdir()
+    others = tmp_path / "snapshots" / "knowledge.sqlite"
+    others.write_bytes(bytes(100_000))
+    left_by_a_kill = tmp_path / "snapshots" / "0.snapshot.17.new"
+    left_by_a_kill.write_bytes(bytes(100_000))
+    here = replica(limit_bytes=1)
+    await here.get("kb").append(lively(), since=0)
+    await saved(here)
+    assert others.exists()
+    assert not left_by_a_kill.exists()
+
+
 async def test_the_numpy_engine_has_no_files(replica: Replicas, tmp_path: Path) -> None:
     here = replica("c")
     await here.get("kb").append(lively(), since=0)

@@ -34,10 +34,10 @@ from kato_service.knowledge.entries import Clear, Delete, Entry, Learn, Update
 from kato_service.knowledge.log import KnowledgeLog
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
 from kato_service.search.pattern_searcher import PatternSearcher
-from kato_service.transfer.command import add_commands, ended
+from kato_service.transfer.command import _written, add_commands, ended
 from kato_service.transfer.deployed import deployed_knowledge
 from kato_service.transfer.importing import KnowledgeImport
-from kato_service.transfer.portable import PortableKnowledge, write
+from kato_service.transfer.portable import MAX_LINE_BYTES, PortableKnowledge, write
 from kato_service.transfer.source import surveyed
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "kb.jsonl.gz"
@@ -435,6 +435,11 @@ def test_a_file_that_was_cut_or_changed_is_noticed_before_anything_is_written(
         "plain": text,
         "other": gzip.compress(b'{"format":"else"}\n'),
         "empty": b"",
+        "behind": gzip.compress(text + lines[1]),
+        "twice": whole + whole,
+        "trailing": whole + b"more",
+        "checksum": whole[:-8] + bytes([whole[-8] ^ 1]) + whole[-7:],
+        "endless": gzip.compress(lines[0] + b" " * (MAX_LINE_BYTES + 2)),
     }
     for name, content in broken.items():
         file = tmp_path / name
@@ -456,6 +461,48 @@ def test_an_export_has_the_same_bytes_whenever_it_is_made(tmp_path: Path, target
     done(target, "export", "-o", out)
     assert command(target, "export").stdout == out.read_bytes()
     assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize("out", [".", "folder", "file/x", "nowhere/x", "x" * 300, "pipe", "full"])
+def test_a_file_that_cannot_be_written_is_said(
+    tmp_path: Path, embedded: Target, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.chdir(tmp_path)
+    if out == "full":
+        with Path("/dev/full").open("wb") as full:
+            program = [sys.executable, "-m", "kato_service", "export"]
+            ended = subprocess.run(
+                program, env=environment(embedded), stdout=full, stderr=subprocess.PIPE, check=False
+            )
+        said, code = ended.stderr.decode(), ended.returncode
+    else:
+        said, code = done(embedded, "export", "-o", out, code=2), 2
+    assert code == 2
+    assert "cannot be written" in said.splitlines()[-1]
+    assert not list(tmp_path.rglob("*.partial"))
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("user", ["", "x" * 257, "a\nb", "\udcff"])
+def test_a_user_that_the_api_refuses_is_refused(
+    tmp_path: Path, embedded: Target, capsys: pytest.CaptureFixture[str], user: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        done(embedded, "export", "--user", user, "-o", tmp_path / "x")
+    assert ended.value.code == 2
+    assert "printable" in capsys.readouterr().err
+
+
+def test_two_exports_into_one_file_do_not_mix(tmp_path: Path) -> None:
+    """Each writes beside the other one; whoever ends last has the name."""
+    out = tmp_path / "out.gz"
+    (tmp_path / "out.gz.partial").write_bytes(b"another's")
+    _written(out, lambda file: file.write(b"mine"))
+    assert out.read_bytes() == b"mine"
+    assert (tmp_path / "out.gz.partial").read_bytes() == b"another's"
 
 
 def test_a_source_that_changes_meanwhile_is_noticed(tmp_path: Path) -> None:

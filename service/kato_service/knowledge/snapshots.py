@@ -36,6 +36,8 @@ CHANGED_SHARE = 10
 """A file is written anew when one entry for so many patterns came since."""
 CLOSE_S = 5.0
 """Seconds that the end of a process waits for its files."""
+SUFFIX = ".snapshot"
+"""Of our files, in whatever directory somebody has named; others in there are never touched."""
 _UNUSABLE = (DamagedSnapshotError, ValueError, TypeError, OSError)
 
 
@@ -52,7 +54,7 @@ class Snapshots:
         self, directory: Path, *, limit_bytes: int, min_patterns: int = MIN_PATTERNS
     ) -> None:
         """Args:
-        directory: Of these files alone; several processes may share it.
+        directory: Several processes may share it.
         limit_bytes: Of all files together; the oldest are removed.
         """
         self._directory = directory
@@ -126,7 +128,7 @@ class Snapshots:
         self._given_up = True
 
     def _path(self, kb: str) -> Path:
-        return self._directory / f"{sha256(kb.encode()).hexdigest()[:40]}.snapshot"
+        return self._directory / f"{sha256(kb.encode()).hexdigest()[:40]}{SUFFIX}"
 
     def _write(self, captured: Captured) -> int:
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -143,7 +145,8 @@ class Snapshots:
 
     def _remove_surplus(self, *, keep: Path) -> None:
         """The oldest beyond the limit, and what processes left that were killed while writing."""
-        found = [_facts(path) for path in self._directory.iterdir() if path != keep]
+        own = self._directory.glob(f"*{SUFFIX}*")
+        found = [_facts(path) for path in own if path != keep]
         room = self._limit_bytes - _facts(keep)[1]
         for _written_at, size, path in sorted(found, reverse=True):
             room -= size

@@ -6,10 +6,13 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import IO, TypeVar
 
+from pydantic import TypeAdapter, ValidationError
+
+from kato_service.api.models import UserId
 from kato_service.connections.mongo_pool import MongoConnectionPool
 from kato_service.domain.deadline import Deadline
 from kato_service.errors import (
@@ -93,7 +96,10 @@ def _add_import(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.add_argument("--from", dest="url", metavar="URL", help="MongoDB of a KATO v1 or v2")
     parser.add_argument("--processor", metavar="ID", help="which of its processors, with --from")
     parser.add_argument(
-        "--user", metavar="ID", help="into this user's knowledge, not the instance's"
+        "--user",
+        metavar="ID",
+        type=_user,
+        help="into this user's knowledge, not the instance's",
     )
     parser.add_argument("--dry-run", action="store_true", help="check and tell, append nothing")
     parser.add_argument("--merge", action="store_true", help="add to knowledge that is there")
@@ -111,7 +117,9 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         f" knowledge, also beside a running service. Vectors are not in it. {_ENVIRONMENT}",
         epilog=_EXITS,
     )
-    parser.add_argument("--user", metavar="ID", help="this user's knowledge, not the instance's")
+    parser.add_argument(
+        "--user", metavar="ID", type=_user, help="this user's knowledge, not the instance's"
+    )
     parser.add_argument(
         "-o", dest="out", metavar="FILE", type=Path, help="default: standard output"
     )
@@ -154,15 +162,15 @@ async def _import_from(
 
 async def _export(given: argparse.Namespace, settings: Settings) -> int:
     kb = processor_id_of(settings.processor_id, given.user)
-    if given.out is None and sys.stdout.isatty():
-        raise TransferError("-o: name a file, this terminal would show compressed bytes")
+    if given.out is None and (sys.stdout is None or sys.stdout.isatty()):
+        raise TransferError("-o: name a file, standard output is a terminal or closed")
     async with (
         _knowledge_base(kb, settings) as base,
         base.reading(deadline=Deadline.after(PATIENCE_S)) as view,
     ):
         _say(f"exporting knowledge base {kb!r} at revision {view.revision}")
         if given.out is None:
-            done = write(view, kb, sys.stdout.buffer)
+            done = _to_standard_output(lambda out: write(view, kb, out))
         else:
             done = _written(given.out, lambda out: write(view, kb, out))
     _say(f"{done.patterns} patterns, {done.corrected_symbols} corrected symbols")
@@ -173,8 +181,13 @@ async def _export(given: argparse.Namespace, settings: Settings) -> int:
 
 def _written(path: Path, write_to: Callable[[IO[bytes]], T]) -> T:
     """The file is there whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
+    partial = path.parent / f"{path.name}.{os.getpid()}.partial"
     try:
+        if path.exists() and not path.is_file():
+            raise TransferError(
+                f"-o: {str(path)!r} cannot be written, it is no regular file; name one, or leave"
+                " -o out for standard output"
+            )
         with partial.open("wb") as out:
             done = write_to(out)
             out.flush()
@@ -183,8 +196,17 @@ def _written(path: Path, write_to: Callable[[IO[bytes]], T]) -> T:
     except OSError as exc:
         raise TransferError(f"-o: {str(path)!r} cannot be written ({exc.strerror})") from exc
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
     return done
+
+
+def _to_standard_output(write_to: Callable[[IO[bytes]], T]) -> T:
+    try:
+        with open(sys.stdout.fileno(), "wb", closefd=False) as out:
+            return write_to(out)
+    except OSError as exc:
+        raise TransferError(f"standard output cannot be written ({exc.strerror})") from exc
 
 
 @asynccontextmanager
@@ -254,6 +276,14 @@ class _Report:
         self._said = now
         rate = (progress.done - self._first) / max(now - self._began, 1e-3)
         _say(f"{progress.doing} {progress.done} of {progress.total} parts, {rate:.0f} a second")
+
+
+def _user(given: str) -> str:
+    """As the API takes it: nobody could use the knowledge of another one."""
+    try:
+        return TypeAdapter(UserId).validate_python(given)
+    except ValidationError as exc:
+        raise argparse.ArgumentTypeError("must be 1 to 256 printable characters") from exc
 
 
 def _whose(user: str | None) -> str:

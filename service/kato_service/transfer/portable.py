@@ -27,6 +27,8 @@ FORMAT = "kato-knowledge"
 VERSION = 1
 BATCH = 1000
 COMPRESSION = 6
+MAX_LINE_BYTES = 80 * 2**20
+"""The largest entry, were each of its bytes escaped; more is not ours and may have no end."""
 _DAMAGED = "the file is cut or damaged; nothing of it was imported: export it anew"
 
 
@@ -89,12 +91,17 @@ class PortableKnowledge:
     def _read(self) -> Iterator[Pattern | Refused]:
         self._corrections, self._refused = {}, []
         digest, patterns = sha256(), 0
-        for number, line in enumerate(self._lines(), start=1):
+        lines = self._lines()
+        for number, line in enumerate(lines, start=1):
             given = _parsed(line)
             if number == 1:
                 _require_header(given)
             elif "sha256" in given:
                 self._end(given, patterns, digest.hexdigest())
+                if next(lines, None) is not None:
+                    raise TransferError(
+                        f"{self.name}: more stands behind its last line; {_DAMAGED}"
+                    )
                 return
             elif "symbol" in given:
                 self._correct(number, given)
@@ -107,7 +114,10 @@ class PortableKnowledge:
     def _lines(self) -> Iterator[bytes]:
         try:
             with gzip.open(self._path, "rb") as file:
-                yield from file
+                while line := file.readline(MAX_LINE_BYTES + 1):
+                    if len(line) > MAX_LINE_BYTES:
+                        raise TransferError(f"{self.name}: a line is too long; {_DAMAGED}")
+                    yield line
         except (EOFError, gzip.BadGzipFile, zlib.error) as exc:
             raise TransferError(f"{self.name}: {_DAMAGED}") from exc
         except OSError as exc:
