@@ -114,13 +114,15 @@ class CurrentFold:
             return
         async with self.gate.reading():
             position = fold.position
-        if not await is_in_log(self._log, self._kb, position) and self.fold is fold:
+        if await is_in_log(self._log, self._kb, position) or self.fold is not fold:
+            return
+        if position.incarnation:  # else another process wrote the first entry, as it may
             log.warning(
                 "knowledge base changed behind this process",
                 processor_id=self._kb,
                 revision=position.revision,
             )
-            await self.reloaded(fold)
+        await self.reloaded(fold)
 
     def _tell(self) -> None:
         if self.lag:
