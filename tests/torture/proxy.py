@@ -20,6 +20,10 @@ class TortureProxy:
         self._streams: set[asyncio.StreamWriter] = set()
         self._serving: set[asyncio.Task[None]] = set()
 
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
     async def open(self) -> None:
         """Listen, from the second time on where it listened before."""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
