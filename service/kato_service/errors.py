@@ -16,6 +16,7 @@ KatoError
 ├── UnsupportedMediaTypeError    415 UNSUPPORTED_MEDIA_TYPE
 ├── SessionLimitExceededError    429 SESSION_LIMIT_EXCEEDED
 ├── StoreUnavailableError        503 STORE_UNAVAILABLE
+│   ├── StoreRefusedError        503 STORE_UNAVAILABLE (it answers, and refuses for now)
 │   ├── OutcomeUnknownError      503 STORE_UNAVAILABLE (it may have happened; repeating is safe)
 │   └── VectorsClearedError      503 STORE_UNAVAILABLE (a clear came between; repeating is safe)
 ├── OverloadedError              503 OVERLOADED
@@ -121,6 +122,10 @@ class StoreUnavailableError(KatoError):
     status_code = 503
     retryable = True
     retry_after_s = 1
+
+
+class StoreRefusedError(StoreUnavailableError):
+    """A store answered, and refuses for now: its disk is full, say."""
 
 
 class OutcomeUnknownError(StoreUnavailableError):

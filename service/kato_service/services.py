@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from math import inf
 from pathlib import Path
 from time import perf_counter
@@ -24,6 +25,7 @@ from kato_service.knowledge.log import KnowledgeLog
 from kato_service.knowledge.mongo import MongoKnowledgeLog
 from kato_service.knowledge.qdrant import QdrantStore
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.knowledge.trimming import TrimPlan
 from kato_service.metrics import Metrics
 from kato_service.processing.kato_processor import KatoProcessor, ObservationLimits
 from kato_service.search.pattern_searcher import PatternSearcher, Search
@@ -36,6 +38,8 @@ from kato_service.settings import Settings
 log = structlog.get_logger()
 COUNT_TIMEOUT_S = 5.0
 RESTART_DELAY_S = 1.0
+LONG_PENDING_S = 60.0
+"""Age of a session's change that keeps the logs from being trimmed."""
 
 
 @dataclass(slots=True)
@@ -141,11 +145,13 @@ async def _assembled(
 ) -> Service:
     metrics = Metrics()
     searcher = MeasuredSearcher(settings.kato_engine, metrics)
+    store = _session_store(settings, databases)
     knowledge = KnowledgeBases(
         _log(settings, databases),
         searcher.new_index,
         max_staleness_s=settings.knowledge_max_staleness_s,
         memory_bytes=settings.knowledge_memory_bytes // settings.workers,
+        trim=TrimPlan(settings.log_retention_s, partial(_nothing_pending, store)),
     )
     stack.push_async_callback(knowledge.close)
     await databases.open({"mongodb": knowledge.start})
@@ -154,7 +160,7 @@ async def _assembled(
     service = Service(
         settings=settings,
         sessions=SessionManager(
-            _session_store(settings, databases),
+            store,
             knowledge,
             _session_limits(settings),
             processor_id=settings.processor_id,
@@ -170,6 +176,15 @@ async def _assembled(
     stack.push_async_callback(service.sessions.close)
     metrics.watch(ServiceGauges(service))
     return service
+
+
+async def _nothing_pending(store: SessionStore) -> bool:
+    """Whether no change of a session waits for its completion longer than it should.
+
+    Raises:
+        StoreUnavailableError: Nobody knows.
+    """
+    return not await store.pending(older_than_s=LONG_PENDING_S)
 
 
 @asynccontextmanager

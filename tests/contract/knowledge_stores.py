@@ -5,17 +5,21 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import orjson
 from pymongo import AsyncMongoClient
 
 from kato_service.knowledge.entries import Entry
+from kato_service.knowledge.index import StoredViews
 from kato_service.knowledge.log import Head, KnowledgeLog, Tail
 from kato_service.knowledge.mongo import MongoKnowledgeLog
 from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.knowledge.view_documents import encoded_view, page_of
 
 BACKENDS = ["memory", "sqlite", "mongodb protocol", "mongodb protocol, as of a set"]
 
@@ -92,6 +96,9 @@ class Shelf:
 
     step: Callable[[str], Awaitable[None]] = _at_once
     entries: dict[str, dict[int, Entry]] = field(default_factory=dict)
+    history: dict[str, dict[int, Entry]] = field(default_factory=dict)
+    """What was ever put in, by the first at each revision; not for the log to read."""
+    went_in: dict[str, datetime] = field(default_factory=dict)
     heads: dict[str, Head] = field(default_factory=dict)
     views: dict[str, dict[str, PatternView]] = field(default_factory=dict)
     statistics: dict[str, StatisticsView] = field(default_factory=dict)
@@ -126,6 +133,8 @@ class MemoryKnowledgeLog:
             await self.step("insert")
             if log.setdefault(first + count, entry) is not entry:
                 return count
+            self.shelf.went_in[entry.token] = datetime.now(UTC)
+            self.shelf.history.setdefault(kb, {}).setdefault(first + count, entry)
         await self.step("reply")
         return len(entries)
 
@@ -170,6 +179,23 @@ class MemoryKnowledgeLog:
             if revision in log and log[revision].token == token:
                 del log[revision]
 
+    async def old(self, kb: str, after: int, before: int, until: datetime, *, limit: int) -> int:
+        await self.step("old")
+        log, last = self.shelf.entries.get(kb, {}), after
+        while last + 1 < before and last < after + limit and last + 1 in log:
+            if self.shelf.went_in[log[last + 1].token] > until:
+                break
+            last += 1
+        return last
+
+    async def delete_until(self, kb: str, revision: int, *, limit: int) -> int:
+        await self.step("delete until")
+        log = self.shelf.entries.get(kb, {})
+        some = sorted(each for each in log if each <= revision)[:limit]
+        for each in some:
+            del log[each]
+        return len(some)
+
     async def close(self) -> None:
         """Nothing is open."""
 
@@ -182,7 +208,8 @@ class MemoryPatternViews:
         await self._log.step("page")
         views = self._log.shelf.views.get(kb, {})
         names = sorted(name for name in views if name > after)[:limit]
-        return ViewPage(tuple(views[name] for name in names), more=len(names) == limit)
+        texts = tuple(orjson.dumps(encoded_view(kb, views[name])) for name in names)
+        return page_of(StoredViews(texts, is_bson=False), orjson.loads, limit)
 
     async def write(self, kb: str, views: Sequence[PatternView]) -> None:
         for view in views:

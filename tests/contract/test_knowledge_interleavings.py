@@ -7,6 +7,7 @@ hypothesis' choice, and so is who is cancelled where.
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from math import inf
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -23,11 +24,12 @@ from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.current_fold import CurrentFold
 from kato_service.knowledge.entries import Clear, Delete, Entry, Import, Learn, Statistics, Update
 from kato_service.knowledge.fold import Fold
-from kato_service.knowledge.log import Head
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.registry import WantedEntries
+from kato_service.knowledge.trimming import LogTrimmer, TrimPlan
 
 T = TypeVar("T")
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 EVENTS = ((("a",), ("b",)), (("",),), (("$", "."), ("a.b", "\x00"), ("🙂",)))
 emotives = st.dictionaries(st.sampled_from(["joy", "$"]), st.sampled_from([0.1, -1.5]), max_size=2)
 names = st.sampled_from([pattern_name(events) for events in EVENTS])
@@ -86,11 +88,16 @@ class UnleasedLog(MemoryKnowledgeLog):
         return True
 
 
+async def always() -> bool:
+    return True
+
+
 class World:
     def __init__(self, choices: list[int]) -> None:
         self.turnstile = Turnstile()
         self.shelf = Shelf(step=self.turnstile.step)
         self.choices = iter(choices)
+        self.trimmer = LogTrimmer(self.log(), TrimPlan(is_safe=always))
         self.replicas = [KnowledgeBases(self.log(), PlainPatterns) for _ in range(2)]
 
     def log(self) -> MemoryKnowledgeLog:
@@ -99,6 +106,7 @@ class World:
     async def appended(self, replica: int, groups: list[list[Entry]]) -> None:
         for group in groups:
             await self.replicas[replica].get("kato").append(group, since=0)
+            self.shelf.went_in.update((entry.token, LONG_AGO) for entry in group)
 
     async def materialised(self, replica: int, crashes: list[bool]) -> None:
         """Again and again; some are cancelled before a step of somebody's choice."""
@@ -110,6 +118,11 @@ class World:
             with suppress(asyncio.CancelledError):
                 await task
 
+    async def trimmed(self, times: int) -> None:
+        """What was acknowledged counts as older than the retention, what was not as younger."""
+        for _ in range(times):
+            await self.trimmer.trim("kato")
+
     async def loaded(self, times: int) -> None:
         for _ in range(times):
             self.check(await self.fresh())
@@ -120,7 +133,7 @@ class World:
     def check(self, fold: Fold) -> None:
         """*fold* is what the log alone tells, up to its revision."""
         expected = Fold(PlainPatterns())
-        for revision, entry in sorted(self.shelf.entries.get("kato", {}).items()):
+        for revision, entry in sorted(self.shelf.history.get("kato", {}).items()):
             if revision <= fold.revision:
                 expected.apply(revision, entry)
         assert list(fold.patterns.items()) == list(expected.patterns.items())
@@ -167,18 +180,20 @@ groups = st.lists(st.lists(any_entry(), min_size=1, max_size=4), max_size=4)
 
 @pytest.mark.usefixtures("names_listed")
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     histories=st.tuples(groups, groups),
     crashes=st.tuples(*[st.lists(st.booleans(), max_size=3)] * 2),
-    loads=st.integers(0, 2),
+    loads_and_trims=st.tuples(st.integers(0, 2), st.integers(0, 3)),
     choices=st.lists(st.integers(0, 5), max_size=200),
 )
 def test_views_and_the_log_behind_them_tell_what_the_whole_log_tells(
     histories: tuple[list[list[Entry]], list[list[Entry]]],
     crashes: tuple[list[bool], list[bool]],
-    loads: int,
+    loads_and_trims: tuple[int, int],
     choices: list[int],
 ) -> None:
     async def run() -> None:
@@ -186,13 +201,18 @@ def test_views_and_the_log_behind_them_tell_what_the_whole_log_tells(
         await world.together(
             *(world.appended(number, groups) for number, groups in enumerate(histories)),
             *(world.materialised(number, each) for number, each in enumerate(crashes)),
-            world.loaded(loads),
+            world.loaded(loads_and_trims[0]),
+            world.trimmed(loads_and_trims[1]),
         )
         whole = await world.at_once(world.fresh())
         world.check(whole)
         assert whole.revision == sum(map(len, histories[0])) + sum(map(len, histories[1]))
-        await world.at_once(world.replicas[0].get("kato").materialise())
-        await world.at_once(forgotten_below_the_checkpoint(world.shelf))
+        here = world.replicas[0].get("kato")
+        await world.at_once(here.tail(deadline=Deadline.after(20)))
+        await world.at_once(here.materialise())
+        await world.at_once(world.trimmed(2))
+        left = world.shelf.entries.get("kato", {})
+        assert sorted(left) == list(range(whole.revision, whole.revision + 1))[: whole.revision]
         last = await world.at_once(world.fresh())
         assert list(last.patterns.items()) == list(whole.patterns.items())
         assert last.tombstones == whole.tombstones
@@ -201,15 +221,6 @@ def test_views_and_the_log_behind_them_tell_what_the_whole_log_tells(
         assert last.position == whole.position
 
     asyncio.run(run())
-
-
-async def forgotten_below_the_checkpoint(shelf: Shelf) -> None:
-    head = shelf.heads.get("kato")
-    if head is not None and head.checkpoint > 1:
-        trimmed = head.checkpoint - 1
-        shelf.heads["kato"] = head.raised(Head(head.incarnation, trimmed=trimmed))
-        kept = shelf.entries["kato"].items()
-        shelf.entries["kato"] = {revision: each for revision, each in kept if revision > trimmed}
 
 
 def learn(event: str) -> Learn:

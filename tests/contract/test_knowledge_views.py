@@ -19,6 +19,7 @@ from kato_service.knowledge.pattern_views import PatternView, StatisticsView
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.registry import WantedEntries
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
+from kato_service.search.pattern_searcher import PatternSearcher
 
 NASTY = ("", ".", "$", "a.b", "$set", "ключ", "🙂", "a\x00b", "\n", "'", "k" * 300)
 Replica = Callable[[], KnowledgeBases]
@@ -260,6 +261,24 @@ async def test_a_process_that_starts_knows_from_the_views_what_the_log_told(
     more = (learn("b", "x"), Delete(token(), learn("d").name), learn("e"))
     await added(replica().get("kato"), *more)
     assert facts(await fold_of(log)) == facts(replayed(*entries, *more))
+
+
+async def test_the_compiled_engine_takes_views_as_they_are_stored(
+    replica: Replica, log: KnowledgeLog
+) -> None:
+    pytest.importorskip("kato_service.search._engine")
+    entries = lively()
+    here = replica().get("kato")
+    await added(here, *entries)
+    await here.materialise()
+    await drop_what_views_show(log, *entries)
+    engine = PatternSearcher("c")
+    fold = await CurrentFold("kato", log, engine.new_index, WantedEntries()).loaded()
+    expected = replayed(*entries)
+    assert list(fold.patterns.items()) == list(expected.patterns.items())
+    assert fold.tombstones == expected.tombstones
+    assert fold.statistics.symbol_frequency == expected.statistics.symbol_frequency
+    assert fold.statistics.total_learns == expected.statistics.total_learns
 
 
 async def test_only_what_was_touched_is_written(replica: Replica, log: KnowledgeLog) -> None:

@@ -48,6 +48,20 @@ async def test_a_crash_is_answered_without_its_text() -> None:
     assert "password" not in response.text
 
 
+async def _cut_off_by_the_server(scope: Scope, receive: Receive, send: Send) -> None:
+    raise asyncio.CancelledError
+
+
+async def test_a_request_that_the_end_of_the_service_cut_off_is_safe_to_repeat() -> None:
+    async with _client(_cut_off_by_the_server) as client:
+        response = await client.get("/")
+    error = response.json()["error"]
+    assert (response.status_code, error["code"]) == (503, "STORE_UNAVAILABLE")
+    assert error["retryable"] is True
+    assert "unique_id" in error["message"]
+    assert response.headers["retry-after"]
+
+
 @pytest.mark.parametrize(
     "headers", [{}, {"authorization": "Basic a-key"}, {"x-api-key": ""}], ids=str
 )

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from kato_service.connections.circuit import Circuit
 from kato_service.connections.monitor import CheckPlan, StoreMonitor
 from kato_service.connections.store_pool import PoolUsage
-from kato_service.errors import StoreUnavailableError
+from kato_service.errors import StoreRefusedError, StoreUnavailableError
 
 
 class Clock:
@@ -106,6 +106,7 @@ class SwitchedStore:
 
     def __init__(self) -> None:
         self.answers = True
+        self.refuses = False
         self.asked = 0
 
     async def open(self) -> None: ...
@@ -115,6 +116,8 @@ class SwitchedStore:
         await asyncio.sleep(0)
         if not self.answers:
             raise StoreUnavailableError("no answer")
+        if self.refuses:
+            raise StoreRefusedError("its disk is full")
 
     def usage(self) -> PoolUsage:
         return PoolUsage()
@@ -159,6 +162,18 @@ async def test_a_single_failed_call_costs_one_probe() -> None:
         assert monitor.health().status == "degraded"
         await until(lambda: circuit.failures == 0)
         assert (store.asked, circuit.is_open) == (2, False)
+
+
+async def test_a_store_that_refuses_is_degraded_and_still_asked() -> None:
+    store, circuit = SwitchedStore(), Circuit("redis", opens_after=1)
+    monitor = StoreMonitor(store, circuit, CheckPlan())
+    assert await monitor.check()
+    store.refuses = True
+    assert await monitor.check()
+    assert (monitor.usable, monitor.health().status) == (True, "degraded")
+    store.refuses = False
+    assert await monitor.check()
+    assert monitor.health().status == "healthy"
 
 
 async def test_a_store_that_was_never_set_up_is_not_usable() -> None:

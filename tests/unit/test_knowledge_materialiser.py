@@ -1,8 +1,9 @@
 """When views are written in the background: coalesced, soon enough, whatever fails."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from kato_service.knowledge.entries import Learn
 from kato_service.knowledge.materialiser import Materialiser
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.knowledge.trimming import TrimPlan
 
 
 class Clock:
@@ -148,6 +150,48 @@ async def test_the_background_task_writes_without_being_asked(
     async with asyncio.timeout(20):
         while bases.usage().views_written < 4 or bases.usage().checkpoint_lag:
             await asyncio.sleep(0.01)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    await bases.close()
+
+
+async def test_the_background_task_notices_a_restored_store_and_trims(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def always() -> bool:
+        return True
+
+    monkeypatch.setattr("kato_service.knowledge.upkeep.CHECK_S", 0.01)
+    monkeypatch.setattr("kato_service.knowledge.materialiser.DELAY_S", 0.01)
+    log = SqliteKnowledgeLog(tmp_path / "log.sqlite")
+    later = datetime.now(UTC) + timedelta(days=3)
+    clock = Clock()
+    trim = TrimPlan(is_safe=always, now=lambda: later)
+    bases = KnowledgeBases(log, PlainPatterns, trim=trim, clock=clock)
+    await bases.start()
+    kb = bases.get("kato")
+    entries = [learn(symbol) for symbol in "abcd"]
+    await kb.append(entries, since=0)
+    running = asyncio.create_task(bases.run())
+
+    async def until(reached: Callable[[], Awaitable[bool]]) -> None:
+        async with asyncio.timeout(20):
+            while not await reached():
+                clock.now += 60.0
+                await asyncio.sleep(0.01)
+
+    async def is_trimmed() -> bool:
+        return len((await log.tail("kato", 0, limit=9)).entries) == 1
+
+    async def is_reloaded() -> bool:
+        return kb.pattern_count == 0
+
+    await until(is_trimmed)
+    assert kb.pattern_count == 4
+    for table in ("log", "patterns"):
+        await log._file.write(lambda db, table=table: db.execute(f"DELETE FROM {table}"))  # type: ignore[misc]  # bound now
+    await until(is_reloaded)
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running

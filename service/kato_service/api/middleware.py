@@ -20,6 +20,7 @@ from kato_service.errors import (
     DeadlineExceededError,
     ForbiddenError,
     KatoError,
+    OutcomeUnknownError,
     UnauthorizedError,
     UnsupportedMediaTypeError,
 )
@@ -84,6 +85,11 @@ class SessionMiddleware:
                 await self._serve(scope, receive, answer.send)
         except KatoError as error:
             await errors.answered(error, scope)(scope, receive, answer.send)
+        except asyncio.CancelledError:
+            # Nobody but the server cancels a request, at the end of its grace, and it would answer
+            # 500. What was begun goes on; see SessionManager.change.
+            if not answer.started:
+                await errors.answered(_cut_off(), scope)(scope, receive, answer.send)
         except Exception:  # the outermost boundary: nothing of it reaches the client
             log.exception("request crashed")
             if not answer.started:
@@ -202,6 +208,13 @@ def _api_key(headers: Headers) -> str | None:
     key = headers.get("x-api-key")
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return key or (token.strip() if scheme.lower() == "bearer" else None) or None
+
+
+def _cut_off() -> OutcomeUnknownError:
+    return OutcomeUnknownError(
+        "the service ended before it was done; outcome unknown, repeating with the same unique_id"
+        " is safe"
+    )
 
 
 def _too_large(limit: int) -> BodyTooLargeError:

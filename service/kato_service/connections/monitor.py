@@ -16,7 +16,7 @@ import structlog
 
 from kato_service.connections.circuit import Circuit
 from kato_service.connections.store_pool import PoolUsage, StorePool
-from kato_service.errors import StoreUnavailableError
+from kato_service.errors import StoreRefusedError, StoreUnavailableError
 
 log = structlog.get_logger()
 
@@ -48,8 +48,8 @@ class StoreHealth:
 
 
 class StoreMonitor:
-    """Probes one store. Healthy; degraded: what was asked last got no answer; unhealthy: its
-    circuit is open, or it was never set up."""
+    """Probes one store. Healthy; degraded: what was asked last got no answer, or a refusal;
+    unhealthy: its circuit is open, or it was never set up."""
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class StoreMonitor:
         self._plan = plan
         self._set_up = set_up or pool.check
         self._latency_ms: float | None = None
+        self._refuses = False
         self.was_set_up = False
 
     @property
@@ -103,8 +104,12 @@ class StoreMonitor:
             async with asyncio.timeout(timeout_s):
                 await ask()
         except (StoreUnavailableError, TimeoutError) as exc:
-            self._note_failure(exc, began)
-            return False
+            self._refuses = self.was_set_up and isinstance(exc, StoreRefusedError)
+            if not self._refuses:
+                self._note_failure(exc, began)
+                return False
+        else:
+            self._refuses = False
         self._note_success((time.perf_counter() - asked) * 1000)
         return True
 
@@ -113,7 +118,7 @@ class StoreMonitor:
             return "disabled"
         if not self.usable:
             return "unhealthy"
-        return "degraded" if self._circuit.failures else "healthy"
+        return "degraded" if self._circuit.failures or self._refuses else "healthy"
 
     def _note_success(self, latency_ms: float) -> None:
         self._latency_ms = round(latency_ms, 3)

@@ -8,13 +8,13 @@ from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.observability.attributes import DB_CLIENT_CONNECTION_STATE, ConnectionState
 
 from kato_service.connections.store_pool import PoolUsage
-from kato_service.errors import SettingsError, StoreUnavailableError
+from kato_service.errors import SettingsError, StoreRefusedError, StoreUnavailableError
 
 _NO_CONNECTION = "No connection available."
 """By which text alone the driver tells it from a connection that broke."""
@@ -43,6 +43,8 @@ class RedisConnectionPool:
     async def check(self) -> None:
         try:
             await self.client.execute_command("PING")  # type: ignore[no-untyped-call]  # untyped there
+        except ResponseError as exc:  # a Redis that cannot write to its disk refuses a PING, too
+            raise StoreRefusedError(f"redis refused: {str(exc).split(' ')[0]}") from exc
         except (RedisError, OSError) as exc:
             raise StoreUnavailableError("redis did not answer") from exc
 

@@ -26,6 +26,7 @@ class StorePool(Protocol):
         """One cheap round trip.
 
         Raises:
+            StoreRefusedError: It answered that it cannot serve everything now.
             StoreUnavailableError: The store did not answer as it should.
         """
 

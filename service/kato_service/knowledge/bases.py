@@ -1,16 +1,20 @@
 """All knowledge bases of an instance, by processor id."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from weakref import WeakValueDictionary
 
+from kato_service.knowledge import trimming
 from kato_service.knowledge.index import PatternIndex
 from kato_service.knowledge.log import KnowledgeLog
 from kato_service.knowledge.materialiser import Materialiser
 from kato_service.knowledge.memory import KnowledgeMemory
-from kato_service.knowledge.super_knowledge_base import Staleness, SuperKnowledgeBase
+from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase, TimeLimits
+from kato_service.knowledge.trimming import LogTrimmer, TrimPlan
+from kato_service.knowledge.upkeep import CHECK_S, TRIM_S, Rounds, Upkeep
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +43,21 @@ class KnowledgeBases:
         *,
         max_staleness_s: float = 0.0,
         memory_bytes: float = inf,
+        trim: TrimPlan | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Without *trim* no log is ever trimmed from here."""
+        trim = trim or TrimPlan()
         self._log = log
         self._new_index = new_index
-        self._staleness = Staleness(max_staleness_s, clock)
+        self._limits = TimeLimits(
+            max_staleness_s, trim.retention_s / 2, clock, lambda: trim.now().timestamp()
+        )
         self._memory = KnowledgeMemory(memory_bytes)
         self._materialiser = Materialiser(self._materialise, clock=clock)
+        self._trimmer = LogTrimmer(log, trim)
+        rounds = (Rounds(self._check, every_s=CHECK_S), Rounds(self._trim, every_s=TRIM_S))
+        self._upkeep = Upkeep(self._loaded, rounds, clock=clock)
         self._bases: WeakValueDictionary[str, SuperKnowledgeBase] = WeakValueDictionary()
         """All that anybody refers to, above all the memory: so one id has one object."""
 
@@ -66,15 +78,17 @@ class KnowledgeBases:
                 self._log,
                 self._new_index,
                 self._memory,
-                self._staleness,
+                self._limits,
                 self._materialiser.lagging,
             )
             self._bases[processor_id] = base
         return base
 
     async def run(self) -> None:
-        """Write the views of what changed, until cancelled."""
-        await self._materialiser.run()
+        """Write the views of what changed, notice restored stores, trim, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._materialiser.run())
+            tasks.create_task(self._upkeep.run())
 
     async def materialise_due(self) -> None:
         """One round of what `run` does."""
@@ -93,6 +107,19 @@ class KnowledgeBases:
             views_written=self._materialiser.written,
             view_failures=self._materialiser.failures,
         )
+
+    def _loaded(self) -> list[str]:
+        bases = list(self._bases.values())
+        return [base.id for base in bases if base.pattern_count is not None]
+
+    async def _check(self, processor_id: str) -> None:
+        base = self._bases.get(processor_id)
+        if base is not None:
+            await base.check()
+
+    async def _trim(self, processor_id: str) -> None:
+        while await self._trimmer.trim(processor_id) == trimming.BATCH:
+            pass
 
     async def _materialise(self, processor_id: str) -> int | None:
         """What was unloaded meanwhile is written after it is loaded again."""

@@ -1,7 +1,7 @@
 """Log entries as documents, the same for every backend (knowledge.md §1)."""
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, assert_never
 
@@ -39,6 +39,18 @@ def lease_id(kb: str) -> str:
 
 def revision_of(identifier: str) -> int:
     return int(identifier.rpartition(":")[2])
+
+
+def old_run(after: int, documents: Iterable[Mapping[str, Any]], until: datetime) -> int:
+    """The last of the unbroken run behind *after* of entries that went in at *until* or before."""
+    last = after
+    for document in documents:
+        at = document["at"]
+        went_in = datetime.fromisoformat(at) if isinstance(at, str) else at.replace(tzinfo=UTC)
+        if revision_of(document["_id"]) != last + 1 or went_in > until:
+            break
+        last += 1
+    return last
 
 
 def encoded(kb: str, revision: int, entry: Entry, at: datetime) -> Document:

@@ -19,6 +19,10 @@ class StoredViews:
     is_bson: bool
     """BSON documents, in each text one behind the other; else each text is one JSON object."""
 
+    def documents(self) -> tuple[bytes, ...]:
+        """One by one. Raises ValueError for damaged BSON."""
+        return tuple(_documents(self.texts)) if self.is_bson else self.texts
+
 
 @dataclass(frozen=True, slots=True)
 class SiftedViews:
@@ -143,11 +147,10 @@ class SortingLoader:
 
     def sift(self, views: StoredViews, *, cleared: int, checkpoint: int) -> SiftedViews:
         """Nothing is taken."""
-        texts = views.texts
-        return SiftedViews(tuple(_documents(texts)) if views.is_bson else texts, ())
+        return SiftedViews(views.documents(), ())
 
     def add_extras(self, patterns: Iterable[Pattern]) -> None:
-        raise AssertionError("`sift` took nothing")
+        """There are none: `sift` took nothing."""
 
     def count(self, patterns: Iterable[Pattern]) -> None:
         self._deleted += patterns

@@ -20,7 +20,7 @@ from kato_service.knowledge.entries import (
 from kato_service.knowledge.fold import Fold
 from kato_service.knowledge.index import PatternIndex
 from kato_service.knowledge.log import Head, KnowledgeLog, Tail
-from kato_service.knowledge.pattern_views import PatternView, StatisticsView
+from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
 from kato_service.knowledge.turns import Turns
 
 log = structlog.get_logger()
@@ -76,8 +76,16 @@ class FoldFromViews:
             self._statistics = view
             self._newest = max(self._newest, view.revision)
 
-    def take(self, views: Iterable[PatternView]) -> None:
-        """One page, from a thread; in whatever order."""
+    def take(self, page: ViewPage) -> None:
+        """From a thread; in whatever order."""
+        fold = self.fold
+        sifted = self._loader.sift(page.encoded, cleared=fold.cleared, checkpoint=fold.checkpoint)
+        self._newest = max(self._newest, sifted.newest)
+        fold.has_garbage |= sifted.has_garbage
+        self._loader.add_extras(page.decode(text).pattern for text in sifted.with_extras)
+        self._take(map(page.decode, sifted.left))
+
+    def _take(self, views: Iterable[PatternView]) -> None:
         shown = []
         for view in views:
             self._newest = max(self._newest, view.pattern.revision)
@@ -171,15 +179,20 @@ class FoldLoader:
             return fold
         found = FoldFromViews(fold, head)
         found.take_statistics(await self._log.views.statistics(self._kb))
-        after, more = "", True
-        while more:
-            page = await self._log.views.page(self._kb, after, limit=CHUNK)
-            await asyncio.to_thread(found.take, page.views)
-            progress.at(views=len(page.views))
-            more = page.more
-            after = page.views[-1].pattern.name if page.views else after
+        page = await self._page("")
+        while page.more:
+            _, following = await asyncio.gather(
+                asyncio.to_thread(found.take, page), self._page(page.last)
+            )
+            page = following
+            progress.at(views=CHUNK)
+        await asyncio.to_thread(found.take, page)
         await asyncio.to_thread(found.finish)
         return found
+
+    async def _page(self, after: str) -> ViewPage:
+        """To be read while the page before is taken."""
+        return await self._log.views.page(self._kb, after, limit=CHUNK)
 
     async def _fill(self, fold: Fold, folding: Folding, note: Note, progress: "_Progress") -> bool:
         """Fold the log in, up to a gap that a read beside a writer may show.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from kato_service.knowledge.entries import Entry
@@ -98,5 +99,12 @@ class KnowledgeLog(Protocol):
 
     async def delete(self, kb: str, tokens: Mapping[int, str]) -> None:
         """Drop the entries at these revisions that carry these tokens."""
+
+    async def old(self, kb: str, after: int, before: int, until: datetime, *, limit: int) -> int:
+        """The last revision of the run behind *after* and below *before* of at most *limit*
+        entries that all went in at *until* or earlier; *after* if there is none."""
+
+    async def delete_until(self, kb: str, revision: int, *, limit: int) -> int:
+        """Drop up to *limit* entries at or below *revision*, and tell how many."""
 
     async def close(self) -> None: ...

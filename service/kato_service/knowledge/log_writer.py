@@ -1,7 +1,9 @@
 """Appends to one log: what waits goes in together, in order, exactly once (knowledge.md §3)."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
+from math import inf
 
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.knowledge.current_fold import CurrentFold
@@ -47,6 +49,13 @@ class LogWriter:
         self._told = ended
         self._queue: dict[str, Wanted] = {}
         self._task: asyncio.Task[None] | None = None
+        self._append_s = inf
+        self._wall: Callable[[], float] = time.time
+
+    def abandon_after(self, seconds: float, wall: Callable[[], float]) -> None:
+        """Try no append for longer: its look-up might no longer find what it put in."""
+        self._append_s = seconds
+        self._wall = wall
 
     @property
     def busy(self) -> bool:
@@ -72,6 +81,8 @@ class LogWriter:
         if token not in self._queue:
             self._wanted.hold([wanted.entry], since=wanted.since)
             self._queue[token] = wanted
+            if wanted.tried_since is None:
+                wanted.tried_since = self._wall()
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         wanted.waiters.add(waiter)
         return waiter
@@ -94,6 +105,7 @@ class LogWriter:
         while self._queue:
             before = self._current.revision
             error = None
+            self._abandon_old()
             try:
                 await self._write_group()
             except StoreUnavailableError as exc:
@@ -104,6 +116,12 @@ class LogWriter:
                 self._give_up(error or StoreUnavailableError("the log shows no appended entry"))
             elif error or self._any_sent():
                 await patience.pause()
+
+    def _abandon_old(self) -> None:
+        error = StoreUnavailableError("an append took too long and was given up")
+        for wanted in list(self._queue.values()):
+            if self._wall() - (wanted.tried_since or inf) > self._append_s:
+                self._fail(wanted, error)
 
     async def _write_group(self) -> None:
         fold = await self._current.loaded()
@@ -187,19 +205,22 @@ class LogWriter:
 
     async def _replayed(self, wanted: Wanted, revision: int) -> Applied:
         """What the entry did at its own revision, which the fold has passed."""
-        head = await self._log.head(self._kb)
         name = subject(wanted.entry)
-        if name is None or head is None or head.trimmed:
+        if name is None or await self._is_trimmed():
             return Applied(wanted.entry, revision, None)
         replay = Fold(PlainPatterns())
         async for at, entry in self._read(0):
             if at <= revision and (isinstance(entry, Clear) or subject(entry) == name):
                 applied = replay.apply(at, entry)
-                if at == revision:
+                if at == revision and not await self._is_trimmed():
                     return applied
             elif isinstance(entry, Import | Statistics):
                 replay.imports.admit(entry)
         return Applied(wanted.entry, revision, None)
+
+    async def _is_trimmed(self) -> bool:
+        head = await self._log.head(self._kb)
+        return head is None or head.trimmed > 0
 
     async def _read(self, after: int) -> AsyncIterator[tuple[int, Entry]]:
         while True:
@@ -237,9 +258,12 @@ class LogWriter:
         """Answer everything that waits; what was sent may still come in, so it is looked up
         before it is ever sent again."""
         for wanted in list(self._queue.values()):
-            wanted.needs_lookup = wanted.sent
-            wanted.fail(_unknown(error) if wanted.sent else error)
-            self._drop(wanted)
+            self._fail(wanted, error)
+
+    def _fail(self, wanted: Wanted, error: BaseException) -> None:
+        wanted.needs_lookup = wanted.sent
+        wanted.fail(_unknown(error) if wanted.sent else error)
+        self._drop(wanted)
 
     def _drop(self, wanted: Wanted) -> None:
         del self._queue[wanted.entry.token]

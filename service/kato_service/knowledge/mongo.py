@@ -18,6 +18,7 @@ from kato_service.knowledge.documents import (
     encoded_head,
     head_id,
     lease_id,
+    old_run,
     revision_of,
     tail_of,
 )
@@ -144,6 +145,25 @@ class MongoKnowledgeLog:
         async with self._server.mapped_errors(writing=True):
             for revision, token in tokens.items():
                 await self._log.delete_one({"_id": document_id(kb, revision), "token": token})
+
+    async def old(self, kb: str, after: int, before: int, until: datetime, *, limit: int) -> int:
+        wanted = {"_id": {"$gte": document_id(kb, after + 1), "$lt": document_id(kb, before)}}
+        async with self._server.mapped_errors():
+            found = self._server.scanning("log").find(
+                wanted, {"at": 1}, sort=[("_id", 1)], limit=limit, **self._server.bounds
+            )
+            return old_run(after, await found.to_list(), until)
+
+    async def delete_until(self, kb: str, revision: int, *, limit: int) -> int:
+        first, last = document_id(kb, 0), document_id(kb, revision)
+        async with self._server.mapped_errors(writing=True):
+            wanted = {"_id": {"$gte": first, "$lte": last}}
+            found = self._log.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=limit)
+            documents = await found.to_list()
+            if not documents:
+                return 0
+            some = {"_id": {"$gte": first, "$lte": documents[-1]["_id"]}}
+            return (await self._log.delete_many(some)).deleted_count
 
     async def close(self) -> None:
         """The client belongs to the connections; nothing is open here."""

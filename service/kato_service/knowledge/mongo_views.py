@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import cast
 
+import bson
 from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.documents import Document, head_id
+from kato_service.knowledge.index import StoredViews
 from kato_service.knowledge.mongo_server import MongoServer, taken
 from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
 from kato_service.knowledge.view_documents import (
@@ -32,12 +35,13 @@ class MongoPatternViews:
         wanted = {"_id": {"$gt": view_id(kb, after), "$lt": end_of_views(kb)}}
         async with self._server.mapped_errors():
             primary = await self._confirmed_primary(kb)
-            found = self._server.scanning("patterns").find(
-                wanted, sort=[("_id", 1)], limit=limit, **self._server.bounds
+            found = self._server.scanning("patterns").find_raw_batches(
+                wanted, sort=[("_id", 1)], limit=limit, batch_size=limit, **self._server.bounds
             )
-            documents = await found.to_list()
+            batches = tuple([cast(bytes, batch) async for batch in found])  # so raw
         _require_same(primary, found.address)
-        return await asyncio.to_thread(page_of, documents, limit)
+        encoded = StoredViews(batches, is_bson=True)
+        return await asyncio.to_thread(page_of, encoded, bson.decode, limit)
 
     async def write(self, kb: str, views: Sequence[PatternView]) -> None:
         await self._write(await asyncio.to_thread(lambda: [encoded_view(kb, v) for v in views]))

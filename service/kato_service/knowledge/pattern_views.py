@@ -1,11 +1,12 @@
 """The port to the materialised patterns of knowledge bases (knowledge.md §1 and §5)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import Corrections
+from kato_service.knowledge.index import StoredViews
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,17 @@ class StatisticsView:
 class ViewPage:
     """Some views of one knowledge base, in order of their patterns' names."""
 
-    views: tuple[PatternView, ...]
+    encoded: StoredViews
+    decode: Callable[[bytes], PatternView]
+    last: str
+    """Name of the last pattern, '' without any."""
     more: bool
     """The read was cut at its limit."""
+
+    @property
+    def views(self) -> tuple[PatternView, ...]:
+        """Decoded, one at a time: for where few are read."""
+        return tuple(map(self.decode, self.encoded.documents()))
 
 
 class PatternViews(Protocol):

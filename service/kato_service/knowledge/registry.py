@@ -23,6 +23,8 @@ class Wanted:
     """It may be in the log already, unseen by the fold."""
     sent: bool = False
     """An insert of it was tried and may have succeeded."""
+    tried_since: float | None = None
+    """When its append began, by the wall clock."""
     holders: int = 0
     applied: Applied | None = None
     waiters: set["asyncio.Future[None]"] = field(default_factory=set)

@@ -19,6 +19,7 @@ from kato_service.knowledge.documents import (
     encoded_head,
     head_id,
     lease_id,
+    old_run,
     tail_of,
 )
 from kato_service.knowledge.entries import Entry
@@ -64,6 +65,12 @@ class SqliteKnowledgeLog:
 
     async def delete(self, kb: str, tokens: Mapping[int, str]) -> None:
         await self._file.write(lambda db: _delete(db, kb, tokens))
+
+    async def old(self, kb: str, after: int, before: int, until: datetime, *, limit: int) -> int:
+        return await self._file.read(lambda db: _old(db, kb, (after, before), until, limit))
+
+    async def delete_until(self, kb: str, revision: int, *, limit: int) -> int:
+        return await self._file.write(lambda db: _delete_until(db, kb, revision, limit))
 
     async def close(self) -> None:
         await self._file.close()
@@ -144,3 +151,21 @@ def _delete(db: sqlite3.Connection, kb: str, tokens: Mapping[int, str]) -> None:
             "DELETE FROM log WHERE _id = ? AND document ->> '$.token' = ?",
             (document_id(kb, revision), token),
         )
+
+
+def _old(
+    db: sqlite3.Connection, kb: str, between: tuple[int, int], until: datetime, limit: int
+) -> int:
+    after, before = between
+    query = (
+        "SELECT _id, document ->> '$.at' FROM log WHERE _id > ? AND _id < ? ORDER BY _id LIMIT ?"
+    )
+    known = (document_id(kb, after), document_id(kb, before), limit)
+    with closing(db.execute(query, known)) as cursor:
+        return old_run(after, ({"_id": name, "at": at} for name, at in cursor), until)
+
+
+def _delete_until(db: sqlite3.Connection, kb: str, revision: int, limit: int) -> int:
+    which = "SELECT _id FROM log WHERE _id BETWEEN ? AND ? ORDER BY _id LIMIT ?"
+    known = (document_id(kb, 0), document_id(kb, revision), limit)
+    return db.execute(f"DELETE FROM log WHERE _id IN ({which})", known).rowcount

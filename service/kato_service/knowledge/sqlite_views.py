@@ -7,6 +7,7 @@ from contextlib import closing
 import orjson
 
 from kato_service.knowledge.documents import Document
+from kato_service.knowledge.index import StoredViews
 from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
 from kato_service.knowledge.sqlite_file import SqliteFile, transaction
 from kato_service.knowledge.view_documents import (
@@ -46,9 +47,12 @@ class SqlitePatternViews:
 
 
 def _page(db: sqlite3.Connection, kb: str, after: str, limit: int) -> ViewPage:
-    query = "SELECT document FROM patterns WHERE _id > ? AND _id < ? ORDER BY _id LIMIT ?"
+    query = (
+        "SELECT CAST(document AS BLOB) FROM patterns WHERE _id > ? AND _id < ? ORDER BY _id LIMIT ?"
+    )
     with closing(db.execute(query, (view_id(kb, after), end_of_views(kb), limit))) as cursor:
-        return page_of([orjson.loads(text) for (text,) in cursor], limit)
+        texts = tuple(text for (text,) in cursor.fetchall())
+    return page_of(StoredViews(texts, is_bson=False), orjson.loads, limit)
 
 
 def _statistics(db: sqlite3.Connection, kb: str) -> StatisticsView | None:

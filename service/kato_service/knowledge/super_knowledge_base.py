@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 
 from kato_service.domain.deadline import Deadline, within
 from kato_service.errors import StoreUnavailableError
@@ -25,11 +26,14 @@ EMPTY_BYTES = 10_240
 
 
 @dataclass(frozen=True, slots=True)
-class Staleness:
+class TimeLimits:
+    stale_s: float = 0.0
     """How old a state may be that is shown while the log does not answer."""
-
-    limit_s: float = 0.0
+    append_s: float = inf
+    """How long an append is tried: what it put in may be trimmed after twice that."""
     clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    """Goes on while a machine sleeps."""
 
 
 class SuperKnowledgeBase:
@@ -39,13 +43,13 @@ class SuperKnowledgeBase:
         log: KnowledgeLog,
         new_index: Callable[[], PatternIndex],
         memory: KnowledgeMemory,
-        staleness: Staleness,
+        limits: TimeLimits,
         lagging: Callable[[str, int], None],
     ) -> None:
         """*lagging* is told its id and how many entries its views do not show."""
         self.id = processor_id
         self._memory = memory
-        self._staleness = staleness
+        self._limits = limits
         self._uses = 0
         ended = partial(memory.ended, processor_id)  # no method of its own: a cycle would linger
         self._wanted = WantedEntries()
@@ -54,7 +58,8 @@ class SuperKnowledgeBase:
         )
         self._views = ViewWriter(processor_id, log, self._current)
         self._writer = LogWriter(processor_id, log, self._current, self._wanted, ended)
-        self._lookup = SharedLookup(self._current.catch_up, ended=ended, clock=staleness.clock)
+        self._writer.abandon_after(limits.append_s, limits.wall)
+        self._lookup = SharedLookup(self._current.catch_up, ended=ended, clock=limits.clock)
 
     @property
     def pattern_count(self) -> int | None:
@@ -184,8 +189,8 @@ class SuperKnowledgeBase:
         try:
             await self._lookup.ask()
         except StoreUnavailableError:
-            age_s = self._staleness.clock() - self._lookup.fresh_at
-            usable = may_be_stale and age_s <= self._staleness.limit_s
+            age_s = self._limits.clock() - self._lookup.fresh_at
+            usable = may_be_stale and age_s <= self._limits.stale_s
             if self._current.fold is None or not usable:
                 raise
             return True

@@ -1,6 +1,6 @@
 """Views of patterns as documents, the same for every backend (knowledge.md §1)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -15,6 +15,7 @@ from kato_service.knowledge.documents import (
     encoded_emotives,
     encoded_metadata,
 )
+from kato_service.knowledge.index import StoredViews
 from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
 
 
@@ -49,7 +50,7 @@ def encoded_view(kb: str, view: PatternView) -> Document:
 
 def decoded_view(document: Mapping[str, Any]) -> PatternView:
     pattern = Pattern(
-        name=document["_id"].rpartition(":")[2],
+        name=_name_of(document),
         events=decoded_events(document["symbols"], document["sizes"]),
         frequency=document["frequency"],
         learns=document["learns"],
@@ -78,5 +79,17 @@ def decoded_statistics(document: Mapping[str, Any]) -> StatisticsView:
     )
 
 
-def page_of(documents: Sequence[Mapping[str, Any]], limit: int) -> ViewPage:
-    return ViewPage(tuple(map(decoded_view, documents)), more=len(documents) == limit)
+def page_of(encoded: StoredViews, read: Callable[[bytes], Document], limit: int) -> ViewPage:
+    """Views in order of their ids, *read* from their encoding when they are asked for."""
+    documents = encoded.documents()
+    return ViewPage(
+        encoded,
+        lambda text: decoded_view(read(text)),
+        last=_name_of(read(documents[-1])) if documents else "",
+        more=len(documents) == limit,
+    )
+
+
+def _name_of(document: Mapping[str, Any]) -> str:
+    name: str = document["_id"].rpartition(":")[2]
+    return name

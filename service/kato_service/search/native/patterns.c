@@ -352,8 +352,7 @@ uint32_t patterns_after(const patterns *all, uint64_t first, uint32_t limit, pat
 size_t patterns_bytes(const patterns *all)
 {
     size_t bytes = sizeof(*all) + names_bytes(&all->names)
-                   + counts_bytes(&all->counts) + all->symbols->string_bytes
-                   + (size_t)all->symbols->capacity * sizeof(PyObject *);
+                   + counts_bytes(&all->counts) + symbols_bytes(all->symbols);
     for (uint32_t place = 0; place < all->order_count; place++) {
         bytes += segment_bytes(all->order[place]);
     }

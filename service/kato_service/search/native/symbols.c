@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define FREE_PLACE UINT64_MAX
+
 symbol_table *symbols_new(void)
 {
     symbol_table *table = kato_allocate_zeroed(1, sizeof(*table));
@@ -10,13 +12,6 @@ symbol_table *symbols_new(void)
         return NULL;
     }
     table->holders = 1;
-    for (int shard = 0; shard < SYMBOL_SHARDS; shard++) {
-        table->numbers[shard] = PyDict_New();
-        if (table->numbers[shard] == NULL) {
-            symbols_drop(table);
-            return NULL;
-        }
-    }
     return table;
 }
 
@@ -32,17 +27,42 @@ void symbols_drop(symbol_table *table)
         return;
     }
     for (int shard = 0; shard < SYMBOL_SHARDS; shard++) {
-        Py_XDECREF(table->numbers[shard]);
+        kato_free(table->shards[shard].places);
+    }
+    for (uint32_t number = 0; number < table->count; number++) {
+        Py_DECREF(table->objects[number]);
     }
     kato_free(table->objects);
     kato_free(table);
 }
 
-/* By high bits of the hash; a dict uses the low ones. Of a str, which hashes without fail. */
-static PyObject *shard_of(const symbol_table *table, PyObject *symbol)
+/* By high bits of the hash; a place in it by low ones. */
+static uint32_t shard_of(size_t hash)
 {
-    size_t hash = (size_t)PyObject_Hash(symbol);
-    return table->numbers[hash >> (sizeof(hash) * 8 - SHARD_BITS)];
+    return (uint32_t)(hash >> (sizeof(hash) * 8 - SHARD_BITS));
+}
+
+/*
+ * Where the symbol is in the shard, or the free place where its probe ends; -1 with an exception
+ * set. Of a str, which hashes and compares without a call into Python.
+ */
+static int64_t place_of(const symbol_table *table, const symbol_shard *shard, uint32_t hash,
+                        PyObject *symbol)
+{
+    uint32_t mask = shard->capacity - 1, place = hash & mask;
+    for (;; place = (place + 1) & mask) {
+        uint64_t entry = shard->places[place];
+        if (entry == FREE_PLACE) {
+            return place;
+        }
+        if (entry >> 32 != hash) {
+            continue;
+        }
+        int equal = PyObject_RichCompareBool(table->objects[(uint32_t)entry], symbol, Py_EQ);
+        if (equal != 0) {
+            return equal < 0 ? -1 : (int64_t)place;
+        }
+    }
 }
 
 int64_t symbols_find(const symbol_table *table, PyObject *symbol)
@@ -51,11 +71,49 @@ int64_t symbols_find(const symbol_table *table, PyObject *symbol)
         PyErr_SetString(PyExc_TypeError, "a symbol is a str");
         return -2;
     }
-    PyObject *number = PyDict_GetItemWithError(shard_of(table, symbol), symbol);
-    if (number != NULL) {
-        return (int64_t)PyLong_AsLong(number);
+    size_t hash = (size_t)PyObject_Hash(symbol);
+    const symbol_shard *shard = &table->shards[shard_of(hash)];
+    if (shard->capacity == 0) {
+        return -1;
     }
-    return PyErr_Occurred() ? -2 : -1;
+    int64_t place = place_of(table, shard, (uint32_t)hash, symbol);
+    if (place < 0) {
+        return -2;
+    }
+    uint64_t entry = shard->places[place];
+    return entry == FREE_PLACE ? -1 : (int64_t)(uint32_t)entry;
+}
+
+static void add_entry(symbol_shard *shard, uint64_t entry)
+{
+    uint32_t mask = shard->capacity - 1, place = (uint32_t)(entry >> 32) & mask;
+    while (shard->places[place] != FREE_PLACE) {
+        place = (place + 1) & mask;
+    }
+    shard->places[place] = entry;
+    shard->used++;
+}
+
+/* Room for one more entry. -1: no memory, nothing changed. */
+static int reserve_entry(symbol_shard *shard)
+{
+    if (((uint64_t)shard->used + 1) * 4 <= (uint64_t)shard->capacity * 3) {
+        return 0;
+    }
+    symbol_shard grown = {.capacity = shard->capacity ? shard->capacity * 2 : 4};
+    grown.places = kato_allocate(grown.capacity, sizeof(*grown.places));
+    if (grown.places == NULL) {
+        return -1;
+    }
+    memset(grown.places, 0xff, grown.capacity * sizeof(*grown.places));
+    for (uint32_t place = 0; place < shard->capacity; place++) {
+        if (shard->places[place] != FREE_PLACE) {
+            add_entry(&grown, shard->places[place]);
+        }
+    }
+    kato_free(shard->places);
+    *shard = grown;
+    return 0;
 }
 
 static int room_for_one(symbol_table *table)
@@ -97,18 +155,25 @@ int64_t symbols_intern(symbol_table *table, PyObject *symbol)
     if (room_for_one(table) < 0) {
         return -2;
     }
-    PyObject *number = PyLong_FromUnsignedLong(table->count);
-    if (number == NULL) {
+    size_t hash = (size_t)PyObject_Hash(symbol);
+    symbol_shard *shard = &table->shards[shard_of(hash)];
+    if (reserve_entry(shard) < 0) {
+        PyErr_NoMemory();
         return -2;
     }
-    int failed = PyDict_SetItem(shard_of(table, symbol), symbol, number);
-    Py_DECREF(number);
-    if (failed) {
-        return -2;
-    }
-    table->objects[table->count] = symbol;
+    add_entry(shard, (uint64_t)(uint32_t)hash << 32 | table->count);
+    table->objects[table->count] = Py_NewRef(symbol);
     table->string_bytes += string_bytes(symbol);
     return table->count++;
+}
+
+size_t symbols_bytes(const symbol_table *table)
+{
+    size_t bytes = sizeof(*table) + table->string_bytes + table->capacity * sizeof(PyObject *);
+    for (int shard = 0; shard < SYMBOL_SHARDS; shard++) {
+        bytes += table->shards[shard].capacity * sizeof(uint64_t);
+    }
+    return bytes;
 }
 
 static int reserve_pages(symbol_counts *counts, uint32_t wanted)

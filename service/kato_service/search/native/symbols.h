@@ -10,17 +10,27 @@
 
 enum {
     COUNTS_PER_PAGE = 512,
-    SHARD_BITS = 6, /* of dictionaries, so that no single growth takes long */
+    SHARD_BITS = 6, /* of hash tables, so that no single growth takes long */
     SYMBOL_SHARDS = 1 << SHARD_BITS,
 };
 
 #define MAX_SYMBOLS 0x7fffffffu
 
+/*
+ * An open hash table: a place has 32 bits of a str's hash, then its number. Invariant: never full,
+ * so that every probe ends at a free place.
+ */
+typedef struct {
+    uint64_t *places;
+    uint32_t capacity; /* a power of two, or 0 */
+    uint32_t used;
+} symbol_shard;
+
 /* Every str it has met has a number. Only grows; a cleared index starts with another one. */
 typedef struct {
     size_t holders;
-    PyObject *numbers[SYMBOL_SHARDS]; /* dicts, str -> number; keep the objects alive */
-    PyObject **objects; /* by number, borrowed */
+    symbol_shard shards[SYMBOL_SHARDS];
+    PyObject **objects; /* by number, held */
     uint32_t count;
     uint32_t capacity;
     size_t string_bytes; /* what the objects take */
@@ -29,6 +39,7 @@ typedef struct {
 symbol_table *symbols_new(void);
 symbol_table *symbols_hold(symbol_table *table);
 void symbols_drop(symbol_table *table);
+size_t symbols_bytes(const symbol_table *table);
 
 /* The symbol's number, -1 if it has none, -2 with an exception set. */
 int64_t symbols_find(const symbol_table *table, PyObject *symbol);

@@ -1,0 +1,221 @@
+"""One suite for trimming over every backend: what goes, what stays, and who is late."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from knowledge_stores import MemoryKnowledgeLog, Shelf, Store
+
+from kato_service.domain.deadline import Deadline
+from kato_service.domain.pattern import pattern_name
+from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
+from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.entries import Learn
+from kato_service.knowledge.log import Head, KnowledgeLog
+from kato_service.knowledge.plain_patterns import PlainPatterns
+from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
+from kato_service.knowledge.trimming import LogTrimmer, TrimPlan
+
+Replica = Callable[[], KnowledgeBases]
+EVENTS = (("a",), ("b",))
+NAME = pattern_name(EVENTS)
+DAY_S = 86_400.0
+
+
+@pytest.fixture
+async def log(knowledge_store: Store) -> AsyncIterator[KnowledgeLog]:
+    made = knowledge_store.new_log()
+    await made.start()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def replica(knowledge_store: Store) -> AsyncIterator[Replica]:
+    bases: list[KnowledgeBases] = []
+
+    def made() -> KnowledgeBases:
+        bases.append(KnowledgeBases(knowledge_store.new_log(), PlainPatterns))
+        return bases[-1]
+
+    await made().start()
+    yield made
+    for each in bases:
+        await each.close()
+
+
+def learn() -> Learn:
+    return Learn(uuid4().hex, NAME, EVENTS, None, 5)
+
+
+def soon() -> Deadline:
+    return Deadline.after(20)
+
+
+async def always() -> bool:
+    return True
+
+
+def trimmer(log: KnowledgeLog, *, days: float = 3.0) -> LogTrimmer:
+    """As it works that many days from now."""
+    now = datetime.now(UTC) + timedelta(days=days)
+    return LogTrimmer(log, TrimPlan(2 * DAY_S, always, lambda: now))
+
+
+async def learned(kb: SuperKnowledgeBase, times: int = 1) -> list[Learn]:
+    entries = [learn() for _ in range(times)]
+    await kb.append(entries, since=0)
+    return entries
+
+
+async def frequency(kb: SuperKnowledgeBase) -> int:
+    async with kb.reading(deadline=soon()) as view:
+        return view.patterns[NAME].frequency
+
+
+async def revisions(log: KnowledgeLog) -> list[int]:
+    return [revision for revision, _ in (await log.tail("kato", 0, limit=99)).entries]
+
+
+async def trimmed_until(log: KnowledgeLog) -> int:
+    head = await log.head("kato")
+    assert head is not None
+    return head.trimmed
+
+
+async def test_old_entries_below_the_checkpoint_go_and_no_others(
+    replica: Replica, log: KnowledgeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = replica().get("kato")
+    await learned(here, 6)
+    assert await trimmer(log).trim("kato") == 0
+    await here.materialise()
+    await learned(here, 3)
+    assert await trimmer(log, days=1).trim("kato") == 0
+    assert await revisions(log) == list(range(1, 10))
+    monkeypatch.setattr("kato_service.knowledge.trimming.BATCH", 3)
+    assert await trimmer(log).trim("kato") == 3
+    assert (await revisions(log), await trimmed_until(log)) == (list(range(4, 10)), 3)
+    assert await trimmer(log).trim("kato") == 2
+    assert await trimmer(log).trim("kato") == 0
+    assert (await revisions(log), await trimmed_until(log)) == ([6, 7, 8, 9], 5)
+    assert await frequency(here) == await frequency(replica().get("kato")) == 9
+    await learned(here)
+    assert await frequency(here) == await frequency(replica().get("kato")) == 10
+
+
+async def test_nothing_goes_while_a_session_waits_or_nobody_knows(
+    replica: Replica, log: KnowledgeLog
+) -> None:
+    async def pending() -> bool:
+        return False
+
+    async def unknown() -> bool:
+        raise StoreUnavailableError("redis did not answer")
+
+    here = replica().get("kato")
+    await learned(here, 4)
+    await here.materialise()
+    later = datetime.now(UTC) + timedelta(days=9)
+    assert await LogTrimmer(log, TrimPlan(1, pending, lambda: later)).trim("kato") == 0
+    with pytest.raises(StoreUnavailableError):
+        await LogTrimmer(log, TrimPlan(1, unknown, lambda: later)).trim("kato")
+    assert (await revisions(log), await trimmed_until(log)) == ([1, 2, 3, 4], 0)
+    assert await trimmer(log).trim("kato") == 3
+
+
+async def test_an_append_behind_the_trim_is_taken_back_and_goes_to_the_end(
+    replica: Replica, log: KnowledgeLog
+) -> None:
+    late, here = replica().get("kato"), replica().get("kato")
+    await learned(here, 2)
+    await late.tail(deadline=soon())
+    await learned(here, 6)
+    await here.materialise()
+    await trimmer(log).trim("kato")
+    entries = [learn(), learn()]
+    applied = await late.append(entries, since=2)
+    assert [(each.revision, each.frequency) for each in applied] == [(9, 9), (10, 10)]
+    assert await revisions(log) == [8, 9, 10]
+    assert await frequency(here) == await frequency(late) == 10
+
+
+async def test_who_was_away_while_the_log_was_trimmed_loads_anew(
+    replica: Replica, log: KnowledgeLog
+) -> None:
+    away, here = replica().get("kato"), replica().get("kato")
+    await learned(away, 2)
+    await learned(here, 6)
+    await here.materialise()
+    await trimmer(log).trim("kato")
+    assert await frequency(away) == 8
+
+
+async def test_what_a_crash_left_below_the_mark_counts_nowhere_and_goes_later(
+    replica: Replica, log: KnowledgeLog
+) -> None:
+    here = replica().get("kato")
+    entries = await learned(here, 5)
+    await here.materialise()
+    head = await log.head("kato")
+    assert head is not None
+    await log.raise_head("kato", Head(head.incarnation, trimmed=4))
+    assert await revisions(log) == [5]
+    assert await frequency(replica().get("kato")) == 5
+    stray = learn()
+    there = replica().get("kato")
+    applied = await there.append([entries[4], stray], since=4, lookup=True)
+    assert [each.revision for each in applied] == [5, 6]
+    assert await trimmer(log).trim("kato") == 4
+
+
+async def test_the_frequency_of_a_trimmed_history_is_null(
+    replica: Replica, log: KnowledgeLog
+) -> None:
+    here = replica().get("kato")
+    entries = await learned(here, 6)
+    await here.materialise()
+    await learned(here)
+    there = replica().get("kato")
+    await there.tail(deadline=soon())
+    (before,) = await there.append(entries[5:], since=5, lookup=True)
+    assert (before.revision, before.frequency) == (6, 6)
+    await trimmer(log).trim("kato")
+    again = replica().get("kato")
+    await again.tail(deadline=soon())
+    (after,) = await again.append(entries[5:], since=5, lookup=True)
+    assert (after.revision, after.frequency) == (6, None)
+
+
+async def test_a_log_that_nobody_materialised_is_left_alone(log: KnowledgeLog) -> None:
+    assert await trimmer(log).trim("nobody") == 0
+    await log.create("kato")
+    await log.insert("kato", 1, [learn(), learn()])
+    assert await trimmer(log).trim("kato") == 0
+    assert await revisions(log) == [1, 2]
+
+
+async def test_an_append_that_slept_for_half_the_retention_is_given_up_not_repeated() -> None:
+    """Its own entry went in, was materialised and trimmed while its process was stopped."""
+    now = [datetime.now(UTC)]
+    shelf = Shelf()
+    other = KnowledgeBases(MemoryKnowledgeLog(shelf), PlainPatterns)
+    others = MemoryKnowledgeLog(shelf)
+
+    async def stopped(what: str) -> None:
+        if what == "reply":
+            await learned(other.get("kato"))
+            await other.get("kato").materialise()
+            now[0] += timedelta(days=3)
+            plan = TrimPlan(2 * DAY_S, always, lambda: now[0])
+            await LogTrimmer(others, plan).trim("kato")
+
+    plan = TrimPlan(2 * DAY_S, always, lambda: now[0])
+    slow = KnowledgeBases(MemoryKnowledgeLog(shelf, step=stopped), PlainPatterns, trim=plan)
+    with pytest.raises(OutcomeUnknownError):
+        await slow.get("kato").append([learn()], since=0)
+    assert await frequency(other.get("kato")) == 2
+    assert sorted(shelf.entries["kato"]) == [2]
+    await asyncio.gather(slow.close(), other.close())
