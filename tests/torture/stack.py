@@ -13,7 +13,6 @@ import httpx
 from torture.proxy import TortureProxy
 
 REPLICAS = 3
-CLIENT_TIMEOUT_S = 2.5
 HEAL_PATIENCE_S = 120.0
 
 
@@ -33,7 +32,7 @@ class Stack:
         await self.ready()
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
         self.clients = [
-            httpx.AsyncClient(base_url=proxy.url, timeout=CLIENT_TIMEOUT_S, limits=limits)
+            httpx.AsyncClient(base_url=proxy.url, limits=limits)
             for proxy in self.proxies["replica"]
         ]
 
