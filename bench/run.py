@@ -20,6 +20,7 @@ from pathlib import Path
 from embedded import directory, service, timed_ms, timed_s
 from engine import LIMIT, THRESHOLD, Row, engine_rows
 from predictions import PATTERNS, prediction_rows
+from sessions import SESSION_MEASURES
 from side_by_side import side_by_side_rows
 
 from kato_service.domain.deadline import Deadline
@@ -131,6 +132,7 @@ def main() -> None:
         "Learning and loading, zipf, SQLite": lambda: asyncio.run(learning()),
         f"GET predictions, {PATTERNS} patterns, 100 predictions": lambda: prediction_rows(SEED),
         "Requests over HTTP, embedded stores, one client": requests,
+        **SESSION_MEASURES,
     }
     tables = {}
     for title, measured in measures.items():

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -194,6 +194,92 @@ def _shared_mongo(
 @pytest.fixture(scope="session")
 def _shared_qdrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     yield from _running(_qdrant(tmp_path_factory.mktemp("qdrant")))
+
+
+@dataclass
+class RedisCluster:
+    """Masters that share the slots, in their order, and a replica of the first one."""
+
+    masters: list[RunningServer]
+    replica: RunningServer
+
+    @property
+    def url(self) -> str:
+        """Of a node that no test takes away."""
+        return self.masters[-1].url
+
+    def start(self) -> None:
+        for node in (*self.masters, self.replica):
+            node.start()
+        ends = [16384 * i // len(self.masters) for i in range(len(self.masters) + 1)]
+        for i, node in enumerate(self.masters):
+            _asked(node, "CLUSTER", "ADDSLOTSRANGE", ends[i], ends[i + 1] - 1)
+        for node in (*self.masters[1:], self.replica):
+            bus = int(self.masters[0].command[-1])
+            _asked(node, "CLUSTER", "MEET", "127.0.0.1", self.masters[0].port, bus)
+        self._await(lambda node: b"cluster_known_nodes:4" in _asked(node, "CLUSTER", "INFO"))
+        self._await(lambda node: b"cluster_state:ok" in _asked(node, "CLUSTER", "INFO"))
+        _asked(self.replica, "CLUSTER", "REPLICATE", _asked(self.masters[0], "CLUSTER", "MYID"))
+        in_step = b"master_link_status:up"
+        self._await(lambda _: in_step in _asked(self.replica, "INFO", "replication"))
+
+    def kill9(self) -> None:
+        for node in (*self.masters, self.replica):
+            node.kill9()
+
+    def _await(self, holds: Callable[[RunningServer], bool]) -> None:
+        give_up_at = time.monotonic() + START_PATIENCE_S
+        while not all(holds(node) for node in (*self.masters, self.replica)):
+            if time.monotonic() > give_up_at:
+                self.kill9()
+                raise RuntimeError("the nodes of the Redis cluster did not find each other")
+            time.sleep(0.02)
+
+
+def _asked(node: RunningServer, *command: str | int | bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", node.port), timeout=10) as connection:
+        pieces = [str(one).encode() if isinstance(one, int) else one for one in command]
+        given = [one.encode() if isinstance(one, str) else one for one in pieces]
+        connection.sendall(b" ".join(given) + b"\r\n")
+        answer = connection.makefile("rb")
+        first = answer.readline()
+        if first[:1] == b"-":
+            raise RuntimeError(f"{command[0]!r} was refused: {first!r}")
+        return answer.read(int(first[1:])) if first[:1] == b"$" else first[1:].strip()
+
+
+def _cluster_node(directory: Path) -> RunningServer:
+    node = _redis(directory)
+    cluster = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
+    bus = ("--cluster-port", str(_free_port()))
+    at_once = ("--appendonly", "no", "--repl-diskless-sync-delay", "0")
+    return replace(node, command=(*node.command, *cluster, *at_once, *bus))
+
+
+def _redis_cluster(directory: Path) -> RedisCluster:
+    nodes = []
+    for name in ("one", "two", "three", "replica"):
+        (directory / name).mkdir()
+        nodes.append(_cluster_node(directory / name))
+    return RedisCluster(nodes[:3], nodes[3])
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    """A Redis Cluster shared by the whole run: use keys of your own, take nodes away last.
+
+    Tests on it belong to the xdist group "redis cluster", so that it is started once.
+    """
+    cluster = _redis_cluster(tmp_path_factory.mktemp("redis-cluster"))
+    cluster.start()
+    yield cluster
+    cluster.kill9()
+
+
+@pytest.fixture
+def asked() -> Callable[..., bytes]:
+    """``asked(node, *command)``: a Redis node's answer, as redis-cli would give it."""
+    return _asked
 
 
 @pytest.fixture(scope="session")

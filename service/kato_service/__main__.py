@@ -1,4 +1,4 @@
-"""``kato-service``: read the environment, serve until told to end."""
+"""``kato-service``: read the environment, serve until told to end; or run a command."""
 
 import argparse
 import socket
@@ -13,6 +13,7 @@ from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.settings import Settings, read_settings
 from kato_service.settings_text import help_text
 from kato_service.supervisor import Supervisor
+from kato_service.transfer.command import add_commands, run
 
 EXIT_REFUSED = 2
 BACKLOG = 2048
@@ -21,7 +22,9 @@ BACKLOG = 2048
 
 def main() -> None:
     """Serve; exits with 2 and one line on standard error where the environment is wrong."""
-    _parse_arguments()
+    given = _parse_arguments()
+    if given.run is not None:
+        sys.exit(run(given))
     try:
         settings = read_settings()
         PatternSearcher(settings.kato_engine)
@@ -70,7 +73,7 @@ def _require_data_dir(settings: Settings) -> None:
         ) from exc
 
 
-def _parse_arguments() -> None:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="kato-service",
         description="The service of a KATO instance. It reads these environment variables:\n\n"
@@ -78,7 +81,9 @@ def _parse_arguments() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"kato-service {__version__}")
-    parser.parse_args()
+    parser.set_defaults(run=None)
+    add_commands(parser)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -64,10 +64,16 @@ async def _serve(settings: Settings, sockets: list[socket.socket]) -> None:
 
 
 def make_app(service: Service) -> FastAPI:
-    app = FastAPI(title="KATO", version=__version__, description=_DESCRIPTION)
+    app = FastAPI(
+        title="KATO",
+        version=__version__,
+        description=_DESCRIPTION,
+        # Metrics are ours; asking for every request whether somebody traces it takes its time.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
     app.state.service = service
-    add_health(app)
     include_routers(app, service.settings)
+    add_health(app)
     return app
 
 

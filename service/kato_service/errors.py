@@ -21,6 +21,8 @@ KatoError
 │   └── VectorsClearedError      503 STORE_UNAVAILABLE (a clear came between; repeating is safe)
 ├── OverloadedError              503 OVERLOADED
 ├── DeadlineExceededError        504 DEADLINE_EXCEEDED
+├── TransferError                stops an import or export, nothing is changed
+│   └── SourceChangedError       stops an import in the middle
 └── SettingsError                stops the start with one line
 """
 
@@ -158,3 +160,11 @@ class DeadlineExceededError(KatoError):
 
 class SettingsError(KatoError):
     """A wrong environment variable: one line naming it, its problem and what is accepted."""
+
+
+class TransferError(KatoError):
+    """An import or export that is refused; nothing was changed. The message says what to do."""
+
+
+class SourceChangedError(TransferError):
+    """What is imported is no longer what it was when the import began; half of it is in."""

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from typing import Literal
+from typing import Literal, TextIO
 
 import orjson
 import structlog
@@ -15,8 +15,11 @@ _TRACEBACKS = structlog.processors.ExceptionRenderer(
 """Locals are session ids, bodies and keys: no line may hold them."""
 
 
-def configure_logs(*, level: str, style: Literal["json", "console"]) -> None:
-    """Send every line of this process to standard output, ours and those of libraries."""
+def configure_logs(
+    *, level: str, style: Literal["json", "console"], out: TextIO | None = None
+) -> None:
+    """Send every line of this process to *out*, standard output by default: ours and those of
+    libraries."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -28,7 +31,7 @@ def configure_logs(*, level: str, style: Literal["json", "console"]) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(out or sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _as_library_line],

@@ -42,6 +42,7 @@ class Metrics:
             registry=self.registry,
             buckets=_LATENCIES_S,
         )
+        self._routes: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._observations = self._counter("kato_observations", "Observations acknowledged.")
         self._learns = self._counter("kato_learns", "Learns acknowledged, automatic ones too.")
         self._predictions = self._counter("kato_predictions", "Predictions answered.")
@@ -62,8 +63,9 @@ class Metrics:
         )
 
     def request(self, method: str, route: str, status: int, elapsed_s: float) -> None:
-        self._requests.labels(method, route, str(status)).inc()
-        self._latencies.labels(method, route).observe(elapsed_s)
+        counter, latencies = self._of_route(method, route, status)
+        counter.inc()
+        latencies.observe(elapsed_s)
 
     def answered(self, result: object) -> None:
         """Count what *result*, an answer of the processor, acknowledges for the first time."""
@@ -94,6 +96,15 @@ class Metrics:
 
     def text(self) -> bytes:
         return generate_latest(self.registry)
+
+    def _of_route(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        """Kept, as finding a metric by its labels takes longer than counting."""
+        known = self._routes.get((method, route, status))
+        if known is None:
+            counter = self._requests.labels(method, route, str(status))
+            known = counter, self._latencies.labels(method, route)
+            self._routes[method, route, status] = known
+        return known
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(name, meaning, labels, registry=self.registry)

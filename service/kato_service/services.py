@@ -147,7 +147,7 @@ async def _assembled(
     searcher = MeasuredSearcher(settings.kato_engine, metrics)
     store = _session_store(settings, databases)
     knowledge = KnowledgeBases(
-        _log(settings, databases),
+        knowledge_log(settings, databases),
         searcher.new_index,
         max_staleness_s=settings.knowledge_max_staleness_s,
         memory_bytes=settings.knowledge_memory_bytes // settings.workers,
@@ -276,7 +276,7 @@ def _qdrant(settings: Settings) -> QdrantConnectionPool | EmbeddedStore:
     )
 
 
-def _log(settings: Settings, databases: DatabaseManager) -> KnowledgeLog:
+def knowledge_log(settings: Settings, databases: DatabaseManager) -> KnowledgeLog:
     if isinstance(databases.mongodb, MongoConnectionPool):
         return MongoKnowledgeLog(databases.mongodb.database, circuit=databases.circuits["mongodb"])
     return SqliteKnowledgeLog(_made(settings.data_dir) / "knowledge.sqlite")

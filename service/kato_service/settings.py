@@ -126,7 +126,7 @@ class Settings(APIServiceConfig):
     """disabled refuses observations with vectors; the default leaves it to VECTOR_STORE."""
 
     redis_url: RedisUrl | None = Field(None, validation_alias="REDIS_URL")
-    """redis://[user:password@]host[:port][/database], or rediss:// for TLS."""
+    """redis://[user:password@]host[:port][/database], or rediss://; any node of a cluster."""
     redis_pool_size: PositiveInt = Field(50, validation_alias="REDIS_POOL_SIZE")
     """Connections at most, per process."""
     redis_socket_timeout_s: PositiveFloat = Field(2.0, validation_alias="REDIS_SOCKET_TIMEOUT_S")

@@ -357,6 +357,41 @@ async def test_a_busy_session_is_refused_at_the_deadline(replicas: Pair) -> None
     assert await two.stm(session_id) == ["a", "b"]
 
 
+async def test_requests_take_as_few_round_trips_as_promised(redis_url: str, tmp_path: Path) -> None:
+    pool = RedisConnectionPool(RedisOptions(url=redis_url))
+    store = RedisSessionStore(pool.client, uuid4().hex)
+    replica = Replica(Crashing(store), await opened(tmp_path))
+    session_id = await with_stm(replica)
+    # Once each: Redis knows the scripts then.
+    await replica.learn(session_id)
+    await replica.sessions.load(session_id)
+    await replica.sessions.page(user_id=None, limit=100, cursor=None)
+    await replica.sessions.close()
+    ask, asked = pool.client.calls, 0
+
+    async def counted(commands: Any) -> Any:
+        nonlocal asked
+        # Nobody waits for an intent to be taken off the index.
+        asked += commands[0][0] != "ZREM"
+        return await ask(commands)
+
+    async def trips(request: Awaitable[Any]) -> int:
+        nonlocal asked
+        asked = 0
+        await request
+        return asked
+
+    pool.client.calls = counted  # type: ignore[method-assign]  # hands every call on
+    assert await trips(replica.observe(session_id, "a")) == 2
+    assert await trips(replica.observe(session_id, "b")) == 2
+    assert await trips(replica.learn(session_id)) == 3
+    await replica.sessions.close()
+    assert await trips(replica.sessions.load(session_id)) == 1
+    assert await trips(replica.sessions.page(user_id=None, limit=100, cursor=None)) == 2
+    await replica.knowledge.close()
+    await pool.close()
+
+
 async def test_without_the_log_a_learn_changes_nothing(replicas: Pair, tmp_path: Path) -> None:
     one, two = replicas
     session_id = await with_stm(one)
@@ -438,7 +473,7 @@ async def test_a_default_session_counts_once_however_often_it_is_made(replicas: 
         ids = await asyncio.gather(*(replica.sessions.default("Ada") for replica in (one, two) * 4))
         assert await one.sessions.count() == 1
         listed, _ = await two.sessions.page(user_id=None, limit=10, cursor=None)
-        assert [state.session_id for state in listed] == [ids[0]]
+        assert [one.state.session_id for one in listed] == [ids[0]]
         await two.sessions.delete(ids[0], deadline=Deadline.after(5))
         assert await one.sessions.count() == 0
 

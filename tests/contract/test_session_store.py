@@ -1,6 +1,7 @@
 """One suite for every `SessionStore`: life, limits, locks, fencing and intents (sessions.md)."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +20,6 @@ from kato_service.errors import (
     StoreUnavailableError,
 )
 from kato_service.knowledge.entries import Clear, Learn
-from kato_service.sessions import scripts
 from kato_service.sessions.memory import SWEEP_EVERY, MemorySessionStore
 from kato_service.sessions.redis import RedisSessionStore
 from kato_service.sessions.state import Intent, Remembered, SessionState
@@ -66,7 +66,16 @@ def new(**fields: Any) -> NewSession:
     return NewSession(**{**given, **fields})
 
 
-@pytest.fixture(params=["memory", "redis"])
+async def pass_time_in_full(seconds: float) -> None:
+    if "IN_FULL" not in os.environ:
+        pytest.skip("lets seconds pass: on a Redis Cluster with IN_FULL=1 only")
+    await asyncio.sleep(seconds)
+
+
+ON_A_CLUSTER = pytest.param("redis cluster", marks=pytest.mark.xdist_group("redis cluster"))
+
+
+@pytest.fixture(params=["memory", "redis", ON_A_CLUSTER])
 async def kept(request: pytest.FixtureRequest) -> AsyncIterator[Kept]:
     if request.param == "memory":
         now = [1_700_000_000.0]
@@ -76,9 +85,12 @@ async def kept(request: pytest.FixtureRequest) -> AsyncIterator[Kept]:
 
         yield Kept(MemorySessionStore(lambda: now[0]), pass_time)
         return
-    url = request.getfixturevalue("redis_url")
+    clustered = request.param == "redis cluster"
+    url = request.getfixturevalue("redis_cluster").url if clustered else None
+    url = url or request.getfixturevalue("redis_url")
     pool = RedisConnectionPool(RedisOptions(url=url, pool_size=8))
-    yield Kept(RedisSessionStore(pool.client, uuid4().hex), asyncio.sleep)
+    let_pass = pass_time_in_full if clustered else asyncio.sleep
+    yield Kept(RedisSessionStore(pool.client, uuid4().hex), let_pass)
     await pool.close()
 
 
@@ -235,11 +247,35 @@ async def test_pages_are_in_order_of_creation(kept: Kept) -> None:
     found: list[str] = []
     after = 0
     while page := await kept.store.page("Ada", after=after, limit=3):
-        found += [state.session_id for _, state in page]
-        after = page[-1][0]
+        found += [one.state.session_id for one in page]
+        after = page[-1].place
     assert found == ids
     everybody = await kept.store.page(None, after=0, limit=100)
     assert len(everybody) == 8
+
+
+async def test_pages_tell_how_long_each_stm_is(kept: Kept) -> None:
+    ids = [(await kept.create(metadata={"n": n})).session_id for n in range(3)]
+    for events, session_id in enumerate(ids[:2], 1):
+        lock = await kept.locked(session_id)
+        await kept.store.save(lock, replace(lock.state, stm=(("a",),) * events), None)
+    lock = await kept.locked(ids[2])
+    after = replace(lock.state, stm=(("a",),) * 7, time=7)
+    assert await kept.store.intend(lock, intent_for(lock, after))
+    page = await kept.store.page(None, after=0, limit=10)
+    assert [one.stm_length for one in page] == [1, 2, 7]
+    assert [one.state.metadata for one in page] == [{"n": n} for n in range(3)]
+    assert [one.state.time for one in page] == [0, 0, 7]
+
+
+async def test_all_overdue_intents_are_listed(kept: Kept) -> None:
+    pairs = []
+    for _ in range(205):
+        lock = await kept.locked((await kept.store.create(new(), Limits(500, None))).session_id)
+        intent = intent_for(lock, lock.state)
+        await kept.store.intend(lock, intent)
+        pairs.append((lock.session_id, intent.intent_id))
+    assert sorted(await kept.store.pending(older_than_s=-1)) == sorted(pairs)
 
 
 async def test_a_default_session_keeps_its_id(kept: Kept) -> None:
@@ -519,10 +555,10 @@ async def test_a_refusal_after_a_lost_answer_is_an_unknown_outcome(redis_url: st
     assert lock is not None
     answers = iter((RedisTimeoutError(), OutOfMemoryError()))
 
-    async def lost_then_refused(**_call: Any) -> None:
+    async def lost_then_refused(*_command: Any) -> None:
         raise next(answers, OutOfMemoryError())
 
-    store._scripts[scripts.SAVE] = lost_then_refused  # type: ignore[assignment]  # as one is called
+    pool.client.call = lost_then_refused  # type: ignore[method-assign]  # as Redis would answer
     with pytest.raises(OutcomeUnknownError):
         await store.save(lock, replace(lock.state, stm=(("a",),)), None)
     await pool.close()
@@ -530,8 +566,9 @@ async def test_a_refusal_after_a_lost_answer_is_an_unknown_outcome(redis_url: st
 
 async def test_no_key_of_an_ended_session_stays_in_redis(redis_url: str) -> None:
     instance = uuid4().hex
+    pool = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))
     async with Redis.from_url(redis_url) as client:
-        store = RedisSessionStore(client, instance)
+        store = RedisSessionStore(pool.client, instance)
         session = await store.create(new(user_id="Ada", ttl_s=1), ENOUGH)
         lock = await store.lock(session.session_id, "me", rolling_forward=False)
         assert lock is not None
@@ -540,4 +577,5 @@ async def test_no_key_of_an_ended_session_stays_in_redis(redis_url: str) -> None
         await asyncio.sleep(1.2)
         await store.create(new(), ENOUGH)
         keys = [key.decode() for key in await client.keys(f"kato:{instance}:*")]
+    await pool.close()
     assert not [key for key in keys if session.session_id in key or "user:" in key]

@@ -268,7 +268,16 @@ def test_without_qdrant_only_observations_with_vectors_wait(
     assert_refused_at_once(httpx.get(f"{session}/vectors/{known}"))
     assert httpx.get(f"{session}/predictions").status_code == 200
     assert httpx.get(f"{session}/stm").json()["length"] == 0
+    items = [{"strings": ["c"]}, {"vectors": [[1.0, 0.0]]}, {"strings": ["d"]}]
+    sequence = {"observations": items, "unique_id": "s"}
+    cut = httpx.post(f"{session}/observe-sequence", json=sequence)
+    assert_refused_at_once(cut)
+    assert cut.json()["error"]["details"] == [{"applied": 1}]
+    assert httpx.get(f"{session}/stm").json()["stm"] == [["c"]]
     qdrant_server.start()
+    url = f"{session}/observe-sequence"
+    until(lambda: httpx.post(url, json=sequence).status_code == 200, "it heals")
+    assert httpx.get(f"{session}/stm").json()["stm"] == [["c"], [known], ["d"]]
     body = {"vectors": [[1.0, 0.0]]}
     until(lambda: httpx.post(f"{session}/observe", json=body).status_code == 200, "it heals")
     assert httpx.get(f"{session}/vectors/{known}").json()["vector"] == [1.0, 0.0]

@@ -1,21 +1,16 @@
-"""What an operation is called with, and how a request becomes that call."""
+"""What an operation is called with."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Protocol, TypeVar
 
 import structlog
 from fastapi import Depends
-from fastapi.routing import APIRoute
-from pydantic import TypeAdapter, ValidationError
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response
+from starlette.requests import HTTPConnection
 
-from kato_service.api import errors, json_text, large_json
-from kato_service.api.models import unknown_fields_ignored
 from kato_service.domain.deadline import Deadline, within
 from kato_service.errors import DeadlineExceededError, OutcomeUnknownError
 from kato_service.metrics import Metrics
@@ -91,7 +86,14 @@ def call_of(connection: HTTPConnection) -> Call:
 CURRENT = Dialect()
 LEGACY = Dialect(ok="okay")
 LATER = Dialect(ok="okay", user_field="node_id", nested=True)
-Called = Annotated[Call, Depends(call_of)]
+
+
+async def _called(connection: HTTPConnection) -> Call:
+    """On the loop: FastAPI takes what is not async to a thread."""
+    return call_of(connection)
+
+
+Called = Annotated[Call, Depends(_called)]
 
 
 def _dialect(path: str) -> Dialect:
@@ -100,56 +102,14 @@ def _dialect(path: str) -> Dialect:
     return LATER if path.startswith("/sessions") else LEGACY
 
 
-class StrictRoute(APIRoute):
-    """A route whose bodies are parsed strictly and whose log lines name it."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handler = super().get_route_handler()
-
-        async def handle(request: Request) -> Response:
-            label(request, self.path)
-            unknown_fields_ignored.set(not self.path.startswith("/v2/"))
-            return await handler(_StrictRequest(request.scope, request.receive))
-
-        return handle
-
-
 def label(connection: HTTPConnection, route: str) -> None:
     """Name route and session in every log line of this request."""
-    structlog.contextvars.bind_contextvars(route=route)
-    if session_id := connection.path_params.get("session_id"):
-        structlog.contextvars.bind_contextvars(session=session_label(session_id))
+    session_id = connection.path_params.get("session_id")
+    session = {"session": session_label(session_id)} if session_id else {}
+    structlog.contextvars.bind_contextvars(route=route, **session)
 
 
+@lru_cache(maxsize=4096)
 def session_label(session_id: str) -> str:
     """What logs may know of a session id."""
     return sha256(session_id.encode()).hexdigest()[:8]
-
-
-class _StrictRequest(Request):
-    async def json(self) -> Any:
-        raw = await self.body()
-        if len(raw) <= large_json.AT_ONCE_BYTES:
-            return json_text.parsed(raw)
-        async with _READING:
-            return await asyncio.to_thread(_read, raw, self.scope["route"].endpoint)
-
-
-_READING = asyncio.Semaphore(2)
-"""Large bodies that are read at once: a parsed one takes many times its bytes."""
-
-
-def _read(raw: bytes, endpoint: Callable[..., Any]) -> Any:
-    """The body as its model, ready for the endpoint.
-
-    Raises:
-        RefusedBodyError: It is not what the endpoint takes.
-    """
-    value = large_json.parsed(raw)
-    model = endpoint.__annotations__["body"]
-    try:
-        return TypeAdapter(model).validate_python(value)
-    except ValidationError as exc:
-        found = exc.errors(include_url=False, include_input=False)
-        located = [{**error, "loc": ("body", *error["loc"])} for error in found]
-        raise errors.RefusedBodyError(errors.invalid_input(located)) from exc

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from kato_service.api import answers
-from kato_service.api.calls import StrictRoute
+from kato_service.api.strict_route import StrictRoute
 from kato_service.errors import (
     BodyTooLargeError,
     DeadlineExceededError,

@@ -10,11 +10,14 @@ from kato_service.settings import Settings
 
 
 def include_routers(app: FastAPI, settings: Settings) -> None:
-    """Add middleware, error answers, operations and sockets (health is app.py's to add)."""
-    _include_legacy(app)
+    """Add middleware, error answers, operations and sockets (health is app.py's to add).
+
+    Paths are looked through in this order: the busiest come first.
+    """
     if settings.enable_v2_features:
         _include_sessions(app, "/v2/sessions", tag="sessions")
         _include_sessions(app, "/sessions", tag="sessions of later clients")
+    _include_legacy(app)
     app.router.add_api_websocket_route("/{path:path}", websocket.unknown_socket)
     app.router.redirect_slashes = False
     errors.install(app)
@@ -37,7 +40,7 @@ def _include_legacy(app: FastAPI) -> None:
 
 
 def _include_sessions(app: FastAPI, prefix: str, *, tag: str) -> None:
+    add(app, prefix + "/{session_id}", memory.OPERATIONS, tag=tag)
     add(app, prefix, sessions.OPERATIONS, tag=tag)
-    for operations in (memory.OPERATIONS, patterns.OPERATIONS):
-        add(app, prefix + "/{session_id}", operations, tag=tag)
+    add(app, prefix + "/{session_id}", patterns.OPERATIONS, tag=tag)
     app.router.add_api_websocket_route(prefix + "/{session_id}/ws", websocket.session_socket)

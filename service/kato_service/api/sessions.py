@@ -16,6 +16,7 @@ from kato_service.errors import (
     SessionNotFoundError,
 )
 from kato_service.sessions.state import SessionState
+from kato_service.sessions.store import Listed
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Entries of a page.")]
 Cursor = Annotated[
@@ -45,10 +46,10 @@ async def list_sessions(
     cursor: Cursor = None,
 ) -> Response:
     async with call.reading():
-        states, next_cursor = await call.service.sessions.page(
+        found, next_cursor = await call.service.sessions.page(
             user_id=user_id or node_id, limit=limit, cursor=cursor
         )
-    sessions = await json_text.array(_listed(call, state) for state in states)
+    sessions = await json_text.array(_listed(call, one) for one in found)
     return rendering.response({"sessions": sessions, "next_cursor": next_cursor})
 
 
@@ -121,11 +122,11 @@ def _session(call: Call, state: SessionState) -> dict[str, Any]:
     return rendering.session(state, call.service.processor.genes(state), call.dialect)
 
 
-def _listed(call: Call, state: SessionState) -> dict[str, Any]:
+def _listed(call: Call, found: Listed) -> dict[str, Any]:
     """In full only for a caller that showed the instance's API key."""
-    content = _session(call, state)
+    content = _session(call, found.state) | {"stm_length": found.stm_length}
     if call.service.settings.api_key is None:
-        content["session_id"] = rendering.masked(state.session_id)
+        content["session_id"] = rendering.masked(found.state.session_id)
     return content
 
 

@@ -23,4 +23,6 @@ class Genes:
     vector_min_score: float = 0.9
 
     def overridden(self, overrides: Mapping[str, GeneValue]) -> "Genes":
+        if not overrides:
+            return self
         return replace(self, **overrides)  # type: ignore[arg-type]  # validated at the edge

@@ -1,7 +1,8 @@
 """What a session holds between learns: events, pending emotives and metadata, time."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
+from typing import Any
 
 from kato_service.domain.emotives import mean_emotives
 from kato_service.domain.genes import Genes
@@ -46,7 +47,7 @@ class MemoryManager:
             stm_seq=state.stm_seq + bool(event) + bool(observation.emotives),
             pending_emotives=kept,
             pending_metadata=self._with_metadata(state.pending_metadata, observation.metadata),
-            percept=asdict(observation) | {"metadata": self._shown(observation.metadata)},
+            percept=self._percept(observation),
             symbols=event,
         )
         dropped = len(stm) < len(state.stm) + bool(event) or len(kept) < len(emotives)
@@ -84,6 +85,14 @@ class MemoryManager:
         while kept and (room := room - _emotive_bytes(maps[kept - 1])) >= 0:
             kept -= 1
         return maps[kept:]
+
+    def _percept(self, observation: Observation) -> dict[str, Any]:
+        return {
+            "strings": observation.strings,
+            "vectors": observation.vectors,
+            "emotives": observation.emotives,
+            "metadata": self._shown(observation.metadata),
+        }
 
     def _shown(self, metadata: Mapping[str, str]) -> dict[str, str]:
         """As much of an observation's metadata as a session may hold."""

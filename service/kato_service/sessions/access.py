@@ -57,8 +57,11 @@ class SessionAccess:
                 lock = await self._acquired(session_id, owner, deadline, rolling_forward)
                 self._waited(perf_counter() - began)
                 held = Held(lock)
-                async with self._renewed(lock):
+                renewal = _Renewal(self._store, lock)
+                try:
                     yield held
+                finally:
+                    renewal.end()
             finally:
                 if held is None or not held.saved:
                     await self._release(session_id, owner)
@@ -75,21 +78,31 @@ class SessionAccess:
                 await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
                 pause_s = min(longest_s, pause_s * 1.5)
 
-    @asynccontextmanager
-    async def _renewed(self, lock: Lock) -> AsyncIterator[None]:
-        renewing = asyncio.create_task(self._renew(lock))
-        try:
-            yield
-        finally:
-            renewing.cancel()
-
-    async def _renew(self, lock: Lock) -> None:
-        while True:
-            await asyncio.sleep(RENEW_S)
-            with suppress(StoreUnavailableError):
-                await self._store.renew(lock)
-
     async def _release(self, session_id: str, owner: str) -> None:
         """What fails here ends with the lease."""
         with suppress(StoreUnavailableError):
             await self._store.release(session_id, owner)
+
+
+class _Renewal:
+    """Lets a lock's lease begin anew again and again; no more than a timer until that is due."""
+
+    def __init__(self, store: SessionStore, lock: Lock) -> None:
+        self._store = store
+        self._lock = lock
+        self._task: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(RENEW_S, self._begin)
+
+    def end(self) -> None:
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _begin(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        while True:
+            with suppress(StoreUnavailableError):
+                await self._store.renew(self._lock)
+            await asyncio.sleep(RENEW_S)

@@ -42,26 +42,27 @@ class ListChange:
 
 def head(state: SessionState) -> bytes:
     """Everything but the lists, the percept and what only create and extend write."""
-    return orjson.dumps(
-        {
-            "v": VERSION,
-            "user": state.user_id,
-            "kb": state.processor_id,
-            "created": state.created_at,
-            "accessed": state.last_accessed_at,
-            "count": state.access_count,
-            "metadata": dict(state.metadata),
-            "genes": dict(state.overrides),
-            "time": state.time,
-            "seq": state.stm_seq,
-            "emotives": dict(state.learned_emotives),
-            "pending": dict(state.pending_metadata),
-            "symbols": state.symbols,
-        }
-    )
+    facts = {
+        "v": VERSION,
+        "user": state.user_id,
+        "kb": state.processor_id,
+        "created": state.created_at,
+        "accessed": state.last_accessed_at,
+        "count": state.access_count,
+        "metadata": dict(state.metadata),
+        "genes": dict(state.overrides),
+        "time": state.time,
+        "seq": state.stm_seq,
+        "emotives": dict(state.learned_emotives),
+        "pending": dict(state.pending_metadata),
+        "symbols": state.symbols,
+    }
+    # Most sessions are idle: what is empty takes no room.
+    return orjson.dumps({name: fact for name, fact in facts.items() if fact})
 
 
 def percept(state: SessionState) -> bytes:
+    """Never empty, as stores take an empty one for one that stays."""
     return orjson.dumps(dict(state.percept))
 
 
@@ -81,23 +82,23 @@ def session(session_id: str, stored: Stored) -> SessionState:
     return SessionState(
         session_id=session_id,
         incarnation=stored.incarnation.decode(),
-        user_id=known["user"],
+        user_id=known.get("user"),
         processor_id=known["kb"],
         created_at=known["created"],
         ttl_s=int(stored.ttl_s) if stored.ttl_s else None,
         expires_at=int(stored.expires_ms) / 1000 if stored.expires_ms else None,
         last_accessed_at=known["accessed"],
-        access_count=known["count"],
-        metadata=known["metadata"],
-        overrides=known["genes"],
-        time=known["time"],
+        access_count=known.get("count", 0),
+        metadata=known.get("metadata", {}),
+        overrides=known.get("genes", {}),
+        time=known.get("time", 0),
         stm=_stm(_items(stored.stm)),
-        stm_seq=known["seq"],
+        stm_seq=known.get("seq", 0),
         pending_emotives=tuple(_items(stored.emotives)),
-        learned_emotives=known["emotives"],
-        pending_metadata=_metadata(known["pending"]),
-        percept=orjson.loads(stored.percept),
-        symbols=tuple(known["symbols"]),
+        learned_emotives=known.get("emotives", {}),
+        pending_metadata=_metadata(known.get("pending", {})),
+        percept=orjson.loads(stored.percept) if stored.percept else {},
+        symbols=tuple(known.get("symbols", ())),
         remembered=tuple(Remembered(*item) for item in _items(stored.remembered)),
     )
 

@@ -22,7 +22,7 @@ from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.sessions.access import SessionAccess
 from kato_service.sessions.changes import Plan, SessionChanges
 from kato_service.sessions.state import SessionState
-from kato_service.sessions.store import Limits, NewSession, SessionStore
+from kato_service.sessions.store import Limits, Listed, NewSession, SessionStore
 
 log = structlog.get_logger()
 A = TypeVar("A")
@@ -116,7 +116,7 @@ class SessionManager:
 
     async def page(
         self, *, user_id: str | None, limit: int, cursor: str | None
-    ) -> tuple[list[SessionState], str | None]:
+    ) -> tuple[tuple[Listed, ...], str | None]:
         """Live sessions in order of creation, and where the next page begins.
 
         Raises:
@@ -126,7 +126,7 @@ class SessionManager:
         found = await self._store.page(user_id, after=after, limit=limit + 1)
         shown = found[:limit]
         more = len(found) > limit
-        return [state for _, state in shown], str(shown[-1][0]) if more else None
+        return shown, str(shown[-1].place) if more else None
 
     async def extend(self, session_id: str, ttl_s: int) -> SessionState:
         """Raises SessionNotFoundError."""

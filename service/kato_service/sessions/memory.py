@@ -4,10 +4,20 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from heapq import nsmallest
 
 from kato_service.errors import SessionLimitExceededError, SessionNotFoundError
 from kato_service.sessions.state import Intent, SessionState
-from kato_service.sessions.store import LEASE_S, NOTED, Fate, Limits, Lock, NewSession, Saved
+from kato_service.sessions.store import (
+    LEASE_S,
+    NOTED,
+    Fate,
+    Limits,
+    Listed,
+    Lock,
+    NewSession,
+    Saved,
+)
 
 SWEEP_EVERY = 100
 """Sessions created between two looks for those that ended."""
@@ -98,15 +108,14 @@ class MemorySessionStore:
     async def count(self) -> int:
         return sum(1 for _ in self._all_living())
 
-    async def page(
-        self, user_id: str | None, *, after: int, limit: int
-    ) -> tuple[tuple[int, SessionState], ...]:
+    async def page(self, user_id: str | None, *, after: int, limit: int) -> tuple[Listed, ...]:
         found = [
-            (kept.place, _shown(kept))
+            kept
             for kept in self._all_living()
             if kept.place > after and user_id in (None, kept.counts_for)
         ]
-        return tuple(sorted(found, key=lambda pair: pair[0])[:limit])
+        states = ((kept.place, _shown(kept)) for kept in nsmallest(limit, found, key=_place))
+        return tuple(Listed(place, state, len(state.stm)) for place, state in states)
 
     async def lock(self, session_id: str, owner: str, *, rolling_forward: bool) -> Lock | None:
         now = self._clock()
@@ -240,6 +249,10 @@ class MemorySessionStore:
         if kept.intent is not None and kept.intent.intent_id == intent_id:
             return Fate.PENDING
         return Fate.INSTALLED if intent_id in kept.installed else Fate.ABSENT
+
+
+def _place(kept: _Kept) -> int:
+    return kept.place
 
 
 def _shown(kept: _Kept) -> SessionState:

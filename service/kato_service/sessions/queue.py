@@ -38,7 +38,10 @@ class SessionQueues:
             )
         queue.users += 1
         try:
-            async with within(deadline, "the session was busy all the time"):
+            if queue.users > 1:
+                async with within(deadline, "the session was busy all the time"):
+                    await queue.lock.acquire()
+            else:
                 await queue.lock.acquire()
             try:
                 yield

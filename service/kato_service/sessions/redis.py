@@ -2,17 +2,19 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import sha256
-from typing import Any, cast
+from functools import cache
+from hashlib import sha1, sha256
+from itertools import count
+from time import monotonic
+from typing import Any
 
-from redis.asyncio import Redis
-from redis.commands.core import AsyncScript
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError
 
 from kato_service.connections.circuit import Circuit
-from kato_service.connections.redis_pool import is_busy, is_unanswered
+from kato_service.connections.redis_client import RedisClient
+from kato_service.connections.redis_pool import is_busy, is_of_one_node, is_unanswered
 from kato_service.errors import (
     OutcomeUnknownError,
     SessionLimitExceededError,
@@ -22,14 +24,17 @@ from kato_service.errors import (
 from kato_service.sessions import encoding, scripts
 from kato_service.sessions.encoding import ListChange, Stored
 from kato_service.sessions.state import Intent, SessionState
-from kato_service.sessions.store import LEASE_S, Fate, Limits, Lock, NewSession, Saved
+from kato_service.sessions.store import LEASE_S, Fate, Limits, Listed, Lock, NewSession, Saved
 
 ATTEMPTS = 3
 """Of a call whose answer got lost; every script may run twice."""
 PAUSE_S = 0.05
 PENDING_AT_ONCE = 100
-LOADED_AT_ONCE = 4
-"""Sessions of listings."""
+LISTED_AT_ONCE = 100
+"""Sessions asked for in one round trip, so that reading them holds up nobody."""
+FAILOVER_S = 10.0
+"""For a cluster to give the slots of a node that went to another one."""
+LONGEST_PAUSE_S = 0.25
 SLACK_BYTES = 1024
 """By which counters, times and genes may enlarge a session in a full Redis."""
 _LEASE_MS = int(LEASE_S * 1000)
@@ -42,13 +47,13 @@ _LISTS = ("stm", "emotives", "remembered")
 
 
 class RedisSessionStore:
-    def __init__(self, client: Redis, processor_id: str, *, circuit: Circuit | None = None) -> None:
+    def __init__(
+        self, client: RedisClient, processor_id: str, *, circuit: Circuit | None = None
+    ) -> None:
         self._client = client
         self._circuit = circuit or Circuit("redis")
         self._prefix = f"kato:{processor_id}:"
         self._index = f"{self._prefix}{{{processor_id}}}:"
-        self._scripts: dict[str, AsyncScript] = {}
-        self._loading = asyncio.Semaphore(LOADED_AT_ONCE)
 
     async def create(self, new: NewSession, limits: Limits) -> SessionState:
         try:
@@ -72,7 +77,7 @@ class RedisSessionStore:
         )
         arguments = (
             *(new.incarnation, expires_ms, "" if new.ttl_s is None else new.ttl_s),
-            *(encoding.head(state), encoding.percept(state)),
+            encoding.head(state),
         )
         found = await self._run(scripts.CREATE, self._keys(new.session_id), arguments)
         living = encoding.shown(new.session_id, Stored(*found))
@@ -81,13 +86,9 @@ class RedisSessionStore:
         return living
 
     async def default_id(self, user_id: str | None, proposed: str) -> str:
-        key, field = f"{self._index}defaults", _digest(user_id or "")
-        for _ in range(ATTEMPTS):
-            await self._repeated(lambda: self._client.hsetnx(key, field, proposed))
-            known = await self._repeated(lambda: self._client.hget(key, field))
-            if known is not None:
-                return str(known.decode())
-        raise StoreUnavailableError("redis does not keep what it acknowledged")
+        arguments = (_digest(user_id or ""), proposed)
+        known = await self._run(scripts.DEFAULT_ID, (f"{self._index}defaults",), arguments)
+        return str(known.decode())
 
     async def load(self, session_id: str) -> SessionState | None:
         found = await self._run(scripts.LOAD, self._keys(session_id), ())
@@ -110,20 +111,18 @@ class RedisSessionStore:
     async def count(self) -> int:
         return int(await self._run(scripts.COUNT, (f"{self._index}sessions",), ()))
 
-    async def page(
-        self, user_id: str | None, *, after: int, limit: int
-    ) -> tuple[tuple[int, SessionState], ...]:
+    async def page(self, user_id: str | None, *, after: int, limit: int) -> tuple[Listed, ...]:
         keys = [f"{self._index}sessions", f"{self._index}order"]
         if user_id is not None:
             keys.append(self._user_key(user_id))
         found = await self._run(scripts.PAGE, keys, (after, limit))
         members = [member.decode().split(" ") for member in found[::2]]
-        states = await asyncio.gather(*(self._load_of_page(one[0]) for one in members))
-        rows = zip(map(int, found[1::2]), members, states, strict=True)
+        heads = await self._heads([session_id for session_id, _ in members])
+        rows = zip(map(int, found[1::2]), members, heads, strict=True)
         return tuple(
-            (place, state)
-            for place, (_, incarnation), state in rows
-            if state is not None and state.incarnation == incarnation
+            Listed(place, *head)
+            for place, (_, incarnation), head in rows
+            if head is not None and head[0].incarnation == incarnation
         )
 
     async def lock(self, session_id: str, owner: str, *, rolling_forward: bool) -> Lock | None:
@@ -152,27 +151,32 @@ class RedisSessionStore:
         await self._run(scripts.RELEASE, self._keys(session_id), (owner,))
 
     async def save(self, lock: Lock, state: SessionState, intent_id: str | None) -> Saved:
-        changes = encoding.list_changes(lock.state, state)
-        grows = any(change.added for change in changes) or _much_larger(lock.state, state)
+        head = encoding.head(state)
         kept = state.percept is lock.state.percept
+        percept = b"" if kept else encoding.percept(state)
+        changes = encoding.list_changes(lock.state, state)
         arguments = (
             *(lock.owner, lock.number, state.incarnation, intent_id or ""),
-            *(encoding.head(state), b"" if kept else encoding.percept(state)),
-            *_flat(changes),
+            *(head, percept, *_flat(changes)),
         )
-        script = scripts.SAVE if grows else scripts.SAVE_SMALLER
+        grows = any(change.added for change in changes)
+        larger = grows or len(head) + len(percept) > _size(lock.state, kept) + SLACK_BYTES
+        script = scripts.SAVE if larger else scripts.SAVE_SMALLER
         word = await self._run(script, self._keys(lock.session_id), arguments)
         return Saved(word.decode())
 
     async def intend(self, lock: Lock, intent: Intent) -> bool:
-        pair = f"{lock.session_id} {intent.intent_id}"
-        index = f"{self._index}intents"
-        await self._repeated(lambda: self._client.zadd(index, {pair: lock.locked_at}))
+        index, pair = f"{self._index}intents", f"{lock.session_id} {intent.intent_id}"
+        keys = self._keys(lock.session_id)
+        if self._client.clustered:
+            await self._call("ZADD", index, lock.locked_at, pair)
+        else:
+            keys = (*keys, index)
         arguments = (
             *(lock.owner, lock.number, lock.state.incarnation),
-            *(intent.intent_id, encoding.intent(intent)),
+            *(intent.intent_id, encoding.intent(intent), lock.locked_at, pair),
         )
-        return bool(await self._run(scripts.INTEND, self._keys(lock.session_id), arguments))
+        return bool(await self._run(scripts.INTEND, keys, arguments))
 
     async def install(self, lock: Lock, intent_id: str, state: SessionState) -> Fate:
         arguments = (
@@ -194,18 +198,18 @@ class RedisSessionStore:
         return True
 
     async def pending(self, *, older_than_s: float) -> tuple[tuple[str, str], ...]:
-        with self._calling():
-            seconds, microseconds = await self._client.time()
-            latest = seconds + microseconds / 1e6 - older_than_s
-            found = await self._client.zrangebyscore(
-                f"{self._index}intents", "-inf", latest, 0, PENDING_AT_ONCE
-            )
-        pairs = (cast(bytes, pair).decode().partition(" ") for pair in found)
+        keys, found = (f"{self._index}intents",), []
+        for offset in count(0, PENDING_AT_ONCE):
+            arguments = (older_than_s, offset, PENDING_AT_ONCE)
+            some = await self._run(scripts.PENDING, keys, arguments)
+            found += some
+            if len(some) < PENDING_AT_ONCE:
+                break
+        pairs = (pair.decode().partition(" ") for pair in found)
         return tuple((session_id, intent_id) for session_id, _, intent_id in pairs)
 
     async def forget(self, session_id: str, intent_id: str) -> None:
-        with self._calling():
-            await self._client.zrem(f"{self._index}intents", f"{session_id} {intent_id}")
+        await self._call("ZREM", f"{self._index}intents", f"{session_id} {intent_id}")
 
     async def _reserve(self, new: NewSession, limits: Limits) -> tuple[int, str]:
         """A place within the limits: the time, and when the session expires."""
@@ -224,27 +228,37 @@ class RedisSessionStore:
 
     async def _unreserve(self, state: SessionState) -> None:
         """Give its place within the limits back."""
-        member = _member(state)
-        with self._calling():
-            await self._client.zrem(f"{self._index}order", member)
-            await self._client.zrem(f"{self._index}sessions", member)
-            if state.user_id is not None:
-                await self._client.zrem(self._user_key(state.user_id), member)
+        keys = [f"{self._index}order", *self._indexes(state)]
+        await self._run(scripts.UNRESERVE, keys, (_member(state),))
 
-    async def _load_of_page(self, session_id: str) -> SessionState | None:
-        """Load one of many: others need connections too."""
-        async with self._loading:
-            return await self.load(session_id)
+    async def _heads(self, session_ids: Sequence[str]) -> list[tuple[SessionState, int] | None]:
+        """Sessions without their lists, and how long their STMs are; None for those that ended."""
+        heads: list[tuple[SessionState, int] | None] = []
+        for first in range(0, len(session_ids), LISTED_AT_ONCE):
+            some = session_ids[first : first + LISTED_AT_ONCE]
+            heads += map(_head, some, await self._listed(some))
+            await asyncio.sleep(0)
+        return heads
+
+    async def _listed(self, session_ids: Sequence[str]) -> list[Any]:
+        all_keys = [self._keys(session_id) for session_id in session_ids]
+        commands = [_evalsha(scripts.LISTED, keys, ()) for keys in all_keys]
+        try:
+            with self._calling():
+                return await self._client.calls(commands)
+        except StoreUnavailableError:
+            # Not known to a server yet, or an answer got lost: one by one they are asked again.
+            return [await self._run(scripts.LISTED, keys, ()) for keys in all_keys]
 
     async def _note_expiry(self, state: SessionState, expires_ms: bytes) -> None:
         """Let the limit indexes know; a session that they forgot stays forgotten."""
-        score = {_member(state): int(expires_ms)}
-        with self._calling():
-            await self._client.zadd(f"{self._index}sessions", cast(Any, score), xx=True)
-            if state.user_id is not None:
-                key = self._user_key(state.user_id)
-                await self._client.zadd(key, cast(Any, score), xx=True)
-                await self._client.pexpireat(key, int(expires_ms), gt=True)
+        arguments = (_member(state), int(expires_ms))
+        await self._run(scripts.NOTE_EXPIRY, self._indexes(state), arguments)
+
+    def _indexes(self, state: SessionState) -> list[str]:
+        """Where its expiry is noted."""
+        of_user = [] if state.user_id is None else [self._user_key(state.user_id)]
+        return [f"{self._index}sessions", *of_user]
 
     def _keys(self, session_id: str) -> tuple[str, ...]:
         base = f"{self._prefix}{{{session_id}}}"
@@ -254,42 +268,73 @@ class RedisSessionStore:
         return f"{self._index}user:{_digest(user_id)}"
 
     async def _run(self, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-        """Run a script, again where its answer got lost.
+        """Run a script; raises as `_call`."""
+        taken = (len(keys), *keys, *arguments)
+        return await self._call("EVALSHA", _sha(script), *taken, in_full=("EVAL", script, *taken))
+
+    async def _call(self, *command: Any, in_full: Sequence[Any] = ()) -> Any:
+        """Send a command that may run twice, again where its answer got lost.
+
+        Args:
+            in_full: What is sent instead once a server does not know the script.
 
         Raises:
             StoreUnavailableError: It did not run.
             OutcomeUnknownError: It may have run.
         """
-        if script not in self._scripts:
-            self._scripts[script] = self._client.register_script(script)
-        return await self._repeated(lambda: self._scripts[script](keys=keys, args=arguments))
-
-    async def _repeated(self, call: Callable[[], Any]) -> Any:
-        """What *call* answers, which may happen twice: again where its answer got lost."""
+        refused: StoreUnavailableError | None = None
         unanswered: OutcomeUnknownError | None = None
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                await asyncio.sleep(PAUSE_S * attempt * random.uniform(0.5, 1.0))
+        for pause_s in self._pauses():
             try:
                 with self._calling():
-                    return await call()
+                    return await self._client.call(*command)
+            except _UnknownScriptError:
+                command = tuple(in_full)
+                continue
             except OutcomeUnknownError as error:
-                unanswered = error
-            except StoreUnavailableError:
+                unanswered = refused = error
+            except StoreUnavailableError as error:
                 # That it is refused now says nothing of an earlier try.
-                if unanswered is None:
+                refused = unanswered or error
+                if refused is error and not self._changes_hands(error):
                     raise
-        assert unanswered is not None
-        raise unanswered
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+        assert refused is not None
+        raise refused
+
+    def _pauses(self) -> Iterator[float]:
+        """Seconds until the next try; a cluster takes a while to heal, none follows the last."""
+        gives_up_at = monotonic() + (FAILOVER_S if self._client.clustered else 0.0)
+        for attempt in count(1):
+            last = attempt >= ATTEMPTS and monotonic() >= gives_up_at
+            yield 0.0 if last else min(LONGEST_PAUSE_S, PAUSE_S * attempt)
+            if last:
+                return
+
+    def _changes_hands(self, error: StoreUnavailableError) -> bool:
+        """Whether another node of a cluster may answer soon."""
+        cause = error.__cause__
+        return self._client.clustered is True and cause is not None and is_of_one_node(cause)
 
     @contextmanager
     def _calling(self) -> Iterator[None]:
         """Through the circuit, with errors of our own."""
         try:
-            with self._circuit.guarding(is_unanswered):
+            with self._circuit.guarding(_of_all):
                 yield
+        except NoScriptError as exc:
+            raise _UnknownScriptError("redis does not know the script yet") from exc
         except (RedisError, OSError) as exc:
             raise _mapped(exc) from exc
+
+
+class _UnknownScriptError(StoreUnavailableError):
+    """To be sent in full: it did not run."""
+
+
+def _of_all(exc: Exception) -> bool:
+    """Whether the store as a whole did not answer."""
+    return is_unanswered(exc) and not is_of_one_node(exc)
 
 
 def _mapped(exc: Exception) -> StoreUnavailableError:
@@ -301,17 +346,32 @@ def _mapped(exc: Exception) -> StoreUnavailableError:
         return StoreUnavailableError(
             "redis is full: give it more memory, or end sessions; nothing was changed"
         )
+    if is_of_one_node(exc):
+        return StoreUnavailableError("a part of the redis cluster does not serve now: repeat later")
     word = str(exc).split(" ")[0]
     return StoreUnavailableError(_WAYS_OUT.get(word, f"redis refused: {word}"))
 
 
-def _much_larger(before: SessionState, after: SessionState) -> bool:
-    """Whether what is no list takes more room now."""
-    return _size(after) > _size(before) + SLACK_BYTES
+def _evalsha(script: str, keys: Sequence[str], arguments: Sequence[Any]) -> tuple[Any, ...]:
+    return ("EVALSHA", _sha(script), len(keys), *keys, *arguments)
 
 
-def _size(state: SessionState) -> int:
-    return len(encoding.head(state)) + len(encoding.percept(state))
+@cache
+def _sha(script: str) -> str:
+    return sha1(script.encode(), usedforsecurity=False).hexdigest()
+
+
+def _head(session_id: str, found: Any) -> tuple[SessionState, int] | None:
+    if found is None:
+        return None
+    stored, events = found
+    state = encoding.shown(session_id, Stored(*stored))
+    return state, len(state.stm) if events < 0 else events
+
+
+def _size(state: SessionState, kept: bool) -> int:
+    """Bytes of what is no list, without the percept where that stays."""
+    return len(encoding.head(state)) + (0 if kept else len(encoding.percept(state)))
 
 
 def _flat(changes: Iterable[ListChange]) -> Iterator[Any]:

@@ -6,7 +6,7 @@ all share the hash tag ``{session_id}``. Fields of the hash:
 ``inc`` incarnation · ``exp`` expiry, ms, '' for never · ``ttl`` seconds · ``head``, ``per`` encoded
 state · ``num`` fencing number · ``own``, ``lea`` holder of the lock and end of its lease, ms ·
 ``que`` places in the queue, ``owner=ms;…`` · ``lost`` numbers of lost locks · ``iid``, ``int``
-intent · ``last`` ids of installed intents.
+intent · ``last`` ids of installed intents. What is empty is not there.
 """
 
 LOST_KEPT = 64
@@ -51,6 +51,13 @@ local function holds(text, one)
   end
   return false
 end
+local function queue(places)
+  if #places == 0 then
+    redis.call('HDEL', KEYS[1], 'que')
+  else
+    redis.call('HSET', KEYS[1], 'que', table.concat(places, ';'))
+  end
+end
 local function list(i) return table.concat(redis.call('LRANGE', KEYS[i], 0, -1), ',') end
 local function snapshot()
   local f = fields('inc', 'exp', 'ttl', 'head', 'per', 'iid', 'int')
@@ -94,7 +101,7 @@ CREATE = (
     _PLAIN
     + _COMMON
     + """
--- incarnation, expiry, ttl, head, percept → the session that lives now, and the time
+-- incarnation, expiry, ttl, head → the session that lives now, and the time
 local now = now_ms()
 local f = fields('inc', 'exp', 'iid')
 if f.inc ~= '' and expired(f, now) and f.iid == '' then
@@ -103,7 +110,7 @@ if f.inc ~= '' and expired(f, now) and f.iid == '' then
 end
 if f.inc == '' then
   redis.call('HSET', KEYS[1], 'inc', ARGV[1], 'exp', ARGV[2], 'ttl', ARGV[3], 'head', ARGV[4],
-    'per', ARGV[5], 'num', '0')
+    'num', '0')
   keep({exp = ARGV[2]}, 0, false)
 end
 return snapshot()
@@ -117,6 +124,19 @@ LOAD = (
 local f = fields('inc', 'exp')
 if f.inc == '' or expired(f, now_ms()) then return false end
 return snapshot()
+"""
+)
+
+LISTED = (
+    _READ_ONLY
+    + _COMMON
+    + """
+-- → the session as `snapshot` gives it, but without lists, and how many events its STM has;
+-- with everything, and -1, while an intent waits
+local f = fields('inc', 'exp', 'ttl', 'head', 'iid')
+if f.inc == '' or expired(f, now_ms()) then return false end
+if f.iid ~= '' then return {snapshot(), -1} end
+return {{f.inc, f.exp, f.ttl, f.head, '{}', '', '', '', '', ''}, redis.call('LLEN', KEYS[2])}
 """
 )
 
@@ -174,7 +194,7 @@ for who, ends in string.gmatch(f.que, '([^=;]+)=(%d+)') do
 end
 if held or (f.own ~= owner and first and first ~= owner) then
   if not mine then places[#places + 1] = owner .. '=' .. (now + lease) end
-  redis.call('HSET', KEYS[1], 'que', table.concat(places, ';'))
+  queue(places)
   return {'busy'}
 end
 if f.own ~= owner then
@@ -182,7 +202,8 @@ if f.own ~= owner then
   f.num = redis.call('HINCRBY', KEYS[1], 'num', 1)
 end
 if first == owner then table.remove(places, 1) end
-redis.call('HSET', KEYS[1], 'own', owner, 'lea', now + lease, 'que', table.concat(places, ';'))
+redis.call('HSET', KEYS[1], 'own', owner, 'lea', now + lease)
+if f.que ~= '' then queue(places) end
 if f.exp ~= '' and tonumber(f.exp) < now + lease then keep(f, now + lease, pending) end
 return {'locked', tostring(f.num), tostring(now), snapshot()}
 """
@@ -210,7 +231,7 @@ RELEASE = (
 local f = fields('inc', 'exp', 'iid', 'own', 'que')
 if f.inc == '' then return 0 end
 if f.own == ARGV[1] then
-  redis.call('HSET', KEYS[1], 'own', '', 'lea', '')
+  redis.call('HDEL', KEYS[1], 'own', 'lea')
   keep(f, 0, f.iid ~= '')
   return 1
 end
@@ -218,7 +239,7 @@ local places = {}
 for who, ends in string.gmatch(f.que, '([^=;]+)=(%d+)') do
   if who ~= ARGV[1] then places[#places + 1] = who .. '=' .. ends end
 end
-redis.call('HSET', KEYS[1], 'que', table.concat(places, ';'))
+if f.que ~= '' then queue(places) end
 return 1
 """
 )
@@ -233,7 +254,7 @@ if f.num ~= ARGV[2] then return fate_of(ARGV[2], f.lost) end
 if f.own ~= ARGV[1] then return 'saved' end
 write(ARGV[5], ARGV[6], 7)
 if ARGV[4] ~= '' then install(ARGV[4], f.last) end
-redis.call('HSET', KEYS[1], 'own', '', 'lea', '')
+redis.call('HDEL', KEYS[1], 'own', 'lea')
 keep(f, 0, false)
 return 'saved'
 """
@@ -247,11 +268,13 @@ INTEND = (
     _PLAIN
     + _COMMON
     + """
--- owner, number, incarnation, intent id, intent
+-- owner, number, incarnation, intent id, intent, when the lock was taken, member of the index
 local f = fields('inc', 'num', 'own', 'iid', 'last')
 if f.inc ~= ARGV[3] then return 0 end
 if f.iid == ARGV[4] or holds(f.last, ARGV[4]) then return 1 end
 if f.num ~= ARGV[2] or f.own ~= ARGV[1] then return 0 end
+-- One server has all keys: the index comes along. In a cluster it was written before.
+if KEYS[5] then redis.call('ZADD', KEYS[5], ARGV[6], ARGV[7]) end
 redis.call('HSET', KEYS[1], 'iid', ARGV[4], 'int', ARGV[5])
 keep({exp = ''}, 0, true)
 return 1
@@ -329,6 +352,44 @@ if KEYS[4] then
   redis.call('PEXPIREAT', KEYS[4], redis.call('ZRANGE', KEYS[4], -1, -1, 'WITHSCORES')[2])
 end
 return {'ok', tostring(now), expiry}
+"""
+)
+
+UNRESERVE = (
+    _ALLOW_OOM
+    + """
+-- member, from every index in KEYS
+for _, key in ipairs(KEYS) do redis.call('ZREM', key, ARGV[1]) end
+return 1
+"""
+)
+
+NOTE_EXPIRY = (
+    _ALLOW_OOM
+    + """
+-- member, expiry, in the indexes in KEYS: sessions, those of a user
+for _, key in ipairs(KEYS) do redis.call('ZADD', key, 'XX', ARGV[2], ARGV[1]) end
+if KEYS[2] then redis.call('PEXPIREAT', KEYS[2], ARGV[2], 'GT') end
+return 1
+"""
+)
+
+DEFAULT_ID = (
+    _PLAIN
+    + """
+-- field, proposed → the id that stays
+redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
+return redis.call('HGET', KEYS[1], ARGV[1])
+"""
+)
+
+PENDING = (
+    _READ_ONLY
+    + """
+-- age s, offset, count → members of the index of intents
+local t = redis.call('TIME')
+local latest = string.format('%.6f', t[1] + t[2] / 1e6 - tonumber(ARGV[1]))
+return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', latest, 'LIMIT', ARGV[2], ARGV[3])
 """
 )
 

@@ -50,6 +50,16 @@ class Lock:
     """By the store's clock."""
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    place: int
+    """In the order of creation."""
+    state: SessionState
+    """As far as a list shows it: what it observed and remembers may be missing."""
+    stm_length: int
+    """Events."""
+
+
 class Saved(StrEnum):
     SAVED = "saved"
     """It is stored, now or by an earlier call for the same lock."""
@@ -98,10 +108,8 @@ class SessionStore(Protocol):
     async def count(self) -> int:
         """Live sessions."""
 
-    async def page(
-        self, user_id: str | None, *, after: int, limit: int
-    ) -> tuple[tuple[int, SessionState], ...]:
-        """Up to *limit* live sessions in order of creation, with their places in it.
+    async def page(self, user_id: str | None, *, after: int, limit: int) -> tuple[Listed, ...]:
+        """Up to *limit* live sessions in order of creation.
 
         Args:
             after: Only those behind this place.

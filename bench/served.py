@@ -1,0 +1,92 @@
+"""The service, or the floor below it, with a watch on its event loop.
+
+``python served.py kato|floor``: on SIGUSR1 it says how long the loop was held up at most since the
+last time, and how much of that it computed itself (the rest it waited for a processor).
+"""
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from hashlib import sha1
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from kato_service.api import json_text
+from kato_service.app import KatoServer
+from kato_service.connections.redis_client import RedisClient, RedisOptions
+from kato_service.logs import configure_logs
+from kato_service.services import running_service
+from kato_service.sessions import scripts
+from kato_service.settings import Settings, read_settings
+
+TICK_S = 0.002
+
+
+class Watch:
+    """Ticks; what comes late was held up."""
+
+    def __init__(self) -> None:
+        self._worst = (0.0, 0.0)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._tell)
+
+    async def run(self) -> None:
+        while True:
+            began, used = time.perf_counter(), time.thread_time()
+            await asyncio.sleep(TICK_S)
+            late = time.perf_counter() - began - TICK_S
+            self._worst = max(self._worst, (late, time.thread_time() - used))
+
+    def _tell(self) -> None:
+        late, computed = self._worst
+        print(json.dumps({"late_ms": late * 1000, "computed_ms": computed * 1000}), flush=True)
+        self._worst = (0.0, 0.0)
+
+
+class Seen(BaseModel):
+    strings: list[str]
+
+
+def floor(settings: Settings) -> FastAPI:
+    """Takes an event, asks Redis as an observation does, answers: nothing is looked at."""
+    assert settings.redis_url is not None
+    client = RedisClient(RedisOptions(settings.redis_url.get_secret_value()))
+    lock, save = (sha1(one.encode()).hexdigest() for one in (scripts.LOCK, scripts.SAVE))
+    prefix = f"kato:{settings.processor_id}:"
+    app = FastAPI()
+
+    @app.post("/v2/sessions/{session_id}/observe")
+    async def observe(session_id: str, body: Seen) -> Response:
+        base = f"{prefix}{{{session_id}}}"
+        keys = (base, f"{base}:stm", f"{base}:emotives", f"{base}:remembered")
+        _, number, _, found = await client.call("EVALSHA", lock, 4, *keys, "floor", 2000, 0)
+        lists = (1, 1, '["hello","world"]', 0, 0, 0, 0)
+        state = (found[0], "", found[3], found[4])
+        await client.call("EVALSHA", save, 4, *keys, "floor", number, *state, *lists)
+        return Response(json_text.text({"session_id": session_id, "symbols": body.strings}))
+
+    return app
+
+
+async def served(what: str) -> None:
+    settings = read_settings()
+    configure_logs(level=settings.log_level, style=settings.log_format)
+    watching = asyncio.create_task(Watch().run())
+    if what == "kato":
+        async with running_service(settings) as service:
+            await KatoServer(service).serve()
+    else:
+        config = uvicorn.Config(
+            floor(settings), port=settings.port, access_log=False, log_level="error"
+        )
+        await uvicorn.Server(config).serve()
+    watching.cancel()
+
+
+if __name__ == "__main__":
+    uvloop.run(served(sys.argv[1]))

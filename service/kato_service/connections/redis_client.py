@@ -1,0 +1,148 @@
+"""Commands to Redis, one server or a cluster, over connections that are kept."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.connection import parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoPermissionError, RedisError
+from redis.maint_notifications import MaintNotificationsConfig
+from redis.typing import EncodableT
+
+from kato_service.connections.redis_cluster import RedisCluster
+from kato_service.connections.redis_server import Command, RedisServer
+from kato_service.connections.store_pool import PoolUsage
+from kato_service.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class RedisOptions:
+    url: str = field(repr=False)
+    pool_size: int = 50
+    socket_timeout_s: float = 2.0
+
+
+class BusyError(RedisConnectionError):
+    """Every connection was in use: nothing was sent."""
+
+
+class RedisClient(Redis):
+    """One server, or the cluster that it belongs to; the first command finds out which.
+
+    `call` and `calls` answer bytes, and repeat nothing: only their caller knows what is safe.
+    """
+
+    def __init__(self, options: RedisOptions) -> None:
+        pool = _pool(options)
+        super().__init__(connection_pool=pool)
+        self._options = options
+        self._pool = pool
+        self._room = asyncio.Semaphore(options.pool_size)
+        self._in_use = 0
+        self._server = RedisServer(pool, options.socket_timeout_s)
+        self._cluster = RedisCluster(self._server, self._node)
+        self._looking = asyncio.Lock()
+        self.clustered: bool | None = None
+        """None: nobody asked yet."""
+
+    async def call(self, *command: EncodableT) -> Any:
+        """The answer to one command, whose keys are all in one slot.
+
+        Raises:
+            BusyError: It was not sent.
+            RedisError: It was refused; or, where nothing answered, it may have run.
+        """
+        return (await self.calls((command,)))[0]
+
+    async def calls(self, commands: Sequence[Command]) -> list[Any]:
+        """The answers to several, of one server in one round trip; raises as `call`."""
+        await self._enter()
+        try:
+            answers = await self._asked(commands)
+        finally:
+            self._in_use -= 1
+            self._room.release()
+        for answer in answers:
+            if isinstance(answer, RedisError):
+                raise answer
+        return answers
+
+    def usage(self) -> PoolUsage:
+        idle = self._cluster.idle if self.clustered else len(self._server.idle)
+        return PoolUsage(self._in_use, idle, self._options.pool_size)
+
+    async def close(self) -> None:
+        await self._cluster.close()
+        await self._server.close()
+        await self.aclose()
+        await self._pool.aclose()
+
+    async def _enter(self) -> None:
+        """Take one of the places for commands under way."""
+        if self._room.locked():
+            await self._waited()
+        else:
+            await self._room.acquire()
+        self._in_use += 1
+
+    async def _asked(self, commands: Sequence[Command]) -> list[Any]:
+        if self.clustered is None:
+            await self._look()
+        if self.clustered:
+            return [await self._cluster.asked(command) for command in commands]
+        return await self._server.asked(commands)
+
+    async def _waited(self) -> None:
+        try:
+            async with asyncio.timeout(self._options.socket_timeout_s):
+                await self._room.acquire()
+        except TimeoutError as exc:
+            raise BusyError("no connection got free in time") from exc
+
+    async def _look(self) -> None:
+        async with self._looking:
+            if self.clustered is not None:
+                return
+            (found,) = await self._server.asked((("INFO", "cluster"),))
+            if isinstance(found, RedisError) and not isinstance(found, NoPermissionError):
+                raise found
+            # A user that may not ask: taken for a server of its own.
+            self.clustered = isinstance(found, bytes) and b"cluster_enabled:1" in found
+
+    def _node(self, host: str, port: int) -> RedisServer:
+        """Another node of the cluster; a cluster has no database but 0."""
+        arguments = _arguments(self._options) | {"port": port, "db": 0}
+        if host:
+            arguments["host"] = host
+        return RedisServer(ConnectionPool(**arguments), self._options.socket_timeout_s)
+
+
+def _pool(options: RedisOptions) -> ConnectionPool:
+    """Raises SettingsError where the URL holds what no connection takes."""
+    try:
+        pool = ConnectionPool(**_arguments(options))
+        pool.connection_class(**pool.connection_kwargs)
+    except (TypeError, ValueError) as exc:
+        raise SettingsError(
+            "REDIS_URL: an option or the database of the URL is not known;"
+            " accepted: redis://[user:password@]host[:port][/database]"
+        ) from exc
+    return pool
+
+
+def _arguments(options: RedisOptions) -> dict[str, Any]:
+    """What the URL says, where no variable says otherwise."""
+    return dict(parse_url(options.url)) | {
+        "max_connections": options.pool_size,
+        "socket_timeout": None,  # `RedisServer` has its own, for both ways together
+        "socket_connect_timeout": options.socket_timeout_s,
+        "socket_keepalive": True,
+        "retry": Retry(NoBackoff(), 0),
+        "decode_responses": False,
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    }

@@ -1,0 +1,159 @@
+"""Patterns from what people have stored or written: checked value by value."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from kato_service.api.json_text import canonical
+from kato_service.domain.pattern import Emotives, Event, Metadata, Pattern
+from kato_service.errors import InvalidInputError
+from kato_service.knowledge.fold import (
+    MAX_FREQUENCY,
+    MAX_IMPORTED_LEARNS,
+    PATTERN_METADATA_BYTES,
+    merged_metadata,
+)
+
+MAX_SYMBOLS = 65_535
+"""Of a pattern; the engine counts with 16 bits."""
+MAX_ENTRY_BYTES = 12 * 2**20
+"""Of an entry, estimated; a document of MongoDB holds 16 MiB."""
+VALUE_BYTES = 48
+"""What a symbol, or a name and its value, take in a document beside their UTF-8, rounded up."""
+MAX_COUNT = 2**53
+"""Of a symbol, or of a total."""
+_NAME = re.compile(r"(?:PTRN\|)?([0-9a-f]{40})", re.ASCII)
+
+
+def pattern_of(given: Mapping[str, Any]) -> Pattern:
+    """The pattern of ``name``, ``events``, ``frequency``, ``emotives``, ``metadata`` and, where it
+    is known, ``learns``.
+
+    Raises:
+        InvalidInputError: Says which field is wrong, and how.
+    """
+    frequency = count("frequency", given.get("frequency"), MAX_FREQUENCY)
+    learns = given.get("learns")
+    pattern = Pattern(
+        name=_name(given.get("name")),
+        events=_events(given.get("events")),
+        frequency=frequency,
+        learns=(
+            min(frequency, MAX_IMPORTED_LEARNS)
+            if learns is None
+            else count("learns", learns, MAX_IMPORTED_LEARNS)
+        ),
+        emotives=_windows(given.get("emotives")),
+        metadata=_metadata(given.get("metadata")),
+    )
+    if _size(pattern) > MAX_ENTRY_BYTES:
+        raise InvalidInputError("all of it: larger than an entry of the log may be")
+    return pattern
+
+
+def count(field: str, given: object, limit: int = MAX_COUNT, least: int = 0) -> int:
+    """A whole number, also where a shell has stored it as a double."""
+    is_whole = isinstance(given, float) and given.is_integer()
+    if isinstance(given, bool) or not (isinstance(given, int) or is_whole):
+        raise InvalidInputError(f"{field}: not a whole number")
+    number = int(given)  # type: ignore[call-overload]  # an int or a float here
+    if not least <= number <= limit:
+        raise InvalidInputError(f"{field}: not from {least} to {limit}")
+    return int(number)
+
+
+def text(field: str, given: object) -> str:
+    if not isinstance(given, str):
+        raise InvalidInputError(f"{field}: not a string")
+    try:
+        given.encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidInputError(f"{field}: holds what is not UTF-8") from exc
+    return str(given)
+
+
+def _name(given: object) -> str:
+    known = _NAME.fullmatch(given) if isinstance(given, str) else None
+    if known is None:
+        raise InvalidInputError("name: not 40 lowercase hexadecimal digits, with or without PTRN|")
+    return known[1]
+
+
+def _events(given: object) -> tuple[Event, ...]:
+    if not isinstance(given, list) or not given:
+        raise InvalidInputError("events: not a list of lists of strings")
+    events = tuple(map(_event, given))
+    if sum(map(len, events)) > MAX_SYMBOLS:
+        raise InvalidInputError(f"events: more than {MAX_SYMBOLS} symbols")
+    return events
+
+
+def _event(given: object) -> Event:
+    if not isinstance(given, list):
+        raise InvalidInputError("events: not a list of lists of strings")
+    if not given:
+        raise InvalidInputError("events: one of them is empty")
+    return tuple(text("events", symbol) for symbol in given)
+
+
+def _windows(given: object) -> tuple[Emotives, ...]:
+    """A list of maps; older deployments kept one map, and an empty one where there was none."""
+    if given is None or given == {}:
+        return ()
+    maps = [given] if isinstance(given, Mapping) else given
+    if not isinstance(maps, list):
+        raise InvalidInputError("emotives: not a list of maps")
+    return tuple(map(_emotives, maps))
+
+
+def _emotives(given: object) -> Emotives:
+    if not isinstance(given, Mapping):
+        raise InvalidInputError("emotives: not a list of maps")
+    return {text("emotives", key): _number(value) for key, value in given.items()}
+
+
+def _number(given: object) -> float:
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        raise InvalidInputError("emotives: a value is not a number")
+    try:
+        number = float(given)
+    except OverflowError as exc:
+        raise InvalidInputError("emotives: a value is too large") from exc
+    if not math.isfinite(number):
+        raise InvalidInputError("emotives: a value is not finite")
+    return number
+
+
+def _metadata(given: object) -> Metadata:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise InvalidInputError("metadata: not a map")
+    metadata = {
+        text("metadata", key): tuple(dict.fromkeys(map(_json, _values(value))))
+        for key, value in given.items()
+    }
+    kept = merged_metadata({}, metadata)
+    if kept != {key: texts for key, texts in metadata.items() if texts}:
+        raise InvalidInputError(f"metadata: larger than {PATTERN_METADATA_BYTES} bytes")
+    return kept
+
+
+def _values(given: object) -> list[object]:
+    return given if isinstance(given, list) else [given]
+
+
+def _json(value: object) -> str:
+    try:
+        return canonical(value)
+    except (ValueError, TypeError) as exc:
+        raise InvalidInputError("metadata: a value is not JSON") from exc
+
+
+def _size(pattern: Pattern) -> int:
+    symbols = sum(
+        VALUE_BYTES + len(symbol.encode()) for event in pattern.events for symbol in event
+    )
+    keys = sum(VALUE_BYTES + len(key.encode()) for each in pattern.emotives for key in each)
+    return symbols + keys

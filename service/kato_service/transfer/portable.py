@@ -1,0 +1,206 @@
+"""Knowledge as a file: gzip over JSON lines, the same bytes for the same knowledge.
+
+A header, one line a pattern in the order of their first learns, one line a corrected symbol, and a
+trailer with counts and a check-sum over every line before it, so that a file that was cut or
+changed is noticed.
+"""
+
+import gzip
+import zlib
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from kato_service.domain.pattern import Pattern
+from kato_service.domain.statistics import Corrections, SymbolCounts
+from kato_service.errors import InvalidInputError, TransferError
+from kato_service.knowledge.view import KnowledgeView
+from kato_service.transfer.patterns import MAX_COUNT, count, pattern_of, text
+from kato_service.transfer.source import Refused, difference
+
+FORMAT = "kato-knowledge"
+VERSION = 1
+BATCH = 1000
+COMPRESSION = 6
+_DAMAGED = "the file is cut or damaged; nothing of it was imported: export it anew"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    patterns: int
+    corrected_symbols: int
+    digest: str
+    """SHA-256 of the lines, without the trailer."""
+
+
+def write(view: KnowledgeView, kb: str, out: IO[bytes]) -> Exported:
+    """Write what *view* shows, whole; statistics of deleted patterns become corrections."""
+    with gzip.GzipFile("", "wb", COMPRESSION, out, mtime=0) as file:
+        lines = _Lines(file)
+        patterns = len(view.patterns)
+        opening = {"format": FORMAT, "version": VERSION, "knowledge_base": kb}
+        lines.write({**opening, "revision": view.revision, "patterns": patterns})
+        counted = SymbolCounts()
+        for pattern in view.index.after(0):
+            lines.write(_plain(pattern))
+            if pattern.learns:
+                counted.add_learn(pattern.events, pattern.learns)
+        corrections = _corrections(view, counted)
+        for symbol, (members, occurrences) in corrections.symbols.items():
+            row = {"symbol": symbol, "pattern_member_frequency": members, "frequency": occurrences}
+            lines.write(row)
+        symbols = len(corrections.symbols)
+        totals = {
+            "total_learns": corrections.total_learns,
+            "total_symbols": corrections.total_symbols,
+            "total_distinct_symbols": corrections.total_distinct_symbols,
+        }
+        lines.write({"patterns": patterns, "symbols": symbols, **totals, "sha256": lines.digest})
+    return Exported(patterns, symbols, lines.digest_before)
+
+
+class PortableKnowledge:
+    """A file as a `KnowledgeSource`; every pass checks it from its header to its trailer."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.name = f"file {path.name!r}"
+        self._corrections: dict[str, tuple[int, int]] = {}
+        self._totals = (0, 0, 0)
+        self._refused: list[Refused] = []
+
+    async def patterns(self) -> AsyncIterator[Sequence[Pattern | Refused]]:
+        reading = self._read()
+        while batch := list(islice(reading, BATCH)):
+            yield batch
+
+    async def corrections(self, counted: SymbolCounts) -> tuple[Corrections, Sequence[Refused]]:
+        """Those of the last whole pass; what they are beside is in the file."""
+        return Corrections(self._corrections, *self._totals), self._refused
+
+    def notes(self) -> Sequence[str]:
+        return ()
+
+    def _read(self) -> Iterator[Pattern | Refused]:
+        self._corrections, self._refused = {}, []
+        digest, patterns = sha256(), 0
+        for number, line in enumerate(self._lines(), start=1):
+            given = _parsed(line)
+            if number == 1:
+                _require_header(given)
+            elif "sha256" in given:
+                self._end(given, patterns, digest.hexdigest())
+                return
+            elif "symbol" in given:
+                self._correct(number, given)
+            else:
+                patterns += 1
+                yield _pattern(number, given)
+            digest.update(line)
+        raise TransferError(f"{self.name}: {_DAMAGED}")
+
+    def _lines(self) -> Iterator[bytes]:
+        try:
+            with gzip.open(self._path, "rb") as file:
+                yield from file
+        except (EOFError, gzip.BadGzipFile, zlib.error) as exc:
+            raise TransferError(f"{self.name}: {_DAMAGED}") from exc
+        except OSError as exc:
+            raise TransferError(f"{self.name}: cannot be read ({exc.strerror})") from exc
+
+    def _correct(self, number: int, given: dict[str, Any]) -> None:
+        try:
+            symbol = text("symbol", given["symbol"])
+            fields = ("pattern_member_frequency", "frequency")
+            counts = [count(field, given.get(field), MAX_COUNT, -MAX_COUNT) for field in fields]
+            self._corrections[symbol] = (counts[0], counts[1])
+        except InvalidInputError as exc:
+            self._refused.append(Refused(f"line {number}", exc.message))
+
+    def _end(self, trailer: dict[str, Any], patterns: int, digest: str) -> None:
+        symbols = len(self._corrections) + len(self._refused)
+        found = (patterns, symbols, digest)
+        if (trailer.get("patterns"), trailer.get("symbols"), trailer["sha256"]) != found:
+            raise TransferError(f"{self.name}: {_DAMAGED}")
+        fields = ("total_learns", "total_symbols", "total_distinct_symbols")
+        try:
+            totals = [count(field, trailer.get(field), MAX_COUNT, -MAX_COUNT) for field in fields]
+        except InvalidInputError as exc:
+            raise TransferError(f"{self.name}: the trailer: {exc.message}") from exc
+        self._totals = (totals[0], totals[1], totals[2])
+
+
+class _Lines:
+    def __init__(self, file: gzip.GzipFile) -> None:
+        self._file = file
+        self._hash = sha256()
+        self.digest_before = ""
+
+    @property
+    def digest(self) -> str:
+        """Of all lines so far."""
+        self.digest_before = self._hash.hexdigest()
+        return self.digest_before
+
+    def write(self, row: dict[str, Any]) -> None:
+        line = orjson.dumps(row) + b"\n"
+        self._hash.update(line)
+        self._file.write(line)
+
+
+def _plain(pattern: Pattern) -> dict[str, Any]:
+    return {
+        "name": pattern.name,
+        "events": pattern.events,
+        "frequency": pattern.frequency,
+        "learns": pattern.learns,
+        "emotives": pattern.emotives,
+        "metadata": {
+            key: [orjson.Fragment(value) for value in values]
+            for key, values in pattern.metadata.items()
+        },
+    }
+
+
+def _corrections(view: KnowledgeView, counted: SymbolCounts) -> Corrections:
+    known = view.statistics
+    members, occurrences = known.pattern_member_frequency, known.symbol_frequency
+    return Corrections(
+        difference(dict(members), dict(occurrences), counted),
+        known.total_learns - counted.total_learns,
+        known.total_symbols - counted.total_symbols,
+        known.total_distinct_symbols - counted.total_distinct_symbols,
+    )
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    try:
+        given = orjson.loads(line)
+    except orjson.JSONDecodeError as exc:
+        raise TransferError(f"a line is not JSON: {_DAMAGED}") from exc
+    if not isinstance(given, dict):
+        raise TransferError(f"a line is not a JSON object: {_DAMAGED}")
+    return given
+
+
+def _require_header(given: dict[str, Any]) -> None:
+    if given.get("format") != FORMAT:
+        raise TransferError("this file is none that `kato-service export` has written")
+    if given.get("version") != VERSION:
+        raise TransferError(
+            f"the file has version {given.get('version')!r}, this program knows {VERSION}:"
+            " use the program that wrote it, or a newer one"
+        )
+
+
+def _pattern(number: int, given: dict[str, Any]) -> Pattern | Refused:
+    try:
+        count("learns", given.get("learns"))
+        return pattern_of(given)
+    except InvalidInputError as exc:
+        return Refused(f"line {number}", exc.message)

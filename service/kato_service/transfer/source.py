@@ -1,0 +1,174 @@
+"""The port to where imported knowledge comes from, and what one pass over it finds."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Protocol
+
+import orjson
+
+from kato_service.domain.pattern import Pattern, pattern_name
+from kato_service.domain.statistics import Corrections, SymbolCounts
+
+SYMBOLS_PER_CORRECTION = 2000
+BYTES_PER_CORRECTION = 4 * 2**20
+"""UTF-8 of the symbols of one entry, which has to fit into a document of MongoDB (16 MiB)."""
+MAX_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Something in a source that cannot be imported."""
+
+    where: str
+    """An ``_id``, or a line."""
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.reason}"
+
+
+class KnowledgeSource(Protocol):
+    """Read several times, each time in the same order; never written."""
+
+    name: str
+    """What messages call it; no credentials."""
+
+    def patterns(self) -> AsyncIterator[Sequence[Pattern | Refused]]:
+        """All patterns, a bounded number at a time, in the order they were first learned in.
+
+        Raises:
+            StoreUnavailableError: The source did not answer.
+            TransferError: It is not what it should be.
+        """
+
+    async def corrections(self, counted: SymbolCounts) -> tuple[Corrections, Sequence[Refused]]:
+        """What its statistics have beside *counted*, those of its patterns, in a fixed order;
+        and what of them cannot be imported."""
+
+    def notes(self) -> Sequence[str]:
+        """What a person should know of it, after one pass."""
+
+
+@dataclass(slots=True)
+class Survey:
+    """What a whole pass over a source found: enough to import it, and to know it again."""
+
+    patterns: int = 0
+    symbols: int = 0
+    """Of all patterns, repeats included."""
+    foreign_names: int = 0
+    """Names that are not the hash of their events."""
+    counted: SymbolCounts = field(default_factory=SymbolCounts)
+    corrections: tuple[Corrections, ...] = ()
+    """One after the other, each for an entry of its own."""
+    refused_count: int = 0
+    refused: list[Refused] = field(default_factory=list)
+    """The first few."""
+    patterns_digest: str = ""
+    id: str = ""
+    """Digest of all that is to be imported."""
+
+    @property
+    def parts(self) -> int:
+        return self.patterns + len(self.corrections)
+
+    def refuse(self, refused: Refused) -> None:
+        self.refused_count += 1
+        if len(self.refused) < MAX_SHOWN:
+            self.refused.append(refused)
+
+
+async def surveyed(source: KnowledgeSource) -> Survey:
+    """Read and check everything. Memory: 20 bytes and a set's share a pattern, and the symbols."""
+    survey, digest, names = Survey(), PatternsDigest(), set[bytes]()
+    async for batch in source.patterns():
+        for one in batch:
+            if isinstance(one, Refused):
+                survey.refuse(one)
+                continue
+            name = bytes.fromhex(one.name)
+            if name in names:
+                survey.refuse(Refused(one.name, "the name comes twice"))
+                continue
+            names.add(name)
+            _count(survey, one)
+            digest.add(one)
+    found, refused = await source.corrections(survey.counted)
+    for each in refused:
+        survey.refuse(each)
+    survey.corrections = tuple(split(found))
+    survey.patterns_digest = digest.text
+    survey.id = _id_of(survey)
+    return survey
+
+
+class PatternsDigest:
+    def __init__(self) -> None:
+        self._hash = sha256()
+
+    def add(self, one: Pattern) -> None:
+        extras = (one.emotives, list(one.metadata.items()))
+        content = (one.name, one.events, one.frequency, one.learns, *extras)
+        self._hash.update(orjson.dumps(content))
+
+    @property
+    def text(self) -> str:
+        return self._hash.hexdigest()
+
+
+def split(all_of_it: Corrections) -> Iterator[Corrections]:
+    """Pieces that each fit into an entry; their sum is *all_of_it*."""
+    symbols: dict[str, tuple[int, int]] = {}
+    size = 0
+    for symbol, counts in all_of_it.symbols.items():
+        if len(symbols) >= SYMBOLS_PER_CORRECTION or size > BYTES_PER_CORRECTION:
+            yield Corrections(symbols)
+            symbols, size = {}, 0
+        symbols[symbol] = counts
+        size += len(symbol.encode())
+    totals = (
+        all_of_it.total_learns,
+        all_of_it.total_symbols,
+        all_of_it.total_distinct_symbols,
+    )
+    if symbols or any(totals):
+        yield Corrections(symbols, *totals)
+
+
+def difference(
+    patterns: dict[str, int], occurrences: dict[str, int], counted: SymbolCounts
+) -> dict[str, tuple[int, int]]:
+    """By symbol, in their order, what *counted* lacks of these counts."""
+    known_patterns, known = counted.pattern_member_frequency, counted.symbol_frequency
+    symbols = sorted({*patterns, *occurrences, *known_patterns, *known})
+    rows = (
+        (
+            symbol,
+            patterns.get(symbol, 0) - known_patterns.get(symbol, 0),
+            occurrences.get(symbol, 0) - known.get(symbol, 0),
+        )
+        for symbol in symbols
+    )
+    return {symbol: counts for symbol, *counts in rows if any(counts)}  # type: ignore[misc]  # two of them
+
+
+def _count(survey: Survey, one: Pattern) -> None:
+    survey.patterns += 1
+    survey.symbols += one.symbol_count
+    survey.foreign_names += one.name != pattern_name(one.events)
+    if one.learns:
+        survey.counted.add_learn(one.events, one.learns)
+
+
+def _id_of(survey: Survey) -> str:
+    rows = [
+        (
+            list(each.symbols.items()),
+            each.total_learns,
+            each.total_symbols,
+            each.total_distinct_symbols,
+        )
+        for each in survey.corrections
+    ]
+    return sha256(survey.patterns_digest.encode() + orjson.dumps(rows)).hexdigest()[:40]

@@ -1,0 +1,138 @@
+"""Sessions on a Redis Cluster whose nodes die and hand slots on (beside the store's own suite)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from redis.crc import key_slot
+
+from kato_service.connections.redis_pool import RedisConnectionPool, RedisOptions
+from kato_service.sessions.redis import RedisSessionStore
+from kato_service.sessions.state import Remembered, SessionState
+from kato_service.sessions.store import Limits, NewSession, Saved
+
+pytestmark = pytest.mark.xdist_group("redis cluster")
+
+FIRST, LAST = range(16384 // 3), range(2 * 16384 // 3, 16384)
+"""Slots of the first and of the last master."""
+
+
+@pytest.fixture
+async def store(redis_cluster: Any) -> AsyncIterator[RedisSessionStore]:
+    pool = RedisConnectionPool(RedisOptions(url=redis_cluster.url, pool_size=8))
+    yield RedisSessionStore(pool.client, in_slots(LAST))
+    await pool.close()
+
+
+def in_slots(slots: range) -> str:
+    """An id whose keys are there."""
+    while key_slot((found := uuid4().hex).encode()) not in slots:
+        pass
+    return found
+
+
+async def created(store: RedisSessionStore, slots: range) -> str:
+    given = NewSession(in_slots(slots), uuid4().hex, None, "kb", 60, {}, {})
+    return (await store.create(given, Limits(100, None))).session_id
+
+
+async def observed(store: RedisSessionStore, session_id: str, symbol: str) -> None:
+    lock = await store.lock(session_id, uuid4().hex, rolling_forward=False)
+    assert lock is not None
+    after = replace(lock.state, stm=(*lock.state.stm, (symbol,)))
+    assert await store.save(lock, after, None) is Saved.SAVED
+
+
+async def stm(store: RedisSessionStore, session_id: str) -> list[str]:
+    state = await store.load(session_id)
+    assert isinstance(state, SessionState)
+    return [symbol for event in state.stm for symbol in event]
+
+
+async def test_a_session_is_found_while_its_slot_moves(
+    redis_cluster: Any, asked: Any, store: RedisSessionStore
+) -> None:
+    session_id = await created(store, FIRST)
+    lock = await store.lock(session_id, "me", rolling_forward=False)
+    assert lock is not None
+    # All of its keys are there: a script on keys of which some are missing waits for the move.
+    full = replace(
+        lock.state,
+        stm=(("before",),),
+        pending_emotives=({"joy": 1.0},),
+        remembered=(Remembered("00ff", "observe", 1, 1),),
+    )
+    await store.save(lock, full, None)
+    with slot_on_its_way(redis_cluster, asked, session_id) as target:
+        for key in store._keys(session_id):
+            asked(redis_cluster.masters[0], "MIGRATE", "127.0.0.1", target.port, key, 0, 5000)
+        await observed(store, session_id, "asked for")
+    await observed(store, session_id, "moved")
+    assert await stm(store, session_id) == ["before", "asked for", "moved"]
+
+
+async def test_a_request_waits_while_the_keys_of_its_session_are_apart(
+    redis_cluster: Any, asked: Any, store: RedisSessionStore
+) -> None:
+    session_id = await created(store, FIRST)
+    await observed(store, session_id, "before")
+    with slot_on_its_way(redis_cluster, asked, session_id) as target:
+        key = store._keys(session_id)[0]
+        asked(redis_cluster.masters[0], "MIGRATE", "127.0.0.1", target.port, key, 0, 5000)
+        request = asyncio.create_task(observed(store, session_id, "after"))
+        done, _ = await asyncio.wait([request], timeout=0.3)
+        assert not done
+        key = store._keys(session_id)[1]
+        asked(redis_cluster.masters[0], "MIGRATE", "127.0.0.1", target.port, key, 0, 5000)
+    async with asyncio.timeout(15):
+        await request
+    assert await stm(store, session_id) == ["before", "after"]
+
+
+@contextmanager
+def slot_on_its_way(cluster: Any, asked: Any, session_id: str) -> Iterator[Any]:
+    """The slot of a session, from the first master to the one that is given."""
+    source, other, target = cluster.masters
+    slot = key_slot(session_id.encode())
+    source_id, target_id = (asked(one, "CLUSTER", "MYID") for one in (source, target))
+    asked(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
+    asked(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
+    yield target
+    for node in (target, source, other):
+        asked(node, "CLUSTER", "SETSLOT", slot, "NODE", target_id)
+
+
+async def test_nodes_that_forgot_the_scripts_get_them_again(
+    redis_cluster: Any, asked: Any, store: RedisSessionStore
+) -> None:
+    sessions = [await created(store, slots) for slots in (FIRST, LAST)]
+    for node in redis_cluster.masters:
+        asked(node, "SCRIPT", "FLUSH")
+    for session_id in sessions:
+        await observed(store, session_id, "a")
+    listed = await store.page(None, after=0, limit=10)
+    assert [(one.state.session_id, one.stm_length) for one in listed] == [
+        (session_id, 1) for session_id in sessions
+    ]
+
+
+async def test_a_master_that_dies_is_replaced_within_a_request(
+    redis_cluster: Any, asked: Any, store: RedisSessionStore
+) -> None:
+    orphan, other = await created(store, FIRST), await created(store, LAST)
+    await observed(store, orphan, "before")
+    assert asked(redis_cluster.masters[0], "WAIT", 1, 5000) == b"1"
+    redis_cluster.masters[0].kill9()
+    request = asyncio.create_task(observed(store, orphan, "after"))
+    # Sessions of the others do not wait for the failover.
+    async with asyncio.timeout(5):
+        await observed(store, other, "meanwhile")
+    async with asyncio.timeout(30):
+        await request
+    assert await stm(store, orphan) == ["before", "after"]
+    assert await store.count() == 2
+    redis_cluster.masters[0].start()
