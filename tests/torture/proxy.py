@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 CHUNK = 1 << 16
+TURNS = 10
+"""Of the event loop, after which what was accepted last is served, and can be ended."""
 
 
 class TortureProxy:
@@ -59,6 +61,9 @@ class TortureProxy:
     async def close(self) -> None:
         self._passing.set()
         self.refuse()
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        self.cut()
         await asyncio.gather(*self._serving)
 
     def _accept(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
