@@ -74,8 +74,13 @@ class Snapshots:
         return behind != 0 if at_the_end else not 0 <= behind < patterns // CHANGED_SHARE
 
     def capture(self, kb: str, fold: Fold) -> Captured | None:
-        """In milliseconds; while nobody changes *fold*. None if its index has no files."""
-        pieces = fold_pieces(fold)
+        """In milliseconds; while nobody changes *fold*. None if its index has no files, or there
+        is no memory for it."""
+        try:
+            pieces = fold_pieces(fold)
+        except MemoryError as exc:
+            log.warning("snapshot not written", processor_id=kb, reason=_reason(exc))
+            return None
         if pieces is None:
             return None
         return Captured(SnapshotHeader(kb, fold.incarnation, fold.revision, fold.token), pieces)
@@ -85,7 +90,7 @@ class Snapshots:
         header = captured.header
         try:
             size = await asyncio.to_thread(self._write, captured)
-        except (OSError, TypeError, UnicodeError) as exc:
+        except (OSError, TypeError, ValueError, MemoryError) as exc:
             log.warning("snapshot not written", processor_id=header.kb, reason=_reason(exc))
             return
         self._saved[header.kb] = Position(header.incarnation, header.revision, header.token)
@@ -170,7 +175,7 @@ def _reason(exc: Exception) -> str:
     """Without a path."""
     if isinstance(exc, OSError):
         return exc.strerror or type(exc).__name__
-    return str(exc)
+    return str(exc) or type(exc).__name__
 
 
 def _facts(path: Path) -> tuple[float, int, Path]:
