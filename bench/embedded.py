@@ -49,6 +49,10 @@ def service(data: Path, **environment: str) -> Iterator["Client"]:
         process.wait(timeout=60)
 
 
+class RefusedError(Exception):
+    """No success; what the service said."""
+
+
 class Client:
     """One connection, and as little work for each request as a client can have."""
 
@@ -62,8 +66,19 @@ class Client:
         answer = self._connection.getresponse()
         text = answer.read()
         if answer.status >= 300:
-            raise SystemExit(f"{method} {path}: {answer.status} {text[:300]!r}")
+            raise RefusedError(f"{method} {path}: {answer.status} {text[:300]!r}")
         return text
+
+    def await_loaded(self, path: str) -> None:
+        """Until *path* is answered: the first request for a knowledge base loads it."""
+        for _ in range(30):
+            try:
+                self.ask("GET", path)
+            except RefusedError as refused:
+                print(refused, file=sys.stderr)
+            else:
+                return
+        raise SystemExit(f"{path} is never answered")
 
     def value(self, method: str, path: str, body: object = None) -> Any:
         return json.loads(self.ask(method, path, body))
@@ -72,7 +87,7 @@ class Client:
         for _ in range(300):
             try:
                 self.ask("GET", "/health/ready")
-            except (OSError, http.client.HTTPException, SystemExit):
+            except (OSError, http.client.HTTPException, RefusedError):
                 self._connection.close()
                 time.sleep(0.1)
             else:

@@ -44,6 +44,7 @@ def _measured(kind: str, count: int, seed: int) -> Row:
                 client.ask("POST", f"{session}/clear-stm")
                 observations = [{"strings": [symbol]} for symbol in state]
                 client.ask("POST", f"{session}/observe-sequence", {"observations": observations})
+                client.await_loaded(f"{session}/predictions")
                 sizes.append(len(client.value("GET", f"{session}/predictions")["predictions"]))
                 _in_turns(times, client, f"{session}/predictions", index, state)
     figures = {f"{name} p50 ms": statistics.median(values) for name, values in times.items()}

@@ -19,7 +19,9 @@ from pathlib import Path
 
 from embedded import directory, service, timed_ms, timed_s
 from engine import LIMIT, THRESHOLD, Row, engine_rows
+from loading import loading_rows
 from predictions import PATTERNS, prediction_rows
+from sessions import SESSION_MEASURES
 from side_by_side import side_by_side_rows
 
 from kato_service.domain.deadline import Deadline
@@ -129,8 +131,12 @@ def main() -> None:
         title: lambda: engine_rows(large=large, seed=SEED),
         "Threads, learns, long states": lambda: side_by_side_rows(large=large, seed=SEED),
         "Learning and loading, zipf, SQLite": lambda: asyncio.run(learning()),
+        "Ready from views, the log alone, a snapshot file": lambda: asyncio.run(
+            loading_rows(1_000_000 if large else 100_000, SEED)
+        ),
         f"GET predictions, {PATTERNS} patterns, 100 predictions": lambda: prediction_rows(SEED),
         "Requests over HTTP, embedded stores, one client": requests,
+        **SESSION_MEASURES,
     }
     tables = {}
     for title, measured in measures.items():

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -174,43 +174,73 @@ def in_turn(sessions: list[str]) -> list[tuple[str, str, Any]]:
     return [one for (one,) in observing(sessions)]
 
 
-def observe_rows(stores: Stores, kato: Server, floor: Server, client: httpx.Client) -> list[Row]:
+@contextmanager
+def kato_and_floor() -> Iterator[tuple[Stores, Server, Server, httpx.Client]]:
+    """Both over one Redis; the client is KATO's."""
+    with ExitStack() as stack:
+        stores = stack.enter_context(redis())
+        variables = {
+            "REDIS_URL": stores.url,
+            "PROCESSOR_ID": "bench",
+            "MAX_STM_EVENTS": str(STM_EVENTS),
+            "MAX_SESSIONS": str(2 * MANY),
+        }
+        kato = stack.enter_context(server("kato", **variables))
+        floor = stack.enter_context(server("floor", **variables))
+        client = httpx.Client(base_url=f"http://127.0.0.1:{kato.port}", timeout=60)
+        yield stores, kato, floor, stack.enter_context(client)
+
+
+def observe_rows() -> list[Row]:
     """The same clients against the floor and against KATO, one after the other."""
+    with kato_and_floor() as (stores, kato, floor, client):
+        return [
+            row for count in CLIENTS for row in _observe_rows(count, stores, kato, floor, client)
+        ]
+
+
+def _observe_rows(
+    count: int, stores: Stores, kato: Server, floor: Server, client: httpx.Client
+) -> list[Row]:
     rows: list[Row] = []
-    for count in CLIENTS:
-        rates: list[float] = []
-        for one in (floor, kato):
-            requests = observing(created(client, count))
-            for mine in requests:
-                # Both find an STM that is full already.
-                fill = {"observations": [{"strings": ["hello", "world"]}] * STM_EVENTS}
-                client.post(f"{mine[0][1]}-sequence", json=fill).raise_for_status()
-            load(one.port, requests, WARM_UP_S)
-            one.longest_stall()
-            before = one.cpu_s(), stores.cpu_s()
-            found = load(one.port, requests)
-            stall = one.longest_stall()
-            rates.append(found["per_s"])
-            rows.append(
-                {
-                    "program": one.name,
-                    "clients": count,
-                    "observe/s": round(found["per_s"]),
-                    "of the floor": rates[-1] / rates[0],
-                    "p50 ms": found["p50_ms"],
-                    "p99 ms": found["p99_ms"],
-                    "cpu µs": (one.cpu_s() - before[0]) * 1e6 / found["count"],
-                    "redis cpu µs": (stores.cpu_s() - before[1]) * 1e6 / found["count"],
-                    "load cpu": found["cpu"],
-                    "stall ms": stall["late_ms"],
-                    "of it computing ms": stall["computed_ms"],
-                    "refused": int(found["refused"]),
-                }
-            )
+    rates: list[float] = []
+    for one in (floor, kato):
+        requests = observing(created(client, count))
+        for mine in requests:
+            # Both find an STM that is full already.
+            fill = {"observations": [{"strings": ["hello", "world"]}] * STM_EVENTS}
+            client.post(f"{mine[0][1]}-sequence", json=fill).raise_for_status()
+        load(one.port, requests, WARM_UP_S)
+        one.longest_stall()
+        before = one.cpu_s(), stores.cpu_s()
+        found = load(one.port, requests)
+        stall = one.longest_stall()
+        rates.append(found["per_s"])
+        rows.append(
+            {
+                "program": one.name,
+                "clients": count,
+                "observe/s": round(found["per_s"]),
+                "of the floor": rates[-1] / rates[0],
+                "p50 ms": found["p50_ms"],
+                "p99 ms": found["p99_ms"],
+                "cpu µs": (one.cpu_s() - before[0]) * 1e6 / found["count"],
+                "redis cpu µs": (stores.cpu_s() - before[1]) * 1e6 / found["count"],
+                "load cpu": found["cpu"],
+                "stall ms": stall["late_ms"],
+                "of it computing ms": stall["computed_ms"],
+                "refused": int(found["refused"]),
+            }
+        )
     return rows
 
 
-async def store_rows(url: str) -> list[Row]:
+def store_rows() -> list[Row]:
+    with redis() as stores:
+        return uvloop.run(_store_rows(stores.url))
+
+
+async def _store_rows(url: str) -> list[Row]:
     """What a store costs by itself: round trips of one caller, decoding and encoding included."""
     pool = RedisConnectionPool(RedisOptions(url))
     store = RedisSessionStore(pool.client, "bench-store")
@@ -243,7 +273,12 @@ async def store_rows(url: str) -> list[Row]:
     return rows
 
 
-async def learn_rows(directory: Path) -> list[Row]:
+def learn_rows() -> list[Row]:
+    with tempfile.TemporaryDirectory() as directory:
+        return uvloop.run(_learn_rows(Path(directory)))
+
+
+async def _learn_rows(directory: Path) -> list[Row]:
     """Learns of many at once, each answered when it is durable; the log writes them in groups."""
     log = SqliteKnowledgeLog(directory / "learns.sqlite")
     bases = KnowledgeBases(log, PatternSearcher().new_index)
@@ -267,8 +302,13 @@ async def learn_rows(directory: Path) -> list[Row]:
     return rows
 
 
-def many_rows(stores: Stores, kato: Server, client: httpx.Client) -> list[Row]:
+def many_rows() -> list[Row]:
     """Ten thousand live sessions: made, observed on at random, listed."""
+    with kato_and_floor() as (stores, kato, _, client):
+        return [_many_row(stores, kato, client)]
+
+
+def _many_row(stores: Stores, kato: Server, client: httpx.Client) -> Row:
     before = stores.redis.info("memory")["used_memory"]
     create = [("POST", "/v2/sessions", {"ttl_seconds": 86400})]
     made = load(kato.port, [create] * 20, count=MANY)
@@ -286,41 +326,24 @@ def many_rows(stores: Stores, kato: Server, client: httpx.Client) -> list[Row]:
         given = {"limit": "100"} | ({"cursor": cursor} if cursor else {})
         cursor = client.get("/v2/sessions", params=given).raise_for_status().json()["next_cursor"]
         pages.append((time.perf_counter() - began) * 1000)
-    return [
-        {
-            "live sessions": len(ids),
-            "creates/s": round(made["per_s"]),
-            "Redis bytes per idle session, indexes too": round(idle),
-            "observe/s, 200 clients on all": round(seen["per_s"]),
-            "observe p50 ms": seen["p50_ms"],
-            "observe p99 ms": seen["p99_ms"],
-            "page of 100, p50 ms": statistics.median(pages),
-            "refused": int(made["refused"] + seen["refused"]),
-        }
-    ]
+    return {
+        "live sessions": len(ids),
+        "creates/s": round(made["per_s"]),
+        "Redis bytes per idle session, indexes too": round(idle),
+        "observe/s, 200 clients on all": round(seen["per_s"]),
+        "observe p50 ms": seen["p50_ms"],
+        "observe p99 ms": seen["p99_ms"],
+        "page of 100, p50 ms": statistics.median(pages),
+        "refused": int(made["refused"] + seen["refused"]),
+    }
 
 
-def session_tables() -> dict[str, list[Row]]:
-    with ExitStack() as stack:
-        stores = stack.enter_context(redis())
-        variables = {
-            "REDIS_URL": stores.url,
-            "PROCESSOR_ID": "bench",
-            "MAX_STM_EVENTS": str(STM_EVENTS),
-            "MAX_SESSIONS": str(2 * MANY),
-        }
-        kato = stack.enter_context(server("kato", **variables))
-        floor = stack.enter_context(server("floor", **variables))
-        client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{kato.port}"))
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        return {
-            "Observing beside the floor, Redis with appendfsync always": observe_rows(
-                stores, kato, floor, client
-            ),
-            "Sessions in Redis, one caller": uvloop.run(store_rows(stores.url)),
-            "Durable learns, SQLite": uvloop.run(learn_rows(directory)),
-            "Many sessions": many_rows(stores, kato, client),
-        }
+SESSION_MEASURES: dict[str, Callable[[], list[Row]]] = {
+    "Observing beside the floor, Redis with appendfsync always": observe_rows,
+    "Sessions in Redis, one caller": store_rows,
+    "Durable learns, SQLite": learn_rows,
+    "Many sessions": many_rows,
+}
 
 
 def show(title: str, rows: list[Row]) -> None:
@@ -331,6 +354,6 @@ def show(title: str, rows: list[Row]) -> None:
 
 if __name__ == "__main__":
     print("load of the machine before:", *os.getloadavg())
-    for title, rows in session_tables().items():
-        show(title, rows)
+    for title, measured in SESSION_MEASURES.items():
+        show(title, measured())
     print("\nload of the machine after:", *os.getloadavg())

@@ -24,6 +24,7 @@ from kato_service.knowledge.bases import KnowledgeBases, KnowledgeUsage
 from kato_service.knowledge.log import KnowledgeLog
 from kato_service.knowledge.mongo import MongoKnowledgeLog
 from kato_service.knowledge.qdrant import QdrantStore
+from kato_service.knowledge.snapshots import Snapshots
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
 from kato_service.knowledge.trimming import TrimPlan
 from kato_service.metrics import Metrics
@@ -153,6 +154,8 @@ async def _assembled(
         memory_bytes=settings.knowledge_memory_bytes // settings.workers,
         trim=TrimPlan(settings.log_retention_s, partial(_nothing_pending, store)),
     )
+    if snapshots := _snapshots(settings):
+        knowledge.start_from(snapshots)
     stack.push_async_callback(knowledge.close)
     await databases.open({"mongodb": knowledge.start})
     vectors = _vectors(settings, databases)
@@ -284,6 +287,15 @@ def knowledge_log(
         circuit = databases.circuits["mongodb"] if probed else None
         return MongoKnowledgeLog(databases.mongodb.database, circuit=circuit)
     return SqliteKnowledgeLog(_made(settings.data_dir) / "knowledge.sqlite")
+
+
+def _snapshots(settings: Settings) -> Snapshots | None:
+    directory = settings.knowledge_snapshot_dir
+    if directory is None:
+        if settings.knowledge_in != "embedded":
+            return None
+        directory = settings.data_dir / "snapshots"
+    return Snapshots(directory, limit_bytes=settings.knowledge_snapshot_bytes)
 
 
 def _made(folder: Path) -> Path:

@@ -251,6 +251,14 @@ class Settings(APIServiceConfig):
     log_retention_s: PositiveFloat = Field(172_800.0, validation_alias="LOG_RETENTION_S")
     """Seconds that entries of the knowledge log are kept once they are in its views."""
 
+    knowledge_snapshot_dir: Path | None = Field(None, validation_alias="KNOWLEDGE_SNAPSHOT_DIR")
+    """Directory of files that large knowledge bases start from; without it, `snapshots` in the
+    data directory while knowledge is embedded, else none are written."""
+    knowledge_snapshot_bytes: PositiveInt = Field(
+        4 * 1024**3, validation_alias="KNOWLEDGE_SNAPSHOT_BYTES"
+    )
+    """Bytes of all these files together; the oldest are removed."""
+
     @property
     def sessions_in(self) -> Literal["embedded", "redis"]:
         return "embedded" if self.redis_url is None else "redis"

@@ -28,7 +28,8 @@ from kato_service.errors import (
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
 from kato_service.processing.kato_processor import KatoProcessor, ObservationLimits
-from kato_service.processing.results import LearnResult, ObservationResult
+from kato_service.processing.results import LearnResult, ObservationResult, SequenceResult
+from kato_service.processing.sequence import SequenceOptions
 from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.sessions.manager import SessionLimits, SessionManager
 from kato_service.sessions.memory import MemorySessionStore
@@ -224,6 +225,65 @@ async def test_a_crash_leaves_nothing_or_the_whole_learn(
     assert await alive.stm(session_id) == expected
 
 
+STEPS = [
+    pytest.param("intend", "before", False, id="before the intent"),
+    pytest.param("intend", "after", True, id="after the intent"),
+    pytest.param("save", "before", True, id="before the save"),
+    pytest.param("save", "after", True, id="after the save"),
+]
+
+
+@pytest.mark.parametrize(("call", "when", "is_whole"), STEPS)
+async def test_a_crash_leaves_nothing_or_the_whole_auto_learn(
+    replicas: Pair, call: str, when: str, *, is_whole: bool
+) -> None:
+    dying, alive = replicas
+    overrides = {"max_pattern_length": 2, "stm_mode": "CLEAR"}
+    made = await dying.sessions.create(user_id=None, metadata={}, overrides=overrides)
+    session_id = made.session_id
+    await dying.observe(session_id, "a")
+    dying.store.call, dying.store.when = call, when
+    with pytest.raises(CrashError):
+        await dying.observe(session_id, "b", unique_id="u")
+    again = await alive.observe(session_id, "b", unique_id="u")
+    assert (again.repeated, again.auto_learned_pattern) == (is_whole, AB)
+    assert await alive.frequency() == await dying.frequency() == 1
+    assert await alive.stm(session_id) == []
+
+
+@pytest.mark.parametrize(("call", "when", "is_whole"), STEPS)
+async def test_a_crash_leaves_nothing_or_the_whole_sequence(
+    replicas: Pair, call: str, when: str, *, is_whole: bool
+) -> None:
+    dying, alive = replicas
+    session_id = await dying.create()
+    dying.store.call, dying.store.when = call, when
+    with pytest.raises(CrashError):
+        await sequence(dying, session_id)
+    again = await sequence(alive, session_id)
+    assert again.repeated == is_whole
+    assert await alive.frequency() == await dying.frequency() == 2
+    assert await alive.knowledge.get("kato").tail(deadline=Deadline.after(10)) == 2
+    assert await alive.stm(session_id) == []
+
+
+async def sequence(replica: Replica, session_id: str) -> SequenceResult:
+    """Learns twice within one request."""
+    deadline = Deadline.after(30)
+    options = SequenceOptions(learn_after_each=False, learn_at_end=True, clear_stm_between=False)
+
+    async def plan(state: SessionState) -> Change[SequenceResult]:
+        return await replica.processor.observe_sequence(
+            replace(state, overrides={"max_pattern_length": 2, "stm_mode": "CLEAR"}),
+            [Observation((symbol,)) for symbol in "abab"],
+            options=options,
+            unique_id="u",
+            deadline=deadline,
+        )
+
+    return await replica.sessions.change(session_id, plan, deadline=deadline)
+
+
 @pytest.mark.parametrize("call", ["intend", "save"])
 async def test_a_retry_after_a_crash_counts_once(replicas: Pair, call: str) -> None:
     dying, alive = replicas
@@ -355,6 +415,41 @@ async def test_a_busy_session_is_refused_at_the_deadline(replicas: Pair) -> None
     with pytest.raises(DeadlineExceededError):
         await two.learn(session_id, timeout_s=0.2)
     assert await two.stm(session_id) == ["a", "b"]
+
+
+async def test_requests_take_as_few_round_trips_as_promised(redis_url: str, tmp_path: Path) -> None:
+    pool = RedisConnectionPool(RedisOptions(url=redis_url))
+    store = RedisSessionStore(pool.client, uuid4().hex)
+    replica = Replica(Crashing(store), await opened(tmp_path))
+    session_id = await with_stm(replica)
+    # Once each: Redis knows the scripts then.
+    await replica.learn(session_id)
+    await replica.sessions.load(session_id)
+    await replica.sessions.page(user_id=None, limit=100, cursor=None)
+    await replica.sessions.close()
+    ask, asked = pool.client.calls, 0
+
+    async def counted(commands: Any) -> Any:
+        nonlocal asked
+        # Nobody waits for an intent to be taken off the index.
+        asked += commands[0][0] != "ZREM"
+        return await ask(commands)
+
+    async def trips(request: Awaitable[Any]) -> int:
+        nonlocal asked
+        asked = 0
+        await request
+        return asked
+
+    pool.client.calls = counted  # type: ignore[method-assign]  # hands every call on
+    assert await trips(replica.observe(session_id, "a")) == 2
+    assert await trips(replica.observe(session_id, "b")) == 2
+    assert await trips(replica.learn(session_id)) == 3
+    await replica.sessions.close()
+    assert await trips(replica.sessions.load(session_id)) == 1
+    assert await trips(replica.sessions.page(user_id=None, limit=100, cursor=None)) == 2
+    await replica.knowledge.close()
+    await pool.close()
 
 
 async def test_without_the_log_a_learn_changes_nothing(replicas: Pair, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-LOOP_SHARE_S = 0.005
+LOOP_SHARE_S = 0.002
 """Seconds of serialising after which other requests get their turn."""
 BATCH = 8
 """Small items that are written by one call, whose own price is that of two of them."""

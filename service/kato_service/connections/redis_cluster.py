@@ -77,6 +77,8 @@ class RedisCluster:
             return (await node.asked((("ASKING",), command) if asking else (command,)))[-1]
         except _SILENT as exc:
             self._stale = True
+            # Whoever looks for the nodes now asks this one last.
+            self._nodes[address] = self._nodes.pop(address, node)
             raise NodeDownError("a node of the cluster did not answer") from exc
 
     async def _address(self, slot: int) -> Address | None:

@@ -12,6 +12,7 @@ from kato_service.knowledge.index import PatternIndex
 from kato_service.knowledge.log import KnowledgeLog
 from kato_service.knowledge.materialiser import Materialiser
 from kato_service.knowledge.memory import KnowledgeMemory
+from kato_service.knowledge.snapshots import CLOSE_S, SAVE_S, Snapshots
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase, TimeLimits
 from kato_service.knowledge.trimming import LogTrimmer, TrimPlan
 from kato_service.knowledge.upkeep import CHECK_S, TRIM_S, Rounds, Upkeep
@@ -56,10 +57,19 @@ class KnowledgeBases:
         self._memory = KnowledgeMemory(memory_bytes)
         self._materialiser = Materialiser(self._materialise, clock=clock)
         self._trimmer = LogTrimmer(log, trim)
-        rounds = (Rounds(self._check, every_s=CHECK_S), Rounds(self._trim, every_s=TRIM_S))
+        self._snapshots: Snapshots | None = None
+        rounds = (
+            Rounds(self._check, every_s=CHECK_S),
+            Rounds(self._trim, every_s=TRIM_S),
+            Rounds(self._save_snapshot, every_s=SAVE_S),
+        )
         self._upkeep = Upkeep(self._loaded, rounds, clock=clock)
         self._bases: WeakValueDictionary[str, SuperKnowledgeBase] = WeakValueDictionary()
         """All that anybody refers to, above all the memory: so one id has one object."""
+
+    def start_from(self, snapshots: Snapshots) -> None:
+        """Let knowledge bases start from these files, and write them; to be called first."""
+        self._snapshots = snapshots
 
     async def start(self) -> None:
         """Set the log up; may be called again.
@@ -81,6 +91,7 @@ class KnowledgeBases:
                 self._limits,
                 self._materialiser.lagging,
             )
+            base.start_from(self._snapshots)
             self._bases[processor_id] = base
         return base
 
@@ -117,6 +128,11 @@ class KnowledgeBases:
         if base is not None:
             await base.check()
 
+    async def _save_snapshot(self, processor_id: str) -> None:
+        base = self._bases.get(processor_id)
+        if base is not None:
+            await base.save_snapshot()
+
     async def _trim(self, processor_id: str) -> None:
         while await self._trimmer.trim(processor_id) == trimming.BATCH:
             pass
@@ -130,4 +146,15 @@ class KnowledgeBases:
         """Entries that still wait are answered with an error; their intents stay."""
         for base in list(self._bases.values()):
             await base.close()
+        await self._save_snapshots()
         await self._log.close()
+
+    async def _save_snapshots(self) -> None:
+        if self._snapshots is None:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                for base in list(self._bases.values()):
+                    await base.save_snapshot(at_the_end=True)
+        except TimeoutError:
+            self._snapshots.give_up()

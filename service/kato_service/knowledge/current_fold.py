@@ -19,6 +19,7 @@ from kato_service.knowledge.loading import (
 from kato_service.knowledge.log import KnowledgeLog, Tail
 from kato_service.knowledge.position import is_in_log
 from kato_service.knowledge.registry import WantedEntries
+from kato_service.knowledge.snapshots import Snapshots
 
 log = structlog.get_logger()
 
@@ -41,7 +42,11 @@ class CurrentFold:
         self._loader = FoldLoader(kb, log, new_index)
         self._wanted = wanted
         self._lagging = lagging
+        self._snapshots: Snapshots | None = None
         self._loading = asyncio.Lock()
+
+    def start_from(self, snapshots: Snapshots | None) -> None:
+        self._snapshots = self._loader.snapshots = snapshots
 
     @property
     def revision(self) -> int:
@@ -123,6 +128,17 @@ class CurrentFold:
                 revision=position.revision,
             )
         await self.reloaded(fold)
+
+    async def save_snapshot(self, *, at_the_end: bool) -> None:
+        """Write its file if that is due."""
+        fold, snapshots = self.fold, self._snapshots
+        if fold is None or snapshots is None:
+            return
+        if snapshots.is_due(self._kb, fold, at_the_end=at_the_end):
+            async with self.gate.reading():
+                captured = snapshots.capture(self._kb, fold)
+            if captured is not None:
+                await snapshots.save(captured)
 
     def _tell(self) -> None:
         if self.lag:

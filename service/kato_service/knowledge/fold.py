@@ -120,7 +120,11 @@ class Fold:
         loader.add(view.pattern for view in shown if not view.deleted)
         deleted = [view.pattern for view in shown if view.deleted]
         loader.count(deleted)
-        for tombstone in deleted:
+        self.restore_deleted(deleted)
+
+    def restore_deleted(self, tombstones: Iterable[Pattern]) -> None:
+        """Those that the index has counted."""
+        for tombstone in tombstones:
             self._bury(tombstone)
 
     def restore_late(self, view: PatternView) -> None:

@@ -21,6 +21,7 @@ from kato_service.knowledge.fold import Fold
 from kato_service.knowledge.index import PatternIndex
 from kato_service.knowledge.log import Head, KnowledgeLog, Tail
 from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
+from kato_service.knowledge.snapshots import Snapshots
 from kato_service.knowledge.turns import Turns
 
 log = structlog.get_logger()
@@ -148,8 +149,36 @@ class FoldFromViews:
             self.fold.restore_late(self._ahead.pop(view.pattern.name))
 
 
+class FoldFromSnapshot:
+    """Takes the entries behind the checkpoint: those that the snapshot has are only noted, since
+    no view may show them yet."""
+
+    def __init__(self, fold: Fold, head: Head) -> None:
+        self.fold = fold
+        self.fold.checkpoint = head.checkpoint
+        self.revision = min(head.checkpoint, fold.revision)
+        self._has = fold.revision
+
+    @property
+    def is_whole(self) -> bool:
+        return self.revision >= self._has
+
+    def apply(self, revision: int, entry: Entry) -> Applied | None:
+        self.revision = revision
+        if revision > self._has:
+            return self.fold.apply(revision, entry)
+        self.fold.touched.note(entry)
+        return None
+
+
+_Beginning = Fold | FoldFromViews | FoldFromSnapshot
+"""What a load goes on from with the entries of the log."""
+
+
 class FoldLoader:
     def __init__(self, kb: str, log: KnowledgeLog, new_index: Callable[[], PatternIndex]) -> None:
+        self.snapshots: Snapshots | None = None
+        """Where a file may be to start from."""
         self._kb = kb
         self._log = log
         self._new_index = new_index
@@ -166,14 +195,23 @@ class FoldLoader:
         for _ in range(ATTEMPTS):
             progress = _Progress(self._kb)
             head = await self._log.head(self._kb)
-            fold = Fold(self._new_index(), incarnation=head.incarnation if head else "")
-            folding = await self._from_views(fold, head, progress)
+            fold = await self._restored(head)
+            if fold is not None and head is not None:
+                folding: _Beginning = FoldFromSnapshot(fold, head)
+            else:
+                fold = Fold(self._new_index(), incarnation=head.incarnation if head else "")
+                folding = await self._from_views(fold, head, progress)
             if await self._fill(fold, folding, note, progress):
                 progress.ended(fold)
                 return fold
         raise StoreUnavailableError("the knowledge log changed while it was loaded")
 
-    async def _from_views(self, fold: Fold, head: Head | None, progress: "_Progress") -> Folding:
+    async def _restored(self, head: Head | None) -> Fold | None:
+        if self.snapshots is None or head is None:
+            return None
+        return await self.snapshots.restored(self._kb, self._log, self._new_index)
+
+    async def _from_views(self, fold: Fold, head: Head | None, progress: "_Progress") -> _Beginning:
         """Without a checkpoint the log tells everything."""
         if head is None or head.checkpoint == 0:
             return fold
@@ -194,24 +232,28 @@ class FoldLoader:
         """To be read while the page before is taken."""
         return await self._log.views.page(self._kb, after, limit=CHUNK)
 
-    async def _fill(self, fold: Fold, folding: Folding, note: Note, progress: "_Progress") -> bool:
+    async def _fill(
+        self, fold: Fold, folding: _Beginning, note: Note, progress: "_Progress"
+    ) -> bool:
         """Fold the log in, up to a gap that a read beside a writer may show.
 
         Returns:
             False where it was trimmed or replaced meanwhile: start over.
         """
-        start, after = fold.revision, max(0, fold.revision - 1)
+        start = folding.revision
+        after = max(0, start - 1)
         while True:
             tail = await self._log.tail(self._kb, after, limit=CHUNK)
             if is_other_history(fold, start, tail):
                 return False
-            if after < start and tail.entries and tail.entries[0][0] == start:
+            at_start = after < start == fold.revision
+            if at_start and tail.entries and tail.entries[0][0] == start:
                 fold.token = tail.entries[0][1].token
             unbroken = await apply_run(folding, tail.entries, note)
             progress.at(revision=fold.revision)
             if not unbroken or not tail.more:
-                return not isinstance(folding, FoldFromViews) or folding.is_whole
-            after = fold.revision
+                return isinstance(folding, Fold) or folding.is_whole
+            after = folding.revision
 
 
 class _Progress:

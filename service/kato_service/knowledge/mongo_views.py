@@ -23,6 +23,8 @@ from kato_service.knowledge.view_documents import (
     view_id,
 )
 
+UPDATES_AT_ONCE = 20
+"""A server without indexes takes milliseconds for each, and a call has its time-out."""
 Address = tuple[str, int | None]
 
 
@@ -73,11 +75,10 @@ class MongoPatternViews:
             return (await self._patterns.delete_many(some)).deleted_count
 
     async def _write(self, documents: Sequence[Document]) -> None:
-        async with self._server.mapped_errors(writing=True):
-            known = await self._revisions(documents)
-            await self._replace([each for each in documents if _is_older(known, each)])
-            missing = [each for each in documents if each["_id"] not in known]
-            await self._replace(await self._insert(missing))
+        known = await self._revisions(documents)
+        await self._replace([each for each in documents if _is_older(known, each)])
+        missing = [each for each in documents if each["_id"] not in known]
+        await self._replace(await self._insert(missing))
 
     async def _confirmed_primary(self, kb: str) -> Address | None:
         """Who certainly has every view a head vouches for, where there are several members.
@@ -95,23 +96,27 @@ class MongoPatternViews:
         """What is there, to send no update in vain; that each is right depends on its guard."""
         which = {"_id": {"$in": [document["_id"] for document in documents]}}
         patterns = self._server.scanning("patterns")
-        found = patterns.find(which, {"revision": 1}, **self._server.bounds)
-        return {each["_id"]: each["revision"] for each in await found.to_list()}
+        async with self._server.mapped_errors():
+            found = patterns.find(which, {"revision": 1}, **self._server.bounds)
+            return {each["_id"]: each["revision"] for each in await found.to_list()}
 
     async def _replace(self, documents: Sequence[Document]) -> None:
         """Where the store has an older one."""
-        if documents:
-            changes = [ReplaceOne(_older_than(each), each) for each in documents]
-            await self._patterns.bulk_write(changes, ordered=False)
+        for start in range(0, len(documents), UPDATES_AT_ONCE):
+            some = documents[start : start + UPDATES_AT_ONCE]
+            changes = [ReplaceOne(_older_than(each), each) for each in some]
+            async with self._server.mapped_errors(writing=True):
+                await self._patterns.bulk_write(changes, ordered=False)
 
     async def _insert(self, documents: Sequence[Document]) -> Sequence[Document]:
         """Those that somebody else has put in by now."""
         if not documents:
             return ()
-        try:
-            await self._patterns.insert_many(documents, ordered=False)
-        except BulkWriteError as exc:
-            return [documents[index] for index in taken(exc)]
+        async with self._server.mapped_errors(writing=True):
+            try:
+                await self._patterns.insert_many(documents, ordered=False)
+            except BulkWriteError as exc:
+                return [documents[index] for index in taken(exc)]
         return ()
 
 

@@ -17,6 +17,7 @@ from kato_service.knowledge.log_writer import LogWriter
 from kato_service.knowledge.lookup import SharedLookup
 from kato_service.knowledge.memory import KnowledgeMemory
 from kato_service.knowledge.registry import Wanted, WantedEntries
+from kato_service.knowledge.snapshots import Snapshots
 from kato_service.knowledge.view import KnowledgeView
 from kato_service.knowledge.view_writer import ViewWriter
 
@@ -60,6 +61,10 @@ class SuperKnowledgeBase:
         self._writer = LogWriter(processor_id, log, self._current, self._wanted, ended)
         self._writer.abandon_after(limits.append_s, limits.wall)
         self._lookup = SharedLookup(self._current.catch_up, ended=ended, clock=limits.clock)
+
+    def start_from(self, snapshots: Snapshots | None) -> None:
+        """Load from its file there, where the store agrees with it."""
+        self._current.start_from(snapshots)
 
     @property
     def pattern_count(self) -> int | None:
@@ -110,6 +115,12 @@ class SuperKnowledgeBase:
         if self._current.fold is not None:
             with self._upkeep():
                 await self._current.check()
+
+    async def save_snapshot(self, *, at_the_end: bool = False) -> None:
+        """Write its snapshot file, if it is in memory and the file is due."""
+        if self._current.fold is not None:
+            with self._use():
+                await self._current.save_snapshot(at_the_end=at_the_end)
 
     async def tail(self, *, deadline: Deadline) -> int:
         """The log's last revision: no entry made from now on is at or below it.

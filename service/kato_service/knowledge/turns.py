@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-SLICE_S = 0.005
+SLICE_S = 0.002
 """Seconds of work after which the event loop gets a turn."""
 
 

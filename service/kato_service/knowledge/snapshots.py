@@ -1,0 +1,194 @@
+"""Snapshot files of knowledge bases: written now and then, read at the start, never trusted.
+
+A file is used only if the store agrees that its log runs through the file's position; whatever
+else is wrong with it is named in the log, and the knowledge base loads from the store.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from errno import EINTR
+from hashlib import sha256
+from pathlib import Path
+
+import structlog
+
+from kato_service.knowledge.fold import Fold
+from kato_service.knowledge.fold_pieces import fold_pieces, restore_fold
+from kato_service.knowledge.index import PatternIndex, Piece
+from kato_service.knowledge.log import KnowledgeLog, Tail
+from kato_service.knowledge.position import Position, before, goes_through
+from kato_service.knowledge.snapshot_file import (
+    DamagedSnapshotError,
+    SnapshotHeader,
+    read_header,
+    read_pieces,
+    write_snapshot,
+)
+
+log = structlog.get_logger()
+
+SAVE_S = 60.0
+"""Seconds between looks whether files are due."""
+MIN_PATTERNS = 10_000
+"""Fewer load from the store in no time."""
+CHANGED_SHARE = 10
+"""A file is written anew when one entry for so many patterns came since."""
+CLOSE_S = 5.0
+"""Seconds that the end of a process waits for its files."""
+_UNUSABLE = (DamagedSnapshotError, ValueError, TypeError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A fold at one moment, to be written."""
+
+    header: SnapshotHeader
+    pieces: Iterator[Piece]
+
+
+class Snapshots:
+    def __init__(
+        self, directory: Path, *, limit_bytes: int, min_patterns: int = MIN_PATTERNS
+    ) -> None:
+        """Args:
+        directory: Of these files alone; several processes may share it.
+        limit_bytes: Of all files together; the oldest are removed.
+        """
+        self._directory = directory
+        self._limit_bytes = limit_bytes
+        self._min_patterns = min_patterns
+        self._saved: dict[str, Position] = {}
+        """Where the file of each knowledge base is, as far as this process knows."""
+        self._given_up = False
+
+    def is_due(self, kb: str, fold: Fold, *, at_the_end: bool = False) -> bool:
+        """Whether the file is missing or so far behind that it is worth writing."""
+        patterns = len(fold.patterns)
+        saved = self._saved.get(kb)
+        if patterns < self._min_patterns or not fold.incarnation:
+            return False
+        if saved is None or saved.incarnation != fold.incarnation:
+            return True
+        behind = fold.revision - saved.revision
+        return behind != 0 if at_the_end else not 0 <= behind < patterns // CHANGED_SHARE
+
+    def capture(self, kb: str, fold: Fold) -> Captured | None:
+        """In milliseconds; while nobody changes *fold*. None if its index has no files, or there
+        is no memory for it."""
+        try:
+            pieces = fold_pieces(fold)
+        except MemoryError as exc:
+            log.warning("snapshot not written", processor_id=kb, reason=_reason(exc))
+            return None
+        if pieces is None:
+            return None
+        return Captured(SnapshotHeader(kb, fold.incarnation, fold.revision, fold.token), pieces)
+
+    async def save(self, captured: Captured) -> None:
+        """Write it; a disk that does not take it only costs a slower start."""
+        header = captured.header
+        try:
+            size = await asyncio.to_thread(self._write, captured)
+        except (OSError, TypeError, ValueError, MemoryError) as exc:
+            log.warning("snapshot not written", processor_id=header.kb, reason=_reason(exc))
+            return
+        self._saved[header.kb] = Position(header.incarnation, header.revision, header.token)
+        log.info("snapshot written", processor_id=header.kb, revision=header.revision, bytes=size)
+
+    async def restored(
+        self, kb: str, store: KnowledgeLog, new_index: Callable[[], PatternIndex]
+    ) -> Fold | None:
+        """The fold of the file, if there is one and the store agrees with it.
+
+        Raises:
+            StoreUnavailableError: The store did not answer.
+        """
+        path = self._path(kb)
+        fold = Fold(new_index())
+        if fold.index.pieces() is None or not await asyncio.to_thread(path.exists):
+            return None
+        try:
+            header = await asyncio.to_thread(read_header, path)
+            position = Position(header.incarnation, header.revision, header.token)
+            tail = await store.tail(kb, before(position), limit=1)
+            _require_agreement(kb, header, tail)
+            await asyncio.to_thread(restore_fold, fold, read_pieces(path, header))
+        except _UNUSABLE as exc:
+            log.warning("snapshot not used", processor_id=kb, reason=_reason(exc))
+            await asyncio.to_thread(_removed, path)
+            return None
+        fold.incarnation, fold.revision, fold.token = (
+            position.incarnation,
+            position.revision,
+            position.token,
+        )
+        self._saved[kb] = position
+        return fold
+
+    def give_up(self) -> None:
+        """Write no more: what is being written stops, and the file before it stays."""
+        self._given_up = True
+
+    def _path(self, kb: str) -> Path:
+        return self._directory / f"{sha256(kb.encode()).hexdigest()[:40]}.snapshot"
+
+    def _write(self, captured: Captured) -> int:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        path = self._path(captured.header.kb)
+        size = write_snapshot(path, captured.header, self._wanted(captured.pieces))
+        self._remove_surplus(keep=path)
+        return size
+
+    def _wanted(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        for piece in pieces:
+            if self._given_up:
+                raise InterruptedError(EINTR, "the process ends")
+            yield piece
+
+    def _remove_surplus(self, *, keep: Path) -> None:
+        """The oldest beyond the limit, and what processes left that were killed while writing."""
+        found = [_facts(path) for path in self._directory.iterdir() if path != keep]
+        room = self._limit_bytes - _facts(keep)[1]
+        for _written_at, size, path in sorted(found, reverse=True):
+            room -= size
+            if room < 0:
+                _removed(path)
+
+
+def _require_agreement(kb: str, header: SnapshotHeader, tail: Tail) -> None:
+    """Raises DamagedSnapshotError where the store is not what the file was written from."""
+    if header.kb != kb:
+        raise DamagedSnapshotError("it is of another knowledge base")
+    if goes_through(tail, Position(header.incarnation, header.revision, header.token)):
+        return
+    if tail.head is None or tail.head.incarnation != header.incarnation:
+        raise DamagedSnapshotError("it is of another history")
+    if tail.head.trimmed >= header.revision:
+        raise DamagedSnapshotError("the log is trimmed beyond it")
+    if not tail.entries:
+        raise DamagedSnapshotError("it is ahead of the store")
+    raise DamagedSnapshotError("the store has another entry at its revision")
+
+
+def _reason(exc: Exception) -> str:
+    """Without a path."""
+    if isinstance(exc, OSError):
+        return exc.strerror or type(exc).__name__
+    return str(exc) or type(exc).__name__
+
+
+def _facts(path: Path) -> tuple[float, int, Path]:
+    """When it was written, and its size: 0 for one that another process has just removed."""
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return 0.0, 0, path
+    return facts.st_mtime, facts.st_size, path
+
+
+def _removed(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as exc:
+        log.warning("snapshot not removed", reason=_reason(exc))

@@ -1,0 +1,95 @@
+"""Entries that are in the log though the process that wants them in does not see it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from uuid import uuid4
+
+import pytest
+from knowledge_stores import MemoryKnowledgeLog, Shelf, Store
+
+from kato_service.domain.deadline import Deadline
+from kato_service.domain.pattern import pattern_name
+from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.entries import Learn
+from kato_service.knowledge.log import Tail
+from kato_service.knowledge.plain_patterns import PlainPatterns
+from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
+
+Replica = Callable[[], KnowledgeBases]
+EVENTS = (("a",), ("b",))
+NAME = pattern_name(EVENTS)
+
+
+@pytest.fixture
+async def replica(knowledge_store: Store) -> AsyncIterator[Replica]:
+    bases: list[KnowledgeBases] = []
+
+    def made() -> KnowledgeBases:
+        bases.append(KnowledgeBases(knowledge_store.new_log(), PlainPatterns))
+        return bases[-1]
+
+    await made().start()
+    yield made
+    for each in bases:
+        await each.close()
+
+
+def learn() -> Learn:
+    return Learn(uuid4().hex, NAME, EVENTS, None, 5)
+
+
+def soon() -> Deadline:
+    return Deadline.after(20)
+
+
+async def frequency(kb: SuperKnowledgeBase) -> int:
+    async with kb.reading(deadline=soon()) as view:
+        return view.patterns[NAME].frequency
+
+
+async def test_what_a_load_from_views_passes_over_is_looked_up_before_it_is_appended(
+    replica: Replica,
+) -> None:
+    """Its views show the entry already, so no entry that it applies carries the token."""
+    here, there = replica().get("kato"), replica().get("kato")
+    await there.append([learn()], since=0)
+    entry = learn()
+    since = await here.tail(deadline=soon())
+    with here.register([entry], since=since):
+        await there.append([entry], since=since, lookup=True)
+        await there.append([learn()], since=since)
+        await there.materialise()
+        here.unload()
+        (applied,) = await here.append([entry], since=since)
+    assert (applied.revision, applied.frequency) == (2, 2)
+    assert await frequency(here) == await frequency(there) == 3
+
+
+class LateToShow(MemoryKnowledgeLog):
+    """Refuses a revision that it does not show in its reads yet."""
+
+    hidden = 0
+    reads_until_shown = 4
+
+    async def tail(self, kb: str, after: int, *, limit: int) -> Tail:
+        tail = await super().tail(kb, after, limit=limit)
+        if self.reads_until_shown and any(r == self.hidden for r, _ in tail.entries):
+            self.reads_until_shown -= 1
+            shown = tuple(each for each in tail.entries if each[0] < self.hidden)
+            return Tail(shown, tail.head, more=False)
+        return tail
+
+
+async def test_a_duplicate_that_no_read_shows_yet_is_waited_for() -> None:
+    shelf = Shelf()
+    late = LateToShow(shelf)
+    here, there = (KnowledgeBases(log, PlainPatterns) for log in (late, MemoryKnowledgeLog(shelf)))
+    kb = here.get("kato")
+    await kb.append([learn()], since=0)
+    await there.get("kato").append([learn()], since=0)
+    late.hidden = 2
+    applied = await kb.append([learn(), learn()], since=1)
+    assert late.reads_until_shown == 0
+    assert [(each.revision, each.frequency) for each in applied] == [(3, 3), (4, 4)]
+    assert await frequency(there.get("kato")) == 4
+    await asyncio.gather(here.close(), there.close())
