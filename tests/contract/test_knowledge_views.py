@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Callable
 from uuid import uuid4
 
 import pytest
-from knowledge_stores import Store
+from knowledge_stores import Store, mongo_store
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import Pattern, pattern_name
 from kato_service.domain.statistics import Corrections
+from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.current_fold import CurrentFold
 from kato_service.knowledge.entries import Clear, Delete, Entry, Import, Learn, Statistics, Update
@@ -441,3 +442,17 @@ async def test_a_restored_database_gets_no_views_of_its_lost_future(
     head = await log.head("kato")
     assert head is not None
     assert head.checkpoint == 2
+
+
+async def test_what_is_no_document_of_mongodb_is_refused_as_any_write_may_be(
+    mongo_url: str,
+) -> None:
+    """The task that writes all views goes on with others."""
+    symbols = {f"{number:05}" * 800: (1, 1) for number in range(13_000)}
+    too_large = StatisticsView(Corrections(symbols), {}, 1)
+    async with mongo_store(mongo_url) as store:
+        log = store.new_log()
+        with pytest.raises(StoreUnavailableError, match="no document as large"):
+            await log.views.write_statistics("kato", too_large)
+        assert await log.views.statistics("kato") is None
+        await log.close()
