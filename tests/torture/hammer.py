@@ -84,7 +84,7 @@ class Line:
         self.attempts += 1
         began = time.monotonic()
         try:
-            patience_s = self._rng.choice((2.0, 6.0))
+            patience_s = self._rng.choice((2.0, 6.0, 12.0))
             client = self._clients[number]
             response = await client.request(method, path, json=body, timeout=patience_s)
         except httpx.TransportError as error:
