@@ -456,3 +456,24 @@ async def test_what_is_no_document_of_mongodb_is_refused_as_any_write_may_be(
             await log.views.write_statistics("kato", too_large)
         assert await log.views.statistics("kato") is None
         await log.close()
+
+
+async def test_a_backup_of_several_points_in_time_is_refused_with_the_way_out(
+    log: KnowledgeLog, replica: Replica
+) -> None:
+    """Patterns that were saved after the log: nobody knows the entries between."""
+    base = replica().get("kato")
+    last = learn("b")
+    await added(base, learn("a"), last)
+    head = await log.head("kato")
+    assert head is not None
+    newer = view("b", 2, frequency=1, learns=1)
+    await log.raise_head("kato", Head(head.incarnation, checkpoint=1))
+    await log.views.write("kato", [view("a", 1, frequency=1, learns=1), newer])
+    await log.delete("kato", {2: last.token})
+    with pytest.raises(StoreUnavailableError, match="one point in time"):
+        async with replica().get("kato").reading(deadline=soon()):
+            pass
+    await log.insert("kato", 2, [last])
+    async with replica().get("kato").reading(deadline=soon()) as known:
+        assert len(known.patterns) == 2

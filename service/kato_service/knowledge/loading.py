@@ -204,6 +204,11 @@ class FoldLoader:
             if await self._fill(fold, folding, note, progress):
                 progress.ended(fold)
                 return fold
+        if isinstance(folding, FoldFromViews) and not folding.is_whole:
+            raise StoreUnavailableError(
+                "the stored patterns show changes that the log does not hold:"
+                " restore both from one point in time"
+            )
         raise StoreUnavailableError("the knowledge log changed while it was loaded")
 
     async def _restored(self, head: Head | None) -> Fold | None:
