@@ -109,6 +109,7 @@ async def test_looking_after_one_is_no_use_of_it(replica: Replica) -> None:
         await learned(base)
     assert await one.materialise() == 1
     await one.check()
+    await one.save_snapshot()
     await learned(three)
     await settled()
     assert [base.pattern_count for base in (one, two, three)] == [None, 1, 1]

@@ -36,6 +36,8 @@ CHANGED_SHARE = 10
 """A file is written anew when one entry for so many patterns came since."""
 CLOSE_S = 5.0
 """Seconds that the end of a process waits for its files."""
+_NAME_DIGITS, _SUFFIX = 40, ".snapshot"
+"""What else is in the directory is not ours."""
 _UNUSABLE = (DamagedSnapshotError, ValueError, TypeError, OSError)
 
 
@@ -131,7 +133,7 @@ class Snapshots:
         self._given_up = True
 
     def _path(self, kb: str) -> Path:
-        return self._directory / f"{sha256(kb.encode()).hexdigest()[:40]}.snapshot"
+        return self._directory / f"{sha256(kb.encode()).hexdigest()[:_NAME_DIGITS]}{_SUFFIX}"
 
     def _write(self, captured: Captured) -> int:
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -148,7 +150,8 @@ class Snapshots:
 
     def _remove_surplus(self, *, keep: Path) -> None:
         """The oldest beyond the limit, and what processes left that were killed while writing."""
-        found = [_facts(path) for path in self._directory.iterdir() if path != keep]
+        ours = self._directory.glob("[0-9a-f]" * _NAME_DIGITS + f"{_SUFFIX}*")
+        found = [_facts(path) for path in ours if path != keep]
         room = self._limit_bytes - _facts(keep)[1]
         for _written_at, size, path in sorted(found, reverse=True):
             room -= size

@@ -119,7 +119,7 @@ class SuperKnowledgeBase:
     async def save_snapshot(self, *, at_the_end: bool = False) -> None:
         """Write its snapshot file, if it is in memory and the file is due."""
         if self._current.fold is not None:
-            with self._use():
+            with self._upkeep():
                 await self._current.save_snapshot(at_the_end=at_the_end)
 
     async def tail(self, *, deadline: Deadline) -> int:
