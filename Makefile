@@ -66,7 +66,7 @@ engine-stalls: install ## how long the event loop stands still beside a million 
 torture: install ## kill, freeze and cut off everything, TORTURE_POINTS=200 times a kind, from SEED=…: an hour
 	@$(PYTHON) e2e/testbed/testbed.py packages redis-server
 	@$(PYTHON) e2e/testbed/testbed.py binaries
-	@TORTURE_POINTS=$${TORTURE_POINTS:-200} $(BIN)/python -m pytest tests/torture -s -n $(WORKERS_FOR_TESTS) $(PYTEST_ARGS)
+	@TORTURE_POINTS=$${TORTURE_POINTS:-200} $(BIN)/python -m pytest tests/torture -s -n 3 $(PYTEST_ARGS)
 	@IN_FULL=1 $(BIN)/python -m pytest tests/contract/test_session_store.py -k cluster $(PYTEST_ARGS)
 
 soak: install ## mixed load for SOAK_MINUTES=20; what the service holds has to stay flat

@@ -318,6 +318,29 @@ def qdrant_server(tmp_path: Path) -> Iterator[RunningServer]:
     yield from _running(_qdrant(tmp_path))
 
 
+@pytest.fixture(scope="module")
+def own_servers(
+    tmp_path_factory: pytest.TempPathFactory, ferretdb: Path
+) -> Iterator[dict[str, RunningServer]]:
+    """Redis, MongoDB and Qdrant of one module alone; its tests leave them running."""
+
+    def directory(store: str) -> Path:
+        return tmp_path_factory.mktemp(store)
+
+    servers = {
+        "redis": _redis(directory("redis")),
+        "mongodb": _mongo(directory("mongodb"), ferretdb),
+        "qdrant": _qdrant(directory("qdrant")),
+    }
+    try:
+        for server in servers.values():
+            server.start()
+        yield servers
+    finally:
+        for server in servers.values():
+            server.kill9()
+
+
 @dataclass
 class ServiceProcess:
     """One process of the service, to be killed and started again on its port and data."""
@@ -389,26 +412,37 @@ class ServiceProcess:
             self.kill9()
 
 
-@pytest.fixture(scope="session")
-def new_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewService]:
-    """``new_service(NAME=value, …)``: a service process with these variables, not started yet."""
+def _services(directories: pytest.TempPathFactory) -> Iterator[NewService]:
     services: list[ServiceProcess] = []
 
     def make(**variables: str) -> ServiceProcess:
-        services.append(ServiceProcess(tmp_path_factory.mktemp("service"), variables))
+        services.append(ServiceProcess(directories.mktemp("service"), variables))
         return services[-1]
 
     yield make
     for service in services:
-        service.stop()
+        service.kill9()
+
+
+@pytest.fixture
+def new_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewService]:
+    """``new_service(NAME=value, …)``: a service process with these variables, not started yet; it
+    ends with the test."""
+    yield from _services(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
-def start_service(new_service: NewService) -> StartService:
+def new_lasting_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewService]:
+    """The same for services that several tests share."""
+    yield from _services(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def start_service(new_lasting_service: NewService) -> StartService:
     """Starts a service with the given environment variables; answers its URL."""
 
     def start(**variables: str) -> str:
-        service = new_service(**variables)
+        service = new_lasting_service(**variables)
         service.start()
         service.await_ready()
         return service.url

@@ -279,9 +279,13 @@ def _qdrant(settings: Settings) -> QdrantConnectionPool | EmbeddedStore:
     )
 
 
-def knowledge_log(settings: Settings, databases: DatabaseManager) -> KnowledgeLog:
+def knowledge_log(
+    settings: Settings, databases: DatabaseManager, *, probed: bool = True
+) -> KnowledgeLog:
+    """*probed*: the connections are watched, so that a circuit that opens closes again."""
     if isinstance(databases.mongodb, MongoConnectionPool):
-        return MongoKnowledgeLog(databases.mongodb.database, circuit=databases.circuits["mongodb"])
+        circuit = databases.circuits["mongodb"] if probed else None
+        return MongoKnowledgeLog(databases.mongodb.database, circuit=circuit)
     return SqliteKnowledgeLog(_made(settings.data_dir) / "knowledge.sqlite")
 
 

@@ -102,6 +102,19 @@ async def test_the_least_recently_used_goes_first(replica: Replica) -> None:
     assert [base.pattern_count for base in (one, two, three)] == [None, 1, 1]
 
 
+async def test_looking_after_one_is_no_use_of_it(replica: Replica) -> None:
+    bases = replica(2.5 * await size_of_one(replica))
+    one, two, three = (bases.get(name) for name in ("one", "two", "three"))
+    for base in (one, two):
+        await learned(base)
+    assert await one.materialise() == 1
+    await one.check()
+    await one.save_snapshot()
+    await learned(three)
+    await settled()
+    assert [base.pattern_count for base in (one, two, three)] == [None, 1, 1]
+
+
 async def test_what_a_reader_holds_stays_until_it_is_let_go(replica: Replica) -> None:
     bases = replica(1)
     held, others = bases.get("held"), [bases.get(f"other{number}") for number in range(5)]

@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Callable
 from uuid import uuid4
 
 import pytest
-from knowledge_stores import Store
+from knowledge_stores import Store, mongo_store
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import Pattern, pattern_name
 from kato_service.domain.statistics import Corrections
+from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.current_fold import CurrentFold
 from kato_service.knowledge.entries import Clear, Delete, Entry, Import, Learn, Statistics, Update
@@ -441,3 +442,38 @@ async def test_a_restored_database_gets_no_views_of_its_lost_future(
     head = await log.head("kato")
     assert head is not None
     assert head.checkpoint == 2
+
+
+async def test_what_is_no_document_of_mongodb_is_refused_as_any_write_may_be(
+    mongo_url: str,
+) -> None:
+    """The task that writes all views goes on with others."""
+    symbols = {f"{number:05}" * 800: (1, 1) for number in range(13_000)}
+    too_large = StatisticsView(Corrections(symbols), {}, 1)
+    async with mongo_store(mongo_url) as store:
+        log = store.new_log()
+        with pytest.raises(StoreUnavailableError, match="no document as large"):
+            await log.views.write_statistics("kato", too_large)
+        assert await log.views.statistics("kato") is None
+        await log.close()
+
+
+async def test_a_backup_of_several_points_in_time_is_refused_with_the_way_out(
+    log: KnowledgeLog, replica: Replica
+) -> None:
+    """Patterns that were saved after the log: nobody knows the entries between."""
+    base = replica().get("kato")
+    last = learn("b")
+    await added(base, learn("a"), last)
+    head = await log.head("kato")
+    assert head is not None
+    newer = view("b", 2, frequency=1, learns=1)
+    await log.raise_head("kato", Head(head.incarnation, checkpoint=1))
+    await log.views.write("kato", [view("a", 1, frequency=1, learns=1), newer])
+    await log.delete("kato", {2: last.token})
+    with pytest.raises(StoreUnavailableError, match="one point in time"):
+        async with replica().get("kato").reading(deadline=soon()):
+            pass
+    await log.insert("kato", 2, [last])
+    async with replica().get("kato").reading(deadline=soon()) as known:
+        assert len(known.patterns) == 2

@@ -22,6 +22,8 @@ from kato_service.sessions.memory import MemorySessionStore
 from kato_service.sessions.redis import RedisSessionStore
 from kato_service.sessions.state import Change, Intent, SessionState
 from kato_service.sessions.store import Limits, Lock, NewSession
+from kato_service.settings import read_settings
+from kato_service.transfer.command import knowledge_base
 
 INSERT = b"\x02insert\x00"
 EVENTS = (("a",), ("b",))
@@ -70,6 +72,24 @@ async def test_an_entry_that_was_sent_is_of_unknown_outcome_when_the_circuit_ope
         (applied,) = await base.append([entry], since=1, lookup=True)
         assert (applied.revision, applied.frequency) == (2, 2)
         assert await base.tail(deadline=Deadline.after(10)) == 2
+
+
+async def test_a_command_goes_on_once_its_store_answers_again(
+    mongo_url: str, faulty_proxy: NewProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing probes the stores of a command: no circuit may stay open."""
+    proxy = await faulty_proxy(int(mongo_url.rpartition(":")[2].split("/")[0]))
+    address = f"mongodb://kato:secret@127.0.0.1:{proxy.port}/?directConnection=true"
+    monkeypatch.setenv("MONGO_BASE_URL", address)
+    monkeypatch.setenv("MONGO_DATABASE", f"test_{uuid4().hex}")
+    async with knowledge_base("kato", read_settings()) as base:
+        assert await base.tail(deadline=Deadline.after(30)) == 0
+        proxy.lose_replies(b"kato:head", 1000)
+        for _ in range(4):
+            with pytest.raises(StoreUnavailableError):
+                await base.tail(deadline=Deadline.after(30))
+        proxy.lose_replies(b"kato:head", 0)
+        assert await base.tail(deadline=Deadline.after(30)) == 0
 
 
 class OpeningStore(MemorySessionStore):

@@ -32,8 +32,8 @@ def shared(redis_url: str, mongo_url: str, qdrant_url: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def replicas(new_service: New, shared: dict[str, str]) -> list[Any]:
-    found = [new_service(**shared) for _ in range(2)]
+def replicas(new_lasting_service: New, shared: dict[str, str]) -> list[Any]:
+    found = [new_lasting_service(**shared) for _ in range(2)]
     for service in found:
         service.start()
     for service in found:

@@ -1,7 +1,7 @@
 """Stores that are away, at the start or in between: who answers what, and that it heals."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -31,6 +31,34 @@ def environment(**variables: str) -> dict[str, str]:
         "REQUEST_TIMEOUT": "4",
     }
     return {**quick, **variables}
+
+
+@pytest.fixture(scope="module")
+def _shared(new_lasting_service: New, own_servers: dict[str, Any]) -> Iterator[Any]:
+    service = new_lasting_service(
+        **environment(
+            REDIS_URL=own_servers["redis"].url,
+            MONGO_BASE_URL=own_servers["mongodb"].url,
+            QDRANT_URL=own_servers["qdrant"].url,
+            QDRANT_TIMEOUT_S="1",
+        )
+    )
+    service.start()
+    yield service
+    service.kill9()
+
+
+@pytest.fixture
+def service(_shared: Any, own_servers: dict[str, Any]) -> Any:
+    """A service over stores that its tests take away, all of them back again."""
+    for server in own_servers.values():
+        if server.process is None:
+            server.start()
+        server.thaw()
+    set_max_memory(own_servers["redis"].port, "0")
+    _shared.await_ready()
+    until(lambda: health(_shared)["status"] == "healthy", "all stores are back")
+    return _shared
 
 
 def created(url: str) -> str:
@@ -75,11 +103,9 @@ def answers(url: str) -> int:
 
 
 def test_without_redis_sessions_answer_503_and_nothing_is_lost(
-    new_service: New, redis_server: Any
+    service: Any, own_servers: dict[str, Any]
 ) -> None:
-    service = new_service(**environment(REDIS_URL=redis_server.url))
-    service.start()
-    service.await_ready()
+    redis_server = own_servers["redis"]
     session = created(service.url)
     for symbol in ("a", "b", "c"):
         body = {"strings": [symbol]}
@@ -123,10 +149,8 @@ def metrics(service: Any) -> str:
     return httpx.get(f"{service.url}/metrics").text
 
 
-def test_a_frozen_redis_is_given_up_in_time(new_service: New, redis_server: Any) -> None:
-    service = new_service(**environment(REDIS_URL=redis_server.url))
-    service.start()
-    service.await_ready()
+def test_a_frozen_redis_is_given_up_in_time(service: Any, own_servers: dict[str, Any]) -> None:
+    redis_server = own_servers["redis"]
     session = created(service.url)
     redis_server.freeze()
     began = time.monotonic()
@@ -140,13 +164,9 @@ def test_a_frozen_redis_is_given_up_in_time(new_service: New, redis_server: Any)
 
 
 def test_without_mongodb_observing_goes_on_and_learning_waits(
-    new_service: New, redis_server: Any, mongo_server: Any
+    service: Any, own_servers: dict[str, Any]
 ) -> None:
-    service = new_service(
-        **environment(REDIS_URL=redis_server.url, MONGO_BASE_URL=mongo_server.url)
-    )
-    service.start()
-    service.await_ready()
+    mongo_server = own_servers["mongodb"]
     session = created(service.url)
     mongo_server.kill9()
     for symbol in ("a", "b"):
@@ -243,15 +263,9 @@ def health(service: Any) -> dict[str, Any]:
 
 
 def test_without_qdrant_only_observations_with_vectors_wait(
-    new_service: New, redis_server: Any, qdrant_server: Any
+    service: Any, own_servers: dict[str, Any]
 ) -> None:
-    service = new_service(
-        **environment(
-            REDIS_URL=redis_server.url, QDRANT_URL=qdrant_server.url, QDRANT_TIMEOUT_S="1"
-        )
-    )
-    service.start()
-    service.await_ready()
+    qdrant_server = own_servers["qdrant"]
     session = created(service.url)
     stored = httpx.post(f"{session}/observe", json={"vectors": [[1.0, 0.0]]}, timeout=20)
     (known,) = stored.json()["symbols"]
@@ -283,10 +297,10 @@ def test_without_qdrant_only_observations_with_vectors_wait(
     assert httpx.get(f"{session}/vectors/{known}").json()["vector"] == [1.0, 0.0]
 
 
-def test_a_full_redis_refuses_growth_and_traps_nothing(new_service: New, redis_server: Any) -> None:
-    service = new_service(**environment(REDIS_URL=redis_server.url, MAX_STM_EVENTS="100000"))
-    service.start()
-    service.await_ready()
+def test_a_full_redis_refuses_growth_and_traps_nothing(
+    service: Any, own_servers: dict[str, Any]
+) -> None:
+    redis_server = own_servers["redis"]
     session = created(service.url)
     assert httpx.post(f"{session}/observe", json={"strings": ["a"]}).status_code == 200
     set_max_memory(redis_server.port, "1")

@@ -47,22 +47,22 @@ async def freeze_store(stack: Stack, rng: Random, *, store: str) -> None:
     server.thaw()
 
 
-async def cut(stack: Stack, rng: Random, *, store: str) -> None:
-    for proxy in _victims(stack, rng, store):
+async def cut(stack: Stack, rng: Random, *, target: str) -> None:
+    for proxy in _victims(stack, rng, target):
         proxy.cut()
 
 
-async def delay(stack: Stack, rng: Random, *, store: str) -> None:
-    proxies = _victims(stack, rng, store)
+async def delay(stack: Stack, rng: Random, *, target: str) -> None:
+    proxies = _victims(stack, rng, target)
     for proxy in proxies:
         proxy.slow_down(rng.choice((0.02, 0.1, 0.4, 0.7)))
     await asyncio.sleep(rng.uniform(0.2, 1.2))
     await _heal(proxies)
 
 
-async def blackhole(stack: Stack, rng: Random, *, store: str) -> None:
+async def blackhole(stack: Stack, rng: Random, *, target: str) -> None:
     """At its end, what was on the way arrives late, or never."""
-    proxies = _victims(stack, rng, store)
+    proxies = _victims(stack, rng, target)
     for proxy in proxies:
         proxy.swallow()
     await asyncio.sleep(a_moment(rng))
@@ -72,43 +72,42 @@ async def blackhole(stack: Stack, rng: Random, *, store: str) -> None:
     await _heal(proxies)
 
 
-async def refuse(stack: Stack, rng: Random, *, store: str) -> None:
-    proxies = _victims(stack, rng, store)
+async def refuse(stack: Stack, rng: Random, *, target: str) -> None:
+    proxies = _victims(stack, rng, target)
     for proxy in proxies:
         proxy.refuse()
     await asyncio.sleep(rng.uniform(0.05, 1.0))
     await _heal(proxies)
 
 
-ON_STORES: dict[str, Callable[..., Awaitable[None]]] = {
-    "kill": kill_store,
-    "freeze": freeze_store,
+KILLED_OR_FROZEN: dict[str, dict[str, Callable[..., Awaitable[None]]]] = {
+    "replica": {"kill": kill_replica, "freeze": freeze_replica},
+    "store": {"kill": kill_store, "freeze": freeze_store},
+}
+DISCONNECTED: dict[str, Callable[..., Awaitable[None]]] = {
     "cut": cut,
     "delay": delay,
     "blackhole": blackhole,
     "refuse": refuse,
 }
-ON_REPLICAS: dict[str, Callable[..., Awaitable[None]]] = {
-    "kill": kill_replica,
-    "freeze": freeze_replica,
-}
-KINDS = (
-    *(f"replica {fault}" for fault in ON_REPLICAS),
-    *(f"{store} {fault}" for store in STORES for fault in ON_STORES),
-)
+FAULTS = ("kill", "freeze", *DISCONNECTED)
+KINDS = tuple(f"{target} {fault}" for target in ("replica", *STORES) for fault in FAULTS)
 
 
 def lanes(kind: str) -> list[Fault]:
     """What goes on side by side for a kind of fault; of three replicas one always runs."""
     target, _, fault = kind.partition(" ")
+    if fault in DISCONNECTED:
+        return [partial(DISCONNECTED[fault], target=target)]
     if target == "replica":
-        return [partial(ON_REPLICAS[fault], among=among) for among in ((0, 1), (2,))]
-    return [partial(ON_STORES[fault], store=target)]
+        hurt = KILLED_OR_FROZEN["replica"][fault]
+        return [partial(hurt, among=among) for among in ((0, 1), (2,))]
+    return [partial(KILLED_OR_FROZEN["store"][fault], store=target)]
 
 
-def _victims(stack: Stack, rng: Random, store: str) -> list[TortureProxy]:
-    """The connections of all replicas to a store, or of one."""
-    proxies = stack.proxies[store]
+def _victims(stack: Stack, rng: Random, target: str) -> list[TortureProxy]:
+    """The connections to a store, or of clients: of all replicas, or of one."""
+    proxies = stack.proxies[target]
     return proxies if rng.random() < 0.5 else [rng.choice(proxies)]
 
 

@@ -84,7 +84,9 @@ class Line:
         self.attempts += 1
         began = time.monotonic()
         try:
-            response = await self._clients[number].request(method, path, json=body)
+            patience_s = self._rng.choice((2.0, 6.0, 12.0))
+            client = self._clients[number]
+            response = await client.request(method, path, json=body, timeout=patience_s)
         except httpx.TransportError as error:
             self._note(began, number, method, path, body, type(error).__name__)
             return None

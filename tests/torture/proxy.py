@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 CHUNK = 1 << 16
+TURNS = 10
+"""Of the event loop, after which what was accepted last is served, and can be ended."""
 
 
 class TortureProxy:
@@ -19,6 +21,10 @@ class TortureProxy:
         self._server: asyncio.Server | None = None
         self._streams: set[asyncio.StreamWriter] = set()
         self._serving: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     async def open(self) -> None:
         """Listen, from the second time on where it listened before."""
@@ -55,6 +61,9 @@ class TortureProxy:
     async def close(self) -> None:
         self._passing.set()
         self.refuse()
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        self.cut()
         await asyncio.gather(*self._serving)
 
     def _accept(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:

@@ -1,7 +1,7 @@
 """Three replicas over shared stores, each connection through a proxy that can hurt it."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ import httpx
 from torture.proxy import TortureProxy
 
 REPLICAS = 3
-CLIENT_TIMEOUT_S = 2.5
 HEAL_PATIENCE_S = 120.0
 
 
@@ -24,12 +23,8 @@ class Stack:
     servers: dict[str, Any]
     """`RunningServer` by store; knowledge without one is an SQLite file that all share."""
     proxies: dict[str, list[TortureProxy]]
-    """By store, one per replica."""
+    """One per replica: before each of its stores, by name, and before itself."""
     clients: list[httpx.AsyncClient] = field(default_factory=list)
-
-    @property
-    def stores(self) -> tuple[str, ...]:
-        return tuple(self.servers)
 
     async def start(self) -> None:
         for replica in self.replicas:
@@ -37,8 +32,8 @@ class Stack:
         await self.ready()
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
         self.clients = [
-            httpx.AsyncClient(base_url=one.url, timeout=CLIENT_TIMEOUT_S, limits=limits)
-            for one in self.replicas
+            httpx.AsyncClient(base_url=proxy.url, limits=limits)
+            for proxy in self.proxies["replica"]
         ]
 
     async def ready(self) -> None:
@@ -77,17 +72,21 @@ async def built(
         store: [TortureProxy(server.port) for _ in range(REPLICAS)]
         for store, server in servers.items()
     }
-    for proxy in _all(proxies):
-        await proxy.open()
+    await _open(proxies)
     common = {**_common(directory), **variables}
     replicas = [
         new_service(**common, **_urls(servers, proxies, number)) for number in range(REPLICAS)
     ]
+    before = {"replica": [TortureProxy(replica.port) for replica in replicas]}
+    await _open(before)
+    proxies |= before
     return Stack(replicas, servers, proxies)
 
 
-def _all(proxies: dict[str, list[TortureProxy]]) -> Iterable[TortureProxy]:
-    return (proxy for some in proxies.values() for proxy in some)
+async def _open(proxies: dict[str, list[TortureProxy]]) -> None:
+    for some in proxies.values():
+        for proxy in some:
+            await proxy.open()
 
 
 def _common(directory: Path) -> dict[str, str]:

@@ -20,7 +20,9 @@ Clients = list[httpx.AsyncClient]
 
 @pytest.fixture(scope="module")
 def replicas(
-    new_service: Callable[..., Any], redis_url: str, tmp_path_factory: pytest.TempPathFactory
+    new_lasting_service: Callable[..., Any],
+    redis_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> list[Any]:
     """Three processes over one Redis and one file."""
     variables = {
@@ -31,7 +33,7 @@ def replicas(
         "MAX_STM_EVENTS": "2000",
         "MAX_SESSIONS_PER_USER": "2000",
     }
-    found = [new_service(**variables) for _ in range(3)]
+    found = [new_lasting_service(**variables) for _ in range(3)]
     for service in found:
         service.start()
     for service in found:

@@ -92,7 +92,7 @@ def cases() -> Iterator[Any]:
     for kind in faults.KINDS:
         stores = {"mongodb": MONGODB, "qdrant": QDRANT}.get(kind.split()[0], SQLITE)
         yield pytest.param(stores, (kind,), id=kind)
-        if kind.startswith("replica"):
+        if kind in ("replica kill", "replica freeze"):
             yield pytest.param(MONGODB, (kind,), id=f"{kind}, mongodb")
 
 

@@ -22,8 +22,10 @@ from torture.stack import Stack
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "0"))
 CLIENTS = int(os.environ.get("SOAK_CLIENTS", "6"))
-SESSION_S = 20
-"""Lifetime of a session: a conversation is shorter, its keys are not."""
+SESSION_S = 60
+"""Lifetime of a session: its keys outlive its conversation."""
+CONVERSATION_S = 20
+"""No conversation is begun anew in a session that is older, however slow the machine."""
 USERS = 40
 SAMPLES = 20
 MiB = 2**20
@@ -64,7 +66,8 @@ class Load:
             answer = await self._line.insist("POST", "/v2/sessions", body)
             path = f"/v2/sessions/{answer.body['session_id']}"
             for _ in range(self._rng.randint(1, 4)):
-                await self._talk(path)
+                if time.monotonic() < answer.asked_at + CONVERSATION_S:
+                    await self._talk(path)
             if self._rng.random() < 0.3:
                 await self._line.insist("DELETE", path, gone=404)
 

@@ -5,8 +5,10 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import httpx
 import pytest
 
+from kato_service.app import make_app
 from kato_service.domain.deadline import Deadline
 from kato_service.errors import OverloadedError
 from kato_service.knowledge.bases import KnowledgeBases
@@ -15,7 +17,9 @@ from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
 from kato_service.processing import matching_threads
 from kato_service.processing.matching_threads import MatchingThreads
+from kato_service.services import running_service
 from kato_service.sessions.queue import SessionQueues
+from kato_service.settings import Settings
 
 
 def soon() -> Deadline:
@@ -51,6 +55,31 @@ async def test_so_many_predictions_wait_for_a_thread(monkeypatch: pytest.MonkeyP
     assert await asyncio.gather(*running) == [True, True, True]
     assert await threads.run(lambda: True, soon())
     threads.close()
+
+
+async def test_a_sequence_that_was_applied_is_not_refused_for_its_predictions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matching_threads, "WAITING_PER_THREAD", 0)
+    monkeypatch.setattr(matching_threads.os, "cpu_count", lambda: 1)
+    settings = Settings(_env_file=None, DATA_DIR=tmp_path, VECTORS="disabled")  # type: ignore[call-arg]  # a setting of pydantic
+    leave = threading.Event()
+    async with running_service(settings) as service:
+        await service.knowledge.start()
+        threads = service.processor.threads
+        held = [asyncio.create_task(threads.run(lambda: leave.wait(30), soon())) for _ in range(3)]
+        await asyncio.sleep(0)
+        transport = httpx.ASGITransport(make_app(service))
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            items = [{"strings": [symbol]} for symbol in "ab"]
+            sent = await client.post("/observe-sequence", json={"observations": items})
+            refused = await client.get("/predictions")
+            stm = (await client.get("/stm")).json()["stm"]
+        leave.set()
+        await asyncio.gather(*held)
+    assert refused.json()["error"]["code"] == "OVERLOADED"
+    assert (sent.status_code, sent.json()["final_predictions"]) == (200, [])
+    assert stm == [["a"], ["b"]]
 
 
 class HeldLog(SqliteKnowledgeLog):

@@ -18,6 +18,7 @@ from kato_service.errors import (
     EmptyStmError,
     LimitExceededError,
     NotFoundError,
+    OverloadedError,
     PatternNotFoundError,
     SessionNotFoundError,
     StoreUnavailableError,
@@ -204,7 +205,7 @@ async def _final_predictions(call: Call, session_id: str) -> Any:
     try:
         state = await call.load(session_id)
         predicted = await memory.predicted(call, state)
-    except (StoreUnavailableError, DeadlineExceededError, SessionNotFoundError):
+    except (StoreUnavailableError, OverloadedError, DeadlineExceededError, SessionNotFoundError):
         return ()
     return await json_text.array(nesting.spelled(predicted.predictions, state.stm, nested=False))
 

@@ -119,13 +119,15 @@ class CurrentFold:
             return
         async with self.gate.reading():
             position = fold.position
-        if not await is_in_log(self._log, self._kb, position) and self.fold is fold:
+        if await is_in_log(self._log, self._kb, position) or self.fold is not fold:
+            return
+        if position.incarnation:  # else another process wrote the first entry, as it may
             log.warning(
                 "knowledge base changed behind this process",
                 processor_id=self._kb,
                 revision=position.revision,
             )
-            await self.reloaded(fold)
+        await self.reloaded(fold)
 
     async def save_snapshot(self, *, at_the_end: bool) -> None:
         """Write its file if that is due."""

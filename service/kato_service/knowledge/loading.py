@@ -33,6 +33,10 @@ AT_ONCE_SYMBOLS = 500
 ATTEMPTS = 8
 """Reads in a row that brought nothing before a log counts as unreadable."""
 PROGRESS_S = 5.0
+_AHEAD = (
+    "the stored patterns show changes that the log does not hold: restore both from one point in"
+    " time"
+)
 Note = Callable[[Applied], None]
 
 
@@ -192,6 +196,7 @@ class FoldLoader:
         Raises:
             StoreUnavailableError: The store did not answer, or changed again and again.
         """
+        reason = "the knowledge log changed while it was loaded"
         for _ in range(ATTEMPTS):
             progress = _Progress(self._kb)
             head = await self._log.head(self._kb)
@@ -204,7 +209,9 @@ class FoldLoader:
             if await self._fill(fold, folding, note, progress):
                 progress.ended(fold)
                 return fold
-        raise StoreUnavailableError("the knowledge log changed while it was loaded")
+            if isinstance(folding, FoldFromViews) and not folding.is_whole:
+                reason = _AHEAD
+        raise StoreUnavailableError(reason)
 
     async def _restored(self, head: Head | None) -> Fold | None:
         if self.snapshots is None or head is None:

@@ -52,10 +52,15 @@ class KnowledgeMemory:
 
     def ended(self, base_id: str) -> None:
         """Something that used it ended: a request, or a task of its own."""
+        if base_id in self._kept:
+            self._kept.move_to_end(base_id)
+            self.looked_after(base_id)
+
+    def looked_after(self, base_id: str) -> None:
+        """Something ended that is no use of it: it was not used any later than before."""
         base = self._kept.get(base_id)
         if base is None:
             return
-        self._kept.move_to_end(base_id)
         self._weigh(base)
         if self.used_bytes > self._limit_bytes:
             self._check_soon()

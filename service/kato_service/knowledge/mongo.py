@@ -28,6 +28,8 @@ from kato_service.knowledge.mongo_server import MongoServer, taken
 from kato_service.knowledge.mongo_views import MongoPatternViews
 
 OPERATION_TIMEOUT_S = 10.0
+CONFIRMATIONS = 3
+"""Looks at a range that turns out not to be empty, before its reader counts as outdated."""
 DECODED_AT_ONCE = 100
 """Entries; more of them would hold the event loop up."""
 
@@ -118,11 +120,17 @@ class MongoKnowledgeLog:
         return True
 
     async def _confirmed_tail(self, kb: str, after: int, limit: int) -> Tail:
-        """The same from a replica set, where a linearizable read confirms single documents only.
+        """The same from a replica set, where a linearizable read confirms single documents only."""
+        for _ in range(CONFIRMATIONS):
+            tail = await self._tail_if_confirmed(kb, after, limit)
+            if tail is not None:
+                return tail
+        raise StoreUnavailableError("mongodb is changing its primary")
 
-        So the range comes first, from whoever is taken for the primary; then the primary says
-        whether the entry behind it exists, and the head.
-        """
+    async def _tail_if_confirmed(self, kb: str, after: int, limit: int) -> Tail | None:
+        """The range comes first, from whoever is taken for the primary; then the primary says
+        whether the entry behind it exists, and the head. None: the range was empty and is not any
+        more, by an entry of this very moment or because somebody else was asked."""
         bounds = self._server.bounds
         async with self._server.mapped_errors():
             wanted = {"_id": {"$gte": document_id(kb, after + 1), "$lt": head_id(kb)}}
@@ -134,7 +142,7 @@ class MongoKnowledgeLog:
             more = await confirmed.find_one(following, **bounds) is not None
             head = await confirmed.find_one({"_id": head_id(kb)}, **bounds)
         if more and not documents:
-            raise StoreUnavailableError("mongodb is changing its primary")
+            return None
         if head is None:
             return tail_of((), None)
         if more:

@@ -12,6 +12,7 @@ from pymongo.errors import (
     BulkWriteError,
     CollectionInvalid,
     ConnectionFailure,
+    DocumentTooLarge,
     OperationFailure,
     PyMongoError,
     ServerSelectionTimeoutError,
@@ -91,6 +92,8 @@ class MongoServer:
         except PyMongoError as exc:
             unknown = writing and _may_have_happened(exc)
             raise _UNANSWERED[unknown](f"mongodb failed: {_reason(exc)}") from exc
+        except DocumentTooLarge as exc:  # no PyMongoError; what went before may be in
+            raise _UNANSWERED[writing]("mongodb takes no document as large as that") from exc
 
 
 def taken(exc: BulkWriteError) -> list[int]:

@@ -56,10 +56,10 @@ class MongoPatternViews:
             )
             documents = await found.to_list()
         _require_same(primary, found.address)
-        return decoded_statistics(documents[0]) if documents else None
+        return await asyncio.to_thread(decoded_statistics, documents[0]) if documents else None
 
     async def write_statistics(self, kb: str, view: StatisticsView) -> None:
-        await self._write([encoded_statistics(kb, view)])
+        await self._write([await asyncio.to_thread(encoded_statistics, kb, view)])
 
     async def discard(self, kb: str, cleared: int, *, limit: int) -> int:
         which = {

@@ -36,8 +36,8 @@ CHANGED_SHARE = 10
 """A file is written anew when one entry for so many patterns came since."""
 CLOSE_S = 5.0
 """Seconds that the end of a process waits for its files."""
-SUFFIX = ".snapshot"
-"""Of our files, in whatever directory somebody has named; others in there are never touched."""
+_NAME_DIGITS, _SUFFIX = 40, ".snapshot"
+"""What else is in the directory is not ours."""
 _UNUSABLE = (DamagedSnapshotError, ValueError, TypeError, OSError)
 
 
@@ -54,7 +54,7 @@ class Snapshots:
         self, directory: Path, *, limit_bytes: int, min_patterns: int = MIN_PATTERNS
     ) -> None:
         """Args:
-        directory: Several processes may share it.
+        directory: Of these files alone; several processes may share it.
         limit_bytes: Of all files together; the oldest are removed.
         """
         self._directory = directory
@@ -76,8 +76,13 @@ class Snapshots:
         return behind != 0 if at_the_end else not 0 <= behind < patterns // CHANGED_SHARE
 
     def capture(self, kb: str, fold: Fold) -> Captured | None:
-        """In milliseconds; while nobody changes *fold*. None if its index has no files."""
-        pieces = fold_pieces(fold)
+        """In milliseconds; while nobody changes *fold*. None if its index has no files, or there
+        is no memory for it."""
+        try:
+            pieces = fold_pieces(fold)
+        except MemoryError as exc:
+            log.warning("snapshot not written", processor_id=kb, reason=_reason(exc))
+            return None
         if pieces is None:
             return None
         return Captured(SnapshotHeader(kb, fold.incarnation, fold.revision, fold.token), pieces)
@@ -87,7 +92,7 @@ class Snapshots:
         header = captured.header
         try:
             size = await asyncio.to_thread(self._write, captured)
-        except (OSError, TypeError, UnicodeError) as exc:
+        except (OSError, TypeError, ValueError, MemoryError) as exc:
             log.warning("snapshot not written", processor_id=header.kb, reason=_reason(exc))
             return
         self._saved[header.kb] = Position(header.incarnation, header.revision, header.token)
@@ -128,7 +133,7 @@ class Snapshots:
         self._given_up = True
 
     def _path(self, kb: str) -> Path:
-        return self._directory / f"{sha256(kb.encode()).hexdigest()[:40]}{SUFFIX}"
+        return self._directory / f"{sha256(kb.encode()).hexdigest()[:_NAME_DIGITS]}{_SUFFIX}"
 
     def _write(self, captured: Captured) -> int:
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -145,8 +150,8 @@ class Snapshots:
 
     def _remove_surplus(self, *, keep: Path) -> None:
         """The oldest beyond the limit, and what processes left that were killed while writing."""
-        own = self._directory.glob(f"*{SUFFIX}*")
-        found = [_facts(path) for path in own if path != keep]
+        ours = self._directory.glob("[0-9a-f]" * _NAME_DIGITS + f"{_SUFFIX}*")
+        found = [_facts(path) for path in ours if path != keep]
         room = self._limit_bytes - _facts(keep)[1]
         for _written_at, size, path in sorted(found, reverse=True):
             room -= size
@@ -173,7 +178,7 @@ def _reason(exc: Exception) -> str:
     """Without a path."""
     if isinstance(exc, OSError):
         return exc.strerror or type(exc).__name__
-    return str(exc)
+    return str(exc) or type(exc).__name__
 
 
 def _facts(path: Path) -> tuple[float, int, Path]:

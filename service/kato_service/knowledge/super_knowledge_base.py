@@ -103,7 +103,7 @@ class SuperKnowledgeBase:
         """
         if self._current.fold is None:
             return 0
-        with self._use():
+        with self._upkeep():
             return await self._views.write()
 
     async def check(self) -> None:
@@ -113,13 +113,13 @@ class SuperKnowledgeBase:
             StoreUnavailableError: The store did not answer.
         """
         if self._current.fold is not None:
-            with self._use():
+            with self._upkeep():
                 await self._current.check()
 
     async def save_snapshot(self, *, at_the_end: bool = False) -> None:
         """Write its snapshot file, if it is in memory and the file is due."""
         if self._current.fold is not None:
-            with self._use():
+            with self._upkeep():
                 await self._current.save_snapshot(at_the_end=at_the_end)
 
     async def tail(self, *, deadline: Deadline) -> int:
@@ -217,6 +217,16 @@ class SuperKnowledgeBase:
         finally:
             self._uses -= 1
             self._memory.ended(self.id)
+
+    @contextmanager
+    def _upkeep(self) -> Iterator[None]:
+        """Not unloaded meanwhile, afterwards as soon as without this."""
+        self._uses += 1
+        try:
+            yield
+        finally:
+            self._uses -= 1
+            self._memory.looked_after(self.id)
 
     @contextmanager
     def _held(self, entries: Iterable[Entry], since: int) -> Iterator[list[Wanted]]:

@@ -24,6 +24,7 @@ from kato_service.errors import (
 )
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
+from kato_service.knowledge.trimming import TrimPlan
 from kato_service.logs import configure_logs
 from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.services import knowledge_log, make_databases
@@ -82,6 +83,26 @@ def ended(given: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         _say("kato-service: stopped; repeat the command, it goes on where it was")
         return EXIT_STOPPED
+
+
+@asynccontextmanager
+async def knowledge_base(kb: str, settings: Settings) -> AsyncIterator[SuperKnowledgeBase]:
+    """The one that a service of these settings has; it outlasts a failover of its store."""
+    databases = make_databases(settings)
+    pool = databases.mongodb
+    bases = KnowledgeBases(
+        knowledge_log(settings, databases, probed=False),
+        PatternSearcher(settings.kato_engine).new_index,
+        trim=TrimPlan(settings.log_retention_s),
+    )
+    try:
+        if isinstance(pool, MongoConnectionPool):
+            await pool.open()
+        await bases.start()
+        yield bases.get(kb)
+    finally:
+        await bases.close()
+        await databases.close()
 
 
 def _add_import(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -146,7 +167,7 @@ async def _import_from(
     _say_found(source, survey)
     if survey.refused_count and not given.skip_refused:
         raise TransferError("nothing was imported: mend these, or leave them out (--skip-refused)")
-    async with _knowledge_base(kb, settings) as target:
+    async with knowledge_base(kb, settings) as target:
         importing = KnowledgeImport(source, target, survey, _Report())
         done = await importing.check(merge=given.merge)
         _say(f"{done} of {survey.parts} parts are in")
@@ -165,7 +186,7 @@ async def _export(given: argparse.Namespace, settings: Settings) -> int:
     if given.out is None and (sys.stdout is None or sys.stdout.isatty()):
         raise TransferError("-o: name a file, standard output is a terminal or closed")
     async with (
-        _knowledge_base(kb, settings) as base,
+        knowledge_base(kb, settings) as base,
         base.reading(deadline=Deadline.after(PATIENCE_S)) as view,
     ):
         _say(f"exporting knowledge base {kb!r} at revision {view.revision}")
@@ -207,23 +228,6 @@ def _to_standard_output(write_to: Callable[[IO[bytes]], T]) -> T:
             return write_to(out)
     except OSError as exc:
         raise TransferError(f"standard output cannot be written ({exc.strerror})") from exc
-
-
-@asynccontextmanager
-async def _knowledge_base(kb: str, settings: Settings) -> AsyncIterator[SuperKnowledgeBase]:
-    databases = make_databases(settings)
-    pool = databases.mongodb
-    bases = KnowledgeBases(
-        knowledge_log(settings, databases), PatternSearcher(settings.kato_engine).new_index
-    )
-    try:
-        if isinstance(pool, MongoConnectionPool):
-            await pool.open()
-        await bases.start()
-        yield bases.get(kb)
-    finally:
-        await bases.close()
-        await databases.close()
 
 
 def _say_found(source: KnowledgeSource, survey: Survey) -> None:
