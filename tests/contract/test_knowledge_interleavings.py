@@ -171,8 +171,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
         return work(*arguments)
 
     monkeypatch.setattr(asyncio, "to_thread", in_place)
-    monkeypatch.setattr("kato_service.knowledge.loading.CHUNK", 2)
-    monkeypatch.setattr("kato_service.knowledge.current_fold.CHUNK", 2)
+    monkeypatch.setattr("kato_service.knowledge.page_sizes.CHUNK", 2)
     monkeypatch.setattr("kato_service.knowledge.view_writer.BATCH", 2)
 
 

@@ -257,8 +257,7 @@ async def test_names_of_users_are_values_of_any_kind(replica: Replica) -> None:
 async def test_a_log_longer_than_one_read_is_read_whole(
     replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kato_service.knowledge.current_fold.CHUNK", 7)
-    monkeypatch.setattr("kato_service.knowledge.loading.CHUNK", 7)
+    monkeypatch.setattr("kato_service.knowledge.page_sizes.CHUNK", 7)
     monkeypatch.setattr("kato_service.knowledge.log_writer.CHUNK", 7)
     here, there = replica().get("kato"), replica().get("kato")
     await known(there)

@@ -16,7 +16,7 @@ from kato_service.knowledge.current_fold import CurrentFold
 from kato_service.knowledge.entries import Clear, Delete, Entry, Import, Learn, Statistics, Update
 from kato_service.knowledge.fold import Fold
 from kato_service.knowledge.log import Head, KnowledgeLog
-from kato_service.knowledge.pattern_views import PatternView, StatisticsView
+from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.registry import WantedEntries
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
@@ -303,13 +303,36 @@ async def test_many_touched_patterns_are_written_without_a_list_of_them(
     monkeypatch.setattr("kato_service.knowledge.touched.MAX_NAMES", 3)
     monkeypatch.setattr("kato_service.knowledge.view_writer.PAGE", 2)
     monkeypatch.setattr("kato_service.knowledge.view_writer.BATCH", 3)
-    monkeypatch.setattr("kato_service.knowledge.loading.CHUNK", 3)
+    monkeypatch.setattr("kato_service.knowledge.page_sizes.CHUNK", 3)
     entries = (*lively(), *(learn("n", str(number)) for number in range(6)))
     here = replica().get("kato")
     await added(here, *entries)
     assert await here.materialise() == 10
     await drop_what_views_show(log, *entries)
     assert facts(await fold_of(log)) == facts(replayed(*entries))
+
+
+async def test_large_patterns_are_read_a_few_at_a_time(
+    replica: Replica, log: KnowledgeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kato_service.knowledge.page_sizes.FIRST_CHUNK", 4)
+    monkeypatch.setattr("kato_service.knowledge.loading.PAGE_SYMBOLS", 1)
+    monkeypatch.setattr("kato_service.knowledge.loading.PAGE_BYTES", 1)
+    entries = (*lively(), *(learn("n", str(number)) for number in range(6)))
+    here = replica().get("kato")
+    await added(here, *entries)
+    assert facts(await fold_of(log)) == facts(replayed(*entries))
+    await here.materialise()
+    pages: list[int] = []
+    page = log.views.page
+
+    async def counted(kb: str, after: str, *, limit: int) -> ViewPage:
+        pages.append(limit)
+        return await page(kb, after, limit=limit)
+
+    monkeypatch.setattr(log.views, "page", counted)
+    assert facts(await fold_of(log)) == facts(replayed(*entries))
+    assert (pages[0], set(pages[1:])) == (4, {2})
 
 
 async def test_what_was_cleared_leaves_the_views(replica: Replica, log: KnowledgeLog) -> None:

@@ -11,12 +11,12 @@ from kato_service.knowledge.gate import Gate
 from kato_service.knowledge.index import PatternIndex
 from kato_service.knowledge.loading import (
     ATTEMPTS,
-    CHUNK,
     FoldLoader,
     apply_run,
     is_other_history,
 )
 from kato_service.knowledge.log import KnowledgeLog, Tail
+from kato_service.knowledge.page_sizes import PAGE_SYMBOLS, PageSizes
 from kato_service.knowledge.position import is_in_log
 from kato_service.knowledge.registry import WantedEntries
 from kato_service.knowledge.snapshots import Snapshots
@@ -80,10 +80,12 @@ class CurrentFold:
             StoreUnavailableError: The store did not answer.
         """
         idle_rounds = 0
+        sizes = PageSizes(PAGE_SYMBOLS)
         while idle_rounds < ATTEMPTS:
             fold = await self.loaded()
             after = fold.revision
-            tail = await self._log.tail(self._kb, after, limit=CHUNK)
+            tail = await self._log.tail(self._kb, after, limit=sizes.limit)
+            sizes.had(tail.symbols)
             if await self.take(fold, after, tail) and not tail.more:
                 return
             idle_rounds = idle_rounds + 1 if fold.revision == after else 0

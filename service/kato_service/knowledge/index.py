@@ -19,6 +19,10 @@ class StoredViews:
     is_bson: bool
     """BSON documents, in each text one behind the other; else each text is one JSON object."""
 
+    @property
+    def size_bytes(self) -> int:
+        return sum(map(len, self.texts))
+
     def documents(self) -> tuple[bytes, ...]:
         """One by one. Raises ValueError for damaged BSON."""
         return tuple(_documents(self.texts)) if self.is_bson else self.texts

@@ -20,14 +20,13 @@ from kato_service.knowledge.entries import (
 from kato_service.knowledge.fold import Fold
 from kato_service.knowledge.index import PatternIndex
 from kato_service.knowledge.log import Head, KnowledgeLog, Tail
+from kato_service.knowledge.page_sizes import PAGE_BYTES, PAGE_SYMBOLS, PageSizes
 from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
 from kato_service.knowledge.snapshots import Snapshots
 from kato_service.knowledge.turns import Turns
 
 log = structlog.get_logger()
 
-CHUNK = 1000
-"""Entries, or views, per read."""
 AT_ONCE_SYMBOLS = 500
 """Entries of more are folded in a thread: one of them takes longer than a slice."""
 ATTEMPTS = 8
@@ -224,20 +223,21 @@ class FoldLoader:
             return fold
         found = FoldFromViews(fold, head)
         found.take_statistics(await self._log.views.statistics(self._kb))
-        page = await self._page("")
+        sizes = PageSizes(PAGE_BYTES)
+        page = await self._page("", sizes)
         while page.more:
-            _, following = await asyncio.gather(
-                asyncio.to_thread(found.take, page), self._page(page.last)
+            progress.at(views=sizes.limit)
+            sizes.had(page.encoded.size_bytes)
+            _, page = await asyncio.gather(
+                asyncio.to_thread(found.take, page), self._page(page.last, sizes)
             )
-            page = following
-            progress.at(views=CHUNK)
         await asyncio.to_thread(found.take, page)
         await asyncio.to_thread(found.finish)
         return found
 
-    async def _page(self, after: str) -> ViewPage:
+    async def _page(self, after: str, sizes: PageSizes) -> ViewPage:
         """To be read while the page before is taken."""
-        return await self._log.views.page(self._kb, after, limit=CHUNK)
+        return await self._log.views.page(self._kb, after, limit=sizes.limit)
 
     async def _fill(
         self, fold: Fold, folding: _Beginning, note: Note, progress: "_Progress"
@@ -249,8 +249,10 @@ class FoldLoader:
         """
         start = folding.revision
         after = max(0, start - 1)
+        sizes = PageSizes(PAGE_SYMBOLS)
         while True:
-            tail = await self._log.tail(self._kb, after, limit=CHUNK)
+            tail = await self._log.tail(self._kb, after, limit=sizes.limit)
+            sizes.had(tail.symbols)
             if is_other_history(fold, start, tail):
                 return False
             at_start = after < start == fold.revision

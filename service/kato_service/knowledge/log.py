@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from kato_service.knowledge.entries import Entry
+from kato_service.knowledge.entries import Entry, symbol_count
 from kato_service.knowledge.pattern_views import PatternViews
 
 
@@ -42,6 +42,11 @@ class Tail:
     """Read no earlier than the entries; None: this log was never written."""
     more: bool
     """The read was cut at its limit."""
+
+    @property
+    def symbols(self) -> int:
+        """Of all entries together, roughly what they cost."""
+        return sum(symbol_count(entry) for _, entry in self.entries)
 
 
 class KnowledgeLog(Protocol):

@@ -17,8 +17,9 @@ from kato_service.knowledge.entries import (
     symbol_count,
 )
 from kato_service.knowledge.fold import Fold
-from kato_service.knowledge.loading import CHUNK, is_other_history
+from kato_service.knowledge.loading import is_other_history
 from kato_service.knowledge.log import KnowledgeLog, Tail
+from kato_service.knowledge.page_sizes import CHUNK, PAGE_SYMBOLS, PageSizes
 from kato_service.knowledge.patience import Patience
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.position import Position, before, goes_through
@@ -223,8 +224,10 @@ class LogWriter:
         return head is None or head.trimmed > 0
 
     async def _read(self, after: int) -> AsyncIterator[tuple[int, Entry]]:
+        sizes = PageSizes(PAGE_SYMBOLS)
         while True:
-            tail = await self._log.tail(self._kb, after, limit=CHUNK)
+            tail = await self._log.tail(self._kb, after, limit=sizes.limit)
+            sizes.had(tail.symbols)
             for revision, entry in tail.entries:
                 yield revision, entry
             if not tail.more or tail.head is None:
