@@ -4,6 +4,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -95,6 +96,10 @@ def sleeper(tmp_path: Path) -> Iterator[Callable[[Path], int]]:
 
     def start(directory: Path) -> int:
         started.append(subprocess.Popen([program, "60"], cwd=directory))
+        command = Path(f"/proc/{started[-1].pid}/cmdline")
+        end = time.monotonic() + 10
+        while not command.read_bytes() and time.monotonic() < end:
+            time.sleep(0.01)  # it has no command line yet for a moment after it began
         return started[-1].pid
 
     yield start
