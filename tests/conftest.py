@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 import httpx
 import pytest
@@ -26,8 +27,30 @@ StartService = Callable[..., str]
 NewService = Callable[..., "ServiceProcess"]
 
 
+class Killable:
+    """A process that can be hurt."""
+
+    kill_patience_s: ClassVar = 10.0
+    process: subprocess.Popen[bytes] | None
+
+    def kill9(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(self.kill_patience_s)
+            self.process = None
+
+    def freeze(self) -> None:
+        """Keep the connections and answer nothing, until `thaw`."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+
 @dataclass
-class RunningServer:
+class RunningServer(Killable):
     """One server process that can be killed, frozen and started again on its own data."""
 
     command: tuple[str, ...]
@@ -53,21 +76,6 @@ class RunningServer:
                 self.kill9()
                 raise RuntimeError(f"{self.command[0]} did not start: {_tail(self.log_path)}")
             time.sleep(0.02)
-
-    def kill9(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(timeout=10)
-            self.process = None
-
-    def freeze(self) -> None:
-        """Keep the connections and answer nothing, until `thaw`."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGCONT)
 
 
 def _dying_with_us() -> tuple[str, ...]:
@@ -342,8 +350,10 @@ def own_servers(
 
 
 @dataclass
-class ServiceProcess:
+class ServiceProcess(Killable):
     """One process of the service, to be killed and started again on its port and data."""
+
+    kill_patience_s = STOP_PATIENCE_S
 
     directory: Path
     variables: dict[str, str]
@@ -385,21 +395,6 @@ class ServiceProcess:
                 self.kill9()
                 raise RuntimeError(f"the service is not ready: {self.log[-2000:]}")
             time.sleep(0.05)
-
-    def kill9(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(STOP_PATIENCE_S)
-            self.process = None
-
-    def freeze(self) -> None:
-        """Keep the connections and answer nothing, until `thaw`."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> int | None:
         """Ask it to end; its exit status."""

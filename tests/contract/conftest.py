@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.log import KnowledgeLog
 from kato_service.knowledge.mongo_server import MongoServer
+from kato_service.knowledge.plain_patterns import PlainPatterns
 
 sys.path.insert(0, str(Path(__file__).parent))
-from knowledge_stores import BACKENDS, Store, memory_store, mongo_store, sqlite_store
+from knowledge_stores import BACKENDS, Replica, Store, memory_store, mongo_store, sqlite_store
 
 
 @pytest.fixture(params=BACKENDS)
@@ -26,3 +29,26 @@ async def knowledge_store(
         opened = mongo_store(request.getfixturevalue("mongo_url"))
     async with opened as store:
         yield store
+
+
+@pytest.fixture
+async def log(knowledge_store: Store) -> AsyncIterator[KnowledgeLog]:
+    made = knowledge_store.new_log()
+    await made.start()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def replica(knowledge_store: Store) -> AsyncIterator[Replica]:
+    """Makes replicas of the service, as far as knowledge goes."""
+    bases: list[KnowledgeBases] = []
+
+    def made() -> KnowledgeBases:
+        bases.append(KnowledgeBases(knowledge_store.new_log(), PlainPatterns))
+        return bases[-1]
+
+    await made().start()
+    yield made
+    for each in bases:
+        await each.close()

@@ -13,6 +13,7 @@ from uuid import uuid4
 import orjson
 from pymongo import AsyncMongoClient
 
+from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.entries import Entry
 from kato_service.knowledge.index import StoredViews
 from kato_service.knowledge.log import Head, KnowledgeLog, Tail
@@ -21,6 +22,7 @@ from kato_service.knowledge.pattern_views import PatternView, StatisticsView, Vi
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
 from kato_service.knowledge.view_documents import encoded_view, page_of
 
+Replica = Callable[[], KnowledgeBases]
 BACKENDS = ["memory", "sqlite", "mongodb protocol", "mongodb protocol, as of a set"]
 
 

@@ -2,14 +2,13 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from knowledge_stores import Store, mongo_store, sqlite_store
+from knowledge_stores import Replica, Store, mongo_store, sqlite_store
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import Pattern, flatten, pattern_name
@@ -33,27 +32,10 @@ from kato_service.knowledge.log import Tail
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 
-Replica = Callable[[], KnowledgeBases]
-
 
 @pytest.fixture
 def store(knowledge_store: Store) -> Store:
     return knowledge_store
-
-
-@pytest.fixture
-async def replica(store: Store) -> AsyncIterator[Replica]:
-    """Makes replicas of the service, as far as knowledge goes."""
-    bases: list[KnowledgeBases] = []
-
-    def made() -> KnowledgeBases:
-        bases.append(KnowledgeBases(store.new_log(), PlainPatterns))
-        return bases[-1]
-
-    await made().start()
-    yield made
-    for each in bases:
-        await each.close()
 
 
 def soon() -> Deadline:

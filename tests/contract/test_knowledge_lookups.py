@@ -1,11 +1,9 @@
 """Entries that are in the log though the process that wants them in does not see it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from uuid import uuid4
 
-import pytest
-from knowledge_stores import MemoryKnowledgeLog, Shelf, Store
+from knowledge_stores import MemoryKnowledgeLog, Replica, Shelf
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
@@ -15,23 +13,8 @@ from kato_service.knowledge.log import Tail
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 
-Replica = Callable[[], KnowledgeBases]
 EVENTS = (("a",), ("b",))
 NAME = pattern_name(EVENTS)
-
-
-@pytest.fixture
-async def replica(knowledge_store: Store) -> AsyncIterator[Replica]:
-    bases: list[KnowledgeBases] = []
-
-    def made() -> KnowledgeBases:
-        bases.append(KnowledgeBases(knowledge_store.new_log(), PlainPatterns))
-        return bases[-1]
-
-    await made().start()
-    yield made
-    for each in bases:
-        await each.close()
 
 
 def learn() -> Learn:

@@ -23,14 +23,6 @@ from kato_service.search.pattern_searcher import PatternSearcher
 pytest.importorskip("kato_service.search._engine")
 
 
-@pytest.fixture
-async def log(knowledge_store: Store) -> AsyncIterator[KnowledgeLog]:
-    made = knowledge_store.new_log()
-    await made.start()
-    yield made
-    await made.close()
-
-
 class Replicas:
     """Makes processes that share a directory of snapshot files."""
 

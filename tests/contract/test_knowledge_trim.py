@@ -1,12 +1,11 @@
 """One suite for trimming over every backend: what goes, what stays, and who is late."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from knowledge_stores import MemoryKnowledgeLog, Shelf, Store
+from knowledge_stores import MemoryKnowledgeLog, Replica, Shelf
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
@@ -18,32 +17,9 @@ from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 from kato_service.knowledge.trimming import LogTrimmer, TrimPlan
 
-Replica = Callable[[], KnowledgeBases]
 EVENTS = (("a",), ("b",))
 NAME = pattern_name(EVENTS)
 DAY_S = 86_400.0
-
-
-@pytest.fixture
-async def log(knowledge_store: Store) -> AsyncIterator[KnowledgeLog]:
-    made = knowledge_store.new_log()
-    await made.start()
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def replica(knowledge_store: Store) -> AsyncIterator[Replica]:
-    bases: list[KnowledgeBases] = []
-
-    def made() -> KnowledgeBases:
-        bases.append(KnowledgeBases(knowledge_store.new_log(), PlainPatterns))
-        return bases[-1]
-
-    await made().start()
-    yield made
-    for each in bases:
-        await each.close()
 
 
 def learn() -> Learn:

@@ -1,17 +1,15 @@
 """One suite for the materialised views over every backend: written, loaded, never wrong."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from uuid import uuid4
 
 import pytest
-from knowledge_stores import Store, mongo_store
+from knowledge_stores import Replica, Store, mongo_store
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import Pattern, pattern_name
 from kato_service.domain.statistics import Corrections
 from kato_service.errors import StoreUnavailableError
-from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.current_fold import CurrentFold
 from kato_service.knowledge.entries import Clear, Delete, Entry, Import, Learn, Statistics, Update
 from kato_service.knowledge.fold import Fold
@@ -23,30 +21,6 @@ from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 from kato_service.search.pattern_searcher import PatternSearcher
 
 NASTY = ("", ".", "$", "a.b", "$set", "ключ", "🙂", "a\x00b", "\n", "'", "k" * 300)
-Replica = Callable[[], KnowledgeBases]
-
-
-@pytest.fixture
-async def log(knowledge_store: Store) -> AsyncIterator[KnowledgeLog]:
-    made = knowledge_store.new_log()
-    await made.start()
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def replica(knowledge_store: Store) -> AsyncIterator[Replica]:
-    """Makes replicas of the service, as far as knowledge goes."""
-    bases: list[KnowledgeBases] = []
-
-    def made() -> KnowledgeBases:
-        bases.append(KnowledgeBases(knowledge_store.new_log(), PlainPatterns))
-        return bases[-1]
-
-    await made().start()
-    yield made
-    for each in bases:
-        await each.close()
 
 
 def soon() -> Deadline:

@@ -4,12 +4,15 @@ import importlib.util
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from kato_service import search
 from kato_service.errors import SettingsError
+from kato_service.knowledge.index import PatternIndex
+from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.search.pattern_searcher import PatternSearcher
 
 
@@ -39,3 +42,10 @@ def searcher(request: pytest.FixtureRequest) -> PatternSearcher:
         if shutil.which("cc") or shutil.which("gcc"):
             raise
         pytest.skip("no C compiler built the compiled engine")
+
+
+@pytest.fixture(params=["c", "numpy", "plain"])
+def new_index(request: pytest.FixtureRequest) -> Callable[[], PatternIndex]:
+    if request.param == "plain":
+        return PlainPatterns
+    return PatternSearcher(request.param).new_index

@@ -18,13 +18,6 @@ from kato_service.search.pattern_searcher import PatternSearcher
 NewIndex = Callable[[], PatternIndex]
 
 
-@pytest.fixture(params=["c", "numpy", "plain"])
-def new_index(request: pytest.FixtureRequest) -> NewIndex:
-    if request.param == "plain":
-        return PlainPatterns
-    return PatternSearcher(request.param).new_index
-
-
 @pytest.fixture
 def fold(new_index: NewIndex) -> Fold:
     fold = Fold(new_index())

@@ -15,13 +15,6 @@ from kato_service.search.pattern_searcher import PatternSearcher
 NewIndex = Callable[[], PatternIndex]
 
 
-@pytest.fixture(params=["c", "numpy", "plain"])
-def new_index(request: pytest.FixtureRequest) -> NewIndex:
-    if request.param == "plain":
-        return PlainPatterns
-    return PatternSearcher(request.param).new_index
-
-
 def learned(index: PatternIndex, alive: Sequence[Pattern], deleted: Sequence[Pattern]) -> None:
     for pattern in sorted((*alive, *deleted), key=lambda one: one.first):
         index.put(pattern, learns=pattern.learns)

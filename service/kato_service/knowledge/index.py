@@ -137,6 +137,24 @@ class CountingIndex(PatternIndex, Protocol):
     statistics: SymbolCounts
 
 
+class UnsavedIndex:
+    """What indexes share that take one pattern after the other and load from the store."""
+
+    statistics: SymbolCounts
+
+    def correct(self, corrections: Corrections) -> None:
+        self.statistics.correct(corrections)
+
+    def loader(self: CountingIndex) -> "SortingLoader":
+        return SortingLoader(self)
+
+    def pieces(self) -> None:
+        """Not worth its code: it loads from the store."""
+
+    def restore(self, pieces: Iterable[Piece]) -> None:
+        raise ValueError("this index cannot be restored")
+
+
 class SortingLoader:
     """For indexes that take one pattern after the other."""
 

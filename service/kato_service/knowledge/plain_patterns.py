@@ -1,14 +1,14 @@
 """Patterns in a dictionary: the index of folds that nobody searches, and tests' yardstick."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from kato_service.domain.pattern import Pattern
-from kato_service.domain.statistics import Corrections, SymbolCounts
+from kato_service.domain.statistics import SymbolCounts
 from kato_service.knowledge.footprint import pattern_bytes
-from kato_service.knowledge.index import Piece, SortingLoader
+from kato_service.knowledge.index import UnsavedIndex
 
 
-class PlainPatterns:
+class PlainPatterns(UnsavedIndex):
     def __init__(self) -> None:
         self.patterns: dict[str, Pattern] = {}
         self.statistics = SymbolCounts()
@@ -26,18 +26,6 @@ class PlainPatterns:
     def remove(self, name: str) -> None:
         self._bytes -= self._bytes_of(name)
         self.patterns.pop(name, None)
-
-    def correct(self, corrections: Corrections) -> None:
-        self.statistics.correct(corrections)
-
-    def loader(self) -> SortingLoader:
-        return SortingLoader(self)
-
-    def pieces(self) -> None:
-        """Not worth its code: it loads from the store."""
-
-    def restore(self, pieces: Iterable[Piece]) -> None:
-        raise ValueError("this index cannot be restored")
 
     def clear(self) -> None:
         self.patterns.clear()

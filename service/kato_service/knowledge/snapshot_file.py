@@ -16,6 +16,7 @@ from zlib import crc32
 import orjson
 
 from kato_service.knowledge.index import Piece
+from kato_service.knowledge.whole_file import whole_file
 
 VERSION_LINE = b"KATO knowledge snapshot 1\n"
 """Another format, or another meaning of what is in it: another number."""
@@ -47,18 +48,8 @@ def write_snapshot(path: Path, header: SnapshotHeader, pieces: Iterable[Piece]) 
     Raises:
         OSError: It could not be written; what was there still is.
     """
-    being_written = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        with being_written.open("wb") as file:
-            size = _write(file, header, pieces)
-            file.flush()
-            os.fsync(file.fileno())
-        being_written.replace(path)
-    except BaseException:
-        being_written.unlink(missing_ok=True)
-        raise
-    _sync_directory(path.parent)
-    return size
+    with whole_file(path) as file:
+        return _write(file, header, pieces)
 
 
 def read_header(path: Path) -> SnapshotHeader:
@@ -142,12 +133,3 @@ def _header(frames: Iterator[Piece]) -> SnapshotHeader:
 
 def _checksum(tag: bytes, content: bytes) -> int:
     return crc32(content, crc32(tag))
-
-
-def _sync_directory(directory: Path) -> None:
-    """So that the name survives a power cut, too."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -211,22 +211,21 @@ class SuperKnowledgeBase:
     def _use(self) -> Iterator[None]:
         """Not unloaded meanwhile."""
         self._memory.began(self)
-        self._uses += 1
-        try:
+        with self._kept(self._memory.ended):
             yield
-        finally:
-            self._uses -= 1
-            self._memory.ended(self.id)
+
+    def _upkeep(self) -> AbstractContextManager[None]:
+        """Not unloaded meanwhile, afterwards as soon as without this."""
+        return self._kept(self._memory.looked_after)
 
     @contextmanager
-    def _upkeep(self) -> Iterator[None]:
-        """Not unloaded meanwhile, afterwards as soon as without this."""
+    def _kept(self, then: Callable[[str], None]) -> Iterator[None]:
         self._uses += 1
         try:
             yield
         finally:
             self._uses -= 1
-            self._memory.looked_after(self.id)
+            then(self.id)
 
     @contextmanager
     def _held(self, entries: Iterable[Entry], since: int) -> Iterator[list[Wanted]]:

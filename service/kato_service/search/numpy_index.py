@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from kato_service.domain.alignment import Block, similarity
 from kato_service.domain.pattern import Pattern, flatten
 from kato_service.domain.prediction import Prediction
-from kato_service.domain.statistics import Corrections, SymbolCounts
+from kato_service.domain.statistics import SymbolCounts
 from kato_service.knowledge.footprint import extras_bytes, pattern_bytes
-from kato_service.knowledge.index import Piece, SortingLoader
+from kato_service.knowledge.index import UnsavedIndex
 from kato_service.search.bit_alignment import MAX_BITS, matching_blocks, position_masks
 from kato_service.search.plain_ranking import Match, best_predictions
 
@@ -43,7 +43,7 @@ class _Postings:
     counts: "array[int]" = field(default_factory=lambda: array("i"))
 
 
-class NumpyPatternIndex:
+class NumpyPatternIndex(UnsavedIndex):
     def __init__(self) -> None:
         self.clear()
 
@@ -67,18 +67,6 @@ class NumpyPatternIndex:
             self._replace(slot, pattern)
         if learns:
             self.statistics.add_learn(pattern.events, learns)
-
-    def correct(self, corrections: Corrections) -> None:
-        self.statistics.correct(corrections)
-
-    def loader(self) -> SortingLoader:
-        return SortingLoader(self)
-
-    def pieces(self) -> None:
-        """Not worth its code: it loads from the store."""
-
-    def restore(self, pieces: Iterable[Piece]) -> None:
-        raise ValueError("this index cannot be restored")
 
     def get(self, name: str) -> Pattern | None:
         slot = self._slots.get(name)

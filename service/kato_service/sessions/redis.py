@@ -21,7 +21,7 @@ from kato_service.errors import (
     SessionNotFoundError,
     StoreUnavailableError,
 )
-from kato_service.sessions import encoding, scripts
+from kato_service.sessions import encoding, index_scripts, scripts
 from kato_service.sessions.encoding import ListChange, Stored
 from kato_service.sessions.state import Intent, SessionState
 from kato_service.sessions.store import LEASE_S, Fate, Limits, Listed, Lock, NewSession, Saved
@@ -87,7 +87,7 @@ class RedisSessionStore:
 
     async def default_id(self, user_id: str | None, proposed: str) -> str:
         arguments = (_digest(user_id or ""), proposed)
-        known = await self._run(scripts.DEFAULT_ID, (f"{self._index}defaults",), arguments)
+        known = await self._run(index_scripts.DEFAULT_ID, (f"{self._index}defaults",), arguments)
         return str(known.decode())
 
     async def load(self, session_id: str) -> SessionState | None:
@@ -109,13 +109,13 @@ class RedisSessionStore:
         return state
 
     async def count(self) -> int:
-        return int(await self._run(scripts.COUNT, (f"{self._index}sessions",), ()))
+        return int(await self._run(index_scripts.COUNT, (f"{self._index}sessions",), ()))
 
     async def page(self, user_id: str | None, *, after: int, limit: int) -> tuple[Listed, ...]:
         keys = [f"{self._index}sessions", f"{self._index}order"]
         if user_id is not None:
             keys.append(self._user_key(user_id))
-        found = await self._run(scripts.PAGE, keys, (after, limit))
+        found = await self._run(index_scripts.PAGE, keys, (after, limit))
         members = [member.decode().split(" ") for member in found[::2]]
         heads = await self._heads([session_id for session_id, _ in members])
         rows = zip(map(int, found[1::2]), members, heads, strict=True)
@@ -201,7 +201,7 @@ class RedisSessionStore:
         keys, found = (f"{self._index}intents",), []
         for offset in count(0, PENDING_AT_ONCE):
             arguments = (older_than_s, offset, PENDING_AT_ONCE)
-            some = await self._run(scripts.PENDING, keys, arguments)
+            some = await self._run(index_scripts.PENDING, keys, arguments)
             found += some
             if len(some) < PENDING_AT_ONCE:
                 break
@@ -219,7 +219,7 @@ class RedisSessionStore:
         ttl = "" if new.ttl_s is None else new.ttl_s
         most_of_user = "" if limits.sessions_of_user is None else limits.sessions_of_user
         arguments = (_member(new), ttl, limits.sessions, most_of_user)
-        word, *rest = await self._run(scripts.RESERVE, keys, arguments)
+        word, *rest = await self._run(index_scripts.RESERVE, keys, arguments)
         if word != b"ok":
             raise SessionLimitExceededError(
                 f"there are as many live sessions of this {word.decode()} as it may have"
@@ -229,7 +229,7 @@ class RedisSessionStore:
     async def _unreserve(self, state: SessionState) -> None:
         """Give its place within the limits back."""
         keys = [f"{self._index}order", *self._indexes(state)]
-        await self._run(scripts.UNRESERVE, keys, (_member(state),))
+        await self._run(index_scripts.UNRESERVE, keys, (_member(state),))
 
     async def _heads(self, session_ids: Sequence[str]) -> list[tuple[SessionState, int] | None]:
         """Sessions without their lists, and how long their STMs are; None for those that ended."""
@@ -253,7 +253,7 @@ class RedisSessionStore:
     async def _note_expiry(self, state: SessionState, expires_ms: bytes) -> None:
         """Let the limit indexes know; a session that they forgot stays forgotten."""
         arguments = (_member(state), int(expires_ms))
-        await self._run(scripts.NOTE_EXPIRY, self._indexes(state), arguments)
+        await self._run(index_scripts.NOTE_EXPIRY, self._indexes(state), arguments)
 
     def _indexes(self, state: SessionState) -> list[str]:
         """Where its expiry is noted."""

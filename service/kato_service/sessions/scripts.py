@@ -11,10 +11,10 @@ intent · ``last`` ids of installed intents. What is empty is not there.
 
 LOST_KEPT = 64
 
-_ALLOW_OOM = "#!lua flags=allow-oom\n"
+ALLOW_OOM = "#!lua flags=allow-oom\n"
 """May allocate above maxmemory: a full Redis must trap no lock."""
-_PLAIN = "#!lua\n"
-_READ_ONLY = "#!lua flags=no-writes\n"
+PLAIN = "#!lua\n"
+READ_ONLY = "#!lua flags=no-writes\n"
 
 _COMMON = """
 local function now_ms()
@@ -98,7 +98,7 @@ end
 """
 
 CREATE = (
-    _PLAIN
+    PLAIN
     + _COMMON
     + """
 -- incarnation, expiry, ttl, head → the session that lives now, and the time
@@ -118,7 +118,7 @@ return snapshot()
 )
 
 LOAD = (
-    _READ_ONLY
+    READ_ONLY
     + _COMMON
     + """
 local f = fields('inc', 'exp')
@@ -128,7 +128,7 @@ return snapshot()
 )
 
 LISTED = (
-    _READ_ONLY
+    READ_ONLY
     + _COMMON
     + """
 -- → the session as `snapshot` gives it, but without lists, and how many events its STM has;
@@ -141,7 +141,7 @@ return {{f.inc, f.exp, f.ttl, f.head, '{}', '', '', '', '', ''}, redis.call('LLE
 )
 
 EXISTS = (
-    _READ_ONLY
+    READ_ONLY
     + _COMMON
     + """
 local f = fields('inc', 'exp')
@@ -150,7 +150,7 @@ return (f.inc ~= '' and not expired(f, now_ms())) and 1 or 0
 )
 
 EXTEND = (
-    _ALLOW_OOM
+    ALLOW_OOM
     + _COMMON
     + """
 -- ttl in seconds or '' → the session
@@ -168,7 +168,7 @@ return snapshot()
 )
 
 LOCK = (
-    _ALLOW_OOM
+    ALLOW_OOM
     + _COMMON
     + """
 -- owner, lease ms, rolling forward → 'gone' | 'busy' | 'locked', number, now, session
@@ -210,7 +210,7 @@ return {'locked', tostring(f.num), tostring(now), snapshot()}
 )
 
 RENEW = (
-    _ALLOW_OOM
+    ALLOW_OOM
     + _COMMON
     + """
 -- owner, number, lease ms
@@ -224,7 +224,7 @@ return 1
 )
 
 RELEASE = (
-    _ALLOW_OOM
+    ALLOW_OOM
     + _COMMON
     + """
 -- owner
@@ -259,13 +259,13 @@ keep(f, 0, false)
 return 'saved'
 """
 )
-SAVE = _PLAIN + _SAVE
+SAVE = PLAIN + _SAVE
 """Refused above maxmemory."""
-SAVE_SMALLER = _ALLOW_OOM + _SAVE
+SAVE_SMALLER = ALLOW_OOM + _SAVE
 """For a state that takes no more room than the one before."""
 
 INTEND = (
-    _PLAIN
+    PLAIN
     + _COMMON
     + """
 -- owner, number, incarnation, intent id, intent, when the lock was taken, member of the index
@@ -282,7 +282,7 @@ return 1
 )
 
 INSTALL = (
-    _ALLOW_OOM
+    ALLOW_OOM
     + _COMMON
     + """
 -- incarnation, intent id, head, percept, lists
@@ -298,7 +298,7 @@ return 'installed'
 )
 
 FATE = (
-    _READ_ONLY
+    READ_ONLY
     + _COMMON
     + """
 -- intent id
@@ -310,7 +310,7 @@ return 'absent'
 )
 
 REMOVE = (
-    _ALLOW_OOM
+    ALLOW_OOM
     + _COMMON
     + """
 -- owner, number, incarnation
@@ -319,121 +319,5 @@ if f.inc ~= ARGV[3] then return 1 end
 if f.num ~= ARGV[2] or f.own ~= ARGV[1] then return 0 end
 redis.call('DEL', unpack(KEYS))
 return 1
-"""
-)
-
-# The limit indexes; their members are session id and incarnation. Keys: live sessions by expiry,
-# the same by place in the order of creation, the counter of places, and, for a session of a user,
-# that user's sessions by expiry.
-
-RESERVE = (
-    _PLAIN
-    + """
--- member, ttl s or '', most sessions, most of the user or '' → 'full' | 'ok', now, expiry or ''
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
-for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do
-  redis.call('ZREM', KEYS[2], gone)
-end
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-if KEYS[4] then redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now) end
-if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
-  if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then return {'instance'} end
-  if KEYS[4] and ARGV[4] ~= '' and redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[4]) then
-    return {'user'}
-  end
-  redis.call('ZADD', KEYS[2], redis.call('INCR', KEYS[3]), ARGV[1])
-end
-local expiry = ARGV[2] == '' and '' or tostring(now + tonumber(ARGV[2]) * 1000)
-local score = expiry == '' and '+inf' or expiry
-redis.call('ZADD', KEYS[1], score, ARGV[1])
-if KEYS[4] then
-  redis.call('ZADD', KEYS[4], score, ARGV[1])
-  redis.call('PEXPIREAT', KEYS[4], redis.call('ZRANGE', KEYS[4], -1, -1, 'WITHSCORES')[2])
-end
-return {'ok', tostring(now), expiry}
-"""
-)
-
-UNRESERVE = (
-    _ALLOW_OOM
-    + """
--- member, from every index in KEYS
-for _, key in ipairs(KEYS) do redis.call('ZREM', key, ARGV[1]) end
-return 1
-"""
-)
-
-NOTE_EXPIRY = (
-    _ALLOW_OOM
-    + """
--- member, expiry, in the indexes in KEYS: sessions, those of a user
-for _, key in ipairs(KEYS) do redis.call('ZADD', key, 'XX', ARGV[2], ARGV[1]) end
-if KEYS[2] then redis.call('PEXPIREAT', KEYS[2], ARGV[2], 'GT') end
-return 1
-"""
-)
-
-DEFAULT_ID = (
-    _PLAIN
-    + """
--- field, proposed → the id that stays
-redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
-return redis.call('HGET', KEYS[1], ARGV[1])
-"""
-)
-
-PENDING = (
-    _READ_ONLY
-    + """
--- age s, offset, count → members of the index of intents
-local t = redis.call('TIME')
-local latest = string.format('%.6f', t[1] + t[2] / 1e6 - tonumber(ARGV[1]))
-return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', latest, 'LIMIT', ARGV[2], ARGV[3])
-"""
-)
-
-COUNT = (
-    _READ_ONLY
-    + """
-local t = redis.call('TIME')
-return redis.call('ZCOUNT', KEYS[1], '(' .. (t[1] * 1000 + math.floor(t[2] / 1000)), '+inf')
-"""
-)
-
-PAGE = (
-    _READ_ONLY
-    + """
--- after, limit → member, place, …
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local after, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
-local found = {}
-local function add(id, place)
-  found[#found + 1] = id
-  found[#found + 1] = place
-end
-if KEYS[3] then
-  local known = {}
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. now, '+inf')) do
-    local place = tonumber(redis.call('ZSCORE', KEYS[2], id) or '-1')
-    if place > after then known[#known + 1] = {id, place} end
-  end
-  table.sort(known, function(one, other) return one[2] < other[2] end)
-  for i = 1, math.min(limit, #known) do add(known[i][1], tostring(known[i][2])) end
-  return found
-end
-while #found < 2 * limit do
-  local some = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. after, '+inf', 'WITHSCORES',
-    'LIMIT', 0, limit)
-  if #some == 0 then break end
-  for i = 1, #some, 2 do
-    after = tonumber(some[i + 1])
-    if tonumber(redis.call('ZSCORE', KEYS[1], some[i]) or '0') > now and #found < 2 * limit then
-      add(some[i], some[i + 1])
-    end
-  end
-end
-return found
 """
 )

@@ -2,11 +2,10 @@
 
 import argparse
 import asyncio
-import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -25,6 +24,7 @@ from kato_service.errors import (
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 from kato_service.knowledge.trimming import TrimPlan
+from kato_service.knowledge.whole_file import whole_file
 from kato_service.logs import configure_logs
 from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.services import knowledge_log, make_databases
@@ -202,24 +202,16 @@ async def _export(given: argparse.Namespace, settings: Settings) -> int:
 
 def _written(path: Path, write_to: Callable[[IO[bytes]], T]) -> T:
     """The file is there whole or not at all."""
-    partial = path.parent / f"{path.name}.{os.getpid()}.partial"
     try:
         if path.exists() and not path.is_file():
             raise TransferError(
                 f"-o: {str(path)!r} cannot be written, it is no regular file; name one, or leave"
                 " -o out for standard output"
             )
-        with partial.open("wb") as out:
-            done = write_to(out)
-            out.flush()
-            os.fsync(out.fileno())
-        partial.replace(path)
+        with whole_file(path) as out:
+            return write_to(out)
     except OSError as exc:
         raise TransferError(f"-o: {str(path)!r} cannot be written ({exc.strerror})") from exc
-    finally:
-        with suppress(OSError):
-            partial.unlink()
-    return done
 
 
 def _to_standard_output(write_to: Callable[[IO[bytes]], T]) -> T:

@@ -1,0 +1,120 @@
+"""What Redis runs in one step for the indexes of an instance's sessions: its limits, its lists.
+
+Members are session id and incarnation. Keys: live sessions by expiry, the same by place in the
+order of creation, the counter of places, and, for a session of a user, that user's sessions by
+expiry; all share the hash tag of the instance.
+"""
+
+from kato_service.sessions.scripts import ALLOW_OOM, PLAIN, READ_ONLY
+
+RESERVE = (
+    PLAIN
+    + """
+-- member, ttl s or '', most sessions, most of the user or '' → 'full' | 'ok', now, expiry or ''
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do
+  redis.call('ZREM', KEYS[2], gone)
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+if KEYS[4] then redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now) end
+if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
+  if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then return {'instance'} end
+  if KEYS[4] and ARGV[4] ~= '' and redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[4]) then
+    return {'user'}
+  end
+  redis.call('ZADD', KEYS[2], redis.call('INCR', KEYS[3]), ARGV[1])
+end
+local expiry = ARGV[2] == '' and '' or tostring(now + tonumber(ARGV[2]) * 1000)
+local score = expiry == '' and '+inf' or expiry
+redis.call('ZADD', KEYS[1], score, ARGV[1])
+if KEYS[4] then
+  redis.call('ZADD', KEYS[4], score, ARGV[1])
+  redis.call('PEXPIREAT', KEYS[4], redis.call('ZRANGE', KEYS[4], -1, -1, 'WITHSCORES')[2])
+end
+return {'ok', tostring(now), expiry}
+"""
+)
+
+UNRESERVE = (
+    ALLOW_OOM
+    + """
+-- member, from every index in KEYS
+for _, key in ipairs(KEYS) do redis.call('ZREM', key, ARGV[1]) end
+return 1
+"""
+)
+
+NOTE_EXPIRY = (
+    ALLOW_OOM
+    + """
+-- member, expiry, in the indexes in KEYS: sessions, those of a user
+for _, key in ipairs(KEYS) do redis.call('ZADD', key, 'XX', ARGV[2], ARGV[1]) end
+if KEYS[2] then redis.call('PEXPIREAT', KEYS[2], ARGV[2], 'GT') end
+return 1
+"""
+)
+
+DEFAULT_ID = (
+    PLAIN
+    + """
+-- field, proposed → the id that stays
+redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
+return redis.call('HGET', KEYS[1], ARGV[1])
+"""
+)
+
+PENDING = (
+    READ_ONLY
+    + """
+-- age s, offset, count → members of the index of intents
+local t = redis.call('TIME')
+local latest = string.format('%.6f', t[1] + t[2] / 1e6 - tonumber(ARGV[1]))
+return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', latest, 'LIMIT', ARGV[2], ARGV[3])
+"""
+)
+
+COUNT = (
+    READ_ONLY
+    + """
+local t = redis.call('TIME')
+return redis.call('ZCOUNT', KEYS[1], '(' .. (t[1] * 1000 + math.floor(t[2] / 1000)), '+inf')
+"""
+)
+
+PAGE = (
+    READ_ONLY
+    + """
+-- after, limit → member, place, …
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local after, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
+local found = {}
+local function add(id, place)
+  found[#found + 1] = id
+  found[#found + 1] = place
+end
+if KEYS[3] then
+  local known = {}
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. now, '+inf')) do
+    local place = tonumber(redis.call('ZSCORE', KEYS[2], id) or '-1')
+    if place > after then known[#known + 1] = {id, place} end
+  end
+  table.sort(known, function(one, other) return one[2] < other[2] end)
+  for i = 1, math.min(limit, #known) do add(known[i][1], tostring(known[i][2])) end
+  return found
+end
+while #found < 2 * limit do
+  local some = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. after, '+inf', 'WITHSCORES',
+    'LIMIT', 0, limit)
+  if #some == 0 then break end
+  for i = 1, #some, 2 do
+    after = tonumber(some[i + 1])
+    if tonumber(redis.call('ZSCORE', KEYS[1], some[i]) or '0') > now and #found < 2 * limit then
+      add(some[i], some[i + 1])
+    end
+  end
+end
+return found
+"""
+)
