@@ -5,6 +5,7 @@ last time, and how much of that it computed itself (the rest it waited for a pro
 """
 
 import asyncio
+import gc
 import json
 import signal
 import sys
@@ -84,6 +85,7 @@ async def served(what: str) -> None:
         config = uvicorn.Config(
             floor(settings), port=settings.port, access_log=False, log_level="error"
         )
+        gc.freeze()  # as the service does once it is set up
         await uvicorn.Server(config).serve()
     watching.cancel()
 

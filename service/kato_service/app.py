@@ -1,5 +1,6 @@
 """The application over an opened service, and the server that runs it."""
 
+import gc
 import logging
 import os
 import signal
@@ -84,6 +85,10 @@ class KatoServer(uvicorn.Server):
         super().__init__(_config(service.settings, make_app(service)))
         self._service = service
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        _spare_what_stays()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """As in the base class, which however ends the process before the service is closed."""
@@ -97,6 +102,13 @@ class KatoServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._service.stop()
         super().handle_exit(sig, frame)
+
+
+def _spare_what_stays() -> None:
+    """Let no later collection of garbage go through modules and routes: it takes 80 ms, and the
+    event loop stands still meanwhile."""
+    gc.collect()
+    gc.freeze()
 
 
 def _config(settings: Settings, app: FastAPI) -> uvicorn.Config:
