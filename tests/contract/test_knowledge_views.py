@@ -10,6 +10,7 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import Pattern, pattern_name
 from kato_service.domain.statistics import Corrections
 from kato_service.errors import StoreUnavailableError
+from kato_service.knowledge import view_documents
 from kato_service.knowledge.current_fold import CurrentFold
 from kato_service.knowledge.entries import Clear, Delete, Entry, Import, Learn, Statistics, Update
 from kato_service.knowledge.fold import Fold
@@ -18,6 +19,7 @@ from kato_service.knowledge.pattern_views import PatternView, StatisticsView, Vi
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.registry import WantedEntries
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
+from kato_service.knowledge.view_documents import cut_statistics, encoded_statistics
 from kato_service.search.pattern_searcher import PatternSearcher
 
 NASTY = ("", ".", "$", "a.b", "$set", "ключ", "🙂", "a\x00b", "\n", "'", "k" * 300)
@@ -181,6 +183,79 @@ async def test_only_newer_statistics_replace_those_of_a_knowledge_base(log: Know
     await log.views.write_statistics("kato", second)
     assert await log.views.statistics("kato") == second
     assert (await stored(log), await log.views.statistics("kat")) == ((), None)
+
+
+async def test_statistics_of_any_size_are_kept_whole(
+    log: KnowledgeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MongoDB takes no document above 16 MiB."""
+    monkeypatch.setattr(view_documents, "STATISTICS_PIECE_BYTES", 500)
+    small = StatisticsView(Corrections({"a": (1, 2)}, 1, 2, 3), {"x": 1}, 1)
+    await log.views.write_statistics("kato", small)
+    for revision in (2, 3):
+        symbols = {f"{number} {'é' * 90}": (number, -revision) for number in range(40)}
+        large = StatisticsView(Corrections(symbols, 4, -5, 6), {"x": revision}, revision)
+        await log.views.write_statistics("kato", large)
+        await log.views.write_statistics("kato", large)
+        await log.views.write_statistics("kato", small)
+        assert await log.views.statistics("kato") == large
+    await log.views.write_statistics("other", large)
+    smaller = StatisticsView(Corrections(), {"x": 9}, 9)
+    await log.views.write_statistics("kato", smaller)
+    assert await log.views.statistics("kato") == smaller
+    assert await log.views.statistics("other") == large
+    assert await stored(log) == ()
+
+
+async def test_pieces_of_statistics_come_first_and_go_last(
+    mongo_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever dies in between leaves the statistics from before, and readers see one or other."""
+    monkeypatch.setattr(view_documents, "STATISTICS_PIECE_BYTES", 500)
+    first, second = (
+        StatisticsView(Corrections({f"{n}-{'s' * 99}": (n, r) for n in range(40)}), {}, r)
+        for r in (1, 2)
+    )
+    async with mongo_store(mongo_url) as store:
+        log = store.new_log()
+        patterns = log.views._patterns  # to look at what no port shows
+        await log.views.write_statistics("kato", first)
+        count = await patterns.count_documents({})
+        _, pieces = cut_statistics(encoded_statistics("kato", second))
+        await patterns.insert_many(pieces)
+        assert await log.views.statistics("kato") == first
+        await log.views.write_statistics("kato", second)
+        assert await log.views.statistics("kato") == second
+        assert await patterns.count_documents({}) == count
+        await patterns.delete_one({"_id": pieces[3]["_id"]})
+        with pytest.raises(StoreUnavailableError, match="are missing"):
+            await log.views.statistics("kato")
+        await log.close()
+
+
+async def test_statistics_are_read_whole_while_others_replace_them(
+    log: KnowledgeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view_documents, "STATISTICS_PIECE_BYTES", 1000)
+    seen: list[int] = []
+
+    async def read(until: int) -> None:
+        while not seen or seen[-1] < until:
+            found = await log.views.statistics("kato")
+            if found is not None:
+                seen.append(found.revision)
+                assert set(found.corrections.symbols.values()) == {(found.revision, 1)}
+                assert len(found.corrections.symbols) == 30
+
+    async def write() -> None:
+        for revision in range(1, 8):
+            symbols = {f"{n}-{'s' * 99}": (revision, 1) for n in range(30)}
+            await log.views.write_statistics(
+                "kato", StatisticsView(Corrections(symbols), {}, revision)
+            )
+
+    await asyncio.gather(write(), read(7))
+    assert seen == sorted(seen)
 
 
 async def test_garbage_is_dropped_in_bounded_steps(log: KnowledgeLog) -> None:
@@ -445,13 +520,13 @@ async def test_what_is_no_document_of_mongodb_is_refused_as_any_write_may_be(
     mongo_url: str,
 ) -> None:
     """The task that writes all views goes on with others."""
-    symbols = {f"{number:05}" * 800: (1, 1) for number in range(13_000)}
-    too_large = StatisticsView(Corrections(symbols), {}, 1)
+    events = tuple((f"{number:05}" * 800,) for number in range(13_000))
+    too_large = PatternView(Pattern(pattern_name(events), events, first=1, revision=1))
     async with mongo_store(mongo_url) as store:
         log = store.new_log()
         with pytest.raises(StoreUnavailableError, match="no document as large"):
-            await log.views.write_statistics("kato", too_large)
-        assert await log.views.statistics("kato") is None
+            await log.views.write("kato", [too_large])
+        assert await stored(log) == ()
         await log.close()
 
 

@@ -14,6 +14,7 @@ from kato_service.knowledge.index import StoredViews
 from kato_service.knowledge.mongo_server import MongoServer, taken
 from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
 from kato_service.knowledge.view_documents import (
+    cut_statistics,
     decoded_statistics,
     encoded_statistics,
     encoded_view,
@@ -25,6 +26,8 @@ from kato_service.knowledge.view_documents import (
 
 UPDATES_AT_ONCE = 20
 """A server without indexes takes milliseconds for each, and a call has its time-out."""
+ATTEMPTS = 3
+"""To read statistics whose pieces are replaced meanwhile."""
 Address = tuple[str, int | None]
 
 
@@ -49,17 +52,28 @@ class MongoPatternViews:
         await self._write(await asyncio.to_thread(lambda: [encoded_view(kb, v) for v in views]))
 
     async def statistics(self, kb: str) -> StatisticsView | None:
-        async with self._server.mapped_errors():
-            primary = await self._confirmed_primary(kb)
-            found = self._server.scanning("patterns").find(
-                {"_id": statistics_id(kb)}, limit=1, **self._server.bounds
-            )
-            documents = await found.to_list()
-        _require_same(primary, found.address)
-        return await asyncio.to_thread(decoded_statistics, documents[0]) if documents else None
+        for _ in range(ATTEMPTS):
+            document = await self._document(kb, statistics_id(kb))
+            if document is None:
+                return None
+            rows = await self._rows(kb, document.get("pieces", ()))
+            if rows is not None:
+                whole = {**document, "corrections": [*document["corrections"], *rows]}
+                return await asyncio.to_thread(decoded_statistics, whole)
+        raise StoreUnavailableError("pieces of an import's statistics are missing, or replaced now")
 
     async def write_statistics(self, kb: str, view: StatisticsView) -> None:
-        await self._write([await asyncio.to_thread(encoded_statistics, kb, view)])
+        """The pieces first, which nothing refers to yet; those of older statistics go last."""
+        header, pieces = await asyncio.to_thread(
+            lambda: cut_statistics(encoded_statistics(kb, view))
+        )
+        known = await self._revisions([header])
+        if known.get(header["_id"], -1) >= view.revision:
+            return
+        for piece in pieces:
+            await self._insert([piece])
+        await self._write([header])
+        await self._discard_pieces(kb, before=view.revision)
 
     async def discard(self, kb: str, cleared: int, *, limit: int) -> int:
         which = {
@@ -73,6 +87,34 @@ class MongoPatternViews:
                 return 0
             some = {"_id": {"$in": names}, "revision": {"$lte": cleared}}
             return (await self._patterns.delete_many(some)).deleted_count
+
+    async def _document(self, kb: str, wanted: str) -> Document | None:
+        """As every read since it was acknowledged finds it."""
+        async with self._server.mapped_errors():
+            primary = await self._confirmed_primary(kb)
+            found = self._server.scanning("patterns").find(
+                {"_id": wanted}, limit=1, **self._server.bounds
+            )
+            documents = await found.to_list()
+        _require_same(primary, found.address)
+        return documents[0] if documents else None
+
+    async def _rows(self, kb: str, pieces: Sequence[str]) -> list[Document] | None:
+        """None where a piece is gone: the view was replaced meanwhile."""
+        rows: list[Document] = []
+        for wanted in pieces:
+            piece = await self._document(kb, wanted)
+            if piece is None:
+                return None
+            rows += piece["corrections"]
+        return rows
+
+    async def _discard_pieces(self, kb: str, *, before: int) -> None:
+        first, last = statistics_id(kb) + ":", statistics_id(kb) + ";"
+        async with self._server.mapped_errors(writing=True):
+            await self._patterns.delete_many(
+                {"_id": {"$gt": first, "$lt": last}, "revision": {"$lt": before}}
+            )
 
     async def _write(self, documents: Sequence[Document]) -> None:
         known = await self._revisions(documents)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from kato_service.domain.pattern import Pattern
@@ -17,6 +18,10 @@ from kato_service.knowledge.documents import (
 )
 from kato_service.knowledge.index import StoredViews
 from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
+
+STATISTICS_PIECE_BYTES = 4 * 2**20
+_ROW_BYTES = 64
+"""Of a symbol's correction in BSON, beside the symbol."""
 
 
 def view_id(kb: str, name: str) -> str:
@@ -69,6 +74,34 @@ def encoded_statistics(kb: str, view: StatisticsView) -> Document:
         "parts": [{"k": source, "v": parts} for source, parts in view.parts.items()],
         "revision": view.revision,
     }
+
+
+def cut_statistics(document: Document) -> tuple[Document, list[Document]]:
+    """The same view as a document that holds no symbols, and documents that hold them all, each
+    of `STATISTICS_PIECE_BYTES` about; for a store whose documents may not be as large as it is."""
+    rows = document["corrections"]
+    if sum(map(_row_size, rows)) <= STATISTICS_PIECE_BYTES:
+        return document, []
+    # In an order of their own, so that all who write this revision write the same.
+    pieces: list[list[Document]] = [[]]
+    room = STATISTICS_PIECE_BYTES
+    for row in sorted(rows, key=itemgetter("k")):
+        if room < _row_size(row) and pieces[-1]:
+            pieces.append([])
+            room = STATISTICS_PIECE_BYTES
+        pieces[-1].append(row)
+        room -= _row_size(row)
+    revision = document["revision"]
+    cut = [
+        {"_id": f"{document['_id']}:{revision:015}:{number:06}", "revision": revision}
+        | {"corrections": piece}
+        for number, piece in enumerate(pieces)
+    ]
+    return {**document, "corrections": [], "pieces": [each["_id"] for each in cut]}, cut
+
+
+def _row_size(row: Document) -> int:
+    return len(row["k"].encode()) + _ROW_BYTES
 
 
 def decoded_statistics(document: Mapping[str, Any]) -> StatisticsView:
