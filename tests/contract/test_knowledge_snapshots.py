@@ -1,6 +1,7 @@
 """Knowledge bases start from snapshot files that the store agrees with, and from no others."""
 
 import os
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.entries import Clear, Delete, Entry, Import, Learn, Statistics
 from kato_service.knowledge.log import Head, KnowledgeLog
 from kato_service.knowledge.snapshot_file import read_header, read_pieces, write_snapshot
-from kato_service.knowledge.snapshots import Snapshots
+from kato_service.knowledge.snapshots import ABANDONED_S, Snapshots
 from kato_service.search.pattern_searcher import PatternSearcher
 
 pytest.importorskip("kato_service.search._engine")
@@ -214,6 +215,22 @@ async def test_the_oldest_files_give_way(replica: Replicas, tmp_path: Path) -> N
     assert 1 < len(kept) < 6
     assert "kb5" in kept
     assert theirs.exists()
+
+
+async def test_what_killed_writers_left_goes_and_what_others_write_now_stays(
+    replica: Replicas, tmp_path: Path
+) -> None:
+    here = replica()
+    await here.get("kb").append(lively(), since=0)
+    await saved(here)
+    written = the_file(tmp_path)
+    old, new = (written.with_name(f"{written.name}.{name}.partial") for name in ("old", "new"))
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (time.time() - 2 * ABANDONED_S,) * 2)
+    await here.get("kb").append([learn("more")], since=0)
+    await saved(here)
+    assert {path.name for path in written.parent.iterdir()} == {written.name, new.name}
 
 
 async def test_the_numpy_engine_has_no_files(replica: Replicas, tmp_path: Path) -> None:

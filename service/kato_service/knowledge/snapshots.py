@@ -5,6 +5,7 @@ else is wrong with it is named in the log, and the knowledge base loads from the
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from errno import EINTR
@@ -25,6 +26,7 @@ from kato_service.knowledge.snapshot_file import (
     read_pieces,
     write_snapshot,
 )
+from kato_service.knowledge.whole_file import PARTIAL
 
 log = structlog.get_logger()
 
@@ -34,6 +36,8 @@ MIN_PATTERNS = 10_000
 """Fewer load from the store in no time."""
 CHANGED_SHARE = 10
 """A file is written anew when one entry for so many patterns came since."""
+ABANDONED_S = 600.0
+"""Age of a file half written whose writer is gone for sure: a million patterns take a second."""
 CLOSE_S = 5.0
 """Seconds that the end of a process waits for its files."""
 _NAME_DIGITS, _SUFFIX = 40, ".snapshot"
@@ -153,9 +157,10 @@ class Snapshots:
         ours = self._directory.glob("[0-9a-f]" * _NAME_DIGITS + f"{_SUFFIX}*")
         found = [_facts(path) for path in ours if path != keep]
         room = self._limit_bytes - _facts(keep)[1]
-        for _written_at, size, path in sorted(found, reverse=True):
+        abandoned_before = time.time() - ABANDONED_S
+        for written_at, size, path in sorted(found, reverse=True):
             room -= size
-            if room < 0:
+            if room < 0 or (path.suffix == PARTIAL and written_at < abandoned_before):
                 _removed(path)
 
 

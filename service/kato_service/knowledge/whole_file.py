@@ -1,10 +1,14 @@
 """Files that are there whole or not at all."""
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+PARTIAL = ".partial"
+"""What the names of files end with that are being written, or were when their process ended."""
 
 
 @contextmanager
@@ -14,7 +18,8 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: It could not be written; what was there still is.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    # Process ids do not tell containers apart that share a volume.
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}{PARTIAL}")
     try:
         with partial.open("wb") as file:
             yield file
