@@ -159,7 +159,9 @@ class RedisSessionStore:
             *(lock.owner, lock.number, state.incarnation, intent_id or ""),
             *(head, percept, *_flat(changes)),
         )
-        grows = any(change.added for change in changes)
+        # What gives the STM away is no larger for the request that it remembers instead.
+        clears = bool(lock.state.stm) and not state.stm
+        grows = any(change.added for change in changes) and not clears
         larger = grows or len(head) + len(percept) > _size(lock.state, kept) + SLACK_BYTES
         script = scripts.SAVE if larger else scripts.SAVE_SMALLER
         word = await self._run(script, self._keys(lock.session_id), arguments)
