@@ -30,7 +30,7 @@ SAMPLE = 2_000
 """Patterns that the exhaustive path runs over, at most."""
 QUERIES = {1_000: 60, 10_000: 40, 100_000: 30, LARGE: 30}
 SLOW_QUERIES = {1_000: 12, 10_000: 8, 100_000: 4}
-"""Of them also for numpy and the exhaustive path."""
+"""Of them also for numpy."""
 CHECKED = 2
 """Queries at 10 000 patterns whose answer is compared to an exhaustive search of all of them."""
 Row = dict[str, str | int | float]
@@ -166,8 +166,7 @@ def _measured(kind: str, size: int, seed: int) -> list[Row]:
             if name == "c" or slow
         ]
         assert all(answer == answers[0] for answer in answers), f"engines differ: {state}"
-        if number < (SLOW_QUERIES.get(size) or 2):
-            _timed(times["difflib"], knowledge.exhaustive, state, patterns)
+        _timed(times["difflib"], knowledge.exhaustive, state, patterns)
         if size == len(knowledge.sample) and number < CHECKED:
             assert answers[0] == knowledge.exhaustive(state, knowledge.sample), state
     times["difflib"] = [value * size / len(patterns) for value in times["difflib"]]
