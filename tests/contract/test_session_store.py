@@ -538,6 +538,20 @@ async def test_a_full_redis_takes_no_larger_observation_but_a_clear(redis_server
     await pool.close()
 
 
+async def test_a_session_that_redis_refuses_takes_no_place_of_the_limits(redis_url: str) -> None:
+    instance = uuid4().hex
+    pool = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))
+    store = RedisSessionStore(pool.client, instance)
+    wanted = new(user_id="Ada")
+    await pool.client.set(f"kato:{instance}:{{{wanted.session_id}}}", "of another type")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailableError, match="refused"):
+            await store.create(replace(wanted, incarnation=uuid4().hex), Limits(1, 1))
+    assert await store.count() == 0
+    assert await store.create(new(user_id="Ada"), Limits(1, 1))
+    await pool.close()
+
+
 async def test_sessions_that_ended_leave_the_memory_before_the_limit_is_reached() -> None:
     now = [1_700_000_000.0]
     store = MemorySessionStore(lambda: now[0])

@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cache
 from hashlib import sha1, sha256
 from itertools import count
@@ -79,7 +79,8 @@ class RedisSessionStore:
             *(new.incarnation, expires_ms, "" if new.ttl_s is None else new.ttl_s),
             encoding.head(state),
         )
-        found = await self._run(scripts.CREATE, self._keys(new.session_id), arguments)
+        async with self._place_given_back(state):
+            found = await self._run(scripts.CREATE, self._keys(new.session_id), arguments)
         living = encoding.shown(new.session_id, Stored(*found))
         if living.incarnation != new.incarnation:
             await self._unreserve(state)
@@ -227,6 +228,18 @@ class RedisSessionStore:
                 f"there are as many live sessions of this {word.decode()} as it may have"
             )
         return int(rest[0]), rest[1].decode()
+
+    @asynccontextmanager
+    async def _place_given_back(self, state: SessionState) -> AsyncIterator[None]:
+        """Where Redis refuses the session itself; an unknown outcome may have made it."""
+        try:
+            yield
+        except OutcomeUnknownError:
+            raise
+        except StoreUnavailableError:
+            with suppress(StoreUnavailableError):
+                await self._unreserve(state)
+            raise
 
     async def _unreserve(self, state: SessionState) -> None:
         """Give its place within the limits back."""
