@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, assert_never
 
 from kato_service.domain.pattern import Emotives, Event, Metadata
@@ -103,8 +103,11 @@ def tail_of(documents: Sequence[Mapping[str, Any]], head: Mapping[str, Any] | No
 
 
 def decoded_events(symbols: list[str], sizes: list[int]) -> tuple[Event, ...]:
+    """Raises ValueError where the sizes are not those of the symbols."""
+    if sum(sizes) != len(symbols):
+        raise ValueError(f"{len(symbols)} symbols in events of {sum(sizes)}")
     remaining = iter(symbols)
-    return tuple(tuple(next(remaining) for _ in range(size)) for size in sizes)
+    return tuple(tuple(islice(remaining, size)) for size in sizes)
 
 
 def encoded_emotives(emotives: Emotives) -> Document:
