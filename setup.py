@@ -17,6 +17,7 @@ setup(
             depends=sorted(map(str, NATIVE.glob("*.h"))),
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
             extra_compile_args=["-std=c11", "-O3", "-ffp-contract=off"],
+            libraries=["pthread"],
             py_limited_api=True,
             optional=True,
         )

@@ -40,7 +40,8 @@ def built(flavour: str, directory: Path) -> Path:
     target = directory / MODULE
     sources = sorted(map(str, NATIVE.glob("*.c")))
     include = sysconfig.get_paths()["include"]
-    command = [found, *_COMMON, *_defines(), *FLAVOURS[flavour], f"-I{include}", *sources, "-lm"]
+    options = [*_COMMON, *_defines(), *FLAVOURS[flavour], f"-I{include}"]
+    command = [found, *options, *sources, "-lm", "-lpthread"]
     subprocess.run([*command, "-o", str(target)], check=True)
     return target
 

@@ -5,6 +5,13 @@
 
 enum { AHEAD = 8 }; /* survivors whose tokens are fetched early */
 
+/* Patterns to align that are worth starting a thread: it takes some 50 µs. */
+#ifdef KATO_SMALL_SEGMENTS
+enum { WORTH_A_THREAD = 8 };
+#else
+enum { WORTH_A_THREAD = 8192 };
+#endif
+
 /*
  * The least M with 2.0·M / (length + state) ≥ threshold, in that very expression. It grows with
  * the pattern's length, so the search goes on from the one before.
@@ -189,11 +196,12 @@ static int consider(query *query, uint32_t segment, uint32_t local)
     return candidates_add(query, &found);
 }
 
-static int run_segment(query *query, uint32_t segment)
+int query_run_segment(query *query, uint32_t segment)
 {
     const segment_view *view = &query->snapshot->segments[segment];
     const uint32_t *offsets = view_offsets(view), *tokens = view_tokens(view);
     uint32_t count = find_survivors(query, view);
+    query->aligned += count;
     for (uint32_t at = 0; at < count; at++) {
         if (at + AHEAD < count) {
             const uint32_t *next = tokens + offsets[query->survivors[at + AHEAD]];
@@ -211,12 +219,24 @@ static int run_segment(query *query, uint32_t segment)
     return 0;
 }
 
+/* Whether what is left, judged by the segments so far, keeps two threads busy. */
+static int is_large(const query *query, uint32_t done)
+{
+    uint64_t left = query->snapshot->segment_count - done;
+    return done > 0 && left > 0 && query->aligned / done * left >= WORTH_A_THREAD
+           && query_has_processors();
+}
+
 int query_run(query *query)
 {
-    for (uint32_t segment = 0; segment < query->snapshot->segment_count; segment++) {
-        if (run_segment(query, segment) < 0) {
+    uint32_t done = 0;
+    while (done < query->snapshot->segment_count && !is_large(query, done)) {
+        if (query_run_segment(query, done++) < 0) {
             return -1;
         }
+    }
+    if (done < query->snapshot->segment_count && query_run_shared(query, done) < 0) {
+        return -1;
     }
     candidates_rank(query);
     return 0;

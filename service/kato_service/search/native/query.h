@@ -34,6 +34,7 @@ typedef struct {
     uint32_t uncovered;
     uint64_t uncovered_mask; /* what uncovered symbols of a short state touch; else all, or 0 */
     uint64_t total_frequency; /* Fsum */
+    uint64_t aligned; /* patterns so far */
     double *weights; /* P·count by local number, for the ranking */
     double *bounds; /* heap of the best lower bounds of potentials without their common 1 */
     uint32_t bound_count;
@@ -55,6 +56,13 @@ void query_close(query *query);
 int query_run(query *query);
 
 /* Parts of query_run, in files of their own. */
+
+/* Consider every pattern of a segment. -1: no memory, or expired. */
+int query_run_segment(query *query, uint32_t segment);
+
+/* The same of all segments behind *from*, with a second thread. */
+int query_run_shared(query *query, uint32_t from);
+int query_has_processors(void);
 
 /* Places in a segment of patterns that may reach the threshold; gives how many. */
 uint32_t find_survivors(query *query, const segment_view *view);
