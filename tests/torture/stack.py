@@ -49,6 +49,7 @@ class Stack:
         await self.ready()
 
     async def close(self) -> None:
+        """May be called again."""
         for client in self.clients:
             await client.aclose()
         for replica in self.replicas:
