@@ -579,3 +579,37 @@ async def test_no_key_of_an_ended_session_stays_in_redis(redis_url: str) -> None
         keys = [key.decode() for key in await client.keys(f"kato:{instance}:*")]
     await pool.close()
     assert not [key for key in keys if session.session_id in key or "user:" in key]
+
+
+async def test_a_default_session_made_by_many_at_once_is_listed_as_the_one_that_lives(
+    kept: Kept,
+) -> None:
+    session_id = uuid4().hex
+    made = await asyncio.gather(*(kept.create(session_id=session_id, ttl_s=None) for _ in range(8)))
+    assert {each.incarnation for each in made} == {made[0].incarnation}
+    (listed,) = await kept.store.page(None, after=0, limit=9)
+    assert listed.state.incarnation == made[0].incarnation
+    assert await kept.store.count() == 1
+
+
+async def test_a_default_session_that_is_not_made_takes_one_place_at_most(redis_url: str) -> None:
+    """It never expires, so what a create leaves that failed halfway would count for ever."""
+    pool = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))
+    store = RedisSessionStore(pool.client, uuid4().hex)
+    await store.create(new(ttl_s=None), ENOUGH)
+    call, session_id = pool.client.call, uuid4().hex
+
+    async def refused_for_the_session(*command: Any) -> Any:
+        if any(session_id in str(key) for key in command[3 : 3 + int(command[2])]):
+            raise OutOfMemoryError
+        return await call(*command)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool.client, "call", refused_for_the_session)
+        for _ in range(3):
+            with pytest.raises(StoreUnavailableError):
+                await store.create(new(session_id=session_id, ttl_s=None), ENOUGH)
+    made = await store.create(new(session_id=session_id, ttl_s=None), ENOUGH)
+    assert await store.count() == 2
+    assert made in [listed.state for listed in await store.page(None, after=0, limit=9)]
+    await pool.close()
