@@ -3,10 +3,12 @@
 import asyncio
 from uuid import uuid4
 
+import pytest
 from knowledge_stores import MemoryKnowledgeLog, Replica, Shelf
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
+from kato_service.errors import OutcomeUnknownError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.entries import Clear, Learn
 from kato_service.knowledge.log import Tail
@@ -102,3 +104,21 @@ async def test_an_entry_before_a_clear_is_answered_from_the_log_not_from_views_i
     assert (applied.revision, applied.frequency) == (2, 2)
     for each in bases:
         await each.close()
+
+
+async def test_what_a_closing_process_has_sent_is_of_unknown_outcome() -> None:
+    shelf, sent = Shelf(), asyncio.Event()
+
+    async def step(what: str) -> None:
+        if what == "reply":
+            sent.set()
+            await asyncio.Event().wait()
+
+    here = KnowledgeBases(MemoryKnowledgeLog(shelf, step=step), PlainPatterns)
+    append = asyncio.create_task(here.get("kato").append([learn()], since=0))
+    async with asyncio.timeout(10):
+        await sent.wait()
+        await here.close()
+        with pytest.raises(OutcomeUnknownError):
+            await append
+    assert len(shelf.entries["kato"]) == 1
