@@ -78,9 +78,13 @@ class FoldFromViews:
         return self.fold.revision >= self._newest
 
     def take_statistics(self, view: StatisticsView | None) -> None:
-        if view is not None and view.revision > self.fold.cleared:
-            self._statistics = view
-            self._newest = max(self._newest, view.revision)
+        if view is None:
+            return
+        if view.revision <= self.fold.cleared:
+            self.fold.has_garbage = True
+            return
+        self._statistics = view
+        self._newest = max(self._newest, view.revision)
 
     def take(self, page: ViewPage) -> None:
         """From a thread; in whatever order."""
