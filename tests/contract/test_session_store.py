@@ -20,6 +20,7 @@ from kato_service.errors import (
     StoreUnavailableError,
 )
 from kato_service.knowledge.entries import Clear, Learn
+from kato_service.sessions import encoding
 from kato_service.sessions.memory import SWEEP_EVERY, MemorySessionStore
 from kato_service.sessions.redis import RedisSessionStore
 from kato_service.sessions.state import Intent, Remembered, SessionState
@@ -129,6 +130,35 @@ async def test_a_state_survives_storing_in_every_detail(kept: Kept) -> None:
     )
     assert await kept.store.save(lock, full, None) is Saved.SAVED
     assert await kept.store.load(full.session_id) == full
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param(Remembered("0" * 16, "observe", 10**9, 1000, "", "a" * 40), id="observe"),
+        pytest.param(
+            Remembered(
+                "0" * 16, "observe-sequence", 10**9, 1000, "", "a" * 40, None, 1000, partial=True
+            ),
+            id="observe-sequence",
+        ),
+        pytest.param(
+            Remembered("0" * 16, "learn", 10**9, 0, "learned", "a" * 40, 10**9), id="learn"
+        ),
+        pytest.param(
+            Remembered("0" * 16, "learn", 10**9, 0, "insufficient_data"), id="learn of nothing"
+        ),
+    ],
+)
+async def test_a_remembered_request_takes_96_bytes_at_most(
+    kept: Kept, request_: Remembered
+) -> None:
+    lock = await kept.locked((await kept.create()).session_id)
+    after = replace(lock.state, remembered=(request_,))
+    (_, _, change) = encoding.list_changes(lock.state, after)
+    assert len(change.added[0]) <= 96
+    await kept.store.save(lock, after, None)
+    assert await kept.store.load(after.session_id) == after
 
 
 @pytest.mark.parametrize(
