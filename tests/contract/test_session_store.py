@@ -26,6 +26,7 @@ from kato_service.sessions.redis import RedisSessionStore
 from kato_service.sessions.state import Intent, Remembered, SessionState
 from kato_service.sessions.store import (
     LEASE_S,
+    NOTED,
     Fate,
     Limits,
     Lock,
@@ -388,6 +389,34 @@ async def test_a_lost_lock_saves_nothing(kept: Kept) -> None:
     state = await kept.store.load(session_id)
     assert state is not None
     assert state.time == 1
+
+
+async def test_of_more_lost_locks_than_are_noted_the_oldest_are_of_unknown_outcome(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kato_service.sessions.memory.LEASE_S", 0)
+    monkeypatch.setattr("kato_service.sessions.redis._LEASE_MS", 0)
+    session_id = (await kept.create()).session_id
+    locks = [await kept.locked(session_id, f"owner{number}") for number in range(NOTED + 2)]
+    after = [replace(lock.state, stm=((lock.owner,),)) for lock in locks]
+    outcomes = [
+        await kept.store.save(lock, state, None) for lock, state in zip(locks, after, strict=True)
+    ]
+    assert outcomes == [Saved.UNKNOWN, *[Saved.REFUSED] * NOTED, Saved.SAVED]
+    assert await kept.store.load(session_id) == after[-1]
+
+
+async def test_of_more_installed_intents_than_are_noted_the_latest_are_known(kept: Kept) -> None:
+    session_id = (await kept.create()).session_id
+    ids = []
+    for number in range(NOTED + 1):
+        lock = await kept.locked(session_id)
+        intent = intent_for(lock, replace(lock.state, time=number))
+        assert await kept.store.intend(lock, intent)
+        ids.append(intent.intent_id)
+        await kept.store.save(lock, intent.state, intent.intent_id)
+    fates = [await kept.store.fate(session_id, intent_id) for intent_id in ids]
+    assert fates == [Fate.ABSENT, *[Fate.INSTALLED] * NOTED]
 
 
 async def test_a_renewed_lock_is_not_taken_over(kept: Kept) -> None:
