@@ -237,4 +237,7 @@ class MemoryPatternViews:
         garbage = [name for name, view in stored.items() if view.pattern.revision <= cleared]
         for name in garbage[:limit]:
             del stored[name]
+        known = self._log.shelf.statistics.get(kb)
+        if len(garbage) < limit and known is not None and known.revision <= cleared:
+            del self._log.shelf.statistics[kb]
         return len(garbage[:limit])

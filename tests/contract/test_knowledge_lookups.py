@@ -3,12 +3,14 @@
 import asyncio
 from uuid import uuid4
 
+import pytest
 from knowledge_stores import MemoryKnowledgeLog, Replica, Shelf
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
+from kato_service.errors import OutcomeUnknownError
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.entries import Learn
+from kato_service.knowledge.entries import Clear, Learn
 from kato_service.knowledge.log import Tail
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
@@ -76,3 +78,47 @@ async def test_a_duplicate_that_no_read_shows_yet_is_waited_for() -> None:
     assert [(each.revision, each.frequency) for each in applied] == [(3, 3), (4, 4)]
     assert await frequency(there.get("kato")) == 4
     await asyncio.gather(here.close(), there.close())
+
+
+async def test_an_entry_before_a_clear_is_answered_from_the_log_not_from_views_it_emptied() -> None:
+    """The writer of views meets the clear before it comes to the pattern: no view ever shows it."""
+    shelf = Shelf()
+    entry, clear = learn(), Clear(uuid4().hex)
+
+    async def step(what: str) -> None:
+        if what == "claim":
+            await there.append([entry, clear], since=1)
+            await writing.tail(deadline=soon())
+
+    logs = (
+        MemoryKnowledgeLog(shelf),
+        MemoryKnowledgeLog(shelf, step=step),
+        MemoryKnowledgeLog(shelf),
+    )
+    bases = [KnowledgeBases(log, PlainPatterns) for log in logs]
+    there, writing, late = (each.get("kato") for each in bases)
+    await there.append([learn()], since=0)
+    await writing.tail(deadline=soon())
+    await writing.materialise()
+    (applied,) = await late.append([entry], since=1, lookup=True)
+    assert (applied.revision, applied.frequency) == (2, 2)
+    for each in bases:
+        await each.close()
+
+
+async def test_what_a_closing_process_has_sent_is_of_unknown_outcome() -> None:
+    shelf, sent = Shelf(), asyncio.Event()
+
+    async def step(what: str) -> None:
+        if what == "reply":
+            sent.set()
+            await asyncio.Event().wait()
+
+    here = KnowledgeBases(MemoryKnowledgeLog(shelf, step=step), PlainPatterns)
+    append = asyncio.create_task(here.get("kato").append([learn()], since=0))
+    async with asyncio.timeout(10):
+        await sent.wait()
+        await here.close()
+        with pytest.raises(OutcomeUnknownError):
+            await append
+    assert len(shelf.entries["kato"]) == 1

@@ -15,6 +15,7 @@ from kato_service.knowledge.current_fold import CurrentFold
 from kato_service.knowledge.entries import Clear, Delete, Entry, Import, Learn, Statistics, Update
 from kato_service.knowledge.fold import Fold
 from kato_service.knowledge.log import Head, KnowledgeLog
+from kato_service.knowledge.mongo import MongoKnowledgeLog
 from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.registry import WantedEntries
@@ -393,6 +394,27 @@ async def test_what_was_cleared_leaves_the_views(replica: Replica, log: Knowledg
     await here.materialise()
     assert {each.pattern.first for each in await stored(log)} == {4, 5}
     assert facts(await fold_of(log)) == facts(replayed(*entries))
+
+
+async def test_statistics_that_were_cleared_leave_the_views(
+    replica: Replica, log: KnowledgeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Like patterns: of a large import they are megabytes."""
+    monkeypatch.setattr(view_documents, "STATISTICS_PIECE_BYTES", 500)
+    here = replica().get("kato")
+    symbols = {f"{number}-{'s' * 99}": (1, 1) for number in range(40)}
+    await added(here, Statistics(token(), "source", 0, Corrections(symbols)), learn("a"))
+    await here.materialise()
+    assert await log.views.statistics("kato") is not None
+    await log.views.write_statistics("other", StatisticsView(Corrections(symbols), {}, 1))
+    await added(here, Clear(token()))
+    await here.materialise()
+    assert (await stored(log), await log.views.statistics("kato")) == ((), None)
+    await log.views.discard("other", 0, limit=9)
+    assert await log.views.statistics("other") is not None
+    if isinstance(log, MongoKnowledgeLog):
+        ids = [each["_id"] async for each in log.views._patterns.find()]
+        assert not [each for each in ids if each.startswith("kato")]
 
 
 async def test_a_late_write_of_what_was_cleared_is_garbage(

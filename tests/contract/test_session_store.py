@@ -20,11 +20,13 @@ from kato_service.errors import (
     StoreUnavailableError,
 )
 from kato_service.knowledge.entries import Clear, Learn
+from kato_service.sessions import encoding
 from kato_service.sessions.memory import SWEEP_EVERY, MemorySessionStore
 from kato_service.sessions.redis import RedisSessionStore
 from kato_service.sessions.state import Intent, Remembered, SessionState
 from kato_service.sessions.store import (
     LEASE_S,
+    NOTED,
     Fate,
     Limits,
     Lock,
@@ -129,6 +131,35 @@ async def test_a_state_survives_storing_in_every_detail(kept: Kept) -> None:
     )
     assert await kept.store.save(lock, full, None) is Saved.SAVED
     assert await kept.store.load(full.session_id) == full
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param(Remembered("0" * 16, "observe", 10**9, 1000, "", "a" * 40), id="observe"),
+        pytest.param(
+            Remembered(
+                "0" * 16, "observe-sequence", 10**9, 1000, "", "a" * 40, None, 1000, partial=True
+            ),
+            id="observe-sequence",
+        ),
+        pytest.param(
+            Remembered("0" * 16, "learn", 10**9, 0, "learned", "a" * 40, 10**9), id="learn"
+        ),
+        pytest.param(
+            Remembered("0" * 16, "learn", 10**9, 0, "insufficient_data"), id="learn of nothing"
+        ),
+    ],
+)
+async def test_a_remembered_request_takes_96_bytes_at_most(
+    kept: Kept, request_: Remembered
+) -> None:
+    lock = await kept.locked((await kept.create()).session_id)
+    after = replace(lock.state, remembered=(request_,))
+    (_, _, change) = encoding.list_changes(lock.state, after)
+    assert len(change.added[0]) <= 96
+    await kept.store.save(lock, after, None)
+    assert await kept.store.load(after.session_id) == after
 
 
 @pytest.mark.parametrize(
@@ -358,6 +389,34 @@ async def test_a_lost_lock_saves_nothing(kept: Kept) -> None:
     state = await kept.store.load(session_id)
     assert state is not None
     assert state.time == 1
+
+
+async def test_of_more_lost_locks_than_are_noted_the_oldest_are_of_unknown_outcome(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kato_service.sessions.memory.LEASE_S", 0)
+    monkeypatch.setattr("kato_service.sessions.redis._LEASE_MS", 0)
+    session_id = (await kept.create()).session_id
+    locks = [await kept.locked(session_id, f"owner{number}") for number in range(NOTED + 2)]
+    after = [replace(lock.state, stm=((lock.owner,),)) for lock in locks]
+    outcomes = [
+        await kept.store.save(lock, state, None) for lock, state in zip(locks, after, strict=True)
+    ]
+    assert outcomes == [Saved.UNKNOWN, *[Saved.REFUSED] * NOTED, Saved.SAVED]
+    assert await kept.store.load(session_id) == after[-1]
+
+
+async def test_of_more_installed_intents_than_are_noted_the_latest_are_known(kept: Kept) -> None:
+    session_id = (await kept.create()).session_id
+    ids = []
+    for number in range(NOTED + 1):
+        lock = await kept.locked(session_id)
+        intent = intent_for(lock, replace(lock.state, time=number))
+        assert await kept.store.intend(lock, intent)
+        ids.append(intent.intent_id)
+        await kept.store.save(lock, intent.state, intent.intent_id)
+    fates = [await kept.store.fate(session_id, intent_id) for intent_id in ids]
+    assert fates == [Fate.ABSENT, *[Fate.INSTALLED] * NOTED]
 
 
 async def test_a_renewed_lock_is_not_taken_over(kept: Kept) -> None:
@@ -593,3 +652,37 @@ async def test_no_key_of_an_ended_session_stays_in_redis(redis_url: str) -> None
         keys = [key.decode() for key in await client.keys(f"kato:{instance}:*")]
     await pool.close()
     assert not [key for key in keys if session.session_id in key or "user:" in key]
+
+
+async def test_a_default_session_made_by_many_at_once_is_listed_as_the_one_that_lives(
+    kept: Kept,
+) -> None:
+    session_id = uuid4().hex
+    made = await asyncio.gather(*(kept.create(session_id=session_id, ttl_s=None) for _ in range(8)))
+    assert {each.incarnation for each in made} == {made[0].incarnation}
+    (listed,) = await kept.store.page(None, after=0, limit=9)
+    assert listed.state.incarnation == made[0].incarnation
+    assert await kept.store.count() == 1
+
+
+async def test_a_default_session_that_is_not_made_takes_one_place_at_most(redis_url: str) -> None:
+    """It never expires, so what a create leaves that failed halfway would count for ever."""
+    pool = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))
+    store = RedisSessionStore(pool.client, uuid4().hex)
+    await store.create(new(ttl_s=None), ENOUGH)
+    call, session_id = pool.client.call, uuid4().hex
+
+    async def refused_for_the_session(*command: Any) -> Any:
+        if any(session_id in str(key) for key in command[3 : 3 + int(command[2])]):
+            raise OutOfMemoryError
+        return await call(*command)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool.client, "call", refused_for_the_session)
+        for _ in range(3):
+            with pytest.raises(StoreUnavailableError):
+                await store.create(new(session_id=session_id, ttl_s=None), ENOUGH)
+    made = await store.create(new(session_id=session_id, ttl_s=None), ENOUGH)
+    assert await store.count() == 2
+    assert made in [listed.state for listed in await store.page(None, after=0, limit=9)]
+    await pool.close()

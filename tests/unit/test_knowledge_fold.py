@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import bson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +10,10 @@ from hypothesis import strategies as st
 from kato_service.domain.pattern import Pattern, flatten, pattern_name
 from kato_service.errors import InvalidInputError
 from kato_service.knowledge.entries import Clear, Delete, Entry, Learn, Update
-from kato_service.knowledge.fold import Fold, merged_metadata
+from kato_service.knowledge.fold import EMOTIVE_BYTES, Fold, merged_metadata
 from kato_service.knowledge.plain_patterns import PlainPatterns
+from kato_service.knowledge.view_documents import encoded_view
+from kato_service.processing.limits import MAX_LEARNED_EMOTIVES_BYTES
 
 EVENTS = (
     (("a",), ("b",)),
@@ -162,3 +165,17 @@ def test_a_page_behind_a_deleted_pattern_goes_on_where_it_was() -> None:
     assert [pattern.name for pattern in view.page(after="1", limit=9)] == ["2", "3"]
     with pytest.raises(InvalidInputError):
         view.page(after="unknown", limit=9)
+
+
+def test_the_view_of_a_pattern_with_the_largest_emotives_is_a_document_of_mongodb() -> None:
+    """One that is not would stop the checkpoint of its knowledge base for good."""
+    events = (("a",), ("b",))
+    fold = Fold(PlainPatterns())
+    largest = MAX_LEARNED_EMOTIVES_BYTES // (4 * 256 + EMOTIVE_BYTES)
+    for revision, count in enumerate((largest, largest, largest, 1), start=1):
+        emotives = {f"{number:06}{'🙂' * 254}": float(revision) for number in range(count)}
+        fold.apply(revision, Learn("", pattern_name(events), events, emotives, 100))
+    view = fold.known(pattern_name(events))
+    assert view is not None
+    assert [set(each.values()) for each in view.pattern.emotives] == [{3.0}, {4.0}]
+    assert len(bson.encode(encoded_view("kato", view))) < 12 * 2**20

@@ -11,9 +11,9 @@ from kato_service.domain.pattern import Emotives
 from kato_service.errors import LimitExceededError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.documents import encoded
+from kato_service.knowledge.fold import EMOTIVE_BYTES
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
 from kato_service.processing.limits import (
-    EMOTIVE_BYTES,
     MAX_LEARNED_EMOTIVES_BYTES,
     ObservationLimits,
 )

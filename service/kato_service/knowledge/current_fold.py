@@ -68,7 +68,7 @@ class CurrentFold:
         """The fold anew from the store, unless somebody replaced *outdated* already."""
         async with self._loading:
             if self.fold is None or self.fold is outdated:
-                self.fold = await self._loader.load(self._wanted.note)
+                self.fold = await self._loader.load(self._wanted)
                 self._wanted.must_look_up()
                 self._tell()
             return self.fold

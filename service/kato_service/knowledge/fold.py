@@ -5,6 +5,7 @@ It reads entries only, never settings or clocks, so it is the same on every repl
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import accumulate
 from sys import getsizeof
 from typing import assert_never
 
@@ -34,6 +35,13 @@ MAX_IMPORTED_LEARNS = 2**30
 """Of a pattern, by all imports together: what the engine counts at once."""
 PATTERN_METADATA_BYTES = 16 * 1024
 """UTF-8 of keys and values that a pattern keeps; later values are dropped."""
+PATTERN_EMOTIVES_BYTES = 8 * 2**20
+"""Of the emotive maps that learns leave in a pattern, so that its view fits into a document of
+MongoDB (16 MiB) beside the events; the oldest are dropped."""
+EMOTIVE_BYTES = 48
+"""What a name and its value take there beside the name's own bytes, rounded up."""
+FEW_EMOTIVES = 4096
+"""Names in all maps of a pattern; so few fit."""
 
 
 class Fold:
@@ -266,7 +274,16 @@ def _window(
 ) -> tuple[Emotives, ...]:
     if emotives is None:
         return known
-    return (*known, emotives)[-persistence:] if persistence > 0 else ()
+    return _fitting((*known, emotives)[-persistence:]) if persistence > 0 else ()
+
+
+def _fitting(maps: tuple[Emotives, ...]) -> tuple[Emotives, ...]:
+    """As many of the newest as a pattern may keep."""
+    if sum(map(len, maps)) <= FEW_EMOTIVES:
+        return maps
+    sizes = accumulate(sum(_size(name) + EMOTIVE_BYTES for name in one) for one in reversed(maps))
+    kept = sum(size <= PATTERN_EMOTIVES_BYTES for size in sizes)
+    return maps[len(maps) - kept :]
 
 
 def _size(text: str) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -22,6 +23,7 @@ from kato_service.knowledge.index import PatternIndex
 from kato_service.knowledge.log import Head, KnowledgeLog, Tail
 from kato_service.knowledge.page_sizes import PAGE_BYTES, PAGE_SYMBOLS, PageSizes
 from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
+from kato_service.knowledge.registry import WantedEntries
 from kato_service.knowledge.snapshots import Snapshots
 from kato_service.knowledge.turns import Turns
 
@@ -76,9 +78,13 @@ class FoldFromViews:
         return self.fold.revision >= self._newest
 
     def take_statistics(self, view: StatisticsView | None) -> None:
-        if view is not None and view.revision > self.fold.cleared:
-            self._statistics = view
-            self._newest = max(self._newest, view.revision)
+        if view is None:
+            return
+        if view.revision <= self.fold.cleared:
+            self.fold.has_garbage = True
+            return
+        self._statistics = view
+        self._newest = max(self._newest, view.revision)
 
     def take(self, page: ViewPage) -> None:
         """From a thread; in whatever order."""
@@ -186,11 +192,11 @@ class FoldLoader:
         self._log = log
         self._new_index = new_index
 
-    async def load(self, note: Note) -> Fold:
+    async def load(self, wanted: WantedEntries) -> Fold:
         """The fold as the store has it, but perhaps for entries that others append just now.
 
         Args:
-            note: Told what each entry did that is applied meanwhile.
+            wanted: Told what those among them did that were applied meanwhile.
 
         Raises:
             StoreUnavailableError: The store did not answer, or changed again and again.
@@ -205,7 +211,9 @@ class FoldLoader:
             else:
                 fold = Fold(self._new_index(), incarnation=head.incarnation if head else "")
                 folding = await self._from_views(fold, head, progress)
-            if await self._fill(fold, folding, note, progress):
+            told: list[Applied] = []
+            if await self._fill(fold, folding, partial(_kept_if, wanted, told), progress):
+                _tell(folding, told, wanted)
                 progress.ended(fold)
                 return fold
             if isinstance(folding, FoldFromViews) and not folding.is_whole:
@@ -292,6 +300,19 @@ class _Progress:
             patterns=len(fold.patterns),
             elapsed_ms=round((time.monotonic() - self._started) * 1000, 1),
         )
+
+
+def _kept_if(wanted: WantedEntries, told: list[Applied], applied: Applied) -> None:
+    if applied.entry.token in wanted:
+        told.append(applied)
+
+
+def _tell(folding: _Beginning, told: Iterable[Applied], wanted: WantedEntries) -> None:
+    """Views of what was cleared since may have been missing, so nothing from before is told."""
+    reliable_from = folding.fold.cleared if isinstance(folding, FoldFromViews) else 0
+    for applied in told:
+        if applied.revision >= reliable_from:
+            wanted.note(applied)
 
 
 async def apply_run(folding: Folding, entries: Iterable[tuple[int, Entry]], note: Note) -> bool:

@@ -151,6 +151,9 @@ class LogWriter:
                     raise
                 if patience.is_over:
                     raise OutcomeUnknownError(error.message) from error
+            except asyncio.CancelledError:
+                _mark_sent(group)
+                raise
             else:
                 _mark_sent(group)
                 return

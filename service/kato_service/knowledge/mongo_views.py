@@ -83,10 +83,11 @@ class MongoPatternViews:
         async with self._server.mapped_errors(writing=True):
             found = self._patterns.find(which, {"_id": 1}, limit=limit, **self._server.bounds)
             names = [each["_id"] for each in await found.to_list()]
-            if not names:
-                return 0
             some = {"_id": {"$in": names}, "revision": {"$lte": cleared}}
-            return (await self._patterns.delete_many(some)).deleted_count
+            count = (await self._patterns.delete_many(some)).deleted_count if names else 0
+        if len(names) < limit:
+            await self._discard_statistics(kb, cleared)
+        return count
 
     async def _document(self, kb: str, wanted: str) -> Document | None:
         """As every read since it was acknowledged finds it."""
@@ -108,6 +109,12 @@ class MongoPatternViews:
                 return None
             rows += piece["corrections"]
         return rows
+
+    async def _discard_statistics(self, kb: str, cleared: int) -> None:
+        header = {"_id": statistics_id(kb), "revision": {"$lte": cleared}}
+        async with self._server.mapped_errors(writing=True):
+            await self._patterns.delete_one(header)
+        await self._discard_pieces(kb, before=cleared + 1)
 
     async def _discard_pieces(self, kb: str, *, before: int) -> None:
         first, last = statistics_id(kb) + ":", statistics_id(kb) + ";"

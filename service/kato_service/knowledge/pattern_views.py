@@ -75,4 +75,5 @@ class PatternViews(Protocol):
         """Unless the store has one of the same revision or a greater one; may be repeated."""
 
     async def discard(self, kb: str, cleared: int, *, limit: int) -> int:
-        """Drop up to *limit* views with revisions up to *cleared*, and tell how many."""
+        """Drop up to *limit* views with revisions up to *cleared*, and tell how many; with the last
+        of them the statistics, if they are as old."""

@@ -65,6 +65,9 @@ class WantedEntries:
     def __len__(self) -> int:
         return len(self._by_token)
 
+    def __contains__(self, token: object) -> bool:
+        return token in self._by_token
+
     def __iter__(self) -> Iterator[Wanted]:
         return iter(self._by_token.values())
 

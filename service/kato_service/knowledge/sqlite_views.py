@@ -73,6 +73,7 @@ def _write(db: sqlite3.Connection, documents: Sequence[Document]) -> None:
 
 
 def _discard(db: sqlite3.Connection, kb: str, cleared: int, limit: int) -> int:
-    which = "SELECT _id FROM patterns WHERE _id > ? AND _id < ? AND revision <= ? LIMIT ?"
-    known = (view_id(kb, ""), end_of_views(kb), cleared, limit)
+    ours = "(_id > ? AND _id < ? OR _id = ?)"
+    which = f"SELECT _id FROM patterns WHERE {ours} AND revision <= ? LIMIT ?"
+    known = (view_id(kb, ""), end_of_views(kb), statistics_id(kb), cleared, limit)
     return db.execute(f"DELETE FROM patterns WHERE _id IN ({which})", known).rowcount

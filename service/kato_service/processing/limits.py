@@ -7,8 +7,6 @@ MAX_EMOTIVE_KEY_CHARS = 256
 MAX_LEARNED_EMOTIVES_BYTES = 8 * 2**20
 """Of the map that one learn adds to its pattern: with the largest default STM beside it, the log
 entry fits into a document of MongoDB (16 MiB). One that does not could never be completed."""
-EMOTIVE_BYTES = 48
-"""What a name and its value take there beside the name's own bytes, rounded up."""
 
 
 @dataclass(frozen=True, slots=True)

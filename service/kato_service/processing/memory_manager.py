@@ -9,9 +9,8 @@ from kato_service.domain.genes import Genes
 from kato_service.domain.observation import Observation
 from kato_service.domain.pattern import Emotives, Event, Metadata, Stm
 from kato_service.errors import LimitExceededError
-from kato_service.knowledge.fold import merged_metadata
+from kato_service.knowledge.fold import EMOTIVE_BYTES, merged_metadata
 from kato_service.processing.limits import (
-    EMOTIVE_BYTES,
     MAX_EMOTIVE_KEY_CHARS,
     ObservationLimits,
 )

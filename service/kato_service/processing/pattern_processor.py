@@ -14,7 +14,8 @@ from kato_service.domain.prediction import Prediction
 from kato_service.errors import LimitExceededError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.entries import Learn
-from kato_service.processing.limits import EMOTIVE_BYTES, MAX_LEARNED_EMOTIVES_BYTES
+from kato_service.knowledge.fold import EMOTIVE_BYTES
+from kato_service.processing.limits import MAX_LEARNED_EMOTIVES_BYTES
 from kato_service.processing.matching_threads import MatchingThreads
 from kato_service.processing.memory_manager import MemoryManager, stm_after_auto_learn
 from kato_service.processing.results import PredictionsResult

@@ -1,7 +1,7 @@
 """A session as bytes: a small head, and lists that grow by what was added to them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -13,6 +13,9 @@ from kato_service.sessions.state import Intent, Remembered, SessionState
 
 VERSION = 1
 T = TypeVar("T")
+_OPERATIONS = ("observe", "observe-sequence", "learn", "clear-stm", "clear-all")
+_STATUSES = ("", "learned", "insufficient_data")
+"""Stored as their places: only ever add to them."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -99,7 +102,7 @@ def session(session_id: str, stored: Stored) -> SessionState:
         pending_metadata=_metadata(known.get("pending", {})),
         percept=orjson.loads(stored.percept) if stored.percept else {},
         symbols=tuple(known.get("symbols", ())),
-        remembered=tuple(Remembered(*item) for item in _items(stored.remembered)),
+        remembered=tuple(map(_remembered, _items(stored.remembered))),
     )
 
 
@@ -191,7 +194,27 @@ def _map(value: Mapping[str, float]) -> bytes:
 
 
 def _request(value: Remembered) -> bytes:
-    return orjson.dumps(astuple(value))
+    """At most 96 bytes: a session may hold 256 of them."""
+    numbers = (value.time, value.stm_length, _STATUSES.index(value.status))
+    flags = value.stm_truncated + 2 * value.partial
+    learned = (value.pattern_name, value.frequency, value.count, flags)
+    return orjson.dumps((value.key, _OPERATIONS.index(value.operation), *numbers, *learned))
+
+
+def _remembered(row: Sequence[Any]) -> Remembered:
+    key, operation, time, stm_length, status, pattern_name, frequency, count, flags = row
+    return Remembered(
+        key=key,
+        operation=_OPERATIONS[operation],
+        time=time,
+        stm_length=stm_length,
+        status=_STATUSES[status],
+        pattern_name=pattern_name,
+        frequency=frequency,
+        count=count,
+        stm_truncated=bool(flags & 1),
+        partial=bool(flags & 2),
+    )
 
 
 def _items(joined: bytes) -> list[Any]:

@@ -1,8 +1,8 @@
 """What Redis runs in one step for the indexes of an instance's sessions: its limits, its lists.
 
 Members are session id and incarnation. Keys: live sessions by expiry, the same by place in the
-order of creation, the counter of places, and, for a session of a user, that user's sessions by
-expiry; all share the hash tag of the instance.
+order of creation, the counter of places, the members of sessions that never expire by id, and, for
+a session of a user, that user's sessions by expiry; all share the hash tag of the instance.
 """
 
 from kato_service.sessions.scripts import ALLOW_OOM, PLAIN, READ_ONLY
@@ -17,20 +17,33 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do
   redis.call('ZREM', KEYS[2], gone)
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-if KEYS[4] then redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now) end
+if KEYS[5] then redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now) end
+-- What never expires has one place: that of a try that made no session would stay for ever.
+local replaces = false
+local id = string.match(ARGV[1], '%S+')
+if ARGV[2] == '' then
+  local before = redis.call('HGET', KEYS[4], id)
+  if before and before ~= ARGV[1] then
+    replaces = redis.call('ZREM', KEYS[1], before) == 1
+    redis.call('ZREM', KEYS[2], before)
+  end
+end
 if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
-  if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then return {'instance'} end
-  if KEYS[4] and ARGV[4] ~= '' and redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[4]) then
+  if not replaces and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then
+    return {'instance'}
+  end
+  if KEYS[5] and ARGV[4] ~= '' and redis.call('ZCARD', KEYS[5]) >= tonumber(ARGV[4]) then
     return {'user'}
   end
   redis.call('ZADD', KEYS[2], redis.call('INCR', KEYS[3]), ARGV[1])
 end
+if ARGV[2] == '' then redis.call('HSET', KEYS[4], id, ARGV[1]) end
 local expiry = ARGV[2] == '' and '' or tostring(now + tonumber(ARGV[2]) * 1000)
 local score = expiry == '' and '+inf' or expiry
 redis.call('ZADD', KEYS[1], score, ARGV[1])
-if KEYS[4] then
-  redis.call('ZADD', KEYS[4], score, ARGV[1])
-  redis.call('PEXPIREAT', KEYS[4], redis.call('ZRANGE', KEYS[4], -1, -1, 'WITHSCORES')[2])
+if KEYS[5] then
+  redis.call('ZADD', KEYS[5], score, ARGV[1])
+  redis.call('PEXPIREAT', KEYS[5], redis.call('ZRANGE', KEYS[5], -1, -1, 'WITHSCORES')[2])
 end
 return {'ok', tostring(now), expiry}
 """

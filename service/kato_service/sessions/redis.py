@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from functools import cache
 from hashlib import sha1, sha256
 from itertools import count
@@ -44,6 +45,7 @@ _WAYS_OUT = {
 }
 """By the word that its refusal begins with."""
 _LISTS = ("stm", "emotives", "remembered")
+_PLACES = ("sessions", "order", "places", "lasting")
 
 
 class RedisSessionStore:
@@ -83,7 +85,10 @@ class RedisSessionStore:
             found = await self._run(scripts.CREATE, self._keys(new.session_id), arguments)
         living = encoding.shown(new.session_id, Stored(*found))
         if living.incarnation != new.incarnation:
-            await self._unreserve(state)
+            if new.ttl_s is None:  # what lasts has one place, which that one lost to this try
+                await self._reserve(replace(new, incarnation=living.incarnation), limits)
+            else:
+                await self._unreserve(state)
         return living
 
     async def default_id(self, user_id: str | None, proposed: str) -> str:
@@ -216,7 +221,7 @@ class RedisSessionStore:
 
     async def _reserve(self, new: NewSession, limits: Limits) -> tuple[int, str]:
         """A place within the limits: the time, and when the session expires."""
-        keys = [f"{self._index}{name}" for name in ("sessions", "order", "places")]
+        keys = [f"{self._index}{name}" for name in _PLACES]
         if new.user_id is not None and limits.sessions_of_user is not None:
             keys.append(self._user_key(new.user_id))
         ttl = "" if new.ttl_s is None else new.ttl_s

@@ -9,8 +9,6 @@ state · ``num`` fencing number · ``own``, ``lea`` holder of the lock and end o
 intent · ``last`` ids of installed intents. What is empty is not there.
 """
 
-LOST_KEPT = 64
-
 ALLOW_OOM = "#!lua flags=allow-oom\n"
 """May allocate above maxmemory: a full Redis must trap no lock."""
 PLAIN = "#!lua\n"
