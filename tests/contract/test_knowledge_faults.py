@@ -363,3 +363,19 @@ async def test_a_file_that_is_locked_or_no_database_is_unavailable(
     with pytest.raises(StoreUnavailableError):
         await wrong.start()
     await wrong.close()
+
+
+async def test_a_file_that_was_moved_away_takes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "log.sqlite"
+    bases = KnowledgeBases(SqliteKnowledgeLog(path), PlainPatterns)
+    await bases.start()
+    assert await appended(bases.get("kato"), learn()) == 1
+    path.rename(tmp_path / "elsewhere")
+    with pytest.raises(StoreUnavailableError, match="put it back"):
+        await frequency(bases.get("kato"))
+    path.touch()
+    with pytest.raises(StoreUnavailableError, match="put it back"):
+        await bases.get("kato").append([learn()], since=1)
+    (tmp_path / "elsewhere").rename(path)
+    assert await appended(bases.get("kato"), learn()) == 2
+    await bases.close()

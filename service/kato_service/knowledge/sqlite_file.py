@@ -18,6 +18,11 @@ _WAYS_OUT = {
     "SQLITE_READONLY": " (make the file and its folder writable)",
     "EROFS": " (make the file and its folder writable)",
     "SQLITE_CANTOPEN": " (make the file and its folder writable)",
+    "SQLITE_NOTADB": " (it is damaged: stop the service, put a backup in its place)",
+    "SQLITE_CORRUPT": " (it is damaged: stop the service, put a backup in its place)",
+    "SQLITE_ERROR": " (it is not a file of this service: name another DATA_DIR, or move it away)",
+    "SQLITE_IOERR": " (its disk does not work: look at the disk)",
+    "SQLITE_BUSY": " (another process holds it: repeat later)",
 }
 """By how the name of an error begins."""
 
@@ -65,6 +70,8 @@ class _Connection:
         self._path = path
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=thread_name)
         self._connection: sqlite3.Connection | None = None
+        self._identity = (0, 0)
+        """Device and number of the file that is open."""
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         loop = asyncio.get_running_loop()
@@ -81,12 +88,31 @@ class _Connection:
                 self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None
             )
             self._connection.execute("PRAGMA synchronous=FULL")
+            self._identity = _identity(self._path)
+        self._require_in_place()
         return self._connection
+
+    def _require_in_place(self) -> None:
+        """What is written to a file that has no name any more ends with the process."""
+        try:
+            in_place = _identity(self._path) == self._identity
+        except FileNotFoundError:
+            in_place = False
+        if not in_place:
+            raise StoreUnavailableError(
+                "the knowledge file was moved, removed or replaced while it was in use: put it"
+                " back, or restart the service"
+            )
 
     def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    facts = path.stat()
+    return facts.st_dev, facts.st_ino
 
 
 @asynccontextmanager

@@ -1,0 +1,95 @@
+"""Connections whose clients do not do their part are given up; others never are."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+
+from kato_service.http_protocol import BoundedHttpProtocol
+
+MODULE = "kato_service.http_protocol"
+ANSWER = b"x" * 20_000_000
+REQUEST = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+
+
+async def app(_scope: Any, _receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": ANSWER})
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[tuple[uvicorn.Server, int]]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(app, http=BoundedHttpProtocol, lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server._serve([listener]))
+    try:
+        yield server, listener.getsockname()[1]
+    finally:
+        server.should_exit = server.force_exit = True
+        await task
+
+
+async def asked(port: int) -> socket.socket:
+    """A connection whose answer waits."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(client, ("127.0.0.1", port))
+    await loop.sock_sendall(client, REQUEST)
+    return client
+
+
+async def until_dropped(server: uvicorn.Server) -> None:
+    async with asyncio.timeout(20):
+        while server.server_state.connections:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("patience_s", "limit_bytes"),
+    [pytest.param(0.2, 2**40, id="too slow"), pytest.param(60, 0, id="too many")],
+)
+async def test_an_answer_that_nobody_reads_is_not_kept(
+    monkeypatch: pytest.MonkeyPatch, patience_s: float, limit_bytes: int
+) -> None:
+    monkeypatch.setattr(f"{MODULE}.LOOK_S", 0.05)
+    monkeypatch.setattr(f"{MODULE}.READ_PATIENCE_S", patience_s)
+    monkeypatch.setattr(f"{MODULE}.MAX_UNREAD_BYTES", limit_bytes)
+    async with serving() as (server, port):
+        with await asked(port):
+            await asyncio.sleep(0.02)
+            assert server.server_state.connections
+            await until_dropped(server)
+
+
+async def test_an_answer_that_is_read_slowly_arrives_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{MODULE}.LOOK_S", 0.5)
+    monkeypatch.setattr(f"{MODULE}.READ_PATIENCE_S", 2.0)
+    async with serving() as (_, port):
+        with await asked(port) as client:
+            received, loop = 0, asyncio.get_running_loop()
+            while received < len(ANSWER):
+                piece = await asyncio.wait_for(loop.sock_recv(client, 2**20), 20)
+                assert piece
+                received += len(piece)
+                await asyncio.sleep(0.001)
+
+
+async def test_the_rest_of_an_answer_that_nobody_reads_ends_with_its_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(f"{MODULE}.LOOK_S", 60)
+    async with serving() as (server, port):
+        with await asked(port):
+            await asyncio.sleep(0.1)
+            (connection,) = server.server_state.connections
+            assert isinstance(connection, BoundedHttpProtocol)
+            connection._end_reading()
+            connection.timeout_keep_alive_handler()
+            await until_dropped(server)
