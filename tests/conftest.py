@@ -18,6 +18,12 @@ from typing import ClassVar
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "machines differ", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("machines differ")
 
 REPOSITORY = Path(__file__).parent.parent
 START_PATIENCE_S = 90.0

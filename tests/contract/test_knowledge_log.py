@@ -376,7 +376,7 @@ def any_entry(draw: st.DrawFn) -> Entry:
     return Delete(token, draw(names)) if kind is Delete else Clear(token)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(histories=st.lists(st.lists(any_entry(), max_size=6), max_size=4))
 def test_both_backends_give_back_the_very_same_history(
     mongo_url: str, tmp_path_factory: pytest.TempPathFactory, histories: list[list[Entry]]

@@ -20,7 +20,7 @@ from uuid import uuid4
 import httpx
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -560,7 +560,7 @@ def histories(draw: st.DrawFn) -> list[Entry]:
 
 
 @pytest.mark.parametrize("engine", ["c", "numpy"])
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8)
 @given(history=histories(), stm=EVENTS)
 def test_predictions_after_a_move_have_the_same_bytes(
     tmp_path_factory: pytest.TempPathFactory,

@@ -133,7 +133,7 @@ def compared(searcher: PatternSearcher, history: History, *, learns: int, state:
     assert list(fold.patterns) == list(plain.patterns)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), st.sampled_from(ALPHABETS), st.sampled_from((3, 9, 30)))
 def test_predictions_are_those_of_an_exhaustive_search(
     searcher: PatternSearcher, seed: int, alphabet: Sequence[str], longest: int
@@ -142,7 +142,7 @@ def test_predictions_are_those_of_an_exhaustive_search(
     compared(searcher, history, learns=80, state=2 * longest)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32), st.sampled_from(ALPHABETS))
 def test_so_are_those_of_long_states_and_patterns(
     searcher: PatternSearcher, seed: int, alphabet: Sequence[str]
@@ -151,7 +151,7 @@ def test_so_are_those_of_long_states_and_patterns(
     compared(searcher, history, learns=30, state=400)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 2**32))
 def test_so_are_those_of_states_that_fill_machine_words(
     searcher: PatternSearcher, seed: int

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from random import Random
 
 import bson
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kato_service.domain.pattern import Pattern, flatten, pattern_name
@@ -63,7 +63,7 @@ def in_turn(history: list[Entry]) -> list[Entry]:
 
 
 histories = st.lists(changes, max_size=12).map(in_turn)
-few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=40)
 
 
 def folded(history: list[Entry], fold: Fold | None = None) -> Fold:
