@@ -5,13 +5,13 @@
 Nothing here passes or fails by time; exactness is asserted, since a wrong answer is no figure.
 """
 
+import argparse
 import asyncio
 import json
 import os
 import platform
 import random
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable
 from itertools import accumulate
@@ -29,6 +29,7 @@ from kato_service.domain.pattern import Stm, pattern_name
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.entries import Learn
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.logs import configure_logs
 from kato_service.search.pattern_searcher import PatternSearcher
 
 OUT = Path(__file__).resolve().parents[1] / "build" / "bench"
@@ -122,10 +123,13 @@ def show(title: str, rows: list[Row]) -> None:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--large", action="store_true", help="a million patterns too: 11 minutes")
+    large = parser.parse_args().large
+    configure_logs(level="warning", style="console")
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     machine = f"{platform.platform()}, {os.cpu_count()} cores, load {load}"
     print(f"{machine}, Python {platform.python_version()}, seed {SEED}")
-    large = "--large" in sys.argv
     title = f"Matching, threshold {THRESHOLD}, {LIMIT} predictions, one thread"
     measures: dict[str, Callable[[], list[Row]]] = {
         title: lambda: engine_rows(large=large, seed=SEED),
