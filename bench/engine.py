@@ -157,33 +157,42 @@ def _measured(kind: str, size: int, seed: int) -> list[Row]:
     knowledge = Knowledge(source, size)
     patterns = knowledge.sample[:SAMPLE]
     times: dict[str, list[float]] = {name: [] for name in (*knowledge.indexes, "difflib")}
+    computed = {name: list[float]() for name in times}
     for number in range(QUERIES[size]):
         state = source.state()
         slow = number < SLOW_QUERIES.get(size, 0)
         answers = [
-            _timed(times[name], knowledge.asked, name, state)
+            _timed(times[name], computed[name], knowledge.asked, name, state)
             for name in knowledge.indexes
             if name == "c" or slow
         ]
         assert all(answer == answers[0] for answer in answers), f"engines differ: {state}"
-        _timed(times["difflib"], knowledge.exhaustive, state, patterns)
+        _timed(times["difflib"], computed["difflib"], knowledge.exhaustive, state, patterns)
         if size == len(knowledge.sample) and number < CHECKED:
             assert answers[0] == knowledge.exhaustive(state, knowledge.sample), state
-    times["difflib"] = [value * size / len(patterns) for value in times["difflib"]]
-    return [_row(kind, knowledge, name, values, times) for name, values in times.items()]
+    for measured in (times, computed):
+        measured["difflib"] = [value * size / len(patterns) for value in measured["difflib"]]
+    return [_row(kind, knowledge, name, times, computed[name]) for name in times]
 
 
-def _timed(times: list[float], ask, *arguments: object) -> tuple[Prediction, ...]:  # type: ignore[no-untyped-def]
-    started = time.perf_counter()
+def _timed(  # type: ignore[no-untyped-def]
+    times: list[float], computed: list[float], ask, *arguments: object
+) -> tuple[Prediction, ...]:
+    started, used = time.perf_counter(), time.process_time()
     answer: tuple[Prediction, ...] = ask(*arguments)
     times.append((time.perf_counter() - started) * 1000)
+    computed.append((time.process_time() - used) * 1000)
     return answer
 
 
 def _row(
-    kind: str, knowledge: Knowledge, name: str, values: list[float], times: dict[str, list[float]]
+    kind: str,
+    knowledge: Knowledge,
+    name: str,
+    times: dict[str, list[float]],
+    computed: list[float],
 ) -> Row:
-    p50 = statistics.median(values)
+    values = times[name]
     sampled = name == "difflib" and knowledge.count > SAMPLE
     index = knowledge.indexes.get(name)
     memory = getattr(index, "memory_bytes", None)
@@ -192,8 +201,9 @@ def _row(
         "patterns": f"{kind} {knowledge.count}",
         "engine": name + (f" (extrapolated from {SAMPLE})" if sampled else ""),
         "queries": len(values),
-        "p50 ms": p50,
+        "p50 ms": statistics.median(values),
         "p95 ms": statistics.quantiles(values, n=20)[-1],
+        "processors p50 ms": statistics.median(computed),
         "difflib / it, same queries": statistics.median(common),
         "learn µs": knowledge.learn_us.get(name, "-"),
         "bytes / pattern": memory() / knowledge.count if memory else "-",

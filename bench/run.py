@@ -130,7 +130,7 @@ def main() -> None:
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     machine = f"{platform.platform()}, {os.cpu_count()} cores, load {load}"
     print(f"{machine}, Python {platform.python_version()}, seed {SEED}")
-    title = f"Matching, threshold {THRESHOLD}, {LIMIT} predictions, one thread"
+    title = f"Matching, threshold {THRESHOLD}, {LIMIT} predictions, one caller"
     measures: dict[str, Callable[[], list[Row]]] = {
         title: lambda: engine_rows(large=large, seed=SEED),
         "Threads, learns, long states": lambda: side_by_side_rows(large=large, seed=SEED),

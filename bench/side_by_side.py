@@ -1,4 +1,7 @@
-"""The compiled engine with two threads, with learns during queries, and with long states."""
+"""The compiled engine with two callers, with learns during queries, and with long states.
+
+A large query takes a second thread by itself: what two callers gain beside one is then little.
+"""
 
 import random
 import statistics
@@ -67,8 +70,8 @@ def _measured(subject: Subject) -> Row:
     busy = _during_queries(subject, lambda: subject.learn_us(subject.later[LEARNS:]))
     return {
         "patterns": subject.title,
-        "queries/s, 1 thread": alone,
-        "2 threads": together,
+        "queries/s, 1 caller": alone,
+        "2 callers": together,
         "2 / 1": together / alone,
         "learn p50 µs": statistics.median(quiet),
         "p99": statistics.quantiles(quiet, n=100)[-1],
@@ -90,7 +93,7 @@ def _times_ms(subject: Subject, states: Sequence[tuple[str, ...]]) -> list[float
 
 
 def _scaling(subject: Subject) -> tuple[float, float]:
-    """Queries a second by one thread and by two, in turns; the medians."""
+    """Queries a second of one caller and of two, in turns; the medians."""
     rates: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(3):
         for count, found in rates.items():
