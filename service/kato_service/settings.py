@@ -41,6 +41,11 @@ MIN_RETENTION_S = 60.0
 """An append gets half of it: room for the stores' time-outs."""
 MAX_RETENTION_S = 1e10
 """Three centuries, so that the date before which entries go is one."""
+MAX_STM_BYTES = 5 * 2**20
+MAX_METADATA_BYTES = 128 * 2**10
+"""With the emotives that a learn may bring, a learn of so much fits into a document of MongoDB
+(16 MiB). One that does not is an intent that nobody can complete: its session would be lost, and
+no log of the instance be trimmed."""
 PositiveInt = Annotated[int, Field(gt=0), AfterValidator(in_64_bits)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 ProcessorId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,110}$")]
@@ -227,7 +232,9 @@ class Settings(APIServiceConfig):
         65_535, validation_alias="MAX_STM_SYMBOLS"
     )
     """Symbols of a short-term memory; the engine counts with 16 bits."""
-    max_stm_bytes: PositiveInt = Field(4 * 2**20, validation_alias="MAX_STM_BYTES")
+    max_stm_bytes: Annotated[int, Field(ge=1, le=MAX_STM_BYTES)] = Field(
+        4 * 2**20, validation_alias="MAX_STM_BYTES"
+    )
     """Bytes of UTF-8 of a short-term memory's symbols."""
     max_pending_emotives: PositiveInt = Field(1000, validation_alias="MAX_PENDING_EMOTIVES")
     """Emotive maps that wait for a learn."""
@@ -241,7 +248,9 @@ class Settings(APIServiceConfig):
     """Vectors of an observation."""
     max_vector_dimensions: PositiveInt = Field(4096, validation_alias="MAX_VECTOR_DIMENSIONS")
     """Components of a vector."""
-    max_metadata_bytes: PositiveInt = Field(16_384, validation_alias="MAX_METADATA_BYTES")
+    max_metadata_bytes: Annotated[int, Field(ge=1, le=MAX_METADATA_BYTES)] = Field(
+        16_384, validation_alias="MAX_METADATA_BYTES"
+    )
     """Bytes of JSON of a session's, and of a pattern's, metadata."""
 
     knowledge_max_staleness_s: NonNegativeFloat = Field(

@@ -24,7 +24,16 @@ from kato_service.domain.pattern import pattern_name
 from kato_service.domain.statistics import Corrections
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.current_fold import CurrentFold
-from kato_service.knowledge.entries import Clear, Delete, Entry, Import, Learn, Statistics, Update
+from kato_service.knowledge.entries import (
+    Applied,
+    Clear,
+    Delete,
+    Entry,
+    Import,
+    Learn,
+    Statistics,
+    Update,
+)
 from kato_service.knowledge.fold import Fold
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.registry import WantedEntries
@@ -55,6 +64,19 @@ def any_entry(draw: st.DrawFn) -> Entry:
     if kind is Update:
         return Update(token, draw(names), draw(st.integers(0, 3)), draw(st.none() | st.just(())))
     return Delete(token, draw(names)) if kind is Delete else Clear(token)
+
+
+@st.composite
+def entry_of_few(draw: st.DrawFn) -> Entry:
+    """Of one pattern or another, so that what an entry did depends on those before it."""
+    events, token = draw(st.sampled_from(EVENTS[:2])), draw(st.uuids()).hex
+    name = pattern_name(events)
+    kind = draw(st.sampled_from([Learn, Learn, Learn, Clear, Update, Delete]))
+    if kind is Learn:
+        return Learn(token, name, events, None, 3)
+    if kind is Update:
+        return Update(token, name, draw(st.integers(0, 3)))
+    return Delete(token, name) if kind is Delete else Clear(token)
 
 
 class Turnstile:
@@ -110,6 +132,46 @@ class World:
         for group in groups:
             await self.replicas[replica].get("kato").append(group, since=0)
             self.shelf.went_in.update((entry.token, LONG_AGO) for entry in group)
+
+    async def begun_and_completed(
+        self, replica: int, groups: list[list[Entry]], intents: "asyncio.Queue[list[Entry] | None]"
+    ) -> None:
+        """As a request does it, whose intent others may complete from when it is stored."""
+        base = self.replicas[replica].get("kato")
+        for group in groups:
+            since = await base.tail(deadline=Deadline.after(60))
+            with base.register(group, since=since):
+                intents.put_nowait(group)
+                self.check_answers(await base.append(group, since=since))
+        intents.put_nowait(None)
+
+    async def rolled_forward(
+        self, replica: int, intents: "asyncio.Queue[list[Entry] | None]"
+    ) -> None:
+        """By a replica that may know of them, and by a process each that starts now."""
+        while (group := await intents.get()) is not None:
+            for bases in (self.replicas[replica], KnowledgeBases(self.log(), PlainPatterns)):
+                applied = await bases.get("kato").append(group, since=0, lookup=True)
+                self.check_answers(applied)
+
+    async def unloaded(self, replica: int, times: int) -> None:
+        base = self.replicas[replica].get("kato")
+        for _ in range(times):
+            await self.turnstile.step("unload")
+            if not base.in_use:
+                base.unload()
+
+    def check_answers(self, answers: tuple[Applied, ...]) -> None:
+        """They are what the log alone tells of each entry at its own revision."""
+        fold = Fold(PlainPatterns())
+        history = self.shelf.history["kato"]
+        told = {each.revision: each for each in answers}
+        for revision in range(1, max(told) + 1):
+            applied = fold.apply(revision, history[revision])
+            answer = told.get(revision, applied)
+            assert answer.entry.token == applied.entry.token
+            assert (answer.frequency, answer.met) == (applied.frequency, applied.met)
+            assert answer.pattern == applied.pattern
 
     async def materialised(self, replica: int, crashes: list[bool]) -> None:
         """Again and again; some are cancelled before a step of somebody's choice."""
@@ -223,6 +285,41 @@ def test_views_and_the_log_behind_them_tell_what_the_whole_log_tells(
         assert last.statistics == whole.statistics
         assert (last.corrections, last.imports.parts) == (whole.corrections, whole.imports.parts)
         assert last.position == whole.position
+
+    asyncio.run(run())
+
+
+few = st.lists(st.lists(entry_of_few(), min_size=1, max_size=3), min_size=1, max_size=5)
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    histories=st.tuples(few, few),
+    crashes=st.lists(st.booleans(), min_size=1, max_size=4),
+    unloads=st.integers(0, 3),
+    seed=st.integers(0, 2**32),
+)
+def test_each_entry_is_in_once_and_answered_as_it_was_whoever_completes_it(
+    histories: tuple[list[list[Entry]], list[list[Entry]]],
+    crashes: list[bool],
+    unloads: int,
+    seed: int,
+) -> None:
+    async def run() -> None:
+        world = World(seed)
+        intents: list[asyncio.Queue[list[Entry] | None]] = [asyncio.Queue() for _ in histories]
+        await world.together(
+            *(world.begun_and_completed(i, histories[i], intents[i]) for i in (0, 1)),
+            *(world.rolled_forward(1 - i, intents[i]) for i in (0, 1)),
+            *(world.unloaded(i, unloads) for i in (0, 1)),
+            world.materialised(0, crashes),
+        )
+        whole = await world.at_once(world.fresh())
+        assert whole.revision == sum(map(len, histories[0])) + sum(map(len, histories[1]))
 
     asyncio.run(run())
 

@@ -6,7 +6,9 @@ from uuid import uuid4
 
 import pytest
 from knowledge_stores import MemoryKnowledgeLog, Replica, Shelf
+from structlog.testing import capture_logs
 
+from kato_service.connections.redis_pool import RedisConnectionPool, RedisOptions
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
@@ -16,6 +18,11 @@ from kato_service.knowledge.log import Head, KnowledgeLog
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 from kato_service.knowledge.trimming import LogTrimmer, TrimPlan
+from kato_service.services import LONG_PENDING_S, _nothing_pending
+from kato_service.sessions.memory import MemorySessionStore
+from kato_service.sessions.redis import RedisSessionStore
+from kato_service.sessions.state import Intent
+from kato_service.sessions.store import Limits, NewSession
 
 EVENTS = (("a",), ("b",))
 NAME = pattern_name(EVENTS)
@@ -127,6 +134,40 @@ async def test_who_was_away_while_the_log_was_trimmed_loads_anew(
     await here.materialise()
     await trimmer(log).trim("kato")
     assert await frequency(away) == 8
+
+
+async def test_who_was_away_while_the_log_was_trimmed_is_told_of_no_changed_database(
+    replica: Replica, log: KnowledgeLog
+) -> None:
+    away, here = replica().get("kato"), replica().get("kato")
+    await learned(away, 2)
+    await learned(here, 6)
+    await here.materialise()
+    await trimmer(log).trim("kato")
+    with capture_logs() as logs:
+        await away.check()
+    assert [each for each in logs if each["log_level"] == "warning"] == []
+    assert away.checkpoint_lag == 0
+    async with away.reading(deadline=soon()) as view:
+        assert view.revision == 8
+
+
+async def test_the_service_trims_nothing_while_a_session_waits_or_redis_is_away() -> None:
+    now = [1_700_000_000.0]
+    sessions = MemorySessionStore(lambda: now[0])
+    new = NewSession("s", "i", None, "kato", 60, {}, {})
+    state = await sessions.create(new, Limits(9, None))
+    lock = await sessions.lock("s", "me", rolling_forward=False)
+    assert lock is not None
+    await sessions.intend(lock, Intent("id", (learn(),), 0, state, now[0]))
+    now[0] += LONG_PENDING_S - 1
+    assert await _nothing_pending(sessions)
+    now[0] += 1
+    assert not await _nothing_pending(sessions)
+    pool = RedisConnectionPool(RedisOptions("redis://127.0.0.1:1/0"))
+    with pytest.raises(StoreUnavailableError):
+        await _nothing_pending(RedisSessionStore(pool.client, "kato"))
+    await pool.close()
 
 
 async def test_what_a_crash_left_below_the_mark_counts_nowhere_and_goes_later(

@@ -686,3 +686,27 @@ async def test_a_default_session_that_is_not_made_takes_one_place_at_most(redis_
     assert await store.count() == 2
     assert made in [listed.state for listed in await store.page(None, after=0, limit=9)]
     await pool.close()
+
+
+async def test_a_lock_that_a_failover_lost_saves_nothing(redis_url: str) -> None:
+    """A replica that takes over may not have heard of it: it answered that all was saved."""
+    pool = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))
+    store = RedisSessionStore(pool.client, uuid4().hex)
+    session_id = (await store.create(new(), ENOUGH)).session_id
+    async with Redis.from_url(redis_url) as client:
+        key = store._keys(session_id)[0]
+        replicated = await client.dump(key)
+        lost = await store.lock(session_id, "lost", rolling_forward=False)
+        assert lost is not None
+        await client.restore(key, 0, replicated, replace=True)
+    after = replace(lost.state, stm=(("a",),))
+    assert await store.save(lost, after, None) is Saved.REFUSED
+    other = await store.lock(session_id, "other", rolling_forward=False)
+    assert other is not None
+    assert other.number == lost.number
+    assert await store.save(lost, after, None) is Saved.REFUSED
+    assert await store.save(other, replace(other.state, stm=(("b",),)), None) is Saved.SAVED
+    found = await store.load(session_id)
+    assert found is not None
+    assert found.stm == (("b",),)
+    await pool.close()

@@ -8,7 +8,7 @@ import pytest
 
 from kato_service.domain.genes import Genes
 from kato_service.domain.pattern import Emotives
-from kato_service.errors import LimitExceededError
+from kato_service.errors import LimitExceededError, SettingsError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.documents import encoded
 from kato_service.knowledge.fold import EMOTIVE_BYTES
@@ -22,9 +22,10 @@ from kato_service.processing.memory_manager import MemoryManager
 from kato_service.processing.pattern_processor import PatternProcessor
 from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.sessions.state import SessionState
+from kato_service.settings import MAX_METADATA_BYTES, MAX_STM_BYTES, read_settings
 
 DOCUMENT_BYTES = 16 * 2**20
-LIMITS = ObservationLimits()
+LIMITS = ObservationLimits(max_stm_bytes=MAX_STM_BYTES, max_metadata_bytes=MAX_METADATA_BYTES)
 
 
 @pytest.fixture
@@ -44,9 +45,10 @@ def named(count: int, *, chars: int) -> tuple[Emotives, ...]:
 def session(emotives: tuple[Emotives, ...]) -> SessionState:
     symbols = LIMITS.max_stm_symbols
     largest = "x" * (LIMITS.max_stm_bytes // symbols)
-    event = (largest,) * symbols
+    events = ((largest,),) * symbols
+    metadata = {"k": tuple(str(number) for number in range(LIMITS.max_metadata_bytes // 5))}
     empty = SessionState("id", "inc", None, "kato", 0.0, None, None, 0.0)
-    return replace(empty, stm=(event,), pending_emotives=emotives)
+    return replace(empty, stm=events, pending_emotives=emotives, pending_metadata=metadata)
 
 
 @pytest.mark.parametrize("chars", [6, 256])
@@ -55,9 +57,22 @@ def test_the_largest_learn_fits_into_a_document(patterns: PatternProcessor, char
     entry = patterns.learn(session(named(count, chars=chars)), Genes()).entry
     assert entry is not None
     document = encoded("kato~" + "f" * 40, 10**11, entry, datetime.now(UTC))
-    assert len(bson.encode(document)) < DOCUMENT_BYTES - LIMITS.max_metadata_bytes * 2
+    assert len(bson.encode(document)) < DOCUMENT_BYTES
 
 
 def test_a_learn_that_no_document_holds_is_refused(patterns: PatternProcessor) -> None:
     with pytest.raises(LimitExceededError, match="fewer names"):
         patterns.learn(session(named(64_000, chars=256)), Genes())
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("MAX_STM_BYTES", MAX_STM_BYTES), ("MAX_METADATA_BYTES", MAX_METADATA_BYTES)]
+)
+def test_no_setting_allows_a_larger_learn(
+    monkeypatch: pytest.MonkeyPatch, name: str, most: int
+) -> None:
+    monkeypatch.setenv(name, str(most))
+    read_settings()
+    monkeypatch.setenv(name, str(most + 1))
+    with pytest.raises(SettingsError, match=name):
+        read_settings()

@@ -17,7 +17,7 @@ from kato_service.knowledge.loading import (
 )
 from kato_service.knowledge.log import KnowledgeLog, Tail
 from kato_service.knowledge.page_sizes import PAGE_SYMBOLS, PageSizes
-from kato_service.knowledge.position import is_in_log
+from kato_service.knowledge.position import before, goes_through, is_trimmed
 from kato_service.knowledge.registry import WantedEntries
 from kato_service.knowledge.snapshots import Snapshots
 
@@ -121,9 +121,11 @@ class CurrentFold:
             return
         async with self.gate.reading():
             position = fold.position
-        if await is_in_log(self._log, self._kb, position) or self.fold is not fold:
+        tail = await self._log.tail(self._kb, before(position), limit=1)
+        if goes_through(tail, position) or self.fold is not fold:
             return
-        if position.incarnation:  # else another process wrote the first entry, as it may
+        # Another process may have written the first entry, or what was trimmed since.
+        if position.incarnation and not is_trimmed(tail, position):
             log.warning(
                 "knowledge base changed behind this process",
                 processor_id=self._kb,

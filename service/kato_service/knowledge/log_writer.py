@@ -22,7 +22,7 @@ from kato_service.knowledge.log import KnowledgeLog, Tail
 from kato_service.knowledge.page_sizes import CHUNK, PAGE_SYMBOLS, PageSizes
 from kato_service.knowledge.patience import Patience
 from kato_service.knowledge.plain_patterns import PlainPatterns
-from kato_service.knowledge.position import Position, before, goes_through
+from kato_service.knowledge.position import Position, before, goes_through, is_trimmed
 from kato_service.knowledge.registry import Wanted, WantedEntries
 
 GROUP_ENTRIES = 500
@@ -289,5 +289,4 @@ def _unknown(error: BaseException) -> BaseException:
 
 def _continues(tail: Tail, position: Position) -> bool:
     """An entry that may be trimmed away says nothing."""
-    is_trimmed = tail.head is not None and tail.head.trimmed >= position.revision
-    return is_trimmed or goes_through(tail, position)
+    return is_trimmed(tail, position) or goes_through(tail, position)

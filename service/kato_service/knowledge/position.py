@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kato_service.knowledge.log import KnowledgeLog, Tail
+from kato_service.knowledge.log import Tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,24 +15,16 @@ class Position:
     """Of the entry at that revision; '' at revision 0."""
 
 
-async def is_in_log(log: KnowledgeLog, kb: str, position: Position) -> bool:
-    """Whether the store's log goes through *position*.
-
-    No: it was made anew, went back to an older backup, or is trimmed up to there.
-
-    Raises:
-        StoreUnavailableError: The store did not answer.
-    """
-    return goes_through(await log.tail(kb, before(position), limit=1), position)
-
-
 def before(position: Position) -> int:
     """The revision behind which a tail begins that can tell."""
     return max(0, position.revision - 1)
 
 
 def goes_through(tail: Tail, position: Position) -> bool:
-    """The same of a tail behind the revision `before` it."""
+    """Whether the log of a tail behind the revision `before` it goes through *position*.
+
+    No: it was made anew, went back to an older backup, or is trimmed up to there.
+    """
     if tail.head is None or tail.head.incarnation != position.incarnation:
         return tail.head is None and not position.incarnation
     if position.revision == 0:
@@ -40,3 +32,11 @@ def goes_through(tail: Tail, position: Position) -> bool:
     return bool(tail.entries) and (
         (tail.entries[0][0], tail.entries[0][1].token) == (position.revision, position.token)
     )
+
+
+def is_trimmed(tail: Tail, position: Position) -> bool:
+    """Whether it may have gone through there: the same log no longer tells."""
+    head = tail.head
+    if head is None or head.incarnation != position.incarnation:
+        return False
+    return head.trimmed >= position.revision

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 MAX_EMOTIVE_KEYS = 64
 MAX_EMOTIVE_KEY_CHARS = 256
 MAX_LEARNED_EMOTIVES_BYTES = 8 * 2**20
-"""Of the map that one learn adds to its pattern: with the largest default STM beside it, the log
-entry fits into a document of MongoDB (16 MiB). One that does not could never be completed."""
+"""Of the map that one learn adds to its pattern: with the largest STM that settings allow beside
+it, the log entry fits into a document of MongoDB (16 MiB). One that does not could never be
+completed."""
 
 
 @dataclass(frozen=True, slots=True)

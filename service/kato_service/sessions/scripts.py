@@ -248,8 +248,10 @@ _SAVE = (
 -- owner, number, incarnation, intent id or '', head, percept or '', lists
 local f = fields('inc', 'exp', 'num', 'own', 'lost', 'last')
 if f.inc ~= ARGV[3] then return 'gone' end
+-- A failover may have lost the lock: a number that was not given yet, or is somebody else's.
+if tonumber(f.num) < tonumber(ARGV[2]) then return 'refused' end
 if f.num ~= ARGV[2] then return fate_of(ARGV[2], f.lost) end
-if f.own ~= ARGV[1] then return 'saved' end
+if f.own ~= ARGV[1] then return f.own == '' and 'saved' or 'refused' end
 write(ARGV[5], ARGV[6], 7)
 if ARGV[4] ~= '' then install(ARGV[4], f.last) end
 redis.call('HDEL', KEYS[1], 'own', 'lea')
