@@ -579,3 +579,32 @@ async def test_no_key_of_an_ended_session_stays_in_redis(redis_url: str) -> None
         keys = [key.decode() for key in await client.keys(f"kato:{instance}:*")]
     await pool.close()
     assert not [key for key in keys if session.session_id in key or "user:" in key]
+
+
+async def test_what_is_not_ours_in_redis_is_unavailable_and_said(redis_url: str) -> None:
+    instance = uuid4().hex
+    pool = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))
+    async with Redis.from_url(redis_url) as client:
+        store = RedisSessionStore(pool.client, instance)
+        session_id = (await store.create(new(), ENOUGH)).session_id
+        key = f"kato:{instance}:{{{session_id}}}"
+        await client.rpush(f"{key}:stm", "no JSON")
+        for ask in (store.load(session_id), store.lock(session_id, "me", rolling_forward=False)):
+            with pytest.raises(StoreUnavailableError, match="delete its keys"):
+                await ask
+        await client.set(f"{key}:stm", "of another kind")
+        with pytest.raises(StoreUnavailableError, match="another PROCESSOR_ID"):
+            await store.load(session_id)
+    await pool.close()
+
+
+async def test_a_password_that_redis_asks_for_is_said(redis_server: Any) -> None:
+    pool = RedisConnectionPool(RedisOptions(url=redis_server.url, pool_size=2))
+    await pool.client.config_set("requirepass", "secret")
+    stranger = RedisConnectionPool(RedisOptions(url=redis_server.url, pool_size=2))
+    with pytest.raises(StoreUnavailableError, match="REDIS_URL"):
+        await RedisSessionStore(stranger.client, uuid4().hex).load("x")
+    with pytest.raises(StoreUnavailableError, match="REDIS_URL"):
+        await stranger.check()
+    await pool.close()
+    await stranger.close()

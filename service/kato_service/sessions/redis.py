@@ -10,11 +10,22 @@ from itertools import count
 from time import monotonic
 from typing import Any
 
-from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+)
 
 from kato_service.connections.circuit import Circuit
 from kato_service.connections.redis_client import RedisClient
-from kato_service.connections.redis_pool import is_busy, is_of_one_node, is_unanswered
+from kato_service.connections.redis_pool import (
+    REFUSED_CREDENTIALS,
+    is_busy,
+    is_of_one_node,
+    is_unanswered,
+)
 from kato_service.errors import (
     OutcomeUnknownError,
     SessionLimitExceededError,
@@ -41,6 +52,9 @@ _LEASE_MS = int(LEASE_S * 1000)
 _WAYS_OUT = {
     "MISCONF": "redis cannot write to its disk: give it room; nothing was changed",
     "READONLY": "redis is a replica that takes no writes: wait for its failover",
+    "WRONGTYPE": "redis holds something else under keys of this instance: give the instance another"
+    " PROCESSOR_ID, or a Redis of its own",
+    "NOPERM": "redis forbids its user what the service does: allow it all commands on its keys",
 }
 """By the word that its refusal begins with."""
 _LISTS = ("stm", "emotives", "remembered")
@@ -342,12 +356,16 @@ def _of_all(exc: Exception) -> bool:
 def _mapped(exc: Exception) -> StoreUnavailableError:
     if is_busy(exc):
         return StoreUnavailableError("every connection to redis is in use: repeat later")
+    if isinstance(exc, AuthenticationError):
+        return StoreUnavailableError(REFUSED_CREDENTIALS)
     if is_unanswered(exc):
         return OutcomeUnknownError("redis did not answer")
     if isinstance(exc, OutOfMemoryError):
         return StoreUnavailableError(
             "redis is full: give it more memory, or end sessions; nothing was changed"
         )
+    if isinstance(exc, ReadOnlyError):
+        return StoreUnavailableError(_WAYS_OUT["READONLY"])
     if is_of_one_node(exc):
         return StoreUnavailableError("a part of the redis cluster does not serve now: repeat later")
     word = str(exc).split(" ")[0]
