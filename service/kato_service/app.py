@@ -23,6 +23,7 @@ from kato_service.http_protocol import BoundedHttpProtocol
 from kato_service.logs import configure_logs
 from kato_service.services import Service, running_service
 from kato_service.settings import Settings, read_settings
+from kato_service.websocket_protocol import BoundedWebSocketProtocol
 
 log = structlog.get_logger()
 
@@ -117,7 +118,7 @@ def _config(settings: Settings, app: FastAPI) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         http=BoundedHttpProtocol,
-        ws="websockets-sansio",
+        ws=BoundedWebSocketProtocol,
         # Longer frames are refused by an envelope; only absurd ones end the socket.
         ws_max_size=2 * settings.max_body_bytes,
         lifespan="off",

@@ -8,15 +8,30 @@ from typing import Any
 
 import pytest
 import uvicorn
+from structlog.testing import capture_logs
 
 from kato_service.http_protocol import BoundedHttpProtocol
+from kato_service.websocket_protocol import BoundedWebSocketProtocol
 
-MODULE = "kato_service.http_protocol"
+MODULE = "kato_service.answer_reading"
 ANSWER = b"x" * 20_000_000
 REQUEST = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+    b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+NO_TEXT = b"\x81\x82\0\0\0\0\xff\xff"
+"""A frame of text that is none."""
 
 
-async def app(_scope: Any, _receive: Any, send: Any) -> None:
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+        if scope["path"] != "/silent":
+            await send({"type": "websocket.send", "bytes": ANSWER})
+        while (await receive())["type"] != "websocket.disconnect":
+            continue
+        return
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": ANSWER})
 
@@ -24,7 +39,13 @@ async def app(_scope: Any, _receive: Any, send: Any) -> None:
 @asynccontextmanager
 async def serving() -> AsyncIterator[tuple[uvicorn.Server, int]]:
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, http=BoundedHttpProtocol, lifespan="off", log_config=None)
+    config = uvicorn.Config(
+        app,
+        http=BoundedHttpProtocol,
+        ws=BoundedWebSocketProtocol,
+        lifespan="off",
+        log_config=None,
+    )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve([listener]))
     try:
@@ -34,14 +55,14 @@ async def serving() -> AsyncIterator[tuple[uvicorn.Server, int]]:
         await task
 
 
-async def asked(port: int) -> socket.socket:
+async def asked(port: int, request: bytes = REQUEST) -> socket.socket:
     """A connection whose answer waits."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.setblocking(False)
     loop = asyncio.get_running_loop()
     await loop.sock_connect(client, ("127.0.0.1", port))
-    await loop.sock_sendall(client, REQUEST)
+    await loop.sock_sendall(client, request)
     return client
 
 
@@ -51,18 +72,19 @@ async def until_dropped(server: uvicorn.Server) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.parametrize("request_bytes", [REQUEST, UPGRADE], ids=["http", "websocket"])
 @pytest.mark.parametrize(
     ("patience_s", "limit_bytes"),
     [pytest.param(0.2, 2**40, id="too slow"), pytest.param(60, 0, id="too many")],
 )
 async def test_an_answer_that_nobody_reads_is_not_kept(
-    monkeypatch: pytest.MonkeyPatch, patience_s: float, limit_bytes: int
+    monkeypatch: pytest.MonkeyPatch, patience_s: float, limit_bytes: int, request_bytes: bytes
 ) -> None:
     monkeypatch.setattr(f"{MODULE}.LOOK_S", 0.05)
     monkeypatch.setattr(f"{MODULE}.READ_PATIENCE_S", patience_s)
     monkeypatch.setattr(f"{MODULE}.MAX_UNREAD_BYTES", limit_bytes)
     async with serving() as (server, port):
-        with await asked(port):
+        with await asked(port, request_bytes):
             await asyncio.sleep(0.02)
             assert server.server_state.connections
             await until_dropped(server)
@@ -84,7 +106,8 @@ async def test_an_answer_that_is_read_slowly_arrives_whole(monkeypatch: pytest.M
 async def test_the_rest_of_an_answer_that_nobody_reads_ends_with_its_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(f"{MODULE}.LOOK_S", 60)
+    monkeypatch.setattr(f"{MODULE}.LOOK_S", 0.05)
+    monkeypatch.setattr(f"{MODULE}.READ_PATIENCE_S", 0.5)
     async with serving() as (server, port):
         with await asked(port):
             await asyncio.sleep(0.1)
@@ -93,3 +116,17 @@ async def test_the_rest_of_an_answer_that_nobody_reads_ends_with_its_connection(
             connection._end_reading()
             connection.timeout_keep_alive_handler()
             await until_dropped(server)
+
+
+async def test_text_that_is_none_ends_its_socket_without_a_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with capture_logs() as lines:
+        async with serving() as (server, port):
+            with await asked(port, UPGRADE.replace(b" / ", b" /silent ")) as client:
+                loop = asyncio.get_running_loop()
+                assert b" 101 " in await asyncio.wait_for(loop.sock_recv(client, 4096), 20)
+                await loop.sock_sendall(client, NO_TEXT)
+                await until_dropped(server)
+    assert [line["reason"] for line in lines] == ["its client sent text that is not UTF-8"]
+    assert not [record for record in caplog.records if record.exc_info]
