@@ -15,6 +15,8 @@ MAX_HEAD_BYTES = 64 * 1024
 """Request line and headers; what arrives in one piece may be a little more."""
 HEAD_PATIENCE_S = 30.0
 """For a request line and headers to arrive, from the connection or the first byte on."""
+SECOND_LOOK_S = 0.1
+"""After a pause of the whole process, timers come before what arrived meanwhile is read."""
 
 
 class BoundedHttpProtocol(AnswerReading, HttpToolsProtocol):
@@ -66,13 +68,16 @@ class BoundedHttpProtocol(AnswerReading, HttpToolsProtocol):
 
     def _await_head(self) -> None:
         self._in_head, self._head_bytes = True, 0
-        self._impatience = self.loop.call_later(HEAD_PATIENCE_S, self._too_slow)
+        self._impatience = self.loop.call_later(HEAD_PATIENCE_S, self._look_again)
 
     def _head_arrived(self) -> None:
         self._in_head = False
         if self._impatience is not None:
             self._impatience.cancel()
             self._impatience = None
+
+    def _look_again(self) -> None:
+        self._impatience = self.loop.call_later(SECOND_LOOK_S, self._too_slow)
 
     def _too_slow(self) -> None:
         if self._head_bytes:

@@ -2,12 +2,14 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import uvicorn
+import uvloop
 from structlog.testing import capture_logs
 
 from kato_service.http_protocol import BoundedHttpProtocol
@@ -130,3 +132,38 @@ async def test_text_that_is_none_ends_its_socket_without_a_traceback(
                 await until_dropped(server)
     assert [line["reason"] for line in lines] == ["its client sent text that is not UTF-8"]
     assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_what_arrives_while_the_process_stands_still_is_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kato_service.http_protocol.HEAD_PATIENCE_S", 0.3)
+    answer = uvloop.run(_answer_after_a_pause(monkeypatch))
+    assert answer.startswith(b"HTTP/1.1 200")
+
+
+async def _answer_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> bytes:
+    read = BoundedHttpProtocol.data_received
+
+    def read_slowly(protocol: BoundedHttpProtocol, data: bytes) -> None:
+        if data == b"G":
+            waiting.sendall(REQUEST)
+            time.sleep(0.5)  # the process stands still
+        read(protocol, data)
+
+    monkeypatch.setattr(BoundedHttpProtocol, "data_received", read_slowly)
+    async with serving() as (server, port):
+        with await asked(port, b"") as waiting, await asked(port, b"") as other:
+            while len(server.server_state.connections) < 2:
+                await asyncio.sleep(0.01)
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(other, b"G")
+            return await asyncio.wait_for(loop.sock_recv(waiting, 99), 20)
+
+
+async def test_a_connection_that_asks_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kato_service.http_protocol.HEAD_PATIENCE_S", 0.3)
+    async with serving() as (server, port):
+        with await asked(port, b"") as client:
+            assert not await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 99), 20)
+            await until_dropped(server)
