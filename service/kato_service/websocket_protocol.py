@@ -1,4 +1,5 @@
-"""WebSockets of uvicorn that wait for their readers only so long, and tell nobody of nonsense."""
+"""WebSockets of uvicorn that wait for their readers only so long; what clients do wrong is no error
+in the log."""
 
 from typing import Any
 
@@ -15,6 +16,11 @@ class BoundedWebSocketProtocol(AnswerReading, WebSocketsSansIOProtocol):
     async def run_asgi(self) -> None:
         await super().run_asgi()
         self.await_the_rest()
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True  # else the refusal is called an error in the log
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()

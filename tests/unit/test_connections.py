@@ -27,6 +27,10 @@ NO_TEXT = b"\x81\x82\0\0\0\0\xff\xff"
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
+    if scope["path"] == "/refused":
+        await send({"type": "websocket.http.response.start", "status": 404, "headers": []})
+        await send({"type": "websocket.http.response.body", "body": b"{}"})
+        return
     if scope["type"] == "websocket":
         await send({"type": "websocket.accept"})
         if scope["path"] != "/silent":
@@ -132,6 +136,15 @@ async def test_text_that_is_none_ends_its_socket_without_a_traceback(
                 await until_dropped(server)
     assert [line["reason"] for line in lines] == ["its client sent text that is not UTF-8"]
     assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_a_socket_that_is_refused_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving() as (server, port):
+        with await asked(port, UPGRADE.replace(b" / ", b" /refused ")) as client:
+            loop = asyncio.get_running_loop()
+            assert b" 404 " in await asyncio.wait_for(loop.sock_recv(client, 4096), 20)
+            await until_dropped(server)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_what_arrives_while_the_process_stands_still_is_answered(
