@@ -608,3 +608,24 @@ async def test_a_password_that_redis_asks_for_is_said(redis_server: Any) -> None
         await stranger.check()
     await pool.close()
     await stranger.close()
+
+
+async def test_a_session_and_its_place_go_in_one_step(redis_url: str) -> None:
+    pool = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))
+    store = RedisSessionStore(pool.client, uuid4().hex)
+    session = await store.create(new(user_id="Ada"), ENOUGH)
+    lock = await store.lock(session.session_id, "me", rolling_forward=False)
+    assert lock is not None
+    calls, call = [], pool.client.call
+
+    async def counted(*command: Any) -> Any:
+        calls.append(command[0])
+        return await call(*command)
+
+    pool.client.call = counted  # type: ignore[method-assign]
+    assert await store.remove(lock)
+    assert set(calls) <= {"EVALSHA", "EVAL"}
+    assert calls.count("EVALSHA") == 1
+    assert await store.count() == 0
+    assert await store.page("Ada", after=0, limit=9) == ()
+    await pool.close()
