@@ -29,6 +29,9 @@ log = structlog.get_logger()
 
 KEEP_ALIVE_S = 75
 """Longer than the pauses of ordinary clients, so that they find their connection again."""
+BACKLOG = 65_535
+"""Connections that may wait to be accepted; the kernel takes its own limit where that is less. Of
+what is beyond, clients learn nothing but a time-out or a reset."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _DESCRIPTION = """Deterministic pattern memory: observe events, learn patterns, get traceable
 predictions. Errors come in one envelope; see `Refusal`."""
@@ -117,6 +120,7 @@ def _config(settings: Settings, app: FastAPI) -> uvicorn.Config:
         app,
         host=settings.host,
         port=settings.port,
+        backlog=BACKLOG,
         http=BoundedHttpProtocol,
         ws=BoundedWebSocketProtocol,
         # Longer frames are refused by an envelope; only absurd ones end the socket.
