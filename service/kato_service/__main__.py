@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from kato_service import __version__
-from kato_service.app import serve
+from kato_service.app import BACKLOG, serve
 from kato_service.errors import SettingsError
 from kato_service.logs import configure_logs
 from kato_service.search.pattern_searcher import PatternSearcher
@@ -16,8 +16,6 @@ from kato_service.supervisor import Supervisor
 from kato_service.transfer.command import add_commands, run
 
 EXIT_REFUSED = 2
-BACKLOG = 2048
-"""Connections that may wait to be accepted."""
 
 
 def main() -> None:

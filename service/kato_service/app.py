@@ -23,11 +23,15 @@ from kato_service.http_protocol import BoundedHttpProtocol
 from kato_service.logs import configure_logs
 from kato_service.services import Service, running_service
 from kato_service.settings import Settings, read_settings
+from kato_service.websocket_protocol import BoundedWebSocketProtocol
 
 log = structlog.get_logger()
 
 KEEP_ALIVE_S = 75
 """Longer than the pauses of ordinary clients, so that they find their connection again."""
+BACKLOG = 65_535
+"""Connections that may wait to be accepted; the kernel takes its own limit where that is less. Of
+what is beyond, clients learn nothing but a time-out or a reset."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _DESCRIPTION = """Deterministic pattern memory: observe events, learn patterns, get traceable
 predictions. Errors come in one envelope; see `Refusal`."""
@@ -116,8 +120,9 @@ def _config(settings: Settings, app: FastAPI) -> uvicorn.Config:
         app,
         host=settings.host,
         port=settings.port,
+        backlog=BACKLOG,
         http=BoundedHttpProtocol,
-        ws="websockets-sansio",
+        ws=BoundedWebSocketProtocol,
         # Longer frames are refused by an envelope; only absurd ones end the socket.
         ws_max_size=2 * settings.max_body_bytes,
         lifespan="off",

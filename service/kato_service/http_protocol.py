@@ -1,42 +1,30 @@
-"""HTTP/1.1 of uvicorn with heads that are bounded in size and time, answers that wait for their
-readers only so long, and refusals as envelopes."""
+"""HTTP/1.1 of uvicorn with heads that are bounded in size and time, and refusals as envelopes."""
 
 import asyncio
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
-import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from kato_service.answer_reading import AnswerReading
 from kato_service.api import json_text
 from kato_service.api.errors import refusal
-
-log = structlog.get_logger()
 
 MAX_HEAD_BYTES = 64 * 1024
 """Request line and headers; what arrives in one piece may be a little more."""
 HEAD_PATIENCE_S = 30.0
 """For a request line and headers to arrive, from the connection or the first byte on."""
-READ_PATIENCE_S = 30.0
-"""For a client to take `LEAST_READ_BYTES` more of an answer that waits for it."""
-LEAST_READ_BYTES = 64 * 1024
-MAX_UNREAD_BYTES = 64 * 1024 * 1024
-"""Of all answers that wait to be read, beside what the kernel holds; above it, the patience is
-`LOOK_S`. Memory is a few times this: an answer is held whole until its last byte left."""
-LOOK_S = 5.0
+SECOND_LOOK_S = 0.1
+"""After a pause of the whole process, timers come before what arrived meanwhile is read."""
 
 
-class BoundedHttpProtocol(HttpToolsProtocol):
+class BoundedHttpProtocol(AnswerReading, HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._in_head = False
         self._head_bytes = 0
         self._impatience: asyncio.TimerHandle | None = None
-        self._unread_bytes = 0
-        self._read_at = 0.0
-        self._reading: asyncio.TimerHandle | None = None
-        """Set while an answer waits for its client to read on."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base
         super().connection_made(transport)
@@ -44,22 +32,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_arrived()
-        self._end_reading()
         super().connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._note_reader()
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if not self.transport.is_closing():  # else the rest, too, has to be read in time
-            self._end_reading()
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
-        if self._reading is None and self._waiting_bytes():
-            self.transport.abort()  # closed, it would wait for its reader for ever
+        self.await_the_rest()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -83,13 +60,15 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self.cycle.response_complete:
             self.cycle.body = bytearray()  # of a request that was answered unread
+        if self.transport.is_closing():
+            self.await_the_rest()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(HTTPStatus.BAD_REQUEST, "this is not an HTTP/1.1 request")
 
     def _await_head(self) -> None:
         self._in_head, self._head_bytes = True, 0
-        self._impatience = self.loop.call_later(HEAD_PATIENCE_S, self._too_slow)
+        self._impatience = self.loop.call_later(HEAD_PATIENCE_S, self._look_again)
 
     def _head_arrived(self) -> None:
         self._in_head = False
@@ -97,41 +76,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._impatience.cancel()
             self._impatience = None
 
+    def _look_again(self) -> None:
+        self._impatience = self.loop.call_later(SECOND_LOOK_S, self._too_slow)
+
     def _too_slow(self) -> None:
         if self._head_bytes:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive in time")
         elif not self.transport.is_closing():
             self.transport.close()
-
-    def _note_reader(self) -> None:
-        """The client reads, or begins to."""
-        self._end_reading()
-        self._unread_bytes, self._read_at = self._waiting_bytes(), self.loop.time()
-        self._reading = self.loop.call_later(LOOK_S, self._look_at_reader)
-
-    def _look_at_reader(self) -> None:
-        unread_bytes = self._waiting_bytes()
-        if not unread_bytes or unread_bytes <= self._unread_bytes - LEAST_READ_BYTES:
-            self._note_reader()
-            return
-        waited_s = self.loop.time() - self._read_at
-        if waited_s >= READ_PATIENCE_S or self._all_unread_bytes() > MAX_UNREAD_BYTES:
-            log.info("connection dropped", reason="its client does not read the answer")
-            self.transport.abort()
-            return
-        self._reading = self.loop.call_later(LOOK_S, self._look_at_reader)
-
-    def _all_unread_bytes(self) -> int:
-        others = (one for one in self.connections if isinstance(one, BoundedHttpProtocol))
-        return sum(one._waiting_bytes() for one in others if one._reading is not None)
-
-    def _waiting_bytes(self) -> int:
-        return self.transport.get_write_buffer_size()
-
-    def _end_reading(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-            self._reading = None
 
     def _refuse(self, status: HTTPStatus, message: str) -> None:
         if self.transport.is_closing():

@@ -9,6 +9,7 @@ import structlog
 
 _QUIET = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "pymongo", "qdrant_client")
 """Libraries whose narration repeats ours: only their warnings are written."""
+_MONGO_CLIENT = "pymongo.client"
 _TRACEBACKS = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 )
@@ -70,7 +71,17 @@ def _as_library_line(
     """A library's line keeps its words in a field; the phrase is ours."""
     record = event.get("_record")
     name = record.name if isinstance(record, logging.LogRecord) else "unknown"
-    return {**event, "event": "library reported", "library": name, "reason": str(event["event"])}
+    line = {**event, "event": "library reported", "library": name, "reason": str(event["event"])}
+    return _as_lost_connection(line) if name == _MONGO_CLIENT else line
+
+
+def _as_lost_connection(line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """The driver's background work on a MongoDB that went: no bug, and no traceback."""
+    _, error, _ = line.get("exc_info") or (None, None, None)
+    if not type(error).__module__.startswith("pymongo."):
+        return line
+    known = {name: value for name, value in line.items() if name != "exc_info"}
+    return {**known, "level": "warning", "error": type(error).__name__}
 
 
 def _json(event: structlog.typing.EventDict, **_options: object) -> str:

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
@@ -379,3 +379,41 @@ async def test_a_file_that_was_moved_away_takes_nothing(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").rename(path)
     assert await appended(bases.get("kato"), learn()) == 2
     await bases.close()
+
+
+VIEWED = (
+    "UPDATE log SET document = json_set(document, '$.checkpoint', 1) WHERE _id LIKE '%head';"
+    " INSERT INTO patterns VALUES "
+)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param('UPDATE log SET document = \'{"_id": "kato:1"}\'', id="entries"),
+        pytest.param("UPDATE log SET document = 'no json' WHERE _id LIKE '%01'", id="no JSON"),
+        pytest.param(
+            "UPDATE log SET document = json_set(document, '$.kind', 'of tomorrow')"
+            " WHERE _id LIKE '%01'",
+            id="of a later version",
+        ),
+        pytest.param("UPDATE log SET document = '{}' WHERE _id LIKE '%head'", id="head"),
+        pytest.param(VIEWED + "('kato:0', 1, '{\"a\": 1}')", id="view"),
+        pytest.param(VIEWED + "('kato:0', 1, 'no json')", id="view, no JSON"),
+        pytest.param(VIEWED + "('kato:statistics', 1, '{\"a\": 1}')", id="statistics"),
+    ],
+)
+async def test_what_is_not_ours_in_a_log_is_unavailable_and_said(
+    tmp_path: Path, damage: str
+) -> None:
+    path = tmp_path / "log.sqlite"
+    bases = KnowledgeBases(SqliteKnowledgeLog(path), PlainPatterns)
+    await bases.start()
+    await appended(bases.get("kato"), learn())
+    await bases.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(damage)
+    damaged = KnowledgeBases(SqliteKnowledgeLog(path), PlainPatterns)
+    with pytest.raises(StoreUnavailableError, match="restore a backup"):
+        await frequency(damaged.get("kato"))
+    await damaged.close()

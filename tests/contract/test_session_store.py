@@ -710,3 +710,53 @@ async def test_a_lock_that_a_failover_lost_saves_nothing(redis_url: str) -> None
     assert found is not None
     assert found.stm == (("b",),)
     await pool.close()
+
+
+async def test_what_is_not_ours_in_redis_is_unavailable_and_said(redis_url: str) -> None:
+    instance = uuid4().hex
+    pool = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))
+    async with Redis.from_url(redis_url) as client:
+        store = RedisSessionStore(pool.client, instance)
+        session_id = (await store.create(new(), ENOUGH)).session_id
+        key = f"kato:{instance}:{{{session_id}}}"
+        await client.rpush(f"{key}:stm", "no JSON")
+        for ask in (store.load(session_id), store.lock(session_id, "me", rolling_forward=False)):
+            with pytest.raises(StoreUnavailableError, match="delete its keys"):
+                await ask
+        await client.set(f"{key}:stm", "of another kind")
+        with pytest.raises(StoreUnavailableError, match="another PROCESSOR_ID"):
+            await store.load(session_id)
+    await pool.close()
+
+
+async def test_a_password_that_redis_asks_for_is_said(redis_server: Any) -> None:
+    pool = RedisConnectionPool(RedisOptions(url=redis_server.url, pool_size=2))
+    await pool.client.config_set("requirepass", "secret")
+    stranger = RedisConnectionPool(RedisOptions(url=redis_server.url, pool_size=2))
+    with pytest.raises(StoreUnavailableError, match="REDIS_URL"):
+        await RedisSessionStore(stranger.client, uuid4().hex).load("x")
+    with pytest.raises(StoreUnavailableError, match="REDIS_URL"):
+        await stranger.check()
+    await pool.close()
+    await stranger.close()
+
+
+async def test_a_session_and_its_place_go_in_one_step(redis_url: str) -> None:
+    pool = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))
+    store = RedisSessionStore(pool.client, uuid4().hex)
+    session = await store.create(new(user_id="Ada"), ENOUGH)
+    lock = await store.lock(session.session_id, "me", rolling_forward=False)
+    assert lock is not None
+    calls, call = [], pool.client.call
+
+    async def counted(*command: Any) -> Any:
+        calls.append(command[0])
+        return await call(*command)
+
+    pool.client.call = counted  # type: ignore[method-assign]
+    assert await store.remove(lock)
+    assert set(calls) <= {"EVALSHA", "EVAL"}
+    assert calls.count("EVALSHA") == 1
+    assert await store.count() == 0
+    assert await store.page("Ada", after=0, limit=9) == ()
+    await pool.close()

@@ -1,5 +1,6 @@
 """Log lines tell what went wrong, never what was worked with."""
 
+import json
 import subprocess
 import sys
 
@@ -28,3 +29,29 @@ def test_a_crash_is_logged_without_the_values_it_happened_on(style: str) -> None
     assert "SECRET" not in done.stdout + done.stderr
     assert done.stdout.count("a bug of ours") >= 2
     assert "handle" in done.stdout
+
+
+LOSING = """
+import logging
+from pymongo.errors import AutoReconnect
+from kato_service.logs import configure_logs
+
+configure_logs(level="info", style="json")
+for error in (AutoReconnect("connection closed"), RuntimeError("a bug")):
+    try:
+        raise error
+    except Exception:
+        logging.getLogger("pymongo.client").exception("background task encountered an error:")
+"""
+
+
+def test_a_connection_that_a_driver_lost_is_no_crash() -> None:
+    command = [sys.executable, "-c", LOSING]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    lost, crashed = map(json.loads, done.stdout.splitlines())
+    assert (lost["level"], lost["error"], "exception" in lost) == (
+        "warning",
+        "AutoReconnect",
+        False,
+    )
+    assert (crashed["level"], "exception" in crashed) == ("error", True)

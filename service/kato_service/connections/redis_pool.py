@@ -1,6 +1,7 @@
 """The connections to Redis as the service holds them."""
 
 from redis.exceptions import (
+    AuthenticationError,
     ClusterDownError,
     ReadOnlyError,
     RedisError,
@@ -15,6 +16,8 @@ from kato_service.connections.redis_client import RedisOptions as RedisOptions
 from kato_service.connections.redis_cluster import NodeDownError
 from kato_service.connections.store_pool import PoolUsage
 from kato_service.errors import StoreRefusedError, StoreUnavailableError
+
+REFUSED_CREDENTIALS = "redis refuses the user or password of REDIS_URL, or asks for them"
 
 
 class RedisConnectionPool:
@@ -32,6 +35,8 @@ class RedisConnectionPool:
             await self.client.call("PING")
         except ResponseError as exc:  # a Redis that cannot write to its disk refuses a PING, too
             raise StoreRefusedError(f"redis refused: {str(exc).split(' ')[0]}") from exc
+        except AuthenticationError as exc:
+            raise StoreUnavailableError(REFUSED_CREDENTIALS) from exc
         except (RedisError, OSError) as exc:
             raise StoreUnavailableError("redis did not answer") from exc
 

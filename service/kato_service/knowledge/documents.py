@@ -1,12 +1,13 @@
 """Log entries as documents, the same for every backend (knowledge.md §1)."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import Any, assert_never
 
 from kato_service.domain.pattern import Emotives, Event, Metadata
 from kato_service.domain.statistics import Corrections
+from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.entries import (
     Clear,
     Delete,
@@ -19,6 +20,8 @@ from kato_service.knowledge.entries import (
 from kato_service.knowledge.log import Head, Tail
 
 Document = dict[str, Any]
+NOT_OURS = (AttributeError, KeyError, RuntimeError, TypeError, ValueError)
+"""What decoding raises where a document is not one that this version writes."""
 _HEAD = ":head"
 _LEASE = ":views"
 
@@ -39,6 +42,14 @@ def lease_id(kb: str) -> str:
 
 def revision_of(identifier: str) -> int:
     return int(identifier.rpartition(":")[2])
+
+
+def unreadable(what: str) -> StoreUnavailableError:
+    """The error for a document, or what holds it, that raised one of `NOT_OURS`."""
+    return StoreUnavailableError(
+        f"{what} cannot be read: restore a backup of the knowledge, or run the version that wrote"
+        " it"
+    )
 
 
 def old_run(after: int, documents: Iterable[Mapping[str, Any]], until: datetime) -> int:
@@ -75,12 +86,16 @@ def encoded_head(kb: str, head: Head) -> Document:
 
 
 def decoded_head(document: Mapping[str, Any]) -> Head:
-    return Head(
-        incarnation=document["incarnation"],
-        checkpoint=document["checkpoint"],
-        cleared=document["cleared"],
-        trimmed=document["trimmed"],
-    )
+    """Raises StoreUnavailableError."""
+    try:
+        return Head(
+            incarnation=document["incarnation"],
+            checkpoint=document["checkpoint"],
+            cleared=document["cleared"],
+            trimmed=document["trimmed"],
+        )
+    except KeyError as exc:
+        raise unreadable("the head of the log") from exc
 
 
 def tail_of(documents: Sequence[Mapping[str, Any]], head: Mapping[str, Any] | None) -> Tail:
@@ -89,6 +104,9 @@ def tail_of(documents: Sequence[Mapping[str, Any]], head: Mapping[str, Any] | No
     Args:
         documents: Entries, then the head unless the read was cut before it.
         head: Read afterwards where it was cut.
+
+    Raises:
+        StoreUnavailableError: One of them cannot be read.
     """
     cut = head is not None
     if documents and documents[-1]["_id"].endswith(_HEAD):
@@ -97,9 +115,18 @@ def tail_of(documents: Sequence[Mapping[str, Any]], head: Mapping[str, Any] | No
     if head is None:
         return Tail((), None, more=False)
     known = decoded_head(head)
-    found = ((revision_of(document["_id"]), document) for document in documents)
-    entries = tuple((r, decoded(document)) for r, document in found if r > known.trimmed)
-    return Tail(entries, known, more=cut)
+    return Tail(tuple(_entries(documents, known.trimmed)), known, more=cut)
+
+
+def _entries(documents: Iterable[Mapping[str, Any]], trimmed: int) -> Iterator[tuple[int, Entry]]:
+    for document in documents:
+        revision = revision_of(document["_id"])
+        if revision <= trimmed:
+            continue
+        try:
+            yield revision, decoded(document)
+        except NOT_OURS as exc:
+            raise unreadable(f"entry {revision} of the log") from exc
 
 
 def decoded_events(symbols: list[str], sizes: list[int]) -> tuple[Event, ...]:

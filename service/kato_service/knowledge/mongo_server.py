@@ -89,6 +89,9 @@ class MongoServer:
             raise StoreUnavailableError("mongodb cannot be reached") from exc
         except TimeoutError as exc:
             raise _UNANSWERED[writing]("mongodb did not answer in time") from exc
+        except ConnectionFailure as exc:
+            lost = "mongodb closed a connection, or changes its primary: repeat later"
+            raise _UNANSWERED[writing](lost) from exc
         except PyMongoError as exc:
             unknown = writing and _may_have_happened(exc)
             raise _UNANSWERED[unknown](f"mongodb failed: {_reason(exc)}") from exc
@@ -114,7 +117,7 @@ def _is_unanswered(exc: Exception) -> bool:
 def _may_have_happened(exc: PyMongoError) -> bool:
     if isinstance(exc, BulkWriteError):
         return bool(exc.details.get("nInserted") or exc.details.get("writeConcernErrors"))
-    if isinstance(exc, (ConnectionFailure, WriteConcernError)):
+    if isinstance(exc, WriteConcernError):
         return True
     return exc.timeout or exc.has_error_label("RetryableWriteError")
 

@@ -13,6 +13,7 @@ import orjson
 
 from kato_service.knowledge import sqlite_views
 from kato_service.knowledge.documents import (
+    NOT_OURS,
     decoded_head,
     document_id,
     encoded,
@@ -21,6 +22,7 @@ from kato_service.knowledge.documents import (
     lease_id,
     old_run,
     tail_of,
+    unreadable,
 )
 from kato_service.knowledge.entries import Entry
 from kato_service.knowledge.log import Head, Tail
@@ -102,7 +104,10 @@ def _documents(
 ) -> list[dict[str, Any]]:
     query = "SELECT document FROM log WHERE _id BETWEEN ? AND ? ORDER BY _id LIMIT ?"
     with closing(db.execute(query, (first_id, last_id, limit))) as cursor:
-        return [orjson.loads(text) for (text,) in cursor]
+        try:
+            return [orjson.loads(text) for (text,) in cursor]
+        except NOT_OURS as exc:
+            raise unreadable("an entry of the log") from exc
 
 
 def _head(db: sqlite3.Connection, kb: str) -> dict[str, Any] | None:

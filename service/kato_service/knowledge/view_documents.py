@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from kato_service.domain.pattern import Pattern
 from kato_service.knowledge.documents import (
+    NOT_OURS,
     Document,
     decoded_corrections,
     decoded_emotives,
@@ -15,10 +16,12 @@ from kato_service.knowledge.documents import (
     encoded_corrections,
     encoded_emotives,
     encoded_metadata,
+    unreadable,
 )
 from kato_service.knowledge.index import StoredViews
 from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
 
+T = TypeVar("T")
 STATISTICS_PIECE_BYTES = 4 * 2**20
 _ROW_BYTES = 64
 """Of a symbol's correction in BSON, beside the symbol."""
@@ -105,22 +108,37 @@ def _row_size(row: Document) -> int:
 
 
 def decoded_statistics(document: Mapping[str, Any]) -> StatisticsView:
-    return StatisticsView(
-        corrections=decoded_corrections(document),
-        parts={pair["k"]: pair["v"] for pair in document["parts"]},
-        revision=document["revision"],
-    )
+    """Raises StoreUnavailableError."""
+    try:
+        return StatisticsView(
+            corrections=decoded_corrections(document),
+            parts={pair["k"]: pair["v"] for pair in document["parts"]},
+            revision=document["revision"],
+        )
+    except NOT_OURS as exc:
+        raise unreadable("the statistics of an import") from exc
 
 
 def page_of(encoded: StoredViews, read: Callable[[bytes], Document], limit: int) -> ViewPage:
-    """Views in order of their ids, *read* from their encoding when they are asked for."""
+    """Views in order of their ids, *read* from their encoding when they are asked for.
+
+    Raises:
+        StoreUnavailableError: One cannot be read.
+    """
     documents = encoded.documents()
     return ViewPage(
         encoded,
-        lambda text: decoded_view(read(text)),
-        last=_name_of(read(documents[-1])) if documents else "",
+        lambda text: _ours(lambda: decoded_view(read(text))),
+        last=_ours(lambda: _name_of(read(documents[-1]))) if documents else "",
         more=len(documents) == limit,
     )
+
+
+def _ours(read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except NOT_OURS as exc:
+        raise unreadable("a view of a pattern") from exc
 
 
 def _name_of(document: Mapping[str, Any]) -> str:

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import orjson
 
 from kato_service.domain.pattern import Metadata, Stm
-from kato_service.knowledge.documents import decoded, encoded
+from kato_service.errors import StoreUnavailableError
+from kato_service.knowledge.documents import NOT_OURS, decoded, encoded
 from kato_service.sessions.state import Intent, Remembered, SessionState
 
 VERSION = 1
@@ -80,7 +81,62 @@ def list_changes(before: SessionState | None, after: SessionState) -> tuple[List
 
 
 def session(session_id: str, stored: Stored) -> SessionState:
-    """The session that *stored* is, without its intent."""
+    """The session that *stored* is, without its intent.
+
+    Raises:
+        StoreUnavailableError: It is not what this version writes.
+    """
+    try:
+        return _session(session_id, stored)
+    except NOT_OURS as exc:
+        raise _unreadable() from exc
+
+
+def intent_of(session_id: str, stored: Stored) -> Intent | None:
+    """The change that waits in *stored*, if one does; raises as `session`."""
+    if not stored.intent_id:
+        return None
+    try:
+        return _intent(session_id, stored)
+    except NOT_OURS as exc:
+        raise _unreadable() from exc
+
+
+def intent(value: Intent) -> bytes:
+    """The whole change: its entries with their tokens, and the session it leads to."""
+    stm, emotives, remembered = (
+        b",".join(change.added).decode() for change in list_changes(None, value.state)
+    )
+    kb = value.state.processor_id
+    return orjson.dumps(
+        {
+            "entries": [encoded(kb, 0, entry, _EPOCH) for entry in value.entries],
+            "since": value.since,
+            "created": value.created_at,
+            "head": head(value.state).decode(),
+            "percept": percept(value.state).decode(),
+            "stm": stm,
+            "emotives": emotives,
+            "remembered": remembered,
+        }
+    )
+
+
+def shown(session_id: str, stored: Stored) -> SessionState:
+    """The session as reads see it, with the change that waits in it; raises as `session`."""
+    waiting = intent_of(session_id, stored)
+    state = session(session_id, stored) if waiting is None else waiting.state
+    return replace(state, session_id=session_id)
+
+
+def _unreadable() -> StoreUnavailableError:
+    return StoreUnavailableError(
+        "what redis holds of this session cannot be read: delete its keys, or run the version that"
+        " wrote them"
+    )
+
+
+def _session(session_id: str, stored: Stored) -> SessionState:
     known = orjson.loads(stored.head)
     return SessionState(
         session_id=session_id,
@@ -106,10 +162,7 @@ def session(session_id: str, stored: Stored) -> SessionState:
     )
 
 
-def intent_of(session_id: str, stored: Stored) -> Intent | None:
-    """The change that waits in *stored*, if one does."""
-    if not stored.intent_id:
-        return None
+def _intent(session_id: str, stored: Stored) -> Intent:
     known = orjson.loads(stored.intent)
     after = Stored(
         stored.incarnation,
@@ -125,36 +178,9 @@ def intent_of(session_id: str, stored: Stored) -> Intent | None:
         intent_id=stored.intent_id.decode(),
         entries=tuple(map(decoded, known["entries"])),
         since=known["since"],
-        state=session(session_id, after),
+        state=_session(session_id, after),
         created_at=known["created"],
     )
-
-
-def intent(value: Intent) -> bytes:
-    """The whole change: its entries with their tokens, and the session it leads to."""
-    stm, emotives, remembered = (
-        b",".join(change.added).decode() for change in list_changes(None, value.state)
-    )
-    kb = value.state.processor_id
-    return orjson.dumps(
-        {
-            "entries": [encoded(kb, 0, entry, _EPOCH) for entry in value.entries],
-            "since": value.since,
-            "created": value.created_at,
-            "head": head(value.state).decode(),
-            "percept": percept(value.state).decode(),
-            "stm": stm,
-            "emotives": emotives,
-            "remembered": remembered,
-        }
-    )
-
-
-def shown(session_id: str, stored: Stored) -> SessionState:
-    """The session as reads see it: with the change that waits in it."""
-    waiting = intent_of(session_id, stored)
-    state = session(session_id, stored) if waiting is None else waiting.state
-    return replace(state, session_id=session_id)
 
 
 def _lists(state: SessionState) -> tuple[Sequence[Any], ...]:

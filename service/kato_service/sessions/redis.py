@@ -11,11 +11,12 @@ from itertools import count
 from time import monotonic
 from typing import Any
 
-from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError
+import structlog
+from redis.exceptions import NoScriptError, RedisError
 
 from kato_service.connections.circuit import Circuit
 from kato_service.connections.redis_client import RedisClient
-from kato_service.connections.redis_pool import is_busy, is_of_one_node, is_unanswered
+from kato_service.connections.redis_pool import is_of_one_node
 from kato_service.errors import (
     OutcomeUnknownError,
     SessionLimitExceededError,
@@ -24,8 +25,11 @@ from kato_service.errors import (
 )
 from kato_service.sessions import encoding, index_scripts, scripts
 from kato_service.sessions.encoding import ListChange, Stored
+from kato_service.sessions.redis_errors import mapped, of_all
 from kato_service.sessions.state import Intent, SessionState
 from kato_service.sessions.store import LEASE_S, Fate, Limits, Listed, Lock, NewSession, Saved
+
+log = structlog.get_logger()
 
 ATTEMPTS = 3
 """Of a call whose answer got lost; every script may run twice."""
@@ -39,11 +43,6 @@ LONGEST_PAUSE_S = 0.25
 SLACK_BYTES = 1024
 """By which counters, times and genes may enlarge a session in a full Redis."""
 _LEASE_MS = int(LEASE_S * 1000)
-_WAYS_OUT = {
-    "MISCONF": "redis cannot write to its disk: give it room; nothing was changed",
-    "READONLY": "redis is a replica that takes no writes: wait for its failover",
-}
-"""By the word that its refusal begins with."""
 _LISTS = ("stm", "emotives", "remembered")
 _PLACES = ("sessions", "order", "places", "lasting")
 
@@ -199,10 +198,15 @@ class RedisSessionStore:
         return Fate(word.decode())
 
     async def remove(self, lock: Lock) -> bool:
-        arguments = (lock.owner, lock.number, lock.state.incarnation)
-        if not await self._run(scripts.REMOVE, self._keys(lock.session_id), arguments):
+        keys = self._keys(lock.session_id)
+        if not self._client.clustered:
+            keys = (*keys, f"{self._index}order", *self._indexes(lock.state))
+        member = _member(lock.state)
+        arguments = (lock.owner, lock.number, lock.state.incarnation, member)
+        if not await self._run(scripts.REMOVE, keys, arguments):
             return False
-        await self._unreserve(lock.state)
+        if self._client.clustered:
+            await self._unreserve_if_possible(lock.state)
         return True
 
     async def pending(self, *, older_than_s: float) -> tuple[tuple[str, str], ...]:
@@ -250,6 +254,13 @@ class RedisSessionStore:
         """Give its place within the limits back."""
         keys = [f"{self._index}order", *self._indexes(state)]
         await self._run(index_scripts.UNRESERVE, keys, (_member(state),))
+
+    async def _unreserve_if_possible(self, state: SessionState) -> None:
+        """The session is gone, whatever becomes of its place; that ends with its time."""
+        try:
+            await self._unreserve(state)
+        except StoreUnavailableError as error:
+            log.warning("place of a deleted session not given back", reason=error.message)
 
     async def _heads(self, session_ids: Sequence[str]) -> list[tuple[SessionState, int] | None]:
         """Sessions without their lists, and how long their STMs are; None for those that ended."""
@@ -340,36 +351,16 @@ class RedisSessionStore:
     def _calling(self) -> Iterator[None]:
         """Through the circuit, with errors of our own."""
         try:
-            with self._circuit.guarding(_of_all):
+            with self._circuit.guarding(of_all):
                 yield
         except NoScriptError as exc:
             raise _UnknownScriptError("redis does not know the script yet") from exc
         except (RedisError, OSError) as exc:
-            raise _mapped(exc) from exc
+            raise mapped(exc) from exc
 
 
 class _UnknownScriptError(StoreUnavailableError):
     """To be sent in full: it did not run."""
-
-
-def _of_all(exc: Exception) -> bool:
-    """Whether the store as a whole did not answer."""
-    return is_unanswered(exc) and not is_of_one_node(exc)
-
-
-def _mapped(exc: Exception) -> StoreUnavailableError:
-    if is_busy(exc):
-        return StoreUnavailableError("every connection to redis is in use: repeat later")
-    if is_unanswered(exc):
-        return OutcomeUnknownError("redis did not answer")
-    if isinstance(exc, OutOfMemoryError):
-        return StoreUnavailableError(
-            "redis is full: give it more memory, or end sessions; nothing was changed"
-        )
-    if is_of_one_node(exc):
-        return StoreUnavailableError("a part of the redis cluster does not serve now: repeat later")
-    word = str(exc).split(" ")[0]
-    return StoreUnavailableError(_WAYS_OUT.get(word, f"redis refused: {word}"))
 
 
 def _evalsha(script: str, keys: Sequence[str], arguments: Sequence[Any]) -> tuple[Any, ...]:

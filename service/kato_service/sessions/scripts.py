@@ -313,11 +313,13 @@ REMOVE = (
     ALLOW_OOM
     + _COMMON
     + """
--- owner, number, incarnation
+-- owner, number, incarnation, member of the indexes
 local f = fields('inc', 'num', 'own')
-if f.inc ~= ARGV[3] then return 1 end
-if f.num ~= ARGV[2] or f.own ~= ARGV[1] then return 0 end
-redis.call('DEL', unpack(KEYS))
+local ours = f.inc == ARGV[3]
+if ours and (f.num ~= ARGV[2] or f.own ~= ARGV[1]) then return 0 end
+if ours then redis.call('DEL', unpack(KEYS, 1, 4)) end
+-- One server has all keys: the indexes come along. In a cluster they follow.
+for place = 5, #KEYS do redis.call('ZREM', KEYS[place], ARGV[4]) end
 return 1
 """
 )

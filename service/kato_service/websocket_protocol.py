@@ -1,0 +1,45 @@
+"""WebSockets of uvicorn that wait for their readers only so long; what clients do wrong is no error
+in the log."""
+
+from typing import Any
+
+import structlog
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from kato_service.answer_reading import AnswerReading
+
+log = structlog.get_logger()
+INVALID_TEXT = 1007
+
+
+class BoundedWebSocketProtocol(AnswerReading, WebSocketsSansIOProtocol):
+    async def run_asgi(self) -> None:
+        await super().run_asgi()
+        self.await_the_rest()
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True  # else the refusal is called an error in the log
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self.await_the_rest()
+
+    def send_receive_event_to_app(self) -> None:
+        """As in the base class, which however writes a traceback for what a client sent."""
+        if self.curr_msg_data_type == "text" and not _is_text(b"".join(self.frames)):
+            self.frames = []
+            log.info("socket dropped", reason="its client sent text that is not UTF-8")
+            self.conn.send_close(INVALID_TEXT)
+            self.handle_parser_exception()
+            return
+        super().send_receive_event_to_app()
+
+
+def _is_text(data: Any) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
