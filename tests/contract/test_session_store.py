@@ -604,7 +604,7 @@ async def test_a_session_that_redis_refuses_takes_no_place_of_the_limits(redis_u
     wanted = new(user_id="Ada")
     await pool.client.set(f"kato:{instance}:{{{wanted.session_id}}}", "of another type")
     for _ in range(2):
-        with pytest.raises(StoreUnavailableError, match="refused"):
+        with pytest.raises(StoreUnavailableError, match="another PROCESSOR_ID"):
             await store.create(replace(wanted, incarnation=uuid4().hex), Limits(1, 1))
     assert await store.count() == 0
     assert await store.create(new(user_id="Ada"), Limits(1, 1))
