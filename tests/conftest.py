@@ -4,6 +4,7 @@ import asyncio
 import importlib.util
 import lzma
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -100,10 +101,13 @@ def _tail(path: Path) -> str:
 
 
 def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """Below those that the kernel gives to clients and proxies, so that a server which is stopped
+    finds its port again."""
+    while True:
+        port = secrets.randbelow(20_000) + 10_000
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def _accepts(port: int) -> bool:
