@@ -83,14 +83,20 @@ class _Connection:
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(
-                self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None
-            )
-            self._connection.execute("PRAGMA synchronous=FULL")
-            self._identity = _identity(self._path)
+            self._connection = self._open()
         self._require_in_place()
         return self._connection
+
+    def _open(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        opened = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        try:
+            opened.execute("PRAGMA synchronous=FULL")
+            self._identity = _identity(self._path)
+        except BaseException:
+            opened.close()
+            raise
+        return opened
 
     def _require_in_place(self) -> None:
         """What is written to a file that has no name any more ends with the process."""
