@@ -1,6 +1,7 @@
 """One suite for the materialised views over every backend: written, loaded, never wrong."""
 
 import asyncio
+from contextlib import suppress
 from uuid import uuid4
 
 import pytest
@@ -242,7 +243,9 @@ async def test_statistics_are_read_whole_while_others_replace_them(
 
     async def read(until: int) -> None:
         while not seen or seen[-1] < until:
-            found = await log.views.statistics("kato")
+            found = None
+            with suppress(StoreUnavailableError):  # replaced too often meanwhile
+                found = await log.views.statistics("kato")
             if found is not None:
                 seen.append(found.revision)
                 assert set(found.corrections.symbols.values()) == {(found.revision, 1)}
