@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from hashlib import sha1, sha256
@@ -80,8 +80,13 @@ class RedisSessionStore:
             *(new.incarnation, expires_ms, "" if new.ttl_s is None else new.ttl_s),
             encoding.head(state),
         )
-        async with self._place_given_back(state):
+        try:
             found = await self._run(scripts.CREATE, self._keys(new.session_id), arguments)
+        except StoreUnavailableError as error:
+            if not isinstance(error, OutcomeUnknownError):  # else it may have been made
+                with suppress(StoreUnavailableError):
+                    await self._unreserve(state)
+            raise
         living = encoding.shown(new.session_id, Stored(*found))
         if living.incarnation != new.incarnation:
             if new.ttl_s is None:  # what lasts has one place, which that one lost to this try
@@ -237,18 +242,6 @@ class RedisSessionStore:
                 f"there are as many live sessions of this {word.decode()} as it may have"
             )
         return int(rest[0]), rest[1].decode()
-
-    @asynccontextmanager
-    async def _place_given_back(self, state: SessionState) -> AsyncIterator[None]:
-        """Where Redis refuses the session itself; an unknown outcome may have made it."""
-        try:
-            yield
-        except OutcomeUnknownError:
-            raise
-        except StoreUnavailableError:
-            with suppress(StoreUnavailableError):
-                await self._unreserve(state)
-            raise
 
     async def _unreserve(self, state: SessionState) -> None:
         """Give its place within the limits back."""
