@@ -81,7 +81,7 @@ class SessionMiddleware:
         try:
             # Whoever asks how this process is must learn it, above all when it has much to do.
             keyless = _KEYLESS.fullmatch(scope["path"])
-            with nullcontext() if keyless else self._admission.request():
+            async with nullcontext() if keyless else self._admission.request():
                 await self._serve(scope, receive, answer.send)
         except KatoError as error:
             await errors.answered(error, scope)(scope, receive, answer.send)

@@ -131,7 +131,7 @@ async def _reply(
             counted.received(len(raw))
             frame = await _frame(raw, call.service.settings.max_body_bytes)
             correlation = frame.id
-            with admission.request():
+            async with admission.request():
                 content = await _answer(call, session_id, frame)
     except KatoError as error:
         if isinstance(error, OverloadedError):
