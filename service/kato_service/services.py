@@ -147,8 +147,11 @@ async def _assembled(
     metrics = Metrics()
     searcher = MeasuredSearcher(settings.kato_engine, metrics)
     store = _session_store(settings, databases)
+    knowledge_kept = knowledge_log(settings, databases)
+    if isinstance(databases.mongodb, EmbeddedStore):
+        databases.mongodb.read = partial(knowledge_kept.head, settings.processor_id)
     knowledge = KnowledgeBases(
-        knowledge_log(settings, databases),
+        knowledge_kept,
         searcher.new_index,
         max_staleness_s=settings.knowledge_max_staleness_s,
         memory_bytes=settings.knowledge_memory_bytes // settings.workers,

@@ -354,3 +354,21 @@ def test_a_request_ends_at_its_own_deadline_however_patient_its_store_is(
     assert httpx.post(f"{service.url}/observe", json={"strings": ["a"]}, timeout=30).is_error
     redis_server.thaw()
     until(lambda: httpx.get(f"{session}/stm").json().get("stm") == [], "it heals")
+
+
+def test_embedded_knowledge_that_cannot_be_read_is_no_healthy_store(new_service: New) -> None:
+    service = new_service(**environment(VECTORS="disabled"))
+    service.start()
+    service.await_ready()
+
+    def state() -> str:
+        return str(health(service)["components"]["mongodb"]["status"])
+
+    until(lambda: state() == "healthy", "it is read")
+    kept = service.directory / "data" / "knowledge.sqlite"
+    away = kept.with_name("elsewhere")
+    kept.rename(away)
+    until(lambda: state() == "unhealthy", "that it cannot be read is seen")
+    assert health(service)["status"] == "degraded"
+    away.rename(kept)
+    until(lambda: state() == "healthy", "it heals")

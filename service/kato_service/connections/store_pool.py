@@ -1,7 +1,8 @@
 """What the connections to one store look like, whatever the store."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,15 @@ class EmbeddedStore:
     def __init__(self, name: str, backend: str) -> None:
         self.name = name
         self.backend = backend
+        self.read: Callable[[], Awaitable[Any]] | None = None
+        """Something cheap, of a store that is kept in files; what is in memory is there."""
 
     async def open(self) -> None:
         """Nothing to make."""
 
     async def check(self) -> None:
-        """It is there as long as the process is."""
+        if self.read is not None:
+            await self.read()
 
     def usage(self) -> PoolUsage:
         return PoolUsage()

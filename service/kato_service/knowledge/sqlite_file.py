@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from errno import errorcode
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 
@@ -31,8 +31,8 @@ class SqliteFile:
     """One thread writes and one reads, each with its connection, so no commit delays a read."""
 
     def __init__(self, path: Path) -> None:
-        self._writer = _Connection(path, "knowledge-write")
-        self._reader = _Connection(path, "knowledge-read")
+        self._writer = _Connection(path, "knowledge-write", mode="rwc")
+        self._reader = _Connection(path, "knowledge-read", mode="rw")
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         async with _mapped_errors():
@@ -66,8 +66,10 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 class _Connection:
     """A connection and the only thread that uses it."""
 
-    def __init__(self, path: Path, thread_name: str) -> None:
+    def __init__(self, path: Path, thread_name: str, *, mode: Literal["rw", "rwc"]) -> None:
+        """*mode*: whether it makes a file that is not there."""
         self._path = path
+        self._mode = mode
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=thread_name)
         self._connection: sqlite3.Connection | None = None
         self._identity = (0, 0)
@@ -89,7 +91,8 @@ class _Connection:
 
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        opened = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        uri = f"{self._path.absolute().as_uri()}?mode={self._mode}"
+        opened = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         try:
             opened.execute("PRAGMA synchronous=FULL")
             self._identity = _identity(self._path)
