@@ -611,6 +611,28 @@ async def test_a_session_that_redis_refuses_takes_no_place_of_the_limits(redis_u
     await pool.close()
 
 
+async def test_a_place_that_could_not_be_given_back_is_given_back_later(redis_url: str) -> None:
+    instance, user = uuid4().hex, uuid4().hex
+    admin = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))
+    permitted = ("on", ">secret", "~*", "+@all")
+    await admin.client.execute_command("ACL", "SETUSER", user, *permitted, "-zrem")
+    url = redis_url.replace("redis://", f"redis://{user}:secret@")
+    pool = RedisConnectionPool(RedisOptions(url=url, pool_size=2))
+    store, wanted = RedisSessionStore(pool.client, instance), new()
+    await admin.client.set(f"kato:{instance}:{{{wanted.session_id}}}", "of another type")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailableError, match="another PROCESSOR_ID"):
+            await store.create(replace(wanted, incarnation=uuid4().hex), ENOUGH)
+    assert await store.pending(older_than_s=5) == ()
+    assert await store.count() == 2
+    await admin.client.execute_command("ACL", "SETUSER", user, "+zrem")
+    assert await store.pending(older_than_s=5) == ()
+    assert await store.count() == 0
+    await admin.client.execute_command("ACL", "DELUSER", user)
+    await pool.close()
+    await admin.close()
+
+
 async def test_sessions_that_ended_leave_the_memory_before_the_limit_is_reached() -> None:
     now = [1_700_000_000.0]
     store = MemorySessionStore(lambda: now[0])

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from hashlib import sha1, sha256
@@ -40,6 +40,7 @@ LISTED_AT_ONCE = 100
 FAILOVER_S = 10.0
 """For a cluster to give the slots of a node that went to another one."""
 LONGEST_PAUSE_S = 0.25
+MAX_UNRETURNED = 10_000
 SLACK_BYTES = 1024
 """By which counters, times and genes may enlarge a session in a full Redis."""
 _LEASE_MS = int(LEASE_S * 1000)
@@ -55,6 +56,8 @@ class RedisSessionStore:
         self._circuit = circuit or Circuit("redis")
         self._prefix = f"kato:{processor_id}:"
         self._index = f"{self._prefix}{{{processor_id}}}:"
+        self._unreturned: dict[str, SessionState] = {}
+        """Of which Redis did not take the places back when they ended."""
 
     async def create(self, new: NewSession, limits: Limits) -> SessionState:
         try:
@@ -84,8 +87,7 @@ class RedisSessionStore:
             found = await self._run(scripts.CREATE, self._keys(new.session_id), arguments)
         except StoreUnavailableError as error:
             if not isinstance(error, OutcomeUnknownError):  # else it may have been made
-                with suppress(StoreUnavailableError):
-                    await self._unreserve(state)
+                await self._unreserve_or_later(state)
             raise
         living = encoding.shown(new.session_id, Stored(*found))
         if living.incarnation != new.incarnation:
@@ -211,10 +213,11 @@ class RedisSessionStore:
         if not await self._run(scripts.REMOVE, keys, arguments):
             return False
         if self._client.clustered:
-            await self._unreserve_if_possible(lock.state)
+            await self._unreserve_or_later(lock.state)
         return True
 
     async def pending(self, *, older_than_s: float) -> tuple[tuple[str, str], ...]:
+        await self._return_places()
         keys, found = (f"{self._index}intents",), []
         for offset in count(0, PENDING_AT_ONCE):
             arguments = (older_than_s, offset, PENDING_AT_ONCE)
@@ -248,12 +251,22 @@ class RedisSessionStore:
         keys = [f"{self._index}order", *self._indexes(state)]
         await self._run(index_scripts.UNRESERVE, keys, (_member(state),))
 
-    async def _unreserve_if_possible(self, state: SessionState) -> None:
-        """The session is gone, whatever becomes of its place; that ends with its time."""
+    async def _unreserve_or_later(self, state: SessionState) -> None:
+        """Of a session that is gone or was never made, whatever becomes of its place."""
         try:
             await self._unreserve(state)
         except StoreUnavailableError as error:
-            log.warning("place of a deleted session not given back", reason=error.message)
+            if len(self._unreturned) < MAX_UNRETURNED:  # others end with their time
+                self._unreturned[_member(state)] = state
+            log.warning("place of no session not given back yet", reason=error.message)
+
+    async def _return_places(self) -> None:
+        for member, state in tuple(self._unreturned.items()):
+            try:
+                await self._unreserve(state)
+            except StoreUnavailableError:
+                return
+            self._unreturned.pop(member, None)
 
     async def _heads(self, session_ids: Sequence[str]) -> list[tuple[SessionState, int] | None]:
         """Sessions without their lists, and how long their STMs are; None for those that ended."""
