@@ -1,22 +1,16 @@
 """Sessions in Redis: lock and load, save and unlock, one round trip each (sessions.md)."""
 
 import asyncio
-import random
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
-from hashlib import sha1, sha256
+from hashlib import sha256
 from itertools import count
-from time import monotonic
 from typing import Any
 
 import structlog
-from redis.exceptions import NoScriptError, RedisError
 
 from kato_service.connections.circuit import Circuit
 from kato_service.connections.redis_client import RedisClient
-from kato_service.connections.redis_pool import is_of_one_node
 from kato_service.errors import (
     OutcomeUnknownError,
     SessionLimitExceededError,
@@ -25,21 +19,15 @@ from kato_service.errors import (
 )
 from kato_service.sessions import encoding, index_scripts, scripts
 from kato_service.sessions.encoding import ListChange, Stored
-from kato_service.sessions.redis_errors import mapped, of_all
+from kato_service.sessions.redis_scripts import RedisScripts
 from kato_service.sessions.state import Intent, SessionState
 from kato_service.sessions.store import LEASE_S, Fate, Limits, Listed, Lock, NewSession, Saved
 
 log = structlog.get_logger()
 
-ATTEMPTS = 3
-"""Of a call whose answer got lost; every script may run twice."""
-PAUSE_S = 0.05
 PENDING_AT_ONCE = 100
 LISTED_AT_ONCE = 100
 """Sessions asked for in one round trip, so that reading them holds up nobody."""
-FAILOVER_S = 10.0
-"""For a cluster to give the slots of a node that went to another one."""
-LONGEST_PAUSE_S = 0.25
 MAX_UNRETURNED = 10_000
 SLACK_BYTES = 1024
 """By which counters, times and genes may enlarge a session in a full Redis."""
@@ -53,7 +41,7 @@ class RedisSessionStore:
         self, client: RedisClient, processor_id: str, *, circuit: Circuit | None = None
     ) -> None:
         self._client = client
-        self._circuit = circuit or Circuit("redis")
+        self._scripts = RedisScripts(client, circuit or Circuit("redis"))
         self._prefix = f"kato:{processor_id}:"
         self._index = f"{self._prefix}{{{processor_id}}}:"
         self._unreturned: dict[str, SessionState] = {}
@@ -84,7 +72,7 @@ class RedisSessionStore:
             encoding.head(state),
         )
         try:
-            found = await self._run(scripts.CREATE, self._keys(new.session_id), arguments)
+            found = await self._scripts.run(scripts.CREATE, self._keys(new.session_id), arguments)
         except StoreUnavailableError as error:
             if not isinstance(error, OutcomeUnknownError):  # else it may have been made
                 await self._unreserve_or_later(state)
@@ -99,19 +87,21 @@ class RedisSessionStore:
 
     async def default_id(self, user_id: str | None, proposed: str) -> str:
         arguments = (_digest(user_id or ""), proposed)
-        known = await self._run(index_scripts.DEFAULT_ID, (f"{self._index}defaults",), arguments)
+        known = await self._scripts.run(
+            index_scripts.DEFAULT_ID, (f"{self._index}defaults",), arguments
+        )
         return str(known.decode())
 
     async def load(self, session_id: str) -> SessionState | None:
-        found = await self._run(scripts.LOAD, self._keys(session_id), ())
+        found = await self._scripts.run(scripts.LOAD, self._keys(session_id), ())
         return None if found is None else encoding.shown(session_id, Stored(*found))
 
     async def exists(self, session_id: str) -> bool:
-        return bool(await self._run(scripts.EXISTS, self._keys(session_id), ()))
+        return bool(await self._scripts.run(scripts.EXISTS, self._keys(session_id), ()))
 
     async def extend(self, session_id: str, ttl_s: int | None) -> SessionState | None:
         ttl = "" if ttl_s is None else ttl_s
-        found = await self._run(scripts.EXTEND, self._keys(session_id), (ttl,))
+        found = await self._scripts.run(scripts.EXTEND, self._keys(session_id), (ttl,))
         if found is None:
             return None
         stored = Stored(*found)
@@ -121,13 +111,13 @@ class RedisSessionStore:
         return state
 
     async def count(self) -> int:
-        return int(await self._run(index_scripts.COUNT, (f"{self._index}sessions",), ()))
+        return int(await self._scripts.run(index_scripts.COUNT, (f"{self._index}sessions",), ()))
 
     async def page(self, user_id: str | None, *, after: int, limit: int) -> tuple[Listed, ...]:
         keys = [f"{self._index}sessions", f"{self._index}order"]
         if user_id is not None:
             keys.append(self._user_key(user_id))
-        found = await self._run(index_scripts.PAGE, keys, (after, limit))
+        found = await self._scripts.run(index_scripts.PAGE, keys, (after, limit))
         members = [member.decode().split(" ") for member in found[::2]]
         heads = await self._heads([session_id for session_id, _ in members])
         rows = zip(map(int, found[1::2]), members, heads, strict=True)
@@ -139,7 +129,7 @@ class RedisSessionStore:
 
     async def lock(self, session_id: str, owner: str, *, rolling_forward: bool) -> Lock | None:
         arguments = (owner, _LEASE_MS, int(rolling_forward))
-        word, *rest = await self._run(scripts.LOCK, self._keys(session_id), arguments)
+        word, *rest = await self._scripts.run(scripts.LOCK, self._keys(session_id), arguments)
         if word == b"gone":
             raise SessionNotFoundError("there is no such session, or it expired")
         if word == b"busy":
@@ -157,10 +147,10 @@ class RedisSessionStore:
 
     async def renew(self, lock: Lock) -> None:
         arguments = (lock.owner, lock.number, _LEASE_MS)
-        await self._run(scripts.RENEW, self._keys(lock.session_id), arguments)
+        await self._scripts.run(scripts.RENEW, self._keys(lock.session_id), arguments)
 
     async def release(self, session_id: str, owner: str) -> None:
-        await self._run(scripts.RELEASE, self._keys(session_id), (owner,))
+        await self._scripts.run(scripts.RELEASE, self._keys(session_id), (owner,))
 
     async def save(self, lock: Lock, state: SessionState, intent_id: str | None) -> Saved:
         head = encoding.head(state)
@@ -176,32 +166,32 @@ class RedisSessionStore:
         grows = any(change.added for change in changes) and not clears
         larger = grows or len(head) + len(percept) > _size(lock.state, kept) + SLACK_BYTES
         script = scripts.SAVE if larger else scripts.SAVE_SMALLER
-        word = await self._run(script, self._keys(lock.session_id), arguments)
+        word = await self._scripts.run(script, self._keys(lock.session_id), arguments)
         return Saved(word.decode())
 
     async def intend(self, lock: Lock, intent: Intent) -> bool:
         index, pair = f"{self._index}intents", f"{lock.session_id} {intent.intent_id}"
         keys = self._keys(lock.session_id)
         if self._client.clustered:
-            await self._call("ZADD", index, lock.locked_at, pair)
+            await self._scripts.call("ZADD", index, lock.locked_at, pair)
         else:
             keys = (*keys, index)
         arguments = (
             *(lock.owner, lock.number, lock.state.incarnation),
             *(intent.intent_id, encoding.intent(intent), lock.locked_at, pair),
         )
-        return bool(await self._run(scripts.INTEND, keys, arguments))
+        return bool(await self._scripts.run(scripts.INTEND, keys, arguments))
 
     async def install(self, lock: Lock, intent_id: str, state: SessionState) -> Fate:
         arguments = (
             *(state.incarnation, intent_id, encoding.head(state), encoding.percept(state)),
             *_flat(encoding.list_changes(None, state)),
         )
-        word = await self._run(scripts.INSTALL, self._keys(lock.session_id), arguments)
+        word = await self._scripts.run(scripts.INSTALL, self._keys(lock.session_id), arguments)
         return Fate(word.decode())
 
     async def fate(self, session_id: str, intent_id: str) -> Fate:
-        word = await self._run(scripts.FATE, self._keys(session_id), (intent_id,))
+        word = await self._scripts.run(scripts.FATE, self._keys(session_id), (intent_id,))
         return Fate(word.decode())
 
     async def remove(self, lock: Lock) -> bool:
@@ -210,7 +200,7 @@ class RedisSessionStore:
             keys = (*keys, f"{self._index}order", *self._indexes(lock.state))
         member = _member(lock.state)
         arguments = (lock.owner, lock.number, lock.state.incarnation, member)
-        if not await self._run(scripts.REMOVE, keys, arguments):
+        if not await self._scripts.run(scripts.REMOVE, keys, arguments):
             return False
         if self._client.clustered:
             await self._unreserve_or_later(lock.state)
@@ -221,7 +211,7 @@ class RedisSessionStore:
         keys, found = (f"{self._index}intents",), []
         for offset in count(0, PENDING_AT_ONCE):
             arguments = (older_than_s, offset, PENDING_AT_ONCE)
-            some = await self._run(index_scripts.PENDING, keys, arguments)
+            some = await self._scripts.run(index_scripts.PENDING, keys, arguments)
             found += some
             if len(some) < PENDING_AT_ONCE:
                 break
@@ -229,7 +219,7 @@ class RedisSessionStore:
         return tuple((session_id, intent_id) for session_id, _, intent_id in pairs)
 
     async def forget(self, session_id: str, intent_id: str) -> None:
-        await self._call("ZREM", f"{self._index}intents", f"{session_id} {intent_id}")
+        await self._scripts.call("ZREM", f"{self._index}intents", f"{session_id} {intent_id}")
 
     async def _reserve(self, new: NewSession, limits: Limits) -> tuple[int, str]:
         """A place within the limits: the time, and when the session expires."""
@@ -239,7 +229,7 @@ class RedisSessionStore:
         ttl = "" if new.ttl_s is None else new.ttl_s
         most_of_user = "" if limits.sessions_of_user is None else limits.sessions_of_user
         arguments = (_member(new), ttl, limits.sessions, most_of_user)
-        word, *rest = await self._run(index_scripts.RESERVE, keys, arguments)
+        word, *rest = await self._scripts.run(index_scripts.RESERVE, keys, arguments)
         if word != b"ok":
             raise SessionLimitExceededError(
                 f"there are as many live sessions of this {word.decode()} as it may have"
@@ -249,7 +239,7 @@ class RedisSessionStore:
     async def _unreserve(self, state: SessionState) -> None:
         """Give its place within the limits back."""
         keys = [f"{self._index}order", *self._indexes(state)]
-        await self._run(index_scripts.UNRESERVE, keys, (_member(state),))
+        await self._scripts.run(index_scripts.UNRESERVE, keys, (_member(state),))
 
     async def _unreserve_or_later(self, state: SessionState) -> None:
         """Of a session that is gone or was never made, whatever becomes of its place."""
@@ -273,24 +263,15 @@ class RedisSessionStore:
         heads: list[tuple[SessionState, int] | None] = []
         for first in range(0, len(session_ids), LISTED_AT_ONCE):
             some = session_ids[first : first + LISTED_AT_ONCE]
-            heads += map(_head, some, await self._listed(some))
+            keys = [self._keys(session_id) for session_id in some]
+            heads += map(_head, some, await self._scripts.run_on_each(scripts.LISTED, keys))
             await asyncio.sleep(0)
         return heads
-
-    async def _listed(self, session_ids: Sequence[str]) -> list[Any]:
-        all_keys = [self._keys(session_id) for session_id in session_ids]
-        commands = [_evalsha(scripts.LISTED, keys, ()) for keys in all_keys]
-        try:
-            with self._calling():
-                return await self._client.calls(commands)
-        except StoreUnavailableError:
-            # Not known to a server yet, or an answer got lost: one by one they are asked again.
-            return [await self._run(scripts.LISTED, keys, ()) for keys in all_keys]
 
     async def _note_expiry(self, state: SessionState, expires_ms: bytes) -> None:
         """Let the limit indexes know; a session that they forgot stays forgotten."""
         arguments = (_member(state), int(expires_ms))
-        await self._run(index_scripts.NOTE_EXPIRY, self._indexes(state), arguments)
+        await self._scripts.run(index_scripts.NOTE_EXPIRY, self._indexes(state), arguments)
 
     def _indexes(self, state: SessionState) -> list[str]:
         """Where its expiry is noted."""
@@ -303,79 +284,6 @@ class RedisSessionStore:
 
     def _user_key(self, user_id: str) -> str:
         return f"{self._index}user:{_digest(user_id)}"
-
-    async def _run(self, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-        """Run a script; raises as `_call`."""
-        taken = (len(keys), *keys, *arguments)
-        return await self._call("EVALSHA", _sha(script), *taken, in_full=("EVAL", script, *taken))
-
-    async def _call(self, *command: Any, in_full: Sequence[Any] = ()) -> Any:
-        """Send a command that may run twice, again where its answer got lost.
-
-        Args:
-            in_full: What is sent instead once a server does not know the script.
-
-        Raises:
-            StoreUnavailableError: It did not run.
-            OutcomeUnknownError: It may have run.
-        """
-        refused: StoreUnavailableError | None = None
-        unanswered: OutcomeUnknownError | None = None
-        for pause_s in self._pauses():
-            try:
-                with self._calling():
-                    return await self._client.call(*command)
-            except _UnknownScriptError:
-                command = tuple(in_full)
-                continue
-            except OutcomeUnknownError as error:
-                unanswered = refused = error
-            except StoreUnavailableError as error:
-                # That it is refused now says nothing of an earlier try.
-                refused = unanswered or error
-                if refused is error and not self._changes_hands(error):
-                    raise
-            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
-        assert refused is not None
-        raise refused
-
-    def _pauses(self) -> Iterator[float]:
-        """Seconds until the next try; a cluster takes a while to heal, none follows the last."""
-        gives_up_at = monotonic() + (FAILOVER_S if self._client.clustered else 0.0)
-        for attempt in count(1):
-            last = attempt >= ATTEMPTS and monotonic() >= gives_up_at
-            yield 0.0 if last else min(LONGEST_PAUSE_S, PAUSE_S * attempt)
-            if last:
-                return
-
-    def _changes_hands(self, error: StoreUnavailableError) -> bool:
-        """Whether another node of a cluster may answer soon."""
-        cause = error.__cause__
-        return self._client.clustered is True and cause is not None and is_of_one_node(cause)
-
-    @contextmanager
-    def _calling(self) -> Iterator[None]:
-        """Through the circuit, with errors of our own."""
-        try:
-            with self._circuit.guarding(of_all):
-                yield
-        except NoScriptError as exc:
-            raise _UnknownScriptError("redis does not know the script yet") from exc
-        except (RedisError, OSError) as exc:
-            raise mapped(exc) from exc
-
-
-class _UnknownScriptError(StoreUnavailableError):
-    """To be sent in full: it did not run."""
-
-
-def _evalsha(script: str, keys: Sequence[str], arguments: Sequence[Any]) -> tuple[Any, ...]:
-    return ("EVALSHA", _sha(script), len(keys), *keys, *arguments)
-
-
-@cache
-def _sha(script: str) -> str:
-    return sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
 def _head(session_id: str, found: Any) -> tuple[SessionState, int] | None:
