@@ -611,6 +611,21 @@ async def test_a_session_that_redis_refuses_takes_no_place_of_the_limits(redis_u
     await pool.close()
 
 
+async def test_a_list_goes_on_behind_sessions_that_are_not_there(redis_url: str) -> None:
+    instance = uuid4().hex
+    pool = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))
+    store = RedisSessionStore(pool.client, instance)
+    ids = [(await store.create(new(), ENOUGH)).session_id for _ in range(6)]
+    await pool.client.hset(f"kato:{instance}:{{{ids[0]}}}", "head", "nobody can read this")
+    await pool.client.delete(f"kato:{instance}:{{{ids[1]}}}")  # as a create that a kill cut off
+    for limit, listed in ((1, ids[2:3]), (2, ids[2:4]), (3, ids[2:5]), (4, ids[2:]), (9, ids[2:])):
+        page = await store.page(None, after=0, limit=limit)
+        assert [one.state.session_id for one in page] == listed
+    with pytest.raises(StoreUnavailableError, match="cannot be read: delete its keys"):
+        await store.load(ids[0])
+    await pool.close()
+
+
 async def test_a_place_that_could_not_be_given_back_is_given_back_later(redis_url: str) -> None:
     instance, user = uuid4().hex, uuid4().hex
     admin = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))

@@ -117,15 +117,22 @@ class RedisSessionStore:
         keys = [f"{self._index}sessions", f"{self._index}order"]
         if user_id is not None:
             keys.append(self._user_key(user_id))
-        found = await self._scripts.run(index_scripts.PAGE, keys, (after, limit))
-        members = [member.decode().split(" ") for member in found[::2]]
-        heads = await self._heads([session_id for session_id, _ in members])
-        rows = zip(map(int, found[1::2]), members, heads, strict=True)
-        return tuple(
-            Listed(place, *head)
-            for place, (_, incarnation), head in rows
-            if head is not None and head[0].incarnation == incarnation
-        )
+        listed: list[Listed] = []
+        while len(listed) < limit:
+            found = await self._scripts.run(index_scripts.PAGE, keys, (after, limit))
+            members = [member.decode().split(" ") for member in found[::2]]
+            places = [int(place) for place in found[1::2]]
+            heads = await self._heads([session_id for session_id, _ in members])
+            listed += [
+                Listed(place, *head)
+                for place, (_, incarnation), head in zip(places, members, heads, strict=True)
+                # A place may be of a session that was not made, or made anew.
+                if head is not None and head[0].incarnation == incarnation
+            ]
+            if len(places) < limit:
+                break
+            after = places[-1]
+        return tuple(listed[:limit])
 
     async def lock(self, session_id: str, owner: str, *, rolling_forward: bool) -> Lock | None:
         arguments = (owner, _LEASE_MS, int(rolling_forward))
@@ -259,7 +266,8 @@ class RedisSessionStore:
             self._unreturned.pop(member, None)
 
     async def _heads(self, session_ids: Sequence[str]) -> list[tuple[SessionState, int] | None]:
-        """Sessions without their lists, and how long their STMs are; None for those that ended."""
+        """Sessions without their lists, and how long their STMs are; None for those that ended or
+        that nobody can read."""
         heads: list[tuple[SessionState, int] | None] = []
         for first in range(0, len(session_ids), LISTED_AT_ONCE):
             some = session_ids[first : first + LISTED_AT_ONCE]
@@ -290,7 +298,11 @@ def _head(session_id: str, found: Any) -> tuple[SessionState, int] | None:
     if found is None:
         return None
     stored, events = found
-    state = encoding.shown(session_id, Stored(*stored))
+    try:
+        state = encoding.shown(session_id, Stored(*stored))
+    except StoreUnavailableError as error:  # the others are listed all the same
+        log.warning("session not listed", session_id=session_id, reason=error.message)
+        return None
     return state, len(state.stm) if events < 0 else events
 
 
