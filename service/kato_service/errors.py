@@ -116,6 +116,11 @@ class SessionLimitExceededError(KatoError):
     retryable = True
     retry_after_s = 5
 
+    @classmethod
+    def of(cls, whose: str) -> "SessionLimitExceededError":
+        """*whose*: instance or user."""
+        return cls(f"there are as many live sessions of this {whose} as it may have")
+
 
 class StoreUnavailableError(KatoError):
     """A store did not answer, and what was asked of it did not happen."""

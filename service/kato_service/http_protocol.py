@@ -23,6 +23,8 @@ class BoundedHttpProtocol(AnswerReading, HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._in_head = False
+        self._heads = 0
+        """How many began."""
         self._head_bytes = 0
         self._impatience: asyncio.TimerHandle | None = None
 
@@ -39,8 +41,10 @@ class BoundedHttpProtocol(AnswerReading, HttpToolsProtocol):
         self.await_the_rest()
 
     def data_received(self, data: bytes) -> None:
+        begun = self._heads + self._is_idle()
         super().data_received(data)
-        if not self._in_head or self.transport.is_closing():
+        # Of a piece in which a head began behind another request, nobody knows how much is head.
+        if not self._in_head or self._heads != begun or self.transport.is_closing():
             return
         self._head_bytes += len(data)
         if self._head_bytes > MAX_HEAD_BYTES:
@@ -66,8 +70,18 @@ class BoundedHttpProtocol(AnswerReading, HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         self._refuse(HTTPStatus.BAD_REQUEST, "this is not an HTTP/1.1 request")
 
+    def _is_idle(self) -> bool:
+        """Whether what arrives next is the first byte of a head."""
+        cycle: Any = self.cycle
+        return not self._in_head and cycle is not None and not cycle.more_body
+
+    def _is_answering(self) -> bool:
+        cycle: Any = self.cycle
+        return cycle is not None and not cycle.response_complete
+
     def _await_head(self) -> None:
         self._in_head, self._head_bytes = True, 0
+        self._heads += 1
         self._impatience = self.loop.call_later(HEAD_PATIENCE_S, self._look_again)
 
     def _head_arrived(self) -> None:
@@ -87,6 +101,11 @@ class BoundedHttpProtocol(AnswerReading, HttpToolsProtocol):
 
     def _refuse(self, status: HTTPStatus, message: str) -> None:
         if self.transport.is_closing():
+            return
+        if self._is_answering():
+            # Its client would take the refusal for the answer to the request before.
+            self.flow.pause_reading()
+            self.shutdown()
             return
         body = json_text.text(refusal(message, uuid4().hex))
         head = (

@@ -11,6 +11,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from structlog.testing import capture_logs
 
 from kato_service.connections.redis_pool import RedisConnectionPool, RedisOptions
 from kato_service.errors import (
@@ -310,7 +311,9 @@ async def test_all_overdue_intents_are_listed(kept: Kept) -> None:
 
 
 async def test_a_default_session_keeps_its_id(kept: Kept) -> None:
+    assert await kept.store.known_default("Ada") is None
     assert await kept.store.default_id("Ada", "one") == "one"
+    assert await kept.store.known_default("Ada") == "one"
     assert await kept.store.default_id("Ada", "two") == "one"
     assert await kept.store.default_id("ADA", "three") == "three"
     assert await kept.store.default_id(None, "four") == "four"
@@ -619,8 +622,11 @@ async def test_a_list_goes_on_behind_sessions_that_are_not_there(redis_url: str)
     await pool.client.hset(f"kato:{instance}:{{{ids[0]}}}", "head", "nobody can read this")
     await pool.client.delete(f"kato:{instance}:{{{ids[1]}}}")  # as a create that a kill cut off
     for limit, listed in ((1, ids[2:3]), (2, ids[2:4]), (3, ids[2:5]), (4, ids[2:]), (9, ids[2:])):
-        page = await store.page(None, after=0, limit=limit)
+        with capture_logs() as lines:
+            page = await store.page(None, after=0, limit=limit)
         assert [one.state.session_id for one in page] == listed
+        assert lines
+        assert ids[0] not in str(lines)  # the id is the right to use the session
     with pytest.raises(StoreUnavailableError, match="cannot be read: delete its keys"):
         await store.load(ids[0])
     await pool.close()
@@ -643,6 +649,26 @@ async def test_a_place_that_could_not_be_given_back_is_given_back_later(redis_ur
     await admin.client.execute_command("ACL", "SETUSER", user, "+zrem")
     assert await store.pending(older_than_s=5) == ()
     assert await store.count() == 0
+    await admin.client.execute_command("ACL", "DELUSER", user)
+    await pool.close()
+    await admin.close()
+
+
+async def test_an_extension_that_the_index_did_not_take_is_noted_later(redis_url: str) -> None:
+    instance, user = uuid4().hex, uuid4().hex
+    admin = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))
+    await admin.client.execute_command("ACL", "SETUSER", user, "on", ">secret", "~*", "+@all")
+    url = redis_url.replace("redis://", f"redis://{user}:secret@")
+    pool = RedisConnectionPool(RedisOptions(url=url, pool_size=2))
+    store = RedisSessionStore(pool.client, instance)
+    session_id = (await store.create(new(ttl_s=1), ENOUGH)).session_id
+    await admin.client.execute_command("ACL", "SETUSER", user, "-zadd")
+    extended = await store.extend(session_id, 60)
+    assert extended is not None
+    await admin.client.execute_command("ACL", "SETUSER", user, "+zadd")
+    await store.pending(older_than_s=5)
+    await asyncio.sleep(1.1)
+    assert await store.count() == 1
     await admin.client.execute_command("ACL", "DELUSER", user)
     await pool.close()
     await admin.close()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -64,6 +65,16 @@ def test_an_endless_head_is_refused(service_url: str) -> None:
     assert answer.startswith(b"HTTP/1.1 431")
     assert b'"VALIDATION_ERROR"' in answer
     assert max(waits) < LONGEST_STALL_S
+
+
+def test_the_head_of_a_next_request_is_no_answer_to_the_one_before(service_url: str) -> None:
+    body = json.dumps({"strings": ["a"], "metadata": {"long": "x" * 120_000}}).encode()
+    head = b"POST /v1/observe HTTP/1.1\r\nHost: x\r\nX-User-ID: %s\r\nContent-Length: %d\r\n\r\n"
+    request = head % (uuid4().hex.encode(), len(body)) + body
+    assert sent(service_url, request + b"GET /v1/s").startswith(b"HTTP/1.1 200")
+    assert sent(service_url, request + b"no request at all").startswith(b"HTTP/1.1 200")
+    endless = b"GET / HTTP/1.1\r\nX-A: " + b"a" * 65536
+    assert sent(service_url, request + endless, *[b"a" * 65536] * 8).startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,16 @@ def test_the_stm_is_cleared_by_both_names(legacy: httpx.Client, path: str) -> No
     assert legacy.get("/stm").json()["stm"] == []
 
 
+@pytest.mark.parametrize("path", ["/clear-stm", "/clear-all"])
+def test_a_repeated_clear_leaves_what_came_behind_it(legacy: httpx.Client, path: str) -> None:
+    body = {"unique_id": "once"}
+    assert legacy.post(path, json=body).json()["stm_length"] == 0
+    _learn_ab(legacy)
+    legacy.post("/observe", json={"strings": ["a", "b"]})
+    assert legacy.post(path, json=body).json()["stm_length"] == 1
+    assert len(legacy.get("/predictions").json()["predictions"]) == 1
+
+
 @pytest.mark.parametrize("path", ["/clear-all", "/clear-all-memory"])
 def test_everything_is_cleared_by_both_names(legacy: httpx.Client, path: str) -> None:
     _learn_ab(legacy)

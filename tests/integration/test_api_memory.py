@@ -292,3 +292,22 @@ def test_emotives_are_averaged_into_the_pattern(api: httpx.Client, session_id: s
     api.post(f"/v2/sessions/{session_id}/learn")
     pattern = api.get(f"/v2/sessions/{session_id}/patterns/{AB}").json()
     assert pattern["emotives"] == [{"joy": 0.5}]
+
+
+def test_a_sequence_learns_no_more_than_can_wait_for_the_log(
+    api: httpx.Client, session_id: str
+) -> None:
+    path = f"/v2/sessions/{session_id}"
+    for number in range(12):
+        strings = [f"{number}-{one:01000d}" for one in range(256)]
+        assert api.post(f"{path}/observe", json={"strings": strings}).status_code == 200
+    rolling = {"max_pattern_length": 13, "stm_mode": "ROLLING"}
+    api.post(f"{path}/config", json={"config": rolling})
+    before = api.get(f"{path}/stm").json()
+    items = [{"strings": ["small"]}] * 12
+    refused = api.post(f"{path}/observe-sequence", json={"observations": items})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "LIMIT_EXCEEDED")
+    assert "split it" in refused.json()["error"]["message"]
+    assert api.get(f"{path}/stm").json() == before
+    taken = api.post(f"{path}/observe-sequence", json={"observations": items[:3]}).json()
+    assert len(taken["auto_learned_patterns"]) == 3

@@ -153,3 +153,20 @@ def test_what_a_deleted_session_learned_stays(
     name = api.post(f"/v2/sessions/{one}/learn").json()["pattern_name"]
     api.delete(f"/v2/sessions/{one}")
     assert api.get(f"/v2/sessions/{two}/patterns/{name}").json()["frequency"] == 1
+
+
+def test_metadata_is_taken_as_deep_as_every_answer_can_show_it(api: httpx.Client) -> None:
+    made = 0
+    for depth in (*range(235, 260), 900):
+        value: list[object] = []
+        for _ in range(depth):
+            value = [value]
+        answer = api.post("/v2/sessions", json={"metadata": {"deep": value}})
+        assert answer.status_code in (200, 422), (depth, answer.text)
+        assert api.get("/v2/sessions", params={"limit": 1000}).status_code == 200
+        made += answer.status_code == 200
+        if answer.status_code == 200:
+            path = f"/v2/sessions/{answer.json()['session_id']}"
+            assert api.get(path).json()["metadata"] == {"deep": value}
+            assert api.delete(path).status_code == 200
+    assert made

@@ -271,6 +271,8 @@ def test_without_qdrant_only_observations_with_vectors_wait(
     stored = httpx.post(f"{session}/observe", json={"vectors": [[1.0, 0.0]]}, timeout=20)
     (known,) = stored.json()["symbols"]
     assert httpx.post(f"{session}/clear-stm").status_code == 200
+    older = {"x-user-id": uuid4().hex}
+    httpx.post(f"{service.url}/observe", json={"vectors": [[1.0, 0.0]]}, headers=older)
     qdrant_server.kill9()
     refused = httpx.post(f"{session}/observe", json={"vectors": [[1.0, 0.0]]}, timeout=20)
     assert refusal(refused) == (503, "STORE_UNAVAILABLE")
@@ -285,6 +287,8 @@ def test_without_qdrant_only_observations_with_vectors_wait(
     assert httpx.get(f"{session}/stm").json()["length"] == 0
     items = [{"strings": ["c"]}, {"vectors": [[1.0, 0.0]]}, {"strings": ["d"]}]
     sequence = {"observations": items, "unique_id": "s"}
+    cut = httpx.post(f"{service.url}/observe-sequence", json=sequence, headers=older)
+    assert cut.json()["error"]["details"] == [{"applied": 1}]
     cut = httpx.post(f"{session}/observe-sequence", json=sequence)
     assert_refused_at_once(cut)
     assert cut.json()["error"]["details"] == [{"applied": 1}]
@@ -293,6 +297,10 @@ def test_without_qdrant_only_observations_with_vectors_wait(
     url = f"{session}/observe-sequence"
     until(lambda: httpx.post(url, json=sequence).status_code == 200, "it heals")
     assert httpx.get(f"{session}/stm").json()["stm"] == [["c"], [known], ["d"]]
+    cut = httpx.post(f"{service.url}/observe-sequence", json=sequence, headers=older)
+    assert cut.json()["observations_processed"] == 3
+    older_stm = httpx.get(f"{service.url}/stm", headers=older).json()["stm"]
+    assert [older_stm[0], len(older_stm), older_stm[2]] == [["c"], 3, ["d"]]
     body = {"vectors": [[1.0, 0.0]]}
     until(lambda: httpx.post(f"{session}/observe", json=body).status_code == 200, "it heals")
     assert httpx.get(f"{session}/vectors/{known}").json()["vector"] == [1.0, 0.0]
@@ -304,6 +312,8 @@ def test_a_full_redis_refuses_growth_and_traps_nothing(
     redis_server = own_servers["redis"]
     session = created(service.url)
     assert httpx.post(f"{session}/observe", json={"strings": ["a"]}).status_code == 200
+    older = {"x-user-id": uuid4().hex}
+    httpx.post(f"{service.url}/observe", json={"strings": ["a"]}, headers=older)
     set_max_memory(redis_server.port, "1")
     full = httpx.post(f"{session}/observe", json={"strings": ["b"]})
     assert refusal(full) == (503, "STORE_UNAVAILABLE")
@@ -314,6 +324,8 @@ def test_a_full_redis_refuses_growth_and_traps_nothing(
         assert cleared.status_code == 200
         assert cleared.json().get("repeated", False) is repeated
     assert httpx.post(f"{session}/clear-stm").status_code == 200
+    assert httpx.get(f"{service.url}/stm", headers=older).json()["stm"] == [["a"]]
+    assert httpx.post(f"{service.url}/clear-stm", headers=older).status_code == 200
     set_max_memory(redis_server.port, "0")
     assert httpx.post(f"{session}/observe", json={"strings": ["c"]}).status_code == 200
     assert httpx.get(f"{session}/stm").json()["stm"] == [["c"]]

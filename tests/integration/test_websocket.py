@@ -128,6 +128,15 @@ def test_an_unknown_session_gets_no_socket(service_url: str) -> None:
     assert content["error"]["code"] == "SESSION_NOT_FOUND"
 
 
+def test_a_socket_of_later_clients_ignores_unknown_fields(
+    service_url: str, session_id: str
+) -> None:
+    url = f"{service_url.replace('http', 'ws', 1)}/sessions/{session_id}/ws"
+    with connect(url, open_timeout=10) as socket:
+        answer = _ask(socket, type="observe", payload={"strings": ["a"], "unknown": 1})
+    assert answer["payload"]["stm_length"] == 1
+
+
 @pytest.mark.parametrize("path", ["/ws", "/v1/ws"])
 def test_a_legacy_socket_serves_the_users_default_session(
     service_url: str, api: httpx.Client, path: str

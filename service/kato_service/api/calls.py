@@ -3,8 +3,6 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import sha256
 from typing import Annotated, Protocol, TypeVar
 
 import structlog
@@ -16,7 +14,7 @@ from kato_service.errors import DeadlineExceededError, OutcomeUnknownError
 from kato_service.metrics import Metrics
 from kato_service.processing.kato_processor import KatoProcessor
 from kato_service.sessions.manager import SessionManager
-from kato_service.sessions.state import Change, SessionState
+from kato_service.sessions.state import Change, SessionState, label_of
 from kato_service.settings import Settings
 
 A = TypeVar("A")
@@ -105,11 +103,5 @@ def _dialect(path: str) -> Dialect:
 def label(connection: HTTPConnection, route: str) -> None:
     """Name route and session in every log line of this request."""
     session_id = connection.path_params.get("session_id")
-    session = {"session": session_label(session_id)} if session_id else {}
+    session = {"session": label_of(session_id)} if session_id else {}
     structlog.contextvars.bind_contextvars(route=route, **session)
-
-
-@lru_cache(maxsize=4096)
-def session_label(session_id: str) -> str:
-    """What logs may know of a session id."""
-    return sha256(session_id.encode()).hexdigest()[:8]

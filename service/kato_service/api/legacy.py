@@ -1,5 +1,6 @@
 """The first generation's paths, bare and under ``/v1``: one default session (api.md §3)."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated, Any
 
@@ -25,6 +26,7 @@ from kato_service.errors import (
     VectorDimensionError,
     VectorsDisabledError,
 )
+from kato_service.processing import repeats
 from kato_service.processing.results import LearnResult, SequenceResult
 from kato_service.sessions.state import Change, SessionState
 
@@ -83,15 +85,23 @@ async def predictions(call: Called, session_id: Addressed) -> Response:
     return rendering.response({"status": _OK} | content)
 
 
-async def clear_stm(call: Called, session_id: Addressed) -> Response:
-    plan = partial(call.service.processor.clear_stm, unique_id=None, deadline=call.deadline)
-    await call.change(session_id, plan)
-    return await _done(call, session_id, message="stm-cleared")
+async def clear_stm(
+    call: Called, session_id: Addressed, body: RepeatableBody | None = None
+) -> Response:
+    unique_id = body.unique_id if body else None
+    plan = partial(call.service.processor.clear_stm, unique_id=unique_id, deadline=call.deadline)
+    return _done(await _changed(call, session_id, plan), message="stm-cleared")
 
 
-async def clear_all(call: Called, session_id: Addressed) -> Response:
-    await memory.cleared_all(call, session_id, None)
-    return await _done(call, session_id, message="all-cleared")
+async def clear_all(
+    call: Called, session_id: Addressed, body: RepeatableBody | None = None
+) -> Response:
+    unique_id = body.unique_id if body else None
+    processor = call.service.processor
+    plan = partial(processor.clear_all, unique_id=unique_id, deadline=call.deadline)
+    after = await _changed(call, session_id, plan)
+    await processor.drop_cleared_vectors(after.processor_id, deadline=call.deadline)
+    return _done(after, message="all-cleared")
 
 
 async def observe_sequence(call: Called, session_id: Addressed, body: SequenceBody) -> Response:
@@ -111,8 +121,7 @@ async def observe_sequence(call: Called, session_id: Addressed, body: SequenceBo
 
 async def update_genes(call: Called, session_id: Addressed, body: GenesBody) -> Response:
     plan = partial(call.service.processor.configure, overrides=body.genes.given())
-    await call.change(session_id, plan)
-    return await _done(call, session_id, message="genes-updated")
+    return _done(await _changed(call, session_id, plan), message="genes-updated")
 
 
 async def get_gene(call: Called, session_id: Addressed, name: str) -> Response:
@@ -150,7 +159,7 @@ async def get_cognition_data(call: Called, session_id: Addressed) -> Response:
 
 
 async def status(call: Called, session_id: Addressed) -> Response:
-    return await _done(call, session_id)
+    return _done(await call.load(session_id))
 
 
 _PATHS: tuple[tuple[str, tuple[str, ...], Any, str, Any], ...] = (
@@ -182,14 +191,31 @@ STATUS = Operation(
 async def _from_empty(
     state: SessionState, *, call: Call, body: SequenceBody
 ) -> Change[SequenceResult]:
-    """A sequence that starts from an empty STM, as one change."""
-    processor = call.service.processor
-    cleared = await processor.clear_stm(state, unique_id=None, deadline=call.deadline)
-    return await memory.sequence_plan(call, body)(cleared.state or state)
+    """A sequence that starts from an empty STM, as one change; one that goes on where it was cut
+    finds what it observed before."""
+    if repeats.found(state, "observe-sequence", body.unique_id) is None:
+        processor = call.service.processor
+        cleared = await processor.clear_stm(state, unique_id=None, deadline=call.deadline)
+        state = cleared.state or state
+    return await memory.sequence_plan(call, body)(state)
 
 
-async def _done(call: Call, session_id: str, **more: str) -> Response:
-    state = await call.load(session_id)
+async def _changed(
+    call: Call, session_id: str, plan: Callable[[SessionState], Awaitable[Change[Any]]]
+) -> SessionState:
+    """The session as the change leaves it: reading it again may fail, the change is made."""
+    after: list[SessionState] = []
+
+    async def noted(state: SessionState) -> Change[Any]:
+        change = await plan(state)
+        after[:] = [change.state or state]
+        return change
+
+    await call.change(session_id, noted)
+    return after[0]
+
+
+def _done(state: SessionState, **more: str) -> Response:
     content = {
         "status": _OK,
         "processor_id": state.processor_id,

@@ -18,7 +18,7 @@ from kato_service.errors import (
     VectorDimensionError,
     VectorsDisabledError,
 )
-from kato_service.processing.results import ClearResult, PredictionsResult, SequenceResult
+from kato_service.processing.results import PredictionsResult, SequenceResult
 from kato_service.processing.sequence import SequenceOptions
 from kato_service.sessions.state import Change, SessionState
 
@@ -94,16 +94,11 @@ async def clear_stm(call: Called, session_id: str, body: RepeatableBody | None =
 
 
 async def clear_all(call: Called, session_id: str, body: RepeatableBody | None = None) -> Response:
-    result = await cleared_all(call, session_id, _unique_id(body))
-    return rendering.response(rendering.cleared(result, everything=True))
-
-
-async def cleared_all(call: Call, session_id: str, unique_id: str | None) -> ClearResult:
     processor = call.service.processor
-    plan = partial(processor.clear_all, unique_id=unique_id, deadline=call.deadline)
+    plan = partial(processor.clear_all, unique_id=_unique_id(body), deadline=call.deadline)
     result = await call.change(session_id, plan)
     await processor.drop_cleared_vectors(result.processor_id, deadline=call.deadline)
-    return result
+    return rendering.response(rendering.cleared(result, everything=True))
 
 
 async def get_config(call: Called, session_id: str) -> Response:

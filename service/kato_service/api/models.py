@@ -24,6 +24,8 @@ MAX_SEQUENCE = 1000
 MAX_FREQUENCY = 2**31 - 1
 MAX_KEYS = 10_000
 """Far above every limit of the processor: what is cheap to look at."""
+LEVELS_AROUND = 8
+"""What answers put around a value, so that it can be written there as well."""
 
 unknown_fields_ignored: ContextVar[bool] = ContextVar("unknown_fields_ignored", default=False)
 """True while a legacy path is served; elsewhere unknown fields are refused."""
@@ -36,7 +38,10 @@ def _printable(value: str) -> str:
 
 
 def _writable(value: Any) -> Any:
-    json_text.canonical(value)
+    inside = value
+    for _ in range(LEVELS_AROUND):
+        inside = [inside]
+    json_text.canonical(inside)
     return value
 
 

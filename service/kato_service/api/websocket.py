@@ -53,7 +53,6 @@ async def session_socket(websocket: WebSocket) -> None:
 
 async def legacy_socket(websocket: WebSocket) -> None:
     """``/ws``: on the session that the headers mean."""
-    unknown_fields_ignored.set(True)
     try:
         session_id = await legacy.addressed(websocket)
     except KatoError as error:
@@ -69,7 +68,9 @@ async def unknown_socket(websocket: WebSocket) -> None:
 
 
 async def _open(websocket: WebSocket, session_id: str) -> None:
-    label(websocket, websocket.scope["route"].path)
+    path = websocket.scope["route"].path
+    label(websocket, path)
+    unknown_fields_ignored.set(not path.startswith("/v2/"))
     try:
         await call_of(websocket).load(session_id)
     except KatoError as error:

@@ -8,6 +8,8 @@ MAX_LEARNED_EMOTIVES_BYTES = 8 * 2**20
 """Of the map that one learn adds to its pattern: with the largest STM that settings allow beside
 it, the log entry fits into a document of MongoDB (16 MiB). One that does not could never be
 completed."""
+MAX_LEARNED_BYTES = 16 * 2**20
+"""Of UTF-8 in the patterns that one request learns: all of them wait in its session for the log."""
 
 
 @dataclass(frozen=True, slots=True)

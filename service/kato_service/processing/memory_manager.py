@@ -107,7 +107,7 @@ class MemoryManager:
 
     def _refuse_alone(self, event: Event) -> None:
         limits = self._limits
-        if len(event) > limits.max_stm_symbols or _bytes(event) > limits.max_stm_bytes:
+        if len(event) > limits.max_stm_symbols or event_bytes(event) > limits.max_stm_bytes:
             raise LimitExceededError(
                 f"one observation brings more than the {limits.max_stm_symbols} symbols or"
                 f" {limits.max_stm_bytes} bytes that a short-term memory may hold"
@@ -121,14 +121,14 @@ class MemoryManager:
         count = 0
         while symbols > limits.max_stm_symbols or size > limits.max_stm_bytes:
             symbols -= len(stm[count])
-            size -= _bytes(stm[count])
+            size -= event_bytes(stm[count])
             count += 1
         return count
 
     def _size(self, stm: Stm) -> int:
         """Bytes of UTF-8; an upper bound where that is within the limit already."""
         bound = sum(len(symbol) for event in stm for symbol in event) * MAX_UTF8_BYTES
-        return bound if bound <= self._limits.max_stm_bytes else sum(map(_bytes, stm))
+        return bound if bound <= self._limits.max_stm_bytes else sum(map(event_bytes, stm))
 
 
 def felt(state: SessionState) -> Emotives:
@@ -154,5 +154,6 @@ def _emotive_bytes(emotives: Emotives) -> int:
     return sum(len(name.encode()) + EMOTIVE_BYTES for name in emotives)
 
 
-def _bytes(event: Event) -> int:
+def event_bytes(event: Event) -> int:
+    """Of its symbols in UTF-8."""
     return sum(len(symbol.encode()) for symbol in event)

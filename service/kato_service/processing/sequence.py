@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.genes import Genes
 from kato_service.domain.observation import Observation
-from kato_service.errors import StoreUnavailableError
+from kato_service.errors import LimitExceededError, StoreUnavailableError
 from kato_service.knowledge.entries import Learn
-from kato_service.processing.memory_manager import MemoryManager
+from kato_service.processing.limits import MAX_LEARNED_BYTES
+from kato_service.processing.memory_manager import MemoryManager, event_bytes
 from kato_service.processing.observation_processor import ObservationProcessor, Observed
 from kato_service.processing.pattern_processor import PatternProcessor
 from kato_service.processing.results import ObservationResult, SequenceResult
@@ -34,8 +35,25 @@ class SequencePlan:
     results: list[ObservationResult] = field(default_factory=list)
     learned: list[Learn] = field(default_factory=list)
     """Entries for the log, in order."""
+    learned_bytes: int = 0
     final: str = ""
     """Bare digest of what `learn_at_end` learns."""
+
+    def add(self, entry: Learn) -> None:
+        """Learn it with the others.
+
+        Raises:
+            LimitExceededError: Together they are more than one request may learn.
+        """
+        self.learned.append(entry)
+        self.learned_bytes += sum(map(event_bytes, entry.events))
+        if self.learned_bytes > MAX_LEARNED_BYTES:
+            reason = f"what it learns takes more than {MAX_LEARNED_BYTES} bytes"
+            raise LimitExceededError(
+                "the sequence learns too much at once: split it, or keep less in the short-term"
+                " memory (stm_mode, max_pattern_length)",
+                [{"location": ["body", "observations"], "reason": reason}],
+            )
 
     def result(self, unique_id: str) -> SequenceResult:
         names = [entry.name for entry in self.learned]
@@ -96,7 +114,7 @@ class SequenceProcessor:
         plan.state = observed.state
         plan.applied += 1
         if observed.learned is not None:
-            plan.learned.append(observed.learned)
+            plan.add(observed.learned)
         if plan.options.learn_after_each:
             self._learn(plan, genes)
         plan.results.append(observation_result(plan.state, observed, unique_id=""))
@@ -106,7 +124,7 @@ class SequenceProcessor:
         learned = self._patterns.learn(plan.state, genes)
         plan.state = learned.state
         if learned.entry is not None:
-            plan.learned.append(learned.entry)
+            plan.add(learned.entry)
         return learned.name
 
 

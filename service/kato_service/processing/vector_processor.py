@@ -28,6 +28,7 @@ log = structlog.get_logger()
 Vector = tuple[float, ...]
 ATTEMPTS = 5
 """Clears by others that one observation outlives."""
+MAX_SWEPT = 10_000
 _TOO_LATE = "the vectors were not stored in time"
 _SLOW = "qdrant did not answer in time"
 
@@ -43,7 +44,8 @@ class VectorProcessor:
         self._engine = None if store is None else VectorSearchEngine(store)
         self._limits = limits
         self._swept: dict[str, int] = {}
-        """By knowledge base the clear whose predecessors' collections were dropped."""
+        """By knowledge base the clear whose predecessors' collections were dropped; the oldest are
+        forgotten, and looked for again."""
 
     def check(self, vectors: Sequence[Vector]) -> None:
         """Refuse what can never be stored together.
@@ -157,6 +159,8 @@ class VectorProcessor:
             async with within(deadline, _SLOW):
                 await self._parts()[0].drop_before(kb, cleared)
             self._swept[kb] = cleared
+            if len(self._swept) > MAX_SWEPT:
+                del self._swept[next(iter(self._swept))]
         return cleared
 
     def _parts(self) -> tuple[QdrantStore, VectorSearchEngine]:

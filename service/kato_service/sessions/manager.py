@@ -15,6 +15,7 @@ from kato_service.domain.genes import GeneValue
 from kato_service.errors import (
     InvalidInputError,
     KatoError,
+    SessionLimitExceededError,
     SessionNotFoundError,
     StoreUnavailableError,
 )
@@ -87,8 +88,17 @@ class SessionManager:
         return await self._store.create(new, Limits(self._limits.max_sessions, of_user))
 
     async def default(self, user_id: str | None) -> str:
-        """The id of a user's default session (None: the instance's), made where there is none."""
-        session_id = await self._store.default_id(user_id, _new_id())
+        """The id of a user's default session (None: the instance's), made where there is none.
+
+        Raises:
+            SessionLimitExceededError: It would be made, and the instance has as many as it may.
+        """
+        session_id = await self._store.known_default(user_id)
+        if session_id is None:
+            # Ids stay for good: none is given for a session that will not be made.
+            if await self._store.count() >= self._limits.max_sessions:
+                raise SessionLimitExceededError.of("instance")
+            session_id = await self._store.default_id(user_id, _new_id())
         if not await self._store.exists(session_id):
             new = self._new(session_id, user_id, ttl_s=None)
             await self._store.create(new, Limits(self._limits.max_sessions, None))

@@ -85,6 +85,9 @@ class MemorySessionStore:
         self._of_user[user_id] += 1
         return state
 
+    async def known_default(self, user_id: str | None) -> str | None:
+        return self._defaults.get(user_id)
+
     async def default_id(self, user_id: str | None, proposed: str) -> str:
         return self._defaults.setdefault(user_id, proposed)
 
@@ -220,9 +223,7 @@ class MemorySessionStore:
         if self._full(user_id, limits):
             self._drop_ended()
         if whose := self._full(user_id, limits):
-            raise SessionLimitExceededError(
-                f"there are as many live sessions of this {whose} as it may have"
-            )
+            raise SessionLimitExceededError.of(whose)
 
     def _full(self, user_id: str | None, limits: Limits) -> str:
         """Whose limit is reached; '' for none."""

@@ -20,7 +20,7 @@ from kato_service.errors import (
 from kato_service.sessions import encoding, index_scripts, scripts
 from kato_service.sessions.encoding import ListChange, Stored
 from kato_service.sessions.redis_scripts import RedisScripts
-from kato_service.sessions.state import Intent, SessionState
+from kato_service.sessions.state import Intent, SessionState, label_of
 from kato_service.sessions.store import LEASE_S, Fate, Limits, Listed, Lock, NewSession, Saved
 
 log = structlog.get_logger()
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 PENDING_AT_ONCE = 100
 LISTED_AT_ONCE = 100
 """Sessions asked for in one round trip, so that reading them holds up nobody."""
-MAX_UNRETURNED = 10_000
+MAX_UNNOTED = 10_000
 SLACK_BYTES = 1024
 """By which counters, times and genes may enlarge a session in a full Redis."""
 _LEASE_MS = int(LEASE_S * 1000)
@@ -44,8 +44,9 @@ class RedisSessionStore:
         self._scripts = RedisScripts(client, circuit or Circuit("redis"))
         self._prefix = f"kato:{processor_id}:"
         self._index = f"{self._prefix}{{{processor_id}}}:"
-        self._unreturned: dict[str, SessionState] = {}
-        """Of which Redis did not take the places back when they ended."""
+        self._unnoted: dict[str, tuple[SessionState, int | None]] = {}
+        """What the indexes are to learn as soon as Redis takes it: sessions, by their members, and
+        when they expire, ms; None: they are not there."""
 
     async def create(self, new: NewSession, limits: Limits) -> SessionState:
         try:
@@ -75,7 +76,7 @@ class RedisSessionStore:
             found = await self._scripts.run(scripts.CREATE, self._keys(new.session_id), arguments)
         except StoreUnavailableError as error:
             if not isinstance(error, OutcomeUnknownError):  # else it may have been made
-                await self._unreserve_or_later(state)
+                await self._note_or_later(state, None)
             raise
         living = encoding.shown(new.session_id, Stored(*found))
         if living.incarnation != new.incarnation:
@@ -84,6 +85,14 @@ class RedisSessionStore:
             else:
                 await self._unreserve(state)
         return living
+
+    async def known_default(self, user_id: str | None) -> str | None:
+        # A script, as a Redis that takes no writes may still run it.
+        keys = (f"{self._index}defaults",)
+        known = await self._scripts.run(
+            index_scripts.KNOWN_DEFAULT, keys, (_digest(user_id or ""),)
+        )
+        return None if known is None else str(known.decode())
 
     async def default_id(self, user_id: str | None, proposed: str) -> str:
         arguments = (_digest(user_id or ""), proposed)
@@ -107,7 +116,7 @@ class RedisSessionStore:
         stored = Stored(*found)
         state = encoding.shown(session_id, stored)
         if stored.expires_ms:
-            await self._note_expiry(state, stored.expires_ms)
+            await self._note_or_later(state, int(stored.expires_ms))
         return state
 
     async def count(self) -> int:
@@ -210,11 +219,11 @@ class RedisSessionStore:
         if not await self._scripts.run(scripts.REMOVE, keys, arguments):
             return False
         if self._client.clustered:
-            await self._unreserve_or_later(lock.state)
+            await self._note_or_later(lock.state, None)
         return True
 
     async def pending(self, *, older_than_s: float) -> tuple[tuple[str, str], ...]:
-        await self._return_places()
+        await self._catch_up()
         keys, found = (f"{self._index}intents",), []
         for offset in count(0, PENDING_AT_ONCE):
             arguments = (older_than_s, offset, PENDING_AT_ONCE)
@@ -238,9 +247,7 @@ class RedisSessionStore:
         arguments = (_member(new), ttl, limits.sessions, most_of_user)
         word, *rest = await self._scripts.run(index_scripts.RESERVE, keys, arguments)
         if word != b"ok":
-            raise SessionLimitExceededError(
-                f"there are as many live sessions of this {word.decode()} as it may have"
-            )
+            raise SessionLimitExceededError.of(word.decode())
         return int(rest[0]), rest[1].decode()
 
     async def _unreserve(self, state: SessionState) -> None:
@@ -248,22 +255,36 @@ class RedisSessionStore:
         keys = [f"{self._index}order", *self._indexes(state)]
         await self._scripts.run(index_scripts.UNRESERVE, keys, (_member(state),))
 
-    async def _unreserve_or_later(self, state: SessionState) -> None:
-        """Of a session that is gone or was never made, whatever becomes of its place."""
+    async def _note_or_later(self, state: SessionState, expires_ms: int | None) -> None:
+        """Let the indexes know when a session expires, or that it is not there (None): what was
+        done with the session stays, whatever becomes of its place in them."""
         try:
-            await self._unreserve(state)
+            await self._note(state, expires_ms)
         except StoreUnavailableError as error:
-            if len(self._unreturned) < MAX_UNRETURNED:  # others end with their time
-                self._unreturned[_member(state)] = state
-            log.warning("place of no session not given back yet", reason=error.message)
+            if len(self._unnoted) < MAX_UNNOTED:
+                self._unnoted[_member(state)] = (state, expires_ms)
+            log.warning("index of sessions is behind", reason=error.message)
+        else:
+            self._unnoted.pop(_member(state), None)
 
-    async def _return_places(self) -> None:
-        for member, state in tuple(self._unreturned.items()):
+    async def _note(self, state: SessionState, expires_ms: int | None) -> None:
+        if expires_ms is None:
+            await self._unreserve(state)
+            return
+        # A session that they forgot stays forgotten.
+        arguments = (_member(state), expires_ms)
+        await self._scripts.run(index_scripts.NOTE_EXPIRY, self._indexes(state), arguments)
+
+    async def _catch_up(self) -> None:
+        for member, wanted in tuple(self._unnoted.items()):
+            if self._unnoted.get(member) is not wanted:
+                continue
             try:
-                await self._unreserve(state)
+                await self._note(*wanted)
             except StoreUnavailableError:
                 return
-            self._unreturned.pop(member, None)
+            if self._unnoted.get(member) is wanted:
+                del self._unnoted[member]
 
     async def _heads(self, session_ids: Sequence[str]) -> list[tuple[SessionState, int] | None]:
         """Sessions without their lists, and how long their STMs are; None for those that ended or
@@ -275,11 +296,6 @@ class RedisSessionStore:
             heads += map(_head, some, await self._scripts.run_on_each(scripts.LISTED, keys))
             await asyncio.sleep(0)
         return heads
-
-    async def _note_expiry(self, state: SessionState, expires_ms: bytes) -> None:
-        """Let the limit indexes know; a session that they forgot stays forgotten."""
-        arguments = (_member(state), int(expires_ms))
-        await self._scripts.run(index_scripts.NOTE_EXPIRY, self._indexes(state), arguments)
 
     def _indexes(self, state: SessionState) -> list[str]:
         """Where its expiry is noted."""
@@ -301,7 +317,7 @@ def _head(session_id: str, found: Any) -> tuple[SessionState, int] | None:
     try:
         state = encoding.shown(session_id, Stored(*stored))
     except StoreUnavailableError as error:  # the others are listed all the same
-        log.warning("session not listed", session_id=session_id, reason=error.message)
+        log.warning("session not listed", session=label_of(session_id), reason=error.message)
         return None
     return state, len(state.stm) if events < 0 else events
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from hashlib import sha256
 from typing import Any, Generic, TypeVar
 
 from kato_service.domain.genes import GeneValue
@@ -95,6 +97,12 @@ class Change(Generic[A]):
     """What is appended to the log of ``state.processor_id``, in order, each with its token."""
     error: KatoError | None = None
     """Raised to the client after the change was stored (a sequence cut by a store's failure)."""
+
+
+@lru_cache(maxsize=4096)
+def label_of(session_id: str) -> str:
+    """What logs may know of a session id, which is the right to use the session."""
+    return sha256(session_id.encode()).hexdigest()[:8]
 
 
 def installed(state: SessionState, applied: tuple[Applied, ...]) -> SessionState:

@@ -94,6 +94,9 @@ class SessionStore(Protocol):
             SessionLimitExceededError: There are as many as *limits* allow.
         """
 
+    async def known_default(self, user_id: str | None) -> str | None:
+        """The id of a user's default session, if it was given one; writes nothing."""
+
     async def default_id(self, user_id: str | None, proposed: str) -> str:
         """The id of a user's default session, the same for ever; *proposed* where there is none."""
 
