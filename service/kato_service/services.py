@@ -125,7 +125,8 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             databases.run,
             service.sessions.run,
             service.count_sessions,
-            service.knowledge.run,
+            service.knowledge.run_materialiser,
+            service.knowledge.run_upkeep,
         )
         await stack.enter_async_context(_running(background))
         yield service

@@ -143,7 +143,7 @@ async def test_the_background_task_writes_without_being_asked(
     monkeypatch.setattr("kato_service.knowledge.materialiser.DELAY_S", 0.01)
     bases = KnowledgeBases(SqliteKnowledgeLog(tmp_path / "log.sqlite"), PlainPatterns)
     await bases.start()
-    running = asyncio.create_task(bases.run())
+    running = asyncio.create_task(bases.run_materialiser())
     await asyncio.gather(
         *(bases.get(kb).append([learn("a"), learn("b")], since=0) for kb in ("one", "two"))
     )
@@ -173,7 +173,8 @@ async def test_the_background_task_notices_a_restored_store_and_trims(
     kb = bases.get("kato")
     entries = [learn(symbol) for symbol in "abcd"]
     await kb.append(entries, since=0)
-    running = asyncio.create_task(bases.run())
+    work = (bases.run_materialiser(), bases.run_upkeep())
+    running = asyncio.gather(*work)
 
     async def until(reached: Callable[[], Awaitable[bool]]) -> None:
         async with asyncio.timeout(20):

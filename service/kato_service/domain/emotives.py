@@ -25,7 +25,10 @@ def learned_emotives(maps: Sequence[Emotives]) -> dict[str, float] | None:
 def _mean(values: Sequence[float]) -> float:
     """Plain additions in the given order, as the golden cases have them; always finite."""
     mean = _sum(values) / len(values)
-    return mean if math.isfinite(mean) else _sum([value / len(values) for value in values])
+    if math.isfinite(mean):
+        return mean
+    mean = _sum([value / len(values) for value in values])
+    return min(max(mean, min(values)), max(values))  # rounding may pass the largest number
 
 
 def _sum(values: Sequence[float]) -> float:

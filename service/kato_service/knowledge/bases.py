@@ -95,11 +95,13 @@ class KnowledgeBases:
             self._bases[processor_id] = base
         return base
 
-    async def run(self) -> None:
-        """Write the views of what changed, notice restored stores, trim, until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._materialiser.run())
-            tasks.create_task(self._upkeep.run())
+    async def run_materialiser(self) -> None:
+        """Write the views of what changed, until cancelled."""
+        await self._materialiser.run()
+
+    async def run_upkeep(self) -> None:
+        """Notice restored stores, trim, write snapshots, until cancelled."""
+        await self._upkeep.run()
 
     async def materialise_due(self) -> None:
         """One round of what `run` does."""

@@ -27,7 +27,7 @@ from kato_service.knowledge.view_documents import (
 UPDATES_AT_ONCE = 20
 """A server without indexes takes milliseconds for each, and a call has its time-out."""
 ATTEMPTS = 3
-"""To read statistics whose pieces are replaced meanwhile."""
+"""To read or write what others write or discard meanwhile."""
 Address = tuple[str, int | None]
 
 
@@ -124,10 +124,15 @@ class MongoPatternViews:
             )
 
     async def _write(self, documents: Sequence[Document]) -> None:
-        known = await self._revisions(documents)
-        await self._replace([each for each in documents if _is_older(known, each)])
-        missing = [each for each in documents if each["_id"] not in known]
-        await self._replace(await self._insert(missing))
+        """Until all are there, or newer ones: others write and discard meanwhile."""
+        for _ in range(ATTEMPTS):
+            known = await self._revisions(documents)
+            older = [each for each in documents if _is_older(known, each)]
+            missing = [each for each in documents if each["_id"] not in known]
+            documents = [*await self._replace(older), *await self._insert(missing)]
+            if not documents:
+                return
+        raise StoreUnavailableError("the views are replaced again and again by others")
 
     async def _confirmed_primary(self, kb: str) -> Address | None:
         """Who certainly has every view a head vouches for, where there are several members.
@@ -149,13 +154,17 @@ class MongoPatternViews:
             found = patterns.find(which, {"revision": 1}, **self._server.bounds)
             return {each["_id"]: each["revision"] for each in await found.to_list()}
 
-    async def _replace(self, documents: Sequence[Document]) -> None:
-        """Where the store has an older one."""
+    async def _replace(self, documents: Sequence[Document]) -> Sequence[Document]:
+        """Where the store has an older one; those among which some were newer, or gone."""
+        doubtful: list[Document] = []
         for start in range(0, len(documents), UPDATES_AT_ONCE):
             some = documents[start : start + UPDATES_AT_ONCE]
             changes = [ReplaceOne(_older_than(each), each) for each in some]
             async with self._server.mapped_errors(writing=True):
-                await self._patterns.bulk_write(changes, ordered=False)
+                done = await self._patterns.bulk_write(changes, ordered=False)
+            if done.matched_count < len(some):
+                doubtful += some
+        return doubtful
 
     async def _insert(self, documents: Sequence[Document]) -> Sequence[Document]:
         """Those that somebody else has put in by now."""

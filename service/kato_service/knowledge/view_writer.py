@@ -52,8 +52,8 @@ class ViewWriter:
         finally:
             if count is None:
                 fold.touched.take_back(goal.touched)
-        if count is not None and fold.has_garbage:
-            await self._discard(fold, goal.cleared)
+        if count is not None and fold.has_garbage and not await self._discarded(fold, goal.cleared):
+            return None
         return count
 
     async def _written(self, goal: "_Goal") -> int | None:
@@ -114,10 +114,18 @@ class ViewWriter:
         async with self._current.gate.reading():
             return await asyncio.to_thread(_some_views, fold, names, behind)
 
-    async def _discard(self, fold: Fold, cleared: int) -> None:
-        while await self._log.views.discard(self._kb, cleared, limit=BATCH) == BATCH:
-            pass
+    async def _discarded(self, fold: Fold, cleared: int) -> bool:
+        """False where somebody else writes: a server that looks before it deletes would take what
+        was written in between."""
+        if not await self._log.claim(self._kb, self._owner, lease_s=LEASE_S):
+            return False
+        try:
+            while await self._log.views.discard(self._kb, cleared, limit=BATCH) == BATCH:
+                pass
+        finally:
+            await self._log.release(self._kb, self._owner)
         fold.has_garbage = fold.cleared > cleared
+        return True
 
 
 class _Goal:

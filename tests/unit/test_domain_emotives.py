@@ -1,0 +1,21 @@
+"""Means of emotives at the edges of what a number can be; what they are is golden."""
+
+import sys
+
+import pytest
+
+from kato_service.domain.emotives import mean_emotives
+
+LARGEST = sys.float_info.max
+
+
+@pytest.mark.parametrize("count", range(1, 200))
+def test_the_mean_of_the_largest_numbers_is_a_number(count: int) -> None:
+    for value in (LARGEST, -LARGEST):
+        assert mean_emotives([{"joy": value}] * count)["joy"] == pytest.approx(value)
+
+
+def test_a_mean_is_between_the_least_and_the_largest() -> None:
+    values = [LARGEST, LARGEST, LARGEST, -LARGEST, 1.0]
+    mean = mean_emotives([{"joy": value} for value in values])["joy"]
+    assert mean == pytest.approx(LARGEST / 5 * 2)
