@@ -38,6 +38,24 @@ def test_patterns_are_listed_page_by_page_in_first_learned_order(
     listed = [pattern["pattern_data"] for pattern in one["patterns"] + two["patterns"]]
     assert listed == [[["c", "z"]], [["a", "z"]], [["b", "z"]]]
     assert two["next_cursor"] is None
+    wrong = api.get(path, params={"cursor": one["patterns"][0]["name"]})
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (422, "VALIDATION_ERROR")
+
+
+def test_a_list_goes_on_where_its_last_pattern_was_learned_anew(
+    api: httpx.Client, session_id: str
+) -> None:
+    path = f"/v2/sessions/{session_id}"
+    items = [{"strings": [symbol, "z"]} for symbol in "cabde"]
+    body = {"observations": items, "learn_after_each": True}
+    api.post(f"{path}/observe-sequence", json=body)
+    one = api.get(f"{path}/patterns", params={"limit": 2}).json()
+    assert api.delete(f"{path}/patterns/{one['patterns'][1]['name']}").status_code == 200
+    again = {"observations": items[1:2], "learn_at_end": True}
+    api.post(f"{path}/observe-sequence", json=again)
+    two = api.get(f"{path}/patterns", params={"cursor": one["next_cursor"]}).json()
+    listed = [pattern["pattern_data"][0][0] for pattern in two["patterns"]]
+    assert (listed, two["next_cursor"]) == (["b", "d", "e", "a"], None)
 
 
 def test_an_update_edits_frequency_and_emotives(api: httpx.Client, learned: str) -> None:

@@ -198,7 +198,7 @@ def test_equal_potentials_rank_by_first_learn_even_after_a_relearn(
         fold.apply(revision, entry)
     found = searcher.predict(fold.view(), (("a", "b"),), Genes())
     assert [prediction.name for prediction in found][:2] == [learns[1].name, learns[2].name]
-    page = fold.view().page(after=None, limit=9)
+    page = fold.view().page(after=0, limit=9).patterns
     assert [pattern.first for pattern in page] == [2, 3, 5]
 
 

@@ -3,12 +3,10 @@
 from collections import Counter
 
 import bson
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kato_service.domain.pattern import Pattern, flatten, pattern_name
-from kato_service.errors import InvalidInputError
 from kato_service.knowledge.entries import Clear, Delete, Entry, Learn, Update
 from kato_service.knowledge.fold import EMOTIVE_BYTES, Fold, merged_metadata
 from kato_service.knowledge.plain_patterns import PlainPatterns
@@ -114,8 +112,11 @@ def test_statistics_are_sums_over_every_learn_since_the_last_clear(history: list
 def test_pages_hold_every_pattern_once_in_first_learned_order(history: list[Entry]) -> None:
     view = folded(history).view()
     names: list[str] = []
-    for _ in range(len(EVENTS) + 1):
-        names += [p.name for p in view.page(after=names[-1] if names else None, limit=1)]
+    after, more = 0, True
+    while more:
+        page = view.page(after=after, limit=1)
+        names += [pattern.name for pattern in page.patterns]
+        after, more = max((pattern.first for pattern in page.patterns), default=0), page.more
     assert names == sorted(view.patterns, key=lambda name: view.patterns[name].first)
 
 
@@ -162,9 +163,20 @@ def test_metadata_beyond_the_limit_is_dropped_value_by_value() -> None:
 def test_a_page_behind_a_deleted_pattern_goes_on_where_it_was() -> None:
     learned = [Learn("", str(n), ((str(n), "x"),), None, 5) for n in range(4)]
     view = folded([*learned, Delete("", "1")]).view()
-    assert [pattern.name for pattern in view.page(after="1", limit=9)] == ["2", "3"]
-    with pytest.raises(InvalidInputError):
-        view.page(after="unknown", limit=9)
+    assert [pattern.name for pattern in view.page(after=2, limit=9).patterns] == ["2", "3"]
+    anew = folded([*learned, Delete("", "1"), learned[1]]).view()
+    assert [pattern.name for pattern in anew.page(after=2, limit=9).patterns] == ["2", "3", "1"]
+
+
+def test_a_page_of_large_patterns_ends_before_its_limit() -> None:
+    events = tuple((f"{number}", "y" * 100) for number in range(30_000))
+    view = folded([Learn("", str(n), ((str(n),), *events), None, 5) for n in range(5)]).view()
+    first = view.page(after=0, limit=9)
+    assert ([pattern.name for pattern in first.patterns], first.more) == (["0", "1"], True)
+    last = view.page(after=first.patterns[-1].first, limit=9)
+    assert ([pattern.name for pattern in last.patterns], last.more) == (["2", "3"], True)
+    whole = view.page(after=last.patterns[-1].first, limit=1)
+    assert ([pattern.name for pattern in whole.patterns], whole.more) == (["4"], False)
 
 
 def test_the_view_of_a_pattern_with_the_largest_emotives_is_a_document_of_mongodb() -> None:

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from kato_service.domain.pattern import Pattern, flatten, pattern_name
 from kato_service.domain.statistics import Corrections, SymbolStatistics
 from kato_service.knowledge.documents import decoded, encoded
-from kato_service.knowledge.entries import Clear, Delete, Entry, Import, Learn, Statistics
+from kato_service.knowledge.entries import Clear, Delete, Entry, Import, Learn, Statistics, Update
 from kato_service.knowledge.fold import MAX_FREQUENCY, MAX_IMPORTED_LEARNS, Fold
 from kato_service.knowledge.plain_patterns import PlainPatterns
+from kato_service.knowledge.view_documents import encoded_view
 from kato_service.search.pattern_searcher import PatternSearcher
+from kato_service.transfer.patterns import pattern_of
 
 EVENTS = ((("a",), ("b",)), (("a", "a", "b"),), (("",), ("$", ".")))
 emotives = st.dictionaries(st.sampled_from(["joy", "a.b", "$"]), st.floats(-1, 1), max_size=2)
@@ -216,3 +218,48 @@ def test_absurd_counts_end_at_a_limit_in_every_engine() -> None:
         (pattern,) = fold.patterns.values()
         assert (pattern.frequency, pattern.learns) == (MAX_FREQUENCY, MAX_IMPORTED_LEARNS)
         assert fold.statistics.total_learns == MAX_IMPORTED_LEARNS
+
+
+def encoded_bytes(fold: Fold, name: str) -> int:
+    view = fold.known(name)
+    assert view is not None
+    return len(bson.encode(encoded_view("kato", view)))
+
+
+def test_what_imports_and_edits_leave_of_emotives_fits_into_a_document_of_mongodb() -> None:
+    """A view that does not would stop the checkpoint of its knowledge base for good."""
+    maps = tuple({f"{m}-{i}-{'x' * 240}": 1.0 for i in range(280)} for m in range(100))
+    name = "a" * 40
+    merged = Fold(PlainPatterns())
+    for part in range(3):
+        merged.apply(part + 1, Import("", f"{part}", 0, name, EVENTS[0], 1, 1, maps))
+    assert encoded_bytes(merged, name) < 16 * 2**20
+    kept = merged.known(name)
+    assert kept is not None
+    assert kept.pattern.emotives == (*maps, *maps)[-len(kept.pattern.emotives) :]
+    edited = Fold(PlainPatterns())
+    edited.apply(1, Import("", "s", 0, name, (("z" * 12 * 2**20,), ("b",)), 1, 1))
+    edited.apply(2, Update("", name, None, maps))
+    assert encoded_bytes(edited, name) < 16 * 2**20
+
+
+def test_the_largest_pattern_that_can_be_learned_can_be_imported() -> None:
+    events = tuple((f"{number:06}" + "y" * 74,) for number in range(65_535))
+    name = pattern_name(events)
+    fold = Fold(PlainPatterns())
+    for revision in (1, 2):
+        emotives = {f"{revision}-{i}-{'x' * 240}": 1.0 for i in range(13_000)}
+        fold.apply(revision, Learn("", name, events, emotives, 100))
+    known = fold.known(name)
+    assert known is not None
+    given = {
+        "name": name,
+        "events": [list(event) for event in events],
+        "frequency": 2,
+        "learns": 2,
+        "emotives": [dict(one) for one in known.pattern.emotives],
+    }
+    taken = pattern_of(given)
+    assert taken.emotives == known.pattern.emotives
+    entry = Import("", "s", 0, name, taken.events, 2, 2, taken.emotives)
+    assert len(bson.encode(encoded("kato", 1, entry, datetime.now(UTC)))) < 16 * 2**20

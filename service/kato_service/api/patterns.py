@@ -7,6 +7,7 @@ from kato_service.api.calls import Called
 from kato_service.api.models import PatternBody
 from kato_service.api.operations import Operation
 from kato_service.api.sessions import Cursor, Limit
+from kato_service.domain.cursor import place_of
 from kato_service.errors import PatternNotFoundError, SessionNotFoundError, VectorNotFoundError
 
 _ERRORS = (SessionNotFoundError, PatternNotFoundError)
@@ -16,12 +17,12 @@ async def list_patterns(
     call: Called, session_id: str, limit: Limit = 100, cursor: Cursor = None
 ) -> Response:
     state = await call.load(session_id)
-    patterns = await call.service.processor.patterns.list_patterns(
-        state.processor_id, limit=limit + 1, after=cursor, deadline=call.deadline
+    page = await call.service.processor.patterns.list_patterns(
+        state.processor_id, limit=limit, after=place_of(cursor), deadline=call.deadline
     )
-    page = await json_text.array(map(rendering.pattern, patterns[:limit]))
-    next_cursor = patterns[limit - 1].name if len(patterns) > limit else None
-    return rendering.response({"patterns": page, "next_cursor": next_cursor})
+    patterns = await json_text.array(map(rendering.pattern, page.patterns))
+    next_cursor = str(page.patterns[-1].first) if page.more else None
+    return rendering.response({"patterns": patterns, "next_cursor": next_cursor})
 
 
 async def get_pattern(call: Called, session_id: str, name: str) -> Response:

@@ -40,6 +40,10 @@ PATTERN_EMOTIVES_BYTES = 8 * 2**20
 MongoDB (16 MiB) beside the events; the oldest are dropped."""
 EMOTIVE_BYTES = 48
 """What a name and its value take there beside the name's own bytes, rounded up."""
+SYMBOL_BYTES = 26
+"""What a symbol takes there beside its own bytes, alone in its event and at its largest place."""
+VIEW_BYTES = 15 * 2**20
+"""Of all events and emotives of a pattern; a document has 1 MiB for the rest."""
 FEW_EMOTIVES = 4096
 """Names in all maps of a pattern; so few fit."""
 
@@ -200,7 +204,8 @@ class Fold:
         if known is None:
             return Applied(entry, revision, 0, met=False)
         frequency = known.frequency if entry.frequency is None else entry.frequency
-        emotives = known.emotives if entry.emotives is None else entry.emotives
+        given = None if entry.emotives is None else _fitting_beside(known.events, entry.emotives)
+        emotives = known.emotives if given is None else given
         updated = replace(known, frequency=frequency, emotives=emotives, revision=revision)
         self.index.put(updated)
         return Applied(entry, revision, frequency, pattern=updated)
@@ -224,7 +229,7 @@ class Fold:
             known,
             frequency=min(known.frequency + entry.frequency, MAX_FREQUENCY),
             learns=known.learns + learns,
-            emotives=(*known.emotives, *entry.emotives),
+            emotives=_merged(known, entry.emotives),
             metadata=merged_metadata(known.metadata, entry.metadata),
             revision=revision,
         )
@@ -277,12 +282,27 @@ def _window(
     return _fitting((*known, emotives)[-persistence:]) if persistence > 0 else ()
 
 
+def _merged(known: Pattern, imported: tuple[Emotives, ...]) -> tuple[Emotives, ...]:
+    """What an import makes of a pattern's emotives: one that is not there yet keeps all."""
+    if not known.emotives:
+        return imported
+    return _fitting_beside(known.events, (*known.emotives, *imported))
+
+
 def _fitting(maps: tuple[Emotives, ...]) -> tuple[Emotives, ...]:
-    """As many of the newest as a pattern may keep."""
-    if sum(map(len, maps)) <= FEW_EMOTIVES:
-        return maps
+    """As many of the newest as a pattern may keep beside events that were observed."""
+    return maps if sum(map(len, maps)) <= FEW_EMOTIVES else _newest(maps, PATTERN_EMOTIVES_BYTES)
+
+
+def _fitting_beside(events: tuple[Event, ...], maps: tuple[Emotives, ...]) -> tuple[Emotives, ...]:
+    """As many of the newest as a pattern may keep beside any events."""
+    taken = sum(_size(symbol) + SYMBOL_BYTES for event in events for symbol in event)
+    return _newest(maps, min(PATTERN_EMOTIVES_BYTES, VIEW_BYTES - taken))
+
+
+def _newest(maps: tuple[Emotives, ...], room: int) -> tuple[Emotives, ...]:
     sizes = accumulate(sum(_size(name) + EMOTIVE_BYTES for name in one) for one in reversed(maps))
-    kept = sum(size <= PATTERN_EMOTIVES_BYTES for size in sizes)
+    kept = sum(size <= room for size in sizes)
     return maps[len(maps) - kept :]
 
 

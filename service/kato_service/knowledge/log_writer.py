@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from math import inf
 
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
@@ -27,6 +27,8 @@ from kato_service.knowledge.registry import Wanted, WantedEntries
 
 GROUP_ENTRIES = 500
 GROUP_SYMBOLS = 200_000
+REPLAYED_ENTRIES = 20_000
+"""Of a log that are read to tell what an entry did: others wait for it, a third of a second."""
 PATIENCE_S = 10.0
 """How long entries of unknown outcome are tried before their append gives up."""
 
@@ -190,9 +192,14 @@ class LogWriter:
                 await self._current.catch_up()
             if found and max(found.values()) > self._current.revision:
                 raise StoreUnavailableError("the knowledge log does not show what it holds")
-            for wanted in doubtful:
-                if wanted.applied is None and wanted.entry.token in found:
-                    wanted.complete(await self._replayed(wanted, found[wanted.entry.token]))
+            there = [
+                (found[wanted.entry.token], wanted)
+                for wanted in doubtful
+                if wanted.applied is None and wanted.entry.token in found
+            ]
+            for wanted, applied in await self._replayed(there):
+                if wanted.applied is None:
+                    wanted.complete(applied)
         except StoreUnavailableError:
             for wanted in doubtful:
                 wanted.needs_lookup = True
@@ -207,20 +214,27 @@ class LogWriter:
                 found[entry.token] = revision
         return found
 
-    async def _replayed(self, wanted: Wanted, revision: int) -> Applied:
-        """What the entry did at its own revision, which the fold has passed."""
-        name = subject(wanted.entry)
-        if name is None or await self._is_trimmed():
-            return Applied(wanted.entry, revision, None)
-        replay = Fold(PlainPatterns())
+    async def _replayed(
+        self, there: Sequence[tuple[int, Wanted]]
+    ) -> Sequence[tuple[Wanted, Applied]]:
+        """What entries did at their own revisions, which the fold has passed; no more is known than
+        that they are in where the log is long, or was trimmed."""
+        unknown = [(wanted, Applied(wanted.entry, at, None)) for at, wanted in there]
+        names = {subject(wanted.entry) for _, wanted in there} - {None}
+        last = max((at for at, _ in there), default=0)
+        if not names or last > REPLAYED_ENTRIES or await self._is_trimmed():
+            return unknown
+        replay, outcomes = Fold(PlainPatterns()), dict[int, Applied]()
         async for at, entry in self._read(0):
-            if at <= revision and (isinstance(entry, Clear) or subject(entry) == name):
-                applied = replay.apply(at, entry)
-                if at == revision and not await self._is_trimmed():
-                    return applied
+            if at > last:
+                break
+            if isinstance(entry, Clear) or subject(entry) in names:
+                outcomes[at] = replay.apply(at, entry)
             elif isinstance(entry, Import | Statistics):
                 replay.imports.admit(entry)
-        return Applied(wanted.entry, revision, None)
+        if await self._is_trimmed():
+            return unknown
+        return [(wanted, outcomes.get(applied.revision, applied)) for wanted, applied in unknown]
 
     async def _is_trimmed(self) -> bool:
         head = await self._log.head(self._kb)

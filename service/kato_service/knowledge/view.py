@@ -2,12 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import SymbolStatistics
-from kato_service.errors import InvalidInputError
 from kato_service.knowledge.index import PatternIndex
+
+PAGE_SYMBOLS = 100_000
+PAGE_CHARS = 8 * 2**20
+"""Of a page, with the last pattern of it beyond."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatternPage:
+    patterns: tuple[Pattern, ...]
+    more: bool
+    """Whether others follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +36,15 @@ class KnowledgeView:
     imports: Mapping[str, int] = field(default_factory=dict)
     """Parts that are in, by the source of an import."""
 
-    def page(self, *, after: str | None, limit: int) -> tuple[Pattern, ...]:
-        """Up to *limit* patterns in first-learned order, behind the one named *after*.
-
-        Raises:
-            InvalidInputError: No pattern of that name was learned since the last clear.
-        """
-        return tuple(islice(self.index.after(self._position(after)), limit))
-
-    def _position(self, after: str | None) -> int:
-        if after is None:
-            return 0
-        known = self.patterns.get(after) or self.tombstones.get(after)
-        if known is None:
-            raise InvalidInputError(f"the list cannot go on behind {after!r}: no such pattern")
-        return known.first
+    def page(self, *, after: int, limit: int) -> PatternPage:
+        """Up to *limit* patterns in first-learned order, behind revision *after*; fewer where they
+        are large."""
+        patterns: list[Pattern] = []
+        symbols = chars = 0
+        for pattern in self.index.after(after):
+            if len(patterns) == limit or symbols > PAGE_SYMBOLS or chars > PAGE_CHARS:
+                return PatternPage(tuple(patterns), more=True)
+            patterns.append(pattern)
+            symbols += pattern.symbol_count
+            chars += sum(len(symbol) for event in pattern.events for symbol in event)
+        return PatternPage(tuple(patterns), more=False)

@@ -1,5 +1,6 @@
 """Reading and editing what a knowledge base has learned (processor.md §8)."""
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 
@@ -8,6 +9,7 @@ from kato_service.domain.pattern import Emotives, Pattern
 from kato_service.errors import LimitExceededError, OutcomeUnknownError, PatternNotFoundError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.entries import Applied, Delete, Entry, Update
+from kato_service.knowledge.view import PatternPage
 from kato_service.processing.observation_processor import check_emotives
 from kato_service.processing.pattern_processor import TOKEN_BYTES
 
@@ -29,11 +31,11 @@ class PatternOperations:
         return pattern
 
     async def list_patterns(
-        self, kb: str, *, limit: int, after: str | None, deadline: Deadline
-    ) -> tuple[Pattern, ...]:
-        """Up to *limit* patterns in first-learned order, behind the one named *after*."""
+        self, kb: str, *, limit: int, after: int, deadline: Deadline
+    ) -> PatternPage:
+        """Up to *limit* patterns in first-learned order, behind revision *after*."""
         async with self._knowledge.get(kb).reading(deadline=deadline) as view:
-            return view.page(after=after, limit=limit)
+            return await asyncio.to_thread(view.page, after=after, limit=limit)
 
     async def update_pattern(
         self,

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 import structlog
 
+from kato_service.domain.cursor import place_of
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.genes import GeneValue
 from kato_service.errors import (
-    InvalidInputError,
     KatoError,
     SessionLimitExceededError,
     SessionNotFoundError,
@@ -132,7 +132,7 @@ class SessionManager:
         Raises:
             InvalidInputError: The cursor is not one of ours.
         """
-        after = _place(cursor)
+        after = place_of(cursor)
         found = await self._store.page(user_id, after=after, limit=limit + 1)
         shown = found[:limit]
         more = len(found) > limit
@@ -256,15 +256,6 @@ def _known_form(session_id: str) -> str:
     if not (plain.isascii() and plain.isalnum() and len(session_id) <= MAX_SESSION_ID_CHARS):
         raise _not_found()
     return session_id
-
-
-def _place(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= 15):
-        details = [{"location": ["query", "cursor"], "reason": "must be a next_cursor of a page"}]
-        raise InvalidInputError("the cursor is not one of this list", details)
-    return int(cursor)
 
 
 def _not_found() -> SessionNotFoundError:

@@ -23,6 +23,7 @@ from kato_service.transfer.source import Refused, difference
 Document = Mapping[str, Any]
 PATTERNS, SYMBOLS, TOTALS = "patterns_kb", "symbols_kb", "metadata"
 TIMEOUT_MS = 10_000
+SOCKET_TIMEOUT_MS = 60_000
 BATCH = 1000
 _OWN_DATABASES = ("admin", "config", "local")
 _TOTALS = (
@@ -139,7 +140,11 @@ def mapped_errors() -> Iterator[None]:
 
 
 def _client(url: str) -> AsyncMongoClient[dict[str, Any]]:
-    defaults = {"serverSelectionTimeoutMS": TIMEOUT_MS, "readPreference": "primaryPreferred"}
+    defaults = {
+        "serverSelectionTimeoutMS": TIMEOUT_MS,
+        "socketTimeoutMS": SOCKET_TIMEOUT_MS,
+        "readPreference": "primaryPreferred",
+    }
     unsaid = {name: value for name, value in defaults.items() if name.lower() not in url.lower()}
     options: dict[str, Any] = {"connect": False, "appname": "kato-import", **unsaid}
     try:

@@ -9,18 +9,17 @@ from kato_service.api.json_text import canonical
 from kato_service.domain.pattern import Emotives, Event, Metadata, Pattern
 from kato_service.errors import InvalidInputError
 from kato_service.knowledge.fold import (
+    EMOTIVE_BYTES,
     MAX_FREQUENCY,
     MAX_IMPORTED_LEARNS,
     PATTERN_METADATA_BYTES,
+    SYMBOL_BYTES,
+    VIEW_BYTES,
     merged_metadata,
 )
 
 MAX_SYMBOLS = 65_535
 """Of a pattern; the engine counts with 16 bits."""
-MAX_ENTRY_BYTES = 12 * 2**20
-"""Of an entry, estimated; a document of MongoDB holds 16 MiB."""
-VALUE_BYTES = 48
-"""What a symbol, or a name and its value, take in a document beside their UTF-8, rounded up."""
 MAX_COUNT = 2**53
 """Of a symbol, or of a total."""
 _NAME = re.compile(r"(?:PTRN\|)?([0-9a-f]{40})", re.ASCII)
@@ -47,7 +46,7 @@ def pattern_of(given: Mapping[str, Any]) -> Pattern:
         emotives=_windows(given.get("emotives")),
         metadata=_metadata(given.get("metadata")),
     )
-    if _size(pattern) > MAX_ENTRY_BYTES:
+    if _size(pattern) > VIEW_BYTES:
         raise InvalidInputError("all of it: larger than an entry of the log may be")
     return pattern
 
@@ -153,7 +152,7 @@ def _json(value: object) -> str:
 
 def _size(pattern: Pattern) -> int:
     symbols = sum(
-        VALUE_BYTES + len(symbol.encode()) for event in pattern.events for symbol in event
+        SYMBOL_BYTES + len(symbol.encode()) for event in pattern.events for symbol in event
     )
-    keys = sum(VALUE_BYTES + len(key.encode()) for each in pattern.emotives for key in each)
+    keys = sum(EMOTIVE_BYTES + len(key.encode()) for each in pattern.emotives for key in each)
     return symbols + keys
