@@ -403,3 +403,20 @@ async def _folds(
             await here.close()
             await there.close()
     return folds
+
+
+async def test_what_entries_did_that_the_fold_has_passed_is_told_while_the_log_is_short(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = [learn("a", "x"), learn("b", "x"), learn("a", "x")]
+    await replica().get("kato").append(entries, since=0)
+    for most, told in ((3, [1, 1, 2]), (2, [None, None, None])):
+        monkeypatch.setattr("kato_service.knowledge.log_writer.REPLAYED_ENTRIES", most)
+        kb = replica().get("kato")
+        async with kb.reading(deadline=soon()):
+            pass
+        applied = await kb.append(entries, since=0, lookup=True)
+        assert [one.revision for one in applied] == [1, 2, 3]
+        assert [one.frequency for one in applied] == told
+    async with replica().get("kato").reading(deadline=soon()) as view:
+        assert view.revision == 3

@@ -26,7 +26,7 @@ from kato_service.knowledge.position import Position, before, goes_through, is_t
 from kato_service.knowledge.registry import Wanted, WantedEntries
 
 GROUP_ENTRIES = 500
-GROUP_SYMBOLS = 200_000
+GROUP_SYMBOLS = 40_000
 REPLAYED_ENTRIES = 20_000
 """Of a log that are read to tell what an entry did: others wait for it, a third of a second."""
 PATIENCE_S = 10.0
