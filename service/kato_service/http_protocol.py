@@ -76,8 +76,9 @@ class BoundedHttpProtocol(AnswerReading, HttpToolsProtocol):
         return not self._in_head and cycle is not None and not cycle.more_body
 
     def _is_answering(self) -> bool:
+        """Whether a request that arrived whole waits for its answer."""
         cycle: Any = self.cycle
-        return cycle is not None and not cycle.response_complete
+        return cycle is not None and not cycle.response_complete and not cycle.more_body
 
     def _await_head(self) -> None:
         self._in_head, self._head_bytes = True, 0
@@ -94,7 +95,7 @@ class BoundedHttpProtocol(AnswerReading, HttpToolsProtocol):
         self._impatience = self.loop.call_later(SECOND_LOOK_S, self._too_slow)
 
     def _too_slow(self) -> None:
-        if self._head_bytes:
+        if self._head_bytes or self._is_answering():
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive in time")
         elif not self.transport.is_closing():
             self.transport.close()
@@ -106,6 +107,10 @@ class BoundedHttpProtocol(AnswerReading, HttpToolsProtocol):
             # Its client would take the refusal for the answer to the request before.
             self.flow.pause_reading()
             self.shutdown()
+            return
+        cycle: Any = self.cycle
+        if self.pipeline or (cycle is not None and cycle.response_started and cycle.more_body):
+            self.transport.close()  # in the body of a request that waits, or is answered already
             return
         body = json_text.text(refusal(message, uuid4().hex))
         head = (

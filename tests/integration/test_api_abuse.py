@@ -77,6 +77,15 @@ def test_the_head_of_a_next_request_is_no_answer_to_the_one_before(service_url: 
     assert sent(service_url, request + endless, *[b"a" * 65536] * 8).startswith(b"HTTP/1.1 200")
 
 
+def test_a_body_that_is_none_is_refused_at_once(service_url: str) -> None:
+    head = b"POST /v1/observe HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    began = time.monotonic()
+    assert sent(service_url, head, b"no length\r\n").startswith(b"HTTP/1.1 400")
+    assert time.monotonic() - began < 10
+    two = b"GET /v1/stm HTTP/1.1\r\nHost: x\r\n\r\n" + head + b"no length\r\n"
+    assert b" 400 " not in sent(service_url, two)
+
+
 @pytest.mark.parametrize(
     "nonsense", [b"FOO / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00", b"GET / HTTP/9\r\n\r\n"]
 )

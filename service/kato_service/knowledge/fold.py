@@ -39,7 +39,7 @@ PATTERN_EMOTIVES_BYTES = 8 * 2**20
 """Of the emotive maps that learns leave in a pattern, so that its view fits into a document of
 MongoDB (16 MiB) beside the events; the oldest are dropped."""
 EMOTIVE_BYTES = 48
-"""What a name and its value take there beside the name's own bytes, rounded up."""
+"""What a name and its value take there beside the name's own bytes, or a map, rounded up."""
 SYMBOL_BYTES = 26
 """What a symbol takes there beside its own bytes, alone in its event and at its largest place."""
 VIEW_BYTES = 15 * 2**20
@@ -301,7 +301,9 @@ def _fitting_beside(events: tuple[Event, ...], maps: tuple[Emotives, ...]) -> tu
 
 
 def _newest(maps: tuple[Emotives, ...], room: int) -> tuple[Emotives, ...]:
-    sizes = accumulate(sum(_size(name) + EMOTIVE_BYTES for name in one) for one in reversed(maps))
+    sizes = accumulate(
+        EMOTIVE_BYTES + sum(_size(name) + EMOTIVE_BYTES for name in one) for one in reversed(maps)
+    )
     kept = sum(size <= room for size in sizes)
     return maps[len(maps) - kept :]
 

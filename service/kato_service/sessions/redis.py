@@ -275,12 +275,22 @@ class RedisSessionStore:
         arguments = (_member(state), expires_ms)
         await self._scripts.run(index_scripts.NOTE_EXPIRY, self._indexes(state), arguments)
 
+    async def _note_now(self, state: SessionState, expires_ms: int | None) -> None:
+        """As `_note`, long after: the session may have been extended again by now."""
+        if expires_ms is not None:
+            keys = self._keys(state.session_id)
+            found = await self._scripts.run(scripts.LOAD, keys, ())
+            if found is None or not (present := Stored(*found).expires_ms):
+                return
+            expires_ms = int(present)
+        await self._note(state, expires_ms)
+
     async def _catch_up(self) -> None:
         for member, wanted in tuple(self._unnoted.items()):
             if self._unnoted.get(member) is not wanted:
                 continue
             try:
-                await self._note(*wanted)
+                await self._note_now(*wanted)
             except StoreUnavailableError:
                 return
             if self._unnoted.get(member) is wanted:

@@ -155,4 +155,4 @@ def _size(pattern: Pattern) -> int:
         SYMBOL_BYTES + len(symbol.encode()) for event in pattern.events for symbol in event
     )
     keys = sum(EMOTIVE_BYTES + len(key.encode()) for each in pattern.emotives for key in each)
-    return symbols + keys
+    return symbols + keys + EMOTIVE_BYTES * len(pattern.emotives)
