@@ -39,7 +39,8 @@ async def settled(client: httpx.AsyncClient, path: str, wanted: int = 200) -> by
         if response.status_code == wanted:
             return response.content
         if response.status_code not in (503, 504) or time.monotonic() > give_up_at:
-            raise ViolationError(f"{path} on {client.base_url}: {response.text}")
+            health = (await client.get("/v2/health", timeout=PATIENCE_S)).text
+            raise ViolationError(f"{path} on {client.base_url}: {response.text} {health}")
         await asyncio.sleep(0.1)
 
 
