@@ -13,9 +13,7 @@ from knowledge_stores import Replica, Store, mongo_store, sqlite_store
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import Pattern, flatten, pattern_name
 from kato_service.domain.statistics import Corrections, SymbolStatistics
-from kato_service.errors import (
-    DeadlineExceededError,
-)
+from kato_service.errors import DeadlineExceededError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.entries import (
     Clear,

@@ -162,25 +162,28 @@ async def test_the_newest_of_views_written_at_once_stays(
         await each.close()
 
 
-async def test_a_view_that_is_discarded_while_it_is_replaced_is_there_anew(
-    log: KnowledgeLog, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+async def test_a_view_that_mongodb_discards_while_it_is_replaced_is_there_anew(
+    mongo_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if "mongodb" not in request.node.name:
-        pytest.skip("SQLite looks and replaces in one transaction")
-    await log.views.write("kato", [view("a", 1), view("b", 1), view("c", 1)])
-    look: Callable[..., Awaitable[Mapping[str, int]]] = log.views._revisions  # type: ignore[attr-defined]  # MongoDB's
-    discarded: list[int] = []
+    """SQLite looks and replaces in one transaction."""
+    async with mongo_store(mongo_url) as store:
+        log = store.new_log()
+        await log.start()
+        await log.views.write("kato", [view("a", 1), view("b", 1), view("c", 1)])
+        look: Callable[..., Awaitable[Mapping[str, int]]] = log.views._revisions
+        discarded: list[int] = []
 
-    async def look_then_clear(documents: Sequence[object]) -> Mapping[str, int]:
-        known = await look(documents)
-        if not discarded:
-            discarded.append(await log.views.discard("kato", 2, limit=10))
-        return known
+        async def look_then_clear(documents: Sequence[object]) -> Mapping[str, int]:
+            known = await look(documents)
+            if not discarded:
+                discarded.append(await log.views.discard("kato", 2, limit=10))
+            return known
 
-    monkeypatch.setattr(log.views, "_revisions", look_then_clear)
-    await log.views.write("kato", [view("a", 3), view("b", 3)])
-    assert discarded == [3]
-    assert await stored(log) == in_order(view("a", 3), view("b", 3))
+        monkeypatch.setattr(log.views, "_revisions", look_then_clear)
+        await log.views.write("kato", [view("a", 3), view("b", 3)])
+        assert discarded == [3]
+        assert await stored(log) == in_order(view("a", 3), view("b", 3))
+        await log.close()
 
 
 async def test_one_at_a_time_is_advised_to_write_until_its_lease_ends(log: KnowledgeLog) -> None:

@@ -63,7 +63,7 @@ async def observe(call: Called, session_id: Addressed, body: ObservationBody) ->
 async def learn(
     call: Called, session_id: Addressed, body: RepeatableBody | None = None
 ) -> Response:
-    unique_id = body.unique_id if body else None
+    unique_id = memory.unique_id_of(body)
     plan = partial(call.service.processor.learn, unique_id=unique_id, deadline=call.deadline)
     try:
         result = await call.change(session_id, plan)
@@ -88,7 +88,7 @@ async def predictions(call: Called, session_id: Addressed) -> Response:
 async def clear_stm(
     call: Called, session_id: Addressed, body: RepeatableBody | None = None
 ) -> Response:
-    unique_id = body.unique_id if body else None
+    unique_id = memory.unique_id_of(body)
     plan = partial(call.service.processor.clear_stm, unique_id=unique_id, deadline=call.deadline)
     return _done(await _changed(call, session_id, plan), message="stm-cleared")
 
@@ -96,7 +96,7 @@ async def clear_stm(
 async def clear_all(
     call: Called, session_id: Addressed, body: RepeatableBody | None = None
 ) -> Response:
-    unique_id = body.unique_id if body else None
+    unique_id = memory.unique_id_of(body)
     processor = call.service.processor
     plan = partial(processor.clear_all, unique_id=unique_id, deadline=call.deadline)
     after = await _changed(call, session_id, plan)

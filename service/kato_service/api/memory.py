@@ -66,7 +66,9 @@ def sequence_plan(
 
 
 async def learn(call: Called, session_id: str, body: RepeatableBody | None = None) -> Response:
-    plan = partial(call.service.processor.learn, unique_id=_unique_id(body), deadline=call.deadline)
+    plan = partial(
+        call.service.processor.learn, unique_id=unique_id_of(body), deadline=call.deadline
+    )
     return rendering.response(rendering.learned(await call.change(session_id, plan)))
 
 
@@ -87,7 +89,7 @@ async def get_predictions(
 
 async def clear_stm(call: Called, session_id: str, body: RepeatableBody | None = None) -> Response:
     plan = partial(
-        call.service.processor.clear_stm, unique_id=_unique_id(body), deadline=call.deadline
+        call.service.processor.clear_stm, unique_id=unique_id_of(body), deadline=call.deadline
     )
     result = await call.change(session_id, plan)
     return rendering.response(rendering.cleared(result, everything=False))
@@ -95,7 +97,7 @@ async def clear_stm(call: Called, session_id: str, body: RepeatableBody | None =
 
 async def clear_all(call: Called, session_id: str, body: RepeatableBody | None = None) -> Response:
     processor = call.service.processor
-    plan = partial(processor.clear_all, unique_id=_unique_id(body), deadline=call.deadline)
+    plan = partial(processor.clear_all, unique_id=unique_id_of(body), deadline=call.deadline)
     result = await call.change(session_id, plan)
     await processor.drop_cleared_vectors(result.processor_id, deadline=call.deadline)
     return rendering.response(rendering.cleared(result, everything=True))
@@ -216,5 +218,6 @@ OPERATIONS = (
 )  # fmt: skip
 
 
-def _unique_id(body: RepeatableBody | None) -> str | None:
+def unique_id_of(body: RepeatableBody | None) -> str | None:
+    """That of a request whose body may be missing."""
     return body.unique_id if body else None

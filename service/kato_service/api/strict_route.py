@@ -35,7 +35,7 @@ class StrictRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            _begin(request, self.path)
+            begin(request, self.path)
             return await handler(_StrictRequest(request.scope, request.receive))
 
         return handle
@@ -96,7 +96,7 @@ def _directly(path: str, endpoint: Endpoint) -> ASGIApp:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        _begin(request, path)
+        begin(request, path)
         values = dict(request.path_params)
         if reader is not None:
             values["body"] = await reader.read(await request.body())
@@ -106,7 +106,8 @@ def _directly(path: str, endpoint: Endpoint) -> ASGIApp:
     return app
 
 
-def _begin(connection: HTTPConnection, path: str) -> None:
+def begin(connection: HTTPConnection, path: str) -> None:
+    """What every request and conversation on a route begins with."""
     label(connection, path)
     unknown_fields_ignored.set(not path.startswith("/v2/"))
 

@@ -14,13 +14,13 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kato_service.api import errors, json_text, large_json, legacy, memory, rendering
 from kato_service.api.admission import Admission
-from kato_service.api.calls import Call, call_of, label
+from kato_service.api.calls import Call, call_of
 from kato_service.api.models import (
     Body,
     ObservationBody,
     RepeatableBody,
-    unknown_fields_ignored,
 )
+from kato_service.api.strict_route import begin
 from kato_service.domain.deadline import Deadline
 from kato_service.errors import (
     BodyTooLargeError,
@@ -68,9 +68,7 @@ async def unknown_socket(websocket: WebSocket) -> None:
 
 
 async def _open(websocket: WebSocket, session_id: str) -> None:
-    path = websocket.scope["route"].path
-    label(websocket, path)
-    unknown_fields_ignored.set(not path.startswith("/v2/"))
+    begin(websocket, websocket.scope["route"].path)
     try:
         await call_of(websocket).load(session_id)
     except KatoError as error:

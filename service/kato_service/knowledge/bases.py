@@ -104,7 +104,7 @@ class KnowledgeBases:
         await self._upkeep.run()
 
     async def materialise_due(self) -> None:
-        """One round of what `run` does."""
+        """One round of what `run_materialiser` does."""
         await self._materialiser.write_due()
 
     def usage(self) -> KnowledgeUsage:

@@ -204,8 +204,9 @@ class Fold:
         if known is None:
             return Applied(entry, revision, 0, met=False)
         frequency = known.frequency if entry.frequency is None else entry.frequency
-        given = None if entry.emotives is None else _fitting_beside(known.events, entry.emotives)
-        emotives = known.emotives if given is None else given
+        emotives = known.emotives
+        if entry.emotives is not None:
+            emotives = _fitting_beside(known.events, entry.emotives)
         updated = replace(known, frequency=frequency, emotives=emotives, revision=revision)
         self.index.put(updated)
         return Applied(entry, revision, frequency, pattern=updated)
@@ -257,6 +258,16 @@ class Fold:
         self.index.clear()
 
 
+def events_bytes(events: Iterable[Event]) -> int:
+    """Of a document of MongoDB, rounded up."""
+    return sum(_size(symbol) + SYMBOL_BYTES for event in events for symbol in event)
+
+
+def emotives_bytes(emotives: Emotives) -> int:
+    """As `events_bytes`; the map itself takes `EMOTIVE_BYTES` more."""
+    return sum(_size(name) + EMOTIVE_BYTES for name in emotives)
+
+
 def merged_metadata(
     known: Metadata, more: Mapping[str, tuple[str, ...]], limit_bytes: int = PATTERN_METADATA_BYTES
 ) -> Metadata:
@@ -296,14 +307,11 @@ def _fitting(maps: tuple[Emotives, ...]) -> tuple[Emotives, ...]:
 
 def _fitting_beside(events: tuple[Event, ...], maps: tuple[Emotives, ...]) -> tuple[Emotives, ...]:
     """As many of the newest as a pattern may keep beside any events."""
-    taken = sum(_size(symbol) + SYMBOL_BYTES for event in events for symbol in event)
-    return _newest(maps, min(PATTERN_EMOTIVES_BYTES, VIEW_BYTES - taken))
+    return _newest(maps, min(PATTERN_EMOTIVES_BYTES, VIEW_BYTES - events_bytes(events)))
 
 
 def _newest(maps: tuple[Emotives, ...], room: int) -> tuple[Emotives, ...]:
-    sizes = accumulate(
-        EMOTIVE_BYTES + sum(_size(name) + EMOTIVE_BYTES for name in one) for one in reversed(maps)
-    )
+    sizes = accumulate(EMOTIVE_BYTES + emotives_bytes(one) for one in reversed(maps))
     kept = sum(size <= room for size in sizes)
     return maps[len(maps) - kept :]
 

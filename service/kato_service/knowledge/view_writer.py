@@ -1,7 +1,8 @@
 """Writes the views of one knowledge base from its fold, then its checkpoint (knowledge.md §5)."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from itertools import islice
 from uuid import uuid4
 
@@ -63,12 +64,8 @@ class ViewWriter:
             return None
         count: int | None = 0
         if head.checkpoint < goal.position.revision:
-            if not await self._log.claim(self._kb, self._owner, lease_s=LEASE_S):
-                return None
-            try:
-                count = await self._raised(goal)
-            finally:
-                await self._log.release(self._kb, self._owner)
+            async with self._lease() as is_ours:
+                count = await self._raised(goal) if is_ours else None
         if count is not None:
             fold = goal.fold
             fold.checkpoint = max(fold.checkpoint, head.checkpoint, goal.position.revision)
@@ -117,15 +114,22 @@ class ViewWriter:
     async def _discarded(self, fold: Fold, cleared: int) -> bool:
         """False where somebody else writes: a server that looks before it deletes would take what
         was written in between."""
-        if not await self._log.claim(self._kb, self._owner, lease_s=LEASE_S):
-            return False
+        async with self._lease() as is_ours:
+            if is_ours:
+                while await self._log.views.discard(self._kb, cleared, limit=BATCH) == BATCH:
+                    pass
+                fold.has_garbage = fold.cleared > cleared
+        return is_ours
+
+    @asynccontextmanager
+    async def _lease(self) -> AsyncIterator[bool]:
+        """Whether nobody else writes, or will until the block ends."""
+        is_ours = await self._log.claim(self._kb, self._owner, lease_s=LEASE_S)
         try:
-            while await self._log.views.discard(self._kb, cleared, limit=BATCH) == BATCH:
-                pass
+            yield is_ours
         finally:
-            await self._log.release(self._kb, self._owner)
-        fold.has_garbage = fold.cleared > cleared
-        return True
+            if is_ours:
+                await self._log.release(self._kb, self._owner)
 
 
 class _Goal:

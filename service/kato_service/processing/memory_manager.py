@@ -9,7 +9,7 @@ from kato_service.domain.genes import Genes
 from kato_service.domain.observation import Observation
 from kato_service.domain.pattern import Emotives, Event, Metadata, Stm
 from kato_service.errors import LimitExceededError
-from kato_service.knowledge.fold import EMOTIVE_BYTES, merged_metadata
+from kato_service.knowledge.fold import EMOTIVE_BYTES, emotives_bytes, merged_metadata
 from kato_service.processing.limits import (
     MAX_EMOTIVE_KEY_CHARS,
     ObservationLimits,
@@ -81,7 +81,7 @@ class MemoryManager:
             return maps
         kept = len(maps)
         room = limit
-        while kept and (room := room - _emotive_bytes(maps[kept - 1])) >= 0:
+        while kept and (room := room - emotives_bytes(maps[kept - 1])) >= 0:
             kept -= 1
         return maps[kept:]
 
@@ -148,10 +148,6 @@ def stm_after_auto_learn(stm: Stm, genes: Genes) -> Stm:
             return stm[-kept:] if kept else ()
         case "KEEP_LAST":
             return stm[-1:] if len(stm) > 1 else ()
-
-
-def _emotive_bytes(emotives: Emotives) -> int:
-    return sum(len(name.encode()) + EMOTIVE_BYTES for name in emotives)
 
 
 def event_bytes(event: Event) -> int:

@@ -14,7 +14,7 @@ from kato_service.domain.prediction import Prediction
 from kato_service.errors import LimitExceededError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.entries import Learn
-from kato_service.knowledge.fold import EMOTIVE_BYTES
+from kato_service.knowledge.fold import emotives_bytes
 from kato_service.processing.limits import MAX_LEARNED_EMOTIVES_BYTES
 from kato_service.processing.matching_threads import MatchingThreads
 from kato_service.processing.memory_manager import MemoryManager, stm_after_auto_learn
@@ -129,7 +129,7 @@ def _entry(state: SessionState, genes: Genes) -> Learn:
 
 
 def _require_fitting(emotives: Emotives) -> None:
-    if sum(len(name.encode()) + EMOTIVE_BYTES for name in emotives) > MAX_LEARNED_EMOTIVES_BYTES:
+    if emotives_bytes(emotives) > MAX_LEARNED_EMOTIVES_BYTES:
         raise LimitExceededError(
             f"the emotives of one learn may take {MAX_LEARNED_EMOTIVES_BYTES} bytes:"
             " use fewer names, or clear the short-term memory"

@@ -107,7 +107,7 @@ class SequenceProcessor:
     async def _apply(
         self, plan: SequencePlan, item: Observation, genes: Genes, deadline: Deadline
     ) -> None:
-        """Add one item; a failure leaves *plan* as it was."""
+        """Add one item; a failure of a store leaves *plan* as it was."""
         clears = plan.options.clear_stm_between and plan.applied > 0
         state = self._memory.cleared(plan.state) if clears else plan.state
         observed = await self._observations.observe(state, item, genes, deadline=deadline)

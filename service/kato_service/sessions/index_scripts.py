@@ -68,14 +68,6 @@ return 1
 """
 )
 
-KNOWN_DEFAULT = (
-    READ_ONLY
-    + """
--- field → the id
-return redis.call('HGET', KEYS[1], ARGV[1])
-"""
-)
-
 DEFAULT_ID = (
     PLAIN
     + """

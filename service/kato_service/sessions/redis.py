@@ -87,11 +87,8 @@ class RedisSessionStore:
         return living
 
     async def known_default(self, user_id: str | None) -> str | None:
-        # A script, as a Redis that takes no writes may still run it.
-        keys = (f"{self._index}defaults",)
-        known = await self._scripts.run(
-            index_scripts.KNOWN_DEFAULT, keys, (_digest(user_id or ""),)
-        )
+        field = _digest(user_id or "")
+        known = await self._scripts.call("HGET", f"{self._index}defaults", field)
         return None if known is None else str(known.decode())
 
     async def default_id(self, user_id: str | None, proposed: str) -> str:

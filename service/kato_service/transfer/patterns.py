@@ -13,8 +13,9 @@ from kato_service.knowledge.fold import (
     MAX_FREQUENCY,
     MAX_IMPORTED_LEARNS,
     PATTERN_METADATA_BYTES,
-    SYMBOL_BYTES,
     VIEW_BYTES,
+    emotives_bytes,
+    events_bytes,
     merged_metadata,
 )
 
@@ -151,8 +152,5 @@ def _json(value: object) -> str:
 
 
 def _size(pattern: Pattern) -> int:
-    symbols = sum(
-        SYMBOL_BYTES + len(symbol.encode()) for event in pattern.events for symbol in event
-    )
-    keys = sum(EMOTIVE_BYTES + len(key.encode()) for each in pattern.emotives for key in each)
-    return symbols + keys + EMOTIVE_BYTES * len(pattern.emotives)
+    maps = sum(EMOTIVE_BYTES + emotives_bytes(each) for each in pattern.emotives)
+    return events_bytes(pattern.events) + maps
