@@ -40,15 +40,15 @@ def _parsed(arguments: list[str] | None) -> str:
 
 
 def _operator() -> Coroutine[None, None, None]:
-    from kato_operator import handlers  # the agent must not load all of kopf
+    from kato_operator import program  # the agent must not load all of kopf
 
     settings = OperatorSettings()
     logs.configure(settings.log_level, settings.log_format)
-    return handlers.run(settings, version=version("kato"))
+    return program.run(settings, version=version("kato"))
 
 
 def _mongodb_agent() -> Coroutine[None, None, None]:
-    from kato_operator.stores import mongodb_agent  # and the operator needs no server
+    from kato_operator import mongodb_agent  # and the operator needs no server
 
     settings = AgentSettings()
     logs.configure(settings.log_level, settings.log_format)

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from kato_operator import names
 from kato_operator.crd import KatoInstance
 from kato_operator.diagnosis import Verdict
-
-Manifest = dict[str, Any]
+from kato_operator.manifests import Manifest
 
 REDIS_MAXCLIENTS = 10_000
 """What Redis accepts when nothing is configured."""

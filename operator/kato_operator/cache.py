@@ -1,20 +1,17 @@
 """What the API server last said about our children: list, watch, and our own writes."""
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
 
 import structlog
 
 from kato_operator import names
 from kato_operator.errors import ExpiredError, KubeError, MissingError
-from kato_operator.kube import Kind, Kube, Listing, Manifest, WatchEvent
-from kato_operator.queue import Key
+from kato_operator.kube import Kind, Kube, Listing, WatchEvent
+from kato_operator.manifests import Key, Manifest, Name, key_of, namespaced_name, version
 
 log = structlog.get_logger()
 
-Name = tuple[str, str]
-"""Kind and name, below one namespace."""
 
 RECONNECT_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 UNSERVED_S = 600.0
@@ -53,7 +50,7 @@ class Cache:
 
     def remove(self, gone: Manifest) -> None:
         """Forget an object, unless the cache knows a newer one of its name."""
-        self._gone.setdefault(gone["kind"], {})[_place(gone)] = version(gone)
+        self._gone.setdefault(gone["kind"], {})[namespaced_name(gone)] = version(gone)
         known = self._known(gone)
         if known is not None and version(known) <= version(gone):
             self._forget(known)
@@ -61,7 +58,7 @@ class Cache:
 
     def replace(self, kind: str, listing: Listing) -> None:
         """Make the cache of a kind what the list says, apart from what we wrote since."""
-        listed = {_place(item) for item in listing.items}
+        listed = {namespaced_name(item) for item in listing.items}
         for place, known in tuple(self._objects.get(kind, {}).items()):
             if place not in listed and version(known) <= int(listing.resource_version):
                 self._forget(known)
@@ -72,25 +69,25 @@ class Cache:
 
     def _went(self, found: Manifest) -> bool:
         """Whether a list or an answer comes late: the object was reported gone since."""
-        return self._gone.get(found["kind"], {}).get(_place(found), -1) >= version(found)
+        return self._gone.get(found["kind"], {}).get(namespaced_name(found), -1) >= version(found)
 
     def _forget_gone(self, kind: str, listed_at: int) -> None:
         gone = self._gone.get(kind, {})
         self._gone[kind] = {place: at for place, at in gone.items() if at > listed_at}
 
     def _known(self, found: Manifest) -> Manifest | None:
-        return self._objects.get(found["kind"], {}).get(_place(found))
+        return self._objects.get(found["kind"], {}).get(namespaced_name(found))
 
     def _keep(self, found: Manifest) -> None:
         found["metadata"].pop("managedFields", None)
-        self._objects.setdefault(found["kind"], {})[_place(found)] = found
+        self._objects.setdefault(found["kind"], {})[namespaced_name(found)] = found
         name = (found["kind"], found["metadata"]["name"])
         self._of_instance.setdefault(key_of(found), {})[name] = found
 
     def _forget(self, known: Manifest | None) -> None:
         if known is None:
             return
-        del self._objects[known["kind"]][_place(known)]
+        del self._objects[known["kind"]][namespaced_name(known)]
         siblings = self._of_instance[key_of(known)]
         del siblings[known["kind"], known["metadata"]["name"]]
         if not siblings:
@@ -153,26 +150,6 @@ class Informer:
     def _reconnect_s(self) -> float:
         self._failures += 1
         return RECONNECT_S[min(self._failures, len(RECONNECT_S)) - 1]
-
-
-def key_of(found: Manifest) -> Key:
-    """The instance that a labelled object belongs to."""
-    meta = found["metadata"]
-    return Key(meta["namespace"], meta["labels"].get(names.INSTANCE_LABEL, ""))
-
-
-def version(found: Manifest) -> int:
-    """The resourceVersion as the number that it is."""
-    return int(found["metadata"]["resourceVersion"])
-
-
-def by_name(found: Iterable[Manifest]) -> dict[Name, Manifest]:
-    return {(item["kind"], item["metadata"]["name"]): item for item in found}
-
-
-def _place(found: Manifest) -> tuple[str, str]:
-    meta: dict[str, Any] = found["metadata"]
-    return meta["namespace"], meta["name"]
 
 
 def _is_labelled(found: Manifest) -> bool:

@@ -9,12 +9,20 @@ from typing import Any
 import structlog
 
 from kato_operator import names
-from kato_operator.cache import Cache, Informer, by_name, version
-from kato_operator.compare import canonical, covers, digest
+from kato_operator.cache import Cache, Informer
+from kato_operator.compare import canonical, covers
 from kato_operator.crd import KatoInstance
 from kato_operator.errors import ConflictError, MissingError, NameConflictError, TransientError
-from kato_operator.kube import Kind, Kube, Manifest
-from kato_operator.queue import Key
+from kato_operator.kube import Kind, Kube
+from kato_operator.manifests import (
+    Key,
+    Manifest,
+    by_name,
+    digest,
+    is_deleted,
+    namespaced_name,
+    version,
+)
 
 log = structlog.get_logger()
 
@@ -154,7 +162,7 @@ class Cluster:
             await self._hand_over_replicas(live)
         answer = await self._write({**wanted, "metadata": {**meta, "uid": live["metadata"]["uid"]}})
         if version(answer) == version(live):
-            self._no_changes[_place(live)] = _no_change(live, wanted)
+            self._no_changes[_identity(live)] = _no_change(live, wanted)
         return answer
 
     async def create(self, manifest: Manifest) -> Manifest | None:
@@ -266,7 +274,7 @@ class Cluster:
         await self._kube.apply(kind, manifest, manager=names.REPLICAS_MANAGER)
 
     def _changes_nothing(self, live: Manifest, wanted: Manifest) -> bool:
-        return self._no_changes.get(_place(live)) == _no_change(live, wanted)
+        return self._no_changes.get(_identity(live)) == _no_change(live, wanted)
 
 
 def is_ours(live: Manifest, instance: KatoInstance) -> bool:
@@ -277,11 +285,6 @@ def is_ours(live: Manifest, instance: KatoInstance) -> bool:
     if not _is_labelled_for(live, instance.metadata.name):
         return False
     return owner is None or (owner["kind"], owner["name"]) == (names.KIND, instance.metadata.name)
-
-
-def is_deleted(live: Manifest) -> bool:
-    """Whether the object is only waiting to vanish."""
-    return "deletionTimestamp" in live["metadata"]
 
 
 def _is_prunable(child: Manifest, instance: KatoInstance) -> bool:
@@ -338,9 +341,9 @@ def _no_change(live: Manifest, wanted: Manifest) -> NoChange:
     return NoChange(live["metadata"]["uid"], version(live), digest(wanted))
 
 
-def _place(live: Manifest) -> tuple[str, str, str]:
-    return live["kind"], live["metadata"]["namespace"], live["metadata"]["name"]
+def _identity(live: Manifest) -> tuple[str, str, str]:
+    return live["kind"], *namespaced_name(live)
 
 
 def _key(raw: Manifest) -> Key:
-    return Key(raw["metadata"]["namespace"], raw["metadata"]["name"])
+    return Key(*namespaced_name(raw))

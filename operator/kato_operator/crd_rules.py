@@ -20,7 +20,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from kato_operator import compare
+from kato_operator import quantities
 
 QUANTITY_PATTERN = r"^([0-9]+|[0-9]*\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?[0-9]+))?$"
 LABEL_KEYS = 64
@@ -97,7 +97,7 @@ def unchangeable(field: str) -> Rule:
 
 def amount(quantity: str | int) -> Any:
     """The number that a quantity stands for; it orders like one."""
-    number = compare.quantity(quantity)
+    number = quantities.quantity(quantity)
     if number is None:
         raise PydanticCustomError("quantity", "is no quantity; accepted: such as 250m, 2 or 1Gi")
     return number

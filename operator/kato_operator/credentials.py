@@ -9,12 +9,10 @@ from typing import Any
 import structlog
 
 from kato_operator import children, names
-from kato_operator.cluster import Cluster, is_deleted, is_ours
+from kato_operator.cluster import Cluster, is_ours
 from kato_operator.crd import KatoInstance
 from kato_operator.errors import CredentialsError, TransientError
-from kato_operator.kube import Manifest
-from kato_operator.queue import Key
-from kato_operator.rollout import component_of
+from kato_operator.manifests import Key, Manifest, component_of, is_deleted
 
 log = structlog.get_logger()
 

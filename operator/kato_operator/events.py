@@ -1,12 +1,10 @@
 """Kubernetes Events about the transitions of an instance's conditions: pure, given the time."""
 
 from collections.abc import Iterator
-from typing import Any
 from uuid import uuid4
 
 from kato_operator import names, status
-
-Manifest = dict[str, Any]
+from kato_operator.manifests import Manifest
 
 TOLD = (names.READY, *status.GATES, names.ORCHESTRATION_PAUSED, names.CONNECTION_BUDGET_EXCEEDED)
 GOOD_WHEN_FALSE = (names.ORCHESTRATION_PAUSED, names.CONNECTION_BUDGET_EXCEEDED)

@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import aiohttp
 from kubernetes.aio import client, config
@@ -19,8 +19,7 @@ from kato_operator.errors import (
     TerminatingError,
     TransientError,
 )
-
-Manifest = dict[str, Any]
+from kato_operator.manifests import Manifest
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"

@@ -150,6 +150,11 @@ def store_peers(instance: str, component: str) -> str:
     return f"{instance}-{component}-peers"
 
 
+def host(service: str, namespace: str) -> str:
+    """The DNS name of a Service, whatever the domain of the cluster."""
+    return f"{service}.{namespace}.svc"
+
+
 def config(instance: str) -> str:
     return f"{instance}-config"
 

@@ -73,8 +73,8 @@ def _redis(
     password = generated.get(names.REDIS_PASSWORD)
     if instance.spec.redis.mode != "Managed" or not password:
         return None
-    place = _place(instance, names.REDIS, names.REDIS_PORT)
-    return redis_answers(f"redis://:{quote(password, safe='')}@{place}/0")
+    address = _address(instance, names.REDIS, names.REDIS_PORT)
+    return redis_answers(f"redis://:{quote(password, safe='')}@{address}/0")
 
 
 def _mongodb(
@@ -88,8 +88,8 @@ def _mongodb(
     if instance.spec.mongodb.mode != "Managed" or not password:
         return None
     login = f"{names.MONGODB_SERVICE_USER}:{quote(password, safe='')}"
-    place = _place(instance, names.MONGODB, names.MONGODB_PORT)
-    return mongodb_answers(f"mongodb://{login}@{place}/?authSource=admin&directConnection=true")
+    address = _address(instance, names.MONGODB, names.MONGODB_PORT)
+    return mongodb_answers(f"mongodb://{login}@{address}/?authSource=admin&directConnection=true")
 
 
 def _qdrant(
@@ -100,8 +100,8 @@ def _qdrant(
         return http_answers(f"{store.external.url.rstrip('/')}/readyz", _api_key(external))
     if store.mode != "Managed":
         return None
-    place = _place(instance, names.QDRANT, names.QDRANT_PORT)
-    return http_answers(f"http://{place}/readyz", _api_key(generated))
+    address = _address(instance, names.QDRANT, names.QDRANT_PORT)
+    return http_answers(f"http://{address}/readyz", _api_key(generated))
 
 
 def _api_key(values: Mapping[str, str]) -> dict[str, str]:
@@ -109,9 +109,9 @@ def _api_key(values: Mapping[str, str]) -> dict[str, str]:
     return {"api-key": key} if key else {}
 
 
-def _place(instance: KatoInstance, store: str, port: int) -> str:
+def _address(instance: KatoInstance, store: str, port: int) -> str:
     return f"{_host(instance, names.store(instance.metadata.name, store))}:{port}"
 
 
 def _host(instance: KatoInstance, service: str) -> str:
-    return f"{service}.{instance.metadata.namespace}.svc"
+    return names.host(service, instance.metadata.namespace)

@@ -5,17 +5,11 @@ import heapq
 import random
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
+
+from kato_operator.manifests import Key
 
 FIRST_DELAY_S = 1.0
 LONGEST_DELAY_S = 300.0
-
-
-class Key(NamedTuple):
-    """One KatoInstance."""
-
-    namespace: str
-    name: str
 
 
 class DirtyKeys:

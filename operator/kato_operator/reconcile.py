@@ -31,8 +31,7 @@ from kato_operator.errors import (
     RefusedError,
     TransientError,
 )
-from kato_operator.kube import Manifest
-from kato_operator.queue import Key
+from kato_operator.manifests import Key, Manifest, component_of
 from kato_operator.status import Observed
 from kato_operator.stores.checks import DeepChecks
 from kato_operator.stores.restarts import is_ready, next_restart
@@ -180,7 +179,7 @@ class Reconciler:
 
     async def _with_child(self, this: Pass, manifest: Manifest) -> Pass:
         """Apply one manifest; a workload only if all that it needs could be applied."""
-        component, kind = rollout.component_of(manifest), manifest["kind"]
+        component, kind = component_of(manifest), manifest["kind"]
         if kind in rollout.WORKLOADS and component in this.verdicts:
             return this
         try:
@@ -200,7 +199,7 @@ class Reconciler:
             try:
                 await self._cluster.grow(growth.claim, growth.size)
             except RefusedError as error:
-                component = rollout.component_of(growth.claim)
+                component = component_of(growth.claim)
                 message = f"volume {name} cannot grow to {growth.size}: {error}"
                 this = this.blamed(component, _blocked(names.REASON_VOLUME_PENDING, message))
             else:

@@ -9,7 +9,7 @@ from kato_operator.cluster import Cluster
 from kato_operator.crd import KatoInstance
 from kato_operator.crd_parts import SecretKey
 from kato_operator.diagnosis import Verdict
-from kato_operator.kube import Manifest
+from kato_operator.manifests import Manifest
 
 SCHEMES = {names.REDIS_URL: ("redis", "rediss"), names.MONGODB_URL: ("mongodb", "mongodb+srv")}
 

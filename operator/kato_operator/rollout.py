@@ -6,14 +6,11 @@ a Deployment under an autoscaler starts from the pods it has.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from kato_operator import diagnosis, names
-from kato_operator.cache import by_name
-from kato_operator.compare import quantity
 from kato_operator.crd import KatoInstance
-
-Manifest = dict[str, Any]
+from kato_operator.manifests import Manifest, by_name, component_of
+from kato_operator.quantities import quantity
 
 WORKLOADS = frozenset({"Deployment", "StatefulSet"})
 
@@ -79,12 +76,6 @@ def notes(live: Iterable[Manifest]) -> tuple[str, ...]:
         for condition in item.get("status", {}).get("conditions", ())
         if condition["type"] == "ScalingActive" and condition["status"] == "False"
     )
-
-
-def component_of(manifest: Manifest) -> str:
-    """The component that an object is part of."""
-    labels = manifest["metadata"].get("labels") or {}
-    return str(labels.get(names.COMPONENT_LABEL, names.SERVICE))
 
 
 def _beside_live(wanted: Manifest, live: Manifest | None) -> Manifest:

@@ -8,8 +8,8 @@ from kato_operator import budget, diagnosis, names
 from kato_operator.budget import Budget
 from kato_operator.crd import KatoInstance
 from kato_operator.diagnosis import Verdict
+from kato_operator.manifests import Manifest, component_of, is_deleted
 
-Manifest = dict[str, Any]
 Condition = dict[str, Any]
 
 COMPONENTS = {
@@ -157,8 +157,8 @@ def _component(instance: KatoInstance, observed: Observed, name: str) -> Verdict
 
 
 def _pods_and_claims(observed: Observed, name: str) -> tuple[list[Manifest], list[Manifest]]:
-    parts = [item for item in observed.children if _component_of(item) == name]
-    pods = [item for item in parts if item["kind"] == "Pod" and not _is_deleted(item)]
+    parts = [item for item in observed.children if component_of(item) == name]
+    pods = [item for item in parts if item["kind"] == "Pod" and not is_deleted(item)]
     claims = [item for item in parts if item["kind"] == "PersistentVolumeClaim"]
     return pods, claims
 
@@ -215,9 +215,10 @@ def _scale(deployment: Manifest | None) -> Manifest:
 
 
 def _endpoints(instance: KatoInstance) -> Manifest:
-    host = f"{names.service(instance.metadata.name)}.{instance.metadata.namespace}.svc"
-    place = f"{host}:{instance.spec.service.port}"
-    return {"http": f"http://{place}", "ws": f"ws://{place}"}
+    meta = instance.metadata
+    host = names.host(names.service(meta.name), meta.namespace)
+    address = f"{host}:{instance.spec.service.port}"
+    return {"http": f"http://{address}", "ws": f"ws://{address}"}
 
 
 def _store(instance: KatoInstance, observed: Observed, name: str) -> Manifest:
@@ -253,14 +254,6 @@ def _child(observed: Observed, kind: str, name: str) -> Manifest | None:
         if item["kind"] == kind and item["metadata"]["name"] == name
     )
     return next(found, None)
-
-
-def _component_of(item: Manifest) -> str:
-    return str(item["metadata"]["labels"].get(names.COMPONENT_LABEL, ""))
-
-
-def _is_deleted(item: Manifest) -> bool:
-    return "deletionTimestamp" in item["metadata"]
 
 
 def _unless_new(

@@ -11,7 +11,7 @@ from kato_operator.cache import Cache, Informer
 from kato_operator.cluster import POD
 from kato_operator.errors import ExpiredError
 from kato_operator.kube import Kube, Listing, WatchEvent
-from kato_operator.queue import Key
+from kato_operator.manifests import Key
 
 KEY = Key("default", "prod")
 

@@ -8,7 +8,7 @@ import pytest
 from kato_operator import handlers
 from kato_operator.cluster import Cluster
 from kato_operator.kube import Kind, Kube
-from kato_operator.queue import Key
+from kato_operator.manifests import Key
 
 KEY = Key("default", "prod")
 Manifest = dict[str, Any]

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from kato_operator.queue import DirtyKeys, Key
+from kato_operator.manifests import Key
+from kato_operator.queue import DirtyKeys
 
 A = Key("default", "a")
 B = Key("default", "b")

@@ -1,13 +1,10 @@
 """How many pods there are, and how many may be taken away at once."""
 
-from typing import Any
-
 from kato_operator import names
 from kato_operator.children.part import API_VERSIONS, Part
 from kato_operator.crd_parts import Disruption
 from kato_operator.crd_service import Service
-
-Manifest = dict[str, Any]
+from kato_operator.manifests import Manifest
 
 
 def least_pods(service: Service) -> int:

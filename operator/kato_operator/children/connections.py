@@ -3,15 +3,13 @@
 The copy is what generated Secrets are rebuilt from when they are lost beside their data.
 """
 
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from kato_operator import names
 from kato_operator.children.facts import Facts
 from kato_operator.children.part import Part
 from kato_operator.crd import KatoInstance
-
-Manifest = dict[str, Any]
+from kato_operator.manifests import Manifest
 
 REDIS_AUTH = "redis-auth.conf"
 API_KEY = "API_KEY"
@@ -50,8 +48,8 @@ def _redis(instance: KatoInstance, facts: Facts) -> dict[str, str]:
     if mode != "Managed":
         return {}
     password = quote(facts.credentials[names.REDIS_PASSWORD], safe="")
-    place = _place(Part(instance, names.REDIS), names.REDIS_PORT)
-    return {"REDIS_URL": f"redis://:{password}@{place}/0"}
+    address = f"{Part(instance, names.REDIS).host}:{names.REDIS_PORT}"
+    return {"REDIS_URL": f"redis://:{password}@{address}/0"}
 
 
 def _mongodb(instance: KatoInstance, facts: Facts) -> dict[str, str]:
@@ -112,15 +110,11 @@ def _qdrant(instance: KatoInstance, facts: Facts) -> dict[str, str]:
         return {"QDRANT_URL": store.external.url, **({"QDRANT_API_KEY": key} if key else {})}
     if store.mode != "Managed":
         return {}
-    place = _place(Part(instance, names.QDRANT), names.QDRANT_PORT)
+    address = f"{Part(instance, names.QDRANT).host}:{names.QDRANT_PORT}"
     return {
-        "QDRANT_URL": f"http://{place}",
+        "QDRANT_URL": f"http://{address}",
         "QDRANT_API_KEY": facts.credentials[names.QDRANT_API_KEY],
     }
-
-
-def _place(part: Part, port: int) -> str:
-    return f"{part.name}.{part.instance.metadata.namespace}.svc:{port}"
 
 
 def _wanted(name: str, facts: Facts) -> str:

@@ -1,11 +1,8 @@
 """How clients and Prometheus reach the service: Service, Ingress, ServiceMonitor."""
 
-from typing import Any
-
 from kato_operator.children.part import Part, annotated, labelled
 from kato_operator.crd_service import Ingress
-
-Manifest = dict[str, Any]
+from kato_operator.manifests import Manifest
 
 PORT = "http"
 

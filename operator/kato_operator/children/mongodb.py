@@ -1,7 +1,6 @@
 """Managed MongoDB: always a replica set, with our agent beside every server."""
 
 from decimal import Decimal
-from typing import Any
 
 from kato_operator import names
 from kato_operator.children import availability, images, pods, stores
@@ -10,8 +9,7 @@ from kato_operator.children.part import Part
 from kato_operator.crd import KatoInstance
 from kato_operator.crd_rules import amount
 from kato_operator.crd_stores import ManagedMongoDB
-
-Manifest = dict[str, Any]
+from kato_operator.manifests import Manifest
 
 USER = 999
 DATA_DIR = "/data/db"

@@ -5,8 +5,7 @@ from typing import Any
 
 from kato_operator import names
 from kato_operator.crd import KatoInstance
-
-Manifest = dict[str, Any]
+from kato_operator.manifests import Manifest
 
 API_VERSIONS = {
     "Secret": "v1",
@@ -41,6 +40,11 @@ class Part:
         return names.store(name, self.component)
 
     @property
+    def host(self) -> str:
+        """The DNS name of the Service that clients use."""
+        return names.host(self.name, self.instance.metadata.namespace)
+
+    @property
     def peers(self) -> str:
         """Of a store's headless Service."""
         return names.store_peers(self.instance.metadata.name, self.component)
@@ -48,7 +52,7 @@ class Part:
     @property
     def peers_domain(self) -> str:
         """Where a store's pods have names, in a cluster of any domain."""
-        return f"{self.peers}.{self.instance.metadata.namespace}.svc"
+        return names.host(self.peers, self.instance.metadata.namespace)
 
     @property
     def selector(self) -> dict[str, str]:

@@ -6,8 +6,7 @@ from typing import Any
 from kato_operator.children.images import ChosenImage
 from kato_operator.children.part import Part
 from kato_operator.crd_parts import Resources
-
-Manifest = dict[str, Any]
+from kato_operator.manifests import Manifest
 
 SECRET_MODE = 0o440
 """Of files from Secrets: the pod's own user reads them through its group."""

@@ -1,14 +1,11 @@
 """Managed Qdrant: a cluster from the start, however small."""
 
-from typing import Any
-
-from kato_operator import compare, names
+from kato_operator import names
 from kato_operator.children import images, pods, stores
 from kato_operator.children.facts import Facts
 from kato_operator.children.part import Part
 from kato_operator.crd import KatoInstance
-
-Manifest = dict[str, Any]
+from kato_operator.manifests import Manifest, digest
 
 USER = 1000
 CONFIG_DIR = "/etc/kato/qdrant"
@@ -41,7 +38,7 @@ def children(instance: KatoInstance, facts: Facts) -> tuple[Manifest, ...]:
         replicas=managed.replicas,
         pod=_pod(part, image),
         storage=managed.storage,
-        digest=compare.digest({"start": START, "key": facts.credentials[names.QDRANT_API_KEY]}),
+        digest=digest({"start": START, "key": facts.credentials[names.QDRANT_API_KEY]}),
     )
     return (
         part.manifest("ConfigMap", data={SCRIPT: START}),

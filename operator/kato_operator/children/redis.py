@@ -1,17 +1,15 @@
 """Managed Redis: one server, whose every acknowledged write is on its volume."""
 
 from decimal import Decimal
-from typing import Any
 
-from kato_operator import compare, names
+from kato_operator import names
 from kato_operator.children import connections, images, pods, stores
 from kato_operator.children.facts import Facts
 from kato_operator.children.part import Part
 from kato_operator.crd import KatoInstance
 from kato_operator.crd_rules import amount
 from kato_operator.crd_stores import ManagedRedis
-
-Manifest = dict[str, Any]
+from kato_operator.manifests import Manifest, digest
 
 USER = 999
 CONFIG = "redis.conf"
@@ -46,7 +44,7 @@ def children(instance: KatoInstance, facts: Facts) -> tuple[Manifest, ...]:
         replicas=1,
         pod=_pod(instance, image),
         storage=instance.spec.redis.managed.storage,
-        digest=compare.digest({"config": text, "auth": facts.credentials[names.REDIS_PASSWORD]}),
+        digest=digest({"config": text, "auth": facts.credentials[names.REDIS_PASSWORD]}),
     )
     return (
         part.manifest("ConfigMap", data={CONFIG: text}),

@@ -1,13 +1,11 @@
 """The Secrets that are generated once and never overwritten: credentials and MongoDB's keyfile."""
 
 from collections.abc import Callable
-from typing import Any
 
 from kato_operator import names
 from kato_operator.children.part import Part
 from kato_operator.crd import KatoInstance
-
-Manifest = dict[str, Any]
+from kato_operator.manifests import Manifest
 
 CREDENTIALS = (
     names.REDIS_PASSWORD,

@@ -1,8 +1,6 @@
 """The service's workload: Deployment, ServiceAccount, and the volume of embedded stores."""
 
-from typing import Any
-
-from kato_operator import compare, names
+from kato_operator import names
 from kato_operator.children import (
     availability,
     connections,
@@ -16,8 +14,7 @@ from kato_operator.children.facts import Facts
 from kato_operator.children.part import Part, annotated, labelled
 from kato_operator.crd import KatoInstance
 from kato_operator.crd_service import PodTemplate, Probes, Variable
-
-Manifest = dict[str, Any]
+from kato_operator.manifests import Manifest, digest
 
 USER = 65532
 PRE_STOP_S = 5
@@ -90,7 +87,7 @@ def _template(part: Part, image: images.ChosenImage, facts: Facts) -> Manifest:
         **connections.secret_variables(part.instance, facts),
         names.MONGODB_CA: facts.external.get(names.MONGODB_CA, ""),
     }
-    annotations = {**wanted.annotations, names.CONFIG_HASH_ANNOTATION: compare.digest(read)}
+    annotations = {**wanted.annotations, names.CONFIG_HASH_ANNOTATION: digest(read)}
     return labelled(annotated(template, annotations), dict(wanted.labels))
 
 

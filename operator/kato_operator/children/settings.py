@@ -1,14 +1,11 @@
 """The service's plain settings: what a spec means in the service's own variables."""
 
-from typing import Any
-
 from kato_operator import names
 from kato_operator.children.part import Part
 from kato_operator.crd import KatoInstance
 from kato_operator.crd_service import Processor, Sessions
 from kato_operator.crd_spec import ConnectionPools, HealthChecks, Spec
-
-Manifest = dict[str, Any]
+from kato_operator.manifests import Manifest
 
 DATA_DIR = "/data"
 SHUTDOWN_GRACE_S = 20

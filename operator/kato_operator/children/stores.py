@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from kato_operator import names
 from kato_operator.children.part import Part, annotated
 from kato_operator.crd_parts import Storage
-
-Manifest = dict[str, Any]
+from kato_operator.manifests import Manifest
 
 GRACE_S = 60
 """Seconds that a store may take to write down what it has and end."""

@@ -1,9 +1,8 @@
 """Which pod of a StatefulSet the operator itself has to replace next."""
 
 from collections.abc import Iterable
-from typing import Any
 
-Manifest = dict[str, Any]
+from kato_operator.manifests import Manifest, is_deleted
 
 
 def next_restart(workload: Manifest, pods: Iterable[Manifest]) -> Manifest | None:
@@ -15,15 +14,15 @@ def next_restart(workload: Manifest, pods: Iterable[Manifest]) -> Manifest | Non
     newest = workload.get("status", {}).get("updateRevision", "")
     if not _is_noticed(workload) or not newest:
         return None
-    living = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    living = [pod for pod in pods if not is_deleted(pod)]
     outdated = sorted((pod for pod in living if _revision(pod) != newest), key=_ordinal)
     broken = [pod for pod in outdated if not is_ready(pod)]
     if broken:
         return broken[-1]
-    everyoneis_ready = len(living) == workload["spec"].get("replicas", 1) and all(
+    all_ready = len(living) == workload["spec"].get("replicas", 1) and all(
         is_ready(pod) for pod in living
     )
-    if outdated and everyoneis_ready and _is_on_delete(workload):
+    if outdated and all_ready and _is_on_delete(workload):
         return outdated[-1]
     return None
 

@@ -15,6 +15,7 @@ from aiohttp import web
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
+from kato_operator import names
 from kato_operator.settings import AgentSettings
 
 log = structlog.get_logger()
@@ -23,8 +24,6 @@ Document = Mapping[str, Any]
 Server = AsyncMongoClient[Document]
 Role = dict[str, str]
 
-OPERATOR_USER = "kato-operator"
-SERVICE_USER = "kato-service"
 RETRY_S = 1.0
 
 AUTHENTICATION_FAILED = 18
@@ -147,14 +146,18 @@ class MongoDBAgent:
 
     async def _make_users(self, hello: Document) -> None:
         """Make the two users, where they do not work already."""
-        if await self._works(SERVICE_USER) and await self._works(OPERATOR_USER):
+        if await self._works(names.MONGODB_SERVICE_USER) and await self._works(
+            names.MONGODB_OPERATOR_USER
+        ):
             return
         if _state(hello) != "primary":
             raise NotYetError("NoUsers", "the users have not been replicated to this member yet")
-        if not await self._works(OPERATOR_USER):
-            await self._create_user("", OPERATOR_USER, {"role": "root", "db": "admin"})
+        if not await self._works(names.MONGODB_OPERATOR_USER):
+            await self._create_user(
+                "", names.MONGODB_OPERATOR_USER, {"role": "root", "db": "admin"}
+            )
         role = {"role": "readWrite", "db": self._settings.database}
-        await self._create_user(OPERATOR_USER, SERVICE_USER, role)
+        await self._create_user(names.MONGODB_OPERATOR_USER, names.MONGODB_SERVICE_USER, role)
 
     async def _works(self, user: str) -> bool:
         async with self._connected(user=user) as server:
@@ -188,7 +191,7 @@ class MongoDBAgent:
 
     async def _set_id(self) -> str:
         """The id of the replica set; empty on a server without replica set commands."""
-        async with self._connected(user=OPERATOR_USER) as server:
+        async with self._connected(user=names.MONGODB_OPERATOR_USER) as server:
             try:
                 answer = await server.admin.command("replSetGetConfig")
             except OperationFailure as error:
@@ -220,7 +223,11 @@ class MongoDBAgent:
         )
 
     def _password(self, user: str) -> str:
-        name = "mongodb-operator-password" if user == OPERATOR_USER else "mongodb-service-password"
+        name = (
+            "mongodb-operator-password"
+            if user == names.MONGODB_OPERATOR_USER
+            else "mongodb-service-password"
+        )
         return (self._settings.credentials / name).read_text().strip()
 
 
