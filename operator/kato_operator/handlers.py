@@ -7,7 +7,7 @@ from typing import Any
 import kopf
 
 from kato_operator import names
-from kato_operator.cluster import Cluster
+from kato_operator.cluster.cluster import Cluster
 from kato_operator.manifests import Key
 
 

@@ -8,7 +8,7 @@ from time import perf_counter
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from kato_operator import names
-from kato_operator.cluster import Cluster
+from kato_operator.cluster.cluster import Cluster
 from kato_operator.queue import DirtyKeys
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

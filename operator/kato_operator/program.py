@@ -7,14 +7,14 @@ import structlog
 from aiohttp import web
 
 from kato_operator import children, names
-from kato_operator.cluster import Cluster
+from kato_operator.cluster.cluster import Cluster
+from kato_operator.cluster.kube import Kube
 from kato_operator.errors import KubeError, TransientError
 from kato_operator.handlers import watch_instances
-from kato_operator.kube import Kube
 from kato_operator.manifests import Key
 from kato_operator.metrics import CONTENT_TYPE, Metrics
 from kato_operator.queue import DirtyKeys
-from kato_operator.reconcile import Reconciler
+from kato_operator.reconcile.reconciler import Reconciler
 from kato_operator.settings import OperatorSettings
 from kato_operator.stores.checks import DeepChecks
 

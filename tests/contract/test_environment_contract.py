@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from kato_operator import children, crd, names
+from kato_operator import children, names
 from kato_operator.children import Facts
+from kato_operator.crd.instance import parse
 from kato_service.settings import Settings, read_settings
 
 Manifest = dict[str, Any]
@@ -27,7 +28,7 @@ ALTERNATIVES = {"API_KEY", "SORT", "QDRANT_HOST", "QDRANT_PORT", "QDRANT_GRPC_PO
 
 def items(spec: dict[str, Any]) -> dict[tuple[str, str], Manifest]:
     meta = {"name": "prod", "namespace": "kato", "uid": "u"}
-    instance = crd.parse({"metadata": meta, "spec": spec})
+    instance = parse({"metadata": meta, "spec": spec})
     secrets = children.generated_secrets(instance, token=lambda: "se_cret-value")
     known = {name: value for item in secrets for name, value in item["stringData"].items()}
     made = children.desired(instance, Facts({}, known, REFERRED, "1.2.3"))

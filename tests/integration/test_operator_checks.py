@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from kato_operator import crd, probes
+from kato_operator.crd.instance import parse
 from kato_operator.errors import CheckFailedError
+from kato_operator.stores import probes
 from kato_operator.stores.checks import (
     DeepChecks,
     Rules,
@@ -92,7 +93,7 @@ async def test_a_slash_in_an_adopted_password_leaves_the_url_whole(store: str) -
     raw = {"metadata": {"name": "prod", "namespace": "no-such-place"}}
     values = dict.fromkeys(("redis-password", "mongodb-service-password"), "hun/ter2")
     with pytest.raises(CheckFailedError, match=f"prod-{store}.no-such-place.svc"):
-        await probes.of(crd.parse(raw), values, {})[store]()
+        await probes.of(parse(raw), values, {})[store]()
 
 
 async def test_a_server_that_is_silent_is_reported_in_the_same_words_every_time() -> None:
@@ -147,8 +148,6 @@ async def test_nobody_is_asked_more_often_than_once_per_interval(
 def test_every_component_that_is_somewhere_else_is_asked() -> None:
     raw = {"metadata": {"name": "prod", "namespace": "kato"}}
     generated = {"redis-password": "a", "mongodb-service-password": "b", "qdrant-api-key": "c"}
-    assert set(probes.of(crd.parse(raw), generated, {})) == {
-        *("redis", "mongodb", "qdrant", "service")
-    }
+    assert set(probes.of(parse(raw), generated, {})) == {*("redis", "mongodb", "qdrant", "service")}
     embedded = {name: {"mode": "Embedded"} for name in ("redis", "mongodb", "qdrant")}
-    assert set(probes.of(crd.parse({**raw, "spec": embedded}), {}, {})) == {"service"}
+    assert set(probes.of(parse({**raw, "spec": embedded}), {}, {})) == {"service"}

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import yaml
 
-from kato_operator import crd
+from kato_operator.crd.instance import custom_resource_definition, parse
 from kato_operator.errors import InvalidInstanceError
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
@@ -213,7 +213,7 @@ def test_the_operator_refuses_the_same_and_names_the_same_field(
 ) -> None:
     raw = {"metadata": {"name": "prod", "namespace": "kato"}, "spec": spec}
     with pytest.raises(InvalidInstanceError) as refused:
-        crd.parse(raw)
+        parse(raw)
     assert str(refused.value).startswith(field)
     assert words in str(refused.value)
 
@@ -230,11 +230,11 @@ def messages_of_rules(schema: Any) -> set[str]:
 
 
 def test_every_rule_of_the_spec_is_broken_by_a_case_above() -> None:
-    spec = crd.custom_resource_definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    spec = custom_resource_definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     broken: set[str] = set()
     for given, _, _ in (case.values for case in REFUSED):
         with pytest.raises(InvalidInstanceError) as refused:
-            crd.parse({"metadata": {"name": "prod", "namespace": "kato"}, "spec": given})
+            parse({"metadata": {"name": "prod", "namespace": "kato"}, "spec": given})
         broken |= {problem.partition(": ")[2] for problem in refused.value.problems}
     assert messages_of_rules(spec["properties"]["spec"]) <= broken
 
@@ -306,7 +306,7 @@ def test_the_smallest_instance_gets_every_default(
 ) -> None:
     answer = create(spec)
     assert answer.status_code == 201, answer.text
-    expected = crd.parse({"metadata": {"name": "prod", "namespace": "kato"}}).spec
+    expected = parse({"metadata": {"name": "prod", "namespace": "kato"}}).spec
     written = expected.model_dump(by_alias=True, mode="json", exclude_none=True)
     assert answer.json()["spec"] == written
 
@@ -387,4 +387,4 @@ def test_the_examples_are_accepted_as_they_are(
     assert "serverside-applied" in control_plane.kubectl("-n", namespace, *strict)
     for document in yaml.safe_load_all(example.read_text(encoding="utf-8")):
         meta = {**document["metadata"], "namespace": namespace}
-        assert crd.parse({**document, "metadata": meta}).metadata.name == meta["name"]
+        assert parse({**document, "metadata": meta}).metadata.name == meta["name"]

@@ -7,10 +7,10 @@ from typing import Any, cast
 import pytest
 
 from kato_operator import names
-from kato_operator.cache import Cache, Informer
-from kato_operator.cluster import POD
+from kato_operator.cluster.cache import Cache, Informer
+from kato_operator.cluster.cluster import POD
+from kato_operator.cluster.kube import Kube, Listing, WatchEvent
 from kato_operator.errors import ExpiredError
-from kato_operator.kube import Kube, Listing, WatchEvent
 from kato_operator.manifests import Key
 
 KEY = Key("default", "prod")

@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from kato_operator import crd
 from kato_operator.children import Facts, images
+from kato_operator.crd.instance import parse
 
 DIGEST = "sha256:" + "ab12" * 16
 
 
 def chosen(image: dict[str, Any], default: str) -> images.ChosenImage:
     meta = {"name": "prod", "namespace": "kato"}
-    instance = crd.parse({"metadata": meta, "spec": {"service": {"image": image}}})
+    instance = parse({"metadata": meta, "spec": {"service": {"image": image}}})
     return images.of_service(instance, Facts({"service": default}, {}, {}, "1.2.3"))
 
 
@@ -48,5 +48,5 @@ def test_our_own_images_are_of_the_operators_version() -> None:
 def test_the_charts_table_replaces_single_entries() -> None:
     facts = Facts({"agent": "mirror/agent:7"}, {}, {}, "1.2.3")
     assert images.of_agent(facts).reference == "mirror/agent:7"
-    instance = crd.parse({"metadata": {"name": "prod", "namespace": "kato"}})
+    instance = parse({"metadata": {"name": "prod", "namespace": "kato"}})
     assert images.of_redis(instance, facts).reference == "docker.io/library/redis:7.4"

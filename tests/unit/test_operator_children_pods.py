@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from kato_operator import children, crd, names, rollout
+from kato_operator import children, names
 from kato_operator.children import Facts
+from kato_operator.crd.instance import KatoInstance, parse
+from kato_operator.reconcile import rollout
 
 Manifest = dict[str, Any]
 
@@ -28,14 +30,14 @@ SPECS = [
 LONGEST = "a" * 40
 
 
-def secrets_of(instance: crd.KatoInstance) -> dict[str, str]:
+def secrets_of(instance: KatoInstance) -> dict[str, str]:
     found = children.generated_secrets(instance, token=lambda: "secret-value")
     return {name: value for item in found for name, value in item["stringData"].items()}
 
 
 def made(spec: dict[str, Any], name: str = "prod", version: str = "1.2.3") -> tuple[Manifest, ...]:
     meta = {"name": name, "namespace": "kato", "uid": "the-uid"}
-    instance = crd.parse({"metadata": meta, "spec": spec})
+    instance = parse({"metadata": meta, "spec": spec})
     return children.desired(instance, Facts({}, secrets_of(instance), {}, version))
 
 

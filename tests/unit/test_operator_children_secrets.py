@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from kato_operator import children, crd, names, rollout
+from kato_operator import children, names
 from kato_operator.children import Facts
-from kato_operator.crd import KatoInstance
+from kato_operator.crd.instance import KatoInstance, parse
+from kato_operator.reconcile import rollout
 
 Manifest = dict[str, Any]
 
@@ -38,7 +39,7 @@ REFERRED = {
 
 def parsed(spec: dict[str, Any]) -> KatoInstance:
     meta = {"name": "prod", "namespace": "kato", "uid": "the-uid"}
-    return crd.parse({"metadata": meta, "spec": spec})
+    return parse({"metadata": meta, "spec": spec})
 
 
 def counted() -> Callable[[], str]:

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from kato_operator import children, crd, names
+from kato_operator import children, names
 from kato_operator.children import Facts
+from kato_operator.crd.instance import parse
 
 Manifest = dict[str, Any]
 
@@ -16,7 +17,7 @@ SOURCE = {"urlSecretRef": {"name": "a", "key": "b"}}
 
 def made(spec: dict[str, Any], version: str = "1.2.3") -> dict[tuple[str, str], Manifest]:
     meta = {"name": "prod", "namespace": "kato", "uid": "the-uid"}
-    instance = crd.parse({"metadata": meta, "spec": spec})
+    instance = parse({"metadata": meta, "spec": spec})
     secrets = children.generated_secrets(instance, token=lambda: "secret-value")
     known = {name: value for item in secrets for name, value in item["stringData"].items()}
     facts = Facts({}, known, REFERRED, version)

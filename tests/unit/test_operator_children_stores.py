@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 
-from kato_operator import budget, children, crd, rollout
+from kato_operator import children
 from kato_operator.children import Facts
-from kato_operator.crd import KatoInstance
+from kato_operator.crd.instance import KatoInstance, parse
+from kato_operator.reconcile import rollout
+from kato_operator.status import budget
 
 Manifest = dict[str, Any]
 
 
 def parsed(spec: dict[str, Any]) -> KatoInstance:
-    return crd.parse({"metadata": {"name": "prod", "namespace": "kato", "uid": "u"}, "spec": spec})
+    return parse({"metadata": {"name": "prod", "namespace": "kato", "uid": "u"}, "spec": spec})
 
 
 def made(spec: dict[str, Any], recorded_set: str = "") -> dict[tuple[str, str], Manifest]:

@@ -6,8 +6,8 @@ from typing import Any, cast
 import pytest
 
 from kato_operator import handlers
-from kato_operator.cluster import Cluster
-from kato_operator.kube import Kind, Kube
+from kato_operator.cluster.cluster import Cluster
+from kato_operator.cluster.kube import Kind, Kube
 from kato_operator.manifests import Key
 
 KEY = Key("default", "prod")

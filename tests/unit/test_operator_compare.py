@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kato_operator.compare import canonical, covers
+from kato_operator.cluster.compare import canonical, covers
 
 
 @pytest.mark.parametrize(

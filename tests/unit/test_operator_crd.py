@@ -7,15 +7,17 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from kato_operator import crd, crd_schema, names
-from kato_operator.crd import KatoInstance
-from kato_operator.crd_spec import Spec
+from kato_operator import names
+from kato_operator.crd import schema
+from kato_operator.crd.__main__ import GENERATED, main
+from kato_operator.crd.instance import KatoInstance, custom_resource_definition, parse
+from kato_operator.crd.spec import Spec
 from kato_operator.errors import InvalidInstanceError
 from kato_service.settings import Settings
 
 
 def parsed(spec: dict[str, Any] | None = None, name: str = "prod") -> KatoInstance:
-    return crd.parse({"metadata": {"name": name, "namespace": "kato"}, "spec": spec})
+    return parse({"metadata": {"name": name, "namespace": "kato"}, "spec": spec})
 
 
 def problems(spec: dict[str, Any], name: str = "prod") -> tuple[str, ...]:
@@ -36,7 +38,7 @@ def schemas(node: Any) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def version() -> dict[str, Any]:
-    found: dict[str, Any] = crd.custom_resource_definition()["spec"]["versions"][0]
+    found: dict[str, Any] = custom_resource_definition()["spec"]["versions"][0]
     return found
 
 
@@ -62,7 +64,7 @@ def test_the_knowledge_is_named_after_namespace_and_instance_unless_named() -> N
 
 def test_metadata_is_read_and_unknown_fields_do_not_matter() -> None:
     meta = {"name": "prod", "namespace": "kato", "uid": "u", "generation": 3, "labels": {"a": "b"}}
-    instance = crd.parse({"metadata": {**meta, "managedFields": []}, "spec": {"newer": 1}})
+    instance = parse({"metadata": {**meta, "managedFields": []}, "spec": {"newer": 1}})
     assert (instance.metadata.uid, instance.metadata.generation) == ("u", 3)
     assert instance.metadata.labels == {"a": "b"}
 
@@ -138,18 +140,16 @@ def test_the_operators_variables_are_ones_that_the_service_reads() -> None:
 
 
 def test_the_generated_files_are_what_the_models_say() -> None:
-    crd.main(["--check"])
+    main(["--check"])
 
 
-def test_a_generated_file_that_differs_is_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(crd, "REPOSITORY", tmp_path)
-    crd.main(["--write"])
-    crd.main(["--check"])
-    (tmp_path / crd.GENERATED[0]).write_text("other")
+def test_a_generated_file_that_differs_is_named(tmp_path: Path) -> None:
+    root = ["--root", str(tmp_path)]
+    main(["--write", *root])
+    main(["--check", *root])
+    (tmp_path / GENERATED[0]).write_text("other")
     with pytest.raises(SystemExit, match=r"crds/kato.dev_katoinstances.yaml; run: make crds"):
-        crd.main(["--check"])
+        main(["--check", *root])
 
 
 def test_the_schema_is_structural(spec_schema: dict[str, Any]) -> None:
@@ -203,4 +203,4 @@ def test_scale_and_status_are_subresources(version: dict[str, Any]) -> None:
 
 def test_the_names_rule_is_the_operators_own(version: dict[str, Any]) -> None:
     (rule,) = version["schema"]["openAPIV3Schema"]["x-kubernetes-validations"]
-    assert crd_schema.NAME_PATTERN in rule["rule"]
+    assert schema.NAME_PATTERN in rule["rule"]

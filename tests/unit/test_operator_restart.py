@@ -4,10 +4,11 @@ from typing import Any, cast
 
 import pytest
 
-from kato_operator import crd, names
-from kato_operator.cluster import Cluster
+from kato_operator import names
+from kato_operator.cluster.cluster import Cluster
+from kato_operator.crd.instance import parse
 from kato_operator.errors import TransientError
-from kato_operator.reconcile import Pass, Reconciler
+from kato_operator.reconcile.reconciler import Pass, Reconciler
 
 LABELS = {names.COMPONENT_LABEL: names.MONGODB, "controller-revision-hash": "old"}
 WORKLOAD = {
@@ -44,7 +45,7 @@ class Guarded:
 async def restarted(status: int) -> tuple[Pass, float | None]:
     cluster = cast(Cluster, Guarded(status))
     reconciler = Reconciler(cluster, checks=None, images={}, version="0", recheck_s=30.0)
-    instance = crd.parse({"metadata": {"name": "prod", "namespace": "kato", "uid": "u"}})
+    instance = parse({"metadata": {"name": "prod", "namespace": "kato", "uid": "u"}})
     this = await reconciler._with_restarts(Pass({}, instance))
     return this, reconciler._again_s(this)
 

@@ -4,14 +4,15 @@ from typing import Any
 
 import pytest
 
-from kato_operator import budget, crd, events, references, rollout
-from kato_operator.crd import KatoInstance
+from kato_operator.crd.instance import KatoInstance, parse
+from kato_operator.reconcile import references, rollout
+from kato_operator.status import budget, events
 
 Manifest = dict[str, Any]
 
 
 def instance(**spec: Any) -> KatoInstance:
-    return crd.parse({"metadata": {"name": "prod", "namespace": "kato"}, "spec": spec})
+    return parse({"metadata": {"name": "prod", "namespace": "kato"}, "spec": spec})
 
 
 def workload(kind: str, name: str, replicas: int | None = 1, *, running: int = 0) -> Manifest:

@@ -6,7 +6,7 @@ from kato_operator.children import mongodb, qdrant, redis, service
 from kato_operator.children.facts import Facts
 from kato_operator.children.part import API_VERSIONS
 from kato_operator.children.secrets import generated_secrets
-from kato_operator.crd import KatoInstance
+from kato_operator.crd.instance import KatoInstance
 
 __all__ = ["OWNED_KINDS", "Facts", "desired", "generated_secrets"]
 

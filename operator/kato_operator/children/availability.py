@@ -2,8 +2,8 @@
 
 from kato_operator import names
 from kato_operator.children.part import API_VERSIONS, Part
-from kato_operator.crd_parts import Disruption
-from kato_operator.crd_service import Service
+from kato_operator.crd.parts import Disruption
+from kato_operator.crd.service import Service
 from kato_operator.manifests import Manifest
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 from kato_operator import names
 from kato_operator.children.facts import Facts
 from kato_operator.children.part import Part
-from kato_operator.crd import KatoInstance
+from kato_operator.crd.instance import KatoInstance
 from kato_operator.manifests import Manifest
 
 REDIS_AUTH = "redis-auth.conf"

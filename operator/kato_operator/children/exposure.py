@@ -1,7 +1,7 @@
 """How clients and Prometheus reach the service: Service, Ingress, ServiceMonitor."""
 
 from kato_operator.children.part import Part, annotated, labelled
-from kato_operator.crd_service import Ingress
+from kato_operator.crd.service import Ingress
 from kato_operator.manifests import Manifest
 
 PORT = "http"

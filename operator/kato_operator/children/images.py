@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from kato_operator import names
 from kato_operator.children.facts import Facts
-from kato_operator.crd import KatoInstance
-from kato_operator.crd_parts import Image
+from kato_operator.crd.instance import KatoInstance
+from kato_operator.crd.parts import Image
 
 AGENT = "agent"
 """The operator's own image, beside every MongoDB server."""

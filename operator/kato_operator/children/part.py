@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kato_operator import names
-from kato_operator.crd import KatoInstance
+from kato_operator.crd.instance import KatoInstance
 from kato_operator.manifests import Manifest
 
 API_VERSIONS = {

@@ -5,7 +5,7 @@ from typing import Any
 
 from kato_operator.children.images import ChosenImage
 from kato_operator.children.part import Part
-from kato_operator.crd_parts import Resources
+from kato_operator.crd.parts import Resources
 from kato_operator.manifests import Manifest
 
 SECRET_MODE = 0o440

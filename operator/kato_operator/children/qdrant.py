@@ -4,7 +4,7 @@ from kato_operator import names
 from kato_operator.children import images, pods, stores
 from kato_operator.children.facts import Facts
 from kato_operator.children.part import Part
-from kato_operator.crd import KatoInstance
+from kato_operator.crd.instance import KatoInstance
 from kato_operator.manifests import Manifest, digest
 
 USER = 1000

@@ -6,9 +6,9 @@ from kato_operator import names
 from kato_operator.children import connections, images, pods, stores
 from kato_operator.children.facts import Facts
 from kato_operator.children.part import Part
-from kato_operator.crd import KatoInstance
-from kato_operator.crd_rules import amount
-from kato_operator.crd_stores import ManagedRedis
+from kato_operator.crd.instance import KatoInstance
+from kato_operator.crd.rules import amount
+from kato_operator.crd.stores import ManagedRedis
 from kato_operator.manifests import Manifest, digest
 
 USER = 999

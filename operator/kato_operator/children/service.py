@@ -12,8 +12,8 @@ from kato_operator.children import (
 )
 from kato_operator.children.facts import Facts
 from kato_operator.children.part import Part, annotated, labelled
-from kato_operator.crd import KatoInstance
-from kato_operator.crd_service import PodTemplate, Probes, Variable
+from kato_operator.crd.instance import KatoInstance
+from kato_operator.crd.service import PodTemplate, Probes, Variable
 from kato_operator.manifests import Manifest, digest
 
 USER = 65532

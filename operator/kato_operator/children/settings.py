@@ -2,9 +2,9 @@
 
 from kato_operator import names
 from kato_operator.children.part import Part
-from kato_operator.crd import KatoInstance
-from kato_operator.crd_service import Processor, Sessions
-from kato_operator.crd_spec import ConnectionPools, HealthChecks, Spec
+from kato_operator.crd.instance import KatoInstance
+from kato_operator.crd.service import Processor, Sessions
+from kato_operator.crd.spec import ConnectionPools, HealthChecks, Spec
 from kato_operator.manifests import Manifest
 
 DATA_DIR = "/data"

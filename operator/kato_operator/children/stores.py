@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from kato_operator import names
 from kato_operator.children.part import Part, annotated
-from kato_operator.crd_parts import Storage
+from kato_operator.crd.parts import Storage
 from kato_operator.manifests import Manifest
 
 GRACE_S = 60

@@ -1,1 +1,1 @@
-"""What only a store's own protocol can tell: deep checks and the MongoDB agent."""
+"""What only the stores and the service themselves can tell: deep checks, and restarts by hand."""

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from kato_operator import names
-from kato_operator.crd_rules import Model, Rule
+from kato_operator.crd.rules import Model, Rule
 
 Schema = dict[str, Any]
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from kato_operator.crd_rules import (
+from kato_operator.crd.rules import (
     BY_NAME,
     Model,
     ObjectName,

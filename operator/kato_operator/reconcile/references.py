@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kato_operator import names
-from kato_operator.cluster import Cluster
-from kato_operator.crd import KatoInstance
-from kato_operator.crd_parts import SecretKey
-from kato_operator.diagnosis import Verdict
+from kato_operator.cluster.cluster import Cluster
+from kato_operator.crd.instance import KatoInstance
+from kato_operator.crd.parts import SecretKey
 from kato_operator.manifests import Manifest
+from kato_operator.status.diagnosis import Verdict
 
 SCHEMES = {names.REDIS_URL: ("redis", "rediss"), names.MONGODB_URL: ("mongodb", "mongodb+srv")}
 

@@ -8,19 +8,10 @@ import structlog
 
 from kato_operator import (
     children,
-    crd,
-    credentials,
-    events,
     names,
-    probes,
-    references,
-    rollout,
-    status,
 )
-from kato_operator.budget import budgets
-from kato_operator.cluster import Cluster
-from kato_operator.crd import KatoInstance
-from kato_operator.diagnosis import Verdict
+from kato_operator.cluster.cluster import Cluster
+from kato_operator.crd.instance import KatoInstance, parse
 from kato_operator.errors import (
     CheckFailedError,
     CredentialsError,
@@ -32,7 +23,21 @@ from kato_operator.errors import (
     TransientError,
 )
 from kato_operator.manifests import Key, Manifest, component_of
-from kato_operator.status import Observed
+from kato_operator.reconcile import (
+    credentials,
+    references,
+    rollout,
+)
+from kato_operator.status import (
+    events,
+    status,
+)
+from kato_operator.status.budget import budgets
+from kato_operator.status.diagnosis import Verdict
+from kato_operator.status.status import Observed
+from kato_operator.stores import (
+    probes,
+)
 from kato_operator.stores.checks import DeepChecks
 from kato_operator.stores.restarts import is_ready, next_restart
 
@@ -118,7 +123,7 @@ class Reconciler:
             await self._write(raw, status.deleting(raw))
             return None
         try:
-            instance = crd.parse(raw)
+            instance = parse(raw)
         except InvalidInstanceError as error:
             await self._write(raw, status.rejected(raw, error.problems, now=_now()))
             return None

@@ -5,8 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from kato_operator import names
-from kato_operator.crd_parts import Disruption, Image, Resources, SecretKey, Spread, Storage
-from kato_operator.crd_rules import (
+from kato_operator.crd.parts import Disruption, Image, Resources, SecretKey, Spread, Storage
+from kato_operator.crd.rules import (
     BY_NAME,
     Annotations,
     Labels,

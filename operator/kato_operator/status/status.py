@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kato_operator import budget, diagnosis, names
-from kato_operator.budget import Budget
-from kato_operator.crd import KatoInstance
-from kato_operator.diagnosis import Verdict
+from kato_operator import names
+from kato_operator.crd.instance import KatoInstance
 from kato_operator.manifests import Manifest, component_of, is_deleted
+from kato_operator.status import budget, diagnosis
+from kato_operator.status.budget import Budget
+from kato_operator.status.diagnosis import Verdict
 
 Condition = dict[str, Any]
 

@@ -7,10 +7,11 @@ a Deployment under an autoscaler starts from the pods it has.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from kato_operator import diagnosis, names
-from kato_operator.crd import KatoInstance
+from kato_operator import names
+from kato_operator.crd.instance import KatoInstance
 from kato_operator.manifests import Manifest, by_name, component_of
 from kato_operator.quantities import quantity
+from kato_operator.status import diagnosis
 
 WORKLOADS = frozenset({"Deployment", "StatefulSet"})
 

@@ -9,11 +9,11 @@ from typing import Any
 import structlog
 
 from kato_operator import names
-from kato_operator.cache import Cache, Informer
-from kato_operator.compare import canonical, covers
-from kato_operator.crd import KatoInstance
+from kato_operator.cluster.cache import Cache, Informer
+from kato_operator.cluster.compare import canonical, covers
+from kato_operator.cluster.kube import Kind, Kube
+from kato_operator.crd.instance import KatoInstance
 from kato_operator.errors import ConflictError, MissingError, NameConflictError, TransientError
-from kato_operator.kube import Kind, Kube
 from kato_operator.manifests import (
     Key,
     Manifest,

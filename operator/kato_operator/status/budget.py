@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kato_operator import names
-from kato_operator.crd import KatoInstance
-from kato_operator.diagnosis import Verdict
+from kato_operator.crd.instance import KatoInstance
 from kato_operator.manifests import Manifest
+from kato_operator.status.diagnosis import Verdict
 
 REDIS_MAXCLIENTS = 10_000
 """What Redis accepts when nothing is configured."""

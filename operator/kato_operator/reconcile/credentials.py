@@ -9,8 +9,8 @@ from typing import Any
 import structlog
 
 from kato_operator import children, names
-from kato_operator.cluster import Cluster, is_ours
-from kato_operator.crd import KatoInstance
+from kato_operator.cluster.cluster import Cluster, is_ours
+from kato_operator.crd.instance import KatoInstance
 from kato_operator.errors import CredentialsError, TransientError
 from kato_operator.manifests import Key, Manifest, component_of, is_deleted
 

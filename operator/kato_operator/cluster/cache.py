@@ -6,8 +6,8 @@ from collections.abc import Callable
 import structlog
 
 from kato_operator import names
+from kato_operator.cluster.kube import Kind, Kube, Listing, WatchEvent
 from kato_operator.errors import ExpiredError, KubeError, MissingError
-from kato_operator.kube import Kind, Kube, Listing, WatchEvent
 from kato_operator.manifests import Key, Manifest, Name, key_of, namespaced_name, version
 
 log = structlog.get_logger()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from kato_operator import names
-from kato_operator.crd import KatoInstance
+from kato_operator.crd.instance import KatoInstance
 from kato_operator.errors import CheckFailedError
 from kato_operator.stores.checks import (
     Probe,

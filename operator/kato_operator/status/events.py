@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from uuid import uuid4
 
-from kato_operator import names, status
+from kato_operator import names
 from kato_operator.manifests import Manifest
+from kato_operator.status import status
 
 TOLD = (names.READY, *status.GATES, names.ORCHESTRATION_PAUSED, names.CONNECTION_BUDGET_EXCEEDED)
 GOOD_WHEN_FALSE = (names.ORCHESTRATION_PAUSED, names.CONNECTION_BUDGET_EXCEEDED)

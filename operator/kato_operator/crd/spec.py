@@ -4,10 +4,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from kato_operator.crd_parts import Switch
-from kato_operator.crd_rules import Labels, Model, Rule, unchangeable
-from kato_operator.crd_service import Count, Processor, Seconds, Service, Sessions
-from kato_operator.crd_stores import MongoDB, Qdrant, Redis
+from kato_operator.crd.parts import Switch
+from kato_operator.crd.rules import Labels, Model, Rule, unchangeable
+from kato_operator.crd.service import Count, Processor, Seconds, Service, Sessions
+from kato_operator.crd.stores import MongoDB, Qdrant, Redis
 
 Connections = Annotated[int, Field(ge=1, le=10_000)]
 

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from kato_operator.crd_parts import (
+from kato_operator.crd.parts import (
     Disruption,
     Image,
     MongoDBResources,
@@ -16,7 +16,7 @@ from kato_operator.crd_parts import (
     SecretKey,
     Spread,
 )
-from kato_operator.crd_rules import Model, Rule, unchangeable
+from kato_operator.crd.rules import Model, Rule, unchangeable
 
 Percent = Annotated[int, Field(ge=10, le=90)]
 ConfigValue = Annotated[str, Field(max_length=256, pattern=r"^[^\r\n]*$")]

@@ -1,0 +1,1 @@
+"""The Kubernetes API as the operator sees it: client, caches, comparison, writes."""
