@@ -18,7 +18,7 @@ install: $(STAMP) ## make the virtual environment (.venv) with everything the ot
 
 NATIVE := service/kato_service/search/native
 
-$(STAMP): pyproject.toml setup.py constraints.txt $(wildcard $(NATIVE)/*)
+$(STAMP): pyproject.toml setup.py constraints.txt $(wildcard $(NATIVE)/*/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "KATO needs Python 3.11 or newer; name one with: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(PYTHON) e2e/testbed/testbed.py packages python3-venv

@@ -13,8 +13,9 @@ setup(
     ext_modules=[
         Extension(
             "kato_service.search._engine",
-            sources=sorted(map(str, NATIVE.glob("*.c"))),
-            depends=sorted(map(str, NATIVE.glob("*.h"))),
+            sources=sorted(map(str, NATIVE.glob("*/*.c"))),
+            depends=sorted(map(str, NATIVE.glob("*/*.h"))),
+            include_dirs=[str(NATIVE)],
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
             extra_compile_args=["-std=c11", "-O3", "-ffp-contract=off"],
             libraries=["pthread"],

@@ -38,9 +38,9 @@ def built(flavour: str, directory: Path) -> Path:
         raise SystemExit("build: no C compiler")
     directory.mkdir(parents=True, exist_ok=True)
     target = directory / MODULE
-    sources = sorted(map(str, NATIVE.glob("*.c")))
+    sources = sorted(map(str, NATIVE.glob("*/*.c")))
     include = sysconfig.get_paths()["include"]
-    options = [*_COMMON, *_defines(), *FLAVOURS[flavour], f"-I{include}"]
+    options = [*_COMMON, *_defines(), *FLAVOURS[flavour], f"-I{include}", f"-I{NATIVE}"]
     command = [found, *options, *sources, "-lm", "-lpthread"]
     subprocess.run([*command, "-o", str(target)], check=True)
     return target

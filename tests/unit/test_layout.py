@@ -1,6 +1,7 @@
 """The folder operator/ must never hide the standard library's operator module."""
 
 import operator
+import re
 import subprocess
 import sys
 import sysconfig
@@ -50,3 +51,20 @@ def test_a_fresh_interpreter_imports_the_standard_librarys_operator(cwd: Path) -
 def test_both_packages_and_the_project_have_one_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert {kato_operator.__version__, kato_service.__version__} == {project["version"]}
+
+
+@pytest.mark.parametrize(
+    ("room", "known"),
+    [
+        ("index", {"index"}),
+        ("query", {"index", "query"}),
+        ("stored", {"index", "stored"}),
+        ("python", {"index", "query", "stored", "python"}),
+    ],
+)
+def test_rooms_of_the_engine_include_only_what_is_below_them(room: str, known: set[str]) -> None:
+    sources = [*(ROOT / "service/kato_service/search/native" / room).glob("*.[ch]")]
+    texts = [path.read_text(encoding="utf-8") for path in sources]
+    included = {name for text in texts for name in re.findall(r'#include "(.*)/.*"', text)}
+    assert sources
+    assert included <= known

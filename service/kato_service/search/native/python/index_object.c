@@ -1,0 +1,193 @@
+/* Index: the patterns of a knowledge base, as Python sees them. */
+#include <string.h>
+
+#include "python/objects.h"
+
+static PyObject *index_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    if (PyTuple_Size(args) != 0 || (kwargs != NULL && PyDict_Size(kwargs) != 0)) {
+        PyErr_SetString(PyExc_TypeError, "Index() takes no arguments");
+        return NULL;
+    }
+    index_object *self = (index_object *)object_made((PyObject *)type);
+    if (self != NULL && patterns_open(&self->all) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static void index_dealloc(PyObject *self)
+{
+    patterns_close(&((index_object *)self)->all);
+    object_freed(self);
+}
+
+static int fits(unsigned long long value, unsigned long long limit)
+{
+    if (value > limit) {
+        PyErr_SetString(PyExc_OverflowError, "a frequency or a number of learns is too large");
+        return 0;
+    }
+    return 1;
+}
+
+static PyObject *index_put(PyObject *self, PyObject *args)
+{
+    PyObject *name, *events;
+    unsigned long long frequency, learns, first, revision, counted;
+    pattern_facts facts;
+    if (!PyArg_ParseTuple(args, "OOKKKKK", &name, &events, &frequency, &learns, &first,
+                          &revision, &counted)) {
+        return NULL;
+    }
+    if (!name_parse(name, facts.name)) {
+        PyErr_SetString(PyExc_ValueError, "a pattern's name is 40 hexadecimal digits");
+        return NULL;
+    }
+    if (!fits(frequency, REMOVED - 1) || !fits(learns, UINT32_MAX) || !fits(counted, 1u << 30)) {
+        return NULL;
+    }
+    facts.frequency = (uint32_t)frequency;
+    facts.counted = (uint32_t)counted;
+    facts.record = (pattern_record){first, revision, (uint32_t)learns};
+    if (patterns_put(&((index_object *)self)->all, events, &facts) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *index_get(PyObject *self, PyObject *name_given)
+{
+    const patterns *all = &((index_object *)self)->all;
+    uint8_t name[NAME_BYTES];
+    uint32_t local;
+    if (!name_parse(name_given, name)) {
+        Py_RETURN_NONE;
+    }
+    const segment *found = patterns_find(all, name, &local);
+    if (found == NULL) {
+        Py_RETURN_NONE;
+    }
+    /* Making tuples may run a finalizer that changes the index: hold and copy what is read. */
+    segment_view view;
+    segment_view_hold(&view, &found->view);
+    symbol_table *symbols = symbols_hold(all->symbols);
+    const pattern_record record = segment_records(found)[local];
+    uint32_t frequency = view_frequencies(&view)[local];
+    uint32_t start = view_offsets(&view)[local], end = view_offsets(&view)[local + 1];
+    PyObject *events = events_of(symbols, view_tokens(&view) + start, end - start);
+    segment_view_drop(&view);
+    symbols_drop(symbols);
+    if (events == NULL) {
+        return NULL;
+    }
+    return Py_BuildValue("NIIKK", events, frequency, record.learns,
+                         (unsigned long long)record.first, (unsigned long long)record.revision);
+}
+
+static PyObject *index_remove(PyObject *self, PyObject *name_given)
+{
+    uint8_t name[NAME_BYTES];
+    if (!name_parse(name_given, name)) {
+        Py_RETURN_FALSE;
+    }
+    int removed = patterns_remove(&((index_object *)self)->all, name);
+    return removed < 0 ? NULL : PyBool_FromLong(removed);
+}
+
+static PyObject *index_clear(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    if (patterns_clear(&((index_object *)self)->all) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *index_after(PyObject *self, PyObject *args)
+{
+    unsigned long long first;
+    unsigned int limit;
+    if (!PyArg_ParseTuple(args, "KI", &first, &limit)) {
+        return NULL;
+    }
+    const patterns *all = &((index_object *)self)->all;
+    limit = limit < all->living ? limit : all->living;
+    uint8_t(*raw)[NAME_BYTES] = kato_allocate(limit, sizeof(*raw));
+    pattern_place *places = kato_allocate(limit, sizeof(*places));
+    PyObject *names = NULL;
+    if (raw == NULL || places == NULL) {
+        PyErr_NoMemory();
+    } else {
+        uint32_t found = patterns_after(all, first, limit, places);
+        for (uint32_t at = 0; at < found; at++) {
+            memcpy(raw[at], view_name(&places[at].segment->view, places[at].local), NAME_BYTES);
+        }
+        names = PyTuple_New(found);
+        for (uint32_t at = 0; names != NULL && at < found; at++) {
+            PyObject *text = name_text(raw[at]);
+            if (text == NULL) {
+                Py_CLEAR(names);
+            } else {
+                PyTuple_SetItem(names, at, text);
+            }
+        }
+    }
+    kato_free(raw);
+    kato_free(places);
+    return names;
+}
+
+static PyObject *index_snapshot(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    const patterns *all = &((index_object *)self)->all;
+    module_state *types = PyType_GetModuleState(Py_TYPE(self));
+    snapshot_object *taken = (snapshot_object *)object_made(types->snapshot_type);
+    if (taken == NULL || snapshot_open(&taken->taken, all) < 0) {
+        Py_XDECREF((PyObject *)taken);
+        return NULL;
+    }
+    taken->living = all->living;
+    return (PyObject *)taken;
+}
+
+static PyObject *index_memory_bytes(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromSize_t(patterns_bytes(&((index_object *)self)->all));
+}
+
+static Py_ssize_t index_length(PyObject *self)
+{
+    return ((index_object *)self)->all.living;
+}
+
+static PyMethodDef index_methods[] = {
+    {"put", index_put, METH_VARARGS, NULL},
+    {"get", index_get, METH_O, NULL},
+    {"remove", index_remove, METH_O, NULL},
+    {"clear", index_clear, METH_NOARGS, NULL},
+    {"after", index_after, METH_VARARGS, NULL},
+    {"snapshot", index_snapshot, METH_NOARGS, NULL},
+    {"dump", index_dump, METH_NOARGS, NULL},
+    {"count", index_count, METH_O, NULL},
+    {"totals", index_totals, METH_NOARGS, NULL},
+    {"counts", index_counts, METH_VARARGS, NULL},
+    {"correct", index_correct, METH_VARARGS, NULL},
+    {"memory_bytes", index_memory_bytes, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot index_slots[] = {
+    {Py_tp_new, index_new},
+    {Py_tp_dealloc, index_dealloc},
+    {Py_tp_methods, index_methods},
+    {Py_mp_length, index_length},
+    {0, NULL},
+};
+
+PyType_Spec index_spec = {
+    .name = "kato_service.search._engine.Index",
+    .basicsize = sizeof(index_object),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = index_slots,
+};

@@ -1,0 +1,41 @@
+/* What both ways of alignment share: parts that are still to be searched, and what was found. */
+#ifndef KATO_BOXES_H
+#define KATO_BOXES_H
+
+#include "query/align.h"
+#include "index/segment.h"
+
+/* A part of pattern × state: rows (places in the pattern, or those of a symbol of the state). */
+typedef struct {
+    uint32_t from, to;
+    uint32_t low, high; /* places in the state */
+} box;
+
+/* Blocks as they are found, in no order. */
+typedef struct {
+    alignment sum;
+    block *list;
+} gathered;
+
+static inline void gather(gathered *all, uint32_t in_pattern, uint32_t in_state, uint32_t size)
+{
+    alignment *sum = &all->sum;
+    if (all->list != NULL) {
+        all->list[sum->blocks] = (block){in_pattern, in_state, size};
+    }
+    if (sum->blocks == 0 || in_pattern < sum->begin) {
+        sum->begin = in_pattern;
+    }
+    if (in_pattern + size > sum->end) {
+        sum->end = in_pattern + size;
+    }
+    sum->blocks++;
+    sum->matched += size;
+}
+
+alignment short_aligned(const state *state, align_scratch *scratch, const uint32_t *tokens,
+                        uint32_t count, block *list);
+alignment long_aligned(const state *state, align_scratch *scratch, const uint32_t *tokens,
+                       uint32_t count, block *list);
+
+#endif

@@ -1,0 +1,160 @@
+/* Which kept patterns may be among the best, and their order. */
+#include <stdlib.h>
+
+#include "query/query.h"
+
+/* More than rounding to 12 decimals and the error of a few additions can move a potential. */
+#define SLACK 1e-9
+
+static void sift_down(double *heap, uint32_t count, uint32_t place)
+{
+    for (;;) {
+        uint32_t least = place, left = 2 * place + 1, right = left + 1;
+        if (left < count && heap[left] < heap[least]) {
+            least = left;
+        }
+        if (right < count && heap[right] < heap[least]) {
+            least = right;
+        }
+        if (least == place) {
+            return;
+        }
+        double moved = heap[place];
+        heap[place] = heap[least];
+        heap[least] = moved;
+        place = least;
+    }
+}
+
+/*
+ * Potential = base + itfdf with 1 − f/Fsum ≤ itfdf ≤ 1 (0 for all if Fsum = 0). So a base below
+ * the limit-th best of the lower bounds base − f/Fsum is not among the best; and a smaller Fsum,
+ * the sum so far, only lowers the bounds.
+ */
+static void note_bound(query *query, const candidate *found)
+{
+    double bound = found->base;
+    if (query->total_frequency > 0) {
+        bound -= (double)found->frequency / (double)query->total_frequency;
+    }
+    if (query->bound_count < query->limit) {
+        query->bounds[query->bound_count++] = bound;
+        if (query->bound_count < query->limit) {
+            return;
+        }
+        for (uint32_t place = query->limit / 2; place-- > 0;) {
+            sift_down(query->bounds, query->limit, place);
+        }
+    } else if (bound > query->bounds[0]) {
+        query->bounds[0] = bound;
+        sift_down(query->bounds, query->limit, 0);
+    }
+    query->floor = query->bounds[0] - SLACK;
+}
+
+static void drop_hopeless(query *query)
+{
+    size_t kept = 0;
+    for (size_t at = 0; at < query->candidate_count; at++) {
+        if (query->candidates[at].base >= query->floor) {
+            query->candidates[kept++] = query->candidates[at];
+        }
+    }
+    query->candidate_count = kept;
+}
+
+static int make_room(query *query)
+{
+    if (query->candidate_count < query->candidate_capacity) {
+        return 0;
+    }
+    drop_hopeless(query);
+    if (query->candidate_count < query->candidate_capacity / 2) {
+        return 0;
+    }
+    size_t capacity = query->candidate_capacity ? query->candidate_capacity * 2 : 256;
+    candidate *grown = kato_resize(query->candidates, capacity, sizeof(*grown));
+    if (grown == NULL) {
+        return -1;
+    }
+    query->candidates = grown;
+    query->candidate_capacity = capacity;
+    return 0;
+}
+
+int candidates_add(query *query, const candidate *found)
+{
+    if (found->base < query->floor) {
+        return 0;
+    }
+    if (make_room(query) < 0) {
+        return -1;
+    }
+    query->candidates[query->candidate_count++] = *found;
+    note_bound(query, found);
+    return 0;
+}
+
+/* Bounds once more, now that Fsum is known. */
+static void settle_floor(query *query)
+{
+    query->bound_count = 0;
+    for (size_t at = 0; at < query->candidate_count; at++) {
+        note_bound(query, &query->candidates[at]);
+    }
+}
+
+/* P(s)·count(s) of the state's symbols, 0 for those that no kept pattern shows. */
+static void weigh(query *query)
+{
+    const state *state = &query->state;
+    for (uint32_t local = 1; local <= state->distinct; local++) {
+        double probability = counts_probability(&query->snapshot->counts, state->symbols[local]);
+        query->weights[local] = query->covered[local] ? probability * state->counts[local] : 0.0;
+    }
+}
+
+static void score(query *query, candidate *found)
+{
+    const segment_view *view = &query->snapshot->segments[found->segment];
+    uint32_t start = view_offsets(view)[found->local];
+    uint32_t size = view_offsets(view)[found->local + 1] - start;
+    uint32_t matched = found->alignment.matched;
+    present part = {view_tokens(view) + start + found->present_begin,
+                    found->present_end - found->present_begin};
+    double distance = cosine_distance(&query->state, query->weights, &query->snapshot->counts, part,
+                                      query->occurrences);
+    double shares = (double)matched / size + (double)matched / part.count;
+    double noise = signal_to_noise(matched, query->state.length - matched);
+    found->itfdf = itfdf_similarity(distance, found->frequency, query->total_frequency);
+    found->potential = potential_of(shares, noise, found->itfdf, found->alignment.blocks);
+}
+
+/* Best first; equal ones in the order of their first learn, which is that of their places. */
+static int compare(const void *left, const void *right)
+{
+    const candidate *a = left, *b = right;
+    if (a->potential != b->potential) {
+        return a->potential < b->potential ? 1 : -1;
+    }
+    if (a->segment != b->segment) {
+        return a->segment > b->segment ? 1 : -1;
+    }
+    return (a->local > b->local) - (a->local < b->local);
+}
+
+void candidates_rank(query *query)
+{
+    settle_floor(query);
+    drop_hopeless(query);
+    weigh(query);
+    for (size_t at = 0; at < query->candidate_count; at++) {
+        score(query, &query->candidates[at]);
+    }
+    if (query->candidate_count > 1) {
+        qsort(query->candidates, query->candidate_count, sizeof(candidate), compare);
+    }
+    if (query->candidate_count > query->limit) {
+        query->candidate_count = query->limit;
+    }
+}

@@ -1,0 +1,42 @@
+/* The metrics of a prediction (processor.md §7), in the order of operations of domain/metrics.py. */
+#ifndef KATO_FIGURES_H
+#define KATO_FIGURES_H
+
+#include "query/state.h"
+
+/* The part of a pattern that the state is compared with. */
+typedef struct {
+    const uint32_t *tokens;
+    uint32_t count;
+} present;
+
+/* Occurrences by symbol number; all 0 between uses. */
+typedef uint32_t tally;
+
+typedef struct {
+    double entropy;
+    double hamiltonian;
+    double grand_hamiltonian;
+    double confluence;
+} present_metrics;
+
+/* Half to even on 12 decimals, as Python's round; the sign of a zero is dropped. */
+double round12(double value);
+
+/* (2M − E) / (2M + E), 0 if the denominator is 0. */
+double signal_to_noise(uint32_t matched, uint32_t extra);
+
+/* 1 − cos of the counts weighted with P; *weights* are the state's by local number. */
+double cosine_distance(const state *state, const double *weights, const symbol_counts *counts,
+                       present part, tally *occurrences);
+
+/* The length of the vector of *count* weights behind the first place. */
+double length_of(const double *weights, uint32_t count);
+
+double itfdf_similarity(double distance, uint32_t frequency, uint64_t total_frequency);
+double potential_of(double shares, double noise, double itfdf, uint32_t blocks);
+
+present_metrics metrics_of(const symbol_counts *counts, present part, uint32_t frequency,
+                           tally *occurrences);
+
+#endif

@@ -1,0 +1,128 @@
+/* The segments of a large query in two threads, each with all that it writes for itself. */
+#define _POSIX_C_SOURCE 200809L
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "query/query.h"
+
+/* State, needed lengths and snapshot are the whole query's, and only read. */
+typedef struct {
+    query query;
+    atomic_uint *next; /* segment that nobody has taken yet */
+    int failed;
+} share;
+
+static void share_close(share *share)
+{
+    query *own = &share->query;
+    align_close(&own->scratch);
+    kato_free(own->overlap);
+    kato_free(own->survivors);
+    kato_free(own->covered);
+    kato_free(own->bounds);
+    kato_free(own->candidates);
+}
+
+/* It goes on with what the whole query knows so far, but for its candidates. -1: no memory. */
+static int share_open(share *share, const query *whole, atomic_uint *next)
+{
+    size_t distinct = whole->state.distinct;
+    query *own = &share->query;
+    memset(share, 0, sizeof(*share));
+    share->next = next;
+    own->snapshot = whole->snapshot;
+    own->state = whole->state;
+    own->needed = whole->needed;
+    own->limit = whole->limit;
+    own->threshold = whole->threshold;
+    own->floor = whole->floor;
+    own->uncovered = whole->uncovered;
+    own->uncovered_mask = whole->uncovered_mask;
+    own->bound_count = whole->bound_count;
+    own->overlap = kato_allocate_zeroed(SEGMENT_PATTERNS, sizeof(*own->overlap));
+    own->survivors = kato_allocate(SEGMENT_PATTERNS + 1, sizeof(*own->survivors));
+    own->covered = kato_allocate(distinct + 1, sizeof(*own->covered));
+    own->bounds = kato_allocate(own->limit, sizeof(*own->bounds));
+    if (!own->overlap || !own->survivors || !own->covered || !own->bounds
+        || align_open(&own->scratch, &own->state, own->snapshot->longest) < 0) {
+        share_close(share);
+        return -1;
+    }
+    own->scratch.until = whole->scratch.until;
+    memcpy(own->covered, whole->covered, (distinct + 1) * sizeof(*own->covered));
+    memcpy(own->bounds, whole->bounds, own->bound_count * sizeof(*own->bounds));
+    return 0;
+}
+
+/* Take segments until there are none; who fails ends it for both. */
+static int run_segments(query *query, atomic_uint *next)
+{
+    uint32_t count = query->snapshot->segment_count, segment;
+    while ((segment = atomic_fetch_add(next, 1)) < count) {
+        if (query_run_segment(query, segment) < 0) {
+            atomic_store(next, count);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static void *run_share(void *given)
+{
+    share *own = given;
+    own->failed = run_segments(&own->query, own->next);
+    return NULL;
+}
+
+/* Let *whole* know what the share found. -1: no memory. */
+static int take_over(query *whole, const query *found)
+{
+    size_t count = whole->candidate_count + found->candidate_count;
+    if (count > whole->candidate_capacity) {
+        candidate *grown = kato_resize(whole->candidates, count, sizeof(*grown));
+        if (grown == NULL) {
+            return -1;
+        }
+        whole->candidates = grown;
+        whole->candidate_capacity = count;
+    }
+    if (found->candidate_count > 0) {
+        memcpy(whole->candidates + whole->candidate_count, found->candidates,
+               found->candidate_count * sizeof(candidate));
+    }
+    whole->candidate_count = count;
+    whole->total_frequency += found->total_frequency;
+    for (uint32_t local = 1; local <= whole->state.distinct; local++) {
+        whole->covered[local] |= found->covered[local];
+    }
+    return 0;
+}
+
+int query_has_processors(void)
+{
+    return sysconf(_SC_NPROCESSORS_ONLN) > 1;
+}
+
+int query_run_shared(query *query, uint32_t from)
+{
+    atomic_uint next = from;
+    share other;
+    pthread_t thread;
+    if (share_open(&other, query, &next) < 0) {
+        return -1;
+    }
+    int helped = pthread_create(&thread, NULL, run_share, &other) == 0;
+    int failed = run_segments(query, &next);
+    if (helped) {
+        pthread_join(thread, NULL);
+        failed |= other.failed;
+        query->scratch.expired |= other.query.scratch.expired;
+    }
+    if (!failed) {
+        failed = take_over(query, &other.query);
+    }
+    share_close(&other);
+    return failed;
+}

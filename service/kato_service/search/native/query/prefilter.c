@@ -1,0 +1,131 @@
+/* The first sieve: no alignment matches more symbols than a pattern and the state have in common. */
+#include <string.h>
+
+#include "query/query.h"
+
+/* Entries of one of the state's symbols, each counting at most *most*. */
+typedef struct {
+    uint32_t start, count, most;
+} posting_list;
+
+/* How much of an entry counts if the pattern's entries before it counted *before*. */
+static inline uint32_t in_common(uint16_t entry, uint32_t most, uint32_t before)
+{
+    uint32_t times = entry_times(entry);
+    return times < most - before ? times : most - before;
+}
+
+/* Add the list's counts to the overlaps, noting places that had none. */
+static uint32_t add_noting(query *query, const postings *found, posting_list list, uint32_t met)
+{
+    const uint16_t *entries = found->entries + list.start;
+    uint32_t last = SEGMENT_PATTERNS, counted = 0;
+    for (uint32_t at = 0; at < list.count; at++) {
+        uint32_t local = entry_local(entries[at]);
+        if (query->overlap[local] == 0) {
+            query->survivors[met++] = (uint16_t)local;
+        }
+        counted = local == last ? counted : 0;
+        uint32_t common = in_common(entries[at], list.most, counted);
+        query->overlap[local] = (uint16_t)(query->overlap[local] + common);
+        counted += common;
+        last = local;
+    }
+    return met;
+}
+
+static void add_all(query *query, const postings *found, posting_list list)
+{
+    const uint16_t *entries = found->entries + list.start;
+    uint16_t *overlap = query->overlap;
+    uint32_t last = SEGMENT_PATTERNS, counted = 0;
+    if (list.most == 1) {
+        for (uint32_t at = 0; at < list.count; at++) {
+            uint32_t local = entry_local(entries[at]);
+            overlap[local] = (uint16_t)(overlap[local] + (local != last));
+            last = local;
+        }
+        return;
+    }
+    for (uint32_t at = 0; at < list.count; at++) {
+        uint32_t local = entry_local(entries[at]);
+        counted = local == last ? counted : 0;
+        uint32_t common = in_common(entries[at], list.most, counted);
+        overlap[local] = (uint16_t)(overlap[local] + common);
+        counted += common;
+        last = local;
+    }
+}
+
+static int enough(const query *query, const uint32_t *offsets, uint32_t local)
+{
+    return query->overlap[local] >= query->needed[offsets[local + 1] - offsets[local]];
+}
+
+/* Keep those of the noted places that overlap enough, and clear all of them. */
+static uint32_t sieved(query *query, const uint32_t *offsets, uint32_t met)
+{
+    uint32_t kept = 0;
+    for (uint32_t at = 0; at < met; at++) {
+        uint16_t local = query->survivors[at];
+        query->survivors[kept] = local;
+        kept += (uint32_t)enough(query, offsets, local);
+        query->overlap[local] = 0;
+    }
+    return kept;
+}
+
+/* Keep every place that overlaps enough, and clear all. */
+static uint32_t swept(query *query, const uint32_t *offsets, uint32_t patterns)
+{
+    uint32_t kept = 0;
+    for (uint32_t local = 0; local < patterns; local++) {
+        if (query->overlap[local] != 0) {
+            query->survivors[kept] = (uint16_t)local;
+            kept += (uint32_t)enough(query, offsets, local);
+        }
+    }
+    memset(query->overlap, 0, patterns * sizeof(*query->overlap));
+    return kept;
+}
+
+static uint32_t overlapping(query *query, const segment_view *view, const postings *found)
+{
+    const state *state = &query->state;
+    const uint32_t *offsets = view_offsets(view);
+    uint64_t entries = 0;
+    uint32_t met = 0;
+    posting_list list;
+    for (uint32_t local = 1; local <= state->distinct; local++) {
+        entries += postings_find(found, state->symbols[local], &list.start);
+    }
+    if (entries == 0) {
+        return 0;
+    }
+    int few = entries < found->patterns / FEW;
+    for (uint32_t local = 1; local <= state->distinct; local++) {
+        list.count = postings_find(found, state->symbols[local], &list.start);
+        list.most = state->counts[local];
+        if (few) {
+            met = add_noting(query, found, list, met);
+        } else {
+            add_all(query, found, list);
+        }
+    }
+    return few ? sieved(query, offsets, met) : swept(query, offsets, found->patterns);
+}
+
+uint32_t find_survivors(query *query, const segment_view *view)
+{
+    postings found = postings_in(view);
+    uint32_t kept = 0, next = found.patterns;
+    if (query->threshold <= 0.0 || query->state.length > UINT16_MAX) {
+        next = 0; /* all of them; and overlaps are counted with 16 bits */
+    } else if (found.patterns > 0) {
+        kept = overlapping(query, view, &found);
+    }
+    for (; next < view->count; next++) {
+        query->survivors[kept++] = (uint16_t)next;
+    }
+    return kept;
+}

@@ -1,0 +1,243 @@
+#include "query/query.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { AHEAD = 8 }; /* survivors whose tokens are fetched early */
+
+/* Patterns to align that are worth starting a thread: it takes some 50 µs. */
+#ifdef KATO_SMALL_SEGMENTS
+enum { WORTH_A_THREAD = 8 };
+#else
+enum { WORTH_A_THREAD = 8192 };
+#endif
+
+/*
+ * The least M with 2.0·M / (length + state) ≥ threshold, in that very expression. It grows with
+ * the pattern's length, so the search goes on from the one before.
+ */
+static void fill_needed(query *query)
+{
+    uint32_t needed = query->threshold > 0.0 ? 1 : 0;
+    for (uint32_t length = 0; length <= query->snapshot->longest; length++) {
+        double total = (double)length + query->state.length;
+        while (needed <= total && 2.0 * needed / total < query->threshold) {
+            needed++;
+        }
+        query->needed[length] = needed;
+    }
+}
+
+static int allocate(query *opened)
+{
+    size_t longest = opened->snapshot->longest, distinct = opened->state.distinct;
+    opened->occurrences = kato_allocate_zeroed(opened->state.table_size, sizeof(tally));
+    opened->needed = kato_allocate(longest + 1, sizeof(*opened->needed));
+    opened->overlap = kato_allocate_zeroed(SEGMENT_PATTERNS, sizeof(*opened->overlap));
+    opened->survivors = kato_allocate(SEGMENT_PATTERNS + 1, sizeof(*opened->survivors));
+    opened->covered = kato_allocate_zeroed(distinct + 1, sizeof(*opened->covered));
+    opened->in_matches = kato_allocate_zeroed(distinct + 1, sizeof(*opened->in_matches));
+    opened->weights = kato_allocate(distinct + 1, sizeof(*opened->weights));
+    opened->bounds = kato_allocate(opened->limit, sizeof(*opened->bounds));
+    int complete = opened->occurrences && opened->needed && opened->overlap && opened->survivors
+                   && opened->covered && opened->in_matches && opened->weights && opened->bounds;
+    return complete ? align_open(&opened->scratch, &opened->state, (uint32_t)longest) : -1;
+}
+
+static uint64_t touches_of_uncovered(const query *query)
+{
+    uint64_t touches = 0;
+    if (!state_is_short(&query->state)) {
+        return query->uncovered > 0 ? UINT64_MAX : 0;
+    }
+    for (uint32_t local = 1; local <= query->state.distinct; local++) {
+        touches |= query->covered[local] ? 0 : state_touches(&query->state, local);
+    }
+    return touches;
+}
+
+int query_open(query *opened, const snapshot *snapshot, PyObject *symbols, double threshold,
+               uint32_t limit)
+{
+    memset(opened, 0, sizeof(*opened));
+    opened->snapshot = snapshot;
+    opened->threshold = threshold;
+    opened->limit = limit;
+    opened->floor = -INFINITY;
+    if (state_open(&opened->state, snapshot->symbols, snapshot->symbol_count, symbols) < 0) {
+        return -1;
+    }
+    if (allocate(opened) < 0) {
+        query_close(opened);
+        PyErr_NoMemory();
+        return -1;
+    }
+    opened->uncovered = opened->state.distinct;
+    opened->uncovered_mask = touches_of_uncovered(opened);
+    fill_needed(opened);
+    return 0;
+}
+
+void query_until(query *opened, double until)
+{
+    opened->scratch.until = until;
+}
+
+int query_expired(const query *opened)
+{
+    return opened->scratch.expired;
+}
+
+void query_close(query *query)
+{
+    align_close(&query->scratch);
+    state_close(&query->state);
+    kato_free(query->occurrences);
+    kato_free(query->needed);
+    kato_free(query->overlap);
+    kato_free(query->survivors);
+    kato_free(query->covered);
+    kato_free(query->in_matches);
+    kato_free(query->weights);
+    kato_free(query->bounds);
+    kato_free(query->candidates);
+    memset(query, 0, sizeof(*query));
+}
+
+/*
+ * From the event that the first block starts in to the one that the last block ends in; also
+ * the event before, if the first block opens its event and the one before holds its symbol too.
+ * Without a block: all.
+ */
+static void set_present(candidate *found, const uint32_t *tokens, uint32_t count)
+{
+    uint32_t begin = found->alignment.begin, end = found->alignment.end;
+    if (found->alignment.blocks == 0) {
+        found->present_begin = 0;
+        found->present_end = count;
+        return;
+    }
+    uint32_t symbol = TOKEN_SYMBOL(tokens[begin]);
+    if (begin > 0 && (tokens[begin] & EVENT_START)) {
+        uint32_t before = begin;
+        int holds = 0;
+        do {
+            before--;
+            holds |= TOKEN_SYMBOL(tokens[before]) == symbol;
+        } while (!(tokens[before] & EVENT_START));
+        begin = holds ? before : begin;
+    }
+    while (!(tokens[begin] & EVENT_START)) {
+        begin--;
+    }
+    while (end < count && !(tokens[end] & EVENT_START)) {
+        end++;
+    }
+    found->present_begin = begin;
+    found->present_end = end;
+}
+
+/* Note which of the state's symbols a kept pattern shows. */
+static void cover(query *query, const uint32_t *tokens, uint32_t count)
+{
+    const state *state = &query->state;
+    uint32_t uncovered = query->uncovered;
+    for (uint32_t at = 0; at < count; at++) {
+        uint32_t local = state_local(state, TOKEN_SYMBOL(tokens[at]));
+        if (local != 0 && !query->covered[local]) {
+            query->covered[local] = 1;
+            query->uncovered--;
+        }
+    }
+    if (query->uncovered != uncovered) {
+        query->uncovered_mask = touches_of_uncovered(query);
+    }
+}
+
+/* A base this pattern cannot exceed, before its present is known: confidence ≤ 1, ≥ evidence. */
+static double highest_base(const alignment *found, uint32_t size, double noise)
+{
+    double evidence = (double)found->matched / size;
+    double shares = noise > 0.0 ? evidence + 1.0 : 2.0 * evidence;
+    return shares * noise + (found->blocks ? 1.0 / found->blocks : 0.0);
+}
+
+/* Align one pattern; if it reaches the threshold, count it in and see if it may be a winner. */
+static int consider(query *query, uint32_t segment, uint32_t local)
+{
+    const segment_view *view = &query->snapshot->segments[segment];
+    const uint32_t *offsets = view_offsets(view);
+    const uint32_t *tokens = view_tokens(view) + offsets[local];
+    uint32_t size = offsets[local + 1] - offsets[local];
+    candidate found = {.segment = segment, .local = local};
+    found.frequency = view_frequencies(view)[local];
+    if (found.frequency == REMOVED) {
+        return 0;
+    }
+    found.alignment = aligned(&query->state, &query->scratch, tokens, size, NULL);
+    uint32_t matched = found.alignment.matched;
+    if (matched < query->needed[size]) {
+        return 0;
+    }
+    query->total_frequency += found.frequency;
+    double noise = signal_to_noise(matched, query->state.length - matched);
+    int uncovers = (found.alignment.touched & query->uncovered_mask) != 0;
+    int hopeless = highest_base(&found.alignment, size, noise) < query->floor;
+    if (hopeless && !uncovers) {
+        return 0;
+    }
+    set_present(&found, tokens, size);
+    uint32_t shown = found.present_end - found.present_begin;
+    if (uncovers) {
+        cover(query, tokens + found.present_begin, shown);
+    }
+    double shares = (double)matched / size + (double)matched / shown;
+    found.base = shares * noise + (found.alignment.blocks ? 1.0 / found.alignment.blocks : 0.0);
+    return candidates_add(query, &found);
+}
+
+int query_run_segment(query *query, uint32_t segment)
+{
+    const segment_view *view = &query->snapshot->segments[segment];
+    const uint32_t *offsets = view_offsets(view), *tokens = view_tokens(view);
+    uint32_t count = find_survivors(query, view);
+    query->aligned += count;
+    for (uint32_t at = 0; at < count; at++) {
+        if (at + AHEAD < count) {
+            const uint32_t *next = tokens + offsets[query->survivors[at + AHEAD]];
+            __builtin_prefetch(next);
+            __builtin_prefetch(next + 16);
+        }
+        if (consider(query, segment, query->survivors[at]) < 0) {
+            return -1;
+        }
+        uint32_t local = query->survivors[at];
+        if (align_expired(&query->scratch, offsets[local + 1] - offsets[local] + 64)) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Whether what is left, judged by the segments so far, keeps two threads busy. */
+static int is_large(const query *query, uint32_t done)
+{
+    uint64_t left = query->snapshot->segment_count - done;
+    return done > 0 && left > 0 && query->aligned / done * left >= WORTH_A_THREAD
+           && query_has_processors();
+}
+
+int query_run(query *query)
+{
+    uint32_t done = 0;
+    while (done < query->snapshot->segment_count && !is_large(query, done)) {
+        if (query_run_segment(query, done++) < 0) {
+            return -1;
+        }
+    }
+    if (done < query->snapshot->segment_count && query_run_shared(query, done) < 0) {
+        return -1;
+    }
+    candidates_rank(query);
+    return 0;
+}

@@ -1,0 +1,60 @@
+/* A query's state, prepared for matching: its symbols as small local numbers and bit masks. */
+#ifndef KATO_STATE_H
+#define KATO_STATE_H
+
+#include "index/symbols.h"
+
+enum {
+    SHORT_STATE = 255, /* states up to here are matched on bits; their local numbers fit a byte */
+    STATE_WORDS = (SHORT_STATE + 63) / 64
+};
+
+/*
+ * Distinct symbols that the index knows get local numbers 1 … distinct, in order of appearance;
+ * 0 stands for every other symbol. Arrays by symbol number have *table_size* places: symbols
+ * learned later than the snapshot occur in none of its patterns.
+ */
+typedef struct {
+    uint32_t length; /* symbols, unknown ones included */
+    uint32_t distinct;
+    uint32_t table_size;
+    uint8_t *short_local;  /* local number by symbol, of a short state */
+    uint32_t *long_local;  /* the same of a longer one */
+    uint32_t *symbols;     /* by local number */
+    uint32_t *counts;      /* occurrences by local number */
+    uint32_t *starts;      /* into positions, by local number, one more */
+    uint32_t *positions;   /* in the state, ascending for each local number */
+    /* Of a short state: positions as bits by local number, `state_words` each; 0 has none. */
+    uint64_t masks[(SHORT_STATE + 1) * STATE_WORDS];
+} state;
+
+/* -1 with an exception set. *symbols*: a tuple of str. */
+int state_open(state *opened, const symbol_table *table, uint32_t table_size, PyObject *symbols);
+void state_close(state *state);
+
+static inline int state_is_short(const state *state)
+{
+    return state->length <= SHORT_STATE;
+}
+
+static inline uint32_t state_words(const state *state)
+{
+    return (state->length + 63) / 64;
+}
+
+/* All positions of a local number of a short state, 64 apart folded together. */
+static inline uint64_t state_touches(const state *state, uint32_t local)
+{
+    uint64_t touches = 0;
+    for (uint32_t word = 0; word < state_words(state); word++) {
+        touches |= state->masks[local * state_words(state) + word];
+    }
+    return touches;
+}
+
+static inline uint32_t state_local(const state *state, uint32_t symbol)
+{
+    return state_is_short(state) ? state->short_local[symbol] : state->long_local[symbol];
+}
+
+#endif
