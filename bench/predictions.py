@@ -16,8 +16,8 @@ import embedded
 from embedded import timed_ms
 from engine import LIMIT, THRESHOLD, Row, Source
 
+from kato_service.domain.identity import processor_id_of
 from kato_service.search.pattern_searcher import PatternSearcher
-from kato_service.sessions.manager import processor_id_of
 
 PATTERNS = 100_000
 STATES, TURNS = 12, 8

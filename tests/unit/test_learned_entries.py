@@ -8,10 +8,10 @@ import pytest
 
 from kato_service.domain.genes import Genes
 from kato_service.domain.pattern import Emotives
+from kato_service.domain.sizes import EMOTIVE_BYTES
 from kato_service.errors import LimitExceededError, SettingsError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.documents import encoded
-from kato_service.knowledge.fold import EMOTIVE_BYTES
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
 from kato_service.processing.limits import (
     MAX_LEARNED_EMOTIVES_BYTES,

@@ -9,7 +9,8 @@ from itertools import accumulate
 from sys import getsizeof
 from typing import assert_never
 
-from kato_service.domain.pattern import Emotives, Event, Metadata, Pattern
+from kato_service.domain.pattern import Emotives, Event, Pattern
+from kato_service.domain.sizes import EMOTIVE_BYTES, emotives_bytes, events_bytes, merged_metadata
 from kato_service.domain.statistics import Corrections, SymbolStatistics
 from kato_service.knowledge.entries import (
     Applied,
@@ -33,15 +34,9 @@ MAX_FREQUENCY = 2**31 - 1
 """Of a pattern; what is learned more often stays there."""
 MAX_IMPORTED_LEARNS = 2**30
 """Of a pattern, by all imports together: what the engine counts at once."""
-PATTERN_METADATA_BYTES = 16 * 1024
-"""UTF-8 of keys and values that a pattern keeps; later values are dropped."""
 PATTERN_EMOTIVES_BYTES = 8 * 2**20
 """Of the emotive maps that learns leave in a pattern, so that its view fits into a document of
 MongoDB (16 MiB) beside the events; the oldest are dropped."""
-EMOTIVE_BYTES = 48
-"""What a name and its value take there beside the name's own bytes, or a map, rounded up."""
-SYMBOL_BYTES = 26
-"""What a symbol takes there beside its own bytes, alone in its event and at its largest place."""
 VIEW_BYTES = 15 * 2**20
 """Of all events and emotives of a pattern; a document has 1 MiB for the rest."""
 FEW_EMOTIVES = 4096
@@ -258,33 +253,6 @@ class Fold:
         self.index.clear()
 
 
-def events_bytes(events: Iterable[Event]) -> int:
-    """Of a document of MongoDB, rounded up."""
-    return sum(_size(symbol) + SYMBOL_BYTES for event in events for symbol in event)
-
-
-def emotives_bytes(emotives: Emotives) -> int:
-    """As `events_bytes`; the map itself takes `EMOTIVE_BYTES` more."""
-    return sum(_size(name) + EMOTIVE_BYTES for name in emotives)
-
-
-def merged_metadata(
-    known: Metadata, more: Mapping[str, tuple[str, ...]], limit_bytes: int = PATTERN_METADATA_BYTES
-) -> Metadata:
-    """*known* with the values of *more* it did not have, as far as they fit into the limit."""
-    if not more:
-        return known
-    merged = dict(known)
-    used = sum(map(_size, known)) + sum(_size(text) for texts in known.values() for text in texts)
-    for key, texts in more.items():
-        for text in texts:
-            size = _size(text) + (0 if key in merged else _size(key))
-            if text not in merged.get(key, ()) and used + size <= limit_bytes:
-                merged[key] = (*merged.get(key, ()), text)
-                used += size
-    return merged
-
-
 def _window(
     known: tuple[Emotives, ...], emotives: Emotives | None, persistence: int
 ) -> tuple[Emotives, ...]:
@@ -314,7 +282,3 @@ def _newest(maps: tuple[Emotives, ...], room: int) -> tuple[Emotives, ...]:
     sizes = accumulate(EMOTIVE_BYTES + emotives_bytes(one) for one in reversed(maps))
     kept = sum(size <= room for size in sizes)
     return maps[len(maps) - kept :]
-
-
-def _size(text: str) -> int:
-    return len(text.encode())

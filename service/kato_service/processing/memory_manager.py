@@ -8,8 +8,8 @@ from kato_service.domain.emotives import mean_emotives
 from kato_service.domain.genes import Genes
 from kato_service.domain.observation import Observation
 from kato_service.domain.pattern import Emotives, Event, Metadata, Stm
+from kato_service.domain.sizes import EMOTIVE_BYTES, emotives_bytes, merged_metadata
 from kato_service.errors import LimitExceededError
-from kato_service.knowledge.fold import EMOTIVE_BYTES, emotives_bytes, merged_metadata
 from kato_service.processing.limits import (
     MAX_EMOTIVE_KEY_CHARS,
     ObservationLimits,

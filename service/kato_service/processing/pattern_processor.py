@@ -11,10 +11,10 @@ from kato_service.domain.emotives import learned_emotives
 from kato_service.domain.genes import Genes
 from kato_service.domain.pattern import Emotives, Stm, pattern_name
 from kato_service.domain.prediction import Prediction
+from kato_service.domain.sizes import emotives_bytes
 from kato_service.errors import LimitExceededError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.entries import Learn
-from kato_service.knowledge.fold import emotives_bytes
 from kato_service.processing.limits import MAX_LEARNED_EMOTIVES_BYTES
 from kato_service.processing.matching_threads import MatchingThreads
 from kato_service.processing.memory_manager import MemoryManager, stm_after_auto_learn

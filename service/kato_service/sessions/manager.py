@@ -5,7 +5,6 @@ import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import Any, TypeVar
 
 import structlog
@@ -13,6 +12,7 @@ import structlog
 from kato_service.domain.cursor import place_of
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.genes import GeneValue
+from kato_service.domain.identity import processor_id_of
 from kato_service.errors import (
     KatoError,
     SessionLimitExceededError,
@@ -237,13 +237,6 @@ class SessionManager:
             metadata={},
             overrides={},
         )
-
-
-def processor_id_of(base: str, user_id: str | None) -> str:
-    """The knowledge base of a user: ``<base>``, or ``<base>~<40 hex of SHA-256 of the user>``."""
-    if user_id is None:
-        return base
-    return f"{base}~{sha256(user_id.encode()).hexdigest()[:40]}"
 
 
 def _new_id() -> str:

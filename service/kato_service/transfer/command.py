@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from kato_service.api.models import UserId
 from kato_service.connections.mongo_pool import MongoConnectionPool
 from kato_service.domain.deadline import Deadline
+from kato_service.domain.identity import processor_id_of
 from kato_service.errors import (
     DeadlineExceededError,
     SettingsError,
@@ -28,7 +29,6 @@ from kato_service.knowledge.whole_file import whole_file
 from kato_service.logs import configure_logs
 from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.services import knowledge_log, make_databases
-from kato_service.sessions.manager import processor_id_of
 from kato_service.settings import Settings, read_settings
 from kato_service.transfer.deployed import deployed_knowledge
 from kato_service.transfer.importing import (

@@ -7,16 +7,18 @@ from typing import Any
 
 from kato_service.api.json_text import canonical
 from kato_service.domain.pattern import Emotives, Event, Metadata, Pattern
-from kato_service.errors import InvalidInputError
-from kato_service.knowledge.fold import (
+from kato_service.domain.sizes import (
     EMOTIVE_BYTES,
-    MAX_FREQUENCY,
-    MAX_IMPORTED_LEARNS,
     PATTERN_METADATA_BYTES,
-    VIEW_BYTES,
     emotives_bytes,
     events_bytes,
     merged_metadata,
+)
+from kato_service.errors import InvalidInputError
+from kato_service.knowledge.fold import (
+    MAX_FREQUENCY,
+    MAX_IMPORTED_LEARNS,
+    VIEW_BYTES,
 )
 
 MAX_SYMBOLS = 65_535
