@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kato_service.domain.pattern import Pattern
-from kato_service.knowledge.entries import Learn
+from kato_service.knowledge.model.entries import Learn
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
 
 PORT = 18473

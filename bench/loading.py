@@ -20,11 +20,11 @@ import bson
 
 from kato_service.domain.pattern import Pattern
 from kato_service.knowledge.current_fold import CurrentFold
-from kato_service.knowledge.entries import Learn
 from kato_service.knowledge.fold import Fold
-from kato_service.knowledge.index import StoredViews
-from kato_service.knowledge.log import Head
-from kato_service.knowledge.pattern_views import PatternView, PatternViews, ViewPage
+from kato_service.knowledge.model.entries import Learn
+from kato_service.knowledge.model.index import StoredViews
+from kato_service.knowledge.model.log import Head
+from kato_service.knowledge.model.pattern_views import PatternView, PatternViews, ViewPage
 from kato_service.knowledge.registry import WantedEntries
 from kato_service.knowledge.snapshots import Snapshots
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog

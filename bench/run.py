@@ -27,7 +27,7 @@ from side_by_side import side_by_side_rows
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import Stm, pattern_name
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.entries import Learn
+from kato_service.knowledge.model.entries import Learn
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
 from kato_service.logs import configure_logs
 from kato_service.search.pattern_searcher import PatternSearcher

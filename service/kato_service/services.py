@@ -21,7 +21,7 @@ from kato_service.connections.store_pool import EmbeddedStore
 from kato_service.domain.prediction import Prediction
 from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases, KnowledgeUsage
-from kato_service.knowledge.log import KnowledgeLog
+from kato_service.knowledge.model.log import KnowledgeLog
 from kato_service.knowledge.mongo import MongoKnowledgeLog
 from kato_service.knowledge.qdrant import QdrantStore
 from kato_service.knowledge.snapshots import Snapshots

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.log import KnowledgeLog
+from kato_service.knowledge.model.log import KnowledgeLog
 from kato_service.knowledge.mongo_server import MongoServer
 from kato_service.knowledge.plain_patterns import PlainPatterns
 

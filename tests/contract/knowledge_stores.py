@@ -14,11 +14,11 @@ import orjson
 from pymongo import AsyncMongoClient
 
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.entries import Entry
-from kato_service.knowledge.index import StoredViews
-from kato_service.knowledge.log import Head, KnowledgeLog, Tail
+from kato_service.knowledge.model.entries import Entry
+from kato_service.knowledge.model.index import StoredViews
+from kato_service.knowledge.model.log import Head, KnowledgeLog, Tail
+from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView, ViewPage
 from kato_service.knowledge.mongo import MongoKnowledgeLog
-from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
 from kato_service.knowledge.view_documents import encoded_view, page_of
 

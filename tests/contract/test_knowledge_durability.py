@@ -20,11 +20,11 @@ from kato_service.connections.circuit import Circuit
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import Corrections
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
-from kato_service.knowledge.entries import Delete
-from kato_service.knowledge.log import Head
+from kato_service.knowledge.model.entries import Delete
+from kato_service.knowledge.model.log import Head
+from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView
 from kato_service.knowledge.mongo import MongoKnowledgeLog
 from kato_service.knowledge.mongo_server import MongoServer
-from kato_service.knowledge.pattern_views import PatternView, StatisticsView
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
 
 WRITES = {"insert", "update", "delete"}

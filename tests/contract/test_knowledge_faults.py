@@ -20,7 +20,7 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.entries import Entry, Learn
+from kato_service.knowledge.model.entries import Entry, Learn
 from kato_service.knowledge.mongo import MongoKnowledgeLog
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
@@ -273,7 +273,7 @@ import asyncio, sys
 from pathlib import Path
 from uuid import uuid4
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.entries import Learn
+from kato_service.knowledge.model.entries import Learn
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
 

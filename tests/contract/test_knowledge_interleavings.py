@@ -24,7 +24,8 @@ from kato_service.domain.pattern import pattern_name
 from kato_service.domain.statistics import Corrections
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.current_fold import CurrentFold
-from kato_service.knowledge.entries import (
+from kato_service.knowledge.fold import Fold
+from kato_service.knowledge.model.entries import (
     Applied,
     Clear,
     Delete,
@@ -34,7 +35,6 @@ from kato_service.knowledge.entries import (
     Statistics,
     Update,
 )
-from kato_service.knowledge.fold import Fold
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.registry import WantedEntries
 from kato_service.knowledge.trimming import LogTrimmer, TrimPlan

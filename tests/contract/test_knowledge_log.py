@@ -15,7 +15,8 @@ from kato_service.domain.pattern import Pattern, flatten, pattern_name
 from kato_service.domain.statistics import Corrections, SymbolStatistics
 from kato_service.errors import DeadlineExceededError
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.entries import (
+from kato_service.knowledge.fold import Fold
+from kato_service.knowledge.model.entries import (
     Clear,
     Delete,
     Entry,
@@ -24,8 +25,7 @@ from kato_service.knowledge.entries import (
     Statistics,
     Update,
 )
-from kato_service.knowledge.fold import Fold
-from kato_service.knowledge.log import Tail
+from kato_service.knowledge.model.log import Tail
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 

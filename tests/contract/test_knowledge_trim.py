@@ -13,8 +13,8 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.entries import Learn
-from kato_service.knowledge.log import Head, KnowledgeLog
+from kato_service.knowledge.model.entries import Learn
+from kato_service.knowledge.model.log import Head, KnowledgeLog
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 from kato_service.knowledge.trimming import LogTrimmer, TrimPlan

@@ -14,11 +14,19 @@ from kato_service.domain.statistics import Corrections
 from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge import view_documents
 from kato_service.knowledge.current_fold import CurrentFold
-from kato_service.knowledge.entries import Clear, Delete, Entry, Import, Learn, Statistics, Update
 from kato_service.knowledge.fold import Fold
-from kato_service.knowledge.log import Head, KnowledgeLog
+from kato_service.knowledge.model.entries import (
+    Clear,
+    Delete,
+    Entry,
+    Import,
+    Learn,
+    Statistics,
+    Update,
+)
+from kato_service.knowledge.model.log import Head, KnowledgeLog
+from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView, ViewPage
 from kato_service.knowledge.mongo import MongoKnowledgeLog
-from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.registry import WantedEntries
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase

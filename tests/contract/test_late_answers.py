@@ -11,7 +11,7 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
 from kato_service.errors import OutcomeUnknownError
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.entries import Entry, Learn
+from kato_service.knowledge.model.entries import Entry, Learn
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
 from kato_service.processing.limits import ObservationLimits
 from kato_service.processing.pattern_operations import PatternOperations

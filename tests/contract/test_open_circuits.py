@@ -14,7 +14,7 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.entries import Learn
+from kato_service.knowledge.model.entries import Learn
 from kato_service.knowledge.mongo import MongoKnowledgeLog
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.sessions.manager import SessionLimits, SessionManager

@@ -21,7 +21,7 @@ from kato_service.errors import (
     SessionNotFoundError,
     StoreUnavailableError,
 )
-from kato_service.knowledge.entries import Clear, Learn
+from kato_service.knowledge.model.entries import Clear, Learn
 from kato_service.sessions import encoding
 from kato_service.sessions.memory import SWEEP_EVERY, MemorySessionStore
 from kato_service.sessions.redis import RedisSessionStore

@@ -14,7 +14,7 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.genes import Genes
 from kato_service.errors import StoreUnavailableError, VectorDimensionError, VectorNotFoundError
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.entries import Clear
+from kato_service.knowledge.model.entries import Clear
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.qdrant import QdrantStore, Vector, collection_name
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog

@@ -30,8 +30,8 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.genes import Genes
 from kato_service.domain.pattern import pattern_name
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.entries import Clear, Delete, Entry, Learn, Update
-from kato_service.knowledge.log import KnowledgeLog
+from kato_service.knowledge.model.entries import Clear, Delete, Entry, Learn, Update
+from kato_service.knowledge.model.log import KnowledgeLog
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
 from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.transfer.command import _written, add_commands, ended

@@ -12,8 +12,16 @@ from hypothesis import strategies as st
 from kato_service.domain.pattern import Pattern, flatten, pattern_name
 from kato_service.domain.statistics import Corrections, SymbolStatistics
 from kato_service.knowledge.documents import decoded, encoded
-from kato_service.knowledge.entries import Clear, Delete, Entry, Import, Learn, Statistics, Update
 from kato_service.knowledge.fold import MAX_FREQUENCY, MAX_IMPORTED_LEARNS, Fold
+from kato_service.knowledge.model.entries import (
+    Clear,
+    Delete,
+    Entry,
+    Import,
+    Learn,
+    Statistics,
+    Update,
+)
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.view_documents import encoded_view
 from kato_service.search.pattern_searcher import PatternSearcher

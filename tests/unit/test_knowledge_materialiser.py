@@ -12,8 +12,8 @@ import pytest
 from kato_service.domain.pattern import pattern_name
 from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.entries import Learn
 from kato_service.knowledge.materialiser import Materialiser
+from kato_service.knowledge.model.entries import Learn
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
 from kato_service.knowledge.trimming import TrimPlan

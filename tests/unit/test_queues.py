@@ -12,7 +12,7 @@ from kato_service.app import make_app
 from kato_service.domain.deadline import Deadline
 from kato_service.errors import OverloadedError
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.entries import Entry, Learn
+from kato_service.knowledge.model.entries import Entry, Learn
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.sqlite import SqliteKnowledgeLog
 from kato_service.processing import matching_threads

@@ -14,7 +14,7 @@ from samples import figures, patterns
 
 from kato_service.domain.statistics import Corrections
 from kato_service.knowledge import snapshot_file
-from kato_service.knowledge.index import PatternIndex, Piece
+from kato_service.knowledge.model.index import PatternIndex, Piece
 from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.snapshot_file import (
     DamagedSnapshotError,

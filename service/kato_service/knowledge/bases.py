@@ -8,10 +8,10 @@ from math import inf
 from weakref import WeakValueDictionary
 
 from kato_service.knowledge import trimming
-from kato_service.knowledge.index import PatternIndex
-from kato_service.knowledge.log import KnowledgeLog
 from kato_service.knowledge.materialiser import Materialiser
 from kato_service.knowledge.memory import KnowledgeMemory
+from kato_service.knowledge.model.index import PatternIndex
+from kato_service.knowledge.model.log import KnowledgeLog
 from kato_service.knowledge.snapshots import CLOSE_S, SAVE_S, Snapshots
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase, TimeLimits
 from kato_service.knowledge.trimming import LogTrimmer, TrimPlan

@@ -8,16 +8,20 @@ import structlog
 from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.fold import Fold
 from kato_service.knowledge.gate import Gate
-from kato_service.knowledge.index import PatternIndex
 from kato_service.knowledge.loading import (
     ATTEMPTS,
     FoldLoader,
     apply_run,
-    is_other_history,
 )
-from kato_service.knowledge.log import KnowledgeLog, Tail
+from kato_service.knowledge.model.index import PatternIndex
+from kato_service.knowledge.model.log import KnowledgeLog, Tail
+from kato_service.knowledge.model.position import (
+    before,
+    goes_through,
+    is_other_history,
+    is_trimmed,
+)
 from kato_service.knowledge.page_sizes import PAGE_SYMBOLS, PageSizes
-from kato_service.knowledge.position import before, goes_through, is_trimmed
 from kato_service.knowledge.registry import WantedEntries
 from kato_service.knowledge.snapshots import Snapshots
 
@@ -99,7 +103,7 @@ class CurrentFold:
         """
         if self.fold is not fold:
             return False
-        if is_other_history(fold, after, tail):
+        if is_other_history(fold.incarnation, after, tail):
             await self.reloaded(fold)
             return False
         if tail.head is not None:

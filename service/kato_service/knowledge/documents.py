@@ -8,7 +8,7 @@ from typing import Any, assert_never
 from kato_service.domain.pattern import Emotives, Event, Metadata
 from kato_service.domain.statistics import Corrections
 from kato_service.errors import StoreUnavailableError
-from kato_service.knowledge.entries import (
+from kato_service.knowledge.model.entries import (
     Clear,
     Delete,
     Entry,
@@ -17,7 +17,7 @@ from kato_service.knowledge.entries import (
     Statistics,
     Update,
 )
-from kato_service.knowledge.log import Head, Tail
+from kato_service.knowledge.model.log import Head, Tail
 
 Document = dict[str, Any]
 NOT_OURS = (AttributeError, KeyError, RuntimeError, TypeError, ValueError)

@@ -12,7 +12,9 @@ from typing import assert_never
 from kato_service.domain.pattern import Emotives, Event, Pattern
 from kato_service.domain.sizes import EMOTIVE_BYTES, emotives_bytes, events_bytes, merged_metadata
 from kato_service.domain.statistics import Corrections, SymbolStatistics
-from kato_service.knowledge.entries import (
+from kato_service.knowledge.footprint import corrections_bytes, pattern_bytes
+from kato_service.knowledge.import_progress import ImportProgress
+from kato_service.knowledge.model.entries import (
     Applied,
     Clear,
     Delete,
@@ -22,13 +24,11 @@ from kato_service.knowledge.entries import (
     Statistics,
     Update,
 )
-from kato_service.knowledge.footprint import corrections_bytes, pattern_bytes
-from kato_service.knowledge.import_progress import ImportProgress
-from kato_service.knowledge.index import IndexedPatterns, PatternIndex, PatternLoader
-from kato_service.knowledge.pattern_views import PatternView, StatisticsView
-from kato_service.knowledge.position import Position
+from kato_service.knowledge.model.index import IndexedPatterns, PatternIndex, PatternLoader
+from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView
+from kato_service.knowledge.model.position import Position
+from kato_service.knowledge.model.reading import KnowledgeReading
 from kato_service.knowledge.touched import Touched
-from kato_service.knowledge.view import KnowledgeView
 
 MAX_FREQUENCY = 2**31 - 1
 """Of a pattern; what is learned more often stays there."""
@@ -161,8 +161,8 @@ class Fold:
         """What the views of its patterns do not account for."""
         return StatisticsView(self.corrections, dict(self.imports.parts), self.corrected)
 
-    def view(self, *, stale: bool = False) -> KnowledgeView:
-        return KnowledgeView(
+    def view(self, *, stale: bool = False) -> KnowledgeReading:
+        return KnowledgeReading(
             index=self.index,
             statistics=self.statistics,
             patterns=self.patterns,

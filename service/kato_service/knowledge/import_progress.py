@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from kato_service.knowledge.entries import Import, Statistics
+from kato_service.knowledge.model.entries import Import, Statistics
 
 
 class ImportProgress:

@@ -9,7 +9,8 @@ from typing import Protocol
 import structlog
 
 from kato_service.errors import StoreUnavailableError
-from kato_service.knowledge.entries import (
+from kato_service.knowledge.fold import Fold
+from kato_service.knowledge.model.entries import (
     Applied,
     Clear,
     Entry,
@@ -18,11 +19,11 @@ from kato_service.knowledge.entries import (
     subject,
     symbol_count,
 )
-from kato_service.knowledge.fold import Fold
-from kato_service.knowledge.index import PatternIndex
-from kato_service.knowledge.log import Head, KnowledgeLog, Tail
+from kato_service.knowledge.model.index import PatternIndex
+from kato_service.knowledge.model.log import Head, KnowledgeLog
+from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView, ViewPage
+from kato_service.knowledge.model.position import is_other_history
 from kato_service.knowledge.page_sizes import PAGE_BYTES, PAGE_SYMBOLS, PageSizes
-from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
 from kato_service.knowledge.registry import WantedEntries
 from kato_service.knowledge.snapshots import Snapshots
 from kato_service.knowledge.turns import Turns
@@ -261,7 +262,7 @@ class FoldLoader:
         while True:
             tail = await self._log.tail(self._kb, after, limit=sizes.limit)
             sizes.had(tail.symbols)
-            if is_other_history(fold, start, tail):
+            if is_other_history(fold.incarnation, start, tail):
                 return False
             at_start = after < start == fold.revision
             if at_start and tail.entries and tail.entries[0][0] == start:
@@ -333,13 +334,6 @@ async def _folded(folding: Folding, revision: int, entry: Entry) -> Applied | No
     if symbol_count(entry) <= AT_ONCE_SYMBOLS:
         return folding.apply(revision, entry)
     return await asyncio.to_thread(folding.apply, revision, entry)
-
-
-def is_other_history(fold: Fold, after: int, tail: Tail) -> bool:
-    """Whether a read behind revision *after* cannot continue *fold*."""
-    if tail.head is None:
-        return bool(fold.incarnation)
-    return tail.head.incarnation != fold.incarnation or tail.head.trimmed > after
 
 
 def _appears_at(view: PatternView) -> int:

@@ -7,7 +7,8 @@ from math import inf
 
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.knowledge.current_fold import CurrentFold
-from kato_service.knowledge.entries import (
+from kato_service.knowledge.fold import Fold
+from kato_service.knowledge.model.entries import (
     Applied,
     Clear,
     Entry,
@@ -16,13 +17,17 @@ from kato_service.knowledge.entries import (
     subject,
     symbol_count,
 )
-from kato_service.knowledge.fold import Fold
-from kato_service.knowledge.loading import is_other_history
-from kato_service.knowledge.log import KnowledgeLog, Tail
+from kato_service.knowledge.model.log import KnowledgeLog, Tail
+from kato_service.knowledge.model.position import (
+    Position,
+    before,
+    goes_through,
+    is_other_history,
+    is_trimmed,
+)
 from kato_service.knowledge.page_sizes import CHUNK, PAGE_SYMBOLS, PageSizes
 from kato_service.knowledge.patience import Patience
 from kato_service.knowledge.plain_patterns import PlainPatterns
-from kato_service.knowledge.position import Position, before, goes_through, is_trimmed
 from kato_service.knowledge.registry import Wanted, WantedEntries
 
 GROUP_ENTRIES = 500
@@ -166,7 +171,7 @@ class LogWriter:
         which a store that went back to a backup does not have."""
         after = position.revision
         tail = await self._log.tail(self._kb, before(position), limit=CHUNK)
-        if is_other_history(fold, after, tail) or not _continues(tail, position):
+        if is_other_history(fold.incarnation, after, tail) or not _continues(tail, position):
             trimmed = tail.head.trimmed if tail.head else 0
             await self._withdraw(fold, after + 1, group, trimmed)
         else:

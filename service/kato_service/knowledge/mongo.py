@@ -22,8 +22,8 @@ from kato_service.knowledge.documents import (
     revision_of,
     tail_of,
 )
-from kato_service.knowledge.entries import Entry
-from kato_service.knowledge.log import Head, Tail
+from kato_service.knowledge.model.entries import Entry
+from kato_service.knowledge.model.log import Head, Tail
 from kato_service.knowledge.mongo_server import MongoServer, taken
 from kato_service.knowledge.mongo_views import MongoPatternViews
 

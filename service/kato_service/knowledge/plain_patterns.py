@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import SymbolCounts
 from kato_service.knowledge.footprint import pattern_bytes
-from kato_service.knowledge.index import UnsavedIndex
+from kato_service.knowledge.model.index import UnsavedIndex
 
 
 class PlainPatterns(UnsavedIndex):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from kato_service.errors import OverloadedError
-from kato_service.knowledge.entries import Applied, Entry, symbol_count
+from kato_service.knowledge.model.entries import Applied, Entry, symbol_count
 
 MAX_WAITING_ENTRIES = 10_000
 MAX_WAITING_SYMBOLS = 4_000_000

@@ -15,7 +15,7 @@ from zlib import crc32
 
 import orjson
 
-from kato_service.knowledge.index import Piece
+from kato_service.knowledge.model.index import Piece
 from kato_service.knowledge.whole_file import whole_file
 
 VERSION_LINE = b"KATO knowledge snapshot 1\n"

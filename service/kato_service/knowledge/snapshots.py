@@ -16,9 +16,9 @@ import structlog
 
 from kato_service.knowledge.fold import Fold
 from kato_service.knowledge.fold_pieces import fold_pieces, restore_fold
-from kato_service.knowledge.index import PatternIndex, Piece
-from kato_service.knowledge.log import KnowledgeLog, Tail
-from kato_service.knowledge.position import Position, before, goes_through
+from kato_service.knowledge.model.index import PatternIndex, Piece
+from kato_service.knowledge.model.log import KnowledgeLog, Tail
+from kato_service.knowledge.model.position import Position, before, goes_through
 from kato_service.knowledge.snapshot_file import (
     DamagedSnapshotError,
     SnapshotHeader,

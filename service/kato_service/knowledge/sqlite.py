@@ -24,8 +24,8 @@ from kato_service.knowledge.documents import (
     tail_of,
     unreadable,
 )
-from kato_service.knowledge.entries import Entry
-from kato_service.knowledge.log import Head, Tail
+from kato_service.knowledge.model.entries import Entry
+from kato_service.knowledge.model.log import Head, Tail
 from kato_service.knowledge.sqlite_file import SqliteFile, transaction
 
 

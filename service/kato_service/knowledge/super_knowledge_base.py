@@ -10,15 +10,15 @@ from math import inf
 from kato_service.domain.deadline import Deadline, within
 from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.current_fold import CurrentFold
-from kato_service.knowledge.entries import Applied, Entry
-from kato_service.knowledge.index import PatternIndex
-from kato_service.knowledge.log import KnowledgeLog
 from kato_service.knowledge.log_writer import LogWriter
 from kato_service.knowledge.lookup import SharedLookup
 from kato_service.knowledge.memory import KnowledgeMemory
+from kato_service.knowledge.model.entries import Applied, Entry
+from kato_service.knowledge.model.index import PatternIndex
+from kato_service.knowledge.model.log import KnowledgeLog
+from kato_service.knowledge.model.reading import KnowledgeReading
 from kato_service.knowledge.registry import Wanted, WantedEntries
 from kato_service.knowledge.snapshots import Snapshots
-from kato_service.knowledge.view import KnowledgeView
 from kato_service.knowledge.view_writer import ViewWriter
 
 _NOT_READY = "the knowledge base was not ready in time"
@@ -172,7 +172,7 @@ class SuperKnowledgeBase:
     @asynccontextmanager
     async def reading(
         self, *, deadline: Deadline, may_be_stale: bool = False
-    ) -> AsyncIterator[KnowledgeView]:
+    ) -> AsyncIterator[KnowledgeReading]:
         """The knowledge with every acknowledged entry of any replica; unchanged while held.
 
         Args:

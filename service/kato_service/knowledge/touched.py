@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from kato_service.knowledge.entries import Clear, Entry, subject
+from kato_service.knowledge.model.entries import Clear, Entry, subject
 
 MAX_NAMES = 100_000
 NAME_BYTES = 200

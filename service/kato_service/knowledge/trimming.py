@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from kato_service.knowledge.log import Head, KnowledgeLog
+from kato_service.knowledge.model.log import Head, KnowledgeLog
 
 RETENTION_S = 172_800.0
 """Seconds that entries stay at least; appends that take half of it are abandoned."""

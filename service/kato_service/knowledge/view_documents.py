@@ -18,8 +18,8 @@ from kato_service.knowledge.documents import (
     encoded_metadata,
     unreadable,
 )
-from kato_service.knowledge.index import StoredViews
-from kato_service.knowledge.pattern_views import PatternView, StatisticsView, ViewPage
+from kato_service.knowledge.model.index import StoredViews
+from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView, ViewPage
 
 T = TypeVar("T")
 STATISTICS_PIECE_BYTES = 4 * 2**20

@@ -8,9 +8,9 @@ from uuid import uuid4
 
 from kato_service.knowledge.current_fold import CurrentFold
 from kato_service.knowledge.fold import Fold
-from kato_service.knowledge.log import Head, KnowledgeLog
-from kato_service.knowledge.pattern_views import PatternView
-from kato_service.knowledge.position import Position, before, goes_through
+from kato_service.knowledge.model.log import Head, KnowledgeLog
+from kato_service.knowledge.model.pattern_views import PatternView
+from kato_service.knowledge.model.position import Position, before, goes_through
 
 BATCH = 100
 """Patterns per write: no append waits behind more in the same file."""

@@ -8,7 +8,7 @@ from kato_service.domain.genes import Genes
 from kato_service.domain.observation import Observation
 from kato_service.domain.pattern import Emotives
 from kato_service.errors import InvalidInputError, LimitExceededError
-from kato_service.knowledge.entries import Learn
+from kato_service.knowledge.model.entries import Learn
 from kato_service.processing.limits import (
     MAX_EMOTIVE_KEY_CHARS,
     MAX_EMOTIVE_KEYS,

@@ -8,8 +8,8 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import Emotives, Pattern
 from kato_service.errors import LimitExceededError, OutcomeUnknownError, PatternNotFoundError
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.entries import Applied, Delete, Entry, Update
-from kato_service.knowledge.view import PatternPage
+from kato_service.knowledge.model.entries import Applied, Delete, Entry, Update
+from kato_service.knowledge.model.reading import PatternPage
 from kato_service.processing.observation_processor import check_emotives
 from kato_service.processing.pattern_processor import TOKEN_BYTES
 

@@ -14,7 +14,7 @@ from kato_service.domain.prediction import Prediction
 from kato_service.domain.sizes import emotives_bytes
 from kato_service.errors import LimitExceededError
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.entries import Learn
+from kato_service.knowledge.model.entries import Learn
 from kato_service.processing.limits import MAX_LEARNED_EMOTIVES_BYTES
 from kato_service.processing.matching_threads import MatchingThreads
 from kato_service.processing.memory_manager import MemoryManager, stm_after_auto_learn

@@ -8,7 +8,7 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.genes import Genes
 from kato_service.domain.observation import Observation
 from kato_service.errors import LimitExceededError, StoreUnavailableError
-from kato_service.knowledge.entries import Learn
+from kato_service.knowledge.model.entries import Learn
 from kato_service.processing.limits import MAX_LEARNED_BYTES
 from kato_service.processing.memory_manager import MemoryManager, event_bytes
 from kato_service.processing.observation_processor import ObservationProcessor, Observed

@@ -10,7 +10,7 @@ from kato_service.domain.emotives import mean_emotives
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.prediction import Prediction
 from kato_service.domain.statistics import Corrections
-from kato_service.knowledge.index import Piece, SiftedViews, StoredViews, require_empty
+from kato_service.knowledge.model.index import Piece, SiftedViews, StoredViews, require_empty
 from kato_service.search import _engine
 from kato_service.search.index_pieces import pieces, restored
 from kato_service.search.pattern_extras import NONE, Extras

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from kato_service.knowledge.index import Piece
+from kato_service.knowledge.model.index import Piece
 from kato_service.search import _engine
 from kato_service.search.pattern_extras import Extras
 

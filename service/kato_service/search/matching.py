@@ -4,7 +4,7 @@ from math import inf
 from typing import Protocol
 
 from kato_service.domain.prediction import Prediction
-from kato_service.knowledge.index import PatternIndex
+from kato_service.knowledge.model.index import PatternIndex
 
 
 class Searchable(Protocol):

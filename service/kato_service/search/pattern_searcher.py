@@ -10,7 +10,7 @@ from kato_service.domain.genes import Genes
 from kato_service.domain.pattern import Stm, flatten
 from kato_service.domain.prediction import Prediction
 from kato_service.errors import SettingsError
-from kato_service.knowledge.view import KnowledgeView
+from kato_service.knowledge.model.reading import KnowledgeReading
 from kato_service.search.matching import MatchingIndex, Searchable
 from kato_service.search.numpy_index import NumpyPatternIndex
 
@@ -42,13 +42,13 @@ class PatternSearcher:
         """An empty index, for the fold of one knowledge base."""
         return self._new_index()
 
-    def search(self, view: KnowledgeView, stm: Stm, genes: Genes) -> Search:
+    def search(self, view: KnowledgeReading, stm: Stm, genes: Genes) -> Search:
         """What will predict from *view* as it is now; made while it is held, in microseconds."""
         index = cast(MatchingIndex, view.index)  # every index of a fold is from `new_index`
         snapshot = index.snapshot()
         return Search(snapshot or index, flatten(stm), genes, needs_view=snapshot is None)
 
-    def predict(self, view: KnowledgeView, stm: Stm, genes: Genes) -> tuple[Prediction, ...]:
+    def predict(self, view: KnowledgeReading, stm: Stm, genes: Genes) -> tuple[Prediction, ...]:
         """The best predictions, best first: a pure function of its arguments."""
         return self.run(self.search(view, stm, genes))
 

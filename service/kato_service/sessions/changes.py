@@ -18,7 +18,7 @@ from kato_service.errors import (
     StoreUnavailableError,
 )
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.entries import Applied, Entry
+from kato_service.knowledge.model.entries import Applied, Entry
 from kato_service.sessions.access import Held, SessionAccess
 from kato_service.sessions.state import Change, Intent, SessionState, installed
 from kato_service.sessions.store import Fate, Lock, Saved, SessionStore

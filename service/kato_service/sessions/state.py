@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from kato_service.domain.genes import GeneValue
 from kato_service.domain.pattern import Emotives, Metadata, Stm
 from kato_service.errors import KatoError
-from kato_service.knowledge.entries import Applied, Entry
+from kato_service.knowledge.model.entries import Applied, Entry
 
 A = TypeVar("A")
 

@@ -11,9 +11,9 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import SymbolStatistics
 from kato_service.errors import SourceChangedError, TransferError
-from kato_service.knowledge.entries import Import, Statistics
+from kato_service.knowledge.model.entries import Import, Statistics
+from kato_service.knowledge.model.reading import KnowledgeReading
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
-from kato_service.knowledge.view import KnowledgeView
 from kato_service.transfer.source import (
     MAX_SHOWN,
     KnowledgeSource,
@@ -164,7 +164,7 @@ class KnowledgeImport:
             metadata=one.metadata,
         )
 
-    async def _require_same_names(self, view: KnowledgeView) -> None:
+    async def _require_same_names(self, view: KnowledgeReading) -> None:
         async for batch in _alive(self.source):
             for one in batch:
                 known = view.patterns.get(one.name) or view.tombstones.get(one.name)
@@ -175,12 +175,12 @@ class KnowledgeImport:
                     )
 
 
-def _is_empty(view: KnowledgeView) -> bool:
+def _is_empty(view: KnowledgeReading) -> bool:
     counted = view.statistics.total_learns or view.statistics.distinct_symbols
     return not (view.patterns or view.tombstones or view.imports or counted)
 
 
-def _holds(view: KnowledgeView) -> str:
+def _holds(view: KnowledgeReading) -> str:
     begun = (
         " (part of another import among it, or of this source as it was)" if view.imports else ""
     )

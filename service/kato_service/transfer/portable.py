@@ -19,7 +19,7 @@ import orjson
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import Corrections, SymbolCounts
 from kato_service.errors import InvalidInputError, TransferError
-from kato_service.knowledge.view import KnowledgeView
+from kato_service.knowledge.model.reading import KnowledgeReading
 from kato_service.transfer.patterns import MAX_COUNT, count, pattern_of, text
 from kato_service.transfer.source import Refused, difference
 
@@ -40,7 +40,7 @@ class Exported:
     """SHA-256 of the lines, without the trailer."""
 
 
-def write(view: KnowledgeView, kb: str, out: IO[bytes]) -> Exported:
+def write(view: KnowledgeReading, kb: str, out: IO[bytes]) -> Exported:
     """Write what *view* shows, whole; statistics of deleted patterns become corrections."""
     with gzip.GzipFile("", "wb", COMPRESSION, out, mtime=0) as file:
         lines = _Lines(file)
@@ -177,7 +177,7 @@ def _plain(pattern: Pattern) -> dict[str, Any]:
     }
 
 
-def _corrections(view: KnowledgeView, counted: SymbolCounts) -> Corrections:
+def _corrections(view: KnowledgeReading, counted: SymbolCounts) -> Corrections:
     known = view.statistics
     members, occurrences = known.pattern_member_frequency, known.symbol_frequency
     return Corrections(

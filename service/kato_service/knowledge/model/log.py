@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from kato_service.knowledge.entries import Entry, symbol_count
-from kato_service.knowledge.pattern_views import PatternViews
+from kato_service.knowledge.model.entries import Entry, symbol_count
+from kato_service.knowledge.model.pattern_views import PatternViews
 
 
 @dataclass(frozen=True, slots=True)

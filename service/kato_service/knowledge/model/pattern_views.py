@@ -6,7 +6,7 @@ from typing import Protocol
 
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import Corrections
-from kato_service.knowledge.index import StoredViews
+from kato_service.knowledge.model.index import StoredViews
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import SymbolStatistics
-from kato_service.knowledge.index import PatternIndex
+from kato_service.knowledge.model.index import PatternIndex
 
 PAGE_SYMBOLS = 100_000
 PAGE_CHARS = 8 * 2**20
@@ -20,7 +20,7 @@ class PatternPage:
 
 
 @dataclass(frozen=True, slots=True)
-class KnowledgeView:
+class KnowledgeReading:
     """A knowledge base at one revision; nothing changes it while it is held."""
 
     index: PatternIndex

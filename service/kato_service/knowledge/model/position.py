@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kato_service.knowledge.log import Tail
+from kato_service.knowledge.model.log import Tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +40,10 @@ def is_trimmed(tail: Tail, position: Position) -> bool:
     if head is None or head.incarnation != position.incarnation:
         return False
     return head.trimmed >= position.revision
+
+
+def is_other_history(incarnation: str, after: int, tail: Tail) -> bool:
+    """Whether a tail read after revision *after* cannot continue a fold of *incarnation*."""
+    if tail.head is None:
+        return bool(incarnation)
+    return tail.head.incarnation != incarnation or tail.head.trimmed > after
