@@ -18,7 +18,7 @@ from engine import Source, match
 
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.prediction import Prediction
-from kato_service.knowledge.plain_patterns import PlainPatterns
+from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.search.plain_ranking import best_predictions
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from kato_service.domain.pattern import Pattern
 from kato_service.knowledge.model.entries import Learn
-from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 
 PORT = 18473
 DATABASE = "knowledge.sqlite"

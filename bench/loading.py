@@ -19,16 +19,16 @@ from uuid import uuid4
 import bson
 
 from kato_service.domain.pattern import Pattern
-from kato_service.knowledge.current_fold import CurrentFold
-from kato_service.knowledge.fold import Fold
+from kato_service.knowledge.fold.fold import Fold
 from kato_service.knowledge.model.entries import Learn
 from kato_service.knowledge.model.index import StoredViews
 from kato_service.knowledge.model.log import Head
 from kato_service.knowledge.model.pattern_views import PatternView, PatternViews, ViewPage
-from kato_service.knowledge.registry import WantedEntries
-from kato_service.knowledge.snapshots import Snapshots
-from kato_service.knowledge.sqlite import SqliteKnowledgeLog
-from kato_service.knowledge.view_documents import encoded_view, page_of
+from kato_service.knowledge.replica.current_fold import CurrentFold
+from kato_service.knowledge.replica.pending_entries import PendingEntries
+from kato_service.knowledge.snapshots.snapshots import Snapshots
+from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
+from kato_service.knowledge.stores.view_documents import encoded_view, page_of
 from kato_service.search.pattern_searcher import PatternSearcher
 
 KB = "bench"
@@ -184,7 +184,7 @@ class _Log(SqliteKnowledgeLog):
 
 
 async def _loaded(log: SqliteKnowledgeLog, what: str, count: int) -> tuple[Row, Fold]:
-    current = CurrentFold(KB, log, PatternSearcher("c").new_index, WantedEntries())
+    current = CurrentFold(KB, log, PatternSearcher("c").new_index, PendingEntries())
     watch = Stopwatch()
     fold = await current.loaded()
     assert len(fold.patterns) == count

@@ -28,7 +28,7 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import Stm, pattern_name
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.model.entries import Learn
-from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.logs import configure_logs
 from kato_service.search.pattern_searcher import PatternSearcher
 

@@ -18,11 +18,11 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from kato_service.api import json_text
+from kato_service import json_text
 from kato_service.app import KatoServer
+from kato_service.assembly import running_service
 from kato_service.connections.redis_client import RedisClient, RedisOptions
 from kato_service.logs import configure_logs
-from kato_service.services import running_service
 from kato_service.sessions import scripts
 from kato_service.settings import Settings, read_settings
 

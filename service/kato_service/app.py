@@ -19,9 +19,10 @@ from fastapi import FastAPI
 from kato_service import __version__
 from kato_service.api.health import add_health
 from kato_service.api.routes import include_routers
+from kato_service.assembly import running_service
 from kato_service.http_protocol import BoundedHttpProtocol
 from kato_service.logs import configure_logs
-from kato_service.services import Service, running_service
+from kato_service.service import Service
 from kato_service.settings import Settings, read_settings
 from kato_service.websocket_protocol import BoundedWebSocketProtocol
 

@@ -7,8 +7,8 @@ from uuid import uuid4
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from kato_service import json_text
 from kato_service.answer_reading import AnswerReading
-from kato_service.api import json_text
 from kato_service.api.errors import refusal
 
 MAX_HEAD_BYTES = 64 * 1024

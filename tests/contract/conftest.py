@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.log import KnowledgeLog
-from kato_service.knowledge.mongo_server import MongoServer
-from kato_service.knowledge.plain_patterns import PlainPatterns
+from kato_service.knowledge.stores.mongo_server import MongoServer
 
 sys.path.insert(0, str(Path(__file__).parent))
 from knowledge_stores import BACKENDS, Replica, Store, memory_store, mongo_store, sqlite_store

@@ -18,9 +18,9 @@ from kato_service.knowledge.model.entries import Entry
 from kato_service.knowledge.model.index import StoredViews
 from kato_service.knowledge.model.log import Head, KnowledgeLog, Tail
 from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView, ViewPage
-from kato_service.knowledge.mongo import MongoKnowledgeLog
-from kato_service.knowledge.sqlite import SqliteKnowledgeLog
-from kato_service.knowledge.view_documents import encoded_view, page_of
+from kato_service.knowledge.stores.mongo_log import MongoKnowledgeLog
+from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
+from kato_service.knowledge.stores.view_documents import encoded_view, page_of
 
 Replica = Callable[[], KnowledgeBases]
 BACKENDS = ["memory", "sqlite", "mongodb protocol", "mongodb protocol, as of a set"]

@@ -16,13 +16,14 @@ from uuid import uuid4
 import pytest
 import structlog
 
-from kato_service.api import json_text, rendering
+from kato_service import json_text
+from kato_service.api import rendering
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.genes import Genes
 from kato_service.domain.pattern import pattern_name
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.model.entries import Learn
-from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 from kato_service.search.pattern_searcher import PatternSearcher
 

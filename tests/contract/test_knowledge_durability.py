@@ -23,9 +23,9 @@ from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.knowledge.model.entries import Delete
 from kato_service.knowledge.model.log import Head
 from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView
-from kato_service.knowledge.mongo import MongoKnowledgeLog
-from kato_service.knowledge.mongo_server import MongoServer
-from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.knowledge.stores.mongo_log import MongoKnowledgeLog
+from kato_service.knowledge.stores.mongo_server import MongoServer
+from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 
 WRITES = {"insert", "update", "delete"}
 READS = {"find", "getMore"}

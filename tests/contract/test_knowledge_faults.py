@@ -20,10 +20,10 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import Entry, Learn
-from kato_service.knowledge.mongo import MongoKnowledgeLog
-from kato_service.knowledge.plain_patterns import PlainPatterns
-from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.knowledge.stores.mongo_log import MongoKnowledgeLog
+from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 
 INSERT = b"\x02insert\x00"
@@ -250,7 +250,7 @@ async def test_what_is_wrong_with_a_file_is_named_without_its_path(tmp_path: Pat
 async def test_an_append_that_gives_up_is_completed_once_later(
     mongo_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kato_service.knowledge.log_writer.PATIENCE_S", 0.2)
+    monkeypatch.setattr("kato_service.knowledge.writing.log_writer.PATIENCE_S", 0.2)
     names = (mongo_server.url, mongo_server.port, "kato")
     entry = learn()
     async with over_mongo(*names, serverSelectionTimeoutMS=200) as bases:
@@ -274,8 +274,8 @@ from pathlib import Path
 from uuid import uuid4
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.model.entries import Learn
-from kato_service.knowledge.plain_patterns import PlainPatterns
-from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.knowledge.fold.plain_patterns import PlainPatterns
+from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 
 async def main():
     bases = KnowledgeBases(SqliteKnowledgeLog(Path(sys.argv[1])), PlainPatterns)
@@ -343,7 +343,7 @@ async def test_what_a_killed_process_acknowledged_is_in_the_file(tmp_path: Path)
 async def test_a_file_that_is_locked_or_no_database_is_unavailable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kato_service.knowledge.sqlite_file.BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("kato_service.knowledge.stores.sqlite_file.BUSY_TIMEOUT_S", 0.1)
     log = SqliteKnowledgeLog(tmp_path / "log.sqlite")
     bases = KnowledgeBases(log, PlainPatterns)
     await bases.start()

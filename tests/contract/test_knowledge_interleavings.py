@@ -23,8 +23,8 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
 from kato_service.domain.statistics import Corrections
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.current_fold import CurrentFold
-from kato_service.knowledge.fold import Fold
+from kato_service.knowledge.fold.fold import Fold
+from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import (
     Applied,
     Clear,
@@ -35,9 +35,9 @@ from kato_service.knowledge.model.entries import (
     Statistics,
     Update,
 )
-from kato_service.knowledge.plain_patterns import PlainPatterns
-from kato_service.knowledge.registry import WantedEntries
-from kato_service.knowledge.trimming import LogTrimmer, TrimPlan
+from kato_service.knowledge.replica.current_fold import CurrentFold
+from kato_service.knowledge.replica.pending_entries import PendingEntries
+from kato_service.knowledge.writing.trimming import LogTrimmer, TrimPlan
 
 T = TypeVar("T")
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -195,7 +195,7 @@ class World:
             self.check(await self.fresh())
 
     async def fresh(self) -> Fold:
-        return await CurrentFold("kato", self.log(), PlainPatterns, WantedEntries()).loaded()
+        return await CurrentFold("kato", self.log(), PlainPatterns, PendingEntries()).loaded()
 
     def check(self, fold: Fold) -> None:
         """*fold* is what the log alone tells, up to its revision."""
@@ -233,13 +233,13 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
         return work(*arguments)
 
     monkeypatch.setattr(asyncio, "to_thread", in_place)
-    monkeypatch.setattr("kato_service.knowledge.page_sizes.CHUNK", 2)
-    monkeypatch.setattr("kato_service.knowledge.view_writer.BATCH", 2)
+    monkeypatch.setattr("kato_service.knowledge.replica.page_sizes.CHUNK", 2)
+    monkeypatch.setattr("kato_service.knowledge.writing.view_writer.BATCH", 2)
 
 
 @pytest.fixture(params=[100_000, 1], ids=["names listed", "names not listed"])
 def names_listed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kato_service.knowledge.touched.MAX_NAMES", request.param)
+    monkeypatch.setattr("kato_service.knowledge.fold.dirty_patterns.MAX_NAMES", request.param)
 
 
 groups = st.lists(st.lists(any_entry(), min_size=1, max_size=4), min_size=1, max_size=5)

@@ -15,7 +15,8 @@ from kato_service.domain.pattern import Pattern, flatten, pattern_name
 from kato_service.domain.statistics import Corrections, SymbolStatistics
 from kato_service.errors import DeadlineExceededError
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.fold import Fold
+from kato_service.knowledge.fold.fold import Fold
+from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import (
     Clear,
     Delete,
@@ -26,7 +27,6 @@ from kato_service.knowledge.model.entries import (
     Update,
 )
 from kato_service.knowledge.model.log import Tail
-from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 
 
@@ -234,8 +234,8 @@ async def test_names_of_users_are_values_of_any_kind(replica: Replica) -> None:
 async def test_a_log_longer_than_one_read_is_read_whole(
     replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kato_service.knowledge.page_sizes.CHUNK", 7)
-    monkeypatch.setattr("kato_service.knowledge.log_writer.CHUNK", 7)
+    monkeypatch.setattr("kato_service.knowledge.replica.page_sizes.CHUNK", 7)
+    monkeypatch.setattr("kato_service.knowledge.writing.log_writer.CHUNK", 7)
     here, there = replica().get("kato"), replica().get("kato")
     await known(there)
     entries = [learn("a", str(number)) for number in range(30)]
@@ -409,7 +409,7 @@ async def test_what_entries_did_that_the_fold_has_passed_is_told_while_the_log_i
     entries = [learn("a", "x"), learn("b", "x"), learn("a", "x")]
     await replica().get("kato").append(entries, since=0)
     for most, told in ((3, [1, 1, 2]), (2, [None, None, None])):
-        monkeypatch.setattr("kato_service.knowledge.log_writer.REPLAYED_ENTRIES", most)
+        monkeypatch.setattr("kato_service.knowledge.writing.log_writer.REPLAYED_ENTRIES", most)
         kb = replica().get("kato")
         async with kb.reading(deadline=soon()):
             pass

@@ -10,9 +10,9 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
 from kato_service.errors import OutcomeUnknownError
 from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import Clear, Learn
 from kato_service.knowledge.model.log import Tail
-from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 
 EVENTS = (("a",), ("b",))

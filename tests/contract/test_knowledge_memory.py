@@ -14,7 +14,7 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.model.entries import Learn
-from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 from kato_service.search.pattern_searcher import PatternSearcher
 

@@ -17,8 +17,8 @@ from kato_service.domain.statistics import Corrections
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.model.entries import Clear, Delete, Entry, Import, Learn, Statistics
 from kato_service.knowledge.model.log import Head, KnowledgeLog
-from kato_service.knowledge.snapshot_file import read_header, read_pieces, write_snapshot
-from kato_service.knowledge.snapshots import ABANDONED_S, Snapshots
+from kato_service.knowledge.snapshots.snapshot_file import read_header, read_pieces, write_snapshot
+from kato_service.knowledge.snapshots.snapshots import ABANDONED_S, Snapshots
 from kato_service.search.pattern_searcher import PatternSearcher
 
 pytest.importorskip("kato_service.search._engine")

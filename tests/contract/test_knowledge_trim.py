@@ -8,17 +8,17 @@ import pytest
 from knowledge_stores import MemoryKnowledgeLog, Replica, Shelf
 from structlog.testing import capture_logs
 
+from kato_service.assembly import LONG_PENDING_S, _nothing_pending
 from kato_service.connections.redis_pool import RedisConnectionPool, RedisOptions
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import Learn
 from kato_service.knowledge.model.log import Head, KnowledgeLog
-from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
-from kato_service.knowledge.trimming import LogTrimmer, TrimPlan
-from kato_service.services import LONG_PENDING_S, _nothing_pending
+from kato_service.knowledge.writing.trimming import LogTrimmer, TrimPlan
 from kato_service.sessions.memory import MemorySessionStore
 from kato_service.sessions.redis import RedisSessionStore
 from kato_service.sessions.state import Intent
@@ -78,7 +78,7 @@ async def test_old_entries_below_the_checkpoint_go_and_no_others(
     await learned(here, 3)
     assert await trimmer(log, days=1).trim("kato") == 0
     assert await revisions(log) == list(range(1, 10))
-    monkeypatch.setattr("kato_service.knowledge.trimming.BATCH", 3)
+    monkeypatch.setattr("kato_service.knowledge.writing.trimming.BATCH", 3)
     assert await trimmer(log).trim("kato") == 3
     assert (await revisions(log), await trimmed_until(log)) == (list(range(4, 10)), 3)
     assert await trimmer(log).trim("kato") == 2

@@ -12,9 +12,8 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import Pattern, pattern_name
 from kato_service.domain.statistics import Corrections
 from kato_service.errors import StoreUnavailableError
-from kato_service.knowledge import view_documents
-from kato_service.knowledge.current_fold import CurrentFold
-from kato_service.knowledge.fold import Fold
+from kato_service.knowledge.fold.fold import Fold
+from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import (
     Clear,
     Delete,
@@ -26,11 +25,12 @@ from kato_service.knowledge.model.entries import (
 )
 from kato_service.knowledge.model.log import Head, KnowledgeLog
 from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView, ViewPage
-from kato_service.knowledge.mongo import MongoKnowledgeLog
-from kato_service.knowledge.plain_patterns import PlainPatterns
-from kato_service.knowledge.registry import WantedEntries
+from kato_service.knowledge.replica.current_fold import CurrentFold
+from kato_service.knowledge.replica.pending_entries import PendingEntries
+from kato_service.knowledge.stores import view_documents
+from kato_service.knowledge.stores.mongo_log import MongoKnowledgeLog
+from kato_service.knowledge.stores.view_documents import cut_statistics, encoded_statistics
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
-from kato_service.knowledge.view_documents import cut_statistics, encoded_statistics
 from kato_service.search.pattern_searcher import PatternSearcher
 
 NASTY = ("", ".", "$", "a.b", "$set", "ключ", "🙂", "a\x00b", "\n", "'", "k" * 300)
@@ -70,7 +70,7 @@ async def added(kb: SuperKnowledgeBase, *entries: Entry) -> None:
 
 async def fold_of(log: KnowledgeLog, kb: str = "kato") -> Fold:
     """As a process makes it that starts now."""
-    return await CurrentFold(kb, log, PlainPatterns, WantedEntries()).loaded()
+    return await CurrentFold(kb, log, PlainPatterns, PendingEntries()).loaded()
 
 
 def replayed(*entries: Entry) -> Fold:
@@ -360,7 +360,7 @@ async def test_the_compiled_engine_takes_views_as_they_are_stored(
     await here.materialise()
     await drop_what_views_show(log, *entries)
     engine = PatternSearcher("c")
-    fold = await CurrentFold("kato", log, engine.new_index, WantedEntries()).loaded()
+    fold = await CurrentFold("kato", log, engine.new_index, PendingEntries()).loaded()
     expected = replayed(*entries)
     assert list(fold.patterns.items()) == list(expected.patterns.items())
     assert fold.tombstones == expected.tombstones
@@ -386,10 +386,10 @@ async def test_only_what_was_touched_is_written(replica: Replica, log: Knowledge
 async def test_many_touched_patterns_are_written_without_a_list_of_them(
     replica: Replica, log: KnowledgeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kato_service.knowledge.touched.MAX_NAMES", 3)
-    monkeypatch.setattr("kato_service.knowledge.view_writer.PAGE", 2)
-    monkeypatch.setattr("kato_service.knowledge.view_writer.BATCH", 3)
-    monkeypatch.setattr("kato_service.knowledge.page_sizes.CHUNK", 3)
+    monkeypatch.setattr("kato_service.knowledge.fold.dirty_patterns.MAX_NAMES", 3)
+    monkeypatch.setattr("kato_service.knowledge.writing.view_writer.PAGE", 2)
+    monkeypatch.setattr("kato_service.knowledge.writing.view_writer.BATCH", 3)
+    monkeypatch.setattr("kato_service.knowledge.replica.page_sizes.CHUNK", 3)
     entries = (*lively(), *(learn("n", str(number)) for number in range(6)))
     here = replica().get("kato")
     await added(here, *entries)
@@ -401,9 +401,9 @@ async def test_many_touched_patterns_are_written_without_a_list_of_them(
 async def test_large_patterns_are_read_a_few_at_a_time(
     replica: Replica, log: KnowledgeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kato_service.knowledge.page_sizes.FIRST_CHUNK", 4)
-    monkeypatch.setattr("kato_service.knowledge.loading.PAGE_SYMBOLS", 1)
-    monkeypatch.setattr("kato_service.knowledge.loading.PAGE_BYTES", 1)
+    monkeypatch.setattr("kato_service.knowledge.replica.page_sizes.FIRST_CHUNK", 4)
+    monkeypatch.setattr("kato_service.knowledge.replica.loading.PAGE_SYMBOLS", 1)
+    monkeypatch.setattr("kato_service.knowledge.replica.loading.PAGE_BYTES", 1)
     entries = (*lively(), *(learn("n", str(number)) for number in range(6)))
     here = replica().get("kato")
     await added(here, *entries)

@@ -12,7 +12,7 @@ from kato_service.domain.pattern import pattern_name
 from kato_service.errors import OutcomeUnknownError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.model.entries import Entry, Learn
-from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.processing.limits import ObservationLimits
 from kato_service.processing.pattern_operations import PatternOperations
 from kato_service.processing.vector_processor import VectorProcessor
@@ -82,7 +82,7 @@ async def test_an_update_that_took_too_long_is_answered_as_done(
 async def test_an_edit_of_unknown_outcome_says_so_and_that_a_repeat_is_safe(
     log: UnansweringLog, knowledge: KnowledgeBases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kato_service.knowledge.log_writer.PATIENCE_S", 0.1)
+    monkeypatch.setattr("kato_service.knowledge.writing.log_writer.PATIENCE_S", 0.1)
     patterns = PatternOperations(knowledge)
     log.silent = True
     with pytest.raises(OutcomeUnknownError, match="outcome unknown, repeating is safe"):

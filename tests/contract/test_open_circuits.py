@@ -14,9 +14,9 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import Learn
-from kato_service.knowledge.mongo import MongoKnowledgeLog
-from kato_service.knowledge.plain_patterns import PlainPatterns
+from kato_service.knowledge.stores.mongo_log import MongoKnowledgeLog
 from kato_service.sessions.manager import SessionLimits, SessionManager
 from kato_service.sessions.memory import MemorySessionStore
 from kato_service.sessions.redis import RedisSessionStore
@@ -54,7 +54,7 @@ async def knowledge(port: int, circuit: Circuit) -> AsyncIterator[KnowledgeBases
 async def test_an_entry_that_was_sent_is_of_unknown_outcome_when_the_circuit_opens_then(
     mongo_url: str, faulty_proxy: NewProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kato_service.knowledge.log_writer.PATIENCE_S", 1.0)
+    monkeypatch.setattr("kato_service.knowledge.writing.log_writer.PATIENCE_S", 1.0)
     proxy = await faulty_proxy(int(mongo_url.rpartition(":")[2].split("/")[0]))
     circuit = Circuit("mongodb", opens_after=2)
     async with knowledge(proxy.port, circuit) as bases:

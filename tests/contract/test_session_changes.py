@@ -26,7 +26,7 @@ from kato_service.errors import (
     StoreUnavailableError,
 )
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.processing.kato_processor import KatoProcessor, ObservationLimits
 from kato_service.processing.results import LearnResult, ObservationResult, SequenceResult
 from kato_service.processing.sequence import SequenceOptions

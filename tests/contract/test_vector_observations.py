@@ -14,10 +14,10 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.genes import Genes
 from kato_service.errors import StoreUnavailableError, VectorDimensionError, VectorNotFoundError
 from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import Clear
-from kato_service.knowledge.plain_patterns import PlainPatterns
-from kato_service.knowledge.qdrant import QdrantStore, Vector, collection_name
-from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.knowledge.stores.qdrant_store import QdrantStore, Vector, collection_name
+from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.processing.limits import ObservationLimits
 from kato_service.processing.vector_processor import VectorProcessor, vector_symbol
 

@@ -15,7 +15,7 @@ from kato_service.errors import (
     VectorNotFoundError,
     VectorsClearedError,
 )
-from kato_service.knowledge.qdrant import QdrantStore
+from kato_service.knowledge.stores.qdrant_store import QdrantStore
 
 
 @pytest.fixture(params=["local mode", "server"])

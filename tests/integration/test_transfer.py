@@ -32,7 +32,7 @@ from kato_service.domain.pattern import pattern_name
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.model.entries import Clear, Delete, Entry, Learn, Update
 from kato_service.knowledge.model.log import KnowledgeLog
-from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.transfer.command import _written, add_commands, ended
 from kato_service.transfer.deployed import deployed_knowledge

@@ -15,9 +15,9 @@ import pytest
 from kato_service.domain.deadline import Deadline
 from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import Learn
-from kato_service.knowledge.plain_patterns import PlainPatterns
-from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 
 pytestmark = pytest.mark.xdist_group("disks")
 New = Callable[..., Any]

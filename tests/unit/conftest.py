@@ -11,8 +11,8 @@ import pytest
 
 from kato_service import search
 from kato_service.errors import SettingsError
+from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.index import PatternIndex
-from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.search.pattern_searcher import PatternSearcher
 
 

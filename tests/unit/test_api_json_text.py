@@ -6,7 +6,7 @@ import json
 import orjson
 import pytest
 
-from kato_service.api import json_text
+from kato_service import json_text
 
 
 @pytest.mark.parametrize(

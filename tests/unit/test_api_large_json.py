@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from kato_service.api import json_text, large_json
+from kato_service import json_text
+from kato_service.api import large_json
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from kato_service.domain.genes import Genes
 from kato_service.domain.pattern import Pattern, flatten, pattern_name
 from kato_service.domain.prediction import Prediction
 from kato_service.domain.statistics import Corrections
-from kato_service.knowledge.fold import Fold
+from kato_service.knowledge.fold.fold import Fold
 from kato_service.knowledge.model.entries import Clear, Delete, Learn, Update
 from kato_service.knowledge.model.index import StoredViews
 from kato_service.search.pattern_searcher import PatternSearcher

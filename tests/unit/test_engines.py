@@ -15,9 +15,9 @@ from kato_service.domain.alignment import similarity
 from kato_service.domain.genes import Genes
 from kato_service.domain.pattern import Event, Pattern, flatten, pattern_name
 from kato_service.domain.prediction import Prediction
-from kato_service.knowledge.fold import Fold
+from kato_service.knowledge.fold.fold import Fold
+from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import Clear, Delete, Entry, Learn, Update
-from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.search.plain_ranking import Match, best_predictions
 

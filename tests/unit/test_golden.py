@@ -13,7 +13,7 @@ from kato_service.domain.emotives import learned_emotives
 from kato_service.domain.genes import Genes
 from kato_service.domain.pattern import Stm, pattern_name
 from kato_service.domain.prediction import Prediction
-from kato_service.knowledge.fold import Fold
+from kato_service.knowledge.fold.fold import Fold
 from kato_service.knowledge.model.entries import Learn
 from kato_service.search.pattern_searcher import PatternSearcher
 

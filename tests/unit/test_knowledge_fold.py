@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from kato_service.domain.pattern import Pattern, flatten, pattern_name
 from kato_service.domain.sizes import EMOTIVE_BYTES, merged_metadata
-from kato_service.knowledge.fold import Fold
+from kato_service.knowledge.fold.fold import Fold
+from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import Clear, Delete, Entry, Learn, Update
-from kato_service.knowledge.plain_patterns import PlainPatterns
-from kato_service.knowledge.view_documents import encoded_view
+from kato_service.knowledge.stores.view_documents import encoded_view
 from kato_service.processing.limits import MAX_LEARNED_EMOTIVES_BYTES
 
 EVENTS = (

@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 
 from kato_service.domain.pattern import Stm, pattern_name
-from kato_service.knowledge.fold import Fold
+from kato_service.knowledge.fold.fold import Fold
+from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import Clear, Delete, Entry, Learn, Update
 from kato_service.knowledge.model.index import PatternIndex
-from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.search.pattern_searcher import PatternSearcher
 
 NewIndex = Callable[[], PatternIndex]

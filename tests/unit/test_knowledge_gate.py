@@ -5,12 +5,12 @@ import asyncio
 import pytest
 
 from kato_service.errors import StoreUnavailableError
-from kato_service.knowledge.gate import Gate
-from kato_service.knowledge.lookup import SharedLookup
+from kato_service.knowledge.replica.read_write_lock import ReadWriteLock
+from kato_service.knowledge.replica.single_flight import SingleFlight
 
 
 async def held(
-    gate: Gate, log: list[str], name: str, *, change: bool, until: asyncio.Event
+    gate: ReadWriteLock, log: list[str], name: str, *, change: bool, until: asyncio.Event
 ) -> None:
     entering = gate.changing() if change else gate.reading()
     async with entering:
@@ -25,7 +25,7 @@ async def settled() -> None:
 
 
 async def test_readers_share_and_a_change_waits_for_all_of_them() -> None:
-    gate, log, go = Gate(), list[str](), asyncio.Event()
+    gate, log, go = ReadWriteLock(), list[str](), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         for name in "ab":
             tasks.create_task(held(gate, log, name, change=False, until=go))
@@ -38,7 +38,7 @@ async def test_readers_share_and_a_change_waits_for_all_of_them() -> None:
 
 
 async def test_a_reader_behind_a_waiting_change_waits_for_it() -> None:
-    gate, log, go = Gate(), list[str](), asyncio.Event()
+    gate, log, go = ReadWriteLock(), list[str](), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         for name, change in (("a", False), ("B", True), ("c", False)):
             tasks.create_task(held(gate, log, name, change=change, until=go))
@@ -49,7 +49,7 @@ async def test_a_reader_behind_a_waiting_change_waits_for_it() -> None:
 
 
 async def test_a_cancelled_change_lets_the_readers_behind_it_in() -> None:
-    gate, log, go = Gate(), list[str](), asyncio.Event()
+    gate, log, go = ReadWriteLock(), list[str](), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(held(gate, log, "a", change=False, until=go))
         await settled()
@@ -64,7 +64,7 @@ async def test_a_cancelled_change_lets_the_readers_behind_it_in() -> None:
 
 
 async def test_one_cancelled_in_the_moment_of_its_turn_hands_it_on() -> None:
-    gate, log, go = Gate(), list[str](), asyncio.Event()
+    gate, log, go = ReadWriteLock(), list[str](), asyncio.Event()
     go.set()
     async with gate.changing():
         first = asyncio.create_task(held(gate, log, "B", change=True, until=go))
@@ -84,7 +84,7 @@ async def test_who_asks_while_a_look_up_runs_gets_the_next_one_together() -> Non
         started.append(len(started))
         await go.wait()
 
-    lookup = SharedLookup(look_up)
+    lookup = SingleFlight(look_up)
     first = [asyncio.create_task(lookup.ask()) for _ in range(3)]
     await settled()
     later = [asyncio.create_task(lookup.ask()) for _ in range(3)]
@@ -104,7 +104,7 @@ async def test_a_failed_look_up_fails_all_its_askers_and_none_of_the_next() -> N
         if outcome is not None:
             raise outcome
 
-    lookup = SharedLookup(look_up)
+    lookup = SingleFlight(look_up)
     answers = await asyncio.gather(lookup.ask(), lookup.ask(), return_exceptions=True)
     assert [type(answer) for answer in answers] == [StoreUnavailableError] * 2
     await lookup.ask()
@@ -112,7 +112,7 @@ async def test_a_failed_look_up_fails_all_its_askers_and_none_of_the_next() -> N
 
 async def test_an_asker_that_goes_leaves_the_look_up_to_the_others() -> None:
     go = asyncio.Event()
-    lookup = SharedLookup(lambda: asyncio.wait_for(_waited(go), 5))
+    lookup = SingleFlight(lambda: asyncio.wait_for(_waited(go), 5))
     one, other = asyncio.create_task(lookup.ask()), asyncio.create_task(lookup.ask())
     await settled()
     one.cancel()

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from kato_service.domain.pattern import Pattern, flatten, pattern_name
 from kato_service.domain.statistics import Corrections, SymbolStatistics
-from kato_service.knowledge.documents import decoded, encoded
-from kato_service.knowledge.fold import MAX_FREQUENCY, MAX_IMPORTED_LEARNS, Fold
+from kato_service.knowledge.fold.fold import MAX_FREQUENCY, MAX_IMPORTED_LEARNS, Fold
+from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import (
     Clear,
     Delete,
@@ -22,8 +22,8 @@ from kato_service.knowledge.model.entries import (
     Statistics,
     Update,
 )
-from kato_service.knowledge.plain_patterns import PlainPatterns
-from kato_service.knowledge.view_documents import encoded_view
+from kato_service.knowledge.stores.documents import decoded, encoded
+from kato_service.knowledge.stores.view_documents import encoded_view
 from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.transfer.patterns import pattern_of
 

@@ -12,11 +12,11 @@ import pytest
 from kato_service.domain.pattern import pattern_name
 from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.materialiser import Materialiser
+from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import Learn
-from kato_service.knowledge.plain_patterns import PlainPatterns
-from kato_service.knowledge.sqlite import SqliteKnowledgeLog
-from kato_service.knowledge.trimming import TrimPlan
+from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
+from kato_service.knowledge.writing.materialiser import Materialiser
+from kato_service.knowledge.writing.trimming import TrimPlan
 
 
 class Clock:
@@ -140,7 +140,7 @@ def learn(symbol: str) -> Learn:
 async def test_the_background_task_writes_without_being_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kato_service.knowledge.materialiser.DELAY_S", 0.01)
+    monkeypatch.setattr("kato_service.knowledge.writing.materialiser.DELAY_S", 0.01)
     bases = KnowledgeBases(SqliteKnowledgeLog(tmp_path / "log.sqlite"), PlainPatterns)
     await bases.start()
     running = asyncio.create_task(bases.run_materialiser())
@@ -162,8 +162,8 @@ async def test_the_background_task_notices_a_restored_store_and_trims(
     async def always() -> bool:
         return True
 
-    monkeypatch.setattr("kato_service.knowledge.upkeep.CHECK_S", 0.01)
-    monkeypatch.setattr("kato_service.knowledge.materialiser.DELAY_S", 0.01)
+    monkeypatch.setattr("kato_service.knowledge.writing.upkeep.CHECK_S", 0.01)
+    monkeypatch.setattr("kato_service.knowledge.writing.materialiser.DELAY_S", 0.01)
     log = SqliteKnowledgeLog(tmp_path / "log.sqlite")
     later = datetime.now(UTC) + timedelta(days=3)
     clock = Clock()

@@ -1,6 +1,6 @@
 """Who is looked after, and when."""
 
-from kato_service.knowledge.upkeep import AT_ONCE, Rounds
+from kato_service.knowledge.writing.upkeep import AT_ONCE, Rounds
 
 
 async def test_each_of_many_comes_up_and_no_round_is_long() -> None:

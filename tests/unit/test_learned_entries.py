@@ -11,8 +11,8 @@ from kato_service.domain.pattern import Emotives
 from kato_service.domain.sizes import EMOTIVE_BYTES
 from kato_service.errors import LimitExceededError, SettingsError
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.documents import encoded
-from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.knowledge.stores.documents import encoded
+from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.processing.limits import (
     MAX_LEARNED_EMOTIVES_BYTES,
     ObservationLimits,

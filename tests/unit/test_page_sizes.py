@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kato_service.knowledge.page_sizes import CHUNK, FIRST_CHUNK, GROWTH, LEAST, PageSizes
+from kato_service.knowledge.replica.page_sizes import CHUNK, FIRST_CHUNK, GROWTH, LEAST, PageSizes
 
 MOST = 1_000_000
 

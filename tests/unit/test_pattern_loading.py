@@ -8,8 +8,8 @@ from samples import figures, patterns
 
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import Corrections
+from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.index import PatternIndex
-from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.search.pattern_searcher import PatternSearcher
 
 NewIndex = Callable[[], PatternIndex]

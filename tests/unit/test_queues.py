@@ -9,15 +9,15 @@ import httpx
 import pytest
 
 from kato_service.app import make_app
+from kato_service.assembly import running_service
 from kato_service.domain.deadline import Deadline
 from kato_service.errors import OverloadedError
 from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import Entry, Learn
-from kato_service.knowledge.plain_patterns import PlainPatterns
-from kato_service.knowledge.sqlite import SqliteKnowledgeLog
+from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.processing import matching_threads
 from kato_service.processing.matching_threads import MatchingThreads
-from kato_service.services import running_service
 from kato_service.sessions.queue import SessionQueues
 from kato_service.settings import Settings
 
@@ -97,7 +97,7 @@ class HeldLog(SqliteKnowledgeLog):
 async def test_so_many_entries_wait_for_the_log_and_what_was_begun_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kato_service.knowledge.registry.MAX_WAITING_ENTRIES", 3)
+    monkeypatch.setattr("kato_service.knowledge.replica.pending_entries.MAX_WAITING_ENTRIES", 3)
     log = HeldLog(tmp_path / "log.sqlite")
     bases = KnowledgeBases(log, PlainPatterns)
     await bases.start()

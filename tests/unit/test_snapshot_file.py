@@ -13,10 +13,10 @@ import pytest
 from samples import figures, patterns
 
 from kato_service.domain.statistics import Corrections
-from kato_service.knowledge import snapshot_file
+from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.index import PatternIndex, Piece
-from kato_service.knowledge.plain_patterns import PlainPatterns
-from kato_service.knowledge.snapshot_file import (
+from kato_service.knowledge.snapshots import snapshot_file
+from kato_service.knowledge.snapshots.snapshot_file import (
     DamagedSnapshotError,
     SnapshotHeader,
     read_header,
@@ -196,13 +196,14 @@ def test_a_process_killed_while_it_writes_leaves_the_file_before(path: Path) -> 
     program = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from kato_service.knowledge.snapshot_file import SnapshotHeader, write_snapshot\n"
+        "from kato_service.knowledge.snapshots import snapshot_file as files\n"
         "def pieces():\n"
         "    for number in range(1000):\n"
         "        yield b'symb', bytes(30_000)\n"
         "        if number == int(sys.argv[2]):\n"
         "            os.kill(os.getpid(), signal.SIGKILL)\n"
-        "write_snapshot(Path(sys.argv[1]), SnapshotHeader('kb', 'i', 8, 't'), pieces())\n"
+        "header = files.SnapshotHeader('kb', 'i', 8, 't')\n"
+        "files.write_snapshot(Path(sys.argv[1]), header, pieces())\n"
     )
     for number in ("0", "1", "500"):
         done = subprocess.run([sys.executable, "-c", program, str(path), number], check=False)

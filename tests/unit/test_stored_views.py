@@ -10,8 +10,8 @@ import orjson
 import pytest
 from samples import Document, document, figures, patterns
 
+from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.index import PatternIndex, StoredViews
-from kato_service.knowledge.plain_patterns import PlainPatterns
 from kato_service.search.pattern_searcher import PatternSearcher
 
 CHECKPOINT = 10**9

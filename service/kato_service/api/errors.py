@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from kato_service.api import json_text
+from kato_service import json_text
 from kato_service.errors import InvalidInputError, KatoError, OverloadedError
 
 log = structlog.get_logger()

@@ -7,8 +7,7 @@ from typing import Any, Literal, Protocol
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from kato_service import __version__
-from kato_service.api import json_text
+from kato_service import __version__, json_text
 from kato_service.connections.monitor import StoreHealth
 from kato_service.knowledge.bases import KnowledgeUsage
 from kato_service.metrics import CONTENT_TYPE, Metrics

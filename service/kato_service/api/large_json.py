@@ -9,7 +9,7 @@ import math
 import re
 from typing import Any
 
-from kato_service.api import json_text
+from kato_service import json_text
 
 AT_ONCE_BYTES = 256 * 1024
 """Smaller bodies are read on the loop."""

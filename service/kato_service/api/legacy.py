@@ -9,7 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from kato_service.api import answers, json_text, memory, nesting, rendering
+from kato_service import json_text
+from kato_service.api import answers, memory, nesting, rendering
 from kato_service.api.calls import Call, Called, call_of
 from kato_service.api.errors import invalid_input
 from kato_service.api.models import GenesBody, ObservationBody, RepeatableBody, SequenceBody, UserId

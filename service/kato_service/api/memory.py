@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from fastapi import Query
 from starlette.responses import Response
 
-from kato_service.api import answers, json_text, nesting, rendering
+from kato_service import json_text
+from kato_service.api import answers, nesting, rendering
 from kato_service.api.calls import Call, Called
 from kato_service.api.models import ConfigBody, ObservationBody, RepeatableBody, SequenceBody
 from kato_service.api.operations import Operation

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from kato_service.api import json_text
+from kato_service import json_text
 from kato_service.domain.genes import GeneValue
 from kato_service.domain.observation import Observation
 

@@ -2,7 +2,8 @@
 
 from starlette.responses import Response
 
-from kato_service.api import answers, json_text, rendering
+from kato_service import json_text
+from kato_service.api import answers, rendering
 from kato_service.api.calls import Called
 from kato_service.api.models import PatternBody
 from kato_service.api.operations import Operation

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from kato_service.api import json_text
+from kato_service import json_text
 from kato_service.api.calls import Dialect
 from kato_service.domain.genes import Genes
 from kato_service.domain.pattern import Metadata, Pattern

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from fastapi import Query
 from starlette.responses import Response
 
-from kato_service.api import answers, json_text, rendering
+from kato_service import json_text
+from kato_service.api import answers, rendering
 from kato_service.api.calls import Call, Called
 from kato_service.api.models import MAX_TTL_S, ExtendBody, SessionBody, UserId
 from kato_service.api.operations import Operation

@@ -12,7 +12,8 @@ import structlog
 from pydantic import Field, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from kato_service.api import errors, json_text, large_json, legacy, memory, rendering
+from kato_service import json_text
+from kato_service.api import errors, large_json, legacy, memory, rendering
 from kato_service.api.admission import Admission
 from kato_service.api.calls import Call, call_of
 from kato_service.api.models import (

@@ -4,7 +4,6 @@ It alone decides when the store's circuit closes.
 """
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -14,6 +13,7 @@ from typing import Literal
 
 import structlog
 
+from kato_service.backoff import Backoff
 from kato_service.connections.circuit import Circuit
 from kato_service.connections.store_pool import PoolUsage, StorePool
 from kato_service.errors import StoreRefusedError, StoreUnavailableError
@@ -84,16 +84,15 @@ class StoreMonitor:
     async def run(self) -> None:
         """Probe until cancelled: at intervals, at once when calls fail, and then again and again,
         each time a little later."""
-        pause_s = FIRST_PAUSE_S
+        backoff = self._backoff()
         while True:
             if await self.check():
-                pause_s = FIRST_PAUSE_S
+                backoff = self._backoff()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._plan.interval_s):
                         await self._circuit.suspected.wait()
             else:
-                await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
-                pause_s = min(2 * pause_s, self._plan.interval_s)
+                await backoff.pause()
 
     async def check(self) -> bool:
         """Whether the store answered; one that was never set up is set up."""
@@ -112,6 +111,9 @@ class StoreMonitor:
             self._refuses = False
         self._note_success((time.perf_counter() - asked) * 1000)
         return True
+
+    def _backoff(self) -> Backoff:
+        return Backoff(FIRST_PAUSE_S, self._plan.interval_s)
 
     def _status(self) -> Status:
         if self._pool.backend == "disabled":

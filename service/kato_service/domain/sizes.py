@@ -6,12 +6,8 @@ from kato_service.domain.pattern import Emotives, Event, Metadata
 
 PATTERN_METADATA_BYTES = 16 * 1024
 """UTF-8 of keys and values that a pattern keeps; later values are dropped."""
-
-
 EMOTIVE_BYTES = 48
 """What a name and its value take there beside the name's own bytes, or a map, rounded up."""
-
-
 SYMBOL_BYTES = 26
 """What a symbol takes there beside its own bytes, alone in its event and at its largest place."""
 

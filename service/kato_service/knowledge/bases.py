@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from math import inf
 from weakref import WeakValueDictionary
 
-from kato_service.knowledge import trimming
-from kato_service.knowledge.materialiser import Materialiser
-from kato_service.knowledge.memory import KnowledgeMemory
 from kato_service.knowledge.model.index import PatternIndex
 from kato_service.knowledge.model.log import KnowledgeLog
-from kato_service.knowledge.snapshots import CLOSE_S, SAVE_S, Snapshots
+from kato_service.knowledge.residency import Residency
+from kato_service.knowledge.snapshots.snapshots import CLOSE_S, SAVE_S, Snapshots
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase, TimeLimits
-from kato_service.knowledge.trimming import LogTrimmer, TrimPlan
-from kato_service.knowledge.upkeep import CHECK_S, TRIM_S, Rounds, Upkeep
+from kato_service.knowledge.writing import trimming
+from kato_service.knowledge.writing.materialiser import Materialiser
+from kato_service.knowledge.writing.trimming import LogTrimmer, TrimPlan
+from kato_service.knowledge.writing.upkeep import CHECK_S, TRIM_S, Rounds, Upkeep
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class KnowledgeBases:
         self._limits = TimeLimits(
             max_staleness_s, trim.retention_s / 2, clock, lambda: trim.now().timestamp()
         )
-        self._memory = KnowledgeMemory(memory_bytes)
+        self._memory = Residency(memory_bytes)
         self._materialiser = Materialiser(self._materialise, clock=clock)
         self._trimmer = LogTrimmer(log, trim)
         self._snapshots: Snapshots | None = None

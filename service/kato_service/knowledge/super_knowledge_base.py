@@ -9,17 +9,17 @@ from math import inf
 
 from kato_service.domain.deadline import Deadline, within
 from kato_service.errors import StoreUnavailableError
-from kato_service.knowledge.current_fold import CurrentFold
-from kato_service.knowledge.log_writer import LogWriter
-from kato_service.knowledge.lookup import SharedLookup
-from kato_service.knowledge.memory import KnowledgeMemory
 from kato_service.knowledge.model.entries import Applied, Entry
 from kato_service.knowledge.model.index import PatternIndex
 from kato_service.knowledge.model.log import KnowledgeLog
 from kato_service.knowledge.model.reading import KnowledgeReading
-from kato_service.knowledge.registry import Wanted, WantedEntries
-from kato_service.knowledge.snapshots import Snapshots
-from kato_service.knowledge.view_writer import ViewWriter
+from kato_service.knowledge.replica.current_fold import CurrentFold
+from kato_service.knowledge.replica.pending_entries import PendingEntries, PendingEntry
+from kato_service.knowledge.replica.single_flight import SingleFlight
+from kato_service.knowledge.residency import Residency
+from kato_service.knowledge.snapshots.snapshots import Snapshots
+from kato_service.knowledge.writing.log_writer import LogWriter
+from kato_service.knowledge.writing.view_writer import ViewWriter
 
 _NOT_READY = "the knowledge base was not ready in time"
 EMPTY_BYTES = 10_240
@@ -43,7 +43,7 @@ class SuperKnowledgeBase:
         processor_id: str,
         log: KnowledgeLog,
         new_index: Callable[[], PatternIndex],
-        memory: KnowledgeMemory,
+        memory: Residency,
         limits: TimeLimits,
         lagging: Callable[[str, int], None],
     ) -> None:
@@ -53,14 +53,14 @@ class SuperKnowledgeBase:
         self._limits = limits
         self._uses = 0
         ended = partial(memory.ended, processor_id)  # no method of its own: a cycle would linger
-        self._wanted = WantedEntries()
+        self._wanted = PendingEntries()
         self._current = CurrentFold(
             processor_id, log, new_index, self._wanted, partial(lagging, processor_id)
         )
         self._views = ViewWriter(processor_id, log, self._current)
         self._writer = LogWriter(processor_id, log, self._current, self._wanted, ended)
         self._writer.abandon_after(limits.append_s, limits.wall)
-        self._lookup = SharedLookup(self._current.catch_up, ended=ended, clock=limits.clock)
+        self._lookup = SingleFlight(self._current.catch_up, ended=ended, clock=limits.clock)
 
     def start_from(self, snapshots: Snapshots | None) -> None:
         """Load from its file there, where the store agrees with it."""
@@ -228,7 +228,7 @@ class SuperKnowledgeBase:
             then(self.id)
 
     @contextmanager
-    def _held(self, entries: Iterable[Entry], since: int) -> Iterator[list[Wanted]]:
+    def _held(self, entries: Iterable[Entry], since: int) -> Iterator[list[PendingEntry]]:
         held = self._wanted.hold(entries, since=since)
         try:
             yield held

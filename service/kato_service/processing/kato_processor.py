@@ -15,7 +15,7 @@ from kato_service.domain.observation import Observation
 from kato_service.errors import EmptyStmError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.model.entries import Clear
-from kato_service.knowledge.qdrant import QdrantStore
+from kato_service.knowledge.stores.qdrant_store import QdrantStore
 from kato_service.processing import repeats
 from kato_service.processing.limits import ObservationLimits as ObservationLimits
 from kato_service.processing.matching_threads import MatchingThreads

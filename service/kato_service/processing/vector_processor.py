@@ -19,7 +19,7 @@ from kato_service.errors import (
     VectorsDisabledError,
 )
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.qdrant import QdrantStore
+from kato_service.knowledge.stores.qdrant_store import QdrantStore
 from kato_service.processing.limits import ObservationLimits
 from kato_service.search.vector_search_engine import VectorSearchEngine
 

@@ -19,7 +19,7 @@ from kato_service.domain.alignment import Block, similarity
 from kato_service.domain.pattern import Pattern, flatten
 from kato_service.domain.prediction import Prediction
 from kato_service.domain.statistics import SymbolCounts
-from kato_service.knowledge.footprint import extras_bytes, pattern_bytes
+from kato_service.knowledge.fold.footprint import extras_bytes, pattern_bytes
 from kato_service.knowledge.model.index import UnsavedIndex
 from kato_service.search.bit_alignment import MAX_BITS, matching_blocks, position_masks
 from kato_service.search.plain_ranking import Match, best_predictions

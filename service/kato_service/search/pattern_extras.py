@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from kato_service.domain.pattern import Emotives, Metadata
-from kato_service.knowledge.footprint import extras_bytes
+from kato_service.knowledge.fold.footprint import extras_bytes
 
 EXTRAS_BYTES = 300
 """Of one pattern's extras: the object, the name again, a place in a dictionary."""

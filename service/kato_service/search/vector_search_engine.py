@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kato_service.knowledge.qdrant import QdrantStore
+from kato_service.knowledge.stores.qdrant_store import QdrantStore
 
 
 class VectorSearchEngine:

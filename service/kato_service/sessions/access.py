@@ -1,21 +1,21 @@
 """Exclusive access of one request to one session, on all replicas together."""
 
 import asyncio
-import random
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from time import perf_counter
 
+from kato_service.backoff import Backoff
 from kato_service.domain.deadline import Deadline, within
 from kato_service.errors import StoreUnavailableError
 from kato_service.sessions.queue import SessionQueues
 from kato_service.sessions.store import LEASE_S, Lock, SessionStore
 
 RENEW_S = LEASE_S / 4
-ASK_AGAIN_S = (0.002, 0.05)
-"""The shortest and the longest pause before asking again for a lock that another process holds."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.002, 0.05
+"""Before asking again for a lock that another process holds."""
 OWNER_BYTES = 8
 
 
@@ -69,14 +69,13 @@ class SessionAccess:
     async def _acquired(
         self, session_id: str, owner: str, deadline: Deadline, rolling_forward: bool
     ) -> Lock:
-        pause_s, longest_s = ASK_AGAIN_S
+        backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, factor=1.5)
         async with within(deadline, "the session was busy all the time"):
             while True:
                 lock = await self._store.lock(session_id, owner, rolling_forward=rolling_forward)
                 if lock is not None:
                     return lock
-                await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
-                pause_s = min(longest_s, pause_s * 1.5)
+                await backoff.pause()
 
     async def _release(self, session_id: str, owner: str) -> None:
         """What fails here ends with the lease."""

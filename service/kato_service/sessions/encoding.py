@@ -9,7 +9,7 @@ import orjson
 
 from kato_service.domain.pattern import Metadata, Stm
 from kato_service.errors import StoreUnavailableError
-from kato_service.knowledge.documents import NOT_OURS, decoded, encoded
+from kato_service.knowledge.stores.documents import NOT_OURS, decoded, encoded
 from kato_service.sessions.state import Intent, Remembered, SessionState
 
 VERSION = 1

@@ -1,17 +1,15 @@
 """Commands and scripts of sessions: through the circuit, sent again where an answer got lost."""
 
-import asyncio
-import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from hashlib import sha1
 from itertools import count
-from time import monotonic
 from typing import Any
 
 from redis.exceptions import NoScriptError, RedisError
 
+from kato_service.backoff import Backoff
 from kato_service.connections.circuit import Circuit
 from kato_service.connections.redis_client import RedisClient
 from kato_service.connections.redis_pool import is_of_one_node
@@ -20,10 +18,9 @@ from kato_service.sessions.redis_errors import mapped, of_all
 
 ATTEMPTS = 3
 """Of a call whose answer got lost; every script may run twice."""
-PAUSE_S = 0.05
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.25
 FAILOVER_S = 10.0
 """For a cluster to give the slots of a node that went to another one."""
-LONGEST_PAUSE_S = 0.25
 Command = Sequence[Any]
 
 
@@ -60,7 +57,8 @@ class RedisScripts:
     async def _again_and_again(self, command: Command, in_full: Command) -> Any:
         refused: StoreUnavailableError | None = None
         unanswered: OutcomeUnknownError | None = None
-        for pause_s in self._pauses():
+        backoff = self._backoff()
+        for attempt in count(1):
             try:
                 return await self._asked(command, in_full)
             except OutcomeUnknownError as error:
@@ -70,7 +68,9 @@ class RedisScripts:
                 refused = unanswered or error
                 if refused is error and not self._changes_hands(error):
                     raise
-            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+            if attempt >= ATTEMPTS and backoff.is_over:
+                break
+            await backoff.pause()
         assert refused is not None
         raise refused
 
@@ -82,14 +82,10 @@ class RedisScripts:
             with self._calling():
                 return await self._client.call(*in_full)
 
-    def _pauses(self) -> Iterator[float]:
-        """Seconds until the next try; a cluster takes a while to heal, none follows the last."""
-        gives_up_at = monotonic() + (FAILOVER_S if self._client.clustered else 0.0)
-        for attempt in count(1):
-            last = attempt >= ATTEMPTS and monotonic() >= gives_up_at
-            yield 0.0 if last else min(LONGEST_PAUSE_S, PAUSE_S * attempt)
-            if last:
-                return
+    def _backoff(self) -> Backoff:
+        """A cluster takes a while to heal; a single server is asked `ATTEMPTS` times only."""
+        heals_in_s = FAILOVER_S if self._client.clustered else 0.0
+        return Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, give_up_after_s=heals_in_s)
 
     def _changes_hands(self, error: StoreUnavailableError) -> bool:
         """Whether another node of a cluster may answer soon."""

@@ -12,6 +12,7 @@ from typing import IO, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from kato_service.api.models import UserId
+from kato_service.assembly import knowledge_log, make_databases
 from kato_service.connections.mongo_pool import MongoConnectionPool
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.identity import processor_id_of
@@ -23,12 +24,11 @@ from kato_service.errors import (
     TransferError,
 )
 from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.snapshots.atomic_file import atomic_file
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
-from kato_service.knowledge.trimming import TrimPlan
-from kato_service.knowledge.whole_file import whole_file
+from kato_service.knowledge.writing.trimming import TrimPlan
 from kato_service.logs import configure_logs
 from kato_service.search.pattern_searcher import PatternSearcher
-from kato_service.services import knowledge_log, make_databases
 from kato_service.settings import Settings, read_settings
 from kato_service.transfer.deployed import deployed_knowledge
 from kato_service.transfer.importing import (
@@ -208,7 +208,7 @@ def _written(path: Path, write_to: Callable[[IO[bytes]], T]) -> T:
                 f"-o: {str(path)!r} cannot be written, it is no regular file; name one, or leave"
                 " -o out for standard output"
             )
-        with whole_file(path) as out:
+        with atomic_file(path) as out:
             return write_to(out)
     except OSError as exc:
         raise TransferError(f"-o: {str(path)!r} cannot be written ({exc.strerror})") from exc

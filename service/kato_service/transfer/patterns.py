@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from kato_service.api.json_text import canonical
 from kato_service.domain.pattern import Emotives, Event, Metadata, Pattern
 from kato_service.domain.sizes import (
     EMOTIVE_BYTES,
@@ -15,7 +14,8 @@ from kato_service.domain.sizes import (
     merged_metadata,
 )
 from kato_service.errors import InvalidInputError
-from kato_service.knowledge.fold import (
+from kato_service.json_text import canonical
+from kato_service.knowledge.fold.fold import (
     MAX_FREQUENCY,
     MAX_IMPORTED_LEARNS,
     VIEW_BYTES,

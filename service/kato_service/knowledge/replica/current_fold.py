@@ -6,13 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from kato_service.errors import StoreUnavailableError
-from kato_service.knowledge.fold import Fold
-from kato_service.knowledge.gate import Gate
-from kato_service.knowledge.loading import (
-    ATTEMPTS,
-    FoldLoader,
-    apply_run,
-)
+from kato_service.knowledge.fold.fold import Fold
 from kato_service.knowledge.model.index import PatternIndex
 from kato_service.knowledge.model.log import KnowledgeLog, Tail
 from kato_service.knowledge.model.position import (
@@ -21,9 +15,17 @@ from kato_service.knowledge.model.position import (
     is_other_history,
     is_trimmed,
 )
-from kato_service.knowledge.page_sizes import PAGE_SYMBOLS, PageSizes
-from kato_service.knowledge.registry import WantedEntries
-from kato_service.knowledge.snapshots import Snapshots
+from kato_service.knowledge.replica.following import (
+    apply_run,
+)
+from kato_service.knowledge.replica.loading import (
+    ATTEMPTS,
+    FoldLoader,
+)
+from kato_service.knowledge.replica.page_sizes import PAGE_SYMBOLS, PageSizes
+from kato_service.knowledge.replica.pending_entries import PendingEntries
+from kato_service.knowledge.replica.read_write_lock import ReadWriteLock
+from kato_service.knowledge.snapshots.snapshots import Snapshots
 
 log = structlog.get_logger()
 
@@ -34,11 +36,11 @@ class CurrentFold:
         kb: str,
         log: KnowledgeLog,
         new_index: Callable[[], PatternIndex],
-        wanted: WantedEntries,
+        wanted: PendingEntries,
         lagging: Callable[[int], None] = lambda _entries: None,
     ) -> None:
         """*lagging* is told how many entries the views do not show, whenever that grew."""
-        self.gate = Gate()
+        self.gate = ReadWriteLock()
         """Held for reading by whoever uses the fold, for changing by whoever applies to it."""
         self.fold: Fold | None = None
         self._kb = kb

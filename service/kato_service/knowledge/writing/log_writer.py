@@ -5,9 +5,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from math import inf
 
+from kato_service.backoff import Backoff
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
-from kato_service.knowledge.current_fold import CurrentFold
-from kato_service.knowledge.fold import Fold
+from kato_service.knowledge.fold.fold import Fold
+from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import (
     Applied,
     Clear,
@@ -25,16 +26,16 @@ from kato_service.knowledge.model.position import (
     is_other_history,
     is_trimmed,
 )
-from kato_service.knowledge.page_sizes import CHUNK, PAGE_SYMBOLS, PageSizes
-from kato_service.knowledge.patience import Patience
-from kato_service.knowledge.plain_patterns import PlainPatterns
-from kato_service.knowledge.registry import Wanted, WantedEntries
+from kato_service.knowledge.replica.current_fold import CurrentFold
+from kato_service.knowledge.replica.page_sizes import CHUNK, PAGE_SYMBOLS, PageSizes
+from kato_service.knowledge.replica.pending_entries import PendingEntries, PendingEntry
 
 GROUP_ENTRIES = 500
 GROUP_SYMBOLS = 40_000
 REPLAYED_ENTRIES = 20_000
 """Of a log that are read to tell what an entry did: others wait for it, a third of a second."""
 PATIENCE_S = 10.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 1.0
 """How long entries of unknown outcome are tried before their append gives up."""
 
 
@@ -46,7 +47,7 @@ class LogWriter:
         kb: str,
         log: KnowledgeLog,
         current: CurrentFold,
-        wanted: WantedEntries,
+        wanted: PendingEntries,
         ended: Callable[[], None],
     ) -> None:
         """*ended* is told whenever its task is over and nothing waits for it any more."""
@@ -55,7 +56,7 @@ class LogWriter:
         self._current = current
         self._wanted = wanted
         self._told = ended
-        self._queue: dict[str, Wanted] = {}
+        self._queue: dict[str, PendingEntry] = {}
         self._task: asyncio.Task[None] | None = None
         self._append_s = inf
         self._wall: Callable[[], float] = time.time
@@ -69,7 +70,7 @@ class LogWriter:
     def busy(self) -> bool:
         return self._task is not None and not self._task.done()
 
-    async def append(self, held: Iterable[Wanted]) -> None:
+    async def append(self, held: Iterable[PendingEntry]) -> None:
         """Returns when all are in the log and in the fold.
 
         Cancelling the wait cancels none of the entries.
@@ -84,7 +85,7 @@ class LogWriter:
             self._task.cancel()
             await asyncio.wait((self._task,))
 
-    def _enqueue(self, wanted: Wanted) -> asyncio.Future[None]:
+    def _enqueue(self, wanted: PendingEntry) -> asyncio.Future[None]:
         token = wanted.entry.token
         if token not in self._queue:
             self._wanted.hold([wanted.entry], since=wanted.since)
@@ -109,7 +110,7 @@ class LogWriter:
         self._told()
 
     async def _write(self) -> None:
-        patience = Patience(PATIENCE_S)
+        backoff = _backoff()
         while self._queue:
             before = self._current.revision
             error = None
@@ -119,11 +120,11 @@ class LogWriter:
             except StoreUnavailableError as exc:
                 error = exc
             if self._drop_applied() or self._current.revision > before:
-                patience = Patience(PATIENCE_S)
-            elif patience.is_over or (error and not self._any_sent()):
+                backoff = _backoff()
+            elif backoff.is_over or (error and not self._any_sent()):
                 self._give_up(error or StoreUnavailableError("the log shows no appended entry"))
             elif error or self._any_sent():
-                await patience.pause()
+                await backoff.pause()
 
     def _abandon_old(self) -> None:
         error = StoreUnavailableError("an append took too long and was given up")
@@ -145,9 +146,9 @@ class LogWriter:
         await self._insert(position.revision + 1, group)
         await self._settle(fold, position, group)
 
-    async def _insert(self, first: int, group: list[Wanted]) -> None:
+    async def _insert(self, first: int, group: list[PendingEntry]) -> None:
         """Repeats the same insert until its outcome is known: all in, or a revision taken."""
-        patience = Patience(PATIENCE_S)
+        backoff = _backoff()
         while True:
             try:
                 await self._log.insert(self._kb, first, [wanted.entry for wanted in group])
@@ -156,7 +157,7 @@ class LogWriter:
                     _mark_sent(group)
                 if not any(wanted.sent for wanted in group):
                     raise
-                if patience.is_over:
+                if backoff.is_over:
                     raise OutcomeUnknownError(error.message) from error
             except asyncio.CancelledError:
                 _mark_sent(group)
@@ -164,9 +165,9 @@ class LogWriter:
             else:
                 _mark_sent(group)
                 return
-            await patience.pause()
+            await backoff.pause()
 
-    async def _settle(self, fold: Fold, position: Position, group: list[Wanted]) -> None:
+    async def _settle(self, fold: Fold, position: Position, group: list[PendingEntry]) -> None:
         """Read the log again after a reply: own entries, those of others, and the one before them,
         which a store that went back to a backup does not have."""
         after = position.revision
@@ -177,7 +178,9 @@ class LogWriter:
         else:
             await self._current.take(fold, after, tail)
 
-    async def _withdraw(self, fold: Fold, first: int, group: list[Wanted], trimmed: int) -> None:
+    async def _withdraw(
+        self, fold: Fold, first: int, group: list[PendingEntry], trimmed: int
+    ) -> None:
         """Take back what went into trimmed ground, or behind the end of another history."""
         end = (await self._current.reloaded(fold)).revision
         tokens = {first + i: wanted.entry.token for i, wanted in enumerate(group)}
@@ -210,7 +213,7 @@ class LogWriter:
                 wanted.needs_lookup = True
             raise
 
-    async def _revisions(self, doubtful: list[Wanted]) -> dict[str, int]:
+    async def _revisions(self, doubtful: list[PendingEntry]) -> dict[str, int]:
         """Where the log holds these entries, by token."""
         tokens = {wanted.entry.token for wanted in doubtful}
         found: dict[str, int] = {}
@@ -220,8 +223,8 @@ class LogWriter:
         return found
 
     async def _replayed(
-        self, there: Sequence[tuple[int, Wanted]]
-    ) -> Sequence[tuple[Wanted, Applied]]:
+        self, there: Sequence[tuple[int, PendingEntry]]
+    ) -> Sequence[tuple[PendingEntry, Applied]]:
         """What entries did at their own revisions, which the fold has passed; no more is known than
         that they are in where the log is long, or was trimmed."""
         unknown = [(wanted, Applied(wanted.entry, at, None)) for at, wanted in there]
@@ -256,9 +259,9 @@ class LogWriter:
                 return
             after = tail.entries[-1][0] if tail.entries else tail.head.trimmed
 
-    def _group(self) -> list[Wanted]:
+    def _group(self) -> list[PendingEntry]:
         """What goes in together: a token once, bounded in entries and symbols."""
-        group: list[Wanted] = []
+        group: list[PendingEntry] = []
         symbols = 0
         for wanted in self._queue.values():
             if wanted.applied is not None or wanted.needs_lookup:
@@ -285,17 +288,17 @@ class LogWriter:
         for wanted in list(self._queue.values()):
             self._fail(wanted, error)
 
-    def _fail(self, wanted: Wanted, error: BaseException) -> None:
+    def _fail(self, wanted: PendingEntry, error: BaseException) -> None:
         wanted.needs_lookup = wanted.sent
         wanted.fail(_unknown(error) if wanted.sent else error)
         self._drop(wanted)
 
-    def _drop(self, wanted: Wanted) -> None:
+    def _drop(self, wanted: PendingEntry) -> None:
         del self._queue[wanted.entry.token]
         self._wanted.release([wanted])
 
 
-def _mark_sent(group: list[Wanted]) -> None:
+def _mark_sent(group: list[PendingEntry]) -> None:
     for wanted in group:
         wanted.sent = True
 
@@ -309,3 +312,7 @@ def _unknown(error: BaseException) -> BaseException:
 def _continues(tail: Tail, position: Position) -> bool:
     """An entry that may be trimmed away says nothing."""
     return is_trimmed(tail, position) or goes_through(tail, position)
+
+
+def _backoff() -> Backoff:
+    return Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, give_up_after_s=PATIENCE_S)

@@ -6,7 +6,9 @@ from operator import itemgetter
 from typing import Any, TypeVar
 
 from kato_service.domain.pattern import Pattern
-from kato_service.knowledge.documents import (
+from kato_service.knowledge.model.index import StoredViews
+from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView, ViewPage
+from kato_service.knowledge.stores.documents import (
     NOT_OURS,
     Document,
     decoded_corrections,
@@ -18,8 +20,6 @@ from kato_service.knowledge.documents import (
     encoded_metadata,
     unreadable,
 )
-from kato_service.knowledge.model.index import StoredViews
-from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView, ViewPage
 
 T = TypeVar("T")
 STATISTICS_PIECE_BYTES = 4 * 2**20

@@ -14,19 +14,19 @@ from pathlib import Path
 
 import structlog
 
-from kato_service.knowledge.fold import Fold
-from kato_service.knowledge.fold_pieces import fold_pieces, restore_fold
+from kato_service.knowledge.fold.fold import Fold
 from kato_service.knowledge.model.index import PatternIndex, Piece
 from kato_service.knowledge.model.log import KnowledgeLog, Tail
 from kato_service.knowledge.model.position import Position, before, goes_through
-from kato_service.knowledge.snapshot_file import (
+from kato_service.knowledge.snapshots.atomic_file import PARTIAL
+from kato_service.knowledge.snapshots.fold_pieces import fold_pieces, restore_fold
+from kato_service.knowledge.snapshots.snapshot_file import (
     DamagedSnapshotError,
     SnapshotHeader,
     read_header,
     read_pieces,
     write_snapshot,
 )
-from kato_service.knowledge.whole_file import PARTIAL
 
 log = structlog.get_logger()
 

@@ -12,7 +12,7 @@ PARTIAL = ".partial"
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """What takes the place of the file at *path* when the block ends, and not if it fails.
 
     Raises:

@@ -13,7 +13,7 @@ MAX_WAITING_SYMBOLS = 4_000_000
 
 
 @dataclass(slots=True)
-class Wanted:
+class PendingEntry:
     """One entry; whatever shows its token in the log completes it."""
 
     entry: Entry
@@ -44,11 +44,11 @@ class Wanted:
         self.waiters.clear()
 
 
-class WantedEntries:
+class PendingEntries:
     """All registered entries of one knowledge base."""
 
     def __init__(self) -> None:
-        self._by_token: dict[str, Wanted] = {}
+        self._by_token: dict[str, PendingEntry] = {}
         self._symbols = 0
 
     def require_room(self) -> None:
@@ -68,23 +68,23 @@ class WantedEntries:
     def __contains__(self, token: object) -> bool:
         return token in self._by_token
 
-    def __iter__(self) -> Iterator[Wanted]:
+    def __iter__(self) -> Iterator[PendingEntry]:
         return iter(self._by_token.values())
 
-    def hold(self, entries: Iterable[Entry], *, since: int) -> list[Wanted]:
-        """Register them until as many `release`: one token has one `Wanted`."""
+    def hold(self, entries: Iterable[Entry], *, since: int) -> list[PendingEntry]:
+        """Register them until as many `release`: one token has one `PendingEntry`."""
         held = []
         for entry in entries:
             wanted = self._by_token.get(entry.token)
             if wanted is None:
-                wanted = self._by_token[entry.token] = Wanted(entry, since)
+                wanted = self._by_token[entry.token] = PendingEntry(entry, since)
                 self._symbols += symbol_count(entry)
             wanted.since = min(wanted.since, since)
             wanted.holders += 1
             held.append(wanted)
         return held
 
-    def release(self, held: Iterable[Wanted]) -> None:
+    def release(self, held: Iterable[PendingEntry]) -> None:
         for wanted in held:
             wanted.holders -= 1
             if not wanted.holders:

@@ -4,12 +4,11 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Protocol
 
 import structlog
 
 from kato_service.errors import StoreUnavailableError
-from kato_service.knowledge.fold import Fold
+from kato_service.knowledge.fold.fold import Fold
 from kato_service.knowledge.model.entries import (
     Applied,
     Clear,
@@ -17,21 +16,18 @@ from kato_service.knowledge.model.entries import (
     Import,
     Statistics,
     subject,
-    symbol_count,
 )
 from kato_service.knowledge.model.index import PatternIndex
 from kato_service.knowledge.model.log import Head, KnowledgeLog
 from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView, ViewPage
 from kato_service.knowledge.model.position import is_other_history
-from kato_service.knowledge.page_sizes import PAGE_BYTES, PAGE_SYMBOLS, PageSizes
-from kato_service.knowledge.registry import WantedEntries
-from kato_service.knowledge.snapshots import Snapshots
-from kato_service.knowledge.turns import Turns
+from kato_service.knowledge.replica.following import Note, apply_run
+from kato_service.knowledge.replica.page_sizes import PAGE_BYTES, PAGE_SYMBOLS, PageSizes
+from kato_service.knowledge.replica.pending_entries import PendingEntries
+from kato_service.knowledge.snapshots.snapshots import Snapshots
 
 log = structlog.get_logger()
 
-AT_ONCE_SYMBOLS = 500
-"""Entries of more are folded in a thread: one of them takes longer than a slice."""
 ATTEMPTS = 8
 """Reads in a row that brought nothing before a log counts as unreadable."""
 PROGRESS_S = 5.0
@@ -39,15 +35,6 @@ _AHEAD = (
     "the stored patterns show changes that the log does not hold: restore both from one point in"
     " time"
 )
-Note = Callable[[Applied], None]
-
-
-class Folding(Protocol):
-    """What takes entries in order."""
-
-    @property
-    def revision(self) -> int: ...
-    def apply(self, revision: int, entry: Entry) -> Applied | None: ...
 
 
 class FoldFromViews:
@@ -193,7 +180,7 @@ class FoldLoader:
         self._log = log
         self._new_index = new_index
 
-    async def load(self, wanted: WantedEntries) -> Fold:
+    async def load(self, wanted: PendingEntries) -> Fold:
         """The fold as the store has it, but perhaps for entries that others append just now.
 
         Args:
@@ -303,37 +290,17 @@ class _Progress:
         )
 
 
-def _kept_if(wanted: WantedEntries, told: list[Applied], applied: Applied) -> None:
+def _kept_if(wanted: PendingEntries, told: list[Applied], applied: Applied) -> None:
     if applied.entry.token in wanted:
         told.append(applied)
 
 
-def _tell(folding: _Beginning, told: Iterable[Applied], wanted: WantedEntries) -> None:
+def _tell(folding: _Beginning, told: Iterable[Applied], wanted: PendingEntries) -> None:
     """Views of what was cleared since may have been missing, so nothing from before is told."""
     reliable_from = folding.fold.cleared if isinstance(folding, FoldFromViews) else 0
     for applied in told:
         if applied.revision >= reliable_from:
             wanted.note(applied)
-
-
-async def apply_run(folding: Folding, entries: Iterable[tuple[int, Entry]], note: Note) -> bool:
-    """Fold in the unbroken run behind the fold's revision; False where it breaks."""
-    turns = Turns()
-    for revision, entry in entries:
-        if revision > folding.revision + 1:
-            return False
-        if revision == folding.revision + 1:
-            applied = await _folded(folding, revision, entry)
-            if applied is not None:
-                note(applied)
-        await turns.give()
-    return True
-
-
-async def _folded(folding: Folding, revision: int, entry: Entry) -> Applied | None:
-    if symbol_count(entry) <= AT_ONCE_SYMBOLS:
-        return folding.apply(revision, entry)
-    return await asyncio.to_thread(folding.apply, revision, entry)
 
 
 def _appears_at(view: PatternView) -> int:

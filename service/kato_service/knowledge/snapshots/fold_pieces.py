@@ -8,8 +8,8 @@ import orjson
 
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import Corrections
-from kato_service.knowledge.fold import Fold
-from kato_service.knowledge.import_progress import ImportProgress
+from kato_service.knowledge.fold.fold import Fold
+from kato_service.knowledge.fold.import_progress import ImportProgress
 from kato_service.knowledge.model.index import Piece
 
 BESIDE, TOMBSTONES = b"fold", b"dead"

@@ -16,7 +16,7 @@ from zlib import crc32
 import orjson
 
 from kato_service.knowledge.model.index import Piece
-from kato_service.knowledge.whole_file import whole_file
+from kato_service.knowledge.snapshots.atomic_file import atomic_file
 
 VERSION_LINE = b"KATO knowledge snapshot 1\n"
 """Another format, or another meaning of what is in it: another number."""
@@ -48,7 +48,7 @@ def write_snapshot(path: Path, header: SnapshotHeader, pieces: Iterable[Piece]) 
     Raises:
         OSError: It could not be written; what was there still is.
     """
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         return _write(file, header, pieces)
 
 

@@ -23,7 +23,7 @@ from pymongo.read_concern import ReadConcern
 
 from kato_service.connections.circuit import Circuit
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
-from kato_service.knowledge.documents import Document
+from kato_service.knowledge.stores.documents import Document
 
 DUPLICATE_KEY = 11000
 NAMESPACE_EXISTS = 48

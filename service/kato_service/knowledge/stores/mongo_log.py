@@ -10,7 +10,9 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from kato_service.connections.circuit import Circuit
 from kato_service.errors import StoreUnavailableError
-from kato_service.knowledge.documents import (
+from kato_service.knowledge.model.entries import Entry
+from kato_service.knowledge.model.log import Head, Tail
+from kato_service.knowledge.stores.documents import (
     Document,
     decoded_head,
     document_id,
@@ -22,10 +24,8 @@ from kato_service.knowledge.documents import (
     revision_of,
     tail_of,
 )
-from kato_service.knowledge.model.entries import Entry
-from kato_service.knowledge.model.log import Head, Tail
-from kato_service.knowledge.mongo_server import MongoServer, taken
-from kato_service.knowledge.mongo_views import MongoPatternViews
+from kato_service.knowledge.stores.mongo_server import MongoServer, taken
+from kato_service.knowledge.stores.mongo_views import MongoPatternViews
 
 OPERATION_TIMEOUT_S = 10.0
 CONFIRMATIONS = 3

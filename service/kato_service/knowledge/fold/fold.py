@@ -12,8 +12,9 @@ from typing import assert_never
 from kato_service.domain.pattern import Emotives, Event, Pattern
 from kato_service.domain.sizes import EMOTIVE_BYTES, emotives_bytes, events_bytes, merged_metadata
 from kato_service.domain.statistics import Corrections, SymbolStatistics
-from kato_service.knowledge.footprint import corrections_bytes, pattern_bytes
-from kato_service.knowledge.import_progress import ImportProgress
+from kato_service.knowledge.fold.dirty_patterns import DirtyPatterns
+from kato_service.knowledge.fold.footprint import corrections_bytes, pattern_bytes
+from kato_service.knowledge.fold.import_progress import ImportProgress
 from kato_service.knowledge.model.entries import (
     Applied,
     Clear,
@@ -28,7 +29,6 @@ from kato_service.knowledge.model.index import IndexedPatterns, PatternIndex, Pa
 from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView
 from kato_service.knowledge.model.position import Position
 from kato_service.knowledge.model.reading import KnowledgeReading
-from kato_service.knowledge.touched import Touched
 
 MAX_FREQUENCY = 2**31 - 1
 """Of a pattern; what is learned more often stays there."""
@@ -56,7 +56,7 @@ class Fold:
         self.cleared = 0
         self.checkpoint = 0
         """The views show every entry up to this revision, as far as is known here."""
-        self.touched = Touched()
+        self.touched = DirtyPatterns()
         """What they do not show yet."""
         self.has_garbage = False
         """The store still holds views of patterns that were cleared."""

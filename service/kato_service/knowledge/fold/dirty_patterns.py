@@ -9,7 +9,7 @@ NAME_BYTES = 200
 """Of one name and its place, estimated."""
 
 
-class Touched:
+class DirtyPatterns:
     """Names of the patterns that entries changed; beyond a number it is just all of them."""
 
     def __init__(self) -> None:
@@ -32,14 +32,14 @@ class Touched:
         elif name is not None:
             self._add((name,))
 
-    def taken(self) -> "Touched":
+    def taken(self) -> "DirtyPatterns":
         """What there is; nothing stays."""
-        others = Touched()
+        others = DirtyPatterns()
         others.all, others._names = self.all, self._names
         self.all, self._names = False, {}
         return others
 
-    def take_back(self, others: "Touched") -> None:
+    def take_back(self, others: "DirtyPatterns") -> None:
         self.all = self.all or others.all
         self._add(others._names)
 

@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 from itertools import islice
 from uuid import uuid4
 
-from kato_service.knowledge.current_fold import CurrentFold
-from kato_service.knowledge.fold import Fold
+from kato_service.knowledge.fold.fold import Fold
 from kato_service.knowledge.model.log import Head, KnowledgeLog
 from kato_service.knowledge.model.pattern_views import PatternView
 from kato_service.knowledge.model.position import Position, before, goes_through
+from kato_service.knowledge.replica.current_fold import CurrentFold
 
 BATCH = 100
 """Patterns per write: no append waits behind more in the same file."""

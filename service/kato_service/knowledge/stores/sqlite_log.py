@@ -11,8 +11,10 @@ from uuid import uuid4
 
 import orjson
 
-from kato_service.knowledge import sqlite_views
-from kato_service.knowledge.documents import (
+from kato_service.knowledge.model.entries import Entry
+from kato_service.knowledge.model.log import Head, Tail
+from kato_service.knowledge.stores import sqlite_views
+from kato_service.knowledge.stores.documents import (
     NOT_OURS,
     decoded_head,
     document_id,
@@ -24,9 +26,7 @@ from kato_service.knowledge.documents import (
     tail_of,
     unreadable,
 )
-from kato_service.knowledge.model.entries import Entry
-from kato_service.knowledge.model.log import Head, Tail
-from kato_service.knowledge.sqlite_file import SqliteFile, transaction
+from kato_service.knowledge.stores.sqlite_file import SqliteFile, transaction
 
 
 class SqliteKnowledgeLog:

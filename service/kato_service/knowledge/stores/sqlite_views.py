@@ -6,11 +6,11 @@ from contextlib import closing
 
 import orjson
 
-from kato_service.knowledge.documents import Document
 from kato_service.knowledge.model.index import StoredViews
 from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView, ViewPage
-from kato_service.knowledge.sqlite_file import SqliteFile, transaction
-from kato_service.knowledge.view_documents import (
+from kato_service.knowledge.stores.documents import Document
+from kato_service.knowledge.stores.sqlite_file import SqliteFile, transaction
+from kato_service.knowledge.stores.view_documents import (
     decoded_statistics,
     encoded_statistics,
     encoded_view,

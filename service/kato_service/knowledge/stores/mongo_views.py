@@ -9,11 +9,11 @@ from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from kato_service.errors import StoreUnavailableError
-from kato_service.knowledge.documents import Document, head_id
 from kato_service.knowledge.model.index import StoredViews
 from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView, ViewPage
-from kato_service.knowledge.mongo_server import MongoServer, taken
-from kato_service.knowledge.view_documents import (
+from kato_service.knowledge.stores.documents import Document, head_id
+from kato_service.knowledge.stores.mongo_server import MongoServer, taken
+from kato_service.knowledge.stores.view_documents import (
     cut_statistics,
     decoded_statistics,
     encoded_statistics,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import SymbolCounts
-from kato_service.knowledge.footprint import pattern_bytes
+from kato_service.knowledge.fold.footprint import pattern_bytes
 from kato_service.knowledge.model.index import UnsavedIndex
 
 

@@ -29,7 +29,7 @@ class Unloadable(Protocol):
     def unload(self) -> None: ...
 
 
-class KnowledgeMemory:
+class Residency:
     """Refers to every knowledge base from its first use until it is unloaded, so to all in use.
 
     Beyond the limit those that nobody uses are unloaded, least recently used first, but for the

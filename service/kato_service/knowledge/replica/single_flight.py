@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 
-class SharedLookup:
+class SingleFlight:
     """Who asks while one runs waits for the next: that one starts after the question."""
 
     def __init__(

@@ -1,0 +1,1 @@
+"""The fold of a log: entries in, patterns and symbol statistics out."""
