@@ -19,11 +19,12 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from kato_service import json_text
-from kato_service.app import KatoServer
+from kato_service.app import make_app
 from kato_service.assembly import running_service
 from kato_service.connections.redis_client import RedisClient, RedisOptions
 from kato_service.logs import configure_logs
-from kato_service.sessions import scripts
+from kato_service.server.server import KatoServer
+from kato_service.sessions.redis import session_scripts
 from kato_service.settings import Settings, read_settings
 
 TICK_S = 0.002
@@ -57,7 +58,9 @@ def floor(settings: Settings) -> FastAPI:
     """Takes an event, asks Redis as an observation does, answers: nothing is looked at."""
     assert settings.redis_url is not None
     client = RedisClient(RedisOptions(settings.redis_url.get_secret_value()))
-    lock, save = (sha1(one.encode()).hexdigest() for one in (scripts.LOCK, scripts.SAVE))
+    lock, save = (
+        sha1(one.encode()).hexdigest() for one in (session_scripts.LOCK, session_scripts.SAVE)
+    )
     prefix = f"kato:{settings.processor_id}:"
     app = FastAPI()
 
@@ -80,7 +83,7 @@ async def served(what: str) -> None:
     watching = asyncio.create_task(Watch().run())
     if what == "kato":
         async with running_service(settings) as service:
-            await KatoServer(service).serve()
+            await KatoServer(service, make_app(service)).serve()
     else:
         config = uvicorn.Config(
             floor(settings), port=settings.port, access_log=False, log_level="error"

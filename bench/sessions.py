@@ -36,7 +36,7 @@ from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.model.entries import Learn
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.search.pattern_searcher import PatternSearcher
-from kato_service.sessions.redis import RedisSessionStore
+from kato_service.sessions.redis.store import RedisSessionStore
 from kato_service.sessions.store import Limits, NewSession
 
 HERE = Path(__file__).resolve().parent

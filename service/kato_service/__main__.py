@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 
 from kato_service import __version__
-from kato_service.app import BACKLOG, serve
+from kato_service.app import serve
 from kato_service.errors import SettingsError
 from kato_service.logs import configure_logs
 from kato_service.search.pattern_searcher import PatternSearcher
+from kato_service.server.server import BACKLOG
+from kato_service.server.supervisor import Supervisor
 from kato_service.settings import Settings, read_settings
 from kato_service.settings_text import help_text
-from kato_service.supervisor import Supervisor
 from kato_service.transfer.command import add_commands, run
 
 EXIT_REFUSED = 2

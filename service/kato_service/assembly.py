@@ -10,7 +10,7 @@ from time import perf_counter
 
 import structlog
 
-from kato_service.connections.manager import DatabaseManager
+from kato_service.connections.database_manager import DatabaseManager
 from kato_service.connections.mongo_pool import MongoConnectionPool, MongoOptions
 from kato_service.connections.monitor import CheckPlan
 from kato_service.connections.qdrant_pool import QdrantConnectionPool, QdrantOptions
@@ -28,9 +28,9 @@ from kato_service.metrics import Metrics
 from kato_service.processing.kato_processor import KatoProcessor, ObservationLimits
 from kato_service.search.pattern_searcher import PatternSearcher, Search
 from kato_service.service import RESTART_DELAY_S, Service, ServiceGauges
-from kato_service.sessions.manager import SessionLimits, SessionManager
 from kato_service.sessions.memory import MemorySessionStore
-from kato_service.sessions.redis import RedisSessionStore
+from kato_service.sessions.redis.store import RedisSessionStore
+from kato_service.sessions.session_manager import SessionLimits, SessionManager
 from kato_service.sessions.store import SessionStore
 from kato_service.settings import Settings
 

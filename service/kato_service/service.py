@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from kato_service.connections.manager import DatabaseManager
+from kato_service.connections.database_manager import DatabaseManager
 from kato_service.connections.monitor import StoreHealth
 from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases, KnowledgeUsage
 from kato_service.metrics import Metrics
 from kato_service.processing.kato_processor import KatoProcessor
 from kato_service.search.pattern_searcher import PatternSearcher
-from kato_service.sessions.manager import SessionManager
+from kato_service.sessions.session_manager import SessionManager
 from kato_service.settings import Settings
 
 COUNT_TIMEOUT_S = 5.0

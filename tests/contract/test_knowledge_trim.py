@@ -20,7 +20,7 @@ from kato_service.knowledge.model.log import Head, KnowledgeLog
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 from kato_service.knowledge.writing.trimming import LogTrimmer, TrimPlan
 from kato_service.sessions.memory import MemorySessionStore
-from kato_service.sessions.redis import RedisSessionStore
+from kato_service.sessions.redis.store import RedisSessionStore
 from kato_service.sessions.state import Intent
 from kato_service.sessions.store import Limits, NewSession
 

@@ -17,9 +17,9 @@ from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import Learn
 from kato_service.knowledge.stores.mongo_log import MongoKnowledgeLog
-from kato_service.sessions.manager import SessionLimits, SessionManager
 from kato_service.sessions.memory import MemorySessionStore
-from kato_service.sessions.redis import RedisSessionStore
+from kato_service.sessions.redis.store import RedisSessionStore
+from kato_service.sessions.session_manager import SessionLimits, SessionManager
 from kato_service.sessions.state import Change, Intent, SessionState
 from kato_service.sessions.store import Limits, Lock, NewSession
 from kato_service.settings import read_settings

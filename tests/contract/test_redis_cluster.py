@@ -12,7 +12,7 @@ import pytest
 from redis.crc import key_slot
 
 from kato_service.connections.redis_pool import RedisConnectionPool, RedisOptions
-from kato_service.sessions.redis import RedisSessionStore
+from kato_service.sessions.redis.store import RedisSessionStore
 from kato_service.sessions.state import Remembered, SessionState
 from kato_service.sessions.store import Limits, NewSession, Saved
 

@@ -31,9 +31,9 @@ from kato_service.processing.kato_processor import KatoProcessor, ObservationLim
 from kato_service.processing.results import LearnResult, ObservationResult, SequenceResult
 from kato_service.processing.sequence import SequenceOptions
 from kato_service.search.pattern_searcher import PatternSearcher
-from kato_service.sessions.manager import SessionLimits, SessionManager
 from kato_service.sessions.memory import MemorySessionStore
-from kato_service.sessions.redis import RedisSessionStore
+from kato_service.sessions.redis.store import RedisSessionStore
+from kato_service.sessions.session_manager import SessionLimits, SessionManager
 from kato_service.sessions.state import Change, SessionState
 from kato_service.sessions.store import SessionStore
 
@@ -345,7 +345,7 @@ async def test_a_background_task_completes_what_nobody_locks(
     dying.store.call, dying.store.when = "intend", "after"
     with pytest.raises(CrashError):
         await dying.learn(session_id)
-    monkeypatch.setattr("kato_service.sessions.manager.OVERDUE_S", 0.0)
+    monkeypatch.setattr("kato_service.sessions.session_manager.OVERDUE_S", 0.0)
     sweeping = asyncio.create_task(alive.sessions.run())
     async with asyncio.timeout(10):
         while not await alive.frequency():
@@ -365,7 +365,7 @@ async def test_a_session_that_stays_busy_holds_up_no_other_completion(
             await dying.learn(session_id)
     lock = await dying.store.store.lock(busy, "holder", rolling_forward=False)
     assert lock is not None
-    monkeypatch.setattr("kato_service.sessions.manager.OVERDUE_S", 0.0)
+    monkeypatch.setattr("kato_service.sessions.session_manager.OVERDUE_S", 0.0)
     monkeypatch.setattr("kato_service.sessions.changes.SWEEP_PATIENCE_S", 0.1)
     sweeping = asyncio.create_task(alive.sessions.run())
     async with asyncio.timeout(1.5):

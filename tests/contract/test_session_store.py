@@ -22,9 +22,9 @@ from kato_service.errors import (
     StoreUnavailableError,
 )
 from kato_service.knowledge.model.entries import Clear, Learn
-from kato_service.sessions import encoding
 from kato_service.sessions.memory import SWEEP_EVERY, MemorySessionStore
-from kato_service.sessions.redis import RedisSessionStore
+from kato_service.sessions.redis import encoding
+from kato_service.sessions.redis.store import RedisSessionStore
 from kato_service.sessions.state import Intent, Remembered, SessionState
 from kato_service.sessions.store import (
     LEASE_S,
@@ -399,7 +399,7 @@ async def test_of_more_lost_locks_than_are_noted_the_oldest_are_of_unknown_outco
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kato_service.sessions.memory.LEASE_S", 0)
-    monkeypatch.setattr("kato_service.sessions.redis._LEASE_MS", 0)
+    monkeypatch.setattr("kato_service.sessions.redis.store._LEASE_MS", 0)
     session_id = (await kept.create()).session_id
     locks = [await kept.locked(session_id, f"owner{number}") for number in range(NOTED + 2)]
     after = [replace(lock.state, stm=((lock.owner,),)) for lock in locks]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from kato_service.api.models import (
+from kato_service.api.requests import (
     GeneOverrides,
     GenesBody,
     ObservationBody,

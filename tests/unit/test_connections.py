@@ -12,10 +12,10 @@ import uvicorn
 import uvloop
 from structlog.testing import capture_logs
 
-from kato_service.http_protocol import BoundedHttpProtocol
-from kato_service.websocket_protocol import BoundedWebSocketProtocol
+from kato_service.server.http_protocol import BoundedHttpProtocol
+from kato_service.server.websocket_protocol import BoundedWebSocketProtocol
 
-MODULE = "kato_service.answer_reading"
+MODULE = "kato_service.server.answer_reading"
 ANSWER = b"x" * 20_000_000
 REQUEST = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 UPGRADE = (
@@ -150,7 +150,7 @@ async def test_a_socket_that_is_refused_is_no_error(caplog: pytest.LogCaptureFix
 def test_what_arrives_while_the_process_stands_still_is_answered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("kato_service.http_protocol.HEAD_PATIENCE_S", 0.3)
+    monkeypatch.setattr("kato_service.server.http_protocol.HEAD_PATIENCE_S", 0.3)
     answer = uvloop.run(_answer_after_a_pause(monkeypatch))
     assert answer.startswith(b"HTTP/1.1 200")
 
@@ -175,7 +175,7 @@ async def _answer_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> bytes:
 
 
 async def test_a_connection_that_asks_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kato_service.http_protocol.HEAD_PATIENCE_S", 0.3)
+    monkeypatch.setattr("kato_service.server.http_protocol.HEAD_PATIENCE_S", 0.3)
     async with serving() as (server, port):
         with await asked(port, b"") as client:
             assert not await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 99), 20)

@@ -13,7 +13,7 @@ from kato_service.domain.deadline import Deadline, within
 from kato_service.errors import DeadlineExceededError, OutcomeUnknownError
 from kato_service.metrics import Metrics
 from kato_service.processing.kato_processor import KatoProcessor
-from kato_service.sessions.manager import SessionManager
+from kato_service.sessions.session_manager import SessionManager
 from kato_service.sessions.state import Change, SessionState, label_of
 from kato_service.settings import Settings
 

@@ -10,11 +10,17 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from kato_service import json_text
-from kato_service.api import answers, memory, nesting, rendering
+from kato_service.api import nesting, processing, rendering, responses
 from kato_service.api.calls import Call, Called, call_of
 from kato_service.api.errors import invalid_input
-from kato_service.api.models import GenesBody, ObservationBody, RepeatableBody, SequenceBody, UserId
 from kato_service.api.operations import Operation
+from kato_service.api.requests import (
+    GenesBody,
+    ObservationBody,
+    RepeatableBody,
+    SequenceBody,
+    UserId,
+)
 from kato_service.errors import (
     DeadlineExceededError,
     EmptyStmError,
@@ -27,7 +33,7 @@ from kato_service.errors import (
     VectorDimensionError,
     VectorsDisabledError,
 )
-from kato_service.processing import repeats
+from kato_service.processing import idempotency
 from kato_service.processing.results import LearnResult, SequenceResult
 from kato_service.sessions.state import Change, SessionState
 
@@ -58,13 +64,13 @@ Addressed = Annotated[str, Depends(_addressed)]
 
 
 async def observe(call: Called, session_id: Addressed, body: ObservationBody) -> Response:
-    return rendering.response(await memory.observed(call, session_id, body))
+    return rendering.response(await processing.observed(call, session_id, body))
 
 
 async def learn(
     call: Called, session_id: Addressed, body: RepeatableBody | None = None
 ) -> Response:
-    unique_id = memory.unique_id_of(body)
+    unique_id = processing.unique_id_of(body)
     plan = partial(call.service.processor.learn, unique_id=unique_id, deadline=call.deadline)
     try:
         result = await call.change(session_id, plan)
@@ -76,20 +82,20 @@ async def learn(
 async def get_stm(call: Called, session_id: Addressed) -> Response:
     state = await call.load(session_id)
     content = {"status": _OK, "processor_id": state.processor_id}
-    return rendering.response(memory.stm_of(state) | content)
+    return rendering.response(processing.stm_of(state) | content)
 
 
 async def predictions(call: Called, session_id: Addressed) -> Response:
     state = await call.load(session_id)
-    result = await memory.predicted(call, state)
-    content = await memory.predictions_of(call, state, result)
+    result = await processing.predicted(call, state)
+    content = await processing.predictions_of(call, state, result)
     return rendering.response({"status": _OK} | content)
 
 
 async def clear_stm(
     call: Called, session_id: Addressed, body: RepeatableBody | None = None
 ) -> Response:
-    unique_id = memory.unique_id_of(body)
+    unique_id = processing.unique_id_of(body)
     plan = partial(call.service.processor.clear_stm, unique_id=unique_id, deadline=call.deadline)
     return _done(await _changed(call, session_id, plan), message="stm-cleared")
 
@@ -97,7 +103,7 @@ async def clear_stm(
 async def clear_all(
     call: Called, session_id: Addressed, body: RepeatableBody | None = None
 ) -> Response:
-    unique_id = memory.unique_id_of(body)
+    unique_id = processing.unique_id_of(body)
     processor = call.service.processor
     plan = partial(processor.clear_all, unique_id=unique_id, deadline=call.deadline)
     after = await _changed(call, session_id, plan)
@@ -152,7 +158,7 @@ async def get_percept_data(call: Called, session_id: Addressed) -> Response:
 
 async def get_cognition_data(call: Called, session_id: Addressed) -> Response:
     state = await call.load(session_id)
-    result = await memory.predicted(call, state)
+    result = await processing.predicted(call, state)
     predicted = nesting.spelled(result.predictions, state.stm, nested=False)
     cognition = await rendering.cognition(state, predicted)
     content = {"status": _OK, "processor_id": state.processor_id}
@@ -179,12 +185,12 @@ _PATHS: tuple[tuple[str, tuple[str, ...], Any, str, Any], ...] = (
     ("GET", ("/cognition-data",), get_cognition_data, "Predictions, emotives, symbols, STM", ()),
 )
 OPERATIONS = tuple(
-    Operation((method,), path, endpoint, summary, answers.Legacy, (*errors, SessionNotFoundError))
+    Operation((method,), path, endpoint, summary, responses.Legacy, (*errors, SessionNotFoundError))
     for method, paths, endpoint, summary, errors in _PATHS
     for path in paths
 )
 STATUS = Operation(
-    ("GET",), "/status", status, "State of the default session", answers.Legacy,
+    ("GET",), "/status", status, "State of the default session", responses.Legacy,
     (SessionNotFoundError,),
 )  # fmt: skip
 
@@ -194,11 +200,11 @@ async def _from_empty(
 ) -> Change[SequenceResult]:
     """A sequence that starts from an empty STM, as one change; one that goes on where it was cut
     finds what it observed before."""
-    if repeats.found(state, "observe-sequence", body.unique_id) is None:
+    if idempotency.found(state, "observe-sequence", body.unique_id) is None:
         processor = call.service.processor
         cleared = await processor.clear_stm(state, unique_id=None, deadline=call.deadline)
         state = cleared.state or state
-    return await memory.sequence_plan(call, body)(state)
+    return await processing.sequence_plan(call, body)(state)
 
 
 async def _changed(
@@ -231,7 +237,7 @@ async def _final_predictions(call: Call, session_id: str) -> Any:
     """None where they cannot be had: the sequence was applied, and no error may say otherwise."""
     try:
         state = await call.load(session_id)
-        predicted = await memory.predicted(call, state)
+        predicted = await processing.predicted(call, state)
     except (StoreUnavailableError, OverloadedError, DeadlineExceededError, SessionNotFoundError):
         return ()
     return await json_text.array(nesting.spelled(predicted.predictions, state.stm, nested=False))

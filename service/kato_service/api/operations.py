@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from kato_service.api import answers
+from kato_service.api import responses
 from kato_service.api.strict_route import StrictRoute
 from kato_service.errors import (
     BodyTooLargeError,
@@ -83,7 +83,7 @@ def _refusal(status: int, classes: list[type[KatoError]]) -> dict[str, Any]:
     names = list(dict.fromkeys(error.code for error in classes))
     examples = {error.code: {"value": _example(error)} for error in classes}
     return {
-        "model": answers.Refusal,
+        "model": responses.Refusal,
         "description": f"{HTTPStatus(status).phrase}: {', '.join(names)}",
         "content": {"application/json": {"examples": examples}},
     }

@@ -3,10 +3,10 @@
 from starlette.responses import Response
 
 from kato_service import json_text
-from kato_service.api import answers, rendering
+from kato_service.api import rendering, responses
 from kato_service.api.calls import Called
-from kato_service.api.models import PatternBody
 from kato_service.api.operations import Operation
+from kato_service.api.requests import PatternBody
 from kato_service.api.sessions import Cursor, Limit
 from kato_service.domain.cursor import place_of
 from kato_service.errors import PatternNotFoundError, SessionNotFoundError, VectorNotFoundError
@@ -68,21 +68,21 @@ async def get_vector(call: Called, session_id: str, symbol: str) -> Response:
 OPERATIONS = (
     Operation(
         ("GET",), "/patterns", list_patterns, "List the patterns in first-learned order",
-        answers.Patterns, (SessionNotFoundError,),
+        responses.Patterns, (SessionNotFoundError,),
     ),
     Operation(
-        ("GET",), "/patterns/{name}", get_pattern, "Read a pattern", answers.Pattern, _ERRORS
+        ("GET",), "/patterns/{name}", get_pattern, "Read a pattern", responses.Pattern, _ERRORS
     ),
     Operation(
         ("PUT",), "/patterns/{name}", update_pattern, "Edit a pattern's frequency or emotives",
-        answers.Pattern, _ERRORS,
+        responses.Pattern, _ERRORS,
     ),
     Operation(
-        ("DELETE",), "/patterns/{name}", delete_pattern, "Forget a pattern", answers.PatternDeleted,
-        _ERRORS,
+        ("DELETE",), "/patterns/{name}", delete_pattern, "Forget a pattern",
+        responses.PatternDeleted, _ERRORS,
     ),
     Operation(
         ("GET",), "/vectors/{symbol}", get_vector, "Read the vector behind a symbol",
-        answers.Vector, (SessionNotFoundError, VectorNotFoundError),
+        responses.Vector, (SessionNotFoundError, VectorNotFoundError),
     ),
 )  # fmt: skip

@@ -3,9 +3,9 @@
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from kato_service.api import errors, legacy, memory, patterns, sessions, websocket
-from kato_service.api.middleware import SessionMiddleware
+from kato_service.api import errors, legacy, patterns, processing, sessions, websocket
 from kato_service.api.operations import add
+from kato_service.api.session_middleware import SessionMiddleware
 from kato_service.settings import Settings
 
 
@@ -40,7 +40,7 @@ def _include_legacy(app: FastAPI) -> None:
 
 
 def _include_sessions(app: FastAPI, prefix: str, *, tag: str) -> None:
-    add(app, prefix + "/{session_id}", memory.OPERATIONS, tag=tag)
+    add(app, prefix + "/{session_id}", processing.OPERATIONS, tag=tag)
     add(app, prefix, sessions.OPERATIONS, tag=tag)
     add(app, prefix + "/{session_id}", patterns.OPERATIONS, tag=tag)
     app.router.add_api_websocket_route(prefix + "/{session_id}/ws", websocket.session_socket)

@@ -6,10 +6,10 @@ from fastapi import Query
 from starlette.responses import Response
 
 from kato_service import json_text
-from kato_service.api import answers, rendering
+from kato_service.api import rendering, responses
 from kato_service.api.calls import Call, Called
-from kato_service.api.models import MAX_TTL_S, ExtendBody, SessionBody, UserId
 from kato_service.api.operations import Operation
+from kato_service.api.requests import MAX_TTL_S, ExtendBody, SessionBody, UserId
 from kato_service.errors import (
     InvalidInputError,
     LimitExceededError,
@@ -95,26 +95,26 @@ async def extend_session(
 
 OPERATIONS = (
     Operation(
-        ("POST",), "", create_session, "Create a session", answers.Session,
+        ("POST",), "", create_session, "Create a session", responses.Session,
         (InvalidInputError, LimitExceededError, SessionLimitExceededError),
     ),
-    Operation(("GET",), "", list_sessions, "List the active sessions", answers.Sessions),
-    Operation(("GET",), "/count", count_sessions, "Count the active sessions", answers.Count),
+    Operation(("GET",), "", list_sessions, "List the active sessions", responses.Sessions),
+    Operation(("GET",), "/count", count_sessions, "Count the active sessions", responses.Count),
     Operation(
         ("GET",), "/{session_id}/exists", session_exists,
-        "Say whether a session exists, leaving its lifetime alone", answers.Exists,
+        "Say whether a session exists, leaving its lifetime alone", responses.Exists,
     ),
     Operation(
-        ("GET",), "/{session_id}", get_session, "Look at a session", answers.Session,
+        ("GET",), "/{session_id}", get_session, "Look at a session", responses.Session,
         (SessionNotFoundError,),
     ),
     Operation(
         ("DELETE",), "/{session_id}", delete_session,
-        "Delete a session; what it learned stays", answers.Deleted, (SessionNotFoundError,),
+        "Delete a session; what it learned stays", responses.Deleted, (SessionNotFoundError,),
     ),
     Operation(
         ("POST", "PUT"), "/{session_id}/extend", extend_session,
-        "Give a session a new time to live, from now", answers.Extended, (SessionNotFoundError,),
+        "Give a session a new time to live, from now", responses.Extended, (SessionNotFoundError,),
     ),
 )  # fmt: skip
 

@@ -13,10 +13,10 @@ from pydantic import Field, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kato_service import json_text
-from kato_service.api import errors, large_json, legacy, memory, rendering
+from kato_service.api import errors, large_json, legacy, processing, rendering
 from kato_service.api.admission import Admission
 from kato_service.api.calls import Call, call_of
-from kato_service.api.models import (
+from kato_service.api.requests import (
     Body,
     ObservationBody,
     RepeatableBody,
@@ -164,7 +164,7 @@ async def _answer(call: Call, session_id: str, frame: Frame) -> dict[str, Any]:
 
 
 async def _observe(call: Call, session_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-    return await memory.observed(call, session_id, _validated(ObservationBody, payload))
+    return await processing.observed(call, session_id, _validated(ObservationBody, payload))
 
 
 async def _learn(call: Call, session_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,7 +175,7 @@ async def _learn(call: Call, session_id: str, payload: Mapping[str, Any]) -> dic
 
 async def _get_stm(call: Call, session_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     _validated(Body, payload)
-    return memory.stm_of(await call.load(session_id))
+    return processing.stm_of(await call.load(session_id))
 
 
 async def _get_predictions(
@@ -183,10 +183,10 @@ async def _get_predictions(
 ) -> dict[str, Any]:
     body = _validated(PredictionsPayload, payload)
     state = await call.load(session_id)
-    result = await memory.predicted(
+    result = await processing.predicted(
         call, state, limit=body.limit, recall_threshold=body.recall_threshold
     )
-    return await memory.predictions_of(call, state, result)
+    return await processing.predictions_of(call, state, result)
 
 
 async def _clear_stm(call: Call, session_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:

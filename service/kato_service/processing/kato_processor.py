@@ -16,7 +16,7 @@ from kato_service.errors import EmptyStmError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.model.entries import Clear
 from kato_service.knowledge.stores.qdrant_store import QdrantStore
-from kato_service.processing import repeats
+from kato_service.processing import idempotency
 from kato_service.processing.limits import ObservationLimits as ObservationLimits
 from kato_service.processing.matching_threads import MatchingThreads
 from kato_service.processing.memory_manager import MemoryManager
@@ -80,9 +80,9 @@ class KatoProcessor:
             InvalidInputError: The observation is refused; nothing changed.
             StoreUnavailableError: Its vectors were not stored; nothing changed.
         """
-        known = repeats.found(state, "observe", unique_id)
+        known = idempotency.found(state, "observe", unique_id)
         if known is not None and unique_id is not None:
-            return _unchanged(repeats.observed_again(state, known, unique_id))
+            return _unchanged(idempotency.observed_again(state, known, unique_id))
         genes, kb = self.genes(state), state.processor_id
         await self._observations.check(kb, (observation,), deadline=deadline)
         observed = await self._observations.observe(state, observation, genes, deadline=deadline)
@@ -112,9 +112,9 @@ class KatoProcessor:
             InvalidInputError: One item is refused; nothing changed.
             StoreUnavailableError: The first item's vectors were not stored; nothing changed.
         """
-        known = repeats.found(state, "observe-sequence", unique_id)
+        known = idempotency.found(state, "observe-sequence", unique_id)
         if known is not None and unique_id is not None and not known.partial:
-            return _unchanged(repeats.sequence_again(state, known, unique_id))
+            return _unchanged(idempotency.sequence_again(state, known, unique_id))
         await self._observations.check(state.processor_id, observations, deadline=deadline)
         plan = SequencePlan(state, options, applied=known.count if known else 0)
         cut = await self._sequences.apply(plan, observations, self.genes(state), deadline=deadline)
@@ -137,9 +137,9 @@ class KatoProcessor:
         Raises:
             EmptyStmError: There is nothing in it.
         """
-        known = repeats.found(state, "learn", unique_id)
+        known = idempotency.found(state, "learn", unique_id)
         if known is not None and unique_id is not None:
-            return _unchanged(repeats.learned_again(state, known, unique_id))
+            return _unchanged(idempotency.learned_again(state, known, unique_id))
         if not state.stm:
             raise EmptyStmError("there is nothing to learn: observe something first")
         learned = self._patterns.learn(state, self.genes(state))
@@ -172,9 +172,9 @@ class KatoProcessor:
         self, state: SessionState, *, unique_id: str | None, deadline: Deadline
     ) -> Change[ClearResult]:
         """Empty STM and pending emotives."""
-        known = repeats.found(state, "clear-stm", unique_id)
+        known = idempotency.found(state, "clear-stm", unique_id)
         if known is not None and unique_id is not None:
-            return _unchanged(repeats.cleared_again(state, known, unique_id))
+            return _unchanged(idempotency.cleared_again(state, known, unique_id))
         after = _remembering(self._memory.cleared(state), "clear-stm", unique_id)
         result = _cleared(state, unique_id)
         return Change(after, lambda _applied: result)
@@ -183,9 +183,9 @@ class KatoProcessor:
         self, state: SessionState, *, unique_id: str | None, deadline: Deadline
     ) -> Change[ClearResult]:
         """Empty the session, and drop everything its knowledge base ever learned."""
-        known = repeats.found(state, "clear-all", unique_id)
+        known = idempotency.found(state, "clear-all", unique_id)
         if known is not None and unique_id is not None:
-            return _unchanged(repeats.cleared_again(state, known, unique_id))
+            return _unchanged(idempotency.cleared_again(state, known, unique_id))
         after = _remembering(self._memory.cleared_all(state), "clear-all", unique_id)
         result = _cleared(state, unique_id)
         entry = Clear(token=secrets.token_hex(TOKEN_BYTES))
@@ -240,13 +240,13 @@ def _remembering(
     if unique_id is None:
         return state
     request = Remembered(
-        key=repeats.key_of(unique_id),
+        key=idempotency.key_of(unique_id),
         operation=operation,
         time=state.time,
         stm_length=len(state.stm),
         **facts,
     )
-    return repeats.remembering(state, request)
+    return idempotency.remembering(state, request)
 
 
 def _unique_id() -> str:

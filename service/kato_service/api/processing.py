@@ -8,10 +8,10 @@ from fastapi import Query
 from starlette.responses import Response
 
 from kato_service import json_text
-from kato_service.api import answers, nesting, rendering
+from kato_service.api import nesting, rendering, responses
 from kato_service.api.calls import Call, Called
-from kato_service.api.models import ConfigBody, ObservationBody, RepeatableBody, SequenceBody
 from kato_service.api.operations import Operation
+from kato_service.api.requests import ConfigBody, ObservationBody, RepeatableBody, SequenceBody
 from kato_service.errors import (
     EmptyStmError,
     LimitExceededError,
@@ -172,48 +172,48 @@ async def _spelled(
 
 OPERATIONS = (
     Operation(
-        ("POST",), "/observe", observe, "Observe one event", answers.Observation, _OBSERVING
+        ("POST",), "/observe", observe, "Observe one event", responses.Observation, _OBSERVING
     ),
     Operation(
         ("POST",), "/observe-sequence", observe_sequence, "Observe up to 1000 events in order",
-        answers.Sequence, _OBSERVING,
+        responses.Sequence, _OBSERVING,
     ),
     Operation(
-        ("POST",), "/learn", learn, "Learn the short-term memory as a pattern", answers.Learned,
+        ("POST",), "/learn", learn, "Learn the short-term memory as a pattern", responses.Learned,
         (EmptyStmError, SessionNotFoundError),
     ),
     Operation(
-        ("GET",), "/stm", get_stm, "Read the short-term memory", answers.Stm,
+        ("GET",), "/stm", get_stm, "Read the short-term memory", responses.Stm,
         (SessionNotFoundError,),
     ),
     Operation(
         ("GET",), "/predictions", get_predictions, "Predict from the short-term memory",
-        answers.Predictions, (SessionNotFoundError,),
+        responses.Predictions, (SessionNotFoundError,),
     ),
     Operation(
-        ("POST",), "/clear-stm", clear_stm, "Empty the short-term memory", answers.Cleared,
+        ("POST",), "/clear-stm", clear_stm, "Empty the short-term memory", responses.Cleared,
         (SessionNotFoundError,),
     ),
     Operation(
         ("POST",), "/clear-all", clear_all,
-        "Empty the short-term memory and drop the knowledge base", answers.Cleared,
+        "Empty the short-term memory and drop the knowledge base", responses.Cleared,
         (SessionNotFoundError,),
     ),
     Operation(
-        ("GET",), "/config", get_config, "Read every effective gene", answers.Config,
+        ("GET",), "/config", get_config, "Read every effective gene", responses.Config,
         (SessionNotFoundError,),
     ),
     Operation(
         ("POST",), "/config", set_config, "Change genes of this session; null: the default",
-        answers.Config, (SessionNotFoundError,),
+        responses.Config, (SessionNotFoundError,),
     ),
     Operation(
         ("GET",), "/percept-data", get_percept_data, "What this session last observed",
-        answers.PerceptData, (SessionNotFoundError,),
+        responses.PerceptData, (SessionNotFoundError,),
     ),
     Operation(
         ("GET",), "/cognition-data", get_cognition_data,
-        "Predictions, emotives, symbols and short-term memory", answers.CognitionData,
+        "Predictions, emotives, symbols and short-term memory", responses.CognitionData,
         (SessionNotFoundError,),
     ),
 )  # fmt: skip

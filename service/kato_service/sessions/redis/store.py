@@ -17,9 +17,9 @@ from kato_service.errors import (
     SessionNotFoundError,
     StoreUnavailableError,
 )
-from kato_service.sessions import encoding, index_scripts, scripts
-from kato_service.sessions.encoding import ListChange, Stored
-from kato_service.sessions.redis_scripts import RedisScripts
+from kato_service.sessions.redis import encoding, index_scripts, session_scripts
+from kato_service.sessions.redis.calls import RedisScripts
+from kato_service.sessions.redis.encoding import ListChange, Stored
 from kato_service.sessions.state import Intent, SessionState, label_of
 from kato_service.sessions.store import LEASE_S, Fate, Limits, Listed, Lock, NewSession, Saved
 
@@ -73,7 +73,9 @@ class RedisSessionStore:
             encoding.head(state),
         )
         try:
-            found = await self._scripts.run(scripts.CREATE, self._keys(new.session_id), arguments)
+            found = await self._scripts.run(
+                session_scripts.CREATE, self._keys(new.session_id), arguments
+            )
         except StoreUnavailableError as error:
             if not isinstance(error, OutcomeUnknownError):  # else it may have been made
                 await self._note_or_later(state, None)
@@ -99,15 +101,15 @@ class RedisSessionStore:
         return str(known.decode())
 
     async def load(self, session_id: str) -> SessionState | None:
-        found = await self._scripts.run(scripts.LOAD, self._keys(session_id), ())
+        found = await self._scripts.run(session_scripts.LOAD, self._keys(session_id), ())
         return None if found is None else encoding.shown(session_id, Stored(*found))
 
     async def exists(self, session_id: str) -> bool:
-        return bool(await self._scripts.run(scripts.EXISTS, self._keys(session_id), ()))
+        return bool(await self._scripts.run(session_scripts.EXISTS, self._keys(session_id), ()))
 
     async def extend(self, session_id: str, ttl_s: int | None) -> SessionState | None:
         ttl = "" if ttl_s is None else ttl_s
-        found = await self._scripts.run(scripts.EXTEND, self._keys(session_id), (ttl,))
+        found = await self._scripts.run(session_scripts.EXTEND, self._keys(session_id), (ttl,))
         if found is None:
             return None
         stored = Stored(*found)
@@ -142,7 +144,9 @@ class RedisSessionStore:
 
     async def lock(self, session_id: str, owner: str, *, rolling_forward: bool) -> Lock | None:
         arguments = (owner, _LEASE_MS, int(rolling_forward))
-        word, *rest = await self._scripts.run(scripts.LOCK, self._keys(session_id), arguments)
+        word, *rest = await self._scripts.run(
+            session_scripts.LOCK, self._keys(session_id), arguments
+        )
         if word == b"gone":
             raise SessionNotFoundError("there is no such session, or it expired")
         if word == b"busy":
@@ -160,10 +164,10 @@ class RedisSessionStore:
 
     async def renew(self, lock: Lock) -> None:
         arguments = (lock.owner, lock.number, _LEASE_MS)
-        await self._scripts.run(scripts.RENEW, self._keys(lock.session_id), arguments)
+        await self._scripts.run(session_scripts.RENEW, self._keys(lock.session_id), arguments)
 
     async def release(self, session_id: str, owner: str) -> None:
-        await self._scripts.run(scripts.RELEASE, self._keys(session_id), (owner,))
+        await self._scripts.run(session_scripts.RELEASE, self._keys(session_id), (owner,))
 
     async def save(self, lock: Lock, state: SessionState, intent_id: str | None) -> Saved:
         head = encoding.head(state)
@@ -178,7 +182,7 @@ class RedisSessionStore:
         clears = bool(lock.state.stm) and not state.stm
         grows = any(change.added for change in changes) and not clears
         larger = grows or len(head) + len(percept) > _size(lock.state, kept) + SLACK_BYTES
-        script = scripts.SAVE if larger else scripts.SAVE_SMALLER
+        script = session_scripts.SAVE if larger else session_scripts.SAVE_SMALLER
         word = await self._scripts.run(script, self._keys(lock.session_id), arguments)
         return Saved(word.decode())
 
@@ -193,18 +197,20 @@ class RedisSessionStore:
             *(lock.owner, lock.number, lock.state.incarnation),
             *(intent.intent_id, encoding.intent(intent), lock.locked_at, pair),
         )
-        return bool(await self._scripts.run(scripts.INTEND, keys, arguments))
+        return bool(await self._scripts.run(session_scripts.INTEND, keys, arguments))
 
     async def install(self, lock: Lock, intent_id: str, state: SessionState) -> Fate:
         arguments = (
             *(state.incarnation, intent_id, encoding.head(state), encoding.percept(state)),
             *_flat(encoding.list_changes(None, state)),
         )
-        word = await self._scripts.run(scripts.INSTALL, self._keys(lock.session_id), arguments)
+        word = await self._scripts.run(
+            session_scripts.INSTALL, self._keys(lock.session_id), arguments
+        )
         return Fate(word.decode())
 
     async def fate(self, session_id: str, intent_id: str) -> Fate:
-        word = await self._scripts.run(scripts.FATE, self._keys(session_id), (intent_id,))
+        word = await self._scripts.run(session_scripts.FATE, self._keys(session_id), (intent_id,))
         return Fate(word.decode())
 
     async def remove(self, lock: Lock) -> bool:
@@ -213,7 +219,7 @@ class RedisSessionStore:
             keys = (*keys, f"{self._index}order", *self._indexes(lock.state))
         member = _member(lock.state)
         arguments = (lock.owner, lock.number, lock.state.incarnation, member)
-        if not await self._scripts.run(scripts.REMOVE, keys, arguments):
+        if not await self._scripts.run(session_scripts.REMOVE, keys, arguments):
             return False
         if self._client.clustered:
             await self._note_or_later(lock.state, None)
@@ -276,7 +282,7 @@ class RedisSessionStore:
         """As `_note`, long after: the session may have been extended again by now."""
         if expires_ms is not None:
             keys = self._keys(state.session_id)
-            found = await self._scripts.run(scripts.LOAD, keys, ())
+            found = await self._scripts.run(session_scripts.LOAD, keys, ())
             if found is None or not (present := Stored(*found).expires_ms):
                 return
             expires_ms = int(present)
@@ -300,7 +306,7 @@ class RedisSessionStore:
         for first in range(0, len(session_ids), LISTED_AT_ONCE):
             some = session_ids[first : first + LISTED_AT_ONCE]
             keys = [self._keys(session_id) for session_id in some]
-            heads += map(_head, some, await self._scripts.run_on_each(scripts.LISTED, keys))
+            heads += map(_head, some, await self._scripts.run_on_each(session_scripts.LISTED, keys))
             await asyncio.sleep(0)
         return heads
 

@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from kato_service.answer_reading import AnswerReading
+from kato_service.server.answer_reading import AnswerReading
 
 log = structlog.get_logger()
 INVALID_TEXT = 1007

@@ -5,7 +5,7 @@ order of creation, the counter of places, the members of sessions that never exp
 a session of a user, that user's sessions by expiry; all share the hash tag of the instance.
 """
 
-from kato_service.sessions.scripts import ALLOW_OOM, PLAIN, READ_ONLY
+from kato_service.sessions.redis.session_scripts import ALLOW_OOM, PLAIN, READ_ONLY
 
 RESERVE = (
     PLAIN

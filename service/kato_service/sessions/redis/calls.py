@@ -14,7 +14,7 @@ from kato_service.connections.circuit import Circuit
 from kato_service.connections.redis_client import RedisClient
 from kato_service.connections.redis_pool import is_of_one_node
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
-from kato_service.sessions.redis_errors import mapped, of_all
+from kato_service.sessions.redis.errors import mapped, of_all
 
 ATTEMPTS = 3
 """Of a call whose answer got lost; every script may run twice."""

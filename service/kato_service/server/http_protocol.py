@@ -8,8 +8,8 @@ from uuid import uuid4
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kato_service import json_text
-from kato_service.answer_reading import AnswerReading
 from kato_service.api.errors import refusal
+from kato_service.server.answer_reading import AnswerReading
 
 MAX_HEAD_BYTES = 64 * 1024
 """Request line and headers; what arrives in one piece may be a little more."""

@@ -1,0 +1,1 @@
+"""Sessions in Redis: lock and load, save and unlock, one round trip each."""
