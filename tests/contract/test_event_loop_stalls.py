@@ -17,7 +17,7 @@ import pytest
 import structlog
 
 from kato_service import json_text
-from kato_service.api import rendering
+from kato_service.api.shapes import rendering
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.genes import Genes
 from kato_service.domain.pattern import pattern_name

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from kato_service.api.admission import BEGUN_PER_TURN, Admission
+from kato_service.api.intake.admission import BEGUN_PER_TURN, Admission
 from kato_service.errors import OverloadedError
 
 MANY = 200

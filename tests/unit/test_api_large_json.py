@@ -5,7 +5,7 @@ import json
 import pytest
 
 from kato_service import json_text
-from kato_service.api import large_json
+from kato_service.api.intake import large_json
 
 
 @pytest.mark.parametrize(

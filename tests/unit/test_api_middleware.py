@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kato_service.api.session_middleware import SessionMiddleware
+from kato_service.api.intake.session_middleware import SessionMiddleware
 from kato_service.settings import Settings
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from kato_service.api.requests import (
+from kato_service.api.shapes.requests import (
     GeneOverrides,
     GenesBody,
     ObservationBody,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from kato_service.api import nesting, rendering
+from kato_service.api.shapes import nesting, rendering
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.prediction import Prediction
 from kato_service.processing.results import ClearResult, LearnResult

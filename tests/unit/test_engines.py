@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kato_service.api import rendering
+from kato_service.api.shapes import rendering
 from kato_service.domain.alignment import similarity
 from kato_service.domain.genes import Genes
 from kato_service.domain.pattern import Event, Pattern, flatten, pattern_name

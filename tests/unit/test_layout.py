@@ -68,3 +68,21 @@ def test_rooms_of_the_engine_include_only_what_is_below_them(room: str, known: s
     included = {name for text in texts for name in re.findall(r'#include "(.*)/.*"', text)}
     assert sources
     assert included <= known
+
+
+def _packages() -> list[Path]:
+    roots = (ROOT / "operator/kato_operator", ROOT / "service/kato_service")
+    return [path.parent for root in roots for path in sorted(root.rglob("__init__.py"))]
+
+
+def test_every_package_has_a_contract_that_names_all_its_modules() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = project["tool"]["importlinter"]["contracts"]
+    named = {one for item in contracts if item.get("exhaustive") for one in item["containers"]}
+    packages = {".".join(path.relative_to(ROOT).parts[1:]) for path in _packages()}
+    assert packages == named
+
+
+def test_no_folder_has_more_modules_than_a_reader_takes_in() -> None:
+    counts = {path.name: len([*path.glob("*.py")]) - 1 for path in _packages()}
+    assert {name: count for name, count in counts.items() if count > 16} == {}

@@ -10,11 +10,12 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from kato_service import json_text
-from kato_service.api import nesting, processing, rendering, responses
-from kato_service.api.calls import Call, Called, call_of
+from kato_service.api import processing
 from kato_service.api.errors import invalid_input
-from kato_service.api.operations import Operation
-from kato_service.api.requests import (
+from kato_service.api.intake.calls import Call, Called, call_of
+from kato_service.api.intake.operations import Operation
+from kato_service.api.shapes import nesting, rendering, responses
+from kato_service.api.shapes.requests import (
     GenesBody,
     ObservationBody,
     RepeatableBody,

@@ -3,11 +3,11 @@
 from starlette.responses import Response
 
 from kato_service import json_text
-from kato_service.api import rendering, responses
-from kato_service.api.calls import Called
-from kato_service.api.operations import Operation
-from kato_service.api.requests import PatternBody
+from kato_service.api.intake.calls import Called
+from kato_service.api.intake.operations import Operation
 from kato_service.api.sessions import Cursor, Limit
+from kato_service.api.shapes import rendering, responses
+from kato_service.api.shapes.requests import PatternBody
 from kato_service.domain.cursor import place_of
 from kato_service.errors import PatternNotFoundError, SessionNotFoundError, VectorNotFoundError
 

@@ -8,10 +8,15 @@ from fastapi import Query
 from starlette.responses import Response
 
 from kato_service import json_text
-from kato_service.api import nesting, rendering, responses
-from kato_service.api.calls import Call, Called
-from kato_service.api.operations import Operation
-from kato_service.api.requests import ConfigBody, ObservationBody, RepeatableBody, SequenceBody
+from kato_service.api.intake.calls import Call, Called
+from kato_service.api.intake.operations import Operation
+from kato_service.api.shapes import nesting, rendering, responses
+from kato_service.api.shapes.requests import (
+    ConfigBody,
+    ObservationBody,
+    RepeatableBody,
+    SequenceBody,
+)
 from kato_service.errors import (
     EmptyStmError,
     LimitExceededError,

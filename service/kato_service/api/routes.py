@@ -4,8 +4,8 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from kato_service.api import errors, legacy, patterns, processing, sessions, websocket
-from kato_service.api.operations import add
-from kato_service.api.session_middleware import SessionMiddleware
+from kato_service.api.intake.operations import add
+from kato_service.api.intake.session_middleware import SessionMiddleware
 from kato_service.settings import Settings
 
 

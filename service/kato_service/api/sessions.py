@@ -6,10 +6,10 @@ from fastapi import Query
 from starlette.responses import Response
 
 from kato_service import json_text
-from kato_service.api import rendering, responses
-from kato_service.api.calls import Call, Called
-from kato_service.api.operations import Operation
-from kato_service.api.requests import MAX_TTL_S, ExtendBody, SessionBody, UserId
+from kato_service.api.intake.calls import Call, Called
+from kato_service.api.intake.operations import Operation
+from kato_service.api.shapes import rendering, responses
+from kato_service.api.shapes.requests import MAX_TTL_S, ExtendBody, SessionBody, UserId
 from kato_service.errors import (
     InvalidInputError,
     LimitExceededError,

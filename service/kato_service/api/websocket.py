@@ -13,15 +13,17 @@ from pydantic import Field, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kato_service import json_text
-from kato_service.api import errors, large_json, legacy, processing, rendering
-from kato_service.api.admission import Admission
-from kato_service.api.calls import Call, call_of
-from kato_service.api.requests import (
+from kato_service.api import errors, legacy, processing
+from kato_service.api.intake import large_json
+from kato_service.api.intake.admission import Admission
+from kato_service.api.intake.calls import Call, call_of
+from kato_service.api.intake.strict_route import begin
+from kato_service.api.shapes import rendering
+from kato_service.api.shapes.requests import (
     Body,
     ObservationBody,
     RepeatableBody,
 )
-from kato_service.api.strict_route import begin
 from kato_service.domain.deadline import Deadline
 from kato_service.errors import (
     BodyTooLargeError,

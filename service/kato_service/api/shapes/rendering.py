@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from kato_service import json_text
-from kato_service.api.calls import Dialect
+from kato_service.api.shapes.dialect import Dialect
 from kato_service.domain.genes import Genes
 from kato_service.domain.pattern import Metadata, Pattern
 from kato_service.domain.prediction import Prediction

@@ -18,9 +18,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kato_service import json_text
-from kato_service.api import errors, large_json
-from kato_service.api.calls import call_of, label
-from kato_service.api.requests import unknown_fields_ignored
+from kato_service.api import errors
+from kato_service.api.intake import large_json
+from kato_service.api.intake.calls import call_of, label
+from kato_service.api.shapes.requests import unknown_fields_ignored
 from kato_service.errors import InvalidInputError
 
 Endpoint = Callable[..., Awaitable[Response]]

@@ -9,8 +9,8 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from kato_service.api import responses
-from kato_service.api.strict_route import StrictRoute
+from kato_service.api.intake.strict_route import StrictRoute
+from kato_service.api.shapes import responses
 from kato_service.errors import (
     BodyTooLargeError,
     DeadlineExceededError,

@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kato_service.api import errors
-from kato_service.api.admission import Admission, Body
+from kato_service.api.intake.admission import Admission, Body
 from kato_service.domain.deadline import Deadline
 from kato_service.errors import (
     BodyTooLargeError,

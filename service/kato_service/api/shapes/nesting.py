@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kato_service.api import rendering
+from kato_service.api.shapes import rendering
 from kato_service.domain.pattern import Stm, flatten
 from kato_service.domain.prediction import Prediction
 from kato_service.search.numpy_index import blocks_of

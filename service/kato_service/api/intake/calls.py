@@ -3,45 +3,20 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Protocol, TypeVar
+from typing import Annotated, TypeVar
 
 import structlog
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from kato_service.api.shapes.dialect import Dialect, dialect_of
 from kato_service.domain.deadline import Deadline, within
 from kato_service.errors import DeadlineExceededError, OutcomeUnknownError
-from kato_service.metrics import Metrics
-from kato_service.processing.kato_processor import KatoProcessor
-from kato_service.sessions.session_manager import SessionManager
+from kato_service.service import Service
 from kato_service.sessions.state import Change, SessionState, label_of
-from kato_service.settings import Settings
 
 A = TypeVar("A")
 _SLOW = "the store of sessions did not answer in time"
-
-
-class Service(Protocol):
-    """The opened service, as ``app.state.service`` holds it."""
-
-    @property
-    def settings(self) -> Settings: ...
-    @property
-    def sessions(self) -> SessionManager: ...
-    @property
-    def processor(self) -> KatoProcessor: ...
-    @property
-    def metrics(self) -> Metrics: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How answers are spelled for a generation of clients."""
-
-    ok: str = "ok"
-    user_field: str = "user_id"
-    nested: bool = False
-    """``missing`` and ``extras`` event by event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +53,7 @@ class Call:
 
 def call_of(connection: HTTPConnection) -> Call:
     path: str = connection.scope["path"]
-    return Call(connection.app.state.service, connection.state.deadline, _dialect(path))
-
-
-CURRENT = Dialect()
-LEGACY = Dialect(ok="okay")
-LATER = Dialect(ok="okay", user_field="node_id", nested=True)
+    return Call(connection.app.state.service, connection.state.deadline, dialect_of(path))
 
 
 async def _called(connection: HTTPConnection) -> Call:
@@ -92,12 +62,6 @@ async def _called(connection: HTTPConnection) -> Call:
 
 
 Called = Annotated[Call, Depends(_called)]
-
-
-def _dialect(path: str) -> Dialect:
-    if path.startswith("/v2/"):
-        return CURRENT
-    return LATER if path.startswith("/sessions") else LEGACY
 
 
 def label(connection: HTTPConnection, route: str) -> None:
