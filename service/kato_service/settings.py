@@ -1,4 +1,4 @@
-"""The environment, read once in ``__main__`` and passed down (api.md §5).
+"""The environment, read once in ``__main__`` and passed down (serving.md §7).
 
 An empty variable counts as not set. What a value may be stands in its type; what several
 variables may be together in `settings_rules`.

@@ -1,4 +1,4 @@
-"""What values of the environment must be like, alone and together (api.md §5)."""
+"""What values of the environment must be like, alone and together (serving.md §7)."""
 
 import os
 from collections.abc import Callable, Mapping

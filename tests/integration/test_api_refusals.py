@@ -1,4 +1,4 @@
-"""Refused input: the envelope of api.md, and nothing changed."""
+"""Refused input: the envelope of http-api.md §1, and nothing changed."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The one envelope every refusal and failure is answered with (api.md §1)."""
+"""The one envelope every refusal and failure is answered with (http-api.md §1)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

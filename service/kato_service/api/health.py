@@ -1,4 +1,4 @@
-"""Whether the service lives, is ready, is well, and what it does: no store is asked (api.md §4)."""
+"""Health, readiness, status and metrics, reported without asking a store (http-api.md §4)."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime

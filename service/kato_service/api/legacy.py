@@ -1,4 +1,4 @@
-"""The first generation's paths, bare and under ``/v1``: one default session (api.md §3)."""
+"""The first generation's paths, bare and under ``/v1``: one default session (http-api.md §3)."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""Patterns and vectors of the knowledge base a session works on (api.md §2)."""
+"""Patterns and vectors of the knowledge base a session works on (http-api.md §2)."""
 
 from starlette.responses import Response
 

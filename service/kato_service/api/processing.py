@@ -1,4 +1,4 @@
-"""What a session observes, learns, remembers and predicts (api.md §2)."""
+"""What a session observes, learns, remembers and predicts (http-api.md §2)."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial

@@ -1,4 +1,4 @@
-"""Sessions: create, list, look at, extend, delete (api.md §2)."""
+"""Sessions: create, list, look at, extend, delete (http-api.md §2)."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""The same operations over one socket: typed frames in, typed frames out (api.md §2)."""
+"""The same operations over one socket: typed frames in, typed frames out (http-api.md §2)."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Requests that carry a ``unique_id``: remembered, and answered again (sessions.md)."""
+"""Requests that carry a ``unique_id``: remembered, and answered again (sessions.md §7)."""
 
 from dataclasses import replace
 from hashlib import sha256

@@ -1,4 +1,4 @@
-"""How much a session may hold and an observation may bring (api.md §1, Limits)."""
+"""How much a session may hold and an observation may bring (http-api.md §5)."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A sequence of observations while it is planned, item by item (api.md §2)."""
+"""A sequence of observations while it is planned, item by item (http-api.md §2)."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How a request changes its session, and the knowledge log with it: all of it, once (sessions.md).
+"""How a request changes its session and the knowledge log: all of it, once (sessions.md §4).
 
 What a request appends to the log is stored with its session before, as an intent; whoever locks a
 session with an intent completes it first.

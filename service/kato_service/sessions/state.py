@@ -74,7 +74,7 @@ class SessionState:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A change that touches the log, stored before it happens (sessions.md)."""
+    """A change that touches the log, stored before it happens (sessions.md §4)."""
 
     intent_id: str
     entries: tuple[Entry, ...]

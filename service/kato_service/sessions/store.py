@@ -1,4 +1,4 @@
-"""The port to where sessions are kept (sessions.md); memory.py and redis.py implement it."""
+"""The port to where sessions are kept (sessions.md); memory.py and redis/ implement it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""An operation as a row of api.md, and how it becomes a documented route."""
+"""An operation as a row of http-api.md §2, and how it becomes a documented route."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What every request passes: its id, key, size, deadline and metrics (api.md §1)."""
+"""What every request passes: its id, key, size, deadline and metrics (serving.md §3)."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Domain values as the JSON of api.md; the ``PTRN|`` spelling is added and stripped only here."""
+"""Domain values as the JSON of http-api.md; only here is ``PTRN|`` added and stripped."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
