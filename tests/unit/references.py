@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 SUFFIXES = {".py", ".pyi", ".c", ".h", ".md", ".toml", ".yaml", ".sh", ".go", ""}
-LEFT_OUT = {"build", "dist", "data", "node_modules", "__pycache__"}
+LEFT_OUT = {"build", "dist", "data", "node_modules", "vendor", "__pycache__"}
 """Folders that are made, and not part of the repository."""
 DESIGN = ("docs/design/", "docs/decisions/")
 SEEN = {".ci"}
