@@ -67,7 +67,7 @@ torture: install ## kill, freeze and cut off everything, TORTURE_POINTS=200 time
 	@$(PYTHON) e2e/testbed/testbed.py packages redis-server
 	@$(PYTHON) e2e/testbed/testbed.py binaries
 	@TORTURE_POINTS=$${TORTURE_POINTS:-200} $(BIN)/python -m pytest tests/torture -s -n 3 $(PYTEST_ARGS)
-	@IN_FULL=1 $(BIN)/python -m pytest tests/contract/test_session_store.py -k cluster $(PYTEST_ARGS)
+	@IN_FULL=1 $(BIN)/python -m pytest tests/contract/test_session_*.py -k cluster $(PYTEST_ARGS)
 
 soak: install ## mixed load for SOAK_MINUTES=20; what the service holds has to stay flat
 	@$(PYTHON) e2e/testbed/testbed.py packages redis-server

@@ -1,4 +1,4 @@
-"""Every store that a knowledge log may be in, as one fixture."""
+"""Every store that a knowledge log or a session may be in, as one fixture each."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -13,6 +13,8 @@ from kato_service.knowledge.stores.mongo_server import MongoServer
 
 sys.path.insert(0, str(Path(__file__).parent))
 from knowledge_stores import BACKENDS, Replica, Store, memory_store, mongo_store, sqlite_store
+from session_replicas import replicas  # noqa: F401 - a fixture
+from session_stores import kept  # noqa: F401 - a fixture
 
 
 @pytest.fixture(params=BACKENDS)

@@ -18,6 +18,7 @@ from apiserver import (  # noqa: F401 - fixtures
     ready,
     space,
 )
+from transfers import embedded, kato, target  # noqa: F401 - fixtures
 
 StartService = Callable[..., str]
 NewSession = Callable[..., str]

@@ -1,0 +1,89 @@
+"""Stores that sessions are in, one of each kind, and what tests put into them."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from kato_service.connections.redis_pool import RedisConnectionPool, RedisOptions
+from kato_service.knowledge.model.entries import Clear, Learn
+from kato_service.sessions.memory import MemorySessionStore
+from kato_service.sessions.redis.store import RedisSessionStore
+from kato_service.sessions.state import Intent, SessionState
+from kato_service.sessions.store import (
+    Limits,
+    Lock,
+    NewSession,
+    SessionStore,
+)
+
+ENOUGH = Limits(100, 100)
+
+
+@dataclass
+class Kept:
+    """A store, and a way to let its time pass."""
+
+    store: SessionStore
+    pass_time: Callable[[float], Awaitable[None]]
+
+    async def create(self, **fields: Any) -> SessionState:
+        return await self.store.create(new(**fields), ENOUGH)
+
+    async def locked(self, session_id: str, owner: str = "me") -> Lock:
+        lock = await self.store.lock(session_id, owner, rolling_forward=False)
+        assert lock is not None
+        return lock
+
+
+def new(**fields: Any) -> NewSession:
+    given = {
+        "session_id": uuid4().hex,
+        "incarnation": uuid4().hex,
+        "user_id": None,
+        "processor_id": "kb",
+        "ttl_s": 60,
+        "metadata": {},
+        "overrides": {},
+    }
+    return NewSession(**{**given, **fields})
+
+
+async def pass_time_in_full(seconds: float) -> None:
+    if "IN_FULL" not in os.environ:
+        pytest.skip("lets seconds pass: on a Redis Cluster with IN_FULL=1 only")
+    await asyncio.sleep(seconds)
+
+
+ON_A_CLUSTER = pytest.param("redis cluster", marks=pytest.mark.xdist_group("redis cluster"))
+
+
+@pytest.fixture(params=["memory", "redis", ON_A_CLUSTER])
+async def kept(request: pytest.FixtureRequest) -> AsyncIterator[Kept]:
+    if request.param == "memory":
+        now = [1_700_000_000.0]
+
+        async def pass_time(seconds: float) -> None:
+            now[0] += seconds
+
+        yield Kept(MemorySessionStore(lambda: now[0]), pass_time)
+        return
+    clustered = request.param == "redis cluster"
+    url = request.getfixturevalue("redis_cluster").url if clustered else None
+    url = url or request.getfixturevalue("redis_url")
+    pool = RedisConnectionPool(RedisOptions(url=url, pool_size=8))
+    let_pass = pass_time_in_full if clustered else asyncio.sleep
+    yield Kept(RedisSessionStore(pool.client, uuid4().hex), let_pass)
+    await pool.close()
+
+
+def intent_for(lock: Lock, after: SessionState) -> Intent:
+    entries = (
+        Learn("t1", "n", (("a", "b"), ("c",)), {"joy": 0.5}, 5, {"k": ('"v"', "1")}),
+        Clear("t2"),
+    )
+    return Intent(uuid4().hex, entries, since=7, state=after, created_at=lock.locked_at)

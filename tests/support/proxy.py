@@ -1,0 +1,109 @@
+"""A proxy before a real server that loses replies and holds requests back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+
+import pytest
+
+
+@dataclass
+class FaultyProxy:
+    """A TCP proxy that loses replies and delays requests on demand."""
+
+    target: int
+    """Port of the server behind it."""
+    port: int = 0
+    lost: int = 0
+    """Replies lost so far."""
+    _marker: bytes = b""
+    _to_lose: int = 0
+    _to_hold: int = 0
+    _held: list[tuple[asyncio.StreamWriter, bytes]] = field(default_factory=list)
+    _server: asyncio.Server | None = None
+    _streams: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    def lose_replies(self, marker: bytes, times: int = 1) -> None:
+        """The next requests that hold *marker* reach the server, their replies nobody."""
+        self._marker, self._to_lose = marker, times
+
+    def hold_request(self, marker: bytes) -> None:
+        """The next request that holds *marker* waits for `release`; its sender is cut off."""
+        self._marker, self._to_hold = marker, 1
+
+    async def release(self) -> None:
+        """Deliver what was held, to a server whose client is long gone."""
+        for upstream, request in self._held:
+            upstream.write(request)
+            await upstream.drain()
+        self._held.clear()
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for stream in self._streams:
+            stream.close()
+        await asyncio.gather(
+            *(stream.wait_closed() for stream in self._streams), return_exceptions=True
+        )
+
+    async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        self._streams.add(client)
+        with suppress(OSError):
+            answers, upstream = await asyncio.open_connection("127.0.0.1", self.target)
+            self._streams.add(upstream)
+            losing = asyncio.Event()
+            await asyncio.gather(
+                self._requests(reader, upstream, client, losing),
+                self._replies(answers, client, losing),
+            )
+
+    async def _requests(
+        self,
+        reader: asyncio.StreamReader,
+        upstream: asyncio.StreamWriter,
+        client: asyncio.StreamWriter,
+        losing: asyncio.Event,
+    ) -> None:
+        while request := await reader.read(1 << 20):
+            if self._to_hold and self._marker in request:
+                self._to_hold -= 1
+                self._held.append((upstream, request))
+                client.close()
+                return
+            if self._to_lose and self._marker in request:
+                self._to_lose -= 1
+                losing.set()
+            upstream.write(request)
+            await upstream.drain()
+        upstream.close()
+
+    async def _replies(
+        self, answers: asyncio.StreamReader, client: asyncio.StreamWriter, losing: asyncio.Event
+    ) -> None:
+        while reply := await answers.read(1 << 20):
+            if losing.is_set():
+                self.lost += 1
+                break
+            client.write(reply)
+            await client.drain()
+        client.close()
+
+
+@pytest.fixture
+async def faulty_proxy() -> AsyncIterator[Callable[[int], Awaitable[FaultyProxy]]]:
+    """``await faulty_proxy(port)``: a proxy before the server that listens there."""
+    async with AsyncExitStack() as stack:
+
+        async def opened(target: int) -> FaultyProxy:
+            proxy = FaultyProxy(target)
+            await proxy.open()
+            stack.push_async_callback(proxy.close)
+            return proxy
+
+        yield opened

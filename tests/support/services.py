@@ -1,0 +1,116 @@
+"""Processes of the service itself, to be started, killed and started again."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+from support.servers import START_PATIENCE_S, Killable, free_port
+
+STOP_PATIENCE_S = 30.0
+StartService = Callable[..., str]
+NewService = Callable[..., "ServiceProcess"]
+
+
+@dataclass
+class ServiceProcess(Killable):
+    """One process of the service, to be killed and started again on its port and data."""
+
+    kill_patience_s = STOP_PATIENCE_S
+
+    directory: Path
+    variables: dict[str, str]
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        return (self.directory / "service.log").read_text(errors="replace")
+
+    def start(self) -> None:
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        own = {"HOST": "127.0.0.1", "PORT": str(self.port)}
+        own["DATA_DIR"] = str(self.directory / "data")
+        with (self.directory / "service.log").open("ab") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "kato_service"],
+                env={**inherited, **own, **self.variables},
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+            )
+
+    def is_ready(self) -> bool:
+        with suppress(httpx.TransportError):
+            return httpx.get(f"{self.url}/health/ready", timeout=2).status_code == 200
+        return False
+
+    def await_ready(self, patience_s: float = START_PATIENCE_S) -> None:
+        assert self.process is not None
+        give_up_at = time.monotonic() + patience_s
+        while not self.is_ready():
+            if self.process.poll() is not None or time.monotonic() > give_up_at:
+                self.kill9()
+                raise RuntimeError(f"the service is not ready: {self.log[-2000:]}")
+            time.sleep(0.05)
+
+    def stop(self) -> int | None:
+        """Ask it to end; its exit status."""
+        if self.process is None:
+            return None
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(STOP_PATIENCE_S)
+        finally:
+            self.kill9()
+
+
+def _services(directories: pytest.TempPathFactory) -> Iterator[NewService]:
+    services: list[ServiceProcess] = []
+
+    def make(**variables: str) -> ServiceProcess:
+        services.append(ServiceProcess(directories.mktemp("service"), variables))
+        return services[-1]
+
+    yield make
+    for service in services:
+        service.kill9()
+
+
+@pytest.fixture
+def new_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewService]:
+    """``new_service(NAME=value, …)``: a service process with these variables, not started yet; it
+    ends with the test."""
+    yield from _services(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def new_lasting_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewService]:
+    """The same for services that several tests share."""
+    yield from _services(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def start_service(new_lasting_service: NewService) -> StartService:
+    """Starts a service with the given environment variables; answers its URL."""
+
+    def start(**variables: str) -> str:
+        service = new_lasting_service(**variables)
+        service.start()
+        service.await_ready()
+        return service.url
+
+    return start
