@@ -134,7 +134,7 @@ def test_instances_come_with_an_upgrade_and_say_so_before(render: Render) -> Non
     assert "spec" not in objects["KatoInstance", "small"]
     assert objects["KatoInstance", "small"]["metadata"]["namespace"] == "team"
     refused = helm("template", RELEASE, str(CHART), "--set", "instances[0].name=prod")
-    assert "install without them, then upgrade" in refused.stderr
+    assert "install the chart without them, then add them with helm upgrade" in refused.stderr
 
 
 def test_a_value_that_does_not_exist_is_refused() -> None:

@@ -1,9 +1,9 @@
-{{/* Of the Deployment and everything beside it. */}}
+{{/* The name of the Deployment and of every other object of the release. */}}
 {{- define "kato.name" -}}
 {{ printf "%s-operator" .Release.Name | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* What tells the operator's pod from all others; network policies of instances name it, too. */}}
+{{/* Labels that select the operator's pod; the network policies of instances use them, too. */}}
 {{- define "kato.selector" -}}
 app.kubernetes.io/name: kato-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
