@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Learn a text line by line and continue half-lines: learn_text.py URL FILE [HALF-LINE ...]
+"""Learn a text line by line, then continue half-lines: learn_text.py URL FILE [HALF-LINE ...]
 
-One word is one event, one line is one pattern; every user has a session and a memory of their own.
-Without half-lines it takes the first halves of three lines of the text. Needs nothing but Python.
+Each word is an event, each line a pattern; each user has a session and a knowledge base.
+Without half-lines, the program continues three lines of the text. It needs nothing but Python.
 """
 
 import argparse
@@ -26,9 +26,9 @@ class Kato:
         self.url = url.rstrip("/")
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """One request, repeated while the service says that repeating helps.
+        """Send a request, and repeat it while the service says that a repeat may succeed.
 
-        Learning and observing carry a ``unique_id``, so a repeat never counts twice.
+        Requests that observe or learn carry a ``unique_id``, so a repeat never counts twice.
         """
         data = None if body is None else json.dumps(body).encode()
         give_up_at = time.monotonic() + PATIENCE_S
@@ -45,7 +45,9 @@ class Kato:
                     raise SystemExit(f"{method} {path}: {problem['message']}") from error
             except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
                 if time.monotonic() > give_up_at:
-                    raise SystemExit(f"{self.url} does not answer: {error}") from error
+                    raise SystemExit(
+                        f"{self.url} does not answer ({error}); is the instance ready?"
+                    ) from error
             time.sleep(0.5)
 
     def session(self, user: str) -> str:
@@ -59,7 +61,7 @@ class Kato:
 
 
 def lines_of(file: Path) -> list[list[str]]:
-    """The file's lines as words; a line of one word cannot be continued and is left out."""
+    """The file's lines as words, without lines of one word, which cannot be continued."""
     lines = [line.split() for line in file.read_text(encoding="utf-8").splitlines()]
     return [words for words in lines if len(words) > 1]
 
@@ -73,13 +75,13 @@ def learn(kato: Kato, session: str, lines: list[list[str]]) -> None:
 
 
 def continue_line(kato: Kato, session: str, half: list[str]) -> bool:
-    """Print the best prediction for *half*; whether there was one."""
+    """Print the best prediction for *half*. Returns whether there was one."""
     kato.call("POST", f"{session}/clear-stm", {})
     kato.observe(session, half, learn=False)
     predictions = kato.call("GET", f"{session}/predictions?limit=1")["predictions"]
     print(f"\n» {' '.join(half)} …")
     if not predictions:
-        print("  nothing learned resembles this")
+        print("  no learned line resembles this")
         return False
     best = predictions[0]
     for part in ("past", "present", "future"):
@@ -87,21 +89,25 @@ def continue_line(kato: Kato, session: str, half: list[str]) -> bool:
     print(f"  missing  {' '.join(best['missing']) or '-'}")
     print(
         f"  extras   {' '.join(best['extras']) or '-'}\n"
-        f"  seen {best['frequency']} times, similarity {best['similarity']:.2f},"
+        f"  learned {best['frequency']} times, similarity {best['similarity']:.2f},"
         f" {best['pattern_name']}"
     )
     return True
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "url", help="where the instance answers, e.g. http://my-kato.default.svc:8000"
+    parser = argparse.ArgumentParser(
+        description="Learn a text line by line, then continue half-lines."
     )
-    parser.add_argument("file", type=Path, help="a UTF-8 text")
-    parser.add_argument("half_lines", nargs="*", help="beginnings to continue")
+    parser.add_argument("url", help="address of the instance, e.g. http://prod.default.svc:8000")
+    parser.add_argument("file", type=Path, help="UTF-8 text file to learn")
     parser.add_argument(
-        "--user", default="reader", help="whose memory it goes into (default: reader)"
+        "half_lines", metavar="half-line", nargs="*", help="beginnings of lines to continue"
+    )
+    parser.add_argument(
+        "--user",
+        default="reader",
+        help="user whose knowledge base learns the text (default: reader)",
     )
     arguments = parser.parse_args()
     if not arguments.file.is_file():
