@@ -1,9 +1,9 @@
-"""Full answers of the compiled engine against difflib over every pattern.
+"""Compares full answers of the C engine with difflib over every pattern.
 
-`check.py [PATTERNS [QUERIES]]`. Of each query every match is compared, field for field and in
-order, not only the best. Knowledge is zipf-like and dense, with relearns and deletes in between;
-states and thresholds differ. One process a core; 100 000 patterns take about ten seconds a query.
-The first difference ends it with code 1.
+`check.py [PATTERNS [QUERIES]]` compares every match of each query, field by field and in order, not
+only the best matches. Knowledge is zipf-like and dense, with relearns and deletes in between;
+states and thresholds vary. One process runs per core; with 100 000 patterns a query takes about
+ten seconds. The program stops at the first difference, with exit code 1.
 """
 
 import multiprocessing
@@ -24,7 +24,7 @@ from kato_service.search.plain_ranking import best_predictions
 
 KINDS = ("zipf", "dense")
 SIZES = (2, 3, 5, 8, 12, 20, 30, 45, 60, 64, 65, 100, 150, 255, 256, 400)
-"""Symbols of the states; 64, 255: where the way of alignment changes."""
+"""Symbols of the states. The alignment method changes at 64 and 255."""
 THRESHOLDS = (0.1, 0.1, 0.2, 0.3, 0.4, 0.5, 2 / 3, 1.0, 0.0)
 SEED = 20261124
 
@@ -84,18 +84,22 @@ def main(count: int, queries: int) -> None:
     started = time.monotonic()
     known.update({kind: Knowledge(kind, count) for kind in KINDS})
     asked = list(_queries(queries))
-    print(f"{count} patterns of each kind after {time.monotonic() - started:.0f} s", flush=True)
+    print(
+        f"learned {count} patterns of each kind in {time.monotonic() - started:.0f} s", flush=True
+    )
     matches = 0
     with multiprocessing.get_context("fork").Pool(os.cpu_count()) as workers:
         for number, (query, found) in enumerate(workers.imap_unordered(compared, asked), start=1):
             matches += found
             at = time.monotonic() - started
-            print(f"{number:3} of {queries} at {at:4.0f} s: {query}: {found} equal", flush=True)
-    print(f"{queries} queries, {matches} predictions, every field equal to the exhaustive search's")
+            print(
+                f"{number:3} of {queries}, {at:4.0f} s: {query}: {found} matches equal", flush=True
+            )
+    print(f"{queries} queries, {matches} predictions: every field equals the exhaustive search")
 
 
 known: dict[str, Knowledge] = {}
-"""Filled before the processes fork."""
+"""Knowledge by kind; filled before the processes fork."""
 
 
 def _queries(count: int) -> Iterator[Query]:
@@ -106,26 +110,30 @@ def _queries(count: int) -> Iterator[Query]:
 
 
 def compared(query: Query) -> tuple[Query, int]:
-    """How many predictions there are.
+    """The query and the number of its predictions.
 
     Raises:
-        AssertionError: The engine's differ.
+        AssertionError: The engine's predictions differ from the exhaustive search.
     """
     knowledge = known[query.kind]
     expected = knowledge.exhaustive(query)
     given = knowledge.index.best(query.state, threshold=query.threshold, limit=len(knowledge.plain))
-    assert len(given) == len(expected), f"{query}: {len(given)} instead of {len(expected)}"
+    assert len(given) == len(expected), (
+        f"{query}: {len(given)} predictions instead of {len(expected)}"
+    )
     for place, (one, other) in enumerate(zip(given, expected, strict=True)):
         for field in fields(Prediction):
             value, wanted = getattr(one, field.name), getattr(other, field.name)
-            assert _same(value, wanted), f"{query}: {place}: {field.name}: {value!r}, {wanted!r}"
+            assert _same(value, wanted), (
+                f"{query}: prediction {place}: {field.name} is {value!r}, expected {wanted!r}"
+            )
     best = knowledge.index.best(query.state, threshold=query.threshold, limit=100)
-    assert best == expected[:100], f"{query}: the best 100"
+    assert best == expected[:100], f"{query}: the best 100 differ"
     return query, len(given)
 
 
 def _same(value: object, wanted: object) -> bool:
-    """To the last bit, the sign of a zero included."""
+    """Whether both are equal to the last bit, including the sign of a zero."""
     return value == wanted and repr(value) == repr(wanted)
 
 
@@ -133,4 +141,4 @@ if __name__ == "__main__":
     try:
         main(*(int(given) for given in (*sys.argv[1:], *("100000", "54")[len(sys.argv) - 1 :])))
     except AssertionError as error:
-        sys.exit(f"engines differ: {error}")
+        sys.exit(f"check: engines differ: {error}")

@@ -1,4 +1,4 @@
-"""The embedded service as a process of its own, with knowledge that was not learned over HTTP."""
+"""Runs the embedded service as a separate process, on knowledge written without HTTP."""
 
 import http.client
 import json
@@ -50,11 +50,11 @@ def service(data: Path, **environment: str) -> Iterator["Client"]:
 
 
 class RefusedError(Exception):
-    """No success; what the service said."""
+    """The service responded with an error; carries its text."""
 
 
 class Client:
-    """One connection, and as little work for each request as a client can have."""
+    """One connection that does as little work per request as a client can."""
 
     def __init__(self) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=120)
@@ -70,7 +70,7 @@ class Client:
         return text
 
     def await_loaded(self, path: str) -> None:
-        """Until *path* is answered: the first request for a knowledge base loads it."""
+        """Ask for *path* until it succeeds: the first request for a knowledge base loads it."""
         for _ in range(30):
             try:
                 self.ask("GET", path)
@@ -78,7 +78,7 @@ class Client:
                 print(refused, file=sys.stderr)
             else:
                 return
-        raise SystemExit(f"{path} is never answered")
+        raise SystemExit(f"GET {path} failed 30 times; see the answers above")
 
     def value(self, method: str, path: str, body: object = None) -> Any:
         return json.loads(self.ask(method, path, body))
@@ -92,14 +92,14 @@ class Client:
                 time.sleep(0.1)
             else:
                 return
-        raise SystemExit("the service did not become ready within 30 s")
+        raise SystemExit(f"the service on port {PORT} did not become ready within 30 s")
 
     def close(self) -> None:
         self._connection.close()
 
 
 async def write_log(path: Path, kb: str, patterns: Iterable[Pattern]) -> None:
-    """The log that learning *patterns* would have left."""
+    """Write the log that learning *patterns* would have written."""
     log = SqliteKnowledgeLog(path)
     await log.start()
     await log.create(kb)

@@ -1,9 +1,9 @@
-"""The matching engines side by side: compiled, numpy, and difflib over every pattern.
+"""Compares the matching engines: C, numpy, and difflib over every pattern.
 
-One process; every query is put to all of them in turn. The exhaustive path aligns each pattern
-with ``SequenceMatcher(None, pattern, state, autojunk=False)``, makes the full prediction of every
-match and ranks last. Where that would take too long it runs on a sample of the patterns, and its
-time is extrapolated: the table says so.
+One process asks all of them the same queries in turn. The exhaustive path aligns each pattern with
+``SequenceMatcher(None, pattern, state, autojunk=False)``, builds the full prediction of every match
+and ranks last. If this would take too long, it runs on a sample of the patterns and its time is
+extrapolated; the table says so.
 """
 
 import random
@@ -22,17 +22,17 @@ from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.search.plain_ranking import Match, best_predictions
 
 KINDS = {"zipf": 10_000, "dense": 100, "sparse": 1_000_000}
-"""Symbols of the alphabet; zipf draws them by rank, the others evenly."""
+"""Size of the alphabet by kind; zipf draws symbols by rank, the others evenly."""
 SIZES = (1_000, 10_000, 100_000)
 LARGE = 1_000_000
 THRESHOLD, LIMIT = 0.1, 100
 SAMPLE = 2_000
-"""Patterns that the exhaustive path runs over, at most."""
+"""The most patterns that the exhaustive path runs over."""
 QUERIES = {1_000: 60, 10_000: 40, 100_000: 30, LARGE: 30}
 SLOW_QUERIES = {1_000: 12, 10_000: 8, 100_000: 4}
-"""Of them also for numpy."""
+"""How many of the queries also run on numpy."""
 CHECKED = 2
-"""Queries at 10 000 patterns whose answer is compared to an exhaustive search of all of them."""
+"""How many queries at 10 000 patterns are compared with an exhaustive search of all of them."""
 Row = dict[str, str | int | float]
 
 
@@ -46,7 +46,7 @@ class Source:
         self.weights = list(accumulate(1 / rank if kind == "zipf" else 1 for rank in ranks))
         self.recent: list[tuple[Event, ...]] = []
         self.names: list[str] = []
-        """Of all patterns, in their order."""
+        """Names of all patterns, in order."""
 
     def draw(self, count: int) -> list[str]:
         return self.rng.choices(self.symbols, cum_weights=self.weights, k=count)
@@ -63,7 +63,7 @@ class Source:
                 yield Pattern(name, events, first=len(seen), revision=len(seen))
 
     def state(self) -> tuple[str, ...]:
-        """2–60 symbols: a window of a pattern, two of them, or anything; some replaced."""
+        """2–60 symbols: a window of a pattern, two windows, or random symbols; some replaced."""
         kind = self.rng.random()
         symbols = self._window() if kind < 0.8 else self.draw(self.rng.randint(2, 40))
         if kind < 0.2:
@@ -118,7 +118,7 @@ class Knowledge:
         return index.best(state, threshold=THRESHOLD, limit=LIMIT)
 
     def exhaustive(self, state: tuple[str, ...], patterns: list[Pattern]) -> tuple[Prediction, ...]:
-        """Of *patterns*, with the full prediction of every match, ranked last."""
+        """The best predictions from *patterns*: every match in full, ranked last."""
         kept = [one for one in (match(p, state) for p in patterns) if _kept(one)]
         return best_predictions(kept, state, self.statistics, limit=len(patterns))[:LIMIT]
 
@@ -147,7 +147,7 @@ def _kept(one: Match) -> bool:
 
 
 def engine_rows(*, large: bool, seed: int) -> list[Row]:
-    """A row for each kind, size and engine; answers that differ are an error."""
+    """A row for each kind, size and engine; fails if their answers differ."""
     sizes = (*SIZES, LARGE) if large else SIZES
     return [row for kind in KINDS for size in sizes for row in _measured(kind, size, seed)]
 

@@ -1,7 +1,8 @@
-"""Sends requests over raw sockets, each client its own again and again; answers JSON.
+"""Sends requests over raw sockets and prints what it measured as JSON.
 
-``python load.py PORT SECONDS [COUNT] < requests``: a JSON list, for every client the requests it
-sends in turn, as ``[method, path, body]``. With COUNT it ends after so many requests instead.
+``python load.py PORT SECONDS [COUNT] < requests`` reads a JSON list with one item per client: the
+requests that this client sends in turn, over and over, as ``[method, path, body]``. With COUNT, the
+program ends after that many requests instead.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ import uvloop
 
 @dataclass
 class Client(asyncio.Protocol):
-    """One connection that sends a request as soon as the last one was answered."""
+    """One connection that sends the next request as soon as a response arrives."""
 
     requests: "cycle[bytes]"
     goes_on: Callable[[float], bool]
@@ -88,7 +89,7 @@ async def load(
     await asyncio.gather(*(client.done for client in clients))
     elapsed_s = time.perf_counter() - began
     count = sum(len(client.latencies_s) for client in clients)
-    # The first of each waits until the connections of all are accepted.
+    # Each client's first request waits until the connections of all are accepted.
     later = sorted(one for client in clients for one in client.latencies_s[1:])
     latencies = later or sorted(client.latencies_s[0] for client in clients)
     answer = {

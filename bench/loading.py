@@ -1,8 +1,8 @@
 """How long a knowledge base takes to be ready: from views, the log alone, or a snapshot file.
 
-`python bench/loading.py [PATTERNS …]` prints the table. Seconds are of the clock, and of the
-processors (all threads together), which other programs do not change. The stand-in for MongoDB
-cannot hold a million documents: its row reads batches as the server would send them, from a file.
+`python bench/loading.py [PATTERNS …]` prints a table. It shows seconds of the clock, and seconds of
+the processors (all threads together), which other programs do not affect. The stand-in for MongoDB
+cannot hold a million documents, so its row reads the server's batches from a file.
 """
 
 import asyncio
@@ -35,12 +35,12 @@ KB = "bench"
 BATCH = 1000
 SYMBOLS = 10_000
 REPLAYED = 100_000
-"""More entries are not replayed: a log of so many has views."""
+"""The most entries that are replayed; a longer log has views."""
 Row = dict[str, str | int | float]
 
 
 def patterns(count: int, seed: int) -> Iterator[Pattern]:
-    """Of 4-60 symbols, 18 on average, drawn zipf-like; in the order of their first learns."""
+    """Patterns of 4-60 symbols, 18 on average, drawn zipf-like; in the order of first learns."""
     rng = random.Random(seed)
     for first in range(1, count + 1):
         size = max(4, min(60, round(rng.lognormvariate(2.77, 0.55))))
@@ -62,7 +62,7 @@ def batches(count: int, seed: int) -> Iterator[list[Pattern]]:
 
 @dataclass(slots=True)
 class RecordedViews:
-    """Pages as a MongoDB server sends them, from a file."""
+    """Pages as a MongoDB server sends them, read from a file."""
 
     path: Path
     sizes: list[int]
@@ -80,7 +80,7 @@ class RecordedViews:
         return None
 
     async def page(self, _kb: str, after: str, *, limit: int) -> ViewPage:
-        """The page of that number, which is what its predecessor says it ended with."""
+        """The page whose number is *after*: each page gives the number of the next as its last."""
         number = int(after or 0)
         return await asyncio.to_thread(self._page, number, limit)
 
@@ -144,12 +144,12 @@ async def _replayed(folder: Path, count: int, seed: int) -> Row:
 
 
 async def _from_a_file(folder: Path, count: int) -> list[Row]:
-    """Of the fold that the views in SQLite make."""
+    """Write and read a snapshot of the fold that the SQLite views give."""
     snapshots = Snapshots(folder / "snapshots", limit_bytes=10**11, min_patterns=1)
     async with _Log(folder / "views.sqlite", count) as log:
         _, fold = await _loaded(log, "", count)
         await log.insert(KB, count, [Learn("token", "f" * 40, (("a",), ("b",)), None, 5)])
-        fold.token = "token"  # the store has that entry now, and the fold is at its revision
+        fold.token = "token"  # the store now has this entry, and the fold is at its revision
         captured = snapshots.capture(KB, fold)
         assert captured is not None
         watch = Stopwatch()
@@ -165,7 +165,7 @@ async def _from_a_file(folder: Path, count: int) -> list[Row]:
 
 
 class _Log(SqliteKnowledgeLog):
-    """Open, and with a head whose checkpoint is *count*."""
+    """An open log whose head has the checkpoint *count*."""
 
     def __init__(self, path: Path, count: int) -> None:
         super().__init__(path)

@@ -1,9 +1,9 @@
-"""`GET …/predictions` of a service with 100 000 patterns beside the engine alone, same states.
+"""Compares `GET …/predictions` of a service with 100 000 patterns with the engine alone.
 
-The request and the engine are timed in turns, each state several times; the engine's time ends
-with the prediction objects. What the request takes beyond it: HTTP, the session's load, the
-look-up for entries of other processes, JSON of 100 full predictions, and the client. It begins
-once the views of the knowledge base are written, which a service does beside its work.
+Request and engine are timed in turn on the same states, each state several times; the engine's time
+ends with the prediction objects. The request's extra time is HTTP, loading the session, looking up
+entries of other processes, JSON of 100 full predictions, and the client. Timing starts after the
+service has written the views of the knowledge base, which it does in the background.
 """
 
 import asyncio
@@ -83,7 +83,7 @@ def _await_views(client: embedded.Client) -> None:
         if found is not None and float(found[1]) == 0:
             return
         time.sleep(0.5)
-    raise SystemExit(f"the views were not written within {VIEWS_S} s")
+    raise SystemExit(f"the service did not write its views within {VIEWS_S} s")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Measures and prints tables; JSON goes to build/bench/. Ratios come from one run, side by side.
+"""Measures, prints tables, and writes JSON to build/bench/. Ratios come from a single run.
 
 `--large` also matches against a million patterns.
 
-Nothing here passes or fails by time; exactness is asserted, since a wrong answer is no figure.
+Nothing here passes or fails by time. Wrong answers fail: their speed would mean nothing.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def zipf_patterns(count: int, alphabet: int, rng: random.Random) -> list[Stm]:
 
 
 async def learning() -> list[Row]:
-    """Learns in batches through log and fold, and the load of what was learned."""
+    """Learning in batches through log and fold, and loading the result."""
     rng = random.Random(SEED)
     rows: list[Row] = []
     for count in (1_000, 10_000):
@@ -88,7 +88,7 @@ async def loaded(path: Path) -> None:
 
 
 def requests() -> list[Row]:
-    """Latency of the verbs over HTTP, beside the same server's cheapest answer."""
+    """Latency of the verbs over HTTP, compared with the same server's cheapest response."""
     samples: dict[str, list[float]] = {"live": [], "observe": [], "learn": [], "predictions": []}
     with directory() as data, service(data) as client:
         session = f"/v2/sessions/{client.value('POST', '/v2/sessions', {})['session_id']}"
@@ -124,7 +124,9 @@ def show(title: str, rows: list[Row]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--large", action="store_true", help="a million patterns too: 11 minutes")
+    parser.add_argument(
+        "--large", action="store_true", help="also measure a million patterns (11 minutes)"
+    )
     large = parser.parse_args().large
     configure_logs(level="warning", style="console")
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())

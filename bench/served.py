@@ -1,7 +1,7 @@
-"""The service, or the floor below it, with a watch on its event loop.
+"""Runs the service, or the floor program, and watches its event loop.
 
-``python served.py kato|floor``: on SIGUSR1 it says how long the loop was held up at most since the
-last time, and how much of that it computed itself (the rest it waited for a processor).
+``python served.py kato|floor``: on SIGUSR1 it prints the longest stall of the loop since the last
+signal, and how much of it was computing; the rest was waiting for a processor.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ TICK_S = 0.002
 
 
 class Watch:
-    """Ticks; what comes late was held up."""
+    """Ticks at a fixed pace; a late tick means that the loop was held up."""
 
     def __init__(self) -> None:
         self._worst = (0.0, 0.0)
@@ -55,7 +55,7 @@ class Seen(BaseModel):
 
 
 def floor(settings: Settings) -> FastAPI:
-    """Takes an event, asks Redis as an observation does, answers: nothing is looked at."""
+    """The floor: takes an event, sends the same commands to Redis, responds, checks nothing."""
     assert settings.redis_url is not None
     client = RedisClient(RedisOptions(settings.redis_url.get_secret_value()))
     lock, save = (
@@ -88,7 +88,7 @@ async def served(what: str) -> None:
         config = uvicorn.Config(
             floor(settings), port=settings.port, access_log=False, log_level="error"
         )
-        gc.freeze()  # as the service does once it is set up
+        gc.freeze()  # as the service does after its set-up
         await uvicorn.Server(config).serve()
     watching.cancel()
 

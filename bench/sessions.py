@@ -1,7 +1,7 @@
-"""Observing and learning through one worker, beside a floor program: the same stack, no KATO.
+"""Observing and learning through one worker, compared with a floor: the same stack without KATO.
 
-Called by run.py; alone: ``python bench/sessions.py``. Service, Redis and the load share the
-machine's processors: what each of them used says which was the bottleneck.
+`run.py` calls this module; ``python bench/sessions.py`` runs it alone. Service, Redis and load
+share the machine's processors; the processor time of each shows which one was the bottleneck.
 """
 
 import asyncio
@@ -52,14 +52,14 @@ Requests = list[list[tuple[str, str, Any]]]
 
 @dataclass
 class Server:
-    """One process of the service or of the floor."""
+    """A process of the service or of the floor."""
 
     name: str
     port: int
     process: "subprocess.Popen[str]"
 
     def longest_stall(self) -> dict[str, float]:
-        """Since the last time it was asked."""
+        """The longest stall since the last call."""
         self.process.send_signal(signal.SIGUSR1)
         assert self.process.stdout is not None
         found: dict[str, float] = json.loads(self.process.stdout.readline())
@@ -93,10 +93,10 @@ def free_port() -> int:
 
 @contextmanager
 def redis() -> Iterator[Stores]:
-    """As the operator runs it: every write is on disk before it is acknowledged."""
+    """Redis as the operator runs it: every write is on disk before it is acknowledged."""
     binary = shutil.which("redis-server")
     if binary is None:
-        raise SystemExit("redis-server is missing: apt-get install redis-server")
+        raise SystemExit("redis-server is not installed: run apt-get install redis-server")
     port = free_port()
     with tempfile.TemporaryDirectory() as directory:
         options = (
@@ -148,7 +148,7 @@ def await_that(answers: Any) -> None:
 def load(
     port: int, requests: Requests, seconds: float = MEASURED_S, *, count: int = 0
 ) -> dict[str, float]:
-    """What the load generator measured, a process of its own; it ends by time or by *count*."""
+    """What the load generator, a separate process, measured; it ends by time or by *count*."""
     found = subprocess.run(
         [sys.executable, str(HERE / "load.py"), str(port), str(seconds), str(count)],
         input=json.dumps(requests),
@@ -171,13 +171,13 @@ def observing(sessions: list[str]) -> Requests:
 
 
 def in_turn(sessions: list[str]) -> list[tuple[str, str, Any]]:
-    """For one client that goes through all of them."""
+    """The requests of one client that observes on all *sessions* in turn."""
     return [one for (one,) in observing(sessions)]
 
 
 @contextmanager
 def kato_and_floor() -> Iterator[tuple[Stores, Server, Server, httpx.Client]]:
-    """Both over one Redis; the client is KATO's."""
+    """KATO and the floor on one Redis, and a client of KATO."""
     with ExitStack() as stack:
         stores = stack.enter_context(redis())
         variables = {
@@ -193,7 +193,7 @@ def kato_and_floor() -> Iterator[tuple[Stores, Server, Server, httpx.Client]]:
 
 
 def observe_rows() -> list[Row]:
-    """The same clients against the floor and against KATO, one after the other."""
+    """The same clients on the floor and then on KATO."""
     with kato_and_floor() as (stores, kato, floor, client):
         return [
             row for count in CLIENTS for row in _observe_rows(count, stores, kato, floor, client)
@@ -208,7 +208,7 @@ def _observe_rows(
     for one in (floor, kato):
         requests = observing(created(client, count))
         for mine in requests:
-            # Both find an STM that is full already.
+            # Both programs start with a full STM.
             fill = {"observations": [{"strings": ["hello", "world"]}] * STM_EVENTS}
             client.post(f"{mine[0][1]}-sequence", json=fill).raise_for_status()
         load(one.port, requests, WARM_UP_S)
@@ -242,12 +242,12 @@ def store_rows() -> list[Row]:
 
 
 async def _store_rows(url: str) -> list[Row]:
-    """What a store costs by itself: round trips of one caller, decoding and encoding included."""
+    """What the store costs alone: round trips of one caller, with decoding and encoding."""
     pool = RedisConnectionPool(RedisOptions(url))
     store = RedisSessionStore(pool.client, "bench-store")
     rows: list[Row] = []
     gc.collect()
-    gc.freeze()  # as the service does once it is set up
+    gc.freeze()  # as the service does after its set-up
     for events in (0, STM_EVENTS, 1000):
         given = NewSession(uuid4().hex, uuid4().hex, None, "kb", 3600, {}, {})
         session_id = (await store.create(given, Limits(10**6, None))).session_id
@@ -282,7 +282,7 @@ def learn_rows() -> list[Row]:
 
 
 async def _learn_rows(directory: Path) -> list[Row]:
-    """Learns of many at once, each answered when it is durable; the log writes them in groups."""
+    """Concurrent learns, each acknowledged when durable; the log writes them in groups."""
     log = SqliteKnowledgeLog(directory / "learns.sqlite")
     bases = KnowledgeBases(log, PatternSearcher().new_index)
     await bases.start()
@@ -306,7 +306,7 @@ async def _learn_rows(directory: Path) -> list[Row]:
 
 
 def many_rows() -> list[Row]:
-    """Ten thousand live sessions: made, observed on at random, listed."""
+    """Ten thousand live sessions: created, observed on in random order, listed."""
     with kato_and_floor() as (stores, kato, _, client):
         return [_many_row(stores, kato, client)]
 
@@ -342,7 +342,7 @@ def _many_row(stores: Stores, kato: Server, client: httpx.Client) -> Row:
 
 
 SESSION_MEASURES: dict[str, Callable[[], list[Row]]] = {
-    "Observing beside the floor, Redis with appendfsync always": observe_rows,
+    "Observing compared with the floor, Redis with appendfsync always": observe_rows,
     "Sessions in Redis, one caller": store_rows,
     "Durable learns, SQLite": learn_rows,
     "Many sessions": many_rows,
@@ -356,7 +356,7 @@ def show(title: str, rows: list[Row]) -> None:
 
 
 if __name__ == "__main__":
-    print("load of the machine before:", *os.getloadavg())
+    print("load average before:", *os.getloadavg())
     for title, measured in SESSION_MEASURES.items():
         show(title, measured())
-    print("\nload of the machine after:", *os.getloadavg())
+    print("\nload average after:", *os.getloadavg())

@@ -1,6 +1,6 @@
-"""The compiled engine with two callers, with learns during queries, and with long states.
+"""The C engine with two callers, with learns during queries, and with long states.
 
-A large query takes a second thread by itself: what two callers gain beside one is then little.
+A large query already uses a second thread, so a second caller then gains little.
 """
 
 import random
@@ -19,9 +19,9 @@ from kato_service.search.pattern_searcher import PatternSearcher
 KINDS = ("zipf", "dense", "sparse")
 SIZE, LARGE = 100_000, 1_000_000
 LEARNS = 1_500
-"""Enough that a segment gets its postings."""
+"""Enough for a segment to get its postings."""
 PAUSE_S = 0.0005
-"""Between two learns, so that queries have their turns."""
+"""Seconds between two learns, so that queries get their turns."""
 LENGTHS = (100, 300, 1000)
 STATES = 20
 
@@ -93,7 +93,7 @@ def _times_ms(subject: Subject, states: Sequence[tuple[str, ...]]) -> list[float
 
 
 def _scaling(subject: Subject) -> tuple[float, float]:
-    """Queries a second of one caller and of two, in turns; the medians."""
+    """Median queries per second of one caller and of two, measured in turn."""
     rates: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(3):
         for count, found in rates.items():
