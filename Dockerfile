@@ -1,5 +1,5 @@
-# Both images of KATO: `docker build --target service .` and `--target operator`.
-# BASE is any image with Python 3.11 or newer as python3, with venv and pip.
+# Builds both images of KATO: `docker build --target service .` and `docker build --target operator .`
+# BASE can be any image whose python3 is 3.11 or newer and has venv and pip.
 ARG BASE=docker.io/library/python:3.13-slim
 
 FROM ${BASE} AS build
@@ -11,7 +11,7 @@ COPY operator operator
 COPY service service
 
 FROM build AS build-service
-# The matching engine is compiled: by gcc with Python's headers, which slim images lack.
+# The matching engine is C code. Slim images lack gcc and Python's headers, so install what is missing.
 RUN wanted=; command -v gcc >/dev/null || wanted="gcc libc6-dev"; \
     headers=$(python3 -c 'import sysconfig; print(sysconfig.get_paths()["include"])'); \
     [ -f "$headers/Python.h" ] || wanted="gcc libc6-dev python3-dev"; \

@@ -1,6 +1,6 @@
-"""The compiled matching engine; everything else about the build is in pyproject.toml.
+"""Builds the C matching engine; pyproject.toml configures everything else.
 
-It is optional: where no C compiler is found the installation succeeds and the numpy engine runs.
+The extension is optional: without a C compiler the installation succeeds and the numpy engine runs.
 """
 
 from pathlib import Path
