@@ -1,4 +1,4 @@
-"""The cluster the e2e tests run on, and how they talk to an instance on it."""
+"""The cluster of the e2e tests, and clients of the instances on it."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ FORWARD_PATIENCE_S = 20.0
 
 
 class RefusedError(Exception):
-    """The service answered with an error: its status and body."""
+    """The service responded with an error; carries status and body."""
 
     def __init__(self, status: int, body: dict[str, Any]) -> None:
         super().__init__(f"{status} {body}")
@@ -31,7 +31,7 @@ class RefusedError(Exception):
 
 @dataclass
 class Forward:
-    """``kubectl port-forward`` to a service or pod, made again when it died with its pod."""
+    """``kubectl port-forward`` to a service or pod; starts again after it died with its pod."""
 
     cluster: kp.Cluster
     target: str
@@ -69,13 +69,13 @@ class Forward:
 
 @dataclass
 class Client:
-    """HTTP to one instance, through its Service or one of its pods."""
+    """HTTP to an instance, through its Service or one of its pods."""
 
     forward: Forward
     refused: list[int] = field(default_factory=list)
 
     def once(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        """One request: its answer, `RefusedError`, or an OSError when the connection broke."""
+        """Send one request; raises `RefusedError`, or OSError if the connection breaks."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
         url = self.forward.open() + path
@@ -88,7 +88,7 @@ class Client:
             raise RefusedError(error.code, json.load(error)) from error
 
     def call(self, method: str, path: str, body: Any = None, *, patience_s: float = 90) -> Any:
-        """The answer, repeated through broken connections and 503 (give a unique_id)."""
+        """Repeat a request through broken connections, 503 and 504 (give it a unique_id)."""
         give_up_at = time.monotonic() + patience_s
         while True:
             try:
@@ -121,14 +121,14 @@ class Client:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[kp.Cluster]:
-    """A cluster with the chart installed; the test node is taken away afterwards."""
+    """A cluster with the chart installed; a test node is removed afterwards."""
     with kp.platform() as found:
         yield found
 
 
 @pytest.fixture
 def connect(cluster: kp.Cluster) -> Iterator[Any]:
-    """connect("prod") or connect("prod", "pod/prod-…"): a client of that instance."""
+    """A function for clients: connect("prod") or connect("prod", "pod/prod-…")."""
     forwards: list[Forward] = []
 
     def connected(name: str, target: str = "", namespace: str = "default") -> Client:

@@ -1,6 +1,6 @@
-"""The platform end to end on a real node, as its users meet it: Helm, kubectl and HTTP only.
+"""The platform from end to end on a real node, used as users do: with Helm, kubectl and HTTP only.
 
-The tests share one cluster and run in the order of the file.
+The tests share one cluster and run in the order of this file.
 """
 
 import gzip
@@ -29,14 +29,14 @@ T = TypeVar("T")
 
 
 def until(look: Callable[[], T | None], what: str, timeout_s: float = 120) -> T:
-    """What *look* gives once it gives something; fails naming *what* was awaited."""
+    """Wait until *look* returns something, and return it; a failure names *what* was awaited."""
     give_up_at = time.monotonic() + timeout_s
     while time.monotonic() < give_up_at:
         found = look()
         if found:
             return found
         time.sleep(0.5)
-    pytest.fail(f"{what}: not seen within {timeout_s:.0f} s")
+    pytest.fail(f"waited {timeout_s:.0f} s in vain for: {what}")
 
 
 def items(cluster: kp.Cluster, kind: str, selector: str = SELECT) -> list[dict[str, Any]]:
@@ -46,7 +46,7 @@ def items(cluster: kp.Cluster, kind: str, selector: str = SELECT) -> list[dict[s
 
 
 def pods(cluster: kp.Cluster, component: str, name: str = NAME) -> list[str]:
-    """Names of the component's pods that are ready and not ending."""
+    """Names of the component's pods that are ready and not terminating."""
     selector = f"kato.dev/instance={name},app.kubernetes.io/component={component}"
     return [
         pod["metadata"]["name"]
@@ -80,7 +80,8 @@ def test_a_four_line_instance_becomes_ready_and_predicts(
     session = client.session("first")
     client.learn(session, "hello world again")
     (best,) = client.predicted(session, "hello world")
-    kp.say(f"apply → Ready {ready_s:.1f} s; → prediction {time.monotonic() - applied:.1f} s")
+    predicted_s = time.monotonic() - applied
+    kp.say(f"after apply: Ready in {ready_s:.1f} s, first prediction in {predicted_s:.1f} s")
     assert best["future"] == [["again"]]
 
 
@@ -153,10 +154,12 @@ def test_nothing_acknowledged_is_missing_after_a_pod_was_killed(
     with ThreadPoolExecutor(1) as pool:
         talk = pool.submit(converse)
         try:
-            until(lambda: len(learned) >= 3 or talk.done(), "a conversation before the kill")
+            until(lambda: len(learned) >= 3 or talk.done(), "three learns before the kill")
             kill(cluster, component)
             told = len(learned)
-            until(lambda: len(learned) >= told + 3 or talk.done(), "the conversation going on")
+            until(
+                lambda: len(learned) >= told + 3 or talk.done(), "three more learns after the kill"
+            )
         finally:
             stop.set()
         talk.result(timeout=120)
@@ -176,7 +179,7 @@ def test_a_hand_edited_child_is_put_back(cluster: kp.Cluster) -> None:
     cluster.kubectl("patch", "deployment", NAME, "-p", json.dumps(edit))
     until(
         lambda: cluster.get("deployment", NAME)["spec"]["template"]["spec"] == wanted,
-        "the edit undone",
+        "the operator to undo the edit",
     )
 
 
@@ -185,7 +188,7 @@ def test_a_hand_deleted_child_is_made_again(cluster: kp.Cluster) -> None:
     cluster.kubectl("delete", "service", NAME)
     until(
         lambda: [s for s in items(cluster, "service") if s["metadata"]["name"] == NAME],
-        "the service again",
+        "the operator to create the Service again",
     )
     assert cluster.get("service", NAME)["metadata"]["uid"] != uid
 
@@ -206,7 +209,8 @@ def test_both_replicas_answer_alike_right_after_a_learn(
     cluster: kp.Cluster, connect: Connect
 ) -> None:
     one, two = (connect(NAME, f"pod/{pod}") for pod in pods(cluster, "service"))
-    learning, asking = (one.session("twins") for _ in range(2))  # one user's, so one knowledge
+    # Sessions of the same user, so the same knowledge.
+    learning, asking = (one.session("twins") for _ in range(2))
     for number in range(5):
         words = f"twin {number} of many"
         learner, other = (one, two) if number % 2 else (two, one)
@@ -252,7 +256,10 @@ def test_deleting_keeps_volumes_and_credentials_and_re_creating_finds_the_knowle
     client.learn(client.session("keeper"), "what was learned stays learned")
     claims = {c["metadata"]["uid"] for c in items(cluster, "pvc")}
     cluster.kubectl("delete", "katoinstance", NAME, "--timeout=60s")
-    until(lambda: not items(cluster, f"{CHILDREN},pod", f"{SELECT},!kato.dev/retained") or None, "")
+    until(
+        lambda: not items(cluster, f"{CHILDREN},pod", f"{SELECT},!kato.dev/retained"),
+        "the children to go",
+    )
     kept = {s["metadata"]["name"] for s in items(cluster, "secret")}
     assert kept == {f"{NAME}-credentials", f"{NAME}-mongodb-keyfile"}
     assert {c["metadata"]["uid"] for c in items(cluster, "pvc")} == claims

@@ -1,7 +1,8 @@
-"""Plays golden cases against an instance from inside the cluster: URL CASES.json.
+"""Plays golden cases against an instance, from inside the cluster: URL CASES.json.
 
-Each case is a user of its own: learns the case's patterns with its emotives, observes its STM, and
-compares every prediction with the referee's: names, lists and integers exactly, floats to 1e-9.
+Each case has its own user. The program learns the case's patterns with their emotives, observes its
+STM, and compares every prediction with the expected one: names, lists and integers exactly, floats
+to 1e-9.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""Stand-in for Qdrant: qdrant-client's own local engine behind the REST calls KATO uses.
+"""Stand-in for Qdrant: qdrant-client's own local engine behind the REST calls that KATO uses.
 
-For tests only. Cluster flags (--uri, --bootstrap) are taken and have no meaning here. An upsert is
-answered after it is in the storage directory, so it survives a kill of this process.
+For tests only. It accepts and ignores the cluster flags (--uri, --bootstrap). It acknowledges an
+upsert once it is in the storage directory, so the upsert survives a kill of this process.
 """
 
 import argparse
@@ -24,7 +24,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Engine:
-    """One thread owns the local engine: its SQLite handles may not change threads."""
+    """The local engine in one thread, because its SQLite handles must not change threads."""
 
     def __init__(self, storage: Path) -> None:
         self._storage = storage
@@ -73,7 +73,7 @@ class Server:
         ]
 
     def guarded(self, handler: Handler) -> Handler:
-        """The handler behind the API key, with the engine's refusals as Qdrant words them."""
+        """*handler* behind the API key; the engine's refusals become Qdrant's error responses."""
 
         async def handle(request: Request) -> Response:
             if self._api_key and request.headers.get("api-key") != self._api_key:

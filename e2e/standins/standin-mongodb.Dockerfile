@@ -1,4 +1,4 @@
-# Stand-in for MongoDB: a `mongod` that is FerretDB behind the flags the operator passes.
+# Stand-in for MongoDB: its `mongod` is FerretDB with the flags that the operator passes.
 ARG BASE
 FROM ${BASE}
 COPY --chmod=755 ferretdb /usr/local/bin/ferretdb

@@ -1,4 +1,4 @@
-# Debian's redis-server, the real one, as the operator starts it: `sh -c "exec flock … redis-server …"`.
+# The real redis-server from Debian. The operator starts it with `sh -c "exec flock … redis-server …"`.
 ARG BASE
 FROM ${BASE}
 USER 999:999

@@ -1,7 +1,7 @@
 """Builds the test node's images with buildah, from packages only: `images.py [--out DIR]`.
 
-The product's images come from the product's Dockerfile on a debootstrapped base; pause and the
-stores' stand-ins are for the test node alone. What has not changed is not built again.
+The product's images come from its Dockerfile, on a debootstrapped base; the pause image and the
+stand-ins for stores are for the test node only. Images whose inputs are unchanged are kept.
 """
 
 import argparse
@@ -40,7 +40,7 @@ class Image:
     dockerfile: Path
     context: Path
     inputs: tuple[Path, ...]
-    """Files and folders whose content makes the image."""
+    """Files and folders that determine the content of the image."""
     target: str = ""
     base: str = BASE
 
@@ -50,7 +50,7 @@ class Image:
 
 
 def images(context: Path) -> list[Image]:
-    """In the order they are built; *context* holds the stand-ins' files."""
+    """All images, in build order; *context* holds the files of the stand-ins."""
     product = tuple(ROOT / name for name in PRODUCT)
     service = f"localhost/kato-service:{VERSION}"
     dockerfile = ROOT / "Dockerfile"
@@ -124,7 +124,7 @@ def build(image: Image, out: Path) -> None:
 
 
 def _require_base(base: str, out: Path) -> None:
-    """The image to build on is in buildah's storage: made, or read back from its archive."""
+    """Ensure that buildah's storage has the base image: load its archive, or make it."""
     if (
         subprocess.run(
             ["buildah", "inspect", "--type", "image", base],
@@ -144,7 +144,7 @@ def _require_base(base: str, out: Path) -> None:
 
 def _make_base(out: Path) -> None:
     started = time.monotonic()
-    say("making the base image (debootstrap, under a minute)")
+    say("building the base image with debootstrap (less than a minute)")
     tree = out / "base"
     shutil.rmtree(tree, ignore_errors=True)
     _run(
@@ -164,7 +164,7 @@ def _make_base(out: Path) -> None:
     _buildah("commit", "-q", container, BASE)
     _buildah("rm", container)
     shutil.rmtree(tree, ignore_errors=True)
-    say(f"base image made in {time.monotonic() - started:.0f} s")
+    say(f"base image built in {time.monotonic() - started:.0f} s")
 
 
 def _key(image: Image) -> str:
@@ -179,7 +179,7 @@ def _key(image: Image) -> str:
 
 
 def _pip_mounts() -> list[str]:
-    """The host's pip configuration and certificates, so that pip inside finds its index."""
+    """Options that give pip inside a build the host's pip configuration and certificates."""
     given = [
         "/etc/pip.conf",
         os.environ.get("PIP_CERT", ""),
@@ -225,7 +225,7 @@ def main() -> None:
         build_all(parser.parse_args().out.resolve())
     except (TestbedError, subprocess.TimeoutExpired, OSError) as error:
         sys.exit(f"images: {error}")
-    say(f"images done in {time.monotonic() - STARTED:.0f} s")
+    say(f"all images are ready after {time.monotonic() - STARTED:.0f} s")
 
 
 if __name__ == "__main__":
