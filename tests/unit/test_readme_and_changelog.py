@@ -41,3 +41,11 @@ def test_every_variable_in_the_manuals_table_is_one_the_service_reads() -> None:
     read = {str(field.validation_alias) for field in Settings.model_fields.values()}
     assert named
     assert named <= read
+
+
+@pytest.mark.parametrize("name", ["The service", "Knowledge", "The operator"])
+def test_the_manual_shows_the_layers_that_the_import_contracts_check(name: str) -> None:
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    contracts = {each["name"]: each for each in tool["importlinter"]["contracts"]}
+    page = " ".join((ROOT / "docs" / "development.md").read_text().split())
+    assert f"`{' → '.join(contracts[f'{name} is layered']['layers'])}`" in page
