@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from kato_operator import names
 from kato_operator.cluster.cluster import Cluster
-from kato_operator.queue import DirtyKeys
+from kato_operator.queue import WorkQueue
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS_S = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30)
@@ -18,7 +18,7 @@ BUCKETS_S = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30)
 class Metrics:
     """Counts of passes, the queue and the instances by phase."""
 
-    def __init__(self, keys: DirtyKeys, cluster: Cluster) -> None:
+    def __init__(self, queue: WorkQueue, cluster: Cluster) -> None:
         self._cluster = cluster
         self.registry = CollectorRegistry()
         self._seconds = Histogram(
@@ -42,13 +42,13 @@ class Metrics:
         depth = Gauge(
             "kato_operator_queue_depth", "Keys that wait for a worker.", registry=self.registry
         )
-        depth.set_function(lambda: keys.depth)
+        depth.set_function(lambda: queue.depth)
         oldest = Gauge(
             "kato_operator_queue_oldest_seconds",
             "How long the oldest key has waited.",
             registry=self.registry,
         )
-        oldest.set_function(lambda: keys.oldest_wait_s)
+        oldest.set_function(lambda: queue.oldest_wait_s)
 
     @contextmanager
     def timed(self) -> Iterator[None]:

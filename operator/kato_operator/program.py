@@ -6,14 +6,14 @@ import random
 import structlog
 from aiohttp import web
 
-from kato_operator import children, names
+from kato_operator import names
 from kato_operator.cluster.cluster import Cluster
 from kato_operator.cluster.kube import Kube
 from kato_operator.errors import KubeError, TransientError
 from kato_operator.handlers import watch_instances
 from kato_operator.manifests import Key
 from kato_operator.metrics import CONTENT_TYPE, Metrics
-from kato_operator.queue import DirtyKeys
+from kato_operator.queue import WorkQueue
 from kato_operator.reconcile.reconciler import Reconciler
 from kato_operator.settings import OperatorSettings
 from kato_operator.stores.checks import DeepChecks
@@ -27,12 +27,11 @@ class Operator:
     def __init__(self, settings: OperatorSettings, kube: Kube, *, version: str) -> None:
         clock = asyncio.get_running_loop().time
         self._settings = settings
-        self.keys = DirtyKeys(clock=clock)
+        self.queue = WorkQueue(clock=clock)
         self.cluster = Cluster(
             kube,
             namespace=settings.namespace,
-            dirty=self.keys.add,
-            kinds=children.OWNED_KINDS,
+            changed=self.queue.add,
         )
         checks = DeepChecks(clock=clock) if settings.deep_checks else None
         self._reconciler = Reconciler(
@@ -42,7 +41,7 @@ class Operator:
             version=version,
             recheck_s=settings.recheck_s,
         )
-        self.metrics = Metrics(self.keys, self.cluster)
+        self.metrics = Metrics(self.queue, self.cluster)
 
     async def run(self) -> None:
         """Watch and reconcile until cancelled."""
@@ -54,16 +53,16 @@ class Operator:
 
     @property
     def is_stuck(self) -> bool:
-        return self.cluster.is_synced and self.keys.oldest_wait_s > self._settings.stuck_after_s
+        return self.cluster.is_synced and self.queue.oldest_wait_s > self._settings.stuck_after_s
 
     async def _work(self) -> None:
         await self.cluster.synced()
         while True:
-            key = await self.keys.get()
+            key = await self.queue.get()
             try:
                 await self._pass(key)
             finally:
-                self.keys.done(key)
+                self.queue.done(key)
 
     async def _pass(self, key: Key) -> None:
         with structlog.contextvars.bound_contextvars(namespace=key.namespace, instance=key.name):
@@ -73,17 +72,17 @@ class Operator:
             except KubeError as error:
                 self._retry(key, error)
             except Exception:
-                log.exception("pass crashed", retry_in_s=round(self.keys.retry(key), 1))
+                log.exception("pass crashed", retry_in_s=round(self.queue.retry(key), 1))
                 self.metrics.count("crashed")
             else:
-                self.keys.succeeded(key)
+                self.queue.succeeded(key)
                 self.metrics.count("done")
                 if again_s is not None:
-                    self.keys.add_after(key, again_s)
+                    self.queue.add_after(key, again_s)
 
     def _retry(self, key: Key, error: KubeError) -> None:
         wish_s = error.retry_after_s if isinstance(error, TransientError) else 0.0
-        delay_s = self.keys.retry(key, at_least_s=wish_s)
+        delay_s = self.queue.retry(key, at_least_s=wish_s)
         log.warning("pass will be repeated", error=str(error), retry_in_s=round(delay_s, 1))
         self.metrics.count("retried")
 
@@ -92,7 +91,7 @@ class Operator:
             await asyncio.sleep(self._settings.resync_s)
             try:
                 for key in await self.cluster.resync():
-                    self.keys.add_after(key, random.uniform(0, self._settings.resync_s))
+                    self.queue.add_after(key, random.uniform(0, self._settings.resync_s))
             except KubeError as error:
                 log.warning("resync failed", error=str(error))
 

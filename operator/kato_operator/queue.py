@@ -1,29 +1,29 @@
-"""Dirty keys: each waits once, is worked on once at a time, and backs off by itself."""
+"""The work queue: each key waits once, is worked on by one worker at a time, and has a back-off."""
 
 import asyncio
 import heapq
-import random
 from collections.abc import Callable
 from contextlib import suppress
 
+from kato_operator.backoff import Backoff
 from kato_operator.manifests import Key
 
-FIRST_DELAY_S = 1.0
-LONGEST_DELAY_S = 300.0
+RETRIES = Backoff(first_s=1.0, longest_s=300.0)
 
 
-class DirtyKeys:
+class WorkQueue:
     """The keys that need a pass, oldest first.
 
     A key that is added while a worker has it is handed out again only after `done`.
-    Time comes from *clock* (seconds, monotonic), chance from *jitter* (0 to 1).
+
+    Args:
+        clock: Gives the time in seconds; it must never go back.
+        backoff: Gives the delays between retries of one key.
     """
 
-    def __init__(
-        self, *, clock: Callable[[], float], jitter: Callable[[], float] = random.random
-    ) -> None:
+    def __init__(self, *, clock: Callable[[], float], backoff: Backoff = RETRIES) -> None:
         self._clock = clock
-        self._jitter = jitter
+        self._backoff = backoff
         self._ready: dict[Key, float] = {}
         self._busy: set[Key] = set()
         self._again: dict[Key, float] = {}
@@ -49,20 +49,18 @@ class DirtyKeys:
         self._changed.set()
 
     def retry(self, key: Key, *, at_least_s: float = 0.0) -> float:
-        """Ask for a pass after this key's back-off, which doubles; the delay in seconds."""
-        failures = self._failures.get(key, 0)
-        self._failures[key] = failures + 1
-        delay_s = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(failures, 16))
-        delay_s = max(at_least_s, delay_s * (0.5 + self._jitter() / 2))
+        """Ask for a pass after the back-off of this key; the delay in seconds."""
+        self._failures[key] = self._failures.get(key, 0) + 1
+        delay_s = max(at_least_s, self._backoff.delay_s(self._failures[key]))
         self.add_after(key, delay_s)
         return delay_s
 
     def succeeded(self, key: Key) -> None:
-        """Forget the failures of a key."""
+        """Forget the failures of a key: its back-off starts over."""
         self._failures.pop(key, None)
 
     def take(self) -> Key | None:
-        """The key that has waited longest and is not being worked on; None when none is due."""
+        """The key that has waited longest, now taken by the caller; None when none is due."""
         self._promote()
         key = next(iter(self._ready), None)
         if key is not None:
@@ -71,14 +69,14 @@ class DirtyKeys:
         return key
 
     def done(self, key: Key) -> None:
-        """The pass of a key that was taken has ended."""
+        """Give back a key that was taken; it waits again if it was added in the meantime."""
         self._busy.discard(key)
         if key in self._again:
             self._ready[key] = self._again.pop(key)
             self._changed.set()
 
     async def get(self) -> Key:
-        """Wait for the next key."""
+        """Wait for the next key, and take it."""
         while (key := self.take()) is None:
             self._changed.clear()
             with suppress(TimeoutError):
@@ -87,17 +85,21 @@ class DirtyKeys:
 
     @property
     def depth(self) -> int:
-        """How many keys wait for a worker."""
+        """The number of keys that wait for a worker."""
         self._promote()
         return len(self._ready) + len(self._again)
 
     @property
     def oldest_wait_s(self) -> float:
-        """How long the oldest key has waited for a worker; 0 when none waits."""
+        """Seconds that the oldest key has waited for a worker; 0 when none waits."""
         self._promote()
         return self._clock() - min(self._ready.values(), default=self._clock())
 
     def _promote(self) -> None:
+        """Add every delayed key whose time has come.
+
+        The heap keeps entries that an earlier time has replaced: only the one in `_due` counts.
+        """
         while self._later and self._later[0][0] <= self._clock():
             due, key = heapq.heappop(self._later)
             if self._due.get(key) == due:

@@ -7,10 +7,11 @@ from typing import Any, cast
 import pytest
 
 from kato_operator import names
+from kato_operator.backoff import Backoff
 from kato_operator.cluster.cache import Cache, Informer
-from kato_operator.cluster.cluster import POD
 from kato_operator.cluster.kube import Kube, Listing, WatchEvent
-from kato_operator.errors import ExpiredError
+from kato_operator.errors import ExpiredError, TransientError
+from kato_operator.kinds import POD
 from kato_operator.manifests import Key
 
 KEY = Key("default", "prod")
@@ -87,3 +88,29 @@ async def test_watches_that_end_at_once_are_not_begun_in_a_hot_loop(
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(informer.run(), 0.2)
     assert server.watches == 1
+
+
+class Failing:
+    """An API server that answers no list; it notes when it was asked."""
+
+    def __init__(self) -> None:
+        self.asked_at: list[float] = []
+        self.was_asked_thrice = asyncio.Event()
+
+    async def list(self, *_: object, **__: str) -> Listing:
+        self.asked_at.append(asyncio.get_running_loop().time())
+        if len(self.asked_at) == 3:
+            self.was_asked_thrice.set()
+        raise TransientError("the API server cannot be reached")
+
+
+async def test_lists_that_fail_are_repeated_after_a_growing_delay(cache: Cache) -> None:
+    server = Failing()
+    reconnects = Backoff(first_s=0.05, longest_s=1.0, jitter=lambda: 1.0)
+    informer = Informer(cast(Kube, server), POD, cache, namespace="", reconnects=reconnects)
+    running = asyncio.create_task(informer.run())
+    await asyncio.wait_for(server.was_asked_thrice.wait(), 10)
+    running.cancel()
+    first, second, third = server.asked_at[:3]
+    assert second - first >= 0.05
+    assert third - second >= 0.1

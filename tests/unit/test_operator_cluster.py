@@ -7,7 +7,8 @@ import pytest
 
 from kato_operator import handlers
 from kato_operator.cluster.cluster import Cluster
-from kato_operator.cluster.kube import Kind, Kube
+from kato_operator.cluster.kube import Kube
+from kato_operator.kinds import Kind
 from kato_operator.manifests import Key
 
 KEY = Key("default", "prod")
@@ -42,7 +43,7 @@ def dirty() -> list[Key]:
 
 
 def cluster(server: Server, dirty: list[Key]) -> Cluster:
-    found = Cluster(cast(Kube, server), namespace="", dirty=dirty.append, kinds=())
+    found = Cluster(cast(Kube, server), namespace="", changed=dirty.append)
     found.learn_of(instance(5))
     dirty.clear()
     return found

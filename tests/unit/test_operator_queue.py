@@ -1,11 +1,13 @@
-"""Dirty keys: who is handed out when."""
+"""The work queue: which key is handed out when, and how long a failed one waits."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
+from kato_operator.backoff import Backoff
 from kato_operator.manifests import Key
-from kato_operator.queue import DirtyKeys
+from kato_operator.queue import RETRIES, WorkQueue
 
 A = Key("default", "a")
 B = Key("default", "b")
@@ -27,120 +29,125 @@ def clock() -> StandingClock:
 
 
 @pytest.fixture
-def keys(clock: StandingClock) -> DirtyKeys:
-    return DirtyKeys(clock=clock, jitter=lambda: 1.0)
+def queue(clock: StandingClock) -> WorkQueue:
+    return WorkQueue(clock=clock, backoff=backoff(jitter=1.0))
 
 
-def test_a_key_added_twice_is_handed_out_once(keys: DirtyKeys) -> None:
-    keys.add(A)
-    keys.add(A)
-    assert [keys.take(), keys.take()] == [A, None]
+def backoff(jitter: float) -> Backoff:
+    """The back-off that the operator uses, with a jitter that is always the same."""
+    return replace(RETRIES, jitter=lambda: jitter)
 
 
-def test_the_key_that_waited_longest_comes_first(keys: DirtyKeys) -> None:
-    keys.add(B)
-    keys.add(A)
-    keys.add(B)
-    assert [keys.take(), keys.take()] == [B, A]
+def test_a_key_added_twice_is_handed_out_once(queue: WorkQueue) -> None:
+    queue.add(A)
+    queue.add(A)
+    assert [queue.take(), queue.take()] == [A, None]
 
 
-def test_a_key_is_never_handed_out_while_a_worker_has_it(keys: DirtyKeys) -> None:
-    keys.add(A)
-    keys.take()
-    keys.add(A)
-    assert keys.take() is None
-    keys.done(A)
-    assert keys.take() == A
+def test_the_key_that_waited_longest_comes_first(queue: WorkQueue) -> None:
+    queue.add(B)
+    queue.add(A)
+    queue.add(B)
+    assert [queue.take(), queue.take()] == [B, A]
 
 
-def test_a_finished_key_stays_away(keys: DirtyKeys) -> None:
-    keys.add(A)
-    keys.take()
-    keys.done(A)
-    assert keys.take() is None
+def test_a_key_is_never_handed_out_while_a_worker_has_it(queue: WorkQueue) -> None:
+    queue.add(A)
+    queue.take()
+    queue.add(A)
+    assert queue.take() is None
+    queue.done(A)
+    assert queue.take() == A
 
 
-def test_a_delayed_key_comes_when_its_time_has_come(keys: DirtyKeys, clock: StandingClock) -> None:
-    keys.add_after(A, 5)
+def test_a_finished_key_stays_away(queue: WorkQueue) -> None:
+    queue.add(A)
+    queue.take()
+    queue.done(A)
+    assert queue.take() is None
+
+
+def test_a_delayed_key_comes_when_its_time_has_come(queue: WorkQueue, clock: StandingClock) -> None:
+    queue.add_after(A, 5)
     clock.now += 4.9
-    assert keys.take() is None
+    assert queue.take() is None
     clock.now += 0.2
-    assert keys.take() == A
+    assert queue.take() == A
 
 
 def test_the_earlier_of_two_delays_counts_and_only_it(
-    keys: DirtyKeys, clock: StandingClock
+    queue: WorkQueue, clock: StandingClock
 ) -> None:
-    keys.add_after(A, 60)
-    keys.add_after(A, 5)
-    keys.add_after(A, 30)
+    queue.add_after(A, 60)
+    queue.add_after(A, 5)
+    queue.add_after(A, 30)
     clock.now += 5
-    assert keys.take() == A
-    keys.done(A)
+    assert queue.take() == A
+    queue.done(A)
     clock.now += 100
-    assert keys.take() is None
+    assert queue.take() is None
 
 
-def test_a_change_does_not_wait_for_the_delay(keys: DirtyKeys) -> None:
-    keys.add_after(A, 60)
-    keys.add(A)
-    assert keys.take() == A
+def test_a_change_does_not_wait_for_the_delay(queue: WorkQueue) -> None:
+    queue.add_after(A, 60)
+    queue.add(A)
+    assert queue.take() == A
 
 
 def test_failures_double_the_delay_up_to_five_minutes(
-    keys: DirtyKeys, clock: StandingClock
+    queue: WorkQueue, clock: StandingClock
 ) -> None:
     delays = []
     for _ in range(11):
-        delays.append(keys.retry(A))
+        delays.append(queue.retry(A))
         clock.now += 301
-        keys.take()
-        keys.done(A)
+        queue.take()
+        queue.done(A)
     assert delays == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
 
 
-def test_success_forgets_the_failures(keys: DirtyKeys) -> None:
-    keys.retry(A)
-    keys.retry(A)
-    keys.succeeded(A)
-    assert keys.retry(A) == 1
+def test_success_forgets_the_failures(queue: WorkQueue) -> None:
+    queue.retry(A)
+    queue.retry(A)
+    queue.succeeded(A)
+    assert queue.retry(A) == 1
 
 
-def test_the_servers_wish_wins_over_a_shorter_delay(keys: DirtyKeys) -> None:
-    assert keys.retry(A, at_least_s=20) == 20
+def test_the_servers_wish_wins_over_a_shorter_delay(queue: WorkQueue) -> None:
+    assert queue.retry(A, at_least_s=20) == 20
 
 
 def test_jitter_takes_at_most_half_of_the_delay(clock: StandingClock) -> None:
-    assert DirtyKeys(clock=clock, jitter=lambda: 0.0).retry(A) == 0.5
+    assert WorkQueue(clock=clock, backoff=backoff(jitter=0.0)).retry(A) == 0.5
 
 
 def test_waiting_time_counts_from_the_first_time_a_key_was_added(
-    keys: DirtyKeys, clock: StandingClock
+    queue: WorkQueue, clock: StandingClock
 ) -> None:
-    keys.add(A)
+    queue.add(A)
     clock.now += 7
-    keys.add(A)
-    assert (keys.oldest_wait_s, keys.depth) == (7, 1)
+    queue.add(A)
+    assert (queue.oldest_wait_s, queue.depth) == (7, 1)
 
 
 async def test_a_waiting_worker_gets_a_key_as_soon_as_it_is_added() -> None:
-    keys = DirtyKeys(clock=asyncio.get_running_loop().time)
-    worker = asyncio.create_task(keys.get())
+    queue = WorkQueue(clock=asyncio.get_running_loop().time)
+    worker = asyncio.create_task(queue.get())
     await asyncio.sleep(0)
-    keys.add(A)
+    queue.add(A)
     assert await asyncio.wait_for(worker, 1) == A
 
 
 async def test_a_waiting_worker_gets_a_delayed_key() -> None:
-    keys = DirtyKeys(clock=asyncio.get_running_loop().time)
-    keys.add_after(A, 0.05)
-    assert await asyncio.wait_for(keys.get(), 2) == A
+    queue = WorkQueue(clock=asyncio.get_running_loop().time)
+    queue.add_after(A, 0.05)
+    assert await asyncio.wait_for(queue.get(), 2) == A
 
 
-async def test_two_workers_wake_for_two_keys() -> None:
-    keys = DirtyKeys(clock=asyncio.get_running_loop().time)
-    workers = [asyncio.create_task(keys.get()) for _ in range(2)]
+async def test_two_workers_wake_for_two_queue() -> None:
+    queue = WorkQueue(clock=asyncio.get_running_loop().time)
+    workers = [asyncio.create_task(queue.get()) for _ in range(2)]
     await asyncio.sleep(0)
-    keys.add(A)
-    keys.add(B)
+    queue.add(A)
+    queue.add(B)
     assert set(await asyncio.wait_for(asyncio.gather(*workers), 1)) == {A, B}

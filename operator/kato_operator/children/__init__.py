@@ -4,14 +4,10 @@ from typing import Any
 
 from kato_operator.children import mongodb, qdrant, redis, service
 from kato_operator.children.facts import Facts
-from kato_operator.children.part import API_VERSIONS
 from kato_operator.children.secrets import generated_secrets
 from kato_operator.crd.instance import KatoInstance
 
-__all__ = ["OWNED_KINDS", "Facts", "desired", "generated_secrets"]
-
-OWNED_KINDS = frozenset(API_VERSIONS)
-"""Every kind that children have."""
+__all__ = ["Facts", "desired", "generated_secrets"]
 
 
 def desired(instance: KatoInstance, facts: Facts) -> tuple[dict[str, Any], ...]:

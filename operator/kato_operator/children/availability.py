@@ -1,9 +1,10 @@
 """How many pods there are, and how many may be taken away at once."""
 
 from kato_operator import names
-from kato_operator.children.part import API_VERSIONS, Part
+from kato_operator.children.part import Part
 from kato_operator.crd.parts import Disruption
 from kato_operator.crd.service import Service
+from kato_operator.kinds import CHILDREN
 from kato_operator.manifests import Manifest
 
 
@@ -35,7 +36,7 @@ def autoscaler(part: Part) -> tuple[Manifest, ...]:
         "averageUtilization": scaling.target_cpu_utilization_percentage,
     }
     workload = {
-        "apiVersion": API_VERSIONS["Deployment"],
+        "apiVersion": CHILDREN["Deployment"].api_version,
         "kind": "Deployment",
         "name": names.service(part.instance.metadata.name),
     }

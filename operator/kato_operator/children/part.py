@@ -5,22 +5,8 @@ from typing import Any
 
 from kato_operator import names
 from kato_operator.crd.instance import KatoInstance
+from kato_operator.kinds import CHILDREN, INSTANCE
 from kato_operator.manifests import Manifest
-
-API_VERSIONS = {
-    "Secret": "v1",
-    "ConfigMap": "v1",
-    "Service": "v1",
-    "ServiceAccount": "v1",
-    "PersistentVolumeClaim": "v1",
-    "Deployment": "apps/v1",
-    "StatefulSet": "apps/v1",
-    "PodDisruptionBudget": "policy/v1",
-    "Ingress": "networking.k8s.io/v1",
-    "NetworkPolicy": "networking.k8s.io/v1",
-    "HorizontalPodAutoscaler": "autoscaling/v2",
-    "ServiceMonitor": "monitoring.coreos.com/v1",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +73,7 @@ class Part:
     def _unowned(self, kind: str, name: str, fields: Manifest) -> Manifest:
         version = {names.VERSION_LABEL: self.version} if self.version else {}
         return {
-            "apiVersion": API_VERSIONS[kind],
+            "apiVersion": CHILDREN[kind].api_version,
             "kind": kind,
             "metadata": {
                 "name": name,
@@ -101,8 +87,8 @@ class Part:
     def _owner(self) -> list[Manifest]:
         return [
             {
-                "apiVersion": f"{names.GROUP}/{names.VERSION}",
-                "kind": names.KIND,
+                "apiVersion": INSTANCE.api_version,
+                "kind": INSTANCE.name,
                 "name": self.instance.metadata.name,
                 "uid": self.instance.metadata.uid,
                 "controller": True,

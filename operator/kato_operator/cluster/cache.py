@@ -6,14 +6,15 @@ from collections.abc import Callable
 import structlog
 
 from kato_operator import names
-from kato_operator.cluster.kube import Kind, Kube, Listing, WatchEvent
+from kato_operator.backoff import Backoff
+from kato_operator.cluster.kube import Kube, Listing, WatchEvent
 from kato_operator.errors import ExpiredError, KubeError, MissingError
+from kato_operator.kinds import Kind
 from kato_operator.manifests import Key, Manifest, Name, key_of, namespaced_name, version
 
 log = structlog.get_logger()
 
-
-RECONNECT_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+RECONNECTS = Backoff(first_s=1.0, longest_s=30.0)
 UNSERVED_S = 600.0
 SHORTEST_WATCH_S = 1.0
 """A watch that ends sooner is not begun again before: a proxy may end each at once."""
@@ -97,7 +98,16 @@ class Cache:
 class Informer:
     """Keeps one kind of a cache true, for as long as `run` runs."""
 
-    def __init__(self, kube: Kube, kind: Kind, cache: Cache, *, namespace: str) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        kind: Kind,
+        cache: Cache,
+        *,
+        namespace: str,
+        reconnects: Backoff = RECONNECTS,
+    ) -> None:
+        self._reconnects = reconnects
         self._kube = kube
         self._kind = kind
         self._cache = cache
@@ -149,7 +159,7 @@ class Informer:
 
     def _reconnect_s(self) -> float:
         self._failures += 1
-        return RECONNECT_S[min(self._failures, len(RECONNECT_S)) - 1]
+        return self._reconnects.delay_s(self._failures)
 
 
 def _is_labelled(found: Manifest) -> bool:

@@ -1,7 +1,7 @@
 """Instances and their children in the cluster: read from caches, written only where they differ."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +11,10 @@ import structlog
 from kato_operator import names
 from kato_operator.cluster.cache import Cache, Informer
 from kato_operator.cluster.compare import canonical, covers
-from kato_operator.cluster.kube import Kind, Kube
+from kato_operator.cluster.kube import Kube
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.errors import ConflictError, MissingError, NameConflictError, TransientError
+from kato_operator.kinds import CLAIM, EVENT, INSTANCE, WATCHED
 from kato_operator.manifests import (
     Key,
     Manifest,
@@ -26,25 +27,6 @@ from kato_operator.manifests import (
 
 log = structlog.get_logger()
 
-INSTANCES = Kind(f"{names.GROUP}/{names.VERSION}", names.KIND, names.PLURAL)
-POD = Kind("v1", "Pod", "pods")
-CLAIM = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
-SECRET = Kind("v1", "Secret", "secrets")
-EVENT = Kind("v1", "Event", "events")
-CHILDREN = (
-    SECRET,
-    Kind("v1", "ConfigMap", "configmaps"),
-    Kind("v1", "Service", "services"),
-    Kind("v1", "ServiceAccount", "serviceaccounts"),
-    Kind("apps/v1", "Deployment", "deployments"),
-    Kind("apps/v1", "StatefulSet", "statefulsets"),
-    Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
-    Kind("networking.k8s.io/v1", "Ingress", "ingresses"),
-    Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
-    Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
-    Kind("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors"),
-)
-KINDS = {kind.name: kind for kind in (*CHILDREN, POD, CLAIM)}
 NEVER_PRUNED = frozenset({"StatefulSet", "PersistentVolumeClaim", "Pod"})
 
 
@@ -58,26 +40,23 @@ class NoChange:
 
 
 class Cluster:
-    """What the operator knows and does in the cluster; *dirty* hears of every change."""
+    """What the operator knows and does in the cluster; *changed* gets the key of every change."""
 
     def __init__(
         self,
         kube: Kube,
         *,
         namespace: str,
-        dirty: Callable[[Key], None],
-        kinds: Collection[str],
+        changed: Callable[[Key], None],
     ) -> None:
         self._kube = kube
         self._namespace = namespace
-        self._dirty = dirty
-        self._cache = Cache(changed=dirty)
+        self._changed = changed
+        self._cache = Cache(changed=changed)
         self._instances: dict[Key, Manifest] = {}
         self._no_changes: dict[tuple[str, str, str], NoChange] = {}
         self._informers = [
-            Informer(kube, kind, self._cache, namespace=namespace)
-            for kind in KINDS.values()
-            if kind.name in kinds or kind in (POD, CLAIM)
+            Informer(kube, kind, self._cache, namespace=namespace) for kind in WATCHED.values()
         ]
 
     async def watch(self) -> None:
@@ -97,7 +76,7 @@ class Cluster:
 
     async def resync(self) -> tuple[Key, ...]:
         """List everything anew; the keys of all instances."""
-        listing = await self._kube.list(INSTANCES, namespace=self._namespace)
+        listing = await self._kube.list(INSTANCE, namespace=self._namespace)
         listed = {_key(item): item for item in listing.items}
         for key, known in tuple(self._instances.items()):
             if key not in listed and version(known) <= int(listing.resource_version):
@@ -114,14 +93,14 @@ class Cluster:
         known = self._instances.get(_key(raw))
         if known is None or version(known) < version(raw):
             self._note(raw)
-            self._dirty(_key(raw))
+            self._changed(_key(raw))
 
     def forget(self, key: Key, uid: str) -> None:
         """An instance is gone; one that was made anew under its name is not."""
         known = self._instances.get(key)
         if known is not None and known["metadata"]["uid"] == uid:
             del self._instances[key]
-            self._dirty(key)
+            self._changed(key)
 
     def instance(self, key: Key) -> Manifest | None:
         """The instance as last heard of; None when it is gone."""
@@ -141,7 +120,7 @@ class Cluster:
 
     async def read(self, kind: str, namespace: str, name: str) -> Manifest | None:
         """An object as it is now."""
-        return await self._kube.get(KINDS[kind], namespace, name)
+        return await self._kube.get(WATCHED[kind], namespace, name)
 
     async def apply(self, instance: KatoInstance, manifest: Manifest) -> Manifest:
         """Make the live object say what the manifest says; write only if it does not.
@@ -168,7 +147,7 @@ class Cluster:
     async def create(self, manifest: Manifest) -> Manifest | None:
         """Create an object; None when there is one of its name already."""
         try:
-            answer = await self._kube.create(KINDS[manifest["kind"]], canonical(manifest))
+            answer = await self._kube.create(WATCHED[manifest["kind"]], canonical(manifest))
         except ConflictError:
             return None
         self._cache.put(answer)
@@ -179,7 +158,7 @@ class Cluster:
         place = live["metadata"]
         patch = {"metadata": {**metadata, "uid": place["uid"]}}
         answer = await self._kube.merge(
-            KINDS[live["kind"]], place["namespace"], place["name"], patch
+            WATCHED[live["kind"]], place["namespace"], place["name"], patch
         )
         self._cache.put(answer)
         return answer
@@ -196,7 +175,7 @@ class Cluster:
     async def delete(self, live: Manifest) -> None:
         """Delete this very object."""
         meta = live["metadata"]
-        kind = KINDS[live["kind"]]
+        kind = WATCHED[live["kind"]]
         await self._kube.delete(kind, meta["namespace"], meta["name"], uid=meta["uid"])
 
     async def evict(self, pod: Manifest) -> None:
@@ -221,7 +200,7 @@ class Cluster:
         patch = {"metadata": {"uid": meta["uid"]}, "status": _merging(raw.get("status"), status)}
         try:
             answer = await self._kube.merge(
-                INSTANCES, meta["namespace"], meta["name"], patch, subresource="status"
+                INSTANCE, meta["namespace"], meta["name"], patch, subresource="status"
             )
         except MissingError:
             return self.forget(_key(raw), meta["uid"])
@@ -241,7 +220,7 @@ class Cluster:
             return
         self._note(answer)
         if answer["metadata"]["generation"] != raw["metadata"]["generation"]:
-            self._dirty(_key(raw))
+            self._changed(_key(raw))
 
     def _note(self, raw: Manifest) -> None:
         raw["metadata"].pop("managedFields", None)
@@ -250,7 +229,7 @@ class Cluster:
     async def _write(self, wanted: Manifest) -> Manifest:
         meta = wanted["metadata"]
         try:
-            answer = await self._kube.apply(KINDS[wanted["kind"]], wanted)
+            answer = await self._kube.apply(WATCHED[wanted["kind"]], wanted)
         except ConflictError as error:
             raise TransientError(str(error), status=error.status) from error
         log.info("child applied", kind=wanted["kind"], child=meta["name"], new="uid" not in meta)
@@ -270,7 +249,7 @@ class Cluster:
             "metadata": kept,
             "spec": {"replicas": fresh["spec"]["replicas"]},
         }
-        kind = KINDS[live["kind"]]
+        kind = WATCHED[live["kind"]]
         await self._kube.apply(kind, manifest, manager=names.REPLICAS_MANAGER)
 
     def _changes_nothing(self, live: Manifest, wanted: Manifest) -> bool:

@@ -19,6 +19,7 @@ from kato_operator.errors import (
     TerminatingError,
     TransientError,
 )
+from kato_operator.kinds import POD, Kind
 from kato_operator.manifests import Manifest
 
 APPLY = "application/apply-patch+yaml"
@@ -26,22 +27,6 @@ MERGE = "application/merge-patch+json"
 CHUNK = 500
 WATCH_S = 300
 CONNECT_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind and where the API server serves it."""
-
-    api_version: str
-    name: str
-    plural: str
-
-    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
-        root = "/apis/" if "/" in self.api_version else "/api/"
-        parts = [root + self.api_version]
-        parts += [f"namespaces/{namespace}"] if namespace else []
-        parts += [part for part in (self.plural, name, subresource) if part]
-        return "/".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +179,7 @@ class Kube:
             "metadata": {"name": name, "namespace": namespace},
             "deleteOptions": {"preconditions": {"uid": uid}},
         }
-        path = Kind("v1", "Pod", "pods").path(namespace, name, "eviction")
+        path = POD.path(namespace, name, "eviction")
         try:
             await self._request("POST", path, body=body)
         except MissingError:

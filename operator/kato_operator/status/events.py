@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 from kato_operator import names
+from kato_operator.kinds import INSTANCE
 from kato_operator.manifests import Manifest
 from kato_operator.status import status
 
@@ -41,8 +42,8 @@ def _event(raw: Manifest, condition: Manifest, *, now: str) -> Manifest:
         "reason": condition["reason"],
         "message": f"{kind} is {condition['status']}: {condition['message']}"[:1000],
         "involvedObject": {
-            "apiVersion": f"{names.GROUP}/{names.VERSION}",
-            "kind": names.KIND,
+            "apiVersion": INSTANCE.api_version,
+            "kind": INSTANCE.name,
             **{field: meta[field] for field in ("name", "namespace", "uid", "resourceVersion")},
         },
         "source": {"component": names.FIELD_MANAGER},
