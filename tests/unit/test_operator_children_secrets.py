@@ -141,8 +141,6 @@ def test_managed_stores_are_reached_by_urls_with_their_own_passwords() -> None:
     assert copy["MONGO_BASE_URL"] == (
         f"mongodb://kato-service:{known['mongodb-service-password']}"
         "@prod-mongodb-0.prod-mongodb-peers.kato.svc:27017/?authSource=admin&directConnection=true"
-        "&minPoolSize=10&maxPoolSize=50&maxIdleTimeMS=60000&waitQueueTimeoutMS=5000"
-        "&serverSelectionTimeoutMS=5000"
     )
     assert copy["QDRANT_URL"] == "http://prod-qdrant.kato.svc:6333"
     assert copy["QDRANT_API_KEY"] == known["qdrant-api-key"]
@@ -154,7 +152,7 @@ def test_three_members_are_all_named_and_their_set_with_them() -> None:
     spec = {"mongodb": {"managed": {"members": 3}}}
     url = found(made(spec), "Secret", "prod-connections")["stringData"]["MONGO_BASE_URL"]
     hosts = [f"prod-mongodb-{it}.prod-mongodb-peers.kato.svc:27017" for it in range(3)]
-    assert url.partition("@")[2].startswith(",".join(hosts) + "/?authSource=admin&replicaSet=rs0&")
+    assert url.partition("@")[2] == ",".join(hosts) + "/?authSource=admin&replicaSet=rs0"
 
 
 def test_external_stores_are_reached_by_their_own_urls() -> None:
@@ -166,6 +164,14 @@ def test_external_stores_are_reached_by_their_own_urls() -> None:
     assert copy["mongodb-ca"] == "external-secret-3"
     assert copy["service-api-key"] == values(EXTERNAL)["service-api-key"]
     assert "redis-auth.conf" not in copy
+
+
+def test_the_url_of_an_external_mongodb_keeps_the_options_of_the_user() -> None:
+    source = {"urlSecretRef": SOURCE}
+    spec = {"mongodb": {"mode": "External", "external": source}}
+    given = "mongodb://u:p@h/?maxPoolSize=7&waitQueueTimeoutMS=100&retryWrites=false"
+    copy = found(made(spec, {"mongodb-url": given}), "Secret", "prod-connections")["stringData"]
+    assert copy["MONGO_BASE_URL"] == given
 
 
 @pytest.mark.parametrize(

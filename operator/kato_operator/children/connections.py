@@ -59,7 +59,7 @@ def _mongodb(instance: KatoInstance, facts: Facts) -> dict[str, str]:
     if mode != "Managed":
         return {}
     password = quote(facts.credentials[names.MONGODB_SERVICE_PASSWORD], safe="")
-    options = urlencode({"authSource": "admin", **_finding(instance), **_pool(instance)})
+    options = urlencode({"authSource": "admin", **_finding(instance)})
     login = f"{names.MONGODB_SERVICE_USER}:{password}"
     return {"MONGO_BASE_URL": f"mongodb://{login}@{','.join(_members(instance))}/?{options}"}
 
@@ -77,18 +77,6 @@ def _finding(instance: KatoInstance) -> dict[str, str]:
     if instance.spec.mongodb.managed.members == 1:
         return {"directConnection": "true"}
     return {"replicaSet": names.MONGODB_SET}
-
-
-def _pool(instance: KatoInstance) -> dict[str, int]:
-    """The pool's options, for whoever else takes the URL; in the service its variables win."""
-    pool = instance.spec.connection_pools.mongodb
-    return {
-        "minPoolSize": pool.min_size,
-        "maxPoolSize": pool.max_size,
-        "maxIdleTimeMS": pool.max_idle_seconds * 1000,
-        "waitQueueTimeoutMS": pool.wait_queue_timeout_seconds * 1000,
-        "serverSelectionTimeoutMS": pool.server_selection_timeout_seconds * 1000,
-    }
 
 
 def _external_mongodb(facts: Facts) -> str:
