@@ -1,4 +1,4 @@
-"""What a KatoInstance becomes: its spec and some facts, as manifests; no I/O, one module a part."""
+"""Manifests of the children of a KatoInstance, from its spec and some facts: pure functions."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ __all__ = ["Facts", "desired", "generated_secrets"]
 
 
 def desired(instance: KatoInstance, facts: Facts) -> tuple[dict[str, Any], ...]:
-    """Every child that is applied: all but the generated Secrets."""
+    """The manifests of every child that is applied: all but the generated Secrets."""
     spec = instance.spec
     return (
         *service.children(instance, facts),

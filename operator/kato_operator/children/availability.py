@@ -1,34 +1,34 @@
-"""How many pods there are, and how many may be taken away at once."""
+"""How many pods run, and how many of them may be evicted at once."""
 
 from kato_operator import names
-from kato_operator.children.part import Part
+from kato_operator.children.component import Component
 from kato_operator.crd.parts import Disruption
 from kato_operator.crd.service import Service
 from kato_operator.kinds import CHILDREN
 from kato_operator.manifests import Manifest
 
 
-def least_pods(service: Service) -> int:
-    """The service's pods that are always there."""
+def min_pods(service: Service) -> int:
+    """The number of service pods that always run."""
     scaling = service.autoscaling
     return service.replicas if scaling is None else scaling.min_replicas
 
 
-def budget(part: Part, pods: int, disruption: Disruption) -> tuple[Manifest, ...]:
-    """Limits voluntary disruptions, where another pod goes on; pods that are broken may go."""
+def budget(component: Component, pods: int, disruption: Disruption) -> tuple[Manifest, ...]:
+    """The limit to voluntary disruptions of several pods; broken pods may always be evicted."""
     if pods <= 1:
         return ()
     spec = {
         "maxUnavailable": disruption.max_unavailable,
-        "selector": {"matchLabels": part.selector},
+        "selector": {"matchLabels": component.selector},
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
     }
-    return (part.manifest("PodDisruptionBudget", spec=spec),)
+    return (component.manifest("PodDisruptionBudget", spec=spec),)
 
 
-def autoscaler(part: Part) -> tuple[Manifest, ...]:
-    """Scales the service by its use of the CPU that it asked for."""
-    scaling = part.instance.spec.service.autoscaling
+def autoscaler(component: Component) -> tuple[Manifest, ...]:
+    """The autoscaler of the service, by the share of its requested CPU that it uses."""
+    scaling = component.instance.spec.service.autoscaling
     if scaling is None:
         return ()
     target = {
@@ -38,7 +38,7 @@ def autoscaler(part: Part) -> tuple[Manifest, ...]:
     workload = {
         "apiVersion": CHILDREN["Deployment"].api_version,
         "kind": "Deployment",
-        "name": names.service(part.instance.metadata.name),
+        "name": names.service(component.instance.metadata.name),
     }
     spec = {
         "scaleTargetRef": workload,
@@ -46,4 +46,4 @@ def autoscaler(part: Part) -> tuple[Manifest, ...]:
         "maxReplicas": scaling.max_replicas,
         "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
     }
-    return (part.manifest("HorizontalPodAutoscaler", spec=spec),)
+    return (component.manifest("HorizontalPodAutoscaler", spec=spec),)

@@ -1,43 +1,43 @@
-"""The connections Secret: where the stores are, with credentials, and a copy of these.
+"""The connections Secret: the URLs of the stores with their credentials, and a copy of these.
 
-The copy is what generated Secrets are rebuilt from when they are lost beside their data.
+A generated Secret that is lost while its data still exists is rebuilt from the copy.
 """
 
 from urllib.parse import quote, urlencode
 
 from kato_operator import names
+from kato_operator.children.component import Component
 from kato_operator.children.facts import Facts
-from kato_operator.children.part import Part
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.manifests import Manifest
 
 REDIS_AUTH = "redis-auth.conf"
 API_KEY = "API_KEY"
 CA_FILE = "/etc/kato/mongodb/ca.crt"
-"""Where the service's pods have the certificate of an external MongoDB's authority."""
+"""The file in the service's pods with the CA certificate of an external MongoDB."""
 
 
-def secret(part: Part, facts: Facts) -> Manifest:
-    """The Secret with everything of `secret_variables`, Redis' password file, and the copy."""
-    instance = part.instance
+def secret(component: Component, facts: Facts) -> Manifest:
+    """The Secret with all `secret_variables`, the password file of Redis, and the copy."""
+    instance = component.instance
     name = names.connections(instance.metadata.name)
     values = {**facts.credentials, **secret_variables(instance, facts)}
     if instance.spec.redis.mode == "Managed":
         values[REDIS_AUTH] = f"requirepass {facts.credentials[names.REDIS_PASSWORD]}\n"
     if names.MONGODB_CA in facts.external:
         values[names.MONGODB_CA] = facts.external[names.MONGODB_CA]
-    return part.manifest("Secret", name, type="Opaque", stringData=values)
+    return component.manifest("Secret", name, type="Opaque", stringData=values)
 
 
 def secret_variables(instance: KatoInstance, facts: Facts) -> dict[str, str]:
-    """The variables of the service whose values are secrets, for the stores that it has."""
+    """The variables of the service that hold secrets, for the stores that the instance has."""
     found = {
         **_redis(instance, facts),
         **_mongodb(instance, facts),
         **_qdrant(instance, facts),
     }
     if instance.spec.service.auth.mode == "ApiKey":
-        found[API_KEY] = _wanted(names.SERVICE_API_KEY, facts)
+        found[API_KEY] = _overridden(names.SERVICE_API_KEY, facts)
     return found
 
 
@@ -48,7 +48,7 @@ def _redis(instance: KatoInstance, facts: Facts) -> dict[str, str]:
     if mode != "Managed":
         return {}
     password = quote(facts.credentials[names.REDIS_PASSWORD], safe="")
-    address = f"{Part(instance, names.REDIS).host}:{names.REDIS_PORT}"
+    address = f"{Component(instance, names.REDIS).host}:{names.REDIS_PORT}"
     return {"REDIS_URL": f"redis://:{password}@{address}/0"}
 
 
@@ -59,28 +59,32 @@ def _mongodb(instance: KatoInstance, facts: Facts) -> dict[str, str]:
     if mode != "Managed":
         return {}
     password = quote(facts.credentials[names.MONGODB_SERVICE_PASSWORD], safe="")
-    options = urlencode({"authSource": "admin", **_finding(instance)})
+    options = urlencode({"authSource": "admin", **_topology(instance)})
     login = f"{names.MONGODB_SERVICE_USER}:{password}"
     return {"MONGO_BASE_URL": f"mongodb://{login}@{','.join(_members(instance))}/?{options}"}
 
 
 def _members(instance: KatoInstance) -> list[str]:
-    part = Part(instance, names.MONGODB)
+    component = Component(instance, names.MONGODB)
     return [
-        f"{part.name}-{ordinal}.{part.peers_domain}:{names.MONGODB_PORT}"
+        f"{component.object_name}-{ordinal}.{component.peers_domain}:{names.MONGODB_PORT}"
         for ordinal in range(instance.spec.mongodb.managed.members)
     ]
 
 
-def _finding(instance: KatoInstance) -> dict[str, str]:
-    """How the primary is found; one member is it, also on servers that know no replica set."""
+def _topology(instance: KatoInstance) -> dict[str, str]:
+    """How the driver finds the primary.
+
+    A single member is the primary; a direct connection also works with servers without replica
+    sets.
+    """
     if instance.spec.mongodb.managed.members == 1:
         return {"directConnection": "true"}
     return {"replicaSet": names.MONGODB_SET}
 
 
 def _external_mongodb(facts: Facts) -> str:
-    """The URL as it was given, with the authority's certificate if there is one."""
+    """The URL as the user wrote it, with the CA certificate added if there is one."""
     url = facts.external[names.MONGODB_URL]
     if names.MONGODB_CA not in facts.external:
         return url
@@ -98,13 +102,13 @@ def _qdrant(instance: KatoInstance, facts: Facts) -> dict[str, str]:
         return {"QDRANT_URL": store.external.url, **({"QDRANT_API_KEY": key} if key else {})}
     if store.mode != "Managed":
         return {}
-    address = f"{Part(instance, names.QDRANT).host}:{names.QDRANT_PORT}"
+    address = f"{Component(instance, names.QDRANT).host}:{names.QDRANT_PORT}"
     return {
         "QDRANT_URL": f"http://{address}",
         "QDRANT_API_KEY": facts.credentials[names.QDRANT_API_KEY],
     }
 
 
-def _wanted(name: str, facts: Facts) -> str:
-    """A value that somebody else's Secret may give instead of ours."""
+def _overridden(name: str, facts: Facts) -> str:
+    """The value from a Secret of the user, or else the generated one."""
     return facts.external.get(name) or facts.credentials[name]

@@ -1,45 +1,48 @@
 """How clients and Prometheus reach the service: Service, Ingress, ServiceMonitor."""
 
-from kato_operator.children.part import Part, annotated, labelled
+from kato_operator.children.component import Component, annotated, labelled
 from kato_operator.crd.service import Ingress
 from kato_operator.manifests import Manifest
 
 PORT = "http"
 
 
-def service(part: Part) -> Manifest:
-    wanted = part.instance.spec.service
-    manifest = part.manifest(
+def service(component: Component) -> Manifest:
+    """The Service that clients use."""
+    wanted = component.instance.spec.service
+    manifest = component.manifest(
         "Service",
         spec={
             "type": wanted.expose.type,
             "sessionAffinity": wanted.expose.session_affinity,
-            "selector": part.selector,
+            "selector": component.selector,
             "ports": [{"name": PORT, "port": wanted.port, "targetPort": PORT, "protocol": "TCP"}],
         },
     )
     return annotated(manifest, dict(wanted.expose.annotations))
 
 
-def ingress(part: Part) -> tuple[Manifest, ...]:
-    """The Ingress, if the spec has one; every path of its host is the service's."""
-    expose = part.instance.spec.service.expose
+def ingress(component: Component) -> tuple[Manifest, ...]:
+    """The Ingress, if the spec has one; it sends every path of its host to the service."""
+    expose = component.instance.spec.service.expose
     if expose.ingress is None:
         return ()
-    manifest = part.manifest("Ingress", spec=_ingress_spec(part.name, expose.ingress))
+    manifest = component.manifest(
+        "Ingress", spec=_ingress_spec(component.object_name, expose.ingress)
+    )
     return (annotated(manifest, dict(expose.annotations)),)
 
 
-def service_monitor(part: Part) -> tuple[Manifest, ...]:
-    """What the Prometheus operator has to read, if the spec wants it."""
-    monitoring = part.instance.spec.monitoring
+def service_monitor(component: Component) -> tuple[Manifest, ...]:
+    """The ServiceMonitor for the Prometheus operator, if the spec enables it."""
+    monitoring = component.instance.spec.monitoring
     if monitoring.service_monitor == "Disabled":
         return ()
     spec = {
-        "selector": {"matchLabels": part.selector},
+        "selector": {"matchLabels": component.selector},
         "endpoints": [{"port": PORT, "path": "/metrics"}],
     }
-    manifest = part.manifest("ServiceMonitor", spec=spec)
+    manifest = component.manifest("ServiceMonitor", spec=spec)
     return (labelled(manifest, dict(monitoring.labels)),)
 
 

@@ -1,4 +1,4 @@
-"""What manifests are made of beside the spec: images, and the values of Secrets."""
+"""What manifests are built from in addition to the spec: images, and the values of Secrets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a pass has found out.
+    """What a pass has gathered before it builds manifests.
 
     *images* replace entries of the built-in table, by component. *credentials* are the values of
-    the generated Secrets, *external* those that the spec takes from other Secrets, both by the
-    names in `names`. *recorded_set* is the id of the replica set that was initiated, if any.
+    the generated Secrets, *external* the values from the Secrets that the spec refers to; the keys
+    of both are in `names`. *recorded_set* is the id of the replica set that was initiated for this
+    instance, empty before that.
     """
 
     images: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""Which image each container runs: the spec, and for what it leaves empty, a table."""
+"""Which image each container runs: the one in the spec, completed from a table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from kato_operator.crd.instance import KatoInstance
 from kato_operator.crd.parts import Image
 
 AGENT = "agent"
-"""The operator's own image, beside every MongoDB server."""
+"""The operator's own image, which runs next to every MongoDB server."""
 LABEL_CHARACTERS = 63
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenImage:
-    """An image as a container names it, and the version that labels show."""
+    """An image as a container refers to it, and the version that labels show."""
 
     reference: str
     version: str = ""
@@ -37,7 +37,7 @@ class _Parts:
 
 
 def table(operator_version: str) -> dict[str, str]:
-    """The images of template revision 1; ours are whatever was built under these names."""
+    """The default images of template revision 1, by component; ours must be pushed or loaded."""
     return {
         names.SERVICE: f"localhost/kato-service:{operator_version}",
         AGENT: f"localhost/kato-operator:{operator_version}",
@@ -73,12 +73,12 @@ def _default(component: str, facts: Facts) -> str:
 
 
 def _chosen(image: Image, default: str) -> ChosenImage:
-    """The image of a spec; what is empty in it comes from *default*."""
+    """The image of a spec; its empty fields come from *default*."""
     known = _parts(default)
     parts = _Parts(
         image.repository or known.repository,
         image.tag or known.tag,
-        # a tag that somebody asks for is not what the default's digest stands for
+        # the default's digest belongs to the default's tag, not to one that the spec gives
         image.digest or ("" if image.tag else known.digest),
     )
     return ChosenImage(
@@ -90,7 +90,7 @@ def _chosen(image: Image, default: str) -> ChosenImage:
 
 
 def _parts(reference: str) -> _Parts:
-    """A reference taken apart; a colon before the last slash belongs to the registry's port."""
+    """The parts of a reference; a colon before the last slash belongs to the registry's port."""
     name, _, digest = reference.partition("@")
     folder, slash, last = name.rpartition("/")
     base, _, tag = last.partition(":")
@@ -98,6 +98,6 @@ def _parts(reference: str) -> _Parts:
 
 
 def _version(parts: _Parts) -> str:
-    """What a label may say: the tag, or the beginning of the digest."""
+    """The version as a valid label value: the tag, or the beginning of the digest."""
     text = parts.tag or parts.digest.partition(":")[2][:12]
     return text[:LABEL_CHARACTERS].strip("-_.")

@@ -1,11 +1,11 @@
-"""Managed MongoDB: always a replica set, with our agent beside every server."""
+"""Managed MongoDB: always a replica set, with our agent next to every server."""
 
 from decimal import Decimal
 
 from kato_operator import names
 from kato_operator.children import availability, images, pods, stores
+from kato_operator.children.component import Component
 from kato_operator.children.facts import Facts
-from kato_operator.children.part import Part
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.crd.rules import amount
 from kato_operator.crd.stores import ManagedMongoDB
@@ -19,37 +19,37 @@ CREDENTIALS_DIR = "/etc/kato/credentials"
 MEMBERS = "members"
 RECORDED_SET = "recorded-set"
 SMALLEST_CACHE_GIB = Decimal("0.25")
-DOORS = stores.Doors(
+PORTS = stores.Ports(
     clients={"mongodb": names.MONGODB_PORT}, peers={}, operator={"agent": names.AGENT_PORT}
 )
 TMP: Manifest = {"name": "tmp", "mountPath": "/tmp"}
 
 COPY_KEYFILE = f"install -m 0400 {KEYFILE_DIR}/{names.KEYFILE} {OWN_KEYFILE_DIR}/{names.KEYFILE}"
-"""The server refuses a keyfile that its group may read, as files of a Secret are."""
+"""The server refuses a keyfile that its group may read, and the files of a Secret are like that."""
 
 
 def children(instance: KatoInstance, facts: Facts) -> tuple[Manifest, ...]:
-    """Everything of a managed MongoDB."""
+    """All children of a managed MongoDB."""
     image = images.of_mongodb(instance, facts)
-    part = Part(instance, names.MONGODB, image.version)
+    component = Component(instance, names.MONGODB, image.version)
     managed = instance.spec.mongodb.managed
     workload = stores.Workload(
         replicas=managed.members,
-        pod=_pod(part, image, images.of_agent(facts)),
+        pod=_pod(component, image, images.of_agent(facts)),
         storage=managed.storage,
         on_delete=True,
     )
     return (
-        part.manifest("ConfigMap", data=_told(managed, facts)),
-        *stores.services(part, DOORS),
-        *stores.network_policies(part, DOORS),
-        *availability.budget(part, managed.members, managed.disruption),
-        stores.stateful_set(part, workload),
+        component.manifest("ConfigMap", data=_agent_config(managed, facts)),
+        *stores.services(component, PORTS),
+        *stores.network_policies(component, PORTS),
+        *availability.budget(component, managed.members, managed.disruption),
+        stores.stateful_set(component, workload),
     )
 
 
 def arguments(managed: ManagedMongoDB) -> list[str]:
-    """The command line of the server."""
+    """The command-line arguments of the server."""
     return [
         *("--replSet", names.MONGODB_SET, "--port", str(names.MONGODB_PORT), "--bind_ip_all"),
         *("--dbpath", DATA_DIR, "--unixSocketPrefix", "/tmp"),
@@ -59,8 +59,11 @@ def arguments(managed: ManagedMongoDB) -> list[str]:
     ]
 
 
-def _told(managed: ManagedMongoDB, facts: Facts) -> dict[str, str]:
-    """What the agents read when they start; not in the template, as it must restart nobody."""
+def _agent_config(managed: ManagedMongoDB, facts: Facts) -> dict[str, str]:
+    """What the agents read when they start.
+
+    It is not in the pod template, because a change of it must not restart any pod.
+    """
     return {MEMBERS: str(managed.members), RECORDED_SET: facts.recorded_set}
 
 
@@ -75,19 +78,19 @@ def _cache_gib(managed: ManagedMongoDB) -> Decimal:
 
 
 def _connections(managed: ManagedMongoDB) -> int:
-    """One per MiB of the limit: that is what a busy connection may take."""
+    """The most connections: one per MiB of the limit, which a busy connection may need."""
     return max(64, int(_memory(managed) / 2**20))
 
 
-def _pod(part: Part, image: images.ChosenImage, agent: images.ChosenImage) -> Manifest:
-    managed, name = part.instance.spec.mongodb.managed, part.instance.metadata.name
+def _pod(component: Component, image: images.ChosenImage, agent: images.ChosenImage) -> Manifest:
+    managed, name = component.instance.spec.mongodb.managed, component.instance.metadata.name
     passwords = (names.MONGODB_OPERATOR_PASSWORD, names.MONGODB_SERVICE_PASSWORD)
     return pods.pod(
         USER,
         image,
         terminationGracePeriodSeconds=stores.GRACE_S,
-        **pods.spread(part, managed.spread),
-        initContainers=[_keyfile(image), _agent(part, agent)],
+        **pods.spread(component, managed.spread),
+        initContainers=[_keyfile(image), _agent(component, agent)],
         containers=[_server(managed, image)],
         volumes=[
             pods.scratch("tmp", "64Mi"),
@@ -103,7 +106,7 @@ def _keyfile(image: images.ChosenImage) -> Manifest:
         "keyfile",
         image,
         command=["sh", "-c", COPY_KEYFILE],
-        resources=pods.sized("10m", "16Mi", "64Mi"),
+        resources=pods.fixed_requirements("10m", "16Mi", "64Mi"),
         volumeMounts=[
             {"name": "keyfile", "mountPath": KEYFILE_DIR, "readOnly": True},
             {"name": "own-keyfile", "mountPath": OWN_KEYFILE_DIR},
@@ -111,39 +114,39 @@ def _keyfile(image: images.ChosenImage) -> Manifest:
     )
 
 
-def _agent(part: Part, image: images.ChosenImage) -> Manifest:
-    """Beside the server for as long as it runs; its readiness is the pod's."""
+def _agent(component: Component, image: images.ChosenImage) -> Manifest:
+    """The sidecar that prepares the server; the pod is ready only while the agent is."""
     return pods.container(
         "agent",
         image,
         restartPolicy="Always",
         args=["mongodb-agent"],
-        env=_agent_variables(part),
-        ports=pods.ports(DOORS.operator),
-        resources=pods.sized("20m", "64Mi", "192Mi"),
-        startupProbe=pods.answers("agent", "/live", periodSeconds=1, failureThreshold=120),
-        livenessProbe=pods.answers(
+        env=_agent_variables(component),
+        ports=pods.ports(PORTS.operator),
+        resources=pods.fixed_requirements("20m", "64Mi", "192Mi"),
+        startupProbe=pods.http_probe("agent", "/live", periodSeconds=1, failureThreshold=120),
+        livenessProbe=pods.http_probe(
             "agent", "/live", periodSeconds=10, timeoutSeconds=5, failureThreshold=6
         ),
-        readinessProbe=pods.answers("agent", "/ready", periodSeconds=2, timeoutSeconds=5),
+        readinessProbe=pods.http_probe("agent", "/ready", periodSeconds=2, timeoutSeconds=5),
         volumeMounts=[{"name": "credentials", "mountPath": CREDENTIALS_DIR, "readOnly": True}],
     )
 
 
-def _agent_variables(part: Part) -> list[Manifest]:
+def _agent_variables(component: Component) -> list[Manifest]:
     values = {
-        "KATO_AGENT_SERVICE_FQDN": part.peers_domain,
+        "KATO_AGENT_SERVICE_FQDN": component.peers_domain,
         "KATO_AGENT_SET_NAME": names.MONGODB_SET,
         "KATO_AGENT_DATABASE": names.MONGODB_DATABASE,
         "KATO_AGENT_MONGODB_PORT": str(names.MONGODB_PORT),
         "KATO_AGENT_PORT": str(names.AGENT_PORT),
         "KATO_AGENT_CREDENTIALS": CREDENTIALS_DIR,
     }
-    told = {"KATO_AGENT_MEMBERS": MEMBERS, "KATO_AGENT_RECORDED_SET": RECORDED_SET}
+    configured = {"KATO_AGENT_MEMBERS": MEMBERS, "KATO_AGENT_RECORDED_SET": RECORDED_SET}
     return [
-        pods.own_name("KATO_AGENT_POD"),
+        pods.pod_name("KATO_AGENT_POD"),
         *({"name": name, "value": value} for name, value in values.items()),
-        *(_from_config(name, part.name, key) for name, key in told.items()),
+        *(_from_config(name, component.object_name, key) for name, key in configured.items()),
     ]
 
 
@@ -158,13 +161,13 @@ def _server(managed: ManagedMongoDB, image: images.ChosenImage) -> Manifest:
         command=["mongod"],
         args=arguments(managed),
         env=[{"name": "HOME", "value": "/tmp"}],
-        ports=pods.ports(DOORS.clients),
-        resources=pods.asked_for(managed.resources),
-        startupProbe=pods.listens("mongodb", **pods.LONG_START),
-        livenessProbe=pods.listens(
+        ports=pods.ports(PORTS.clients),
+        resources=pods.requirements(managed.resources),
+        startupProbe=pods.tcp_probe("mongodb", **pods.LONG_START),
+        livenessProbe=pods.tcp_probe(
             "mongodb", periodSeconds=10, timeoutSeconds=5, failureThreshold=6
         ),
-        readinessProbe=pods.listens("mongodb", periodSeconds=5, timeoutSeconds=5),
+        readinessProbe=pods.tcp_probe("mongodb", periodSeconds=5, timeoutSeconds=5),
         volumeMounts=[
             stores.data_volume(DATA_DIR),
             TMP,

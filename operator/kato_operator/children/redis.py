@@ -1,11 +1,11 @@
-"""Managed Redis: one server, whose every acknowledged write is on its volume."""
+"""Managed Redis: one server that has every acknowledged write on its volume."""
 
 from decimal import Decimal
 
 from kato_operator import names
 from kato_operator.children import connections, images, pods, stores
+from kato_operator.children.component import Component
 from kato_operator.children.facts import Facts
-from kato_operator.children.part import Part
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.crd.rules import amount
 from kato_operator.crd.stores import ManagedRedis
@@ -17,28 +17,33 @@ CONFIG_DIR = "/etc/kato/redis"
 AUTH_DIR = "/etc/kato/redis-auth"
 AUTH_FILE = f"{AUTH_DIR}/{connections.REDIS_AUTH}"
 DATA_DIR = "/data"
-DOORS = stores.Doors(clients={"redis": names.REDIS_PORT}, peers={}, operator={})
+PORTS = stores.Ports(clients={"redis": names.REDIS_PORT}, peers={}, operator={})
 FSYNC = {"Always": "always", "EverySec": "everysec"}
 SNAPSHOTS = "3600 1 300 100 60 10000"
 
 START = f"exec 9>>{DATA_DIR}/.lock && flock 9 && exec redis-server {CONFIG_DIR}/{CONFIG}"
-"""The lock keeps a pod that was deleted by force, and its successor, from writing at once.
+"""The lock keeps a pod that was deleted by force and its successor from writing at the same time.
 
-The server inherits the lock with the file and gets the kubelet's signals itself.
+The server replaces the shell: it inherits the lock with the open file, and receives the signals
+of the kubelet itself.
 """
 PING = (
     f"test \"$( (sed 's/^requirepass/AUTH/' {AUTH_FILE}; echo PING)"
     f' | redis-cli -p {names.REDIS_PORT} | tail -n 1)" = PONG'
 )
-"""While it loads, the server accepts connections but answers LOADING."""
+"""Succeeds only on PONG: a server that is loading its data accepts connections but says LOADING."""
 ANSWERS = f'test -n "$(echo PING | redis-cli -p {names.REDIS_PORT})"'
-"""A server that could not save, as on a full volume, refuses even PING; a restart mends nothing."""
+"""Succeeds on any answer.
+
+A server that cannot save, for example on a full volume, refuses even PING; a restart would not
+help.
+"""
 
 
 def children(instance: KatoInstance, facts: Facts) -> tuple[Manifest, ...]:
-    """Everything of a managed Redis."""
+    """All children of a managed Redis."""
     image = images.of_redis(instance, facts)
-    part = Part(instance, names.REDIS, image.version)
+    component = Component(instance, names.REDIS, image.version)
     text = configuration(instance.spec.redis.managed)
     workload = stores.Workload(
         replicas=1,
@@ -47,15 +52,15 @@ def children(instance: KatoInstance, facts: Facts) -> tuple[Manifest, ...]:
         digest=digest({"config": text, "auth": facts.credentials[names.REDIS_PASSWORD]}),
     )
     return (
-        part.manifest("ConfigMap", data={CONFIG: text}),
-        *stores.services(part, DOORS),
-        *stores.network_policies(part, DOORS),
-        stores.stateful_set(part, workload),
+        component.manifest("ConfigMap", data={CONFIG: text}),
+        *stores.services(component, PORTS),
+        *stores.network_policies(component, PORTS),
+        stores.stateful_set(component, workload),
     )
 
 
 def configuration(managed: ManagedRedis) -> str:
-    """The text of redis.conf; the password comes from the file it includes last."""
+    """The text of redis.conf; the password is in the file that it includes last."""
     options = {
         "port": str(names.REDIS_PORT),
         "dir": DATA_DIR,
@@ -99,8 +104,8 @@ def _server(instance: KatoInstance, image: images.ChosenImage) -> Manifest:
         "redis",
         image,
         command=["sh", "-c", START],
-        ports=pods.ports(DOORS.all),
-        resources=pods.asked_for(instance.spec.redis.managed.resources),
+        ports=pods.ports(PORTS.all),
+        resources=pods.requirements(instance.spec.redis.managed.resources),
         startupProbe={**ping, **pods.LONG_START},
         livenessProbe={
             "exec": {"command": ["sh", "-c", ANSWERS]},

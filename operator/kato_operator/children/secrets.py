@@ -1,9 +1,9 @@
-"""The Secrets that are generated once and never overwritten: credentials and MongoDB's keyfile."""
+"""The Secrets that are generated once and never overwritten: credentials, MongoDB's keyfile."""
 
 from collections.abc import Callable
 
 from kato_operator import names
-from kato_operator.children.part import Part
+from kato_operator.children.component import Component
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.manifests import Manifest
 
@@ -14,17 +14,17 @@ CREDENTIALS = (
     names.QDRANT_API_KEY,
     names.SERVICE_API_KEY,
 )
-"""Always all of them: a Secret that is kept fits whatever instance adopts it."""
+"""All of them in every Secret, so that a retained one fits any instance that adopts it."""
 KEYFILE_TOKENS = 4
 AS_BASE64 = str.maketrans("-_", "+/")
-"""A keyfile may hold the characters of base64 only."""
+"""A keyfile accepts only the characters of base64, which differ from its URL-safe alphabet."""
 
 
 def generated_secrets(instance: KatoInstance, *, token: Callable[[], str]) -> tuple[Manifest, ...]:
-    """The Secrets to make where there are none.
+    """The Secrets to create where there are none.
 
     Args:
-        token: Gives a new secret, in the URL-safe alphabet, at every call.
+        token: Gives a new random value, in the URL-safe alphabet, at every call.
     """
     found = [_credentials(instance, token)]
     if instance.spec.mongodb.mode == "Managed":
@@ -33,7 +33,7 @@ def generated_secrets(instance: KatoInstance, *, token: Callable[[], str]) -> tu
 
 
 def _credentials(instance: KatoInstance, token: Callable[[], str]) -> Manifest:
-    return Part(instance, names.SERVICE).kept(
+    return Component(instance, names.SERVICE).retained(
         "Secret",
         names.credentials(instance.metadata.name),
         type=names.CREDENTIALS_TYPE,
@@ -43,7 +43,7 @@ def _credentials(instance: KatoInstance, token: Callable[[], str]) -> Manifest:
 
 def _keyfile(instance: KatoInstance, token: Callable[[], str]) -> Manifest:
     text = "".join(token() for _ in range(KEYFILE_TOKENS))
-    return Part(instance, names.MONGODB).kept(
+    return Component(instance, names.MONGODB).retained(
         "Secret",
         names.keyfile(instance.metadata.name),
         type=names.CREDENTIALS_TYPE,

@@ -10,18 +10,19 @@ from kato_operator.children import (
     settings,
     stores,
 )
+from kato_operator.children.component import Component, annotated, labelled
 from kato_operator.children.facts import Facts
-from kato_operator.children.part import Part, annotated, labelled
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.crd.service import PodTemplate, Probes, Variable
 from kato_operator.manifests import Manifest, digest
 
 USER = 65532
 PRE_STOP_S = 5
-"""Seconds in which a pod that ends still serves, until nobody sends it requests any more.
+"""Seconds that a terminating pod keeps serving, until every client has stopped using it.
 
-A command waits, not the action `sleep`: with that, the API server refuses every shorter grace
-period that somebody gives the Deployment by hand, where it is to be put back.
+The hook is a command rather than the `sleep` action. With the action, the API server would refuse
+a shorter grace period in a hand-edited Deployment; this way it accepts it, and the operator puts
+the grace period back.
 """
 GRACE_S = PRE_STOP_S + settings.SHUTDOWN_GRACE_S + 10
 API_KEY_DIR = "/etc/kato/service"
@@ -31,77 +32,81 @@ HISTORY = 3
 
 
 def children(instance: KatoInstance, facts: Facts) -> tuple[Manifest, ...]:
-    """Everything of the service."""
+    """All children of the service."""
     image = images.of_service(instance, facts)
-    part = Part(instance, names.SERVICE, image.version)
+    component = Component(instance, names.SERVICE, image.version)
     spec = instance.spec.service
     return (
-        settings.config_map(part),
-        connections.secret(part, facts),
-        part.manifest("ServiceAccount", automountServiceAccountToken=False),
-        exposure.service(part),
-        *exposure.ingress(part),
-        *exposure.service_monitor(part),
-        *availability.budget(part, availability.least_pods(spec), spec.disruption),
-        *availability.autoscaler(part),
-        *_claim(part),
-        _deployment(part, image, facts),
+        settings.config_map(component),
+        connections.secret(component, facts),
+        component.manifest("ServiceAccount", automountServiceAccountToken=False),
+        exposure.service(component),
+        *exposure.ingress(component),
+        *exposure.service_monitor(component),
+        *availability.budget(component, availability.min_pods(spec), spec.disruption),
+        *availability.autoscaler(component),
+        *_claim(component),
+        _deployment(component, image, facts),
     )
 
 
-def _claim(part: Part) -> tuple[Manifest, ...]:
-    if not part.instance.spec.has_embedded_store:
+def _claim(component: Component) -> tuple[Manifest, ...]:
+    if not component.instance.spec.has_embedded_store:
         return ()
-    name = names.embedded_data(part.instance.metadata.name)
-    spec = stores.claim_spec(part.instance.spec.service.embedded_storage)
-    return (part.kept("PersistentVolumeClaim", name, spec=spec),)
+    name = names.embedded_data(component.instance.metadata.name)
+    spec = stores.claim_spec(component.instance.spec.service.embedded_storage)
+    return (component.retained("PersistentVolumeClaim", name, spec=spec),)
 
 
-def _deployment(part: Part, image: images.ChosenImage, facts: Facts) -> Manifest:
-    service = part.instance.spec.service
+def _deployment(component: Component, image: images.ChosenImage, facts: Facts) -> Manifest:
+    service = component.instance.spec.service
     scaled = {} if service.autoscaling is not None else {"replicas": service.replicas}
-    return part.manifest(
+    return component.manifest(
         "Deployment",
         spec={
             **scaled,
             "revisionHistoryLimit": HISTORY,
-            "strategy": _strategy(part.instance),
-            "selector": {"matchLabels": part.selector},
-            "template": _template(part, image, facts),
+            "strategy": _strategy(component.instance),
+            "selector": {"matchLabels": component.selector},
+            "template": _template(component, image, facts),
         },
     )
 
 
 def _strategy(instance: KatoInstance) -> Manifest:
-    """Two pods must never have the files of an embedded store open."""
+    """How pods are replaced: two pods must never open the files of an embedded store at once."""
     if instance.spec.has_embedded_store:
         return {"type": "Recreate"}
     return {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
 
 
-def _template(part: Part, image: images.ChosenImage, facts: Facts) -> Manifest:
-    wanted = part.instance.spec.service.pod_template
-    template = {"metadata": {"labels": part.labels}, "spec": _pod(part, image, facts)}
+def _template(component: Component, image: images.ChosenImage, facts: Facts) -> Manifest:
+    wanted = component.instance.spec.service.pod_template
+    template = {"metadata": {"labels": component.labels}, "spec": _pod(component, image, facts)}
     read = {
-        **settings.variables(part.instance),
-        **connections.secret_variables(part.instance, facts),
+        **settings.variables(component.instance),
+        **connections.secret_variables(component.instance, facts),
         names.MONGODB_CA: facts.external.get(names.MONGODB_CA, ""),
     }
     annotations = {**wanted.annotations, names.CONFIG_HASH_ANNOTATION: digest(read)}
     return labelled(annotated(template, annotations), dict(wanted.labels))
 
 
-def _pod(part: Part, image: images.ChosenImage, facts: Facts) -> Manifest:
-    service = part.instance.spec.service
+def _pod(component: Component, image: images.ChosenImage, facts: Facts) -> Manifest:
+    service = component.instance.spec.service
     return pods.pod(
         USER,
         image,
-        serviceAccountName=part.name,
+        serviceAccountName=component.object_name,
         terminationGracePeriodSeconds=GRACE_S,
-        **pods.spread(part, service.spread, matchLabelKeys=["pod-template-hash"]),
+        **pods.spread(component, service.spread, matchLabelKeys=["pod-template-hash"]),
         **_placement(service.pod_template),
-        containers=[_server(part, image, facts)],
-        volumes=[pods.scratch("tmp", "256Mi"), _data(part.instance), *_files(part.instance)],
+        containers=[_server(component, image, facts)],
+        volumes=[
+            pods.scratch("tmp", "256Mi"),
+            _data(component.instance),
+            *_files(component.instance),
+        ],
     )
 
 
@@ -123,7 +128,7 @@ def _data(instance: KatoInstance) -> Manifest:
 
 
 def _files(instance: KatoInstance) -> list[Manifest]:
-    """Volumes with the secrets that are read from files."""
+    """The volumes with the secrets that the service reads from files."""
     secret, found = names.connections(instance.metadata.name), []
     if _has_api_key(instance):
         found.append(pods.secret_files("api-key", secret, {API_KEY_FILE: connections.API_KEY}))
@@ -153,34 +158,34 @@ def _has_ca(instance: KatoInstance) -> bool:
     return external is not None and external.ca_secret_ref is not None
 
 
-def _server(part: Part, image: images.ChosenImage, facts: Facts) -> Manifest:
-    service = part.instance.spec.service
+def _server(component: Component, image: images.ChosenImage, facts: Facts) -> Manifest:
+    service = component.instance.spec.service
     return pods.container(
         "service",
         image,
-        envFrom=[{"configMapRef": {"name": names.config(part.instance.metadata.name)}}],
-        env=_variables(part.instance, facts),
+        envFrom=[{"configMapRef": {"name": names.config(component.instance.metadata.name)}}],
+        env=_variables(component.instance, facts),
         ports=pods.ports({exposure.PORT: service.port}),
-        resources=pods.asked_for(service.resources),
+        resources=pods.requirements(service.resources),
         **_probes(service.probes),
         lifecycle={"preStop": {"exec": {"command": ["sleep", str(PRE_STOP_S)]}}},
-        volumeMounts=_mounts(part.instance),
+        volumeMounts=_mounts(component.instance),
     )
 
 
 def _variables(instance: KatoInstance, facts: Facts) -> list[Manifest]:
-    """What is secret, then what the spec adds; the rest comes from the ConfigMap."""
+    """The secret variables, then those of the spec; all others come from the ConfigMap."""
     secret = names.connections(instance.metadata.name)
     urls = connections.secret_variables(instance, facts).keys() - {connections.API_KEY}
     key = {"name": "API_KEY_FILE", "value": f"{API_KEY_DIR}/{API_KEY_FILE}"}
     return [
         *(pods.from_secret(name, secret, name) for name in sorted(urls)),
         *([key] if _has_api_key(instance) else []),
-        *(_more(variable) for variable in instance.spec.service.env),
+        *(_variable(variable) for variable in instance.spec.service.env),
     ]
 
 
-def _more(variable: Variable) -> Manifest:
+def _variable(variable: Variable) -> Manifest:
     if variable.value_from is None:
         return {"name": variable.name, "value": variable.value or ""}
     source = variable.value_from.model_dump(by_alias=True, exclude_none=True)
@@ -190,7 +195,7 @@ def _more(variable: Variable) -> Manifest:
 def _probes(wanted: Probes) -> Manifest:
     paths = {"startup": "startup", "liveness": "live", "readiness": "ready"}
     return {
-        f"{name}Probe": pods.answers(
+        f"{name}Probe": pods.http_probe(
             exposure.PORT, f"/health/{path}", **getattr(wanted, name).model_dump(by_alias=True)
         )
         for name, path in paths.items()

@@ -1,7 +1,7 @@
-"""The service's plain settings: what a spec means in the service's own variables."""
+"""The plain settings of the service: its environment variables that hold no secret."""
 
 from kato_operator import names
-from kato_operator.children.part import Part
+from kato_operator.children.component import Component
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.crd.service import Processor, Sessions
 from kato_operator.crd.spec import ConnectionPools, HealthChecks, Spec
@@ -13,14 +13,14 @@ STM_MODES = {"KeepLast": "KEEP_LAST", "Clear": "CLEAR", "Rolling": "ROLLING"}
 SERVERS = {names.REDIS: "redis", names.MONGODB: "mongodb", names.QDRANT: "qdrant"}
 
 
-def config_map(part: Part) -> Manifest:
-    """The ConfigMap that every container of the service takes its environment from."""
-    name = names.config(part.instance.metadata.name)
-    return part.manifest("ConfigMap", name, data=variables(part.instance))
+def config_map(component: Component) -> Manifest:
+    """The ConfigMap with the environment of the service's containers."""
+    name = names.config(component.instance.metadata.name)
+    return component.manifest("ConfigMap", name, data=variables(component.instance))
 
 
 def variables(instance: KatoInstance) -> dict[str, str]:
-    """Every variable whose value is no secret."""
+    """The value of every variable that holds no secret."""
     spec = instance.spec
     return {
         "PROCESSOR_ID": instance.processor_id,
@@ -44,7 +44,11 @@ def _process(spec: Spec) -> dict[str, str]:
 
 
 def _stores(spec: Spec) -> dict[str, str]:
-    """What each store runs on, by name: a URL that is missing stops the start."""
+    """The kind of each store, by name.
+
+    With a store named, the service does not start without its URL; it would fall back to an
+    embedded one otherwise.
+    """
     return {
         "SESSION_STORE": _store(names.REDIS, spec.redis.mode),
         "KNOWLEDGE_STORE": _store(names.MONGODB, spec.mongodb.mode),
@@ -70,7 +74,7 @@ def _pools(pools: ConnectionPools) -> dict[str, str]:
         "REDIS_SOCKET_TIMEOUT_S": str(redis.socket_timeout_seconds),
         "QDRANT_POOL_SIZE": str(qdrant.pool_size),
         "QDRANT_TIMEOUT_S": str(qdrant.timeout_seconds),
-        "QDRANT_PREFER_GRPC": _word(qdrant.prefer_grpc),
+        "QDRANT_PREFER_GRPC": _boolean(qdrant.prefer_grpc),
     }
 
 
@@ -89,7 +93,7 @@ def _processor(processor: Processor) -> dict[str, str]:
         "PERSISTENCE": str(processor.persistence),
         "MAX_PATTERN_LENGTH": str(processor.max_pattern_length),
         "STM_MODE": STM_MODES[processor.stm_mode],
-        "SORT_SYMBOLS": _word(processor.sort_symbols),
+        "SORT_SYMBOLS": _boolean(processor.sort_symbols),
         "VECTOR_NEIGHBORS": str(processor.vector_neighbors),
         "VECTOR_MIN_SCORE": processor.vector_min_score,
     }
@@ -98,12 +102,12 @@ def _processor(processor: Processor) -> dict[str, str]:
 def _sessions(sessions: Sessions) -> dict[str, str]:
     return {
         "SESSION_TTL": str(sessions.ttl_seconds),
-        "SESSION_AUTO_EXTEND": _word(sessions.auto_extend),
+        "SESSION_AUTO_EXTEND": _boolean(sessions.auto_extend),
         "MAX_SESSIONS": str(sessions.max_sessions),
         "MAX_SESSIONS_PER_USER": str(sessions.max_sessions_per_user),
         "MAX_STM_EVENTS": str(sessions.max_stm_events),
     }
 
 
-def _word(value: bool) -> str:
+def _boolean(value: bool) -> str:
     return "true" if value else "false"

@@ -1,25 +1,25 @@
-"""The shape that all managed stores have: StatefulSet, two Services, ConfigMap, network policy."""
+"""What all managed stores have in common: StatefulSet, two Services, network policy, volume."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kato_operator import names
-from kato_operator.children.part import Part, annotated
+from kato_operator.children.component import Component, annotated
 from kato_operator.crd.parts import Storage
 from kato_operator.manifests import Manifest
 
 GRACE_S = 60
-"""Seconds that a store may take to write down what it has and end."""
+"""Seconds that a store may take to write its data and exit."""
 DATA = "data"
 OPERATOR_SELECTOR = {names.NAME_LABEL: names.MANAGED_BY}
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What a store's StatefulSet is made of.
+    """What the StatefulSet of a store is built from.
 
-    *digest* names what pods read only at their start: another one rolls them. *on_delete* leaves
-    it to the operator which pod is replaced when.
+    *digest* stands for what pods read only when they start, so that a change of it restarts them.
+    *on_delete* leaves it to the operator when to replace which pod.
     """
 
     replicas: int
@@ -30,8 +30,8 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
-    """Ports by name: which clients use, which only peers, which only the operator."""
+class Ports:
+    """Port numbers by name: for clients, for peers only, and for the operator only."""
 
     clients: Mapping[str, int]
     peers: Mapping[str, int]
@@ -42,24 +42,25 @@ class Doors:
         return {**self.clients, **self.peers, **self.operator}
 
 
-def stateful_set(part: Part, workload: Workload) -> Manifest:
-    template = {"metadata": {"labels": part.labels}, "spec": workload.pod}
+def stateful_set(component: Component, workload: Workload) -> Manifest:
+    """The StatefulSet; scaling it down keeps the claims, deleting it follows the policy."""
+    template = {"metadata": {"labels": component.labels}, "spec": workload.pod}
     if workload.digest:
         template = annotated(template, {names.CONFIG_HASH_ANNOTATION: workload.digest})
-    policy = part.instance.spec.deletion_policy
-    return part.manifest(
+    policy = component.instance.spec.deletion_policy
+    return component.manifest(
         "StatefulSet",
         spec={
             "replicas": workload.replicas,
-            "serviceName": part.peers,
+            "serviceName": component.peers,
             "podManagementPolicy": "Parallel",
             "updateStrategy": {"type": "OnDelete" if workload.on_delete else "RollingUpdate"},
             "persistentVolumeClaimRetentionPolicy": {"whenScaled": "Retain", "whenDeleted": policy},
-            "selector": {"matchLabels": part.selector},
+            "selector": {"matchLabels": component.selector},
             "template": template,
             "volumeClaimTemplates": [
                 {
-                    "metadata": {"name": DATA, "labels": part.labels},
+                    "metadata": {"name": DATA, "labels": component.labels},
                     "spec": claim_spec(workload.storage),
                 }
             ],
@@ -68,7 +69,7 @@ def stateful_set(part: Part, workload: Workload) -> Manifest:
 
 
 def claim_spec(storage: Storage) -> Manifest:
-    """What is asked of a volume; without a class, the cluster's default."""
+    """The spec of a claim; without a class it gets the default class of the cluster."""
     chosen = {} if storage.class_name is None else {"storageClassName": storage.class_name}
     return {
         "accessModes": ["ReadWriteOnce"],
@@ -77,52 +78,52 @@ def claim_spec(storage: Storage) -> Manifest:
     }
 
 
-def services(part: Part, doors: Doors) -> tuple[Manifest, Manifest]:
-    """The Service of ready pods for clients, and the one that gives every pod its name."""
+def services(component: Component, ports: Ports) -> tuple[Manifest, Manifest]:
+    """The Service of ready pods for clients, and the headless one that gives every pod a name."""
     return (
-        part.manifest(
+        component.manifest(
             "Service",
             spec={
                 "type": "ClusterIP",
-                "selector": part.selector,
-                "ports": _service_ports(doors.clients),
+                "selector": component.selector,
+                "ports": _service_ports(ports.clients),
             },
         ),
-        part.manifest(
+        component.manifest(
             "Service",
-            part.peers,
+            component.peers,
             spec={
                 "clusterIP": "None",
                 "publishNotReadyAddresses": True,
-                "selector": part.selector,
-                "ports": _service_ports(doors.all),
+                "selector": component.selector,
+                "ports": _service_ports(ports.all),
             },
         ),
     )
 
 
-def network_policies(part: Part, doors: Doors) -> tuple[Manifest, ...]:
-    """Who may connect: the instance's service, peers and the operator, if the spec wants so.
+def network_policies(component: Component, ports: Ports) -> tuple[Manifest, ...]:
+    """The policy that lets in only the service, the peers and the operator, if it is enabled.
 
-    The operator may be in any namespace; what it must show besides its label is the credentials.
+    The operator may run in any namespace: its label lets it connect, its credentials log it in.
     """
-    if part.instance.spec.security.network_policy == "Disabled":
+    if component.instance.spec.security.network_policy == "Disabled":
         return ()
-    service = Part(part.instance, names.SERVICE)
+    service = Component(component.instance, names.SERVICE)
     rules = [
-        _rule(doors.clients, {"podSelector": {"matchLabels": service.selector}}),
-        _rule(doors.all, {"podSelector": {"matchLabels": part.selector}}),
+        _rule(ports.clients, {"podSelector": {"matchLabels": service.selector}}),
+        _rule(ports.all, {"podSelector": {"matchLabels": component.selector}}),
         _rule(
-            {**doors.clients, **doors.operator},
+            {**ports.clients, **ports.operator},
             {"namespaceSelector": {}, "podSelector": {"matchLabels": OPERATOR_SELECTOR}},
         ),
     ]
     spec = {
-        "podSelector": {"matchLabels": part.selector},
+        "podSelector": {"matchLabels": component.selector},
         "policyTypes": ["Ingress"],
         "ingress": rules,
     }
-    return (part.manifest("NetworkPolicy", spec=spec),)
+    return (component.manifest("NetworkPolicy", spec=spec),)
 
 
 def _rule(numbers: Mapping[str, int], source: Manifest) -> Manifest:
@@ -138,5 +139,5 @@ def _service_ports(numbers: Mapping[str, int]) -> list[Manifest]:
 
 
 def data_volume(path: str) -> Manifest:
-    """Where a container has the claim."""
+    """The mount of the claim in a container."""
     return {"name": DATA, "mountPath": path}

@@ -1,4 +1,4 @@
-"""A component of one instance: how its objects are named, labelled and owned."""
+"""A component of an instance: the names, labels and owner of its objects."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,48 +10,51 @@ from kato_operator.manifests import Manifest
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A component of an instance; *version* is what its image says, for labels."""
+class Component:
+    """The service or a store of an instance.
+
+    *version* is the version of its image, for labels; empty where none is needed.
+    """
 
     instance: KatoInstance
-    component: str
+    name: str
     version: str = ""
 
     @property
-    def name(self) -> str:
-        """Of the workload, and of the Service that clients use."""
+    def object_name(self) -> str:
+        """The name of the workload, and of the Service that clients use."""
         name = self.instance.metadata.name
-        if self.component == names.SERVICE:
+        if self.name == names.SERVICE:
             return names.service(name)
-        return names.store(name, self.component)
+        return names.store(name, self.name)
 
     @property
     def host(self) -> str:
         """The DNS name of the Service that clients use."""
-        return names.host(self.name, self.instance.metadata.namespace)
+        return names.host(self.object_name, self.instance.metadata.namespace)
 
     @property
     def peers(self) -> str:
-        """Of a store's headless Service."""
-        return names.store_peers(self.instance.metadata.name, self.component)
+        """The name of a store's headless Service."""
+        return names.store_peers(self.instance.metadata.name, self.name)
 
     @property
     def peers_domain(self) -> str:
-        """Where a store's pods have names, in a cluster of any domain."""
+        """The domain below which each pod of a store has a name, in a cluster of any domain."""
         return names.host(self.peers, self.instance.metadata.namespace)
 
     @property
     def selector(self) -> dict[str, str]:
-        """What tells these pods from all others; it can never be changed."""
+        """The labels that select the pods of this component; a workload's selector is immutable."""
         return {
             names.NAME_LABEL: names.PART_OF,
-            names.COMPONENT_LABEL: self.component,
+            names.COMPONENT_LABEL: self.name,
             names.INSTANCE_LABEL: self.instance.metadata.name,
         }
 
     @property
     def labels(self) -> dict[str, str]:
-        """Of pods and claims: without a version, which would restart pods when it changes."""
+        """The labels of pods and claims; without a version, whose change would restart the pods."""
         return {
             **self.selector,
             names.APP_INSTANCE_LABEL: self.instance.metadata.name,
@@ -60,11 +63,13 @@ class Part:
         }
 
     def manifest(self, kind: str, name: str = "", **fields: Any) -> Manifest:
-        """An object of this component, named like its workload unless *name* is given."""
-        return _with(self._unowned(kind, name or self.name, fields), "ownerReferences", self._owner)
+        """An object that the instance owns, named like the workload unless *name* is given."""
+        return _with(
+            self._unowned(kind, name or self.object_name, fields), "ownerReferences", self._owner
+        )
 
-    def kept(self, kind: str, name: str, **fields: Any) -> Manifest:
-        """An object that outlives the instance if the deletion policy says so."""
+    def retained(self, kind: str, name: str, **fields: Any) -> Manifest:
+        """An object that outlives the instance, unless the deletion policy is Delete."""
         if self.instance.spec.deletion_policy == "Delete":
             return self.manifest(kind, name, **fields)
         found = self._unowned(kind, name, fields)
@@ -103,7 +108,7 @@ def annotated(manifest: Manifest, annotations: dict[str, str]) -> Manifest:
 
 
 def labelled(manifest: Manifest, labels: dict[str, str]) -> Manifest:
-    """The manifest with more labels, which never replace ours."""
+    """The manifest with more labels; those that it has already win."""
     return _with(manifest, "labels", {**labels, **manifest["metadata"]["labels"]})
 
 
