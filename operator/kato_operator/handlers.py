@@ -7,11 +7,11 @@ from typing import Any
 import kopf
 
 from kato_operator import names
-from kato_operator.cluster.cluster import Cluster
+from kato_operator.cluster.instances import Instances
 from kato_operator.manifests import Key
 
 
-async def watch_instances(cluster: Cluster, *, namespace: str, watching: asyncio.Event) -> None:
+async def watch_instances(instances: Instances, *, namespace: str, watching: asyncio.Event) -> None:
     """Let kopf report KatoInstances to *cluster*, and signals, until a signal ends the process.
 
     Args:
@@ -19,7 +19,7 @@ async def watch_instances(cluster: Cluster, *, namespace: str, watching: asyncio
         watching: Set once kopf watches.
     """
     await kopf.operator(
-        registry=_registry(cluster),
+        registry=_registry(instances),
         settings=_kopf_settings(),
         standalone=True,
         clusterwide=not namespace,
@@ -30,7 +30,7 @@ async def watch_instances(cluster: Cluster, *, namespace: str, watching: asyncio
     )
 
 
-def _registry(cluster: Cluster) -> kopf.OperatorRegistry:
+def _registry(instances: Instances) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
@@ -45,9 +45,9 @@ def _registry(cluster: Cluster) -> kopf.OperatorRegistry:
         raw: dict[str, Any] = copy.deepcopy(dict(event["object"]))
         meta = raw["metadata"]
         if event["type"] == "DELETED":
-            cluster.forget(Key(meta["namespace"], meta["name"]), meta["uid"])
+            instances.remove(Key(meta["namespace"], meta["name"]), meta["uid"])
         else:
-            cluster.learn_of(raw)
+            instances.put(raw)
 
     return registry
 

@@ -8,7 +8,7 @@ from time import perf_counter
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from kato_operator import names
-from kato_operator.cluster.cluster import Cluster
+from kato_operator.cluster.instances import Instances
 from kato_operator.queue import WorkQueue
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -18,8 +18,8 @@ BUCKETS_S = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30)
 class Metrics:
     """Counts of passes, the queue and the instances by phase."""
 
-    def __init__(self, queue: WorkQueue, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(self, queue: WorkQueue, instances: Instances) -> None:
+        self._known = instances
         self.registry = CollectorRegistry()
         self._seconds = Histogram(
             "kato_operator_reconcile_seconds",
@@ -64,7 +64,7 @@ class Metrics:
         self._passes.labels(result=result).inc()
 
     def render(self) -> bytes:
-        phases = Tally(self._cluster.phases())
+        phases = Tally(self._known.phases())
         for phase in names.PHASES:
             self._instances.labels(phase=phase).set(phases[phase])
         return generate_latest(self.registry)

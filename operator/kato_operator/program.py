@@ -41,7 +41,7 @@ class Operator:
             version=version,
             recheck_s=settings.recheck_s,
         )
-        self.metrics = Metrics(self.queue, self.cluster)
+        self.metrics = Metrics(self.queue, self.cluster.instances)
 
     async def run(self) -> None:
         """Watch and reconcile until cancelled."""
@@ -112,7 +112,9 @@ async def run(settings: OperatorSettings, *, version: str) -> None:
         async with asyncio.TaskGroup() as group:
             working = group.create_task(operator.run())
             await operator.cluster.synced()
-            await watch_instances(operator.cluster, namespace=settings.namespace, watching=watching)
+            await watch_instances(
+                operator.cluster.instances, namespace=settings.namespace, watching=watching
+            )
             working.cancel()
     finally:
         if runner is not None:

@@ -44,7 +44,7 @@ def dirty() -> list[Key]:
 
 def cluster(server: Server, dirty: list[Key]) -> Cluster:
     found = Cluster(cast(Kube, server), namespace="", changed=dirty.append)
-    found.learn_of(instance(5))
+    found.instances.put(instance(5))
     dirty.clear()
     return found
 
@@ -52,35 +52,35 @@ def cluster(server: Server, dirty: list[Key]) -> Cluster:
 async def test_an_edit_that_only_the_answer_shows_asks_for_a_pass(dirty: list[Key]) -> None:
     known = cluster(Server(instance(7, generation=2)), dirty)
     await known.write_status(instance(5), {"phase": "Ready"})
-    known.learn_of(instance(6, generation=2))
-    known.learn_of(instance(7, generation=2))
+    known.instances.put(instance(6, generation=2))
+    known.instances.put(instance(7, generation=2))
     assert dirty == [KEY]
 
 
 async def test_our_own_write_asks_for_no_pass(dirty: list[Key]) -> None:
     known = cluster(Server(instance(6)), dirty)
     await known.write_status(instance(5), {"phase": "Ready"})
-    known.learn_of(instance(6))
+    known.instances.put(instance(6))
     assert dirty == []
 
 
 async def test_an_answer_that_is_late_does_not_hide_a_newer_edit(dirty: list[Key]) -> None:
     server = Server(instance(6))
     known = cluster(server, dirty)
-    server.meanwhile = [lambda: known.learn_of(instance(7, generation=2))]
+    server.meanwhile = [lambda: known.instances.put(instance(7, generation=2))]
     await known.write_status(instance(5), {"phase": "Ready"})
-    assert known.instance(KEY) == instance(7, generation=2)
+    assert known.instances.get(KEY) == instance(7, generation=2)
 
 
 async def test_an_answer_that_is_late_brings_no_deleted_instance_back(dirty: list[Key]) -> None:
     server = Server(instance(6))
     known = cluster(server, dirty)
-    server.meanwhile = [lambda: known.forget(KEY, "a")]
+    server.meanwhile = [lambda: known.instances.remove(KEY, "a")]
     await known.write_status(instance(5), {"phase": "Ready"})
-    assert known.instance(KEY) is None
+    assert known.instances.get(KEY) is None
 
 
 async def test_instances_are_taken_in_by_the_loop_itself(dirty: list[Key]) -> None:
-    registry = handlers._registry(cluster(Server({}), dirty))
+    registry = handlers._registry(cluster(Server({}), dirty).instances)
     (handler,) = registry._watching.get_all_handlers()
     assert inspect.iscoroutinefunction(handler.fn)

@@ -1,4 +1,4 @@
-"""What the API server last said about our children: list, watch, and our own writes."""
+"""The children as last seen: lists, watches, and the answers to our own writes."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,6 +8,7 @@ import structlog
 from kato_operator import names
 from kato_operator.backoff import Backoff
 from kato_operator.cluster.kube import Kube, Listing, WatchEvent
+from kato_operator.cluster.ownership import is_managed
 from kato_operator.errors import ExpiredError, KubeError, MissingError
 from kato_operator.kinds import Kind
 from kato_operator.manifests import Key, Manifest, Name, key_of, namespaced_name, version
@@ -16,12 +17,18 @@ log = structlog.get_logger()
 
 RECONNECTS = Backoff(first_s=1.0, longest_s=30.0)
 UNSERVED_S = 600.0
+"""Seconds between two attempts to list a kind that the cluster does not serve."""
 SHORTEST_WATCH_S = 1.0
-"""A watch that ends sooner is not begun again before: a proxy may end each at once."""
+"""Seconds between the starts of two watches: a proxy in between may end every watch at once."""
 
 
 class Cache:
-    """Objects with our label by kind and name; *changed* hears the instance of every change."""
+    """Every object with our label; *changed* gets the key of the instance on every change.
+
+    Reports arrive out of order: a list, a watch and the answers to writes overtake each other. The
+    resourceVersion decides which is newer, also for objects that are gone (`_gone` keeps the
+    version at which each was deleted, until a list has confirmed it).
+    """
 
     def __init__(self, *, changed: Callable[[Key], None]) -> None:
         self._changed = changed
@@ -30,6 +37,7 @@ class Cache:
         self._gone: dict[str, dict[tuple[str, str], int]] = {}
 
     def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
+        """An object by its name; None when the cache does not hold it."""
         return self._objects.get(kind, {}).get((namespace, name))
 
     def of_instance(self, key: Key) -> tuple[Manifest, ...]:
@@ -37,20 +45,20 @@ class Cache:
         return tuple(self._of_instance.get(key, {}).values())
 
     def put(self, found: Manifest) -> None:
-        """Take in an answer or an event; an older one than the cache has is ignored."""
-        if not _is_labelled(found):
+        """Keep a reported object, unless the cache holds a newer version of it."""
+        if not is_managed(found):
             return self.remove(found)
         known = self._known(found)
-        if self._went(found) or (known is not None and version(known) >= version(found)):
+        if self._is_gone(found) or (known is not None and version(known) >= version(found)):
             return None
         self._forget(known)
         self._keep(found)
         if known is not None and key_of(known) != key_of(found):
-            self._changed(key_of(known))  # somebody took our label away
+            self._changed(key_of(known))  # the label names another instance now
         return self._changed(key_of(found))
 
     def remove(self, gone: Manifest) -> None:
-        """Forget an object, unless the cache knows a newer one of its name."""
+        """Drop a deleted object, unless the cache holds a newer one of its name."""
         self._gone.setdefault(gone["kind"], {})[namespaced_name(gone)] = version(gone)
         known = self._known(gone)
         if known is not None and version(known) <= version(gone):
@@ -58,23 +66,23 @@ class Cache:
             self._changed(key_of(known))
 
     def replace(self, kind: str, listing: Listing) -> None:
-        """Make the cache of a kind what the list says, apart from what we wrote since."""
+        """Keep exactly what the list of a kind holds, and what is newer than the list."""
         listed = {namespaced_name(item) for item in listing.items}
-        for place, known in tuple(self._objects.get(kind, {}).items()):
-            if place not in listed and version(known) <= int(listing.resource_version):
+        for name, known in tuple(self._objects.get(kind, {}).items()):
+            if name not in listed and version(known) <= int(listing.resource_version):
                 self._forget(known)
                 self._changed(key_of(known))
         for item in listing.items:
             self.put(item)
         self._forget_gone(kind, int(listing.resource_version))
 
-    def _went(self, found: Manifest) -> bool:
-        """Whether a list or an answer comes late: the object was reported gone since."""
+    def _is_gone(self, found: Manifest) -> bool:
+        """Whether this report is late: the object has been reported as deleted since."""
         return self._gone.get(found["kind"], {}).get(namespaced_name(found), -1) >= version(found)
 
     def _forget_gone(self, kind: str, listed_at: int) -> None:
         gone = self._gone.get(kind, {})
-        self._gone[kind] = {place: at for place, at in gone.items() if at > listed_at}
+        self._gone[kind] = {name: at for name, at in gone.items() if at > listed_at}
 
     def _known(self, found: Manifest) -> Manifest | None:
         return self._objects.get(found["kind"], {}).get(namespaced_name(found))
@@ -96,7 +104,12 @@ class Cache:
 
 
 class Informer:
-    """Keeps one kind of a cache true, for as long as `run` runs."""
+    """Keeps the objects of one kind in the cache up to date while `run` runs: list, then watch.
+
+    Args:
+        namespace: The only namespace to look at; empty: all of them.
+        reconnects: Gives the delays after failures.
+    """
 
     def __init__(
         self,
@@ -107,15 +120,16 @@ class Informer:
         namespace: str,
         reconnects: Backoff = RECONNECTS,
     ) -> None:
-        self._reconnects = reconnects
         self._kube = kube
         self._kind = kind
         self._cache = cache
         self._namespace = namespace
+        self._reconnects = reconnects
         self._failures = 0
         self.synced = asyncio.Event()
 
     async def run(self) -> None:
+        """List and watch until cancelled; a kind that is not served counts as empty."""
         while True:
             try:
                 await self._watch(await self.relist())
@@ -130,7 +144,7 @@ class Informer:
                 await asyncio.sleep(self._reconnect_s())
 
     async def relist(self) -> str:
-        """Replace the kind's part of the cache; the resourceVersion to watch from."""
+        """Replace what the cache holds of this kind; the resourceVersion to watch from."""
         listing = await self._kube.list(
             self._kind, namespace=self._namespace, selector=names.MANAGED_SELECTOR
         )
@@ -142,16 +156,16 @@ class Informer:
     async def _watch(self, since: str) -> None:
         clock = asyncio.get_running_loop().time
         while True:
-            soonest_again = clock() + SHORTEST_WATCH_S
+            next_start = clock() + SHORTEST_WATCH_S
             events = self._kube.watch(
                 self._kind, since, namespace=self._namespace, selector=names.MANAGED_SELECTOR
             )
             async for event in events:
-                self._take_in(event)
+                self._handle(event)
                 since = event.object["metadata"]["resourceVersion"]
-            await asyncio.sleep(soonest_again - clock())
+            await asyncio.sleep(next_start - clock())
 
-    def _take_in(self, event: WatchEvent) -> None:
+    def _handle(self, event: WatchEvent) -> None:
         if event.type in ("ADDED", "MODIFIED"):
             self._cache.put(event.object)
         elif event.type == "DELETED":
@@ -160,8 +174,3 @@ class Informer:
     def _reconnect_s(self) -> float:
         self._failures += 1
         return self._reconnects.delay_s(self._failures)
-
-
-def _is_labelled(found: Manifest) -> bool:
-    labels = found["metadata"].get("labels") or {}
-    return bool(labels.get(names.MANAGED_BY_LABEL) == names.MANAGED_BY)

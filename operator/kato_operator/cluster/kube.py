@@ -1,4 +1,4 @@
-"""The API server, as few verbs: the only place that knows the Kubernetes client."""
+"""The verbs of the API server that the operator uses: the only user of the Kubernetes client."""
 
 import asyncio
 import json
@@ -25,7 +25,9 @@ from kato_operator.manifests import Manifest
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 CHUNK = 500
+"""Objects per page of a list."""
 WATCH_S = 300
+"""Seconds after which the server ends a watch."""
 CONNECT_S = 10.0
 
 
@@ -39,14 +41,14 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class WatchEvent:
-    """ADDED, MODIFIED, DELETED or BOOKMARK, and the object."""
+    """A report of a watch; *type* is ADDED, MODIFIED, DELETED or BOOKMARK."""
 
     type: str
     object: Manifest
 
 
 class TokenBucket:
-    """At most *rate* requests a second on average, *rate* at once."""
+    """A limit of *rate* requests per second on average, and of *rate* at once."""
 
     def __init__(self, rate: float, *, clock: Callable[[], float]) -> None:
         self._rate = rate
@@ -55,7 +57,7 @@ class TokenBucket:
         self._filled_at = clock()
 
     def take(self) -> float:
-        """Take one token; the seconds until it is really there."""
+        """Take one token; the seconds to wait until it is available."""
         now = self._clock()
         self._tokens = min(self._rate, self._tokens + (now - self._filled_at) * self._rate)
         self._filled_at = now
@@ -64,7 +66,15 @@ class TokenBucket:
 
 
 class Kube:
-    """One connection pool to one API server; every call has a timeout and a turn."""
+    """A client of one API server; every call has a timeout and obeys the rate limit.
+
+    Every method raises `KubeError`, of the kind that `errors` explains.
+
+    Args:
+        manager: Field manager of all writes.
+        rate: Requests per second.
+        timeout_s: Seconds that one request may take; a watch has its own limit.
+    """
 
     def __init__(
         self, api: client.ApiClient, *, manager: str, rate: float, timeout_s: float
@@ -76,9 +86,9 @@ class Kube:
 
     @classmethod
     async def connect(cls, *, manager: str, rate: float, timeout_s: float) -> Self:
-        """Use the pod's service account, or the file that KUBECONFIG names."""
+        """A client with the pod's service account, or with the file that KUBECONFIG names."""
         configuration = client.Configuration()
-        configuration.retries = None
+        configuration.retries = None  # the work queue retries: never in two layers
         try:
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         except config.ConfigException:
@@ -90,14 +100,14 @@ class Kube:
         await self._api.close()  # type: ignore[no-untyped-call]
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
-        """The object as it is now, past every cache; None when there is none."""
+        """The object as the server has it now; None when there is none."""
         try:
             return await self._request("GET", kind.path(namespace, name))
         except MissingError:
             return None
 
     async def list(self, kind: Kind, *, namespace: str = "", selector: str = "") -> Listing:
-        """All objects of a kind, in chunks, as of one resourceVersion."""
+        """All objects of a kind as of one resourceVersion, read page by page."""
         items: list[Manifest] = []
         query = _query(labelSelector=selector, limit=str(CHUNK))
         while True:
@@ -135,17 +145,17 @@ class Kube:
                 response.close()
 
     async def apply(self, kind: Kind, manifest: Manifest, *, manager: str = "") -> Manifest:
-        """Server-side apply with force, by our field manager unless another is named."""
+        """Server-side apply with force, as our field manager unless another is named."""
         meta = manifest["metadata"]
         query = _query(fieldManager=manager or self._manager, force="true")
         path = kind.path(meta["namespace"], meta["name"])
         return await self._request("PATCH", path, query=query, body=manifest, content_type=APPLY)
 
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
-        """Create, never overwrite.
+        """Create an object; an existing one is never overwritten.
 
         Raises:
-            ConflictError: There is one of that name.
+            ConflictError: An object of this name exists.
         """
         query = _query(fieldManager=self._manager)
         path = kind.path(manifest["metadata"]["namespace"])
@@ -154,7 +164,7 @@ class Kube:
     async def merge(
         self, kind: Kind, namespace: str, name: str, patch: Manifest, *, subresource: str = ""
     ) -> Manifest:
-        """Merge-patch one object or its subresource."""
+        """Merge-patch an object or its subresource."""
         return await self._request(
             "PATCH",
             kind.path(namespace, name, subresource),
@@ -164,7 +174,7 @@ class Kube:
         )
 
     async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
-        """Delete this very object in the background; gone already is fine, too."""
+        """Delete this very object in the background; one that is gone already is no error."""
         body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
         try:
             await self._request("DELETE", kind.path(namespace, name), body=body)
@@ -172,7 +182,11 @@ class Kube:
             return
 
     async def evict(self, namespace: str, name: str, *, uid: str) -> None:
-        """Ask for the end of this very pod; a disruption budget may refuse for now (429)."""
+        """Evict this very pod.
+
+        Raises:
+            TransientError: A disruption budget does not allow it now (status 429).
+        """
         body = {
             "apiVersion": "policy/v1",
             "kind": "Eviction",
@@ -233,7 +247,7 @@ def _query(**parameters: str) -> tuple[tuple[str, str], ...]:
 
 
 def _typed(kind: Kind, item: Manifest) -> Manifest:
-    """Items of a list come without apiVersion and kind."""
+    """The item with its apiVersion and kind, which the server leaves out in lists."""
     return {"apiVersion": kind.api_version, "kind": kind.name, **item}
 
 
@@ -276,7 +290,7 @@ def _explained(body: bytes, status: int) -> tuple[str, frozenset[str]]:
         reasons = {answer.get("reason", ""), *(cause.get("reason", "") for cause in causes)}
         return str(answer.get("message", status)), frozenset(reasons)
     except (ValueError, AttributeError):
-        return f"the API server answered {status}", frozenset()
+        return f"the API server returned {status}", frozenset()
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float:

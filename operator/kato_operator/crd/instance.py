@@ -12,6 +12,7 @@ from kato_operator.crd.rules import Model
 from kato_operator.crd.schema import NAME_MESSAGE, NAME_PATTERN
 from kato_operator.crd.spec import Spec
 from kato_operator.errors import InvalidInstanceError
+from kato_operator.manifests import Key
 
 
 class Metadata(Model):
@@ -31,6 +32,10 @@ class KatoInstance(Model):
 
     metadata: Metadata
     spec: Spec = Spec()
+
+    @property
+    def key(self) -> Key:
+        return Key(self.metadata.namespace, self.metadata.name)
 
     @property
     def processor_id(self) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 import structlog
 
 from kato_operator import children, names
-from kato_operator.cluster.cluster import Cluster, is_ours
+from kato_operator.cluster.cluster import Cluster
+from kato_operator.cluster.ownership import is_ours
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.errors import CredentialsError, TransientError
-from kato_operator.manifests import Key, Manifest, component_of, is_deleted
+from kato_operator.manifests import Manifest, component_of, is_deleted
 
 log = structlog.get_logger()
 
@@ -52,7 +53,7 @@ async def _ensured(cluster: Cluster, instance: KatoInstance, wanted: Manifest) -
 
 async def _unless_lost(cluster: Cluster, instance: KatoInstance, wanted: Manifest) -> Manifest:
     """The Secret to create: new values for a new instance, the applied ones beside old data."""
-    key = Key(instance.metadata.namespace, instance.metadata.name)
+    key = instance.key
     if not any(_needs(item, wanted) for item in cluster.children(key)):
         return wanted
     applied = await _applied(cluster, instance)
@@ -103,7 +104,7 @@ async def _kept_as_wanted(cluster: Cluster, live: Manifest, wanted: Manifest) ->
     if _keeping(live) == (owners, retained):
         return live
     labels = {names.RETAINED_LABEL: retained}
-    return await cluster.mark(live, {"ownerReferences": owners, "labels": labels})
+    return await cluster.merge_metadata(live, {"ownerReferences": owners, "labels": labels})
 
 
 def _keeping(secret: Manifest) -> tuple[list[dict[str, Any]], str | None]:

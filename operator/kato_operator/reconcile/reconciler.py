@@ -66,7 +66,7 @@ class Pass:
 
     @property
     def key(self) -> Key:
-        return Key(self.instance.metadata.namespace, self.instance.metadata.name)
+        return self.instance.key
 
     @property
     def may_change_children(self) -> bool:
@@ -115,7 +115,7 @@ class Reconciler:
         Raises:
             KubeError: The pass must be repeated.
         """
-        raw = self._cluster.instance(key)
+        raw = self._cluster.instances.get(key)
         if raw is None:
             self._forget(key)
             return None
@@ -202,7 +202,7 @@ class Reconciler:
         for growth in rollout.growths(desired, live):
             name = growth.claim["metadata"]["name"]
             try:
-                await self._cluster.grow(growth.claim, growth.size)
+                await self._cluster.expand(growth.claim, growth.size)
             except RefusedError as error:
                 component = component_of(growth.claim)
                 message = f"volume {name} cannot grow to {growth.size}: {error}"
@@ -262,7 +262,7 @@ class Reconciler:
             log.info("replica set not recorded", cause=str(error))
             return
         if found:
-            await self._cluster.mark(
+            await self._cluster.merge_metadata(
                 keyfile, {"annotations": {names.MONGODB_SET_ANNOTATION: found}}
             )
             log.info("replica set recorded", set=found)
@@ -311,7 +311,7 @@ class Reconciler:
 
     async def _announce(self, event: Manifest) -> None:
         try:
-            await self._cluster.announce(event)
+            await self._cluster.publish(event)
         except KubeError as error:  # an event is a courtesy: it must not stop a pass
             log.warning("event not published", reason=event["reason"], error=str(error))
 

@@ -1,0 +1,70 @@
+"""The KatoInstances as last seen: reports of the watch, lists, and answers to our own writes."""
+
+from collections.abc import Callable
+
+from kato_operator.cluster.kube import Listing
+from kato_operator.manifests import Key, Manifest, namespaced_name, version
+
+
+class Instances:
+    """Every KatoInstance by its key; *changed* gets the key of each that needs a pass."""
+
+    def __init__(self, *, changed: Callable[[Key], None]) -> None:
+        self._changed = changed
+        self._known: dict[Key, Manifest] = {}
+
+    def get(self, key: Key) -> Manifest | None:
+        """The instance as last seen; None when it is deleted."""
+        return self._known.get(key)
+
+    def keys(self) -> tuple[Key, ...]:
+        return tuple(self._known)
+
+    def phases(self) -> tuple[str, ...]:
+        """The phase of every instance; empty for one without a status."""
+        return tuple((raw.get("status") or {}).get("phase", "") for raw in self._known.values())
+
+    def put(self, raw: Manifest) -> None:
+        """Keep a reported instance, unless a newer version of it is known."""
+        known = self._known.get(_key(raw))
+        if known is None or version(known) < version(raw):
+            self._keep(raw)
+            self._changed(_key(raw))
+
+    def put_answer(self, sent: Manifest, answer: Manifest) -> None:
+        """Keep the answer to a status write that was based on *sent*.
+
+        The watch may have reported a newer version, or the deletion, first: then the answer is
+        ignored. The answer also holds any edit that was made since *sent*. The watch's own report
+        of such an edit will be ignored as older, so a new generation asks for a pass here.
+        """
+        known = self._known.get(_key(sent))
+        if known is None or version(known) >= version(answer):
+            return
+        self._keep(answer)
+        if answer["metadata"]["generation"] != sent["metadata"]["generation"]:
+            self._changed(_key(sent))
+
+    def remove(self, key: Key, uid: str) -> None:
+        """Drop a deleted instance; a later one of the same name stays."""
+        known = self._known.get(key)
+        if known is not None and known["metadata"]["uid"] == uid:
+            del self._known[key]
+            self._changed(key)
+
+    def replace(self, listing: Listing) -> None:
+        """Keep exactly what the list holds, and what is newer than the list."""
+        listed = {_key(item) for item in listing.items}
+        for key, known in tuple(self._known.items()):
+            if key not in listed and version(known) <= int(listing.resource_version):
+                self.remove(key, known["metadata"]["uid"])
+        for item in listing.items:
+            self.put(item)
+
+    def _keep(self, raw: Manifest) -> None:
+        raw["metadata"].pop("managedFields", None)  # large, and never read
+        self._known[_key(raw)] = raw
+
+
+def _key(raw: Manifest) -> Key:
+    return Key(*namespaced_name(raw))
