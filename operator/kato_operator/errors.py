@@ -1,19 +1,19 @@
-"""Everything that can go wrong in the operator.
+"""Every error of the operator.
 
 ::
 
     OperatorError
-    ├── InvalidInstanceError      the spec cannot be used; problems name the fields
-    ├── NameConflictError         an object that is not ours has a child's name
+    ├── InvalidInstanceError      the spec is invalid; its problems name the fields
+    ├── NameConflictError         an object with a child's name belongs to somebody else
     ├── CredentialsError          credentials are lost or unusable
     ├── CheckFailedError          a store or the service did not answer a deep check as it should
-    └── KubeError                 the API server did not do what was asked
-        ├── TransientError        worth repeating: outage, timeout, 5xx, 429
-        │   └── TerminatingError  the namespace is being terminated: repeat quietly
-        ├── ConflictError         409: exists already, or another uid or resourceVersion
+    ├── NotReadyError             a MongoDB server cannot be used yet
+    └── KubeError                 the API server did not do what it was asked
+        ├── TransientError        worth a retry: outage, timeout, 5xx, 429, namespace being deleted
+        ├── ConflictError         409: it exists already, or has another uid or resourceVersion
         ├── MissingError          404
         ├── ExpiredError          410: list again
-        └── RefusedError          the request itself is wrong; repeating it changes nothing
+        └── RefusedError          the request is invalid or forbidden; a retry changes nothing
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ class OperatorError(Exception):
 
 
 class InvalidInstanceError(OperatorError):
-    """The spec cannot be used; each problem begins with the path of its field."""
+    """The spec is invalid; each problem begins with the path of its field."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
@@ -32,16 +32,17 @@ class InvalidInstanceError(OperatorError):
 
 
 class NameConflictError(OperatorError):
-    """An object that is not ours has the name of a child; it is left alone."""
+    """An object with the name of a child belongs to somebody else; it is left alone."""
 
     def __init__(self, kind: str, name: str) -> None:
         self.kind = kind
         self.name = name
-        super().__init__(f"{kind} {name!r} exists and does not belong to this instance")
+        what = f"{kind} {name!r} exists and does not belong to this instance"
+        super().__init__(f"{what}; rename or delete it, or choose another instance name")
 
 
 class CredentialsError(OperatorError):
-    """Credentials cannot be had; *reason* is the reason of the condition."""
+    """Credentials are lost or unusable; *reason* is the reason of the condition."""
 
     def __init__(self, reason: str, message: str) -> None:
         self.reason = reason
@@ -52,10 +53,19 @@ class CheckFailedError(OperatorError):
     """A store or the service did not answer a deep check as it should."""
 
 
-class KubeError(OperatorError):
-    """The API server did not do what was asked.
+class NotReadyError(OperatorError):
+    """A MongoDB server cannot be used yet; *reason* is a word for `/ready`."""
 
-    *status* is the HTTP status, 0 when there was no answer.
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason = reason
+        self.message = message
+        super().__init__(message)
+
+
+class KubeError(OperatorError):
+    """The API server did not do what it was asked.
+
+    *status* is the HTTP status, 0 if there was no answer.
     """
 
     def __init__(self, message: str, *, status: int = 0) -> None:
@@ -64,15 +74,11 @@ class KubeError(OperatorError):
 
 
 class TransientError(KubeError):
-    """Worth repeating; *retry_after_s* is the server's wish, 0 without one."""
+    """Worth a retry; *retry_after_s* is the least delay that the server asks for, or 0."""
 
     def __init__(self, message: str, *, status: int = 0, retry_after_s: float = 0.0) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(message, status=status)
-
-
-class TerminatingError(TransientError):
-    """The namespace is being terminated: nothing can be created in it."""
 
 
 class ConflictError(KubeError):
@@ -88,4 +94,12 @@ class ExpiredError(KubeError):
 
 
 class RefusedError(KubeError):
-    """The request is wrong; repeating it changes nothing."""
+    """The request is invalid or forbidden; a retry changes nothing."""
+
+
+def stable_message(error: Exception) -> str:
+    """The message of an error of MongoDB's driver, without the parts that differ every time.
+
+    A status with such a part would be rewritten on every pass.
+    """
+    return str(error).partition(", full error")[0].partition(", Timeout:")[0]

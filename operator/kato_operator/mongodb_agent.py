@@ -1,7 +1,7 @@
-"""Beside every MongoDB server: initiates the set, makes the users, says when it is ready.
+"""The agent next to every MongoDB server: initiates the set, creates users, reports readiness.
 
-It runs in the server's pod and reaches it over localhost, where MongoDB lets the first user
-be made; so the operator needs no way into the pod.
+It runs in the server's pod and connects over localhost, the only place from which MongoDB allows
+the first user to be created; so the operator needs no access to the pod.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from kato_operator import names
+from kato_operator.errors import NotReadyError, stable_message
 from kato_operator.settings import AgentSettings
 
 log = structlog.get_logger()
@@ -25,6 +26,12 @@ Server = AsyncMongoClient[Document]
 Role = dict[str, str]
 
 RETRY_S = 1.0
+"""Seconds between two attempts to prepare the server."""
+
+NOT_ADDED = (
+    "this member has not been added to the replica set; more than one member is not supported yet"
+)
+NO_STATE = "the server is neither primary nor secondary"
 
 AUTHENTICATION_FAILED = 18
 ALREADY_INITIALIZED = 23
@@ -35,7 +42,7 @@ USER_EXISTS = 51003
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """What `/ready` answers: whether clients may come, and if not, why."""
+    """The body of `/ready`: whether clients can use the server, and if not, why."""
 
     ready: bool
     state: str = ""
@@ -44,52 +51,44 @@ class Readiness:
     message: str = ""
 
 
-class NotYetError(Exception):
-    """The server cannot be used yet."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        self.readiness = Readiness(ready=False, reason=reason, message=message)
-        super().__init__(message)
-
-
 class MongoDBAgent:
-    """Brings one server to the point where the service can use it."""
+    """Prepares one server until the service can use it, and reports its readiness."""
 
     def __init__(self, settings: AgentSettings) -> None:
         self._settings = settings
         self._prepared: Readiness | None = None
-        self._last = Readiness(ready=False, reason="Starting", message="nothing was tried yet")
+        self._last = Readiness(ready=False, reason="Starting", message="the agent is starting")
 
     async def prepare(self) -> None:
-        """Try until the set is initiated and the users are made."""
+        """Retry until the set is initiated and the users exist."""
         while self._prepared is None:
-            with suppress(NotYetError):
+            with suppress(NotReadyError):
                 await self.step()
             if self._prepared is None:
                 await asyncio.sleep(RETRY_S)
 
     async def step(self) -> None:
-        """One attempt; every part of it may have happened before.
+        """Make one attempt; each of its steps may have been done before.
 
         Raises:
-            NotYetError: With what is in the way.
+            NotReadyError: The server cannot be used yet.
         """
         try:
             hello = await self._hello_of_member()
-            await self._make_users(hello)
+            await self._create_users(hello)
             readiness = Readiness(ready=True, state=_state(hello), set=await self._set_id())
-        except NotYetError as error:
-            self._note(error.readiness)
+        except NotReadyError as error:
+            self._note(_not_ready(error.reason, error.message))
             raise
         except PyMongoError as error:
             failed = _failed(error)
             self._note(failed)
-            raise NotYetError(failed.reason, failed.message) from error
+            raise NotReadyError(failed.reason, failed.message) from error
         self._prepared = readiness
         self._note(readiness)
 
     async def readiness(self) -> Readiness:
-        """What the server says of itself now."""
+        """The readiness of the server now."""
         if self._prepared is None:
             return self._last
         try:
@@ -97,7 +96,7 @@ class MongoDBAgent:
         except PyMongoError as error:
             return _failed(error)
         if not state:
-            return Readiness(ready=False, reason="NoState", message="neither primary nor secondary")
+            return _not_ready("NoState", NO_STATE)
         return replace(self._prepared, state=state)
 
     def _note(self, readiness: Readiness) -> None:
@@ -111,22 +110,20 @@ class MongoDBAgent:
             await self._initiate()
             hello = await self._hello()
         if not _state(hello):
-            raise NotYetError("Electing", "the server is neither primary nor secondary yet")
+            raise NotReadyError("Electing", NO_STATE)
         return hello
 
     async def _initiate(self) -> None:
-        """Make a set of one member, if there has never been one.
+        """Initiate a set with this member, if the instance has never had one.
 
         Raises:
-            NotYetError: This server must be added to the set that exists, or existed.
+            NotReadyError: This server must join an existing set, or data was lost.
         """
         if self._settings.ordinal != 0:
-            raise NotYetError("NotAdded", "waits to be added to the replica set")
+            raise NotReadyError("NotAdded", NOT_ADDED)
         if self._settings.recorded_set:
-            raise NotYetError(
-                "DataLost", f"replica set {self._settings.recorded_set} was here, its data is not"
-            )
-        await self._refuse_beside_a_set()
+            raise NotReadyError("DataLost", _data_lost(self._settings.recorded_set))
+        await self._refuse_second_set()
         member = {"_id": 0, "host": self._settings.address(0)}
         wanted = {"_id": self._settings.set_name, "members": [member]}
         async with self._connected() as server:
@@ -137,29 +134,30 @@ class MongoDBAgent:
                     raise
         log.info("replica set initiated", set_name=self._settings.set_name)
 
-    async def _refuse_beside_a_set(self) -> None:
+    async def _refuse_second_set(self) -> None:
+        """Ask the other members: two sets of one instance would split its knowledge."""
         for ordinal in range(1, self._settings.members):
             with suppress(PyMongoError):
                 hello = await self._hello(self._settings.address(ordinal))
                 if "setName" in hello:
-                    raise NotYetError("PeerHasSet", f"member {ordinal} belongs to a set already")
+                    raise NotReadyError("PeerHasSet", f"member {ordinal} already belongs to a set")
 
-    async def _make_users(self, hello: Document) -> None:
-        """Make the two users, where they do not work already."""
-        if await self._works(names.MONGODB_SERVICE_USER) and await self._works(
+    async def _create_users(self, hello: Document) -> None:
+        """Create the two users, unless they work already."""
+        if await self._can_log_in(names.MONGODB_SERVICE_USER) and await self._can_log_in(
             names.MONGODB_OPERATOR_USER
         ):
             return
         if _state(hello) != "primary":
-            raise NotYetError("NoUsers", "the users have not been replicated to this member yet")
-        if not await self._works(names.MONGODB_OPERATOR_USER):
+            raise NotReadyError("NoUsers", "the users have not been replicated to this member yet")
+        if not await self._can_log_in(names.MONGODB_OPERATOR_USER):
             await self._create_user(
                 "", names.MONGODB_OPERATOR_USER, {"role": "root", "db": "admin"}
             )
         role = {"role": "readWrite", "db": self._settings.database}
         await self._create_user(names.MONGODB_OPERATOR_USER, names.MONGODB_SERVICE_USER, role)
 
-    async def _works(self, user: str) -> bool:
+    async def _can_log_in(self, user: str) -> bool:
         async with self._connected(user=user) as server:
             try:
                 await server.admin.command("ping")
@@ -177,10 +175,10 @@ class MongoDBAgent:
                 if error.code != USER_EXISTS:
                     raise
                 await server.admin.command("updateUser", user, pwd=self._password(user))
-        log.info("user made", user=user)
+        log.info("user created", user=user)
 
     async def _create_with(self, server: Server, user: str, roles: list[Role]) -> None:
-        """Make a user; one that may do everything on a server that knows no roles."""
+        """Create a user, with all rights on a server that does not support roles."""
         try:
             await server.admin.command("createUser", user, pwd=self._password(user), roles=roles)
         except OperationFailure as error:
@@ -190,7 +188,7 @@ class MongoDBAgent:
             await self._create_with(server, user, [])
 
     async def _set_id(self) -> str:
-        """The id of the replica set; empty on a server without replica set commands."""
+        """The id of the replica set; empty on a server without replica sets."""
         async with self._connected(user=names.MONGODB_OPERATOR_USER) as server:
             try:
                 answer = await server.admin.command("replSetGetConfig")
@@ -232,7 +230,7 @@ class MongoDBAgent:
 
 
 async def run(settings: AgentSettings) -> None:
-    """Serve `/ready` and `/live` until cancelled."""
+    """Prepare the server, and serve `/ready` and `/live` until cancelled."""
     agent = MongoDBAgent(settings)
     runner = web.AppRunner(_application(agent), access_log=None)
     await runner.setup()
@@ -266,5 +264,14 @@ def _state(hello: Document) -> str:
 
 def _failed(error: PyMongoError) -> Readiness:
     reason = "Refused" if isinstance(error, OperationFailure) else "NotAnswering"
-    message = str(error).partition(", full error")[0].partition(", Timeout:")[0]
+    return _not_ready(reason, stable_message(error))
+
+
+def _not_ready(reason: str, message: str) -> Readiness:
     return Readiness(ready=False, reason=reason, message=message)
+
+
+def _data_lost(replica_set: str) -> str:
+    what = f"the data of replica set {replica_set} is missing"
+    fix = f"restore the volume, or remove the annotation {names.MONGODB_SET_ANNOTATION} from the"
+    return f"{what}; {fix} keyfile Secret and delete this pod to start over with an empty MongoDB"

@@ -9,14 +9,14 @@ from kato_operator.crd.instance import parse
 from kato_operator.errors import CheckFailedError
 from kato_operator.stores import probes
 from kato_operator.stores.checks import (
+    CheckPolicy,
     DeepChecks,
-    Rules,
     http_answers,
     mongodb_answers,
     redis_answers,
 )
 
-RULES = Rules(interval_s=5.0, timeout_s=1.0, failure_threshold=3)
+POLICY = CheckPolicy(interval_s=5.0, timeout_s=1.0, failure_threshold=3)
 
 
 class Component:
@@ -57,8 +57,8 @@ def failures(clock: Clock, component: Component) -> Callable[[], Awaitable[dict[
     checks = DeepChecks(clock=clock)
 
     async def asked() -> dict[str, str]:
-        clock.now += RULES.interval_s
-        return await checks.failures("uid", {"redis": component.probe}, RULES)
+        clock.now += POLICY.interval_s
+        return await checks.failures("uid", {"redis": component.probe}, POLICY)
 
     return asked
 
@@ -140,7 +140,7 @@ async def test_nobody_is_asked_more_often_than_once_per_interval(
 ) -> None:
     checks = DeepChecks(clock=clock)
     for _ in range(3):
-        await checks.failures("uid", {"redis": component.probe}, RULES)
+        await checks.failures("uid", {"redis": component.probe}, POLICY)
     assert component.asked == 1
     assert checks.detail("uid", "redis") == "fine"
 

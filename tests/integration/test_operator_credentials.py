@@ -50,7 +50,7 @@ def test_a_value_that_is_absent_is_named(space: Namespace, operator: OperatorPro
     kept(space, **{"qdrant-api-key": ""})
     space.create("KatoInstance", "prod")
     said = space.await_condition("CredentialsReady", "False", "CredentialsInvalid")["message"]
-    assert said == "Secret 'prod-credentials' lacks qdrant-api-key"
+    assert said == "Secret 'prod-credentials' has no value for qdrant-api-key; add it"
 
 
 def test_volumes_of_another_store_make_no_keyfile_lost(

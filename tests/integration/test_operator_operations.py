@@ -44,7 +44,7 @@ def test_a_missing_secret_is_named_with_its_key_and_noticed_when_it_comes(
     source = {"urlSecretRef": {"name": "my-redis", "key": "url"}}
     space.create("KatoInstance", "prod", spec={"redis": {"mode": "External", "external": source}})
     said = space.await_condition("RedisReady", "False", "MissingSecret")
-    assert "'my-redis' does not exist; its key 'url' is needed" in said["message"]
+    assert said["message"] == "Secret 'my-redis' does not exist; create it with the key 'url'"
     space.create("Secret", "my-redis", stringData={"uri": "redis://example"})
     until(lambda: "has no key 'url'" in space.condition("RedisReady")["message"], "the key")
     space.patch("Secret", "my-redis", {"stringData": {"url": "redis://example"}})

@@ -292,5 +292,8 @@ def test_credentials_that_data_needs_are_never_made_anew(
     space.delete("Secret", "prod-connections")
     operator.start()
     said = space.await_condition("CredentialsReady", "False", "CredentialsLost")
-    assert "'prod-credentials' is gone" in said["message"]
+    assert said["message"] == (
+        "Secret 'prod-credentials' is missing, but volumes need its values;"
+        " restore it, or delete the volumes to start over"
+    )
     assert space.get("Secret", "prod-credentials") is None

@@ -8,7 +8,8 @@ from kato_operator import names
 from kato_operator.cluster.cluster import Cluster
 from kato_operator.crd.instance import parse
 from kato_operator.errors import TransientError
-from kato_operator.reconcile.reconciler import Pass, Reconciler
+from kato_operator.reconcile.one_pass import Pass
+from kato_operator.reconcile.reconciler import Reconciler
 
 LABELS = {names.COMPONENT_LABEL: names.MONGODB, "controller-revision-hash": "old"}
 WORKLOAD = {
@@ -47,13 +48,13 @@ async def restarted(status: int) -> tuple[Pass, float | None]:
     reconciler = Reconciler(cluster, checks=None, images={}, version="0", recheck_s=30.0)
     instance = parse({"metadata": {"name": "prod", "namespace": "kato", "uid": "u"}})
     this = await reconciler._with_restarts(Pass({}, instance))
-    return this, reconciler._again_s(this)
+    return this, reconciler._next_pass_s(this)
 
 
 async def test_an_eviction_that_is_refused_for_now_is_said_and_asked_again() -> None:
-    this, again_s = await restarted(429)
-    said = "pod prod-mongodb-0 cannot be replaced yet: a disruption budget forbids it"
-    assert (this.notes, again_s) == ((said,), 30.0)
+    this, next_s = await restarted(429)
+    said = "pod prod-mongodb-0 cannot be replaced yet, retrying: a disruption budget forbids it"
+    assert (this.notes, next_s) == ((said,), 30.0)
 
 
 async def test_an_eviction_that_fails_otherwise_repeats_the_pass() -> None:

@@ -119,14 +119,14 @@ def test_the_template_of_claims_stays_and_the_claims_grow() -> None:
     desired = [redis_with_volume("3Gi")]
     (found,) = rollout.arranged(instance(), desired, live)
     assert found["spec"] == live[0]["spec"]
-    grown = [(it.claim["metadata"]["name"], it.size) for it in rollout.growths(desired, live)]
+    grown = [(it.claim["metadata"]["name"], it.size) for it in rollout.expansions(desired, live)]
     assert grown == [("data-prod-redis-0", "3Gi")]
 
 
 def test_an_autoscaler_without_metrics_is_noted() -> None:
     condition = {"type": "ScalingActive", "status": "False", "message": "no metrics", "reason": "x"}
     scaler = {**AUTOSCALER, "status": {"conditions": [condition]}}
-    assert rollout.notes([scaler, service()]) == ("autoscaling does not work: no metrics",)
+    assert rollout.notes([scaler, service()]) == ("autoscaling is not active: no metrics",)
 
 
 def mongodb(*args: str) -> Manifest:
@@ -151,7 +151,12 @@ def test_connections_are_counted_against_what_stores_accept(args: tuple[str, ...
         "mongodb": {"needed": 4 * 2 * 53, "limit": 200},
     }
     verdict = budget.verdict(found)
-    assert (verdict.ok, verdict.message) == (True, "connections: mongodb accepts 200 of 424")
+    assert verdict.ok
+    assert verdict.message == (
+        "the pools may open more connections than a store accepts"
+        " (mongodb: 424 needed, 200 accepted);"
+        " use smaller pools, fewer pods or workers, or a larger store"
+    )
 
 
 def test_an_autoscaler_counts_with_all_its_pods() -> None:

@@ -11,7 +11,7 @@ from kato_operator.cluster.kube import Kube, Listing, WatchEvent
 from kato_operator.cluster.ownership import is_managed
 from kato_operator.errors import ExpiredError, KubeError, MissingError
 from kato_operator.kinds import Kind
-from kato_operator.manifests import Key, Manifest, Name, key_of, namespaced_name, version
+from kato_operator.manifests import Key, Manifest, Name, key_of, name_of, namespaced_name, version
 
 log = structlog.get_logger()
 
@@ -90,15 +90,14 @@ class Cache:
     def _keep(self, found: Manifest) -> None:
         found["metadata"].pop("managedFields", None)
         self._objects.setdefault(found["kind"], {})[namespaced_name(found)] = found
-        name = (found["kind"], found["metadata"]["name"])
-        self._of_instance.setdefault(key_of(found), {})[name] = found
+        self._of_instance.setdefault(key_of(found), {})[name_of(found)] = found
 
     def _forget(self, known: Manifest | None) -> None:
         if known is None:
             return
         del self._objects[known["kind"]][namespaced_name(known)]
         siblings = self._of_instance[key_of(known)]
-        del siblings[known["kind"], known["metadata"]["name"]]
+        del siblings[name_of(known)]
         if not siblings:
             del self._of_instance[key_of(known)]
 

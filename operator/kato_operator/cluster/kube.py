@@ -16,7 +16,6 @@ from kato_operator.errors import (
     KubeError,
     MissingError,
     RefusedError,
-    TerminatingError,
     TransientError,
 )
 from kato_operator.kinds import POD, Kind
@@ -273,7 +272,7 @@ def _error(status: int, headers: Mapping[str, str], body: bytes) -> KubeError:
     if status == 404:
         return MissingError(message, status=status)
     if status == 403 and "NamespaceTerminating" in reasons:
-        return TerminatingError(message, status=status)
+        return TransientError(message, status=status)
     if status == 409:
         return ConflictError(message, status=status)
     if status == 410:

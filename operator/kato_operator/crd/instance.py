@@ -22,9 +22,7 @@ class Metadata(Model):
     namespace: str
     uid: str = ""
     generation: int = 0
-    resource_version: str = ""
     labels: dict[str, str] = Field(default={})
-    annotations: dict[str, str] = Field(default={})
 
 
 class KatoInstance(Model):

@@ -1,1 +1,1 @@
-"""One pass over one instance: its steps, what they read, and the order in which children change."""
+"""A pass over one instance: its steps, what they read, and the order in which children change."""

@@ -1,4 +1,4 @@
-"""Values that a spec takes from Secrets which are not ours."""
+"""The values that a spec takes from Secrets of the user."""
 
 import base64
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ SCHEMES = {names.REDIS_URL: ("redis", "rediss"), names.MONGODB_URL: ("mongodb", 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A key of a Secret, and the component that cannot do without it."""
+    """A key of a Secret, and the component that needs it."""
 
     component: str
     source: SecretKey
@@ -24,28 +24,28 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Referred:
-    """The values that were found, and what stands in the way of components."""
+    """The values that were found, and the verdicts of components whose values were not."""
 
     values: Mapping[str, str]
     missing: Mapping[str, Verdict]
 
 
 async def load(cluster: Cluster, instance: KatoInstance) -> Referred:
-    """Read every Secret that the spec names; nothing of their values is kept."""
+    """Read every Secret that the spec refers to; their values are in no cache."""
     values: dict[str, str] = {}
     missing: dict[str, Verdict] = {}
     for name, reference in references(instance).items():
         secret = await cluster.read("Secret", instance.metadata.namespace, reference.source.name)
         value, problem = _value(secret, reference.source, SCHEMES.get(name, ()))
         if problem:
-            verdict = Verdict(False, names.REASON_MISSING_SECRET, problem, blocked=True)
+            verdict = Verdict.blocked_by(names.REASON_MISSING_SECRET, problem)
             missing.setdefault(reference.component, verdict)
         values[name] = value
     return Referred(values, missing)
 
 
 def references(instance: KatoInstance) -> dict[str, Reference]:
-    """What has to be read, by the name under which manifests use it."""
+    """What has to be read, by the name under which manifests use the value."""
     spec = instance.spec
     found: list[tuple[str, str, SecretKey | None]] = []
     if spec.redis.external is not None:
@@ -63,17 +63,18 @@ def references(instance: KatoInstance) -> dict[str, Reference]:
 
 
 def _value(secret: Manifest | None, source: SecretKey, schemes: tuple[str, ...]) -> tuple[str, str]:
-    """The value, or what is wrong with it; the problem never repeats a value."""
+    """The value, or else the problem, which never repeats a value."""
     if secret is None:
-        return "", f"Secret {source.name!r} does not exist; its key {source.key!r} is needed"
+        return "", f"Secret {source.name!r} does not exist; create it with the key {source.key!r}"
     encoded = (secret.get("data") or {}).get(source.key)
     if not encoded:
-        return "", f"Secret {source.name!r} has no key {source.key!r}"
+        return "", f"Secret {source.name!r} has no key {source.key!r}; add it"
     where = f"key {source.key!r} of Secret {source.name!r}"
     try:
         value = base64.b64decode(encoded).decode().strip()
     except ValueError:
-        return "", f"{where} is not text"
+        return "", f"{where} is not UTF-8 text; replace it"
     if schemes and value.partition("://")[0] not in schemes:
-        return "", f"{where} is no URL that begins with {' or '.join(f'{it}://' for it in schemes)}"
+        accepted = " or ".join(f"{scheme}://" for scheme in schemes)
+        return "", f"{where} is not a URL that begins with {accepted}; replace it"
     return value, ""

@@ -1,15 +1,16 @@
-"""What of the desired manifests may be applied now, beside what is there: pure.
+"""Which of the desired manifests may be applied now, next to the live objects: pure functions.
 
-Hibernation goes service first, waking goes stores first; volumes are grown through their claims;
-a Deployment under an autoscaler starts from the pods it has.
+Hibernation stops the service before its stores, waking up starts the stores before the service.
+Volumes are expanded through their claims. A Deployment starts under an autoscaler with the pods
+that it has.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kato_operator import names
 from kato_operator.crd.instance import KatoInstance
-from kato_operator.manifests import Manifest, by_name, component_of
+from kato_operator.manifests import Manifest, Name, by_name, component_of, name_of
 from kato_operator.quantities import quantity
 from kato_operator.status import diagnosis
 
@@ -17,8 +18,8 @@ WORKLOADS = frozenset({"Deployment", "StatefulSet"})
 
 
 @dataclass(frozen=True, slots=True)
-class Growth:
-    """A claim that has to become larger."""
+class Expansion:
+    """A claim that has to ask for a larger volume."""
 
     claim: Manifest
     size: str | int
@@ -29,16 +30,16 @@ def arranged(
 ) -> tuple[Manifest, ...]:
     """The manifests to apply in this pass, workloads last."""
     known = by_name(live)
-    found = [_beside_live(item, known.get(_name(item))) for item in desired]
+    found = [_with_live_sizes(item, known.get(name_of(item))) for item in desired]
     if instance.spec.hibernate:
-        found = [_asleep(item, known) for item in found if not _is_autoscaler(item)]
+        found = [_hibernating(item, known) for item in found if not _is_autoscaler(item)]
     else:
         found = [_awake(item, instance, known) for item in found]
     return tuple(sorted(found, key=_is_workload))
 
 
-def growths(desired: Iterable[Manifest], live: Iterable[Manifest]) -> Iterator[Growth]:
-    """The claims of StatefulSets that are smaller than they should be."""
+def expansions(desired: Iterable[Manifest], live: Iterable[Manifest]) -> Iterator[Expansion]:
+    """The claims of StatefulSets that ask for less than the spec does."""
     claims = [item for item in live if item["kind"] == "PersistentVolumeClaim"]
     for workload in filter(_is_set, desired):
         for template in _templates(workload):
@@ -46,11 +47,11 @@ def growths(desired: Iterable[Manifest], live: Iterable[Manifest]) -> Iterator[G
             size = _size(template)
             for claim in claims:
                 if _belongs(claim, prefix) and _is_smaller(_size(claim), size):
-                    yield Growth(claim, size)
+                    yield Expansion(claim, size)
 
 
 def pods_of(workload: Manifest, live: Iterable[Manifest]) -> list[Manifest]:
-    """The pods that a workload controls itself."""
+    """The pods that a StatefulSet owns; those of a Deployment are owned by its ReplicaSets."""
     return [
         item
         for item in live
@@ -63,15 +64,15 @@ def pods_of(workload: Manifest, live: Iterable[Manifest]) -> list[Manifest]:
 
 
 def versions(live: Iterable[Manifest]) -> dict[str, str]:
-    """The version that each component's workload was made for."""
+    """The version of the image of each component, as its workload is labelled."""
     found = ((component_of(item), item["metadata"]) for item in live if _is_workload(item))
     return {name: meta["labels"].get(names.VERSION_LABEL, "") for name, meta in found}
 
 
 def notes(live: Iterable[Manifest]) -> tuple[str, ...]:
-    """What children say of themselves that stops nothing: an autoscaler without metrics."""
+    """Problems of children that block nothing: an autoscaler without metrics."""
     return tuple(
-        f"autoscaling does not work: {condition.get('message', condition['reason'])}"
+        f"autoscaling is not active: {condition.get('message', condition['reason'])}"
         for item in live
         if _is_autoscaler(item)
         for condition in item.get("status", {}).get("conditions", ())
@@ -79,8 +80,8 @@ def notes(live: Iterable[Manifest]) -> tuple[str, ...]:
     )
 
 
-def _beside_live(wanted: Manifest, live: Manifest | None) -> Manifest:
-    """The manifest with the claim sizes that the live StatefulSet has: they cannot be changed."""
+def _with_live_sizes(wanted: Manifest, live: Manifest | None) -> Manifest:
+    """The manifest with the claim sizes of the live StatefulSet: claim templates are immutable."""
     if live is None or not _is_set(wanted):
         return wanted
     sizes = {item["metadata"]["name"]: _size(item) for item in _templates(live)}
@@ -93,21 +94,22 @@ def _beside_live(wanted: Manifest, live: Manifest | None) -> Manifest:
     return {**wanted, "spec": {**wanted["spec"], "volumeClaimTemplates": templates}}
 
 
-def _asleep(wanted: Manifest, known: dict[tuple[str, str], Manifest]) -> Manifest:
-    """Stores keep their pods until the service has none."""
+def _hibernating(wanted: Manifest, known: Mapping[Name, Manifest]) -> Manifest:
+    """The manifest scaled to 0; stores keep their pods until the service has none."""
     if wanted["kind"] == "Deployment":
         return _scaled(wanted, 0)
-    live = known.get(_name(wanted))
+    live = known.get(name_of(wanted))
     if not _is_set(wanted) or live is None or _is_gone(_service(known)):
         return _scaled(wanted, 0) if _is_set(wanted) else wanted
     return _scaled(wanted, live["spec"].get("replicas", 1))
 
 
-def _awake(
-    wanted: Manifest, instance: KatoInstance, known: dict[tuple[str, str], Manifest]
-) -> Manifest:
-    """A service without pods waits for its stores; an autoscaler starts from at least one pod."""
-    live = known.get(_name(wanted))
+def _awake(wanted: Manifest, instance: KatoInstance, known: Mapping[Name, Manifest]) -> Manifest:
+    """The manifest, but a service without pods stays at 0 until its stores are up.
+
+    An autoscaler does nothing while there are 0 pods, so it is given its minimum.
+    """
+    live = known.get(name_of(wanted))
     if wanted["kind"] != "Deployment" or live is None or live["spec"].get("replicas", 1):
         return wanted
     if not _stores_are_up(known):
@@ -116,7 +118,7 @@ def _awake(
     return wanted if scaling is None else _scaled(wanted, scaling.min_replicas)
 
 
-def _stores_are_up(known: dict[tuple[str, str], Manifest]) -> bool:
+def _stores_are_up(known: Mapping[Name, Manifest]) -> bool:
     stores = [item for item in known.values() if _is_set(item)]
     return all(item["spec"].get("replicas", 1) and _is_rolled_out(item) for item in stores)
 
@@ -131,7 +133,7 @@ def _is_gone(deployment: Manifest | None) -> bool:
     return not deployment["spec"].get("replicas", 1) and _is_rolled_out(deployment)
 
 
-def _service(known: dict[tuple[str, str], Manifest]) -> Manifest | None:
+def _service(known: Mapping[Name, Manifest]) -> Manifest | None:
     return next((item for item in known.values() if item["kind"] == "Deployment"), None)
 
 
@@ -175,7 +177,3 @@ def _is_workload(manifest: Manifest) -> bool:
 
 def _is_autoscaler(manifest: Manifest) -> bool:
     return bool(manifest["kind"] == "HorizontalPodAutoscaler")
-
-
-def _name(manifest: Manifest) -> tuple[str, str]:
-    return manifest["kind"], manifest["metadata"]["name"]

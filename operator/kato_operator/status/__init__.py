@@ -1,1 +1,1 @@
-"""What an instance's status, conditions and events say. Pure: no client, no clock."""
+"""The status of an instance, from what a pass has observed, and Events about it: pure functions."""

@@ -1,4 +1,4 @@
-"""How many connections an instance may open to each store, against what the store accepts."""
+"""How many connections an instance may open to each store, and how many the store accepts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from kato_operator.manifests import Manifest
 from kato_operator.status.diagnosis import Verdict
 
 REDIS_MAXCLIENTS = 10_000
-"""What Redis accepts when nothing is configured."""
+"""Connections that Redis accepts unless it is configured otherwise."""
 MONITORING = 3
-"""Connections of each process that are in no pool: monitoring and health checks."""
+"""Connections that each process opens outside its pools: monitoring and health checks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Connections to one store at the worst moment; *limit* 0: the store states none."""
+    """The most connections to one store; *limit* is what it accepts, 0 if that is unknown."""
 
     store: str
     needed: int
@@ -27,12 +27,12 @@ class Budget:
         return 0 < self.limit < self.needed
 
     def described(self) -> dict[str, int]:
-        """The budget as the status spells it."""
+        """The budget in the spelling of the status."""
         return {"needed": self.needed, **({"limit": self.limit} if self.limit else {})}
 
 
 def budgets(instance: KatoInstance, live: Iterable[Manifest]) -> tuple[Budget, ...]:
-    """What a rollout at full scale needs, where stores are not embedded, and what they accept."""
+    """The budget of each store that is not embedded, during a rollout at full scale."""
     limits = _limits(instance, live)
     pools = instance.spec.connection_pools
     sizes = {names.REDIS: pools.redis.max_connections, names.MONGODB: pools.mongodb.max_size}
@@ -46,16 +46,20 @@ def budgets(instance: KatoInstance, live: Iterable[Manifest]) -> tuple[Budget, .
 
 
 def verdict(found: Iterable[Budget]) -> Verdict:
-    """Whether a store would have to refuse connections."""
+    """Whether a store may have to refuse connections; True is bad."""
     exceeded = [item for item in found if item.is_exceeded]
     if not exceeded:
-        return Verdict(False, names.REASON_WITHIN_BUDGET, "the stores accept every connection")
-    said = (f"{item.store} accepts {item.limit} of {item.needed}" for item in exceeded)
-    return Verdict(True, names.REASON_BUDGET_EXCEEDED, f"connections: {', '.join(said)}")
+        return Verdict(
+            False, names.REASON_WITHIN_BUDGET, "the stores accept every connection of the pools"
+        )
+    stores = ", ".join(f"{it.store}: {it.needed} needed, {it.limit} accepted" for it in exceeded)
+    what = f"the pools may open more connections than a store accepts ({stores})"
+    fix = "use smaller pools, fewer pods or workers, or a larger store"
+    return Verdict(True, names.REASON_BUDGET_EXCEEDED, f"{what}; {fix}")
 
 
 def _limits(instance: KatoInstance, live: Iterable[Manifest]) -> dict[str, int]:
-    """What the managed stores were told to accept."""
+    """The number of connections that each managed store is configured to accept."""
     found: dict[str, int] = {}
     if instance.spec.redis.mode == "Managed":
         given = instance.spec.redis.managed.config.get("maxclients", "")
@@ -68,7 +72,7 @@ def _limits(instance: KatoInstance, live: Iterable[Manifest]) -> dict[str, int]:
 
 
 def _max_conns(workload: Manifest) -> int:
-    """The value of `--maxConns` on any container's command line; 0 without one."""
+    """The value of `--maxConns` on a container's command line; 0 without one."""
     containers = workload["spec"]["template"]["spec"]["containers"]
     words = [
         word
@@ -81,7 +85,7 @@ def _max_conns(workload: Manifest) -> int:
 
 
 def _pods(instance: KatoInstance) -> int:
-    """Pods at full scale, and the one more of a rolling update."""
+    """Pods at full scale, and the additional one of a rolling update."""
     service = instance.spec.service
     most = service.autoscaling.max_replicas if service.autoscaling is not None else 0
     return max(service.replicas, most) + 1

@@ -1,7 +1,8 @@
-"""Whether a workload has come up, and if not, the cause that a person can act on."""
+"""Whether a workload is up, and if not, why and what a person can do about it: pure functions."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Self
 
 from kato_operator import names
 from kato_operator.manifests import Manifest
@@ -16,9 +17,9 @@ CONFIG_REASONS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is to be said about a component.
+    """A condition that has no type and no time yet.
 
-    *ok* None means that it cannot be known; *blocked* that waiting alone will not help.
+    *ok* None stands for Unknown. *blocked* means that waiting alone will not help.
     """
 
     ok: bool | None
@@ -26,11 +27,21 @@ class Verdict:
     message: str = ""
     blocked: bool = False
 
+    @classmethod
+    def blocked_by(cls, reason: str, message: str) -> Self:
+        """A False that lasts until a person acts."""
+        return cls(False, reason, message, blocked=True)
+
 
 def rollout(
     workload: Manifest | None, pods: Iterable[Manifest], claims: Iterable[Manifest]
 ) -> Verdict:
-    """Whether the newest template of a Deployment or StatefulSet runs everywhere and alone."""
+    """Whether all pods of a Deployment or StatefulSet run its newest template, and are ready.
+
+    Args:
+        pods: The workload's pods, for the cause of a delay.
+        claims: The claims of these pods.
+    """
     if workload is None:
         return Verdict(ok=False, reason=names.REASON_CREATING, message="not created yet")
     waiting = _waiting(workload)
@@ -41,7 +52,7 @@ def rollout(
 
 
 def ready(workload: Manifest | None) -> str:
-    """Ready and wanted pods, as in "3/3"."""
+    """The number of ready and of wanted pods, as in "3/3"."""
     return "0/0" if workload is None else _ready(workload).split(" ", maxsplit=1)[0]
 
 
@@ -51,20 +62,22 @@ def _ready(workload: Manifest) -> str:
 
 
 def _waiting(workload: Manifest) -> str:
+    """What the rollout is waiting for; empty when it is complete."""
     status = workload.get("status", {})
     if status.get("observedGeneration", 0) < workload["metadata"]["generation"]:
-        return "the new template has not been noticed yet"
+        return "its controller has not seen the new template yet"
     wanted = workload["spec"].get("replicas", 1)
     if status.get("updatedReplicas", 0) < wanted:
-        return f"{status.get('updatedReplicas', 0)}/{wanted} pods are up to date"
+        return f"{status.get('updatedReplicas', 0)}/{wanted} pods run the new template"
     if status.get("readyReplicas", 0) < wanted:
         return _ready(workload)
     if status.get("replicas", 0) > wanted:
-        return f"{status['replicas'] - wanted} old pods are still there"
+        return f"waiting for old pods to terminate ({status['replicas'] - wanted} left)"
     return ""
 
 
 def _cause(pods: tuple[Manifest, ...], claims: tuple[Manifest, ...]) -> Verdict | None:
+    """The first cause that is found: a pod that runs badly says more than one that cannot run."""
     found = (
         *(cause for pod in pods if (cause := _container_cause(pod))),
         *(cause for claim in claims if (cause := _claim_cause(claim, pods))),
@@ -76,18 +89,23 @@ def _cause(pods: tuple[Manifest, ...], claims: tuple[Manifest, ...]) -> Verdict 
 def _container_cause(pod: Manifest) -> Verdict | None:
     status = pod.get("status", {})
     containers = (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ()))
-    for container in containers:
-        waiting = container.get("state", {}).get("waiting") or {}
-        where = f"pod {pod['metadata']['name']}: "
-        reason, detail = waiting.get("reason", ""), waiting.get("message", "")
-        if reason in PULL_REASONS:
-            what = f"image {container.get('image', '')} cannot be pulled: {detail or reason}"
-            return _blocked(names.REASON_IMAGE_UNAVAILABLE, where + what)
-        if reason in CONFIG_REASONS:
-            what = f"container {container['name']} cannot be started: {detail or reason}"
-            return _blocked(names.REASON_CONFIG_ERROR, where + what)
-        if reason == "CrashLoopBackOff":
-            return _blocked(names.REASON_CRASH_LOOP, where + _crash(container))
+    causes = (_waiting_cause(f"pod {pod['metadata']['name']}", item) for item in containers)
+    return next((cause for cause in causes if cause is not None), None)
+
+
+def _waiting_cause(where: str, container: Manifest) -> Verdict | None:
+    waiting = container.get("state", {}).get("waiting") or {}
+    reason, detail = waiting.get("reason", ""), waiting.get("message", "")
+    if reason in PULL_REASONS:
+        what = f"{where}: image {container.get('image', '')} cannot be pulled: {detail or reason}"
+        fix = "correct its name, push it, or add pull secrets"
+        return Verdict.blocked_by(names.REASON_IMAGE_UNAVAILABLE, f"{what}; {fix}")
+    if reason in CONFIG_REASONS:
+        what = f"{where}: container {container['name']} cannot start: {detail or reason}"
+        fix = "check the Secrets and ConfigMaps that it uses"
+        return Verdict.blocked_by(names.REASON_CONFIG_ERROR, f"{what}; {fix}")
+    if reason == "CrashLoopBackOff":
+        return Verdict.blocked_by(names.REASON_CRASH_LOOP, f"{where}: {_crash(container)}")
     return None
 
 
@@ -96,27 +114,31 @@ def _crash(container: Manifest) -> str:
     why = last.get("reason", "unknown reason")
     code = f", exit code {last['exitCode']}" if "exitCode" in last else ""
     said = f": {last['message'].strip()}" if last.get("message") else ""
-    return f"container {container['name']} keeps ending ({why}{code}){said}"
+    return f"container {container['name']} keeps crashing ({why}{code}), see its log{said}"
 
 
 def _claim_cause(claim: Manifest, pods: tuple[Manifest, ...]) -> Verdict | None:
     if claim.get("status", {}).get("phase") != "Pending":
         return None
-    name = claim["metadata"]["name"]
+    what = f"volume {claim['metadata']['name']} is pending"
     if not claim["spec"].get("storageClassName"):
-        return _blocked(names.REASON_VOLUME_PENDING, f"volume {name} pending: no storage class")
+        fix = "set className, or give the cluster a default class"
+        return Verdict.blocked_by(
+            names.REASON_VOLUME_PENDING, f"{what}: it has no storage class; {fix}"
+        )
     unscheduled = next((text for pod in pods if (text := _unschedulable(pod))), "")
     if not unscheduled:
         return None
-    return _blocked(names.REASON_VOLUME_PENDING, f"volume {name} pending: {unscheduled}")
+    return Verdict.blocked_by(names.REASON_VOLUME_PENDING, f"{what}: {unscheduled}")
 
 
 def _scheduling_cause(pod: Manifest) -> Verdict | None:
     text = _unschedulable(pod)
     if not text:
         return None
-    where = pod["metadata"]["name"]
-    return _blocked(names.REASON_UNSCHEDULABLE, f"pod {where}: no node takes it: {text}")
+    what = f"pod {pod['metadata']['name']} cannot be scheduled: {text}"
+    fix = "add nodes, lower its requests, or change where it may run"
+    return Verdict.blocked_by(names.REASON_UNSCHEDULABLE, f"{what}; {fix}")
 
 
 def _unschedulable(pod: Manifest) -> str:
@@ -129,9 +151,7 @@ def _unschedulable(pod: Manifest) -> str:
 def _refused(workload: Manifest) -> Verdict | None:
     for condition in workload.get("status", {}).get("conditions", ()):
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            return _blocked(names.REASON_PODS_REFUSED, str(condition.get("message", "")))
+            what = f"pods are refused: {condition.get('message', '')}"
+            fix = "check the quotas and admission policies of the namespace"
+            return Verdict.blocked_by(names.REASON_PODS_REFUSED, f"{what}; {fix}")
     return None
-
-
-def _blocked(reason: str, message: str) -> Verdict:
-    return Verdict(ok=False, reason=reason, message=message, blocked=True)

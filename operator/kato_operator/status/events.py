@@ -1,4 +1,4 @@
-"""Kubernetes Events about the transitions of an instance's conditions: pure, given the time."""
+"""Kubernetes Events about the transitions of conditions: pure functions of the time."""
 
 from collections.abc import Iterator
 from uuid import uuid4
@@ -8,26 +8,32 @@ from kato_operator.kinds import INSTANCE
 from kato_operator.manifests import Manifest
 from kato_operator.status import status
 
-TOLD = (names.READY, *status.GATES, names.ORCHESTRATION_PAUSED, names.CONNECTION_BUDGET_EXCEEDED)
-GOOD_WHEN_FALSE = (names.ORCHESTRATION_PAUSED, names.CONNECTION_BUDGET_EXCEEDED)
+REPORTED = (
+    names.READY,
+    *status.GATES,
+    names.ORCHESTRATION_PAUSED,
+    names.CONNECTION_BUDGET_EXCEEDED,
+)
+NEGATIVE_POLARITY = (names.ORCHESTRATION_PAUSED, names.CONNECTION_BUDGET_EXCEEDED)
+"""Conditions that are good when they are False."""
 EXPECTED = frozenset(
     {
         *(names.REASON_CREATING, names.REASON_PENDING, names.REASON_PROGRESSING),
         *(names.REASON_ROLLING_OUT, names.REASON_PAUSED, names.REASON_HIBERNATED),
     }
 )
-"""Reasons of a False that is no trouble."""
+"""Reasons of a bad status that need no warning: somebody asked for it, or it will pass."""
 
 
 def of_transitions(
     raw: Manifest, before: Manifest, after: Manifest, *, now: str
 ) -> Iterator[Manifest]:
-    """One Event for every condition that turned into its opposite, or that begins in trouble."""
+    """One Event for every condition that changed to its opposite, or that starts out bad."""
     known = {item["type"]: item["status"] for item in before.get("conditions", ())}
     for condition in status.transitions(before, after):
         turned = known.get(condition["type"], "Unknown") != "Unknown"
-        told = condition["type"] in TOLD and condition["status"] != "Unknown"
-        if told and (turned or _is_trouble(condition)):
+        reported = condition["type"] in REPORTED and condition["status"] != "Unknown"
+        if reported and (turned or _is_warning(condition)):
             yield _event(raw, condition, now=now)
 
 
@@ -38,7 +44,7 @@ def _event(raw: Manifest, condition: Manifest, *, now: str) -> Manifest:
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"name": f"{meta['name']}.{uuid4().hex[:16]}", "namespace": meta["namespace"]},
-        "type": "Warning" if _is_trouble(condition) else "Normal",
+        "type": "Warning" if _is_warning(condition) else "Normal",
         "reason": condition["reason"],
         "message": f"{kind} is {condition['status']}: {condition['message']}"[:1000],
         "involvedObject": {
@@ -53,6 +59,6 @@ def _event(raw: Manifest, condition: Manifest, *, now: str) -> Manifest:
     }
 
 
-def _is_trouble(condition: Manifest) -> bool:
-    bad = "True" if condition["type"] in GOOD_WHEN_FALSE else "False"
+def _is_warning(condition: Manifest) -> bool:
+    bad = "True" if condition["type"] in NEGATIVE_POLARITY else "False"
     return bool(condition["status"] == bad and condition["reason"] not in EXPECTED)

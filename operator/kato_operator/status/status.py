@@ -1,4 +1,4 @@
-"""From what a pass has seen to the status of an instance: pure, given the time."""
+"""The status of an instance, from what a pass has observed: pure functions of the time."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,13 +13,16 @@ from kato_operator.status.diagnosis import Verdict
 
 Condition = dict[str, Any]
 
+PAUSED = "spec.paused is set: children do not change until it is unset"
 COMPONENTS = {
-    "redis": names.REDIS_READY,
-    "mongodb": names.MONGODB_READY,
-    "qdrant": names.QDRANT_READY,
-    "service": names.SERVICE_READY,
+    names.REDIS: names.REDIS_READY,
+    names.MONGODB: names.MONGODB_READY,
+    names.QDRANT: names.QDRANT_READY,
+    names.SERVICE: names.SERVICE_READY,
 }
+"""The condition of each component."""
 GATES = (names.SPEC_VALID, names.CREDENTIALS_READY, *COMPONENTS.values())
+"""Conditions that must all be True for Ready, which repeats the first that is not."""
 TYPES = (
     *(names.READY, *GATES, names.PROGRESSING),
     *(names.ORCHESTRATION_PAUSED, names.CONNECTION_BUDGET_EXCEEDED),
@@ -28,11 +31,12 @@ TYPES = (
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What a pass has seen of one instance.
+    """What a pass has observed of one instance.
 
-    *verdicts* hold what is not read off the workloads: refused writes, missing Secrets,
-    failed deep checks; by component, and they win over the workload's own. *notes* are said
-    beside progress and stop nothing.
+    *verdicts* hold, by component, what the workloads do not show: refused writes, missing Secrets,
+    failed deep checks. *versions* are those of the components' images. *primary* is the pod of
+    MongoDB's primary, empty if it is unknown. *notes* are added to the message of Progressing and
+    block nothing.
     """
 
     children: tuple[Manifest, ...]
@@ -45,37 +49,41 @@ class Observed:
 
 
 def announced(raw: Manifest, *, now: str) -> Manifest:
-    """The status before any child of a new generation is touched."""
-    waits = Verdict(ok=None, reason=names.REASON_PENDING, message="has not been looked at yet")
+    """The status of a new generation before any of its children changes."""
+    pending = Verdict(ok=None, reason=names.REASON_PENDING, message="not evaluated yet")
     verdicts = {
-        names.READY: Verdict(False, names.REASON_PROGRESSING, "this generation is being applied"),
-        names.PROGRESSING: Verdict(True, names.REASON_ROLLING_OUT, "this generation is applied"),
+        names.READY: Verdict(False, names.REASON_PROGRESSING, "applying this generation"),
+        names.PROGRESSING: Verdict(True, names.REASON_ROLLING_OUT, "applying this generation"),
     }
-    status = _unless_new(raw, dict.fromkeys(TYPES, waits), verdicts, now=now)
+    status = _with_verdicts(raw, dict.fromkeys(TYPES, pending), verdicts, now=now)
     known = (raw.get("status") or {}).get("phase")
     return {**status, "phase": names.PHASE_PROGRESSING if known else names.PHASE_PENDING}
 
 
 def rejected(raw: Manifest, problems: Iterable[str], *, now: str) -> Manifest:
-    """The status of an instance whose spec cannot be used; nothing else was looked at."""
+    """The status of an instance whose spec is invalid; nothing else was evaluated."""
     message = "; ".join(problems)
-    waits = Verdict(ok=None, reason=names.REASON_PENDING, message="the spec is invalid")
+    pending = Verdict(
+        ok=None, reason=names.REASON_PENDING, message="not evaluated: the spec is invalid"
+    )
     verdicts = {
         names.SPEC_VALID: Verdict(False, names.REASON_INVALID_SPEC, message),
         names.READY: Verdict(False, names.REASON_INVALID_SPEC, message),
-        names.PROGRESSING: Verdict(False, names.REASON_INVALID_SPEC, "nothing is touched"),
+        names.PROGRESSING: Verdict(
+            False, names.REASON_INVALID_SPEC, "nothing changes until the spec is valid"
+        ),
     }
-    status = _unless_new(raw, dict.fromkeys(TYPES, waits), verdicts, now=now)
+    status = _with_verdicts(raw, dict.fromkeys(TYPES, pending), verdicts, now=now)
     return {**status, "phase": names.PHASE_INVALID}
 
 
 def deleting(raw: Manifest) -> Manifest:
-    """The status of an instance that only waits to vanish."""
+    """The status of an instance that is being deleted."""
     return {**(raw.get("status") or {}), "phase": names.PHASE_DELETING}
 
 
 def evaluated(raw: Manifest, instance: KatoInstance, observed: Observed, *, now: str) -> Manifest:
-    """The status after a whole pass."""
+    """The status at the end of a pass."""
     before = raw.get("status") or {}
     verdicts = _verdicts(instance, observed)
     ready, progressing = verdicts[names.READY], verdicts[names.PROGRESSING]
@@ -88,17 +96,17 @@ def evaluated(raw: Manifest, instance: KatoInstance, observed: Observed, *, now:
             for kind in TYPES
         ],
         **_scale(deployment),
-        "version": observed.versions.get("service", ""),
+        "version": observed.versions.get(names.SERVICE, ""),
         "templateRevision": names.TEMPLATE_REVISION,
         "endpoints": _endpoints(instance),
         "credentialsSecretRef": {"name": names.credentials(instance.metadata.name)},
         "connectionBudget": {item.store: item.described() for item in observed.budgets},
-        "stores": [_store(instance, observed, name) for name in ("redis", "mongodb", "qdrant")],
+        "stores": [_store(instance, observed, name) for name in names.STORES],
     }
 
 
 def is_up(instance: KatoInstance, observed: Observed, name: str) -> bool:
-    """Whether there is something of a component that could be asked how it is."""
+    """Whether a component runs somewhere, so that a deep check can ask it."""
     if _mode(instance, name) != "Managed":
         return _mode(instance, name) == "External"
     workload = _workload(instance, observed, name)
@@ -107,7 +115,7 @@ def is_up(instance: KatoInstance, observed: Observed, name: str) -> bool:
 
 
 def transitions(before: Manifest, after: Manifest) -> tuple[Condition, ...]:
-    """The conditions whose status is another one than before."""
+    """The conditions whose status has changed."""
     known = {item["type"]: item["status"] for item in before.get("conditions", ())}
     return tuple(
         item for item in after["conditions"] if known.get(item["type"], "") != item["status"]
@@ -115,19 +123,19 @@ def transitions(before: Manifest, after: Manifest) -> tuple[Condition, ...]:
 
 
 def condition(status: Manifest, kind: str) -> Condition:
-    """One condition of a status; empty when it is not there."""
+    """One condition of a status; empty if the status does not have it."""
     found = (item for item in status.get("conditions", ()) if item["type"] == kind)
     return next(found, {})
 
 
 def _verdicts(instance: KatoInstance, observed: Observed) -> dict[str, Verdict]:
     gates = {
-        names.SPEC_VALID: Verdict(True, names.REASON_VALID, "the spec can be used"),
+        names.SPEC_VALID: Verdict(True, names.REASON_VALID, "the spec is valid"),
         names.CREDENTIALS_READY: observed.credentials,
         **{kind: _component(instance, observed, name) for name, kind in COMPONENTS.items()},
     }
     return {
-        names.READY: _asleep(instance) or _ready(gates),
+        names.READY: _hibernated(instance) or _ready(gates),
         **gates,
         names.PROGRESSING: _noted(_progressing(instance, gates), observed.notes),
         names.ORCHESTRATION_PAUSED: _paused(instance),
@@ -135,10 +143,12 @@ def _verdicts(instance: KatoInstance, observed: Observed) -> dict[str, Verdict]:
     }
 
 
-def _asleep(instance: KatoInstance) -> Verdict | None:
+def _hibernated(instance: KatoInstance) -> Verdict | None:
     if not instance.spec.hibernate or instance.spec.paused:
         return None
-    return Verdict(False, names.REASON_HIBERNATED, "spec.hibernate is set: nothing runs")
+    return Verdict(
+        False, names.REASON_HIBERNATED, "spec.hibernate is set: everything is scaled to 0"
+    )
 
 
 def _noted(verdict: Verdict, notes: tuple[str, ...]) -> Verdict:
@@ -168,15 +178,15 @@ def _ready(gates: Mapping[str, Verdict]) -> Verdict:
     for kind, verdict in gates.items():
         if not verdict.ok:
             return Verdict(False, verdict.reason, f"{kind}: {verdict.message}")
-    return Verdict(True, names.REASON_READY, "everything of this generation is ready")
+    return Verdict(True, names.REASON_READY, "every component is ready for this generation")
 
 
 def _progressing(instance: KatoInstance, gates: Mapping[str, Verdict]) -> Verdict:
     waiting = [verdict for verdict in gates.values() if not verdict.ok]
     if not waiting:
-        return Verdict(False, names.REASON_STABLE, "nothing is left to do")
+        return Verdict(False, names.REASON_STABLE, "everything is applied and ready")
     if instance.spec.paused:
-        return Verdict(False, names.REASON_PAUSED, "spec.paused is set")
+        return Verdict(False, names.REASON_PAUSED, PAUSED)
     stuck = next((verdict for verdict in waiting if verdict.blocked), None)
     if stuck is not None:
         return Verdict(False, stuck.reason, stuck.message)
@@ -185,7 +195,7 @@ def _progressing(instance: KatoInstance, gates: Mapping[str, Verdict]) -> Verdic
 
 def _paused(instance: KatoInstance) -> Verdict:
     if instance.spec.paused:
-        return Verdict(True, names.REASON_PAUSED, "spec.paused is set: children stay as they are")
+        return Verdict(True, names.REASON_PAUSED, PAUSED)
     return Verdict(False, names.REASON_ACTIVE, "changes are applied")
 
 
@@ -229,7 +239,7 @@ def _store(instance: KatoInstance, observed: Observed, name: str) -> Manifest:
         return store
     store["ready"] = diagnosis.ready(_workload(instance, observed, name))
     version = observed.versions.get(name, "")
-    primary = observed.primary if name == "mongodb" else ""
+    primary = observed.primary if name == names.MONGODB else ""
     verdict = _component(instance, observed, name)
     message = "" if verdict.ok else verdict.message
     optional = {"version": version, "primary": primary, "message": message}
@@ -237,13 +247,13 @@ def _store(instance: KatoInstance, observed: Observed, name: str) -> Manifest:
 
 
 def _mode(instance: KatoInstance, name: str) -> str:
-    if name == "service":
+    if name == names.SERVICE:
         return "Managed"
     return str(getattr(instance.spec, name).mode)
 
 
 def _workload(instance: KatoInstance, observed: Observed, name: str) -> Manifest | None:
-    if name == "service":
+    if name == names.SERVICE:
         return _child(observed, "Deployment", names.service(instance.metadata.name))
     return _child(observed, "StatefulSet", names.store(instance.metadata.name, name))
 
@@ -257,14 +267,18 @@ def _child(observed: Observed, kind: str, name: str) -> Manifest | None:
     return next(found, None)
 
 
-def _unless_new(
+def _with_verdicts(
     raw: Manifest,
     absent: Mapping[str, Verdict],
     verdicts: Mapping[str, Verdict],
     *,
     now: str,
 ) -> Manifest:
-    """The status as it was, with these verdicts; conditions that were never written are added."""
+    """The status as it was, with these verdicts.
+
+    Args:
+        absent: The verdicts of conditions that the status does not have yet.
+    """
     before, generation = raw.get("status") or {}, raw["metadata"]["generation"]
     kept = {item["type"]: item for item in before.get("conditions", ())}
     conditions = [

@@ -1,1 +1,1 @@
-"""What only the stores and the service themselves can tell: deep checks, and restarts by hand."""
+"""Deep checks of stores and service, and the restarts that the operator does itself."""

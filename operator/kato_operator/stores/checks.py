@@ -1,4 +1,4 @@
-"""Deep checks: stores and the service are asked themselves, not only their pods' status."""
+"""Deep checks: ask the stores and the service themselves, in addition to their pods' status."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -12,15 +12,18 @@ import redis.asyncio as redis
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
-from kato_operator.errors import CheckFailedError
+from kato_operator.errors import CheckFailedError, stable_message
 
 Probe = Callable[[], Awaitable[str]]
-"""Asks once; what else there is to know, such as who is the primary."""
+"""Asks a component once; gives a detail for the status, such as MongoDB's primary, or nothing.
+
+Raises CheckFailedError if the component does not answer as it should.
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """How often to ask, how long to wait, how many failures in a row count as one."""
+class CheckPolicy:
+    """How often to ask, how long to wait, and how many failures in a row make a component fail."""
 
     interval_s: float
     timeout_s: float
@@ -29,9 +32,10 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the last questions to one component gave.
+    """The result of the last check of a component, and how many before it failed in a row.
 
-    *message* says why it failed last, *detail* what it said when it did not.
+    *message* is why it failed, empty if it did not; *detail* is what it answered. *was_up* tells
+    whether the component has ever answered.
     """
 
     asked_at: float
@@ -42,40 +46,47 @@ class Outcome:
 
 
 class DeepChecks:
-    """Asks every component of an instance at most once per interval."""
+    """Asks the components of instances, each at most once per interval while it is well.
+
+    Args:
+        clock: Gives the time in seconds; it must never go back.
+    """
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._outcomes: dict[tuple[str, str], Outcome] = {}
 
-    async def failures(self, uid: str, probes: Mapping[str, Probe], rules: Rules) -> dict[str, str]:
-        """Why each failing component fails.
+    async def failures(
+        self, uid: str, probes: Mapping[str, Probe], policy: CheckPolicy
+    ) -> dict[str, str]:
+        """The components that fail, each with the reason.
 
-        A component that answered before may fail fewer times in a row than the threshold.
+        A component that has answered before may fail a few times in a row, below the threshold;
+        one that never has fails at once.
         """
-        answers = [self._ask((uid, name), probe, rules) for name, probe in probes.items()]
+        answers = [self._ask((uid, name), probe, policy) for name, probe in probes.items()]
         outcomes = dict(zip(probes, await asyncio.gather(*answers), strict=True))
         return {
             name: outcome.message
             for name, outcome in outcomes.items()
-            if outcome.failures >= (rules.failure_threshold if outcome.was_up else 1)
+            if outcome.failures >= (policy.failure_threshold if outcome.was_up else 1)
         }
 
     def detail(self, uid: str, name: str) -> str:
-        """What a component said when it was last asked; empty when it failed."""
+        """The detail of a component's last answer; empty if it failed or was never asked."""
         outcome = self._outcomes.get((uid, name))
         return "" if outcome is None else outcome.detail
 
     def forget(self, uid: str) -> None:
-        """Drop what is remembered of an instance that is gone."""
+        """Drop the results of an instance that is deleted."""
         for key in [key for key in self._outcomes if key[0] == uid]:
             del self._outcomes[key]
 
-    async def _ask(self, key: tuple[str, str], probe: Probe, rules: Rules) -> Outcome:
+    async def _ask(self, key: tuple[str, str], probe: Probe, policy: CheckPolicy) -> Outcome:
         last = self._outcomes.get(key, Outcome(float("-inf"), 0, "", was_up=False))
-        if self._clock() - last.asked_at < rules.interval_s and not last.failures:
+        if self._clock() - last.asked_at < policy.interval_s and not last.failures:
             return last
-        message, detail = await _answered(probe, rules.timeout_s)
+        message, detail = await _answered(probe, policy.timeout_s)
         failures = last.failures + 1 if message else 0
         outcome = Outcome(self._clock(), failures, message, last.was_up or not message, detail)
         self._outcomes[key] = outcome
@@ -83,7 +94,7 @@ class DeepChecks:
 
 
 async def _answered(probe: Probe, timeout_s: float) -> tuple[str, str]:
-    """Why it failed, and what it said."""
+    """The message of a failure, or else the detail of the answer."""
     try:
         async with asyncio.timeout(timeout_s):
             return "", await probe()
@@ -94,31 +105,31 @@ async def _answered(probe: Probe, timeout_s: float) -> tuple[str, str]:
 
 
 def redis_answers(url: str) -> Probe:
-    """PING over the service's own URL."""
+    """A PING to the URL that the service uses."""
 
     async def probe() -> str:
         try:
             async with redis.Redis.from_url(url) as client:
                 await client.ping()
                 return ""
-        except ValueError as error:  # it repeats what it took for the port: part of a password
-            raise CheckFailedError("PING failed: the URL cannot be used") from error
+        except ValueError as error:  # its text may hold a part of the password, taken for the port
+            raise CheckFailedError("PING failed: the URL is invalid") from error
         except (redis.RedisError, OSError) as error:
             raise CheckFailedError(f"PING failed: {error}") from error
 
     return probe
 
 
-def mongodb_answers(url: str, authority: str = "") -> Probe:
-    """`hello` as the service's user, who must work; says who is the primary.
+def mongodb_answers(url: str, ca: str = "") -> Probe:
+    """A `hello` as the service's user, which checks the login too; the detail is the primary.
 
     Args:
-        authority: The certificate that the server's must be signed with; empty: the system's.
+        ca: The certificate of the server's authority; empty: the authorities of the system.
     """
 
     async def probe() -> str:
         try:
-            with _trusting(authority) as options:
+            with _trusting(ca) as options:
                 client: AsyncMongoClient[dict[str, Any]]
                 async with AsyncMongoClient(
                     url, serverSelectionTimeoutMS=2000, **options
@@ -126,30 +137,25 @@ def mongodb_answers(url: str, authority: str = "") -> Probe:
                     hello = await client.admin.command("hello")
                     return str(hello.get("primary", ""))
         except (PyMongoError, OSError, ValueError) as error:
-            raise CheckFailedError(f"hello failed: {_lasting(error)}") from error
+            raise CheckFailedError(f"hello failed: {stable_message(error)[:200]}") from error
 
     return probe
 
 
-def _lasting(error: Exception) -> str:
-    """What the driver says, without what is another every time, as a status must not be."""
-    return str(error).partition(", full error")[0].partition(", Timeout:")[0][:200]
-
-
 @contextmanager
-def _trusting(authority: str) -> Iterator[dict[str, Any]]:
-    """The driver's options for a server of this authority; it takes certificates from files."""
-    if not authority:
+def _trusting(ca: str) -> Iterator[dict[str, Any]]:
+    """The options that make the driver trust an authority; it reads certificates from a file."""
+    if not ca:
         yield {}
         return
     with NamedTemporaryFile("w", suffix=".crt") as file:
-        file.write(authority)
+        file.write(ca)
         file.flush()
         yield {"tls": True, "tlsCAFile": file.name}
 
 
 def http_answers(url: str, headers: Mapping[str, str] | None = None) -> Probe:
-    """A GET that ends with a status below 400."""
+    """A GET that must return a status below 400."""
 
     async def probe() -> str:
         await answer_of(url, headers)
@@ -159,7 +165,7 @@ def http_answers(url: str, headers: Mapping[str, str] | None = None) -> Probe:
 
 
 def service_is_healthy(url: str) -> Probe:
-    """The body of the service's health report does not say `unhealthy`."""
+    """A GET of the service's health report, which must not say `unhealthy`."""
 
     async def probe() -> str:
         body = await answer_of(url)
@@ -171,15 +177,15 @@ def service_is_healthy(url: str) -> Probe:
 
 
 async def answer_of(url: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The JSON object behind a URL; empty when it is something else.
+    """The JSON object at a URL; empty for any other content.
 
     Raises:
-        CheckFailedError: No answer, or one that is an error.
+        CheckFailedError: No answer, or a status of 400 or more.
     """
     try:
         async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as answer:
             if answer.status >= 400:
-                raise CheckFailedError(f"GET {answer.url.path} answered {answer.status}")
+                raise CheckFailedError(f"GET {answer.url.path} returned {answer.status}")
             is_json = answer.content_type == "application/json"
             body = await answer.json() if is_json else {}
             return body if isinstance(body, dict) else {}

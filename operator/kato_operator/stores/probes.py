@@ -1,4 +1,4 @@
-"""Where the deep checks of an instance go, and how often."""
+"""The deep checks of an instance: which addresses, with which credentials, and how often."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,8 +8,8 @@ from kato_operator import names
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.errors import CheckFailedError
 from kato_operator.stores.checks import (
+    CheckPolicy,
     Probe,
-    Rules,
     answer_of,
     http_answers,
     mongodb_answers,
@@ -18,10 +18,10 @@ from kato_operator.stores.checks import (
 )
 
 
-def rules(instance: KatoInstance) -> Rules:
-    """How the spec wants stores to be asked."""
+def policy(instance: KatoInstance) -> CheckPolicy:
+    """How often and how patiently the spec wants components to be asked."""
     wanted = instance.spec.health_checks
-    return Rules(
+    return CheckPolicy(
         interval_s=float(wanted.interval_seconds),
         timeout_s=float(wanted.timeout_seconds),
         failure_threshold=wanted.failure_threshold,
@@ -35,7 +35,7 @@ def of(
 
     Args:
         generated: Values of the generated Secrets.
-        external: Values of the Secrets that the spec refers to.
+        external: Values from the Secrets that the spec refers to.
     """
     port = instance.spec.service.port
     health = f"http://{_host(instance, names.service(instance.metadata.name))}:{port}/v2/health"
@@ -49,16 +49,18 @@ def of(
 
 
 async def recorded_set(instance: KatoInstance) -> str:
-    """The id of the replica set, as the first member's agent knows it; empty on some servers.
+    """The id of the replica set, from the agent of its first member.
+
+    It is empty for a server without replica sets.
 
     Raises:
-        CheckFailedError: The agent does not answer yet.
+        CheckFailedError: The agent did not answer, or is not ready yet.
     """
     name = instance.metadata.name
     peers = _host(instance, names.store_peers(name, names.MONGODB))
     url = f"http://{names.store(name, names.MONGODB)}-0.{peers}:{names.AGENT_PORT}/ready"
     try:
-        async with asyncio.timeout(rules(instance).timeout_s):
+        async with asyncio.timeout(policy(instance).timeout_s):
             return str((await answer_of(url)).get("set", ""))
     except TimeoutError as error:
         raise CheckFailedError("the MongoDB agent did not answer in time") from error
@@ -82,8 +84,8 @@ def _mongodb(
 ) -> Probe | None:
     if instance.spec.mongodb.mode == "External":
         url = external.get(names.MONGODB_URL, "")
-        authority = external.get(names.MONGODB_CA, "")
-        return mongodb_answers(url, authority) if url else None
+        ca = external.get(names.MONGODB_CA, "")
+        return mongodb_answers(url, ca) if url else None
     password = generated.get(names.MONGODB_SERVICE_PASSWORD)
     if instance.spec.mongodb.mode != "Managed" or not password:
         return None

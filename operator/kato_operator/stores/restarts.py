@@ -1,4 +1,4 @@
-"""Which pod of a StatefulSet the operator itself has to replace next."""
+"""Which pod of a StatefulSet the operator itself has to replace next: pure functions."""
 
 from collections.abc import Iterable
 
@@ -6,13 +6,13 @@ from kato_operator.manifests import Manifest, is_deleted
 
 
 def next_restart(workload: Manifest, pods: Iterable[Manifest]) -> Manifest | None:
-    """The outdated pod to delete now; None when there is none or others must come up first.
+    """The outdated pod to replace now; None if there is none, or if others must be ready first.
 
-    The StatefulSet controller never replaces pods under OnDelete, and under RollingUpdate it
-    waits for an outdated pod that cannot become ready, even if the new template would mend it.
+    The StatefulSet controller never replaces pods under OnDelete. Under RollingUpdate it waits for
+    an outdated pod that cannot become ready, even if the new template would fix it.
     """
     newest = workload.get("status", {}).get("updateRevision", "")
-    if not _is_noticed(workload) or not newest:
+    if not _is_seen(workload) or not newest:
         return None
     living = [pod for pod in pods if not is_deleted(pod)]
     outdated = sorted((pod for pod in living if _revision(pod) != newest), key=_ordinal)
@@ -28,12 +28,13 @@ def next_restart(workload: Manifest, pods: Iterable[Manifest]) -> Manifest | Non
 
 
 def is_ready(pod: Manifest) -> bool:
-    """Whether the pod says that it can be used."""
+    """Whether the pod has the condition Ready."""
     conditions = pod.get("status", {}).get("conditions", ())
     return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
 
 
-def _is_noticed(workload: Manifest) -> bool:
+def _is_seen(workload: Manifest) -> bool:
+    """Whether the controller has seen the newest template, so that its status is about it."""
     seen = workload.get("status", {}).get("observedGeneration", 0)
     return bool(seen == workload["metadata"]["generation"])
 

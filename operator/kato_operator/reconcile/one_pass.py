@@ -1,0 +1,51 @@
+"""What the steps of one pass hand to each other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from kato_operator import names
+from kato_operator.crd.instance import KatoInstance
+from kato_operator.manifests import Manifest
+from kato_operator.reconcile import credentials
+from kato_operator.status.diagnosis import Verdict
+
+NOT_YET = Verdict(None, names.REASON_PENDING, "not evaluated yet")
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One pass over one instance, as far as it has come.
+
+    *raw* is the instance as the API server has it. *secrets* are the generated ones, *external*
+    the values from Secrets of the user. *verdicts*, by component, say what is in the way;
+    *notes* are problems that block nothing.
+    """
+
+    raw: Manifest
+    instance: KatoInstance
+    credentials: Verdict = NOT_YET
+    secrets: tuple[Manifest, ...] = ()
+    external: Mapping[str, str] = field(default_factory=dict)
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def may_change_children(self) -> bool:
+        """Whether children may change, and all that their manifests are built from is known."""
+        return not self.instance.spec.paused and bool(self.credentials.ok) and not self.verdicts
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The values of the generated Secrets."""
+        found: dict[str, str] = {}
+        for secret in self.secrets:
+            found |= credentials.values_of(secret)
+        return found
+
+    def with_verdict(self, component: str, verdict: Verdict) -> "Pass":
+        """This pass with a verdict on a component; an earlier verdict on it wins."""
+        return replace(self, verdicts={component: verdict, **self.verdicts})
+
+    def with_note(self, note: str) -> "Pass":
+        """This pass with a note for the message of Progressing."""
+        return replace(self, notes=(*self.notes, note))
