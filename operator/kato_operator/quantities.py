@@ -9,7 +9,7 @@ DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P
 
 
 def quantity(value: object) -> Decimal | None:
-    """The number that a Kubernetes quantity stands for; None when it is none."""
+    """The number that a Kubernetes quantity stands for; None if the value is not a quantity."""
     found = QUANTITY.match(str(value))
     if not found:
         return None

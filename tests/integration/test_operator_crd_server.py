@@ -60,7 +60,7 @@ REFUSED = [
     pytest.param(
         {"mongodb": {"external": {"urlSecretRef": {"name": "a", "key": "b"}}}},
         "spec.mongodb.external",
-        "refused otherwise",
+        "must be absent otherwise",
         id="external-unasked",
     ),
     pytest.param(
@@ -99,31 +99,31 @@ REFUSED = [
     pytest.param(
         {"redis": {"managed": {"resources": {"limits": {"cpu": "1"}}}}},
         "spec.redis.managed.resources.limits",
-        "memory",
+        "limits must include memory",
         id="redis-without-memory-limit",
     ),
     pytest.param(
         {"mongodb": {"managed": {"resources": {"limits": {"cpu": "1"}}}}},
         "spec.mongodb.managed.resources.limits",
-        "memory",
+        "limits must include memory",
         id="mongodb-without-memory-limit",
     ),
     pytest.param(
         {"connectionPools": {"mongodb": {"minSize": 51}}},
         "spec.connectionPools.mongodb.minSize",
-        "default 10 or 50",
+        "(defaults: 10 and 50)",
         id="pool-bounds",
     ),
     pytest.param(
         {"service": {"autoscaling": {"minReplicas": 11}}},
         "spec.service.autoscaling.minReplicas",
-        "default 2 or 10",
+        "(defaults: 2 and 10)",
         id="autoscaling-bounds",
     ),
     pytest.param(
         {"service": {"env": [{"name": "REDIS_URL", "value": "x"}]}},
         "spec.service.env[0].name",
-        "set",
+        "; remove it",
         id="reserved-variable",
     ),
     pytest.param(
@@ -139,31 +139,31 @@ REFUSED = [
             }
         },
         "spec.service.env[0].value",
-        "exclude",
+        "set value or valueFrom, not both",
         id="two-values",
     ),
     pytest.param(
         {"service": {"env": [{"name": "A", "valueFrom": {}}]}},
         "spec.service.env[0].valueFrom.secretKeyRef",
-        "exactly one",
+        "set exactly one of secretKeyRef and configMapKeyRef",
         id="no-source",
     ),
     pytest.param(
         {"service": {"podTemplate": {"labels": {"kato.dev/instance": "x"}}}},
         "spec.service.podTemplate.labels",
-        "operator's own",
+        "reserved for the operator",
         id="reserved-label",
     ),
     pytest.param(
         {"service": {"podTemplate": {"annotations": {"kato.dev/config-hash": "x"}}}},
         "spec.service.podTemplate.annotations",
-        "operator's own",
+        "reserved for the operator",
         id="reserved-pod-annotation",
     ),
     pytest.param(
         {"service": {"expose": {"annotations": {"kato.dev/applied": "x"}}}},
         "spec.service.expose.annotations",
-        "operator's own",
+        "reserved for the operator",
         id="reserved-annotation",
     ),
     pytest.param(
@@ -376,7 +376,7 @@ def test_kubectl_finds_it_by_its_short_names_and_category(
 
 def test_every_field_is_explained(control_plane: Any) -> None:
     shown = control_plane.kubectl("explain", "katoinstance.spec.redis.managed.appendFsync")
-    assert "EverySec trades" in shown
+    assert "EverySec risks" in shown
 
 
 @pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)

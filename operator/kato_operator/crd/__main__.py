@@ -1,4 +1,4 @@
-"""Generates the CRD: ``--write`` writes its files, ``--check`` compares them with the models."""
+"""The generator of the CRD: ``--write`` writes its files, ``--check`` compares them."""
 
 import argparse
 import sys
@@ -12,16 +12,20 @@ GENERATED = ("crds/kato.dev_katoinstances.yaml", "charts/kato/files/katoinstance
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Write the generated files, or exit with 1 where one differs."""
+    """Write the generated files, or exit with 1 if one is out of date."""
     parser = argparse.ArgumentParser(prog="python -m kato_operator.crd")
     action = parser.add_mutually_exclusive_group(required=True)
-    action.add_argument("--write", action="store_true", help="write the CRD where it belongs")
-    action.add_argument("--check", action="store_true", help="fail if a file differs")
-    parser.add_argument("--root", type=Path, default=REPOSITORY, help="the repository to use")
+    action.add_argument("--write", action="store_true", help="write the generated files")
+    action.add_argument(
+        "--check", action="store_true", help="fail if a generated file is out of date"
+    )
+    parser.add_argument(
+        "--root", type=Path, default=REPOSITORY, help="root of the repository (default: this one)"
+    )
     wanted, text = parser.parse_args(arguments), _as_yaml()
     if wanted.write:
         _write(wanted.root, text)
-    stale = [name for name in GENERATED if not _says(wanted.root / name, text)]
+    stale = [name for name in GENERATED if not _holds(wanted.root / name, text)]
     if stale:
         sys.exit(f"out of date with the models: {', '.join(stale)}; run: make crds")
 
@@ -33,12 +37,12 @@ def _write(root: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def _says(path: Path, text: str) -> bool:
+def _holds(path: Path, text: str) -> bool:
     return path.is_file() and path.read_text(encoding="utf-8") == text
 
 
 def _as_yaml() -> str:
-    import yaml  # only generating needs it
+    import yaml  # a dependency of development: the operator itself runs without it
 
     class Plain(yaml.SafeDumper):
         def ignore_aliases(self, data: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The KatoInstance: how one is read, and the CRD that is generated from its models."""
+"""The KatoInstance: parsed from an object of the API, and defined by a generated CRD."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from kato_operator.manifests import Key
 
 
 class Metadata(Model):
-    """What the API server says about the object itself."""
+    """The metadata of the object, as far as the operator reads it."""
 
     name: str
     namespace: str
@@ -37,7 +37,7 @@ class KatoInstance(Model):
 
     @property
     def processor_id(self) -> str:
-        """What names the knowledge; neither a namespace nor an instance can hold a dot."""
+        """The name of the knowledge; unique by default, as neither name can contain a dot."""
         return self.spec.processor_id or f"{self.metadata.namespace}.{self.metadata.name}"
 
 
@@ -45,7 +45,7 @@ def parse(raw: dict[str, Any]) -> KatoInstance:
     """The instance that an object of the API describes.
 
     Raises:
-        InvalidInstanceError: The spec cannot be used.
+        InvalidInstanceError: The spec is invalid; the error lists every problem.
     """
     try:
         instance = KatoInstance.model_validate({**raw, "spec": raw.get("spec") or {}})
@@ -58,7 +58,7 @@ def parse(raw: dict[str, Any]) -> KatoInstance:
 
 
 def custom_resource_definition() -> dict[str, Any]:
-    """The CRD, as it is applied to a cluster."""
+    """The CRD as it is applied to a cluster."""
     return schema.definition(Spec)
 
 

@@ -1,4 +1,4 @@
-"""Parts that several components of a KatoInstance have: image, volume, resources, Secret keys."""
+"""Parts of a KatoInstance that several components have: image, storage, resources, Secret keys."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -26,20 +26,20 @@ class PullSecret(Model):
 
 
 class Image(Model):
-    """An image; what is empty comes from the operator's table of images."""
+    """An image; empty fields come from the operator's table of default images."""
 
     repository: Annotated[str, Field(max_length=255, pattern=r"^[^\s@]*$")] = ""
-    """Registry and name; empty: from the operator's table."""
+    """Registry and name of the image; empty: the operator's default."""
     tag: Annotated[str, Field(pattern=r"^([A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$")] = ""
-    """Empty: from the operator's table."""
+    """Tag of the image; empty: the operator's default."""
     digest: Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64})?$")] = ""
-    """Wins over the tag."""
+    """Digest of the image; it wins over the tag."""
     pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
-    """When nodes ask the registry."""
+    """When nodes pull the image from the registry."""
     pull_secrets: Annotated[
         tuple[PullSecret, ...], Field(max_length=8, json_schema_extra=dict[str, Any](BY_NAME))
     ] = ()
-    """Secrets with the registry's credentials."""
+    """Secrets with the credentials of the registry."""
 
 
 class SecretKey(Model):
@@ -48,16 +48,16 @@ class SecretKey(Model):
     name: SecretName
     """Name of the Secret."""
     key: SecretKeyName
-    """Key of the value in it."""
+    """Key of the value in the Secret."""
 
 
 class Storage(Model):
-    """A volume for each pod."""
+    """The volume of a pod."""
 
     size: Quantity = "1Gi"
     """Size of the volume; it can only grow."""
     class_name: ObjectName | None = None
-    """StorageClass; absent: the cluster's default. It cannot be changed."""
+    """StorageClass of the volume; absent: the cluster's default class. It cannot be changed."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -68,7 +68,7 @@ class Storage(Model):
         ),
         Rule(
             "quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0",
-            "storage can only grow",
+            "size can only grow",
             "size",
         ),
         Rule(
@@ -105,12 +105,12 @@ def _requests_fit(resources: "Resources") -> bool:
 
 
 class Resources(Model):
-    """What a pod's main container asks for and may use; a map given here replaces the default."""
+    """The resources of a container; a map that is given replaces the default as a whole."""
 
     requests: Quantities = Field(default={"cpu": "250m", "memory": "256Mi"})
-    """What the scheduler reserves."""
+    """Resources that the scheduler reserves; a map that is given replaces the default."""
     limits: Quantities = Field(default={"memory": "1Gi"})
-    """What is never exceeded."""
+    """Resources that are never exceeded; a map that is given replaces the default."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -125,13 +125,13 @@ class Resources(Model):
 
 
 class StoreResources(Resources):
-    """Resources of a store that sizes its memory from the limit."""
+    """The resources of a store whose memory is sized from the limit."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         *Resources.rules,
         Rule(
             "'memory' in self.limits",
-            "limits must name memory: the store's own limit is a part of it",
+            "limits must include memory: the store's own memory limit is derived from it",
             "limits",
             lambda resources: "memory" in resources.limits,
         ),
@@ -140,25 +140,25 @@ class StoreResources(Resources):
 
 class RedisResources(StoreResources):
     requests: Quantities = Field(default={"cpu": "100m", "memory": "128Mi"})
-    """What the scheduler reserves."""
+    """Resources that the scheduler reserves; a map that is given replaces the default."""
     limits: Quantities = Field(default={"memory": "512Mi"})
-    """What is never exceeded."""
+    """Resources that are never exceeded; a map that is given replaces the default."""
 
 
 class MongoDBResources(StoreResources):
     requests: Quantities = Field(default={"cpu": "250m", "memory": "512Mi"})
-    """What the scheduler reserves."""
+    """Resources that the scheduler reserves; a map that is given replaces the default."""
     limits: Quantities = Field(default={"memory": "1Gi"})
-    """What is never exceeded."""
+    """Resources that are never exceeded; a map that is given replaces the default."""
 
 
 class QdrantResources(Resources):
     requests: Quantities = Field(default={"cpu": "100m", "memory": "256Mi"})
-    """What the scheduler reserves."""
+    """Resources that the scheduler reserves; a map that is given replaces the default."""
     limits: Quantities = Field(default={"memory": "1Gi"})
-    """What is never exceeded."""
+    """Resources that are never exceeded; a map that is given replaces the default."""
 
 
 class Disruption(Model):
     max_unavailable: Annotated[int, Field(ge=0, le=100)] = 1
-    """Pods that a drain may take away at once."""
+    """Pods that voluntary disruptions, such as a drain, may evict at the same time."""

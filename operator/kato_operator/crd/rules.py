@@ -1,12 +1,12 @@
-"""What a KatoInstance's models share: spelling, quantities, and rules of several fields.
+"""What the models of a KatoInstance share: spelling, quantities, and rules about several fields.
 
-A rule is written twice on one line of thought: as CEL for the CRD, and as a predicate for the
-operator, which must not trust that the CRD in the cluster is its own.
+A rule is written twice, side by side: in CEL for the CRD, and as a predicate for the operator. The
+operator cannot rely on the CRD, because an older one may be installed in the cluster.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import (
     BaseModel,
@@ -23,15 +23,17 @@ from pydantic_core import CoreSchema, PydanticCustomError
 from kato_operator import quantities
 
 QUANTITY_PATTERN = r"^([0-9]+|[0-9]*\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?[0-9]+))?$"
+NOT_A_QUANTITY: Final = "is not a quantity (for example 250m, 2, 1Gi)"
 LABEL_KEYS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One thing that several fields, or a field and its old value, must agree on.
+    """A condition on several fields, or on a field and its previous value.
 
-    *holds* None: only the API server can tell, because it knows the object before the change.
-    *field* is the path of the field to blame, below the model that has the rule.
+    *field* is the path of the field to blame, below the model that has the rule. *holds* is None
+    where only the API server can decide, because only it has the previous value. *cel_message* is
+    a CEL expression that gives a more specific message.
     """
 
     cel: str
@@ -41,7 +43,7 @@ class Rule:
     cel_message: str = ""
 
     def validation(self) -> dict[str, str]:
-        """The rule as the CRD spells it."""
+        """The rule in the spelling of the CRD."""
         spelled = {
             "rule": self.cel,
             "message": self.message,
@@ -52,7 +54,7 @@ class Rule:
 
 
 class Model(BaseModel):
-    """A part of a KatoInstance: camelCase outside, frozen, indifferent to unknown fields."""
+    """A part of a KatoInstance: camelCase in manifests, frozen, ignores unknown fields."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -74,7 +76,7 @@ class Model(BaseModel):
         return schema
 
     def violations(self, path: str) -> Iterator[str]:
-        """One line per broken rule here and below, each beginning with its field."""
+        """One line per broken rule of this model and those in it, beginning with the field."""
         for rule in self.rules:
             if rule.holds is not None and not rule.holds(self):
                 yield f"{path}.{rule.field}: {rule.message}" if rule.field else rule.message
@@ -91,21 +93,25 @@ def _violations_below(value: object, path: str) -> Iterator[str]:
 
 
 def unchangeable(field: str) -> Rule:
-    """The field keeps the value it was made with."""
+    """A rule that the field keeps the value with which the instance was created."""
     return Rule(f"self.{field} == oldSelf.{field}", f"{field} cannot be changed", field)
 
 
 def amount(quantity: str | int) -> Any:
-    """The number that a quantity stands for; it orders like one."""
+    """The exact number that a quantity stands for.
+
+    Raises:
+        PydanticCustomError: It is not a quantity.
+    """
     number = quantities.quantity(quantity)
     if number is None:
-        raise PydanticCustomError("quantity", "is no quantity; accepted: such as 250m, 2 or 1Gi")
+        raise PydanticCustomError("quantity", NOT_A_QUANTITY)
     return number
 
 
 def _quantity(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise PydanticCustomError("quantity", "is no quantity; accepted: such as 250m, 2 or 1Gi")
+        raise PydanticCustomError("quantity", NOT_A_QUANTITY)
     amount(value)
     return value
 
@@ -132,5 +138,5 @@ BY_NAME = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name
 
 
 def has_no_key_below(keys: Iterable[str], *prefixes: str) -> bool:
-    """Whether no key of labels or annotations begins with one of these prefixes."""
+    """Whether none of these label or annotation keys begins with one of the prefixes."""
     return not any(key.startswith(prefixes) for key in keys)

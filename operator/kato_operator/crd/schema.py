@@ -1,4 +1,4 @@
-"""From pydantic models to the CustomResourceDefinition that the API server understands."""
+"""The CustomResourceDefinition, generated from pydantic models."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,12 +13,13 @@ Schema = dict[str, Any]
 NAME_PATTERN = "^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
 NAME_MESSAGE = "must be a DNS label that begins with a letter and has at most 40 characters"
 NAME_RULE = Rule(f"self.metadata.name.matches('{NAME_PATTERN}')", NAME_MESSAGE)
-KEPT = frozenset(
+SUPPORTED = frozenset(
     {
         *("type", "description", "default", "enum", "pattern", "format", "anyOf"),
         *("minimum", "maximum", "minLength", "maxLength", "maxItems", "maxProperties", "required"),
     }
 )
+"""Keywords of a pydantic schema that a structural schema may have, besides x-kubernetes-…."""
 
 
 def definition(spec: type[Model]) -> Schema:
@@ -44,7 +45,7 @@ def definition(spec: type[Model]) -> Schema:
 
 
 def structural(model: type[BaseModel]) -> Schema:
-    """The model as a structural schema: no references, no null, defaults written out."""
+    """The model as a structural schema: without references and null, with every default."""
     found = model.model_json_schema(by_alias=True)
     return _resolved(found, found.get("$defs", {}))
 
@@ -71,7 +72,7 @@ def _root(spec: type[Model]) -> Schema:
     default = _without_null(spec().model_dump(by_alias=True, mode="json"))
     return {
         "type": "object",
-        "description": "One KATO: the service and its stores.",
+        "description": "One KATO: a service and its stores.",
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
@@ -84,14 +85,14 @@ def _root(spec: type[Model]) -> Schema:
 
 
 def _resolved(node: Schema, models: Mapping[str, Schema]) -> Schema:
-    """One node of a pydantic schema, with everything it refers to in its place."""
+    """One node of a pydantic schema, with its references resolved and unsupported keywords gone."""
     if "$ref" in node:
         node = {**models[node["$ref"].rpartition("/")[2]], **node}
     choices = [item for item in node.get("anyOf", ()) if item != {"type": "null"}]
     if len(choices) == 1:
         rest = {name: value for name, value in node.items() if name != "anyOf"}
         return _resolved({**choices[0], **rest}, models)
-    kept = {name: value for name, value in node.items() if _is_kept(name)}
+    kept = {name: value for name, value in node.items() if _is_supported(name)}
     kept |= {"default": _without_null(node["default"])} if "default" in kept else {}
     if kept.get("default", "") is None:
         del kept["default"]
@@ -110,8 +111,8 @@ def _below(node: Schema, models: Mapping[str, Schema]) -> Schema:
     return below
 
 
-def _is_kept(name: str) -> bool:
-    return name in KEPT or name.startswith("x-kubernetes-")
+def _is_supported(name: str) -> bool:
+    return name in SUPPORTED or name.startswith("x-kubernetes-")
 
 
 def _without_null(value: Any) -> Any:

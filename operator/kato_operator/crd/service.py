@@ -1,4 +1,4 @@
-"""The service of a KatoInstance: pods, how they are reached, and what the service may do."""
+"""The service of a KatoInstance: its pods, how clients reach them, its defaults and limits."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -28,19 +28,18 @@ OWN_PREFIXES = ("app.kubernetes.io/", "kato.dev/")
 
 class Autoscaling(Model):
     min_replicas: Annotated[int, Field(ge=1, le=1000)] = 2
-    """Pods there always are."""
+    """Smallest number of pods."""
     max_replicas: Annotated[int, Field(ge=1, le=1000)] = 10
-    """Pods there are at most."""
+    """Largest number of pods."""
     target_cpu_utilization_percentage: Annotated[
         int, Field(ge=1, le=100, alias="targetCPUUtilizationPercentage")
     ] = 70
-    """Average use of the requested CPU to aim at."""
+    """Average use of the requested CPU, in percent, that the autoscaler aims at."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "self.minReplicas <= self.maxReplicas",
-            "minReplicas must not exceed maxReplicas (where one is absent, its default 2 or 10"
-            " counts)",
+            "minReplicas must not exceed maxReplicas (defaults: 2 and 10)",
             "minReplicas",
             lambda scaling: scaling.min_replicas <= scaling.max_replicas,
         ),
@@ -49,27 +48,27 @@ class Autoscaling(Model):
 
 class Ingress(Model):
     class_name: ObjectName = ""
-    """IngressClass; empty: the cluster's default."""
+    """IngressClass; empty: the default class of the cluster."""
     host: Annotated[str, Field(max_length=253, pattern=r"^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
-    """Host name that requests must be for."""
+    """Host name of the requests that reach the service."""
     tls_secret_name: ObjectName = ""
-    """Secret with the certificate; empty: no TLS."""
+    """Secret with the TLS certificate; empty: no TLS."""
 
 
 class Expose(Model):
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
     """Type of the Service."""
     session_affinity: Literal["None", "ClientIP"] = "None"
-    """Any replica serves any session, so None is right."""
+    """Whether a client stays on one pod; not needed, because any pod serves any session."""
     annotations: Annotations = Field(default={})
-    """Of Service and Ingress."""
+    """Annotations of Service and Ingress."""
     ingress: Ingress | None = None
-    """Makes an Ingress; absent: none."""
+    """Creates an Ingress; absent: none."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "self.annotations.all(k, !k.startsWith('kato.dev/'))",
-            "annotations of kato.dev/ are the operator's own",
+            "annotations under kato.dev/ are reserved for the operator",
             "annotations",
             lambda expose: has_no_key_below(expose.annotations, "kato.dev/"),
         ),
@@ -78,16 +77,16 @@ class Expose(Model):
 
 class Auth(Model):
     mode: Literal["None", "ApiKey"] = "None"
-    """ApiKey: clients must send one."""
+    """ApiKey: clients must send an API key."""
     api_key_secret_ref: SecretKey | None = None
-    """Where the key is; absent: one is generated into the credentials Secret."""
+    """Secret with the API key; absent: a key is generated into the credentials Secret."""
 
 
 class KeySelector(Model):
     name: Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
     """Name of the Secret or ConfigMap."""
     key: Annotated[str, Field(max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
-    """Key of the value in it."""
+    """Key of the value in the Secret or ConfigMap."""
 
 
 class ValueSource(Model):
@@ -99,7 +98,7 @@ class ValueSource(Model):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "has(self.secretKeyRef) != has(self.configMapKeyRef)",
-            "exactly one of secretKeyRef and configMapKeyRef is needed",
+            "set exactly one of secretKeyRef and configMapKeyRef",
             "secretKeyRef",
             lambda it: (it.secret_key_ref is None) != (it.config_map_key_ref is None),
         ),
@@ -108,23 +107,23 @@ class ValueSource(Model):
 
 class Variable(Model):
     name: VariableName
-    """Name of the variable; those that the operator sets are refused."""
+    """Name of the variable; one that the operator sets itself is refused."""
     value: Annotated[str, Field(max_length=4096)] | None = None
-    """Its value; absent with valueFrom, else empty."""
+    """Value of the variable; absent without valueFrom: empty."""
     value_from: ValueSource | None = None
-    """Where its value is, instead of value."""
+    """Source of the value, instead of value."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             f"!(self.name in {list(names.OWNED_VARIABLES)})",
-            "the operator sets this variable itself",
+            "the operator sets this variable; remove it",
             "name",
             lambda variable: variable.name not in names.OWNED_VARIABLES,
-            "'variable ' + self.name + ' is set by the operator'",
+            "'the operator sets ' + self.name + '; remove it'",
         ),
         Rule(
             "!has(self.value) || !has(self.valueFrom)",
-            "value and valueFrom exclude each other",
+            "set value or valueFrom, not both",
             "value",
             lambda variable: variable.value is None or variable.value_from is None,
         ),
@@ -133,77 +132,77 @@ class Variable(Model):
 
 class StartupProbe(Model):
     period_seconds: Seconds = 2
-    """Seconds between two checks."""
+    """Seconds between two probes."""
     failure_threshold: Count = 150
-    """Failed checks after which the container is started again."""
+    """Failed probes after which the container is restarted."""
 
 
 class LivenessProbe(Model):
     period_seconds: Seconds = 10
-    """Seconds between two checks."""
+    """Seconds between two probes."""
     timeout_seconds: Seconds = 3
-    """Seconds that an answer may take."""
+    """Seconds that a response may take."""
     failure_threshold: Count = 6
-    """Failed checks in a row after which the container is started again."""
+    """Failed probes in a row after which the container is restarted."""
 
 
 class ReadinessProbe(Model):
     period_seconds: Seconds = 5
-    """Seconds between two checks."""
+    """Seconds between two probes."""
     timeout_seconds: Seconds = 3
-    """Seconds that an answer may take."""
+    """Seconds that a response may take."""
     failure_threshold: Count = 3
-    """Failed checks in a row after which the pod gets no requests."""
+    """Failed probes in a row after which the pod receives no requests."""
 
 
 class Probes(Model):
     startup: StartupProbe = StartupProbe()
-    """Until the service has started."""
+    """Asks whether the service has started."""
     liveness: LivenessProbe = LivenessProbe()
-    """Whether the process is stuck."""
+    """Asks whether the process is alive."""
     readiness: ReadinessProbe = ReadinessProbe()
-    """Whether requests can be served."""
+    """Asks whether the service can handle requests."""
 
 
 class Toleration(Model):
     key: Annotated[str, Field(max_length=317)] | None = None
-    """Taint to tolerate; absent with operator Exists: all of them."""
+    """Key of the taint to tolerate; absent with operator Exists: every taint."""
     operator: Literal["Exists", "Equal"] | None = None
-    """Absent: Equal."""
+    """How value is compared; absent: Equal."""
     value: Annotated[str, Field(max_length=63)] | None = None
-    """Value of the taint, with Equal."""
+    """Value of the taint, for Equal."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
     """Effect of the taint; absent: all effects."""
     toleration_seconds: Annotated[int, Field(ge=0)] | None = None
-    """How long NoExecute is tolerated; absent: for ever."""
+    """Seconds for which NoExecute is tolerated; absent: forever."""
 
 
 class PodTemplate(Model):
     labels: Labels = Field(default={})
-    """More labels of the pods."""
+    """Additional labels of the pods."""
     annotations: Annotations = Field(default={})
-    """More annotations of the pods."""
+    """Additional annotations of the pods."""
     node_selector: Labels = Field(default={})
-    """Labels that a node must have."""
+    """Labels that a node must have to run the pods."""
     tolerations: Annotated[
         tuple[Toleration, ...],
         Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
     ] = ()
-    """Taints that pods tolerate."""
+    """Taints that the pods tolerate."""
     priority_class_name: ObjectName = ""
-    """PriorityClass; empty: the cluster's default."""
+    """PriorityClass of the pods; empty: the default of the cluster."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "!has(self.labels) || self.labels.all(k,"
             " !k.startsWith('app.kubernetes.io/') && !k.startsWith('kato.dev/'))",
-            "labels of app.kubernetes.io/ and kato.dev/ are the operator's own",
+            "labels under app.kubernetes.io/ and kato.dev/ are reserved for the operator",
             "labels",
             lambda template: has_no_key_below(template.labels, *OWN_PREFIXES),
         ),
         Rule(
             "!has(self.annotations) || self.annotations.all(k, !k.startsWith('kato.dev/'))",
-            "annotations of kato.dev/ are the operator's own",
+            "annotations under kato.dev/ are reserved for the operator",
             "annotations",
             lambda template: has_no_key_below(template.annotations, "kato.dev/"),
         ),
@@ -212,64 +211,64 @@ class PodTemplate(Model):
 
 class Service(Model):
     image: Image = Image()
-    """The service; empty fields come from the operator's table."""
+    """Image of the service; empty fields come from the operator's table of default images."""
     replicas: Replicas = 1
-    """Pods; not applied while autoscaling is set."""
+    """Number of pods; ignored while autoscaling is set."""
     autoscaling: Autoscaling | None = None
-    """Makes a HorizontalPodAutoscaler; absent: none."""
+    """Creates a HorizontalPodAutoscaler; absent: none."""
     workers: Annotated[int, Field(ge=1, le=64)] = 1
-    """Processes per pod; each has its own connection pools."""
+    """Worker processes per pod; each has its own connection pools."""
     port: Port = 8000
-    """Port of the Service and of the container, which may not bind one below 1024."""
+    """Port of the Service and of the container, which may not use ports below 1024."""
     expose: Expose = Expose()
     """How clients reach the service."""
     auth: Auth = Auth()
-    """What clients must show."""
+    """How clients authenticate."""
     resources: Resources = Resources()
-    """Of each pod."""
+    """Resources of each pod."""
     env: Annotated[
         tuple[Variable, ...], Field(max_length=64, json_schema_extra=dict[str, Any](BY_NAME))
     ] = ()
-    """More variables of the service."""
+    """Additional environment variables of the service."""
     probes: Probes = Probes()
-    """How the kubelet watches the pods."""
+    """How the kubelet probes the pods."""
     disruption: Disruption = Disruption()
-    """Limits voluntary disruptions, with more than one pod."""
+    """Limits voluntary disruptions while there is more than one pod."""
     spread: Spread = "Preferred"
-    """Whether pods are kept on different nodes and zones."""
+    """Whether pods are spread over nodes and zones."""
     pod_template: PodTemplate = PodTemplate()
-    """More about the pods."""
+    """Labels, annotations and placement of the pods."""
     embedded_storage: Storage = Storage()
-    """Volume on DATA_DIR, only when a store is Embedded."""
+    """Volume with the data of embedded stores; used only while a store is Embedded."""
 
 
 class Processor(Model):
     recall_threshold: Fraction = "0.1"
-    """Similarity that a prediction needs, 0 to 1."""
+    """Least similarity of a prediction, 0 to 1."""
     max_predictions: Annotated[int, Field(ge=1, le=10_000)] = 100
-    """Predictions of an answer."""
+    """Most predictions in a response."""
     persistence: Annotated[int, Field(ge=1, le=100)] = 5
-    """Learns whose emotives a pattern keeps."""
+    """Number of learns whose emotives a pattern keeps."""
     max_pattern_length: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    """Events after which the short-term memory is learned by itself; 0: never."""
+    """Events after which the short-term memory is learned automatically; 0: never."""
     stm_mode: Literal["KeepLast", "Clear", "Rolling"] = "KeepLast"
     """What an automatic learn leaves in the short-term memory."""
     sort_symbols: bool = True
     """Whether the symbols of an event are sorted."""
     vector_neighbors: Annotated[int, Field(ge=0, le=100)] = 3
-    """Known vectors whose symbols join an observed one."""
+    """Most similar known vectors whose symbols are added to an observed vector's event."""
     vector_min_score: Score = "0.9"
-    """Cosine that such a neighbour needs, -1 to 1."""
+    """Least cosine similarity of such a vector, -1 to 1."""
 
 
 class Sessions(Model):
     ttl_seconds: Seconds = 3600
-    """Seconds a session lives, from its creation or last extend."""
+    """Seconds that a session lasts, from its creation or last extension."""
     auto_extend: bool = False
-    """Whether every request on a session gives it a new lifetime."""
+    """Whether every request on a session extends it."""
     max_sessions: Count = 10_000
-    """Live sessions of the instance."""
+    """Most sessions of the instance at one time."""
     max_sessions_per_user: Count = 100
-    """Live sessions of one user."""
+    """Most sessions of one user at one time."""
     max_stm_events: Count = 1000
-    """Events of a short-term memory; the oldest are dropped beyond."""
+    """Most events in a short-term memory; the oldest are dropped."""

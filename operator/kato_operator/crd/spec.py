@@ -1,9 +1,10 @@
-"""The spec of a KatoInstance as a whole, with connection pools and the smaller sections."""
+"""The spec of a KatoInstance, with connection pools and the smaller sections."""
 
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from kato_operator import names
 from kato_operator.crd.parts import Switch
 from kato_operator.crd.rules import Labels, Model, Rule, unchangeable
 from kato_operator.crd.service import Count, Processor, Seconds, Service, Sessions
@@ -14,20 +15,20 @@ Connections = Annotated[int, Field(ge=1, le=10_000)]
 
 class MongoDBPool(Model):
     min_size: Annotated[int, Field(ge=0, le=10_000)] = 10
-    """Connections kept open, to every member."""
+    """Connections that are kept open to each member."""
     max_size: Connections = 50
-    """Connections at most, to every member."""
+    """Most connections to each member."""
     max_idle_seconds: Seconds = 60
-    """Seconds after which an idle connection beyond the minimum is closed."""
+    """Seconds after which an idle connection above the minimum is closed."""
     wait_queue_timeout_seconds: Seconds = 5
     """Seconds to wait for a free connection."""
     server_selection_timeout_seconds: Seconds = 5
-    """Seconds to wait for a primary, which an election needs."""
+    """Seconds to wait for a primary, for example during an election."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "self.minSize <= self.maxSize",
-            "minSize must not exceed maxSize (where one is absent, its default 10 or 50 counts)",
+            "minSize must not exceed maxSize (defaults: 10 and 50)",
             "minSize",
             lambda pool: pool.min_size <= pool.max_size,
         ),
@@ -36,27 +37,27 @@ class MongoDBPool(Model):
 
 class RedisPool(Model):
     max_connections: Connections = 50
-    """Connections at most."""
+    """Most connections."""
     socket_timeout_seconds: Seconds = 2
-    """Seconds to connect, to wait for an answer, and to wait for a free connection."""
+    """Seconds to connect, to wait for a response, and to wait for a free connection."""
 
 
 class QdrantPool(Model):
     pool_size: Connections = 20
-    """Connections at most."""
+    """Most connections."""
     timeout_seconds: Seconds = 10
-    """Seconds to wait for an answer."""
+    """Seconds to wait for a response."""
     prefer_grpc: bool = False
-    """Whether to speak gRPC where that is possible."""
+    """Whether to use gRPC where it is possible."""
 
 
 class ConnectionPools(Model):
     mongodb: MongoDBPool = MongoDBPool()
-    """To MongoDB."""
+    """Pool of connections to MongoDB; it also applies to an external one."""
     redis: RedisPool = RedisPool()
-    """To Redis."""
+    """Pool of connections to Redis."""
     qdrant: QdrantPool = QdrantPool()
-    """To Qdrant."""
+    """Pool of connections to Qdrant."""
 
 
 class HealthChecks(Model):
@@ -70,52 +71,52 @@ class HealthChecks(Model):
 
 class Security(Model):
     network_policy: Switch = "Enabled"
-    """Whether stores accept only their own service, their peers and the operator."""
+    """Whether a store accepts connections only from its service, its peers and the operator."""
 
 
 class Monitoring(Model):
     service_monitor: Switch = "Disabled"
-    """Makes a ServiceMonitor for the Prometheus operator."""
+    """Creates a ServiceMonitor for the Prometheus operator."""
     labels: Labels = Field(default={})
-    """Labels of the ServiceMonitor, as the Prometheus operator may want them."""
+    """Labels of the ServiceMonitor, by which the Prometheus operator may select it."""
 
 
-EMBEDDED = " || ".join(f"self.{it}.mode == 'Embedded'" for it in ("redis", "mongodb", "qdrant"))
+EMBEDDED = " || ".join(f"self.{it}.mode == 'Embedded'" for it in names.STORES)
 
 
 class Spec(Model):
-    """What is wanted; everything has a default that is right for a small cluster."""
+    """The desired state; every default suits a small cluster."""
 
     processor_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,110}$", max_length=110)] = ""
-    """Names the knowledge; empty: <namespace>.<name>. It cannot be changed."""
+    """Name of the knowledge; empty: <namespace>.<name>. It cannot be changed."""
     deletion_policy: Literal["Retain", "Delete"] = "Retain"
     """Whether volumes and credentials outlive the instance."""
     paused: bool = False
-    """No rollouts, scaling or storage changes; status, health and secrets go on."""
+    """Stops changes to children; status, health checks and credentials continue."""
     hibernate: bool = False
-    """Everything is scaled to 0; data and credentials are kept."""
+    """Scales everything to 0; data and credentials are kept."""
     template_revision: Annotated[int, Field(ge=1)] | None = None
-    """Revision of the children's templates; absent: theirs, or the newest for a new instance."""
+    """Revision of the templates of children; absent: the current one. There is only one so far."""
     service: Service = Service()
-    """The pods that serve requests."""
+    """The service: the pods that handle requests."""
     processor: Processor = Processor()
-    """Defaults of the processor; sessions may override them."""
+    """Defaults of the processor; a session may override them."""
     sessions: Sessions = Sessions()
-    """Limits of sessions."""
+    """Lifetime and limits of sessions."""
     connection_pools: ConnectionPools = ConnectionPools()
-    """Connections of each worker process."""
+    """Connection pools of each worker process."""
     health_checks: HealthChecks = HealthChecks()
-    """Of the stores: in the service, and the operator's own."""
+    """How the service and the operator check the stores."""
     redis: Redis = Redis()
-    """Sessions."""
+    """Store of the sessions."""
     mongodb: MongoDB = MongoDB()
-    """Knowledge."""
+    """Store of the knowledge."""
     qdrant: Qdrant = Qdrant()
-    """Vectors."""
+    """Store of the vectors."""
     security: Security = Security()
-    """What is forbidden."""
+    """Network restrictions."""
     monitoring: Monitoring = Monitoring()
-    """What Prometheus is told."""
+    """What Prometheus collects."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         unchangeable("processorId"),

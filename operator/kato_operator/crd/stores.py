@@ -25,7 +25,7 @@ REDIS_OPTIONS = ("timeout", "tcp-keepalive", "hz", "save", "maxclients")
 STORE_RULES = (
     Rule(
         "self.mode == 'External' ? has(self.external) : !has(self.external)",
-        "external is required with mode External and refused otherwise",
+        "external is required with mode External and must be absent otherwise",
         "external",
         lambda store: (store.mode == "External") == (store.external is not None),
     ),
@@ -35,19 +35,19 @@ STORE_RULES = (
 
 class ManagedRedis(Model):
     image: Image = Image()
-    """Redis; empty fields come from the operator's table."""
+    """Image of Redis; empty fields come from the operator's table of default images."""
     storage: RedisStorage = RedisStorage()
-    """Volume of the append-only file."""
+    """Volume with the append-only file."""
     append_fsync: Literal["Always", "EverySec"] = "Always"
-    """EverySec trades up to two seconds of acknowledged observations for slow disks."""
+    """EverySec risks up to two seconds of acknowledged observations, for speed on slow disks."""
     max_memory_percent: Percent = 70
-    """Part of the memory limit that data may take; beyond it, writes are refused."""
+    """Percentage of the memory limit that data may use; above it, writes are refused."""
     resources: RedisResources = RedisResources()
-    """Of the pod."""
+    """Resources of the pod."""
     config: Annotated[dict[str, ConfigValue], Field(max_length=len(REDIS_OPTIONS))] = Field(
         default={}
     )
-    """Options of redis.conf: timeout, tcp-keepalive, hz, save, maxclients."""
+    """Options of redis.conf; accepted: timeout, tcp-keepalive, hz, save, maxclients."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -61,64 +61,64 @@ class ManagedRedis(Model):
 
 class ExternalRedis(Model):
     url_secret_ref: SecretKey
-    """Where the URL is: redis://[user:password@]host[:port][/database], or rediss://."""
+    """Secret with the URL: redis://[user:password@]host[:port][/database], or rediss://."""
 
 
 class Redis(Model):
     mode: Literal["Managed", "External", "Embedded"] = "Managed"
-    """Managed: the operator runs it. External: there is one. Embedded: in the service's process."""
+    """Managed: the operator runs it. External: it exists already. Embedded: inside the service."""
     managed: ManagedRedis = ManagedRedis()
-    """Used with mode Managed."""
+    """Settings for mode Managed; ignored in other modes."""
     external: ExternalRedis | None = None
-    """Required with mode External."""
+    """Connection for mode External; required there and refused in other modes."""
 
     rules: ClassVar[tuple[Rule, ...]] = STORE_RULES
 
 
 class ManagedMongoDB(Model):
     image: Image = Image()
-    """MongoDB; empty fields come from the operator's table."""
+    """Image of MongoDB; empty fields come from the operator's table of default images."""
     members: Literal[1, 3, 5, 7] = 1
     """Members of the replica set."""
     storage: MongoDBStorage = MongoDBStorage()
     """Volume of each member."""
     cache_percent: Percent = 50
-    """Part of the memory limit that WiredTiger's cache may take."""
+    """Percentage of the memory limit for the cache of WiredTiger."""
     resources: MongoDBResources = MongoDBResources()
-    """Of each member."""
+    """Resources of each member."""
     disruption: Disruption = Disruption()
-    """Limits voluntary disruptions, with more than one member."""
+    """Limits voluntary disruptions while there is more than one member."""
     spread: Spread = "Preferred"
-    """Whether members are kept on different nodes and zones."""
+    """Whether members are spread over nodes and zones."""
 
 
 class ExternalMongoDB(Model):
     url_secret_ref: SecretKey
-    """Where the URL is: mongodb://[user:password@]host[:port][/?options], or mongodb+srv://."""
+    """Secret with the URL: mongodb://[user:password@]host[:port][/?options], or mongodb+srv://."""
     ca_secret_ref: SecretKey | None = None
-    """Where the certificate of the server's authority is; absent: the system's authorities."""
+    """Secret with the CA certificate of the server; absent: the authorities of the system."""
 
 
 class MongoDB(Model):
     mode: Literal["Managed", "External", "Embedded"] = "Managed"
-    """Managed: the operator runs it. External: there is one. Embedded: in the service's process."""
+    """Managed: the operator runs it. External: it exists already. Embedded: inside the service."""
     managed: ManagedMongoDB = ManagedMongoDB()
-    """Used with mode Managed."""
+    """Settings for mode Managed; ignored in other modes."""
     external: ExternalMongoDB | None = None
-    """Required with mode External."""
+    """Connection for mode External; required there and refused in other modes."""
 
     rules: ClassVar[tuple[Rule, ...]] = STORE_RULES
 
 
 class ManagedQdrant(Model):
     image: Image = Image()
-    """Qdrant, the unprivileged variant; empty fields come from the operator's table."""
+    """Image of Qdrant, unprivileged variant; empty fields come from the table of default images."""
     replicas: Annotated[int, Field(ge=1, le=9)] = 1
-    """Nodes of the cluster; it can only grow."""
+    """Nodes of the cluster; their number can only grow."""
     storage: QdrantStorage = QdrantStorage()
     """Volume of each node."""
     resources: QdrantResources = QdrantResources()
-    """Of each node."""
+    """Resources of each node."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule("self.replicas >= oldSelf.replicas", "replicas can only grow", "replicas"),
@@ -129,15 +129,15 @@ class ExternalQdrant(Model):
     url: Annotated[str, Field(max_length=2048, pattern=r"^https?://[^\s/@]+(/[^\s]*)?$")]
     """http://host[:port] or https://host[:port], without credentials."""
     api_key_secret_ref: SecretKey | None = None
-    """Where the API key is; absent: none is sent."""
+    """Secret with the API key; absent: no key is sent."""
 
 
 class Qdrant(Model):
     mode: Literal["Managed", "External", "Embedded", "Disabled"] = "Managed"
-    """Disabled: observations with vectors are refused; the others as for the other stores."""
+    """As for the other stores. Disabled: observations with vectors are refused."""
     managed: ManagedQdrant = ManagedQdrant()
-    """Used with mode Managed."""
+    """Settings for mode Managed; ignored in other modes."""
     external: ExternalQdrant | None = None
-    """Required with mode External."""
+    """Connection for mode External; required there and refused in other modes."""
 
     rules: ClassVar[tuple[Rule, ...]] = STORE_RULES

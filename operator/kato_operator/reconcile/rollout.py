@@ -34,7 +34,7 @@ def arranged(
     if instance.spec.hibernate:
         found = [_hibernating(item, known) for item in found if not _is_autoscaler(item)]
     else:
-        found = [_awake(item, instance, known) for item in found]
+        found = [_waking(item, instance, known) for item in found]
     return tuple(sorted(found, key=_is_workload))
 
 
@@ -104,7 +104,7 @@ def _hibernating(wanted: Manifest, known: Mapping[Name, Manifest]) -> Manifest:
     return _scaled(wanted, live["spec"].get("replicas", 1))
 
 
-def _awake(wanted: Manifest, instance: KatoInstance, known: Mapping[Name, Manifest]) -> Manifest:
+def _waking(wanted: Manifest, instance: KatoInstance, known: Mapping[Name, Manifest]) -> Manifest:
     """The manifest, but a service without pods stays at 0 until its stores are up.
 
     An autoscaler does nothing while there are 0 pods, so it is given its minimum.
