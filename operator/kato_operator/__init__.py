@@ -1,3 +1,3 @@
-"""The operator: reconciles KatoInstance resources into running KATO instances."""
+"""The operator: turns KatoInstance resources into running KATO instances."""
 
 __version__ = "0.1.0"

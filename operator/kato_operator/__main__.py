@@ -1,4 +1,4 @@
-"""The command `kato-operator`: the operator, or the MongoDB agent in a store's pod."""
+"""The command `kato-operator`: runs the operator, or the MongoDB agent in a pod of the store."""
 
 import argparse
 import asyncio
@@ -15,7 +15,7 @@ from kato_operator.settings import AgentSettings, OperatorSettings
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run what the command line asks for, until a signal ends it."""
+    """Run the command that the arguments name, until a signal stops it."""
     try:
         command = _parsed(arguments)
         _until_signalled(_operator() if command == "run" else _mongodb_agent())
@@ -26,21 +26,25 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _parsed(arguments: list[str] | None) -> str:
-    parser = argparse.ArgumentParser(prog="kato-operator", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="kato-operator",
+        description="Run the KATO operator, or the agent that runs next to each MongoDB server.",
+        epilog="Settings come from environment variables: KATO_OPERATOR_… and KATO_AGENT_….",
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('kato')}")
     parser.add_argument(
         "command",
         nargs="?",
         choices=("run", "mongodb-agent"),
         default="run",
-        help="run the operator (default), or the agent beside a MongoDB server",
+        help="run: the operator (default); mongodb-agent: the agent of one MongoDB server",
     )
     command: str = parser.parse_args(arguments).command
     return command
 
 
 def _operator() -> Coroutine[None, None, None]:
-    from kato_operator import program  # the agent must not load all of kopf
+    from kato_operator import program  # imported late: the agent must not load kopf
 
     settings = OperatorSettings()
     logs.configure(settings.log_level, settings.log_format)
@@ -48,7 +52,7 @@ def _operator() -> Coroutine[None, None, None]:
 
 
 def _mongodb_agent() -> Coroutine[None, None, None]:
-    from kato_operator import mongodb_agent  # and the operator needs no server
+    from kato_operator import mongodb_agent  # imported late: the operator does not need it
 
     settings = AgentSettings()
     logs.configure(settings.log_level, settings.log_format)

@@ -1,4 +1,4 @@
-"""What kopf is used for: it watches KatoInstances, logs in and handles signals. Nothing else."""
+"""The only use of kopf: it logs in, watches KatoInstances, and handles signals."""
 
 import asyncio
 import copy
@@ -12,11 +12,12 @@ from kato_operator.manifests import Key
 
 
 async def watch_instances(instances: Instances, *, namespace: str, watching: asyncio.Event) -> None:
-    """Let kopf report KatoInstances to *cluster*, and signals, until a signal ends the process.
+    """Let kopf report KatoInstances, until a signal stops the process.
 
     Args:
-        namespace: The only namespace to watch; empty watches all of them.
-        watching: Set once kopf watches.
+        instances: Receives every instance that is reported.
+        namespace: The only namespace to watch; empty: all of them.
+        watching: Is set once kopf watches.
     """
     await kopf.operator(
         registry=_registry(instances),
@@ -25,7 +26,7 @@ async def watch_instances(instances: Instances, *, namespace: str, watching: asy
         clusterwide=not namespace,
         namespaces=[namespace] if namespace else [],
         ready_flag=watching,
-        # kopf would ask for the name of the process' user, and a container's may have none
+        # kopf would look up the name of the process' user, which a container need not have
         identity=names.FIELD_MANAGER,  # type: ignore[arg-type]  # a str of a type it keeps private
     )
 
@@ -41,7 +42,7 @@ def _registry(instances: Instances) -> kopf.OperatorRegistry:
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
     async def changed(event: kopf.RawEvent, **_: Any) -> None:
-        # kopf runs a plain function in a thread, where neither caches nor queue may be touched
+        # a coroutine: kopf runs plain functions in threads, which must not touch cache and queue
         raw: dict[str, Any] = copy.deepcopy(dict(event["object"]))
         meta = raw["metadata"]
         if event["type"] == "DELETED":
@@ -53,6 +54,7 @@ def _registry(instances: Instances) -> kopf.OperatorRegistry:
 
 
 def _kopf_settings() -> kopf.OperatorSettings:
+    """Settings without Events and CRD scans of kopf's own; every wait on the network is limited."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.scanning.disabled = True

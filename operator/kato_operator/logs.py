@@ -1,4 +1,4 @@
-"""Structured logs: one line per event, for this program and the libraries it uses."""
+"""Structured logs: one line per event, from this program and the libraries that it uses."""
 
 import logging
 import sys
@@ -8,7 +8,7 @@ import structlog
 
 
 def configure(level: str, style: Literal["json", "console"]) -> None:
-    """Send every event of structlog and of the standard library to stderr."""
+    """Write all events of structlog and of the standard library to stderr."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

@@ -1,4 +1,4 @@
-"""What /metrics shows."""
+"""The metrics of the operator, in the format of Prometheus."""
 
 from collections import Counter as Tally
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ BUCKETS_S = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30)
 
 
 class Metrics:
-    """Counts of passes, the queue and the instances by phase."""
+    """The passes, the work queue, and the instances by phase."""
 
     def __init__(self, queue: WorkQueue, instances: Instances) -> None:
-        self._known = instances
+        self._cache = instances
         self.registry = CollectorRegistry()
         self._seconds = Histogram(
             "kato_operator_reconcile_seconds",
@@ -40,19 +40,19 @@ class Metrics:
             registry=self.registry,
         )
         depth = Gauge(
-            "kato_operator_queue_depth", "Keys that wait for a worker.", registry=self.registry
+            "kato_operator_queue_depth", "Instances that wait for a worker.", registry=self.registry
         )
         depth.set_function(lambda: queue.depth)
         oldest = Gauge(
             "kato_operator_queue_oldest_seconds",
-            "How long the oldest key has waited.",
+            "Seconds that the oldest of them has waited.",
             registry=self.registry,
         )
         oldest.set_function(lambda: queue.oldest_wait_s)
 
     @contextmanager
     def timed(self) -> Iterator[None]:
-        """Measure one pass."""
+        """Measure the duration of a pass."""
         began = perf_counter()
         try:
             yield
@@ -60,11 +60,12 @@ class Metrics:
             self._seconds.observe(perf_counter() - began)
 
     def count(self, result: str) -> None:
-        """Count a pass as done, retried or crashed."""
+        """Count a pass by its result: done, retried or crashed."""
         self._passes.labels(result=result).inc()
 
     def render(self) -> bytes:
-        phases = Tally(self._known.phases())
+        """The body of /metrics."""
+        phases = Tally(self._cache.phases())
         for phase in names.PHASES:
             self._instances.labels(phase=phase).set(phases[phase])
         return generate_latest(self.registry)

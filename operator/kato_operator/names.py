@@ -1,4 +1,4 @@
-"""Every name and port of the operator that others rely on: kinds, labels, conditions, children."""
+"""Every name and port that users rely on: kind, labels, conditions, reasons, children."""
 
 GROUP = "kato.dev"
 VERSION = "v1alpha1"
@@ -9,7 +9,7 @@ SHORT_NAMES = ("kato", "ki")
 CATEGORY = "kato"
 FIELD_MANAGER = "kato-operator"
 REPLICAS_MANAGER = "kato-operator-replicas"
-"""Owns a Deployment's `replicas` once an autoscaler looks after them."""
+"""The field manager that owns the `replicas` of a Deployment once an autoscaler sets them."""
 TEMPLATE_REVISION = 1
 
 NAME_LABEL = "app.kubernetes.io/name"
@@ -20,17 +20,17 @@ VERSION_LABEL = "app.kubernetes.io/version"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 INSTANCE_LABEL = "kato.dev/instance"
 RETAINED_LABEL = "kato.dev/retained"
-"""On what outlives its instance, apart from the claims of StatefulSets."""
+"""On every object that outlives its instance, except the claims of StatefulSets."""
 PART_OF = "kato"
 MANAGED_BY = "kato-operator"
 MANAGED_SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 
 APPLIED_ANNOTATION = "kato.dev/applied"
-"""Digest of the manifest as it was last applied."""
+"""On every child: the digest of its manifest as last applied."""
 MONGODB_SET_ANNOTATION = "kato.dev/mongodb-set"
-"""On the kept keyfile Secret: the id of the replica set that was initiated."""
+"""On the keyfile Secret, which is retained: the id of the replica set that was initiated."""
 CONFIG_HASH_ANNOTATION = "kato.dev/config-hash"
-"""On pod templates: a change of settings or connections rolls the pods."""
+"""On pod templates: a digest of settings and connections, whose change restarts the pods."""
 CREDENTIALS_TYPE = "kato.dev/credentials"
 
 READY = "Ready"
@@ -131,45 +131,49 @@ OWNED_VARIABLES = (
     *("SESSION_TTL", "SESSION_AUTO_EXTEND"),
     *("MAX_SESSIONS", "MAX_SESSIONS_PER_USER", "MAX_STM_EVENTS"),
 )
-"""Variables of the service that follow from the spec; `spec.service.env` may not set them."""
+"""Variables of the service that the operator sets from the spec; `service.env` must not."""
 
 
 def service(instance: str) -> str:
-    """Of the Deployment, Service and ServiceAccount: what applications call is the instance."""
+    """Name of Deployment, Service and ServiceAccount: clients call the instance by its own name."""
     return instance
 
 
 def store(instance: str, component: str) -> str:
-    """Of a store's StatefulSet, ConfigMap and client Service."""
+    """Name of the StatefulSet, the ConfigMap and the client Service of a store."""
     return f"{instance}-{component}"
 
 
 def store_peers(instance: str, component: str) -> str:
-    """Of a store's headless Service."""
+    """Name of the headless Service of a store."""
     return f"{instance}-{component}-peers"
 
 
 def host(service: str, namespace: str) -> str:
-    """The DNS name of a Service, whatever the domain of the cluster."""
+    """DNS name of a Service, valid in a cluster of any domain."""
     return f"{service}.{namespace}.svc"
 
 
 def config(instance: str) -> str:
+    """Name of the ConfigMap with the plain settings of the service."""
     return f"{instance}-config"
 
 
 def connections(instance: str) -> str:
+    """Name of the Secret with the URLs of the stores, and a copy of the credentials."""
     return f"{instance}-connections"
 
 
 def credentials(instance: str) -> str:
+    """Name of the Secret with the generated credentials."""
     return f"{instance}-credentials"
 
 
 def keyfile(instance: str) -> str:
+    """Name of the Secret with the keyfile of MongoDB's replica set."""
     return f"{instance}-mongodb-keyfile"
 
 
 def embedded_data(instance: str) -> str:
-    """Of the claim on DATA_DIR where a store is embedded."""
+    """Name of the claim for the data of embedded stores."""
     return f"{instance}-data"

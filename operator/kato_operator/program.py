@@ -1,4 +1,4 @@
-"""The running operator: caches, work queue, workers, resync, and its HTTP port."""
+"""The running operator: informers, work queue, workers, resync, and the HTTP port."""
 
 import asyncio
 import random
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 class Operator:
-    """One process: caches, queue, workers and the resync, around one reconciler."""
+    """Everything that runs in one process, around one reconciler."""
 
     def __init__(self, settings: OperatorSettings, kube: Kube, *, version: str) -> None:
         clock = asyncio.get_running_loop().time
@@ -44,7 +44,7 @@ class Operator:
         self.metrics = Metrics(self.queue, self.cluster.instances)
 
     async def run(self) -> None:
-        """Watch and reconcile until cancelled."""
+        """Watch the cluster and reconcile instances until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.cluster.watch())
             group.create_task(self._resync())
@@ -53,9 +53,11 @@ class Operator:
 
     @property
     def is_stuck(self) -> bool:
+        """Whether a changed instance has waited too long for a worker."""
         return self.cluster.is_synced and self.queue.oldest_wait_s > self._settings.stuck_after_s
 
     async def _work(self) -> None:
+        """Take one key after the other; no pass starts before the caches are filled."""
         await self.cluster.synced()
         while True:
             key = await self.queue.get()
@@ -68,25 +70,29 @@ class Operator:
         with structlog.contextvars.bound_contextvars(namespace=key.namespace, instance=key.name):
             try:
                 with self.metrics.timed():
-                    again_s = await self._reconciler.reconcile(key)
+                    next_s = await self._reconciler.reconcile(key)
             except KubeError as error:
                 self._retry(key, error)
-            except Exception:
+            except Exception:  # a defect that one instance brings out must not stop the others
                 log.exception("pass crashed", retry_in_s=round(self.queue.retry(key), 1))
                 self.metrics.count("crashed")
             else:
                 self.queue.succeeded(key)
                 self.metrics.count("done")
-                if again_s is not None:
-                    self.queue.add_after(key, again_s)
+                if next_s is not None:
+                    self.queue.add_after(key, next_s)
 
     def _retry(self, key: Key, error: KubeError) -> None:
-        wish_s = error.retry_after_s if isinstance(error, TransientError) else 0.0
-        delay_s = self.queue.retry(key, at_least_s=wish_s)
-        log.warning("pass will be repeated", error=str(error), retry_in_s=round(delay_s, 1))
+        at_least_s = error.retry_after_s if isinstance(error, TransientError) else 0.0
+        delay_s = self.queue.retry(key, at_least_s=at_least_s)
+        log.warning("pass interrupted", error=str(error), retry_in_s=round(delay_s, 1))
         self.metrics.count("retried")
 
     async def _resync(self) -> None:
+        """List everything from time to time, and spread a pass of every instance over that time.
+
+        It repairs whatever a watch may have missed.
+        """
         while True:
             await asyncio.sleep(self._settings.resync_s)
             try:
@@ -97,7 +103,7 @@ class Operator:
 
 
 async def run(settings: OperatorSettings, *, version: str) -> None:
-    """Run the operator until a signal or cancellation ends it."""
+    """Run the operator until a signal or cancellation stops it."""
     kube = await Kube.connect(
         manager=names.FIELD_MANAGER,
         rate=settings.api_requests_per_s,
@@ -128,13 +134,15 @@ async def _serving(
 ) -> web.AppRunner:
     async def healthz(_: web.Request) -> web.Response:
         if operator.is_stuck:
-            return web.Response(status=503, text="a changed instance waits for too long\n")
+            return web.Response(
+                status=503, text="a changed instance has waited too long for a worker\n"
+            )
         return web.Response(text="ok\n")
 
     async def readyz(_: web.Request) -> web.Response:
         if watching.is_set() and operator.cluster.is_synced:
             return web.Response(text="ok\n")
-        return web.Response(status=503, text="the caches are being filled\n")
+        return web.Response(status=503, text="not ready: the caches are still being filled\n")
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=operator.metrics.render(), headers={"Content-Type": CONTENT_TYPE})

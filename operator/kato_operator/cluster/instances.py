@@ -36,7 +36,7 @@ class Instances:
 
         The watch may have reported a newer version, or the deletion, first: then the answer is
         ignored. The answer also holds any edit that was made since *sent*. The watch's own report
-        of such an edit will be ignored as older, so a new generation asks for a pass here.
+        of such an edit will be ignored as older, so a new generation causes a pass now.
         """
         known = self._known.get(_key(sent))
         if known is None or version(known) >= version(answer):

@@ -116,7 +116,7 @@ class Spec(Model):
     security: Security = Security()
     """Network restrictions."""
     monitoring: Monitoring = Monitoring()
-    """What Prometheus collects."""
+    """Collection of metrics by Prometheus."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         unchangeable("processorId"),

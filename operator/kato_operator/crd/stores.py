@@ -70,7 +70,7 @@ class Redis(Model):
     managed: ManagedRedis = ManagedRedis()
     """Settings for mode Managed; ignored in other modes."""
     external: ExternalRedis | None = None
-    """Connection for mode External; required there and refused in other modes."""
+    """Connection for mode External; required in that mode, refused in others."""
 
     rules: ClassVar[tuple[Rule, ...]] = STORE_RULES
 
@@ -105,7 +105,7 @@ class MongoDB(Model):
     managed: ManagedMongoDB = ManagedMongoDB()
     """Settings for mode Managed; ignored in other modes."""
     external: ExternalMongoDB | None = None
-    """Connection for mode External; required there and refused in other modes."""
+    """Connection for mode External; required in that mode, refused in others."""
 
     rules: ClassVar[tuple[Rule, ...]] = STORE_RULES
 
@@ -134,10 +134,10 @@ class ExternalQdrant(Model):
 
 class Qdrant(Model):
     mode: Literal["Managed", "External", "Embedded", "Disabled"] = "Managed"
-    """As for the other stores. Disabled: observations with vectors are refused."""
+    """Managed, External, Embedded: as for the other stores. Disabled: vectors are refused."""
     managed: ManagedQdrant = ManagedQdrant()
     """Settings for mode Managed; ignored in other modes."""
     external: ExternalQdrant | None = None
-    """Connection for mode External; required there and refused in other modes."""
+    """Connection for mode External; required in that mode, refused in others."""
 
     rules: ClassVar[tuple[Rule, ...]] = STORE_RULES

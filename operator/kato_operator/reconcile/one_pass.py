@@ -1,4 +1,4 @@
-"""What the steps of one pass hand to each other."""
+"""The state of one pass, which its steps hand to each other."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ class Pass:
     """One pass over one instance, as far as it has come.
 
     *raw* is the instance as the API server has it. *secrets* are the generated ones, *external*
-    the values from Secrets of the user. *verdicts*, by component, say what is in the way;
+    the values from Secrets of the user. *verdicts*, by component, are what is in the way;
     *notes* are problems that block nothing.
     """
 
