@@ -1,4 +1,4 @@
-"""What the operator puts into the service's environment is what the service's settings take."""
+"""The environment that the operator sets is one that the service's settings accept."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ EXTERNAL = {
 }
 REFERRED = {"redis-url": "rediss://u:p@r.example/0", "mongodb-url": "mongodb+srv://m.example"}
 ALTERNATIVES = {"API_KEY", "SORT", "QDRANT_HOST", "QDRANT_PORT", "QDRANT_GRPC_PORT"}
-"""Variables that the operator keeps from users, though it says the same by another one."""
+"""Variables that users cannot set, because they are alternatives to one that the operator sets."""
 
 
 def items(spec: dict[str, Any]) -> dict[tuple[str, str], Manifest]:
@@ -36,7 +36,7 @@ def items(spec: dict[str, Any]) -> dict[tuple[str, str], Manifest]:
 
 
 def environment(spec: dict[str, Any], root: Path) -> dict[str, str]:
-    """The variables of the service's container as the kubelet sets them, files below *root*."""
+    """The variables of the service's container as the kubelet sets them; files are below *root*."""
     made = items(spec)
     pod = made["Deployment", "prod"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
@@ -62,7 +62,7 @@ def environment(spec: dict[str, Any], root: Path) -> dict[str, str]:
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Started:
-    """The settings that the service starts with under a spec."""
+    """Gives the settings with which the service starts for a spec."""
 
     def start(spec: dict[str, Any]) -> Settings:
         for name, value in environment(spec, tmp_path).items():
@@ -94,7 +94,7 @@ def test_the_service_starts_on_the_stores_of_the_spec(
     assert (settings.processor_id, settings.port, settings.host) == ("kato.prod", 8000, "0.0.0.0")
 
 
-def test_every_limit_and_pool_of_a_spec_is_the_services_own(started: Started) -> None:
+def test_every_limit_and_pool_of_a_spec_reaches_the_service(started: Started) -> None:
     settings = started(
         {
             "service": {"workers": 2, "port": 9000},
@@ -172,7 +172,7 @@ def test_the_defaults_of_both_sides_are_the_same(started: Started) -> None:
     assert differing <= told
 
 
-def test_every_variable_of_the_operator_is_one_of_the_services_and_kept_from_users(
+def test_the_service_reads_every_variable_of_the_operator_and_users_cannot_set_them(
     tmp_path: Path,
 ) -> None:
     known = {

@@ -1,6 +1,6 @@
-"""A real API server for tests, without controllers and nodes, and the operator as a process.
+"""A real API server without controllers and nodes, and the operator as a process.
 
-Tests play what is missing: controllers that report workloads, the garbage collector.
+Tests do the work of what is missing: controllers that report workloads, the garbage collector.
 """
 
 import importlib.util
@@ -47,7 +47,7 @@ WORKLOADS = ("Deployment", "StatefulSet")
 
 
 def until(look: Callable[[], T | None], what: str, patience_s: float = PATIENCE_S) -> T:
-    """What *look* gives once it gives something; fails naming *what* was awaited."""
+    """The first result of *look* that is true; fails with *what* was awaited."""
     give_up_at = time.monotonic() + patience_s
     while time.monotonic() < give_up_at:
         found = look()
@@ -59,7 +59,7 @@ def until(look: Callable[[], T | None], what: str, patience_s: float = PATIENCE_
 
 @dataclass(frozen=True)
 class Namespace:
-    """One namespace of the API server, and what controllers would do in it."""
+    """A namespace of the API server, and what controllers would do in it."""
 
     client: httpx.Client
     name: str
@@ -98,7 +98,7 @@ class Namespace:
         assert answer.status_code == 200, answer.text
 
     def children(self) -> dict[tuple[str, str], Manifest]:
-        """Everything that is labelled as an instance's, by kind and name."""
+        """Every object with the label of an instance, by kind and name."""
         return {
             (kind, item["metadata"]["name"]): item
             for kind in CHILDREN
@@ -107,7 +107,7 @@ class Namespace:
         }
 
     def versions(self) -> dict[tuple[str, str], str]:
-        """The resourceVersion of everything, whether it is labelled or not."""
+        """The resourceVersion of every object, labelled or not."""
         return {
             (kind, item["metadata"]["name"]): item["metadata"]["resourceVersion"]
             for kind in PATHS
@@ -115,7 +115,7 @@ class Namespace:
         }
 
     def bring_up(self) -> None:
-        """Give every workload the status that its controller would give it in the end."""
+        """Give every workload the status of a completed rollout."""
         for kind in WORKLOADS:
             for item in self.list(kind):
                 wanted = item["spec"]["replicas"]
@@ -126,7 +126,7 @@ class Namespace:
                     self.patch(kind, item["metadata"]["name"], {"status": status}, "status")
 
     def collect_garbage(self, uid: str) -> None:
-        """Delete what an object that is gone owned."""
+        """Delete what a deleted object owned."""
         for (kind, name), child in self.children().items():
             owners = child["metadata"].get("ownerReferences", ())
             if any(owner["uid"] == uid for owner in owners):
@@ -149,7 +149,7 @@ class Namespace:
         return until(look, f"{kind}={status} {reason}")
 
     def await_ready(self, name: str = "prod") -> Manifest:
-        """Bring up workloads until the instance is ready for its generation."""
+        """Bring up workloads until the instance is Ready for its newest generation."""
 
         def look() -> Manifest | None:
             self.bring_up()
@@ -168,7 +168,7 @@ def _condition(status: Manifest, kind: str) -> Manifest:
 
 @dataclass
 class OperatorProcess:
-    """The operator of one namespace."""
+    """The operator as a process that watches one namespace."""
 
     environment: dict[str, str]
     log: Path
@@ -201,13 +201,13 @@ class OperatorProcess:
         return int(found[1]) if found else 0
 
     def await_passes(self, number: int) -> None:
-        """Wait for this many passes from now on."""
+        """Wait for this many more passes."""
         target = self.passes() + number
         until(lambda: self.passes() >= target, f"{number} passes")
 
     def await_nudged(self, space: Namespace, name: str = "prod") -> None:
-        """Wait for a pass that began after this call."""
-        for _ in range(2):  # the first may end a pass that had begun before
+        """Wait for a pass that starts after this call."""
+        for _ in range(2):  # the first may count a pass that started earlier
             self._await_nudged_once(space, name)
 
     def _await_nudged_once(self, space: Namespace, name: str) -> None:
@@ -223,7 +223,7 @@ class OperatorProcess:
 
 
 def claim(space: Namespace, name: str, component: str, **spec: Any) -> Manifest:
-    """What the StatefulSet's controller would make."""
+    """A claim as the StatefulSet's controller would create it."""
     labels = {
         "app.kubernetes.io/managed-by": "kato-operator",
         INSTANCE: "prod",
@@ -267,7 +267,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def kubernetes(control_plane: Any) -> Iterator[httpx.Client]:
-    """The API server, spoken to as its administrator."""
+    """A client of the API server with the rights of its administrator."""
     context = ssl.create_default_context(cafile=str(control_plane.pki / "ca.crt"))
     context.load_cert_chain(control_plane.pki / "admin.crt", control_plane.pki / "admin.key")
     url = f"https://{control_plane.address}:{control_plane.port}"
@@ -277,7 +277,7 @@ def kubernetes(control_plane: Any) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def namespace(kubernetes: httpx.Client) -> str:
-    """A namespace of this test alone."""
+    """A namespace for this test alone."""
     name = f"test-{uuid4().hex[:8]}"
     response = kubernetes.post("/api/v1/namespaces", json={"metadata": {"name": name}})
     assert response.status_code == 201, response.text
@@ -311,6 +311,6 @@ def operator(
 
 @pytest.fixture
 def ready(space: Namespace, operator: OperatorProcess) -> Manifest:
-    """A four-line instance that has become Ready."""
+    """A minimal instance that is Ready."""
     space.create("KatoInstance", "prod")
     return space.await_ready()

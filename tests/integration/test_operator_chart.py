@@ -34,7 +34,7 @@ def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def render(control_plane: Any, tmp_path: Path) -> Render:
-    """Renders the chart with values; answers its objects by kind and name."""
+    """Renders the chart with values; returns its objects by kind and name."""
 
     def rendered(*flags: str, **values: Any) -> dict[tuple[str, str], Manifest]:
         file = tmp_path / "values.json"
@@ -95,7 +95,7 @@ def test_the_operator_understands_its_environment(
     assert container["ports"][0]["containerPort"] == settings.http_port
 
 
-def test_the_crd_is_ours_and_stays_when_the_release_goes(render: Render) -> None:
+def test_the_crd_is_ours_and_survives_the_release(render: Render) -> None:
     name = ("CustomResourceDefinition", "katoinstances.kato.dev")
     rendered = render()[name]
     assert rendered["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
@@ -119,14 +119,14 @@ def test_rights_are_named_one_by_one(render: Render) -> None:
     assert not granted & never
 
 
-def test_for_one_namespace_it_has_a_role_there_and_nothing_in_the_cluster(render: Render) -> None:
+def test_an_operator_of_one_namespace_has_only_a_role_in_it(render: Render) -> None:
     objects = render(watchNamespace="team")
     assert rules(objects, "Role") == rules(render())
     assert objects["RoleBinding", "kato-operator"]["metadata"]["namespace"] == "team"
     assert not [kind for kind, _ in objects if kind.startswith("ClusterRole")]
 
 
-def test_instances_come_with_an_upgrade_and_say_so_before(render: Render) -> None:
+def test_instances_are_refused_until_the_crd_is_installed(render: Render) -> None:
     instances = [{"name": "prod", "spec": {"service": {"replicas": 2}}}, {"name": "small"}]
     served = ("--api-versions", "kato.dev/v1alpha1")
     objects = render(*served, instances=instances, watchNamespace="team")
@@ -147,7 +147,7 @@ def test_a_value_that_does_not_exist_is_refused() -> None:
 def restricted(
     kubernetes: httpx.Client, space: Namespace, operator: OperatorProcess, render: Render
 ) -> Iterator[OperatorProcess]:
-    """The operator as the chart's service account, with the Role of the chart."""
+    """The operator with a service account that has the Role of the chart."""
     operator.kill9()
     grant(kubernetes, space.name, rules(render(watchNamespace=space.name), "Role"))
     path = f"/api/v1/namespaces/{space.name}/serviceaccounts/operator/token"
@@ -177,7 +177,7 @@ def grant(client: httpx.Client, namespace: str, granted: list[Manifest]) -> None
 
 
 def kubeconfig(operator: OperatorProcess, token: str) -> Manifest:
-    """The administrator's, with another user."""
+    """The administrator's kubeconfig with the token of the service account."""
     admin = yaml.safe_load(Path(operator.environment["KUBECONFIG"]).read_text())
     (context,) = admin["contexts"]
     context["context"]["user"] = "operator"

@@ -20,7 +20,7 @@ POLICY = CheckPolicy(interval_s=5.0, timeout_s=1.0, failure_threshold=3)
 
 
 class Component:
-    """Something whose answer the test decides."""
+    """A component whose answer the test decides."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -53,7 +53,7 @@ def component() -> Component:
 
 @pytest.fixture
 def failures(clock: Clock, component: Component) -> Callable[[], Awaitable[dict[str, str]]]:
-    """Asks once more, an interval later."""
+    """Checks again, one interval later."""
     checks = DeepChecks(clock=clock)
 
     async def asked() -> dict[str, str]:
@@ -77,26 +77,28 @@ async def test_real_servers_answer(redis_url: str, mongo_url: str, qdrant_url: s
         pytest.param(http_answers("http://127.0.0.1:1/readyz"), "GET failed", id="http"),
     ],
 )
-async def test_what_does_not_answer_is_said(probe: Callable[[], Awaitable[str]], said: str) -> None:
+async def test_a_component_that_does_not_answer_fails_with_the_command(
+    probe: Callable[[], Awaitable[str]], said: str
+) -> None:
     with pytest.raises(CheckFailedError, match=said):
         await probe()
 
 
-async def test_a_url_that_cannot_be_read_is_not_repeated() -> None:
+async def test_an_invalid_url_is_not_repeated() -> None:
     with pytest.raises(CheckFailedError) as failed:
         await redis_answers("redis://:hunter2/more@redis.example:6379/0")()
     assert "hunter2" not in str(failed.value)
 
 
 @pytest.mark.parametrize("store", ["redis", "mongodb"])
-async def test_a_slash_in_an_adopted_password_leaves_the_url_whole(store: str) -> None:
+async def test_a_slash_in_an_adopted_password_is_escaped_in_the_url(store: str) -> None:
     raw = {"metadata": {"name": "prod", "namespace": "no-such-place"}}
     values = dict.fromkeys(("redis-password", "mongodb-service-password"), "hun/ter2")
     with pytest.raises(CheckFailedError, match=f"prod-{store}.no-such-place.svc"):
         await probes.of(parse(raw), values, {})[store]()
 
 
-async def test_a_server_that_is_silent_is_reported_in_the_same_words_every_time() -> None:
+async def test_a_silent_server_is_reported_in_the_same_words_every_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         probe = mongodb_answers(f"mongodb://127.0.0.1:{silent.getsockname()[1]}/")
         said = []
@@ -107,25 +109,25 @@ async def test_a_server_that_is_silent_is_reported_in_the_same_words_every_time(
     assert said[0] == said[1]
 
 
-async def test_a_wrong_password_is_said_without_repeating_it(mongo_url: str) -> None:
+async def test_a_wrong_password_is_reported_without_repeating_it(mongo_url: str) -> None:
     with pytest.raises(CheckFailedError) as failed:
         await mongodb_answers(mongo_url.replace("secret", "hunter2"))()
     assert "hunter2" not in str(failed.value)
 
 
-async def test_an_authority_that_is_no_certificate_is_said(mongo_url: str) -> None:
+async def test_an_invalid_certificate_is_reported(mongo_url: str) -> None:
     with pytest.raises(CheckFailedError, match="hello failed"):
         await mongodb_answers(mongo_url, "no certificate")()
 
 
-async def test_what_never_answered_fails_at_once(
+async def test_a_component_that_has_never_answered_fails_at_once(
     component: Component, failures: Callable[[], Awaitable[dict[str, str]]]
 ) -> None:
     component.problem = "no"
     assert await failures() == {"redis": "no"}
 
 
-async def test_what_answered_before_may_miss_a_few(
+async def test_a_component_that_has_answered_fails_at_the_threshold(
     component: Component, failures: Callable[[], Awaitable[dict[str, str]]]
 ) -> None:
     assert await failures() == {}
@@ -135,7 +137,7 @@ async def test_what_answered_before_may_miss_a_few(
     assert await failures() == {}
 
 
-async def test_nobody_is_asked_more_often_than_once_per_interval(
+async def test_a_component_is_asked_at_most_once_per_interval(
     clock: Clock, component: Component
 ) -> None:
     checks = DeepChecks(clock=clock)
@@ -145,7 +147,7 @@ async def test_nobody_is_asked_more_often_than_once_per_interval(
     assert checks.detail("uid", "redis") == "fine"
 
 
-def test_every_component_that_is_somewhere_else_is_asked() -> None:
+def test_every_component_outside_the_service_is_asked() -> None:
     raw = {"metadata": {"name": "prod", "namespace": "kato"}}
     generated = {"redis-password": "a", "mongodb-service-password": "b", "qdrant-api-key": "c"}
     assert set(probes.of(parse(raw), generated, {})) == {*("redis", "mongodb", "qdrant", "service")}

@@ -1,4 +1,4 @@
-"""The generated CRD on a real API server: what it fills in, and what it refuses in which words."""
+"""The generated CRD on a real API server: its defaults, its rejections and their messages."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +26,7 @@ def path(namespace: str) -> str:
 
 @pytest.fixture
 def create(kubernetes: httpx.Client, path: str) -> Create:
-    """Creates an instance; answers the server's response."""
+    """Creates an instance; returns the server's response."""
 
     def created(spec: dict[str, Any] | None = None, name: str = "prod") -> httpx.Response:
         body = {"apiVersion": "kato.dev/v1alpha1", "kind": "KatoInstance"}
@@ -41,7 +41,7 @@ def create(kubernetes: httpx.Client, path: str) -> Create:
 
 @pytest.fixture
 def change(kubernetes: httpx.Client, path: str) -> Change:
-    """Merges into the spec of the instance `prod`; answers the server's response."""
+    """Merges into the spec of the instance `prod`; returns the server's response."""
 
     def changed(spec: dict[str, Any]) -> httpx.Response:
         return kubernetes.patch(f"{path}/prod", json={"spec": spec}, headers=MERGE)
@@ -219,7 +219,7 @@ def test_the_operator_refuses_the_same_and_names_the_same_field(
 
 
 def messages_of_rules(schema: Any) -> set[str]:
-    """Of the rules that need no older object to compare with."""
+    """The messages of all rules that do not compare with the previous object."""
     if isinstance(schema, list):
         return set().union(*map(messages_of_rules, schema))
     if not isinstance(schema, dict):
@@ -272,7 +272,7 @@ def test_every_rule_of_the_spec_is_broken_by_a_case_above() -> None:
         ),
     ],
 )
-def test_what_cannot_be_changed_is_refused_later(
+def test_immutable_fields_cannot_be_changed(
     create: Create, change: Change, before: dict[str, Any], after: dict[str, Any], field: str
 ) -> None:
     assert create(before).status_code == 201
@@ -290,7 +290,7 @@ def test_volumes_and_qdrant_may_grow_in_any_spelling(create: Create, change: Cha
 
 
 @pytest.mark.parametrize("name", ["p" * 41, "1st", "a.b"])
-def test_names_that_would_not_fit_the_children_are_refused(create: Create, name: str) -> None:
+def test_names_that_do_not_fit_the_children_are_refused(create: Create, name: str) -> None:
     answer = create(name=name)
     assert answer.status_code == 422
     assert "at most 40 characters" in answer.json()["message"]
@@ -311,7 +311,7 @@ def test_the_smallest_instance_gets_every_default(
     assert answer.json()["spec"] == written
 
 
-def test_a_part_that_is_given_keeps_the_defaults_around_it(create: Create) -> None:
+def test_a_section_that_is_given_keeps_the_other_defaults(create: Create) -> None:
     spec = create({"service": {"autoscaling": {}, "expose": {"ingress": {"host": "a.example"}}}})
     service = spec.json()["spec"]["service"]
     assert service["autoscaling"] == {

@@ -1,4 +1,4 @@
-"""Kept credentials on a real API server: what of them is adopted, and what they say."""
+"""Retained credentials on a real API server: when they are adopted, and how they are labelled."""
 
 import base64
 
@@ -15,7 +15,7 @@ KEYS = (
 
 
 def kept(space: Namespace, **values: str) -> Manifest:
-    """Credentials as an instance before has left them."""
+    """Credentials as an earlier instance has left them."""
     labels = {"app.kubernetes.io/managed-by": "kato-operator", INSTANCE: "prod"}
     return space.create(
         "Secret",
@@ -34,7 +34,7 @@ def kept(space: Namespace, **values: str) -> Manifest:
         pytest.param("sécret", id="not ASCII"),
     ],
 )
-def test_a_value_that_no_file_can_carry_is_named_and_not_repeated(
+def test_an_unusable_value_is_named_and_not_repeated(
     space: Namespace, operator: OperatorProcess, value: str
 ) -> None:
     before = kept(space, **{"redis-password": value})
@@ -46,14 +46,14 @@ def test_a_value_that_no_file_can_carry_is_named_and_not_repeated(
     assert space.get("StatefulSet", "prod-redis") is None
 
 
-def test_a_value_that_is_absent_is_named(space: Namespace, operator: OperatorProcess) -> None:
+def test_a_missing_value_is_named(space: Namespace, operator: OperatorProcess) -> None:
     kept(space, **{"qdrant-api-key": ""})
     space.create("KatoInstance", "prod")
     said = space.await_condition("CredentialsReady", "False", "CredentialsInvalid")["message"]
     assert said == "Secret 'prod-credentials' has no value for qdrant-api-key; add it"
 
 
-def test_volumes_of_another_store_make_no_keyfile_lost(
+def test_volumes_of_another_store_do_not_make_a_keyfile_count_as_lost(
     space: Namespace, operator: OperatorProcess
 ) -> None:
     kept(space)
@@ -64,7 +64,7 @@ def test_volumes_of_another_store_make_no_keyfile_lost(
     assert base64.b64decode(connections["data"]["redis-password"]) == b"kept-value"
 
 
-def test_what_is_retained_says_so_as_long_as_it_is(
+def test_retained_objects_are_labelled_as_long_as_they_are_retained(
     space: Namespace, operator: OperatorProcess, ready: Manifest
 ) -> None:
     def labels() -> Manifest:

@@ -1,4 +1,4 @@
-"""The MongoDB agent as a process beside a server that speaks MongoDB's protocol (FerretDB)."""
+"""The MongoDB agent as a process next to a server with MongoDB's protocol (FerretDB)."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def _dying_with_us() -> tuple[str, ...]:
 
 
 class Agent:
-    """One agent process and its HTTP port."""
+    """An agent process and its HTTP port."""
 
     def __init__(self, mongodb_port: int, credentials: Path, **variables: str) -> None:
         self.port = _free_port()
@@ -63,7 +63,7 @@ class Agent:
                 return error.code, json.load(error)
 
     def answer_when(self, status: int, **fields: str) -> dict[str, Any]:
-        """The answer of /ready as soon as it has this status and these fields."""
+        """The body of /ready once it has this status and these fields."""
         give_up_at = time.monotonic() + PATIENCE_S
         seen: object = None
         while time.monotonic() < give_up_at:
@@ -121,7 +121,7 @@ def _counted(port: int, password: str) -> int:
         return client.kato.proof.count_documents({})
 
 
-def test_the_service_user_is_made_and_only_its_password_works(
+def test_the_service_user_is_created_and_only_its_password_works(
     mongodb_port: int, credentials: Path
 ) -> None:
     agent = Agent(mongodb_port, credentials)
@@ -136,7 +136,7 @@ def test_the_service_user_is_made_and_only_its_password_works(
         agent.stop()
 
 
-def test_a_second_agent_accepts_what_the_first_has_made(
+def test_a_second_agent_accepts_what_the_first_created(
     mongodb_port: int, credentials: Path
 ) -> None:
     for _ in range(2):
@@ -148,7 +148,7 @@ def test_a_second_agent_accepts_what_the_first_has_made(
     assert _counted(mongodb_port, SERVICE_PASSWORD) == 1
 
 
-def test_without_a_server_it_lives_and_says_why_it_is_not_ready(credentials: Path) -> None:
+def test_without_a_server_the_agent_is_alive_and_not_ready(credentials: Path) -> None:
     agent = Agent(_free_port(), credentials, KATO_AGENT_TIMEOUT_S="0.5")
     try:
         assert agent.answer_when(503, reason="NotAnswering")["message"]
@@ -157,7 +157,7 @@ def test_without_a_server_it_lives_and_says_why_it_is_not_ready(credentials: Pat
         agent.stop()
 
 
-def test_a_wrong_variable_stops_the_start_with_one_line() -> None:
+def test_a_wrong_variable_prevents_the_start_with_one_line() -> None:
     environment = {**os.environ, "KATO_AGENT_POD": "p-0", "KATO_AGENT_SERVICE_FQDN": "x"}
     ended = subprocess.run(
         [sys.executable, "-m", "kato_operator", "mongodb-agent"],

@@ -1,4 +1,4 @@
-"""The operator on a real API server: pausing, hibernating, scaling, growing, deleting."""
+"""The operator on a real API server: pausing, hibernating, scaling, expanding, deleting."""
 
 import pytest
 from apiserver import (
@@ -23,7 +23,7 @@ def test_a_paused_instance_gets_credentials_and_status_and_nothing_else(
     space.await_ready()
 
 
-def test_nothing_of_a_paused_instance_is_changed(
+def test_children_of_a_paused_instance_do_not_change(
     space: Namespace, operator: OperatorProcess, ready: Manifest
 ) -> None:
     space.patch("KatoInstance", "prod", {"spec": {"paused": True, "service": {"replicas": 3}}})
@@ -38,7 +38,7 @@ def test_nothing_of_a_paused_instance_is_changed(
     assert instance["status"]["replicas"] == 3
 
 
-def test_a_missing_secret_is_named_with_its_key_and_noticed_when_it_comes(
+def test_a_missing_secret_is_named_and_noticed_once_it_exists(
     space: Namespace, operator: OperatorProcess
 ) -> None:
     source = {"urlSecretRef": {"name": "my-redis", "key": "url"}}
@@ -52,7 +52,7 @@ def test_a_missing_secret_is_named_with_its_key_and_noticed_when_it_comes(
     assert space.get("StatefulSet", "prod-redis") is None
 
 
-def test_a_deleted_instance_says_so_and_its_children_are_left_to_the_cluster(
+def test_children_of_a_deleted_instance_are_left_to_the_cluster(
     space: Namespace, operator: OperatorProcess, ready: Manifest
 ) -> None:
     space.patch("KatoInstance", "prod", {"metadata": {"finalizers": ["example.com/wait"]}})
@@ -64,7 +64,7 @@ def test_a_deleted_instance_says_so_and_its_children_are_left_to_the_cluster(
     space.patch("KatoInstance", "prod", {"metadata": {"finalizers": []}})
 
 
-def test_what_is_not_wanted_any_more_is_pruned(space: Namespace, ready: Manifest) -> None:
+def test_children_that_are_no_longer_desired_are_pruned(space: Namespace, ready: Manifest) -> None:
     assert space.list("NetworkPolicy")
     space.patch("KatoInstance", "prod", {"spec": {"security": {"networkPolicy": "Disabled"}}})
     until(lambda: not space.list("NetworkPolicy"), "no network policy")
@@ -72,7 +72,7 @@ def test_what_is_not_wanted_any_more_is_pruned(space: Namespace, ready: Manifest
     until(lambda: space.list("PodDisruptionBudget"), "a disruption budget")
 
 
-def test_an_instance_sleeps_service_first_and_wakes_stores_first(
+def test_hibernation_stops_the_service_first_and_waking_starts_the_stores_first(
     space: Namespace, operator: OperatorProcess, ready: Manifest
 ) -> None:
     def replicas(kind: str, name: str) -> int:
@@ -97,7 +97,7 @@ def test_an_instance_sleeps_service_first_and_wakes_stores_first(
     assert replicas("Deployment", "prod") == 1
 
 
-def test_an_autoscaler_starts_from_the_pods_there_are(
+def test_an_autoscaler_starts_from_the_existing_pods(
     space: Namespace, operator: OperatorProcess, ready: Manifest
 ) -> None:
     space.patch("KatoInstance", "prod", {"spec": {"service": {"replicas": 4}}})
@@ -112,7 +112,7 @@ def test_an_autoscaler_starts_from_the_pods_there_are(
     assert (space.get("Deployment", "prod") or {})["spec"]["replicas"] == 6
 
 
-def test_a_volume_grows_through_its_claim(space: Namespace, ready: Manifest) -> None:
+def test_a_volume_is_expanded_through_its_claim(space: Namespace, ready: Manifest) -> None:
     storage_class = {
         "metadata": {"name": space.name},
         "provisioner": "example.com/none",

@@ -1,4 +1,4 @@
-"""The operator as a process on a real API server: what one instance becomes, and stays."""
+"""The operator as a process on a real API server: the children of an instance, and their upkeep."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,7 +44,7 @@ def test_a_minimal_instance_gets_children_that_are_owned_and_labelled(
             ], f"{kind} {name}"
 
 
-def test_everything_is_said_before_anything_is_ready(
+def test_every_condition_is_written_before_anything_is_ready(
     space: Namespace, operator: OperatorProcess
 ) -> None:
     space.create("KatoInstance", "prod")
@@ -61,7 +61,7 @@ def test_everything_is_said_before_anything_is_ready(
     assert status["phase"] in ("Pending", "Progressing")
 
 
-def test_it_is_ready_once_its_workloads_are(space: Namespace, ready: Manifest) -> None:
+def test_an_instance_is_ready_once_its_workloads_are(space: Namespace, ready: Manifest) -> None:
     status = space.status()
     assert status["phase"] == "Ready"
     assert (status["replicas"], status["readyReplicas"]) == (1, 1)
@@ -109,7 +109,7 @@ def test_a_steady_instance_causes_no_write(
         pytest.param("Service", "prod", {"metadata": {"labels": {INSTANCE: None}}}, id="label"),
     ],
 )
-def test_a_hand_edited_child_is_put_back(
+def test_an_edited_child_is_reverted(
     space: Namespace, ready: Manifest, kind: str, name: str, edit: Manifest
 ) -> None:
     before = space.children()[kind, name]
@@ -126,7 +126,7 @@ def test_a_hand_edited_child_is_put_back(
 
 
 @pytest.mark.parametrize("kind", WORKLOADS)
-def test_another_image_is_put_back(space: Namespace, ready: Manifest, kind: str) -> None:
+def test_an_edited_image_is_reverted(space: Namespace, ready: Manifest, kind: str) -> None:
     name = "prod" if kind == "Deployment" else "prod-redis"
 
     def template() -> Manifest:
@@ -146,7 +146,7 @@ def test_another_image_is_put_back(space: Namespace, ready: Manifest, kind: str)
         *(("ConfigMap", "prod-config"), ("Secret", "prod-connections")),
     ],
 )
-def test_a_deleted_child_is_made_again(
+def test_a_deleted_child_is_recreated(
     space: Namespace, ready: Manifest, kind: str, name: str
 ) -> None:
     before = space.get(kind, name)
@@ -179,7 +179,7 @@ def test_a_foreign_object_of_a_childs_name_is_never_touched(
     space.await_ready()
 
 
-def test_credentials_of_somebody_else_are_never_used(
+def test_credentials_that_are_not_ours_are_never_used(
     space: Namespace, operator: OperatorProcess
 ) -> None:
     foreign = space.create("Secret", "prod-credentials", stringData={"redis-password": "theirs"})
@@ -189,7 +189,7 @@ def test_credentials_of_somebody_else_are_never_used(
     assert space.get("Deployment", "prod") is None
 
 
-def test_a_spec_that_cannot_be_used_is_said_and_nothing_is_touched(
+def test_an_invalid_spec_is_reported_and_no_child_changes(
     control_plane: Any, space: Namespace, operator: OperatorProcess, ready: Manifest
 ) -> None:
     before = {kind_and_name: item["spec"] for kind_and_name, item in workloads(space).items()}
@@ -218,7 +218,7 @@ def patched(space: Namespace, patch: Manifest) -> bool:
 
 @contextmanager
 def without_rules(client: httpx.Client) -> Iterator[None]:
-    """An older CRD, which did not know the rules of a store yet."""
+    """An older CRD, without the rules of a store."""
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/katoinstances.kato.dev"
     definition = client.get(path).json()
     schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
@@ -231,7 +231,7 @@ def without_rules(client: httpx.Client) -> Iterator[None]:
     assert client.put(path, json={**newest, "spec": definition["spec"]}).status_code == 200
 
 
-def test_an_instance_that_is_made_again_adopts_its_credentials(
+def test_a_recreated_instance_adopts_its_credentials(
     space: Namespace, operator: OperatorProcess, ready: Manifest
 ) -> None:
     kept = ("prod-credentials", "prod-mongodb-keyfile")
@@ -244,7 +244,7 @@ def test_an_instance_that_is_made_again_adopts_its_credentials(
     assert [(space.get("Secret", name) or {})["data"] for name in kept] == before
 
 
-def test_children_are_taken_over_when_an_instance_is_made_again_at_once(
+def test_an_instance_that_is_recreated_at_once_takes_over_the_children(
     space: Namespace, ready: Manifest
 ) -> None:
     space.delete("KatoInstance", "prod")
@@ -258,7 +258,7 @@ def test_children_are_taken_over_when_an_instance_is_made_again_at_once(
     space.await_ready()
 
 
-def test_credentials_go_with_the_instance_when_the_policy_says_so(
+def test_the_policy_delete_deletes_credentials_with_the_instance(
     space: Namespace, ready: Manifest
 ) -> None:
     space.patch("KatoInstance", "prod", {"spec": {"deletionPolicy": "Delete"}})
@@ -273,7 +273,7 @@ def test_credentials_go_with_the_instance_when_the_policy_says_so(
     until(lambda: not owners(), "no owner")
 
 
-def test_lost_credentials_are_rebuilt_from_what_was_applied(
+def test_lost_credentials_are_rebuilt_from_the_applied_copy(
     space: Namespace, ready: Manifest
 ) -> None:
     claim(space, "data-prod-redis-0", "redis")
@@ -283,7 +283,7 @@ def test_lost_credentials_are_rebuilt_from_what_was_applied(
     assert again["data"] == before["data"]
 
 
-def test_credentials_that_data_needs_are_never_made_anew(
+def test_lost_credentials_that_data_needs_are_never_replaced(
     space: Namespace, operator: OperatorProcess, ready: Manifest
 ) -> None:
     operator.kill9()

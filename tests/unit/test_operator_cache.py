@@ -1,4 +1,4 @@
-"""The cache of children: what comes late must not bring back what is gone."""
+"""The cache of children and its informers: late reports must not restore deleted objects."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -31,34 +31,34 @@ def cache() -> Cache:
     return Cache(changed=lambda _: None)
 
 
-def test_a_list_that_comes_after_the_deletion_brings_nothing_back(cache: Cache) -> None:
+def test_a_list_that_arrives_after_the_deletion_restores_nothing(cache: Cache) -> None:
     cache.put(config(5))
     cache.remove(config(9))
     cache.replace("ConfigMap", Listing((config(5),), "7"))
     assert cache.of_instance(KEY) == ()
 
 
-def test_our_own_answer_that_comes_after_the_deletion_brings_nothing_back(cache: Cache) -> None:
+def test_an_answer_that_arrives_after_the_deletion_restores_nothing(cache: Cache) -> None:
     cache.put(config(5))
     cache.remove(config(9))
     cache.put(config(8))
     assert cache.of_instance(KEY) == ()
 
 
-def test_a_namesake_made_after_the_deletion_is_taken_in(cache: Cache) -> None:
+def test_a_namesake_created_after_the_deletion_is_kept(cache: Cache) -> None:
     cache.remove(config(9))
     cache.put(config(10))
     assert cache.of_instance(KEY) == (config(10),)
 
 
-def test_a_list_ends_the_memory_of_what_was_gone_before_it(cache: Cache) -> None:
+def test_a_list_clears_the_record_of_earlier_deletions(cache: Cache) -> None:
     cache.remove(config(9))
     cache.replace("ConfigMap", Listing((), "9"))
     assert cache._gone == {"ConfigMap": {}}
 
 
 class Hasty:
-    """An API server whose every watch ends at once, by *error* if there is one."""
+    """An API server whose watches all end at once, with *error* if there is one."""
 
     def __init__(self, error: Exception | None) -> None:
         self.error = error
@@ -80,7 +80,7 @@ class Hasty:
     "error",
     [pytest.param(None, id="ended"), pytest.param(ExpiredError("too old"), id="expired")],
 )
-async def test_watches_that_end_at_once_are_not_begun_in_a_hot_loop(
+async def test_watches_that_end_at_once_are_not_restarted_in_a_hot_loop(
     cache: Cache, error: Exception | None
 ) -> None:
     server = Hasty(error)

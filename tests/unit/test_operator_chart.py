@@ -32,6 +32,6 @@ def test_every_value_has_a_default_and_a_schema() -> None:
             assert part["properties"].keys() == (value or part["properties"]).keys(), name
 
 
-def test_images_can_be_named_for_everything_that_instances_run() -> None:
+def test_every_image_of_an_instance_can_be_replaced() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
     assert schema["properties"]["defaultImages"]["properties"].keys() == images.table("1").keys()

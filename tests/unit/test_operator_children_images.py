@@ -31,14 +31,14 @@ def chosen(image: dict[str, Any], default: str) -> images.ChosenImage:
         pytest.param({"tag": "v" * 99}, "a", "a:" + "v" * 99, "v" * 63, id="nor be longer"),
     ],
 )
-def test_what_is_empty_comes_from_the_table(
+def test_empty_fields_come_from_the_table(
     image: dict[str, Any], default: str, reference: str, version: str
 ) -> None:
     found = chosen(image, default)
     assert (found.reference, found.version) == (reference, version)
 
 
-def test_our_own_images_are_of_the_operators_version() -> None:
+def test_our_own_images_have_the_operators_version() -> None:
     facts = Facts({}, {}, {}, "1.2.3")
     assert images.of_agent(facts).reference == "localhost/kato-operator:1.2.3"
     assert images.table("1.2.3")["service"].endswith(":1.2.3")

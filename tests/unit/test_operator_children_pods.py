@@ -1,4 +1,4 @@
-"""What every pod of every instance is: restricted, sized, probed, and named for good."""
+"""What the pods of all instances have in common: rights, resources, probes, names and labels."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -83,7 +83,7 @@ def test_no_container_can_get_more_rights_or_write_its_root(spec: dict[str, Any]
 
 
 @pytest.mark.parametrize("spec", SPECS)
-def test_every_container_has_resources_and_where_it_may_probes(spec: dict[str, Any]) -> None:
+def test_every_container_has_resources_and_every_server_has_probes(spec: dict[str, Any]) -> None:
     for name, container in containers(spec):
         assert {"cpu", "memory"} <= container["resources"]["requests"].keys(), name
         assert "memory" in container["resources"]["limits"], name
@@ -193,7 +193,7 @@ def test_every_kind_is_watched() -> None:
     assert found == kinds.CHILDREN.keys()
 
 
-def test_nothing_is_null_and_a_pass_makes_the_same_again() -> None:
+def test_nothing_is_null_and_every_pass_builds_the_same() -> None:
     assert made(LARGE) == made(LARGE)
     assert not list(nulls(made(LARGE)))
 

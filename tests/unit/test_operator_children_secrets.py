@@ -1,4 +1,4 @@
-"""Credentials: what is generated, where it goes, where it never goes, and what becomes of it."""
+"""Credentials: what is generated, which objects hold it, and when it is deleted."""
 
 import json
 import re
@@ -43,7 +43,7 @@ def parsed(spec: dict[str, Any]) -> KatoInstance:
 
 
 def counted() -> Callable[[], str]:
-    """Tokens that can be told apart and found again."""
+    """Tokens that differ and can be found in manifests."""
     numbers = iter(range(100))
     return lambda: f"generated_secret-{next(numbers)}"
 
@@ -67,7 +67,7 @@ def found(items: list[Manifest], kind: str, name: str) -> Manifest:
     return item
 
 
-def test_every_credential_is_another_one_and_fits_a_url() -> None:
+def test_credentials_differ_and_fit_a_url() -> None:
     secrets = generated({})
     assert secrets.keys() == {"prod-credentials", "prod-mongodb-keyfile"}
     credentials = secrets["prod-credentials"]["stringData"]
@@ -79,14 +79,14 @@ def test_every_credential_is_another_one_and_fits_a_url() -> None:
     assert {item["type"] for item in secrets.values()} == {"kato.dev/credentials"}
 
 
-def test_the_keyfile_is_long_immutable_and_of_the_characters_that_mongodb_accepts() -> None:
+def test_the_keyfile_is_long_immutable_and_acceptable_to_mongodb() -> None:
     keyfile = generated({})["prod-mongodb-keyfile"]
     assert keyfile["immutable"]
     assert re.fullmatch(r"[A-Za-z0-9+/]{6,1024}", keyfile["stringData"]["keyfile"])
 
 
 @pytest.mark.parametrize("spec", [EMBEDDED, EXTERNAL], ids=["embedded", "external"])
-def test_a_keyfile_is_only_for_a_managed_mongodb(spec: dict[str, Any]) -> None:
+def test_only_a_managed_mongodb_has_a_keyfile(spec: dict[str, Any]) -> None:
     assert generated(spec).keys() == {"prod-credentials"}
 
 
@@ -100,7 +100,7 @@ def test_credentials_outlive_the_instance_unless_the_policy_says_delete() -> Non
 
 
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
-def test_volumes_are_kept_while_asleep_and_afterwards_as_the_policy_says(policy: str) -> None:
+def test_volumes_survive_hibernation_and_then_follow_the_policy(policy: str) -> None:
     for item in made({"deletionPolicy": policy}):
         if item["kind"] == "StatefulSet":
             assert item["spec"]["persistentVolumeClaimRetentionPolicy"] == {
@@ -120,16 +120,14 @@ def test_volumes_are_kept_while_asleep_and_afterwards_as_the_policy_says(policy:
         pytest.param(EXTERNAL, REFERRED, id="external"),
     ],
 )
-def test_no_secret_is_anywhere_but_in_secrets(
-    spec: dict[str, Any], external: dict[str, str]
-) -> None:
+def test_secret_values_are_only_in_secrets(spec: dict[str, Any], external: dict[str, str]) -> None:
     for item in made(spec, external):
         if item["kind"] != "Secret":
             text = json.dumps(item)
             assert not [it for it in (*values(spec).values(), *external.values()) if it in text]
 
 
-def test_the_connections_hold_all_that_lost_credentials_are_rebuilt_from() -> None:
+def test_the_connections_hold_a_copy_of_all_credentials() -> None:
     copy = found(made({}), "Secret", "prod-connections")["stringData"]
     assert values({}).items() <= copy.items()
 
@@ -148,7 +146,7 @@ def test_managed_stores_are_reached_by_urls_with_their_own_passwords() -> None:
     assert "API_KEY" not in copy
 
 
-def test_three_members_are_all_named_and_their_set_with_them() -> None:
+def test_the_url_of_three_members_names_each_and_their_set() -> None:
     spec = {"mongodb": {"managed": {"members": 3}}}
     url = found(made(spec), "Secret", "prod-connections")["stringData"]["MONGO_BASE_URL"]
     hosts = [f"prod-mongodb-{it}.prod-mongodb-peers.kato.svc:27017" for it in range(3)]
@@ -184,7 +182,7 @@ def test_the_url_of_an_external_mongodb_keeps_the_options_of_the_user() -> None:
         ("mongodb://h/?", "mongodb://h/?{}"),
     ],
 )
-def test_the_authority_of_an_external_mongodb_joins_its_url(given: str, used: str) -> None:
+def test_the_certificate_of_an_external_mongodb_is_added_to_its_url(given: str, used: str) -> None:
     items = made(EXTERNAL, {**REFERRED, "mongodb-url": given})
     url = found(items, "Secret", "prod-connections")["stringData"]["MONGO_BASE_URL"]
     assert url == used.format("tls=true&tlsCAFile=/etc/kato/mongodb/ca.crt")
@@ -204,7 +202,7 @@ def test_the_authority_of_an_external_mongodb_joins_its_url(given: str, used: st
         pytest.param({"service-api-key": "another"}, set(), id="a key that nobody uses"),
     ],
 )
-def test_another_credential_rolls_the_pods_that_have_read_it(
+def test_a_changed_credential_restarts_the_pods_that_read_it(
     change: dict[str, str], rolled: set[str]
 ) -> None:
     instance, known = parsed({}), values({})

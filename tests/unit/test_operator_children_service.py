@@ -74,9 +74,7 @@ def config_hash(spec: dict[str, Any], version: str = "1.2.3") -> str:
         ),
     ],
 )
-def test_what_each_store_runs_on_is_said_by_name(
-    spec: dict[str, Any], chosen: tuple[str, ...]
-) -> None:
+def test_the_kind_of_each_store_is_named(spec: dict[str, Any], chosen: tuple[str, ...]) -> None:
     variables = ("SESSION_STORE", "KNOWLEDGE_STORE", "VECTOR_STORE", "VECTORS")
     assert tuple(config(spec)[name] for name in variables) == chosen
 
@@ -93,7 +91,7 @@ def test_what_each_store_runs_on_is_said_by_name(
         ),
     ],
 )
-def test_a_url_that_is_missing_stops_the_start(spec: dict[str, Any], urls: list[str]) -> None:
+def test_a_missing_url_prevents_the_start(spec: dict[str, Any], urls: list[str]) -> None:
     env = container(spec)["env"]
     assert [item["name"] for item in env] == urls
     for item in env:
@@ -134,11 +132,11 @@ def test_variables_of_the_spec_come_last() -> None:
         pytest.param(service(auth={"mode": "ApiKey"}), id="an API key"),
     ],
 )
-def test_another_setting_or_connection_rolls_the_pods(change: dict[str, Any]) -> None:
+def test_a_changed_setting_or_connection_restarts_the_pods(change: dict[str, Any]) -> None:
     assert config_hash(change) != config_hash({})
 
 
-def test_an_operator_of_another_version_changes_no_setting() -> None:
+def test_an_operator_upgrade_changes_no_setting() -> None:
     assert config_hash({}, "1.2.3") == config_hash({}, "1.3.0")
 
 
@@ -151,7 +149,7 @@ def test_replicas_are_replaced_one_by_one_and_never_missing() -> None:
     }
 
 
-def test_a_pod_has_time_to_be_forgotten_and_to_end_its_requests() -> None:
+def test_a_terminating_pod_has_time_for_late_and_running_requests() -> None:
     grace = int(config({})["SHUTDOWN_GRACE_S"])
     command, seconds = container({})["lifecycle"]["preStop"]["exec"]["command"]
     assert command == "sleep"
@@ -168,7 +166,7 @@ def test_one_embedded_store_is_enough_for_a_volume_of_one_pod(store: str) -> Non
     assert claim["resources"]["requests"] == {"storage": "7Gi"}
 
 
-def test_without_one_the_data_folder_ends_with_the_pod() -> None:
+def test_without_embedded_stores_the_data_folder_is_deleted_with_the_pod() -> None:
     (data,) = [it for it in pod({})["volumes"] if it["name"] == "data"]
     assert "emptyDir" in data
     (mount,) = [it for it in container({})["volumeMounts"] if it["name"] == "data"]
@@ -194,7 +192,7 @@ def test_an_autoscaler_owns_the_replicas() -> None:
         pytest.param({"replicas": 3, "autoscaling": {"minReplicas": 1}}, False, id="at least one"),
     ],
 )
-def test_a_disruption_budget_is_there_where_a_pod_can_be_spared(
+def test_there_is_a_disruption_budget_where_a_pod_can_be_spared(
     fields: dict[str, Any], there: bool
 ) -> None:
     assert (("PodDisruptionBudget", "prod") in made(service(**fields))) == there
@@ -208,12 +206,12 @@ def test_a_disruption_budget_is_there_where_a_pod_can_be_spared(
         ("Required", ["DoNotSchedule", "DoNotSchedule"]),
     ],
 )
-def test_pods_are_spread_as_wished(wish: str, unsatisfiable: list[str]) -> None:
+def test_pods_are_spread_as_the_spec_says(wish: str, unsatisfiable: list[str]) -> None:
     constraints = pod(service(spread=wish)).get("topologySpreadConstraints", [])
     assert [it["whenUnsatisfiable"] for it in constraints] == unsatisfiable
 
 
-def test_pods_are_placed_labelled_and_annotated_as_wished() -> None:
+def test_pods_are_placed_labelled_and_annotated_as_the_spec_says() -> None:
     template = {
         "labels": {"team": "a"},
         "annotations": {"note": "b"},
@@ -230,7 +228,7 @@ def test_pods_are_placed_labelled_and_annotated_as_wished() -> None:
     assert not {"nodeSelector", "tolerations", "priorityClassName"} & pod({}).keys()
 
 
-def test_probes_are_the_services_own_and_as_patient_as_wished() -> None:
+def test_probes_ask_the_service_as_patiently_as_the_spec_says() -> None:
     found = container(service(probes={"liveness": {"failureThreshold": 9}}))
     assert {
         kind: found[f"{kind}Probe"]["httpGet"]["path"]
@@ -240,7 +238,7 @@ def test_probes_are_the_services_own_and_as_patient_as_wished() -> None:
     assert found["livenessProbe"]["periodSeconds"] == 10
 
 
-def test_it_is_exposed_as_wished() -> None:
+def test_the_service_is_exposed_as_the_spec_says() -> None:
     expose = {
         "type": "LoadBalancer",
         "sessionAffinity": "ClientIP",

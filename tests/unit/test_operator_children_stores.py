@@ -1,4 +1,4 @@
-"""How the managed stores are started, and what of them may change without a restart."""
+"""How the managed stores start, and which changes restart them."""
 
 import json
 import shlex
@@ -46,7 +46,7 @@ def template(spec: dict[str, Any], store: str, recorded_set: str = "") -> Manife
     return found
 
 
-def test_redis_writes_every_acknowledged_change_and_refuses_beyond_its_memory() -> None:
+def test_redis_persists_every_acknowledged_change_and_refuses_writes_above_its_limit() -> None:
     lines = redis_conf({"resources": {"limits": {"memory": "1000"}, "requests": {}}})
     assert {
         *("dir /data", "appendonly yes", "appendfsync always"),
@@ -75,7 +75,7 @@ def test_redis_is_ready_only_when_it_says_pong() -> None:
     assert all(command[-1].endswith("= PONG") for command in commands)
 
 
-def test_redis_lives_as_long_as_it_answers_anything(tmp_path: Path) -> None:
+def test_redis_is_alive_as_long_as_it_answers_anything(tmp_path: Path) -> None:
     command = server(made({}), "redis")["livenessProbe"]["exec"]["command"]
     client = tmp_path / "redis-cli"
 
@@ -97,7 +97,7 @@ def test_redis_lives_as_long_as_it_answers_anything(tmp_path: Path) -> None:
         ({"storage": {"size": "9Gi"}}, False),
     ],
 )
-def test_only_another_configuration_rolls_redis(managed: dict[str, Any], rolls: bool) -> None:
+def test_only_a_changed_configuration_restarts_redis(managed: dict[str, Any], rolls: bool) -> None:
     changed = template({"redis": {"managed": managed}}, "redis")
     assert (changed != template({}, "redis")) == rolls
 
@@ -141,7 +141,7 @@ def test_the_budget_finds_the_limit_that_mongodb_was_given() -> None:
     assert limit == 1024
 
 
-def test_the_keyfile_is_copied_to_where_only_the_server_reads_it() -> None:
+def test_the_keyfile_is_copied_so_that_only_the_server_can_read_it() -> None:
     keyfile, agent = template({}, "mongodb")["spec"]["initContainers"]
     install, *words = shlex.split(keyfile["command"][-1])
     assert (install, words) == (
@@ -183,7 +183,7 @@ def test_the_first_qdrant_founds_the_cluster_and_the_others_join_it() -> None:
 
 
 @pytest.mark.parametrize("store", ["redis", "mongodb", "qdrant"])
-def test_peers_find_each_other_before_they_are_ready_and_clients_do_not(store: str) -> None:
+def test_only_peers_can_find_pods_that_are_not_ready(store: str) -> None:
     items = made({})
     peers, clients = (items["Service", f"prod-{store}{it}"]["spec"] for it in ("-peers", ""))
     assert (peers["clusterIP"], peers["publishNotReadyAddresses"]) == ("None", True)
@@ -193,7 +193,7 @@ def test_peers_find_each_other_before_they_are_ready_and_clients_do_not(store: s
 
 @pytest.mark.parametrize("store", ["redis", "mongodb", "qdrant"])
 @pytest.mark.parametrize("chosen", [None, "fast", ""], ids=["default", "a class", "no class"])
-def test_volumes_are_of_the_class_that_was_asked_for(store: str, chosen: str | None) -> None:
+def test_volumes_have_the_class_that_the_spec_names(store: str, chosen: str | None) -> None:
     storage = {"size": "3Gi", **({} if chosen is None else {"className": chosen})}
     workload = made({store: {"managed": {"storage": storage}}})["StatefulSet", f"prod-{store}"]
     (claim,) = workload["spec"]["volumeClaimTemplates"]
@@ -203,7 +203,7 @@ def test_volumes_are_of_the_class_that_was_asked_for(store: str, chosen: str | N
 
 @pytest.mark.parametrize("mode", ["External", "Embedded"])
 @pytest.mark.parametrize("store", ["redis", "mongodb", "qdrant"])
-def test_nothing_is_made_of_a_store_that_is_not_managed(store: str, mode: str) -> None:
+def test_a_store_that_is_not_managed_has_no_children(store: str, mode: str) -> None:
     source = {"urlSecretRef": {"name": "a", "key": "b"}, "url": "http://q"}
     given = {"mode": mode, **({"external": source} if mode == "External" else {})}
     instance = parsed({store: given})
@@ -217,7 +217,7 @@ def test_nothing_is_made_of_a_store_that_is_not_managed(store: str, mode: str) -
     assert components == {"service", "redis", "mongodb", "qdrant"} - {store}
 
 
-def test_a_disabled_qdrant_is_not_made() -> None:
+def test_a_disabled_qdrant_has_no_children() -> None:
     assert not [name for _, name in made({"qdrant": {"mode": "Disabled"}}) if "qdrant" in name]
 
 

@@ -1,4 +1,4 @@
-"""What the operator knows of instances, when writes, edits and the watch meet."""
+"""The cache of instances while writes, edits and reports of the watch overtake each other."""
 
 import inspect
 from typing import Any, cast
@@ -16,7 +16,7 @@ Manifest = dict[str, Any]
 
 
 class Server:
-    """The API server's side of a status write; *meanwhile* is told of before it answers."""
+    """The API server of a status write; it calls everything in *meanwhile* before it answers."""
 
     def __init__(self, answer: Manifest) -> None:
         self.answer = answer
@@ -24,8 +24,8 @@ class Server:
 
     async def merge(self, *_: Kind | str | Manifest, subresource: str) -> Manifest:
         assert subresource == "status"
-        for tell in self.meanwhile:
-            tell()
+        for report in self.meanwhile:
+            report()
         return self.answer
 
 
@@ -49,7 +49,7 @@ def cluster(server: Server, dirty: list[Key]) -> Cluster:
     return found
 
 
-async def test_an_edit_that_only_the_answer_shows_asks_for_a_pass(dirty: list[Key]) -> None:
+async def test_an_edit_that_only_the_answer_shows_causes_a_pass(dirty: list[Key]) -> None:
     known = cluster(Server(instance(7, generation=2)), dirty)
     await known.write_status(instance(5), {"phase": "Ready"})
     known.instances.put(instance(6, generation=2))
@@ -57,14 +57,14 @@ async def test_an_edit_that_only_the_answer_shows_asks_for_a_pass(dirty: list[Ke
     assert dirty == [KEY]
 
 
-async def test_our_own_write_asks_for_no_pass(dirty: list[Key]) -> None:
+async def test_our_own_write_causes_no_pass(dirty: list[Key]) -> None:
     known = cluster(Server(instance(6)), dirty)
     await known.write_status(instance(5), {"phase": "Ready"})
     known.instances.put(instance(6))
     assert dirty == []
 
 
-async def test_an_answer_that_is_late_does_not_hide_a_newer_edit(dirty: list[Key]) -> None:
+async def test_a_late_answer_does_not_hide_a_newer_edit(dirty: list[Key]) -> None:
     server = Server(instance(6))
     known = cluster(server, dirty)
     server.meanwhile = [lambda: known.instances.put(instance(7, generation=2))]
@@ -72,7 +72,7 @@ async def test_an_answer_that_is_late_does_not_hide_a_newer_edit(dirty: list[Key
     assert known.instances.get(KEY) == instance(7, generation=2)
 
 
-async def test_an_answer_that_is_late_brings_no_deleted_instance_back(dirty: list[Key]) -> None:
+async def test_a_late_answer_does_not_restore_a_deleted_instance(dirty: list[Key]) -> None:
     server = Server(instance(6))
     known = cluster(server, dirty)
     server.meanwhile = [lambda: known.instances.remove(KEY, "a")]
@@ -80,7 +80,7 @@ async def test_an_answer_that_is_late_brings_no_deleted_instance_back(dirty: lis
     assert known.instances.get(KEY) is None
 
 
-async def test_instances_are_taken_in_by_the_loop_itself(dirty: list[Key]) -> None:
+async def test_instances_are_reported_on_the_event_loop(dirty: list[Key]) -> None:
     registry = handlers._registry(cluster(Server({}), dirty).instances)
     (handler,) = registry._watching.get_all_handlers()
     assert inspect.iscoroutinefunction(handler.fn)

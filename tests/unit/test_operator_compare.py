@@ -1,4 +1,4 @@
-"""Whether a live object says what a manifest wants."""
+"""Whether a live object matches a manifest."""
 
 from typing import Any
 
@@ -19,7 +19,9 @@ from kato_operator.cluster.compare import canonical, covers
         pytest.param({"selector": {"a": "b"}}, {"selector": {"a": "b"}}, id="selector"),
     ],
 )
-def test_it_says_so(live: dict[str, Any], desired: dict[str, Any]) -> None:
+def test_a_live_object_with_everything_desired_is_no_difference(
+    live: dict[str, Any], desired: dict[str, Any]
+) -> None:
     assert covers(live, desired)
 
 
@@ -34,7 +36,9 @@ def test_it_says_so(live: dict[str, Any], desired: dict[str, Any]) -> None:
         pytest.param({"selector": {"a": "b", "c": "d"}}, {"selector": {"a": "b"}}, id="selector"),
     ],
 )
-def test_it_does_not_say_so(live: dict[str, Any], desired: dict[str, Any]) -> None:
+def test_anything_desired_that_is_missing_is_a_difference(
+    live: dict[str, Any], desired: dict[str, Any]
+) -> None:
     assert not covers(live, desired)
 
 

@@ -1,4 +1,4 @@
-"""The models of a KatoInstance: defaults, spelling, what is refused, and the generated CRD."""
+"""The models of a KatoInstance: defaults, spelling, rejections, and the generated CRD."""
 
 import json
 from pathlib import Path
@@ -62,7 +62,7 @@ def test_the_knowledge_is_named_after_namespace_and_instance_unless_named() -> N
     assert parsed({"processorId": "shared"}).processor_id == "shared"
 
 
-def test_metadata_is_read_and_unknown_fields_do_not_matter() -> None:
+def test_metadata_is_read_and_unknown_fields_are_ignored() -> None:
     meta = {"name": "prod", "namespace": "kato", "uid": "u", "generation": 3, "labels": {"a": "b"}}
     instance = parse({"metadata": {**meta, "managedFields": []}, "spec": {"newer": 1}})
     assert (instance.metadata.uid, instance.metadata.generation) == ("u", 3)
@@ -81,7 +81,9 @@ def test_quantities_keep_their_spelling(quantity: str | int) -> None:
 
 
 @pytest.mark.parametrize("quantity", ["much", "1Qi", "", "1 Gi", True, None])
-def test_what_is_no_quantity_is_refused_by_the_fields_path(quantity: object) -> None:
+def test_a_value_that_is_not_a_quantity_is_refused_with_the_path_of_its_field(
+    quantity: object,
+) -> None:
     (problem,) = problems({"redis": {"managed": {"storage": {"size": quantity}}}})
     field = "spec.redis.managed.storage.size"
     assert problem == f"{field}: is not a quantity (for example 250m, 2, 1Gi)"
@@ -101,7 +103,7 @@ def test_requests_up_to_the_limits_are_accepted(
     parsed({"service": {"resources": {"requests": requests, "limits": limits}}})
 
 
-def test_all_problems_are_told_at_once_in_the_spelling_of_the_manifest() -> None:
+def test_all_problems_are_reported_at_once_in_the_spelling_of_the_manifest() -> None:
     found = problems(
         {"redis": {"mode": "Own"}, "service": {"port": "x"}, "mongodb": {"managed": {"members": 2}}}
     )
@@ -118,7 +120,7 @@ def test_problems_never_repeat_the_value_of_a_variable() -> None:
     assert "hunter2" not in problem
 
 
-def test_all_broken_rules_are_told_at_once() -> None:
+def test_all_broken_rules_are_reported_at_once() -> None:
     found = problems(
         {"redis": {"mode": "Embedded"}, "service": {"replicas": 2, "workers": 3}}, "p" * 41
     )
@@ -129,7 +131,7 @@ def test_all_broken_rules_are_told_at_once() -> None:
     ]
 
 
-def test_the_operators_variables_are_ones_that_the_service_reads() -> None:
+def test_the_service_reads_every_variable_of_the_operator() -> None:
     fields = Settings.model_fields.values()
     aliases = [field.validation_alias for field in fields]
     known = {
@@ -140,7 +142,7 @@ def test_the_operators_variables_are_ones_that_the_service_reads() -> None:
     assert set(names.OWNED_VARIABLES) <= known
 
 
-def test_the_generated_files_are_what_the_models_say() -> None:
+def test_the_generated_files_match_the_models() -> None:
     main(["--check"])
 
 
@@ -184,7 +186,7 @@ def _properties(node: dict[str, Any]) -> list[dict[str, Any]]:
     return [part for part in parts.values() if isinstance(part, dict)] if "type" in node else []
 
 
-def test_what_is_optional_has_no_default(spec_schema: dict[str, Any]) -> None:
+def test_optional_fields_have_no_default(spec_schema: dict[str, Any]) -> None:
     service = spec_schema["properties"]["service"]["properties"]
     for part in (service["autoscaling"], service["expose"]["properties"]["ingress"]):
         assert "default" not in part

@@ -14,7 +14,7 @@ B = Key("default", "b")
 
 
 class StandingClock:
-    """Moves only when told."""
+    """A clock that only the test moves."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -60,14 +60,16 @@ def test_a_key_is_never_handed_out_while_a_worker_has_it(queue: WorkQueue) -> No
     assert queue.take() == A
 
 
-def test_a_finished_key_stays_away(queue: WorkQueue) -> None:
+def test_a_finished_key_is_not_handed_out_again(queue: WorkQueue) -> None:
     queue.add(A)
     queue.take()
     queue.done(A)
     assert queue.take() is None
 
 
-def test_a_delayed_key_comes_when_its_time_has_come(queue: WorkQueue, clock: StandingClock) -> None:
+def test_a_delayed_key_is_handed_out_after_its_delay(
+    queue: WorkQueue, clock: StandingClock
+) -> None:
     queue.add_after(A, 5)
     clock.now += 4.9
     assert queue.take() is None
@@ -75,9 +77,7 @@ def test_a_delayed_key_comes_when_its_time_has_come(queue: WorkQueue, clock: Sta
     assert queue.take() == A
 
 
-def test_the_earlier_of_two_delays_counts_and_only_it(
-    queue: WorkQueue, clock: StandingClock
-) -> None:
+def test_only_the_earliest_of_several_delays_counts(queue: WorkQueue, clock: StandingClock) -> None:
     queue.add_after(A, 60)
     queue.add_after(A, 5)
     queue.add_after(A, 30)
@@ -113,7 +113,7 @@ def test_success_forgets_the_failures(queue: WorkQueue) -> None:
     assert queue.retry(A) == 1
 
 
-def test_the_servers_wish_wins_over_a_shorter_delay(queue: WorkQueue) -> None:
+def test_the_delay_that_the_server_asks_for_wins_over_a_shorter_one(queue: WorkQueue) -> None:
     assert queue.retry(A, at_least_s=20) == 20
 
 
@@ -144,7 +144,7 @@ async def test_a_waiting_worker_gets_a_delayed_key() -> None:
     assert await asyncio.wait_for(queue.get(), 2) == A
 
 
-async def test_two_workers_wake_for_two_queue() -> None:
+async def test_two_workers_wake_for_two_keys() -> None:
     queue = WorkQueue(clock=asyncio.get_running_loop().time)
     workers = [asyncio.create_task(queue.get()) for _ in range(2)]
     await asyncio.sleep(0)

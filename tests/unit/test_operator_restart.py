@@ -1,4 +1,4 @@
-"""What a pass does where a pod that it has to replace may not be taken away."""
+"""What a pass does when it may not evict a pod that it has to replace."""
 
 from typing import Any, cast
 
@@ -31,7 +31,7 @@ POD = {
 
 
 class Guarded:
-    """A cluster that answers every eviction with this status."""
+    """A cluster that refuses every eviction with this status."""
 
     def __init__(self, status: int) -> None:
         self.status = status
@@ -51,7 +51,7 @@ async def restarted(status: int) -> tuple[Pass, float | None]:
     return this, reconciler._next_pass_s(this)
 
 
-async def test_an_eviction_that_is_refused_for_now_is_said_and_asked_again() -> None:
+async def test_a_refused_eviction_is_noted_and_retried() -> None:
     this, next_s = await restarted(429)
     said = "pod prod-mongodb-0 cannot be replaced yet, retrying: a disruption budget forbids it"
     assert (this.notes, next_s) == ((said,), 30.0)

@@ -1,4 +1,4 @@
-"""In which order an instance sleeps, wakes and grows; budgets, notes and events beside it."""
+"""The order of hibernation, waking and expansion; budgets, notes, events and references."""
 
 from typing import Any
 
@@ -59,7 +59,7 @@ def replicas(found: tuple[Manifest, ...]) -> dict[str, int | None]:
         ),
     ],
 )
-def test_stores_sleep_after_the_service(
+def test_stores_hibernate_after_the_service(
     live: list[Manifest], expected: dict[str, int | None]
 ) -> None:
     wanted = [service(), redis(), AUTOSCALER]
@@ -86,14 +86,14 @@ def test_the_service_wakes_after_the_stores(
     assert replicas(rollout.arranged(instance(), [service(2), redis()], live)) == expected
 
 
-def test_an_autoscaled_service_wakes_with_its_least_pods() -> None:
+def test_an_autoscaled_service_wakes_with_its_minimum_of_pods() -> None:
     scaled = instance(service={"autoscaling": {"minReplicas": 3}})
     live = [service(0), redis(1, running=1)]
     assert replicas(rollout.arranged(scaled, [service(None)], live)) == {"prod": 3}
     assert replicas(rollout.arranged(scaled, [service(None)], [service(5)])) == {"prod": None}
 
 
-def test_workloads_come_after_what_they_need() -> None:
+def test_workloads_are_applied_last() -> None:
     config = {"kind": "ConfigMap", "metadata": {"name": "prod-config"}}
     found = rollout.arranged(instance(), [service(), redis(), config], [])
     assert [item["kind"] for item in found] == ["ConfigMap", "Deployment", "StatefulSet"]
@@ -110,7 +110,7 @@ def redis_with_volume(size: str) -> Manifest:
     return {**found, "spec": {**found["spec"], "volumeClaimTemplates": [template]}}
 
 
-def test_the_template_of_claims_stays_and_the_claims_grow() -> None:
+def test_claims_are_expanded_and_their_template_stays() -> None:
     live = [
         redis_with_volume("2Gi"),
         *(claim("data-prod-redis-0", "2Gi"), claim("data-prod-redis-1", "3072Mi")),
@@ -187,7 +187,7 @@ def condition(kind: str, status: str, reason: str) -> Manifest:
         pytest.param("False", ("Progressing", "True", "RollingOut"), [], id="not worth telling"),
     ],
 )
-def test_transitions_are_told_once_and_trouble_as_a_warning(
+def test_a_transition_is_one_event_and_a_bad_one_is_a_warning(
     before: str | None, after: tuple[str, str, str], told: list[tuple[str, str]]
 ) -> None:
     meta = {"name": "prod", "namespace": "kato", "uid": "u", "resourceVersion": "1"}
