@@ -21,10 +21,10 @@ from kato_operator.errors import (
 from kato_operator.manifests import Key, Manifest, component_of
 from kato_operator.reconcile import credentials, references, replica_set, rollout
 from kato_operator.reconcile.one_pass import Pass
-from kato_operator.status import events, status
+from kato_operator.status import conditions, events, status
 from kato_operator.status.budget import budgets
 from kato_operator.status.diagnosis import Verdict
-from kato_operator.status.status import Observed
+from kato_operator.status.observed import Observed
 from kato_operator.stores import probes
 from kato_operator.stores.checks import DeepChecks
 from kato_operator.stores.restarts import is_ready, next_restart
@@ -204,7 +204,7 @@ class Reconciler:
         asked = {
             name: probe
             for name, probe in probes.of(this.instance, this.values, this.external).items()
-            if status.is_up(this.instance, observed, name)
+            if conditions.is_up(this.instance, observed, name)
         }
         failures = await self._checks.failures(
             this.instance.metadata.uid, asked, probes.policy(this.instance)

@@ -7,10 +7,11 @@ from kato_operator import names
 from kato_operator.kinds import INSTANCE
 from kato_operator.manifests import Manifest
 from kato_operator.status import status
+from kato_operator.status.conditions import GATES
 
 REPORTED = (
     names.READY,
-    *status.GATES,
+    *GATES,
     names.ORCHESTRATION_PAUSED,
     names.CONNECTION_BUDGET_EXCEEDED,
 )
