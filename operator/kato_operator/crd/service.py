@@ -28,9 +28,9 @@ OWN_PREFIXES = ("app.kubernetes.io/", "kato.dev/")
 
 class Autoscaling(Model):
     min_replicas: Annotated[int, Field(ge=1, le=1000)] = 2
-    """Smallest number of pods."""
+    """Minimum number of pods."""
     max_replicas: Annotated[int, Field(ge=1, le=1000)] = 10
-    """Largest number of pods."""
+    """Maximum number of pods."""
     target_cpu_utilization_percentage: Annotated[
         int, Field(ge=1, le=100, alias="targetCPUUtilizationPercentage")
     ] = 70
@@ -244,9 +244,9 @@ class Service(Model):
 
 class Processor(Model):
     recall_threshold: Fraction = "0.1"
-    """Least similarity of a prediction, 0 to 1."""
+    """Minimum similarity of a prediction, 0 to 1."""
     max_predictions: Annotated[int, Field(ge=1, le=10_000)] = 100
-    """Most predictions in a response."""
+    """Maximum number of predictions in a response."""
     persistence: Annotated[int, Field(ge=1, le=100)] = 5
     """Number of learns whose emotives a pattern keeps."""
     max_pattern_length: Annotated[int, Field(ge=0, le=1_000_000)] = 0
@@ -256,9 +256,9 @@ class Processor(Model):
     sort_symbols: bool = True
     """Whether the symbols of an event are sorted."""
     vector_neighbors: Annotated[int, Field(ge=0, le=100)] = 3
-    """Most similar known vectors whose symbols are added to an observed vector's event."""
+    """Number of similar known vectors whose symbols are added to an observed vector's event."""
     vector_min_score: Score = "0.9"
-    """Least cosine similarity of such a vector, -1 to 1."""
+    """Minimum cosine similarity of such a vector, -1 to 1."""
 
 
 class Sessions(Model):
@@ -267,8 +267,8 @@ class Sessions(Model):
     auto_extend: bool = False
     """Whether every request on a session extends it."""
     max_sessions: Count = 10_000
-    """Most sessions of the instance at one time."""
+    """Maximum number of live sessions of the instance."""
     max_sessions_per_user: Count = 100
-    """Most sessions of one user at one time."""
+    """Maximum number of live sessions of one user."""
     max_stm_events: Count = 1000
-    """Most events in a short-term memory; the oldest are dropped."""
+    """Maximum number of events in a short-term memory; the oldest are dropped."""

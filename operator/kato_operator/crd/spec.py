@@ -15,9 +15,9 @@ Connections = Annotated[int, Field(ge=1, le=10_000)]
 
 class MongoDBPool(Model):
     min_size: Annotated[int, Field(ge=0, le=10_000)] = 10
-    """Connections that are kept open to each member."""
+    """Number of connections that are kept open to each member."""
     max_size: Connections = 50
-    """Most connections to each member."""
+    """Maximum number of connections to each member."""
     max_idle_seconds: Seconds = 60
     """Seconds after which an idle connection above the minimum is closed."""
     wait_queue_timeout_seconds: Seconds = 5
@@ -37,14 +37,14 @@ class MongoDBPool(Model):
 
 class RedisPool(Model):
     max_connections: Connections = 50
-    """Most connections."""
+    """Maximum number of connections."""
     socket_timeout_seconds: Seconds = 2
     """Seconds to connect, to wait for a response, and to wait for a free connection."""
 
 
 class QdrantPool(Model):
     pool_size: Connections = 20
-    """Most connections."""
+    """Maximum number of connections."""
     timeout_seconds: Seconds = 10
     """Seconds to wait for a response."""
     prefer_grpc: bool = False

@@ -32,10 +32,11 @@ class CheckPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of the last check of a component, and how many before it failed in a row.
+    """The result of the last check of a component.
 
-    *message* is why it failed, empty if it did not; *detail* is what it answered. *was_up* tells
-    whether the component has ever answered.
+    *failures* counts the failed checks in a row. *message* is why the last one failed, empty if
+    it did not; *detail* is what the component answered. *was_up* tells whether it has ever
+    answered.
     """
 
     asked_at: float
