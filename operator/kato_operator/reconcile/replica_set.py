@@ -40,7 +40,7 @@ async def record(cluster: Cluster, instance: KatoInstance, secrets: tuple[Manife
 
 
 def primary_pod(instance: KatoInstance, host: str) -> str:
-    """The pod behind the address of a primary; empty for a server that is not the instance's."""
+    """The pod at the address of a primary; empty for a server that is not the instance's."""
     pod = host.partition(".")[0]
     return pod if pod.startswith(names.store(instance.metadata.name, names.MONGODB)) else ""
 
