@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,6 +11,8 @@ import pytest
 import uvicorn
 import uvloop
 from structlog.testing import capture_logs
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from kato_service.server.http_protocol import BoundedHttpProtocol
 from kato_service.server.websocket_protocol import BoundedWebSocketProtocol
@@ -43,10 +45,10 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[tuple[uvicorn.Server, int]]:
+async def serving(application: Any = app) -> AsyncIterator[tuple[uvicorn.Server, int]]:
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        app,
+        application,
         http=BoundedHttpProtocol,
         ws=BoundedWebSocketProtocol,
         lifespan="off",
@@ -72,10 +74,14 @@ async def asked(port: int, request: bytes = REQUEST) -> socket.socket:
     return client
 
 
-async def until_dropped(server: uvicorn.Server) -> None:
-    async with asyncio.timeout(20):
-        while server.server_state.connections:
+async def until(look: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not look():
             await asyncio.sleep(0.01)
+
+
+async def until_dropped(server: uvicorn.Server) -> None:
+    await until(lambda: not server.server_state.connections)
 
 
 @pytest.mark.parametrize("request_bytes", [REQUEST, UPGRADE], ids=["http", "websocket"])
@@ -90,9 +96,9 @@ async def test_an_answer_that_nobody_reads_is_not_kept(
     monkeypatch.setattr(f"{MODULE}.READ_PATIENCE_S", patience_s)
     monkeypatch.setattr(f"{MODULE}.MAX_UNREAD_BYTES", limit_bytes)
     async with serving() as (server, port):
-        with await asked(port, request_bytes):
-            await asyncio.sleep(0.02)
-            assert server.server_state.connections
+        with await asked(port, request_bytes) as client:
+            # The first byte of the answer: from here on nobody reads it.
+            assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 1), 60)
             await until_dropped(server)
 
 
@@ -103,7 +109,7 @@ async def test_an_answer_that_is_read_slowly_arrives_whole(monkeypatch: pytest.M
         with await asked(port) as client:
             received, loop = 0, asyncio.get_running_loop()
             while received < len(ANSWER):
-                piece = await asyncio.wait_for(loop.sock_recv(client, 2**20), 20)
+                piece = await asyncio.wait_for(loop.sock_recv(client, 2**20), 60)
                 assert piece
                 received += len(piece)
                 await asyncio.sleep(0.001)
@@ -113,10 +119,10 @@ async def test_the_rest_of_an_answer_that_nobody_reads_ends_with_its_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(f"{MODULE}.LOOK_S", 0.05)
-    monkeypatch.setattr(f"{MODULE}.READ_PATIENCE_S", 0.5)
+    monkeypatch.setattr(f"{MODULE}.READ_PATIENCE_S", 2.0)
     async with serving() as (server, port):
-        with await asked(port):
-            await asyncio.sleep(0.1)
+        with await asked(port) as client:
+            assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 1), 60)
             (connection,) = server.server_state.connections
             assert isinstance(connection, BoundedHttpProtocol)
             connection._end_reading()
@@ -131,7 +137,7 @@ async def test_text_that_is_none_ends_its_socket_without_a_traceback(
         async with serving() as (server, port):
             with await asked(port, UPGRADE.replace(b" / ", b" /silent ")) as client:
                 loop = asyncio.get_running_loop()
-                assert b" 101 " in await asyncio.wait_for(loop.sock_recv(client, 4096), 20)
+                assert b" 101 " in await asyncio.wait_for(loop.sock_recv(client, 4096), 60)
                 await loop.sock_sendall(client, NO_TEXT)
                 await until_dropped(server)
     assert [line["reason"] for line in lines] == ["its client sent text that is not UTF-8"]
@@ -142,15 +148,35 @@ async def test_a_socket_that_is_refused_is_no_error(caplog: pytest.LogCaptureFix
     async with serving() as (server, port):
         with await asked(port, UPGRADE.replace(b" / ", b" /refused ")) as client:
             loop = asyncio.get_running_loop()
-            assert b" 404 " in await asyncio.wait_for(loop.sock_recv(client, 4096), 20)
+            assert b" 404 " in await asyncio.wait_for(loop.sock_recv(client, 4096), 60)
             await until_dropped(server)
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_the_end_of_the_server_leaves_open_sockets_to_the_application() -> None:
+    answering = asyncio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        await answering.wait()
+        await send({"type": "websocket.send", "text": "answer"})
+        await send({"type": "websocket.close", "code": 1001})
+
+    async with serving(slow) as (server, port), connect(f"ws://127.0.0.1:{port}") as client:
+        server.should_exit = True
+        await until(lambda: not any(one.is_serving() for one in server.servers))
+        answering.set()
+        assert await client.recv() == "answer"
+        with pytest.raises(ConnectionClosed) as closed:
+            await client.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1001
 
 
 def test_what_arrives_while_the_process_stands_still_is_answered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("kato_service.server.http_protocol.HEAD_PATIENCE_S", 0.3)
+    monkeypatch.setattr("kato_service.server.http_protocol.HEAD_PATIENCE_S", 1.5)
     answer = uvloop.run(_answer_after_a_pause(monkeypatch))
     assert answer.startswith(b"HTTP/1.1 200")
 
@@ -161,22 +187,21 @@ async def _answer_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> bytes:
     def read_slowly(protocol: BoundedHttpProtocol, data: bytes) -> None:
         if data == b"G":
             waiting.sendall(REQUEST)
-            time.sleep(0.5)  # the process stands still
+            time.sleep(2.0)  # the process stands still
         read(protocol, data)
 
     monkeypatch.setattr(BoundedHttpProtocol, "data_received", read_slowly)
     async with serving() as (server, port):
         with await asked(port, b"") as waiting, await asked(port, b"") as other:
-            while len(server.server_state.connections) < 2:
-                await asyncio.sleep(0.01)
+            await until(lambda: len(server.server_state.connections) == 2)
             loop = asyncio.get_running_loop()
             await loop.sock_sendall(other, b"G")
-            return await asyncio.wait_for(loop.sock_recv(waiting, 99), 20)
+            return await asyncio.wait_for(loop.sock_recv(waiting, 99), 60)
 
 
 async def test_a_connection_that_asks_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kato_service.server.http_protocol.HEAD_PATIENCE_S", 0.3)
     async with serving() as (server, port):
         with await asked(port, b"") as client:
-            assert not await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 99), 20)
+            assert not await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 99), 60)
             await until_dropped(server)

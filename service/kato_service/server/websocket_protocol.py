@@ -10,12 +10,23 @@ from kato_service.server.answer_reading import AnswerReading
 
 log = structlog.get_logger()
 INVALID_TEXT = 1007
+CLOSE_PATIENCE_S = 1.0
+"""For a client to confirm that its socket is closed, when the server ends."""
 
 
 class BoundedWebSocketProtocol(AnswerReading, WebSocketsSansIOProtocol):
     async def run_asgi(self) -> None:
         await super().run_asgi()
         self.await_the_rest()
+
+    def shutdown(self) -> None:
+        """Leave an open socket to the application, which answers the frame at hand and then closes
+        with 1001; the base class would cut the answer off and close with 1012."""
+        if self.close_sent or not self.handshake_complete:
+            super().shutdown()
+            return
+        self.stop_keepalive()
+        self.close_timeout = CLOSE_PATIENCE_S
 
     async def send(self, message: Any) -> None:
         await super().send(message)
