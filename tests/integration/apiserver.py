@@ -22,6 +22,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from support import patient
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 Manifest = dict[str, Any]
 T = TypeVar("T")
@@ -192,11 +194,11 @@ class OperatorProcess:
         assert self.process is not None
         assert self.process.poll() is None, self.log.read_text()[-2000:]
         with suppress(httpx.TransportError):
-            return httpx.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200
+            return patient.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200
         return False
 
     def passes(self, result: str = "done") -> int:
-        text = httpx.get(f"http://127.0.0.1:{self.port}/metrics").text
+        text = patient.get(f"http://127.0.0.1:{self.port}/metrics").text
         found = re.search(rf'reconciles_total{{result="{result}"}} (\d+)', text)
         return int(found[1]) if found else 0
 

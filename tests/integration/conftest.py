@@ -9,6 +9,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from support.patient import PATIENCE_S
+
 sys.path.insert(0, str(Path(__file__).parent))
 from apiserver import (  # noqa: F401 - fixtures
     control_plane,
@@ -20,19 +22,40 @@ from apiserver import (  # noqa: F401 - fixtures
 )
 from transfers import embedded, kato, target  # noqa: F401 - fixtures
 
-StartService = Callable[..., str]
+NewService = Callable[..., Any]
 NewSession = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
-def service_url(start_service: StartService) -> str:
+def shared_service(new_lasting_service: NewService) -> Any:
     """A service shared by the whole run: use users of your own."""
+    service = new_lasting_service()
+    service.start()
+    service.await_ready()
+    return service
+
+
+@pytest.fixture(scope="session")
+def service_url(shared_service: Any) -> str:
+    url: str = shared_service.url
+    return url
+
+
+@pytest.fixture(scope="session")
+def quiet_url(start_service: Callable[..., str]) -> str:
+    """A service whose sessions can be counted: give them no lifetime that ends during the run."""
     return start_service()
 
 
 @pytest.fixture
+def quiet_api(quiet_url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=quiet_url, timeout=PATIENCE_S) as client:
+        yield client
+
+
+@pytest.fixture
 def api(service_url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=service_url, timeout=20) as client:
+    with httpx.Client(base_url=service_url, timeout=PATIENCE_S) as client:
         yield client
 
 

@@ -246,10 +246,10 @@ def test_a_wrong_body_changes_nothing(
         {"user": "alice"},
     ],
 )
-def test_a_wrong_session_is_not_created(api: httpx.Client, body: dict[str, Any]) -> None:
-    before = api.get("/v2/sessions/count").json()
-    _assert_refused(api.post("/v2/sessions", json=body), 422, "VALIDATION_ERROR")
-    assert api.get("/v2/sessions/count").json() == before
+def test_a_wrong_session_is_not_created(quiet_api: httpx.Client, body: dict[str, Any]) -> None:
+    before = quiet_api.get("/v2/sessions/count").json()
+    _assert_refused(quiet_api.post("/v2/sessions", json=body), 422, "VALIDATION_ERROR")
+    assert quiet_api.get("/v2/sessions/count").json() == before
 
 
 def test_too_much_metadata_is_refused(api: httpx.Client) -> None:

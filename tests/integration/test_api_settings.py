@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-import httpx
 import pytest
+
+from support import patient
 
 KEY = "a-key-of-this-instance"
 
@@ -16,13 +17,13 @@ def keyed_url(start_service: Callable[..., str]) -> str:
 
 @pytest.mark.parametrize("path", ["/v2/sessions/count", "/v1/stm", "/sessions/x", "/openapi.json"])
 def test_an_instance_with_a_key_asks_for_it(keyed_url: str, path: str) -> None:
-    response = httpx.get(keyed_url + path)
+    response = patient.get(keyed_url + path)
     assert response.status_code == 401
     assert response.json()["error"]["code"] == "UNAUTHORIZED"
 
 
 def test_a_wrong_key_is_forbidden(keyed_url: str) -> None:
-    response = httpx.get(f"{keyed_url}/v2/sessions/count", headers={"x-api-key": "wrong"})
+    response = patient.get(f"{keyed_url}/v2/sessions/count", headers={"x-api-key": "wrong"})
     assert response.status_code == 403
     assert response.json()["error"]["code"] == "FORBIDDEN"
 
@@ -31,23 +32,23 @@ def test_a_wrong_key_is_forbidden(keyed_url: str) -> None:
     "headers", [{"x-api-key": KEY}, {"authorization": f"Bearer {KEY}"}], ids=["header", "bearer"]
 )
 def test_the_key_opens_the_instance(keyed_url: str, headers: dict[str, str]) -> None:
-    assert httpx.get(f"{keyed_url}/v2/sessions/count", headers=headers).status_code == 200
+    assert patient.get(f"{keyed_url}/v2/sessions/count", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/health", "/health/live", "/v2/health", "/metrics"])
 def test_health_and_metrics_need_no_key(keyed_url: str, path: str) -> None:
-    assert httpx.get(keyed_url + path).status_code == 200
+    assert patient.get(keyed_url + path).status_code == 200
 
 
 def test_a_listing_shows_ids_to_a_caller_with_the_key(keyed_url: str) -> None:
     headers = {"x-api-key": KEY}
-    created = httpx.post(f"{keyed_url}/v2/sessions", headers=headers).json()
-    listed = httpx.get(f"{keyed_url}/v2/sessions", headers=headers).json()["sessions"]
+    created = patient.post(f"{keyed_url}/v2/sessions", headers=headers).json()
+    listed = patient.get(f"{keyed_url}/v2/sessions", headers=headers).json()["sessions"]
     assert created["session_id"] in [session["session_id"] for session in listed]
 
 
 def test_the_body_limit_is_the_settings(keyed_url: str) -> None:
-    response = httpx.post(
+    response = patient.post(
         f"{keyed_url}/v2/sessions",
         json={"metadata": {"k": "x" * 1000}},
         headers={"x-api-key": KEY},
@@ -56,7 +57,9 @@ def test_the_body_limit_is_the_settings(keyed_url: str) -> None:
 
 
 def test_a_browser_of_a_named_origin_may_read_refusals(keyed_url: str) -> None:
-    response = httpx.get(f"{keyed_url}/v2/sessions/count", headers={"origin": "http://ui.example"})
+    response = patient.get(
+        f"{keyed_url}/v2/sessions/count", headers={"origin": "http://ui.example"}
+    )
     assert response.status_code == 401
     assert response.headers["access-control-allow-origin"] == "http://ui.example"
 
@@ -65,16 +68,16 @@ def test_without_v2_features_only_legacy_and_health_are_served(
     start_service: Callable[..., str],
 ) -> None:
     url = start_service(ENABLE_V2_FEATURES="false")
-    assert httpx.post(f"{url}/v2/sessions").json()["error"]["code"] == "NOT_FOUND"
-    assert httpx.post(f"{url}/sessions").status_code == 404
-    assert httpx.post(f"{url}/v1/observe", json={"strings": ["a"]}).status_code == 200
-    assert httpx.get(f"{url}/v2/health").status_code == 200
+    assert patient.post(f"{url}/v2/sessions").json()["error"]["code"] == "NOT_FOUND"
+    assert patient.post(f"{url}/sessions").status_code == 404
+    assert patient.post(f"{url}/v1/observe", json={"strings": ["a"]}).status_code == 200
+    assert patient.get(f"{url}/v2/health").status_code == 200
 
 
 def test_the_session_limit_says_when_to_come_back(start_service: Callable[..., str]) -> None:
     url = start_service(MAX_SESSIONS="1")
-    assert httpx.post(f"{url}/v2/sessions").status_code == 200
-    response = httpx.post(f"{url}/v2/sessions")
+    assert patient.post(f"{url}/v2/sessions").status_code == 200
+    response = patient.post(f"{url}/v2/sessions")
     assert response.status_code == 429
     assert response.json()["error"]["code"] == "SESSION_LIMIT_EXCEEDED"
     assert response.json()["error"]["retryable"] is True

@@ -214,7 +214,7 @@ def test_a_running_service_has_what_was_imported_at_once(
     service.start()
     service.await_ready()
     file = file_of(tmp_path, 50)
-    with httpx.Client(base_url=service.url, timeout=30) as api:
+    with httpx.Client(base_url=service.url, timeout=60) as api:
         made = api.post("/v2/sessions", json={"user_id": "me"}).json()
         path = f"/v2/sessions/{made['session_id']}"
         assert api.get(f"{path}/patterns").json()["patterns"] == []

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from kato_service.errors import SettingsError
 from kato_service.settings import read_settings
+from support import patient
 
 Start = Callable[..., str]
 
@@ -79,7 +80,7 @@ def learned(url: str) -> dict[str, list[str]]:
 def test_users_share_nothing_whatever_they_are_called(
     url: str, learned: dict[str, list[str]], names: list[str]
 ) -> None:
-    with httpx.Client(base_url=url, timeout=30) as client:
+    with httpx.Client(base_url=url, timeout=60) as client:
         sessions = {name: created(client, user_id=name) for name in names}
         for name, session in sessions.items():
             symbol = uuid4().hex
@@ -114,7 +115,7 @@ def patterns(client: httpx.Client, session: str) -> list[str]:
 def test_what_cannot_be_a_user_is_refused(service_url: str, user: object) -> None:
     body = json.dumps({"user_id": user})
     headers = {"content-type": "application/json"}
-    response = httpx.post(f"{service_url}/v2/sessions", content=body, headers=headers)
+    response = patient.post(f"{service_url}/v2/sessions", content=body, headers=headers)
     assert response.status_code == 422
     assert response.json()["error"]["code"] == "VALIDATION_ERROR"
 
@@ -135,7 +136,7 @@ NOT_FOUND = [(404, "SESSION_NOT_FOUND"), (404, "NOT_FOUND")]
 
 def asked(url: str, method: str, path: str) -> tuple[int, dict[str, Any]]:
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=20)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
     try:
         connection.request(method, path)
         response = connection.getresponse()
@@ -170,7 +171,7 @@ def test_instances_of_similar_names_share_stores_and_nothing_else(
     names = [f"{tag}-1", f"{tag}_1", f"{tag}_1".upper(), tag]
     stores = on_servers(request, database)
     urls = [start_service(**stores, PROCESSOR_ID=name) for name in names]
-    clients = [httpx.Client(base_url=url, timeout=30) for url in urls]
+    clients = [httpx.Client(base_url=url, timeout=60) for url in urls]
     sessions = [created(client, user_id="me") for client in clients]
     for number, (client, session) in enumerate(zip(clients, sessions, strict=True)):
         observe(client, session, str(number), learn_at_end=True)

@@ -14,7 +14,7 @@ def test_a_service_over_a_cluster_answers_as_over_one_server(
     start_service: Callable[..., str], redis_cluster: Any
 ) -> None:
     url = start_service(PROCESSOR_ID=uuid4().hex, REDIS_URL=redis_cluster.url)
-    with httpx.Client(base_url=url, timeout=30) as client:
+    with httpx.Client(base_url=url, timeout=60) as client:
         made = [client.post("/v2/sessions", json={"user_id": "Ada"}).json() for _ in range(12)]
         paths = [f"/v2/sessions/{session['session_id']}" for session in made]
         for number, path in enumerate(paths):

@@ -160,7 +160,7 @@ def test_nothing_acknowledged_is_lost_when_a_replica_is_killed(
     stop = threading.Event()
 
     def converse() -> None:
-        with httpx.Client(timeout=10) as client:
+        with httpx.Client(timeout=30) as client:
             while not stop.is_set():
                 number = len(acknowledged)
                 for path, body in (

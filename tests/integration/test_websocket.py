@@ -16,7 +16,7 @@ AB = "PTRN|76d7efca2e96cb5eeddf4e06ac96a0f424630135"
 @pytest.fixture
 def socket(service_url: str, session_id: str) -> Iterator[ClientConnection]:
     url = f"{service_url.replace('http', 'ws', 1)}/v2/sessions/{session_id}/ws"
-    with connect(url, open_timeout=10, close_timeout=5) as connection:
+    with connect(url, open_timeout=60, close_timeout=60) as connection:
         yield connection
 
 
@@ -26,7 +26,7 @@ def _ask(socket: ClientConnection, **frame: Any) -> dict[str, Any]:
 
 def _send(socket: ClientConnection, frame: str | bytes) -> dict[str, Any]:
     socket.send(frame)
-    answer: dict[str, Any] = json.loads(socket.recv(timeout=10))
+    answer: dict[str, Any] = json.loads(socket.recv(timeout=60))
     return answer
 
 
@@ -121,7 +121,7 @@ def test_a_session_deleted_under_a_socket_is_not_found(
 
 def test_an_unknown_session_gets_no_socket(service_url: str) -> None:
     url = f"{service_url.replace('http', 'ws', 1)}/v2/sessions/unknown/ws"
-    with pytest.raises(InvalidStatus) as refused, connect(url, open_timeout=10):
+    with pytest.raises(InvalidStatus) as refused, connect(url, open_timeout=60):
         pass
     assert refused.value.response.status_code == 404
     content = json.loads(refused.value.response.body or b"")
@@ -132,7 +132,7 @@ def test_a_socket_of_later_clients_ignores_unknown_fields(
     service_url: str, session_id: str
 ) -> None:
     url = f"{service_url.replace('http', 'ws', 1)}/sessions/{session_id}/ws"
-    with connect(url, open_timeout=10) as socket:
+    with connect(url, open_timeout=60) as socket:
         answer = _ask(socket, type="observe", payload={"strings": ["a"], "unknown": 1})
     assert answer["payload"]["stm_length"] == 1
 
@@ -143,7 +143,7 @@ def test_a_legacy_socket_serves_the_users_default_session(
 ) -> None:
     headers = {"x-user-id": uuid4().hex}
     url = service_url.replace("http", "ws", 1) + path
-    with connect(url, additional_headers=headers, open_timeout=10) as socket:
+    with connect(url, additional_headers=headers, open_timeout=60) as socket:
         answer = _ask(socket, type="observe", payload={"strings": ["a"], "unknown": 1})
         assert answer["payload"]["status"] == "okay"
     assert api.get("/v1/stm", headers=headers).json()["stm"] == [["a"]]

@@ -32,6 +32,11 @@ class FaultyProxy:
         """The next request that holds *marker* waits for `release`; its sender is cut off."""
         self._marker, self._to_hold = marker, 1
 
+    @property
+    def held(self) -> int:
+        """Requests that wait for `release`."""
+        return len(self._held)
+
     async def release(self) -> None:
         """Deliver what was held, to a server whose client is long gone."""
         for upstream, request in self._held:

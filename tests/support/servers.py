@@ -20,12 +20,13 @@ import pytest
 
 REPOSITORY = Path(__file__).parent.parent.parent
 START_PATIENCE_S = 90.0
+FIRST_PORT, PORTS_PER_WORKER, WORKERS = 10_000, 2_000, 10
 
 
 class Killable:
     """A process that can be hurt."""
 
-    kill_patience_s: ClassVar = 10.0
+    kill_patience_s: ClassVar = 30.0
     process: subprocess.Popen[bytes] | None
 
     def kill9(self) -> None:
@@ -89,10 +90,15 @@ def _tail(path: Path) -> str:
 
 
 def free_port() -> int:
-    """Below those that the kernel gives to clients and proxies, so that a server which is stopped
-    finds its port again."""
+    """A port that a server which is stopped finds again.
+
+    It is below those that the kernel gives to clients and proxies, and in a range that no other
+    worker of pytest-xdist takes ports from.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = FIRST_PORT + worker % WORKERS * PORTS_PER_WORKER
     while True:
-        port = secrets.randbelow(20_000) + 10_000
+        port = first + secrets.randbelow(PORTS_PER_WORKER)
         with socket.socket() as listener, suppress(OSError):
             listener.bind(("127.0.0.1", port))
             return port

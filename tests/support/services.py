@@ -15,7 +15,7 @@ import pytest
 
 from support.servers import START_PATIENCE_S, Killable, free_port
 
-STOP_PATIENCE_S = 30.0
+STOP_PATIENCE_S = 60.0
 StartService = Callable[..., str]
 NewService = Callable[..., "ServiceProcess"]
 

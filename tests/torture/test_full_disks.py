@@ -18,6 +18,7 @@ from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import Learn
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
+from support import patient
 
 pytestmark = pytest.mark.xdist_group("disks")
 New = Callable[..., Any]
@@ -194,7 +195,7 @@ def test_a_redis_whose_disk_is_full_is_refused_and_goes_on_once_there_is_room(
     acknowledged = sum(answer.status_code == 200 for answer in answers)
     assert "give it room" in refused(client.post("/observe", json={"strings": ["b"]}))
     assert client.get("/stm").json()["length"] == 1 + acknowledged
-    until(lambda: httpx.get(f"{service.url}/v2/health").json()["status"] == "degraded")
+    until(lambda: patient.get(f"{service.url}/v2/health").json()["status"] == "degraded")
     assert {answer.status_code for answer in answers} <= {200, 503}
     small_disk.empty()
     body = {"strings": ["c"], "unique_id": "c"}

@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from support import patient
+
 New = Callable[..., Any]
 
 
@@ -26,15 +28,15 @@ def test_frozen_stores_do_not_keep_it_from_ending(
     )
     service.start()
     service.await_ready()
-    made = httpx.post(f"{service.url}/v2/sessions")
+    made = patient.post(f"{service.url}/v2/sessions")
     session = f"{service.url}/v2/sessions/{made.json()['session_id']}"
     observed_ab(session)
-    assert httpx.post(f"{session}/learn", timeout=20).status_code == 200
+    assert patient.post(f"{session}/learn").status_code == 200
     observed_ab(session)
     mongo_server.freeze()
     with ThreadPoolExecutor(2) as clients:
-        learn = clients.submit(httpx.post, f"{session}/learn", timeout=60)
-        look = clients.submit(httpx.get, f"{session}/predictions", timeout=60)
+        learn = clients.submit(patient.post, f"{session}/learn")
+        look = clients.submit(patient.get, f"{session}/predictions")
         give_up_at = time.monotonic() + 60
         while 'kato_store_errors_total{store="mongodb"} 0.0' in metrics(service):
             assert time.monotonic() < give_up_at, "it does not ask mongodb"
@@ -50,8 +52,8 @@ def test_frozen_stores_do_not_keep_it_from_ending(
 
 def observed_ab(session: str) -> None:
     for symbol in ("a", "b"):
-        assert httpx.post(f"{session}/observe", json={"strings": [symbol]}).status_code == 200
+        assert patient.post(f"{session}/observe", json={"strings": [symbol]}).status_code == 200
 
 
 def metrics(service: Any) -> str:
-    return httpx.get(f"{service.url}/metrics").text
+    return patient.get(f"{service.url}/metrics").text
