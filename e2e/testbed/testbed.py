@@ -8,6 +8,7 @@ import argparse
 import ctypes
 import lzma
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -40,6 +41,7 @@ CONFIGURATION = (
     *("containerd.toml", "kubelet.yaml", "Corefile", "proxy.yaml", "storage-class.yaml"),
 )
 STARTED = time.monotonic()
+FIRST_PORT, PORTS = 8_200, 1_800
 
 
 class TestbedError(Exception):
@@ -192,10 +194,12 @@ def _filled(text: str, values: dict[str, str]) -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port below those that the kernel gives to clients: none takes it before a server does."""
+    while True:
+        port = FIRST_PORT + secrets.randbelow(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 # --- API server -------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -17,16 +16,11 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-PATIENCE_S = 20.0
+from support.servers import free_port
+
+PATIENCE_S = 90.0
 OPERATOR_PASSWORD = "operator-secret"
 SERVICE_PASSWORD = "service-secret"
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _dying_with_us() -> tuple[str, ...]:
@@ -38,7 +32,7 @@ class Agent:
     """An agent process and its HTTP port."""
 
     def __init__(self, mongodb_port: int, credentials: Path, **variables: str) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         environment = {
             "KATO_AGENT_POD": "prod-mongodb-0",
             "KATO_AGENT_SERVICE_FQDN": "prod-mongodb-peers.default.svc.cluster.local",
@@ -55,7 +49,7 @@ class Agent:
     def ask(self, path: str) -> tuple[int, dict[str, Any]]:
         try:
             with urllib.request.urlopen(
-                f"http://127.0.0.1:{self.port}{path}", timeout=10
+                f"http://127.0.0.1:{self.port}{path}", timeout=60
             ) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
@@ -79,7 +73,7 @@ class Agent:
 
     def stop(self) -> int:
         self.process.terminate()
-        return self.process.wait(timeout=10)
+        return self.process.wait(timeout=60)
 
 
 @pytest.fixture
@@ -94,7 +88,7 @@ def credentials(tmp_path: Path) -> Path:
 @pytest.fixture
 def mongodb_port(tmp_path: Path, ferretdb: Path) -> Iterator[int]:
     """FerretDB as the operator starts it: the operator's user exists from the start."""
-    port = _free_port()
+    port = free_port()
     data = tmp_path / "data"
     data.mkdir()
     process = subprocess.Popen(
@@ -111,7 +105,7 @@ def mongodb_port(tmp_path: Path, ferretdb: Path) -> Iterator[int]:
     )
     yield port
     process.kill()
-    process.wait(timeout=10)
+    process.wait(timeout=60)
 
 
 def _counted(port: int, password: str) -> int:
@@ -149,7 +143,7 @@ def test_a_second_agent_accepts_what_the_first_created(
 
 
 def test_without_a_server_the_agent_is_alive_and_not_ready(credentials: Path) -> None:
-    agent = Agent(_free_port(), credentials, KATO_AGENT_TIMEOUT_S="0.5")
+    agent = Agent(free_port(), credentials, KATO_AGENT_TIMEOUT_S="0.5")
     try:
         assert agent.answer_when(503, reason="NotAnswering")["message"]
         assert agent.ask("/live")[0] == 200
@@ -164,7 +158,7 @@ def test_a_wrong_variable_prevents_the_start_with_one_line() -> None:
         env={**environment, "KATO_AGENT_MEMBERS": "none"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     assert ended.returncode == 1
     assert ended.stderr.count("\n") == 1

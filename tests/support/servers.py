@@ -262,7 +262,7 @@ def _asked(node: RunningServer, *command: str | int | bytes) -> bytes:
 
 def _cluster_node(directory: Path) -> RunningServer:
     node = _redis(directory)
-    cluster = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
+    cluster = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
     bus = ("--cluster-port", str(free_port()))
     at_once = ("--appendonly", "no", "--repl-diskless-sync-delay", "0")
     return replace(node, command=(*node.command, *cluster, *at_once, *bus))
