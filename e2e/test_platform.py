@@ -124,7 +124,13 @@ def test_a_steady_instance_causes_no_write(cluster: kp.Cluster) -> None:
             for item in selected
         }
 
-    before = versions()
+    def settled() -> dict[str, str] | None:
+        """The versions after what the tests before changed has been written."""
+        first = versions()
+        time.sleep(5)
+        return first if versions() == first else None
+
+    before = until(settled, "a quiet cluster")
     time.sleep(15)
     assert versions() == before
 

@@ -23,11 +23,12 @@ import httpx
 import pytest
 
 from support import patient
+from support.servers import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 Manifest = dict[str, Any]
 T = TypeVar("T")
-PATIENCE_S = 20.0
+PATIENCE_S = 90.0
 MERGE = {"Content-Type": "application/merge-patch+json"}
 INSTANCE = "kato.dev/instance"
 PATHS = {
@@ -127,12 +128,16 @@ class Namespace:
                 if any(item.get("status", {}).get(name) != value for name, value in status.items()):
                     self.patch(kind, item["metadata"]["name"], {"status": status}, "status")
 
-    def collect_garbage(self, uid: str) -> None:
-        """Delete what a deleted object owned."""
-        for (kind, name), child in self.children().items():
-            owners = child["metadata"].get("ownerReferences", ())
-            if any(owner["uid"] == uid for owner in owners):
-                self.delete(kind, name)
+    def collect_garbage(self, uid: str) -> bool:
+        """Delete what a deleted object owned; tells whether nothing of it was left."""
+        owned = [
+            kind_and_name
+            for kind_and_name, child in self.children().items()
+            if any(owner["uid"] == uid for owner in child["metadata"].get("ownerReferences", ()))
+        ]
+        for kind, name in owned:
+            self.delete(kind, name)
+        return not owned
 
     def status(self, name: str = "prod") -> Manifest:
         found = self.get("KatoInstance", name) or {}
@@ -220,7 +225,7 @@ class OperatorProcess:
     def kill9(self) -> None:
         if self.process is not None:
             self.process.kill()
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=60)
             self.process = None
 
 
@@ -273,7 +278,7 @@ def kubernetes(control_plane: Any) -> Iterator[httpx.Client]:
     context = ssl.create_default_context(cafile=str(control_plane.pki / "ca.crt"))
     context.load_cert_chain(control_plane.pki / "admin.crt", control_plane.pki / "admin.key")
     url = f"https://{control_plane.address}:{control_plane.port}"
-    with httpx.Client(base_url=url, verify=context, timeout=30) as client:
+    with httpx.Client(base_url=url, verify=context, timeout=patient.PATIENCE_S) as client:
         yield client
 
 
@@ -292,18 +297,17 @@ def space(kubernetes: httpx.Client, namespace: str) -> Namespace:
 
 
 @pytest.fixture
-def operator(
-    control_plane: Any, namespace: str, tmp_path: Path, unused_tcp_port: int
-) -> Iterator[OperatorProcess]:
+def operator(control_plane: Any, namespace: str, tmp_path: Path) -> Iterator[OperatorProcess]:
+    port = free_port()
     environment = {
         "KUBECONFIG": str(control_plane.kubeconfig),
         "KATO_OPERATOR_NAMESPACE": namespace,
         "KATO_OPERATOR_DEEP_CHECKS": "false",
-        "KATO_OPERATOR_HTTP_PORT": str(unused_tcp_port),
+        "KATO_OPERATOR_HTTP_PORT": str(port),
         "KATO_OPERATOR_RECHECK_S": "0.5",
         "KATO_OPERATOR_LOG_FORMAT": "console",
     }
-    process = OperatorProcess(environment, tmp_path / "operator.log", unused_tcp_port)
+    process = OperatorProcess(environment, tmp_path / "operator.log", port)
     process.start()
     yield process
     process.kill9()
