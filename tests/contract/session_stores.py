@@ -22,6 +22,9 @@ from kato_service.sessions.store import (
 )
 
 ENOUGH = Limits(100, 100)
+RENEWALS = 3
+SHORT_S = 2
+"""A lifetime that a test lets pass; long enough for a few calls on a busy machine."""
 
 
 @dataclass
@@ -38,6 +41,12 @@ class Kept:
         lock = await self.store.lock(session_id, owner, rolling_forward=False)
         assert lock is not None
         return lock
+
+    async def pass_time_holding(self, lock: Lock, seconds: float) -> None:
+        """Let time pass while the holder of a lock renews it, at the end too."""
+        for _ in range(RENEWALS):
+            await self.pass_time(seconds / RENEWALS)
+            await self.store.renew(lock)
 
 
 def new(**fields: Any) -> NewSession:

@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError
 from redis.exceptions import TimeoutError as RedisTimeoutError
-from session_stores import ENOUGH, new
+from session_stores import ENOUGH, SHORT_S, new
 from structlog.testing import capture_logs
 
 from kato_service.connections.redis_client import RedisClient
@@ -119,13 +119,13 @@ async def test_an_extension_that_the_index_did_not_take_is_noted_later(
     restricted: Restricted,
 ) -> None:
     store = restricted.store
-    session_id = (await store.create(new(ttl_s=1), ENOUGH)).session_id
-    await store.create(new(ttl_s=1), ENOUGH)  # ends after the first would have
+    session_id = (await store.create(new(ttl_s=SHORT_S), ENOUGH)).session_id
+    await store.create(new(ttl_s=SHORT_S), ENOUGH)  # ends after the first would have
     await restricted.permit("-zadd")
     assert await store.extend(session_id, 60) is not None
     await restricted.permit("+zadd")
     await store.pending(older_than_s=5)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await store.count() > 1:
             await asyncio.sleep(0.05)
     listed = await store.page(None, after=0, limit=9)
@@ -154,12 +154,12 @@ async def test_no_key_of_an_ended_session_stays_in_redis(redis_url: str) -> None
     pool = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))
     async with Redis.from_url(redis_url) as client:
         store = RedisSessionStore(pool.client, instance)
-        session = await store.create(new(user_id="Ada", ttl_s=1), ENOUGH)
+        session = await store.create(new(user_id="Ada", ttl_s=SHORT_S), ENOUGH)
         lock = await store.lock(session.session_id, "me", rolling_forward=False)
         assert lock is not None
         state = replace(lock.state, stm=(("a",),), pending_emotives=({"joy": 1.0},))
         await store.save(lock, state, None)
-        await asyncio.sleep(1.2)
+        await asyncio.sleep(SHORT_S + 0.2)
         await store.create(new(), ENOUGH)
         keys = [key.decode() for key in await client.keys(f"kato:{instance}:*")]
     await pool.close()

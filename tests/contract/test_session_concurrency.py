@@ -159,13 +159,13 @@ async def test_deletes_and_observes_at_once_end_cleanly(replicas: Pair) -> None:
 
 async def test_a_sliding_session_lives_on_by_being_used(replicas: Pair) -> None:
     one, _ = replicas
-    sliding = Replica(one.store, one.knowledge, SessionLimits(default_ttl_s=1, auto_extend=True))
+    sliding = Replica(one.store, one.knowledge, SessionLimits(default_ttl_s=3, auto_extend=True))
     session_id = await sliding.create()
     for _ in range(4):
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.9)
         await sliding.observe(session_id, "a")
     assert len(await sliding.stm(session_id)) == 4
-    await asyncio.sleep(1.2)
+    await asyncio.sleep(3.1)
     assert not await sliding.sessions.exists(session_id)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from session_stores import Kept, intent_for, new
+from session_stores import SHORT_S, Kept, intent_for, new
 
 from kato_service.errors import (
     SessionNotFoundError,
@@ -91,11 +91,11 @@ async def test_an_intent_after_its_save_is_not_stored_again(kept: Kept) -> None:
 
 
 async def test_a_session_with_an_intent_outlives_its_expiry_until_installed(kept: Kept) -> None:
-    session_id = (await kept.create(ttl_s=1)).session_id
+    session_id = (await kept.create(ttl_s=SHORT_S)).session_id
     lock = await kept.locked(session_id)
     intent = intent_for(lock, replace(lock.state, time=3))
     await kept.store.intend(lock, intent)
-    await kept.pass_time(LEASE_S + 0.1)
+    await kept.pass_time(max(LEASE_S, SHORT_S) + 0.1)
     assert await kept.store.load(session_id) is None
     with pytest.raises(SessionNotFoundError):
         await kept.store.lock(session_id, "client", rolling_forward=False)
@@ -109,9 +109,9 @@ async def test_a_session_with_an_intent_outlives_its_expiry_until_installed(kept
 
 
 async def test_a_roll_forward_waits_for_who_holds_an_expired_session(kept: Kept) -> None:
-    session_id = (await kept.create(ttl_s=1)).session_id
+    session_id = (await kept.create(ttl_s=SHORT_S)).session_id
     lock = await kept.locked(session_id)
-    await kept.pass_time(1.2)
+    await kept.pass_time_holding(lock, SHORT_S + 0.1)
     with pytest.raises(SessionNotFoundError):
         await kept.store.lock(session_id, "client", rolling_forward=False)
     # Not gone: its holder may still store an intent, which must not be forgotten before.

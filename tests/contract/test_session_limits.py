@@ -5,7 +5,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
-from session_stores import Kept, intent_for, new
+from session_stores import SHORT_S, Kept, intent_for, new
 
 from kato_service.errors import (
     SessionLimitExceededError,
@@ -28,11 +28,11 @@ async def test_a_limit_refuses_one_session_too_many(
     kept: Kept, limits: Limits, user_id: str | None, whose: str
 ) -> None:
     for _ in range(2):
-        await kept.store.create(new(user_id=user_id, ttl_s=1), limits)
+        await kept.store.create(new(user_id=user_id, ttl_s=SHORT_S), limits)
     with pytest.raises(SessionLimitExceededError, match=whose):
         await kept.store.create(new(user_id=user_id), limits)
     assert await kept.store.count() == 2
-    await kept.pass_time(1.1)
+    await kept.pass_time(SHORT_S + 0.1)
     assert await kept.store.create(new(user_id=user_id), limits)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from session_stores import Kept, intent_for
+from session_stores import SHORT_S, Kept, intent_for
 
 from kato_service.sessions.store import (
     LEASE_S,
@@ -111,9 +111,7 @@ async def test_of_more_installed_intents_than_are_noted_the_latest_are_known(kep
 async def test_a_renewed_lock_is_not_taken_over(kept: Kept) -> None:
     session_id = (await kept.create()).session_id
     lock = await kept.locked(session_id)
-    await kept.pass_time(LEASE_S * 0.7)
-    await kept.store.renew(lock)
-    await kept.pass_time(LEASE_S * 0.7)
+    await kept.pass_time_holding(lock, LEASE_S * 1.5)
     assert await kept.store.lock(session_id, "thief", rolling_forward=False) is None
 
 
@@ -149,9 +147,9 @@ async def test_a_lost_lock_deletes_nothing(kept: Kept) -> None:
 
 
 async def test_a_locked_session_outlives_its_expiry_for_its_holder(kept: Kept) -> None:
-    session_id = (await kept.create(ttl_s=1)).session_id
+    session_id = (await kept.create(ttl_s=SHORT_S)).session_id
     lock = await kept.locked(session_id)
-    await kept.pass_time(1.2)
+    await kept.pass_time_holding(lock, SHORT_S + 0.1)
     assert await kept.store.load(session_id) is None
     assert await kept.store.save(lock, replace(lock.state, time=1), None) is Saved.SAVED
 
