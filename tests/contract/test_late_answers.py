@@ -20,17 +20,18 @@ from kato_service.search.pattern_searcher import PatternSearcher
 
 EVENTS = (("a",), ("b",))
 NAME = pattern_name(EVENTS)
-TIME_S = 0.3
+TIME_S = 1.5
 
 
 class SlowLog(SqliteKnowledgeLog):
-    """Its answers to inserts come after every deadline."""
+    """Its answers to inserts come after a deadline."""
 
-    pause_s = 0.0
+    deadline: Deadline | None = None
 
     async def insert(self, kb: str, first: int, entries: Sequence[Entry]) -> int:
         count = await super().insert(kb, first, entries)
-        await asyncio.sleep(self.pause_s)
+        while self.deadline is not None and not self.deadline.passed:
+            await asyncio.sleep(self.deadline.remaining_s() + 0.01)
         return count
 
 
@@ -67,14 +68,14 @@ async def knowledge(log: SlowLog) -> AsyncIterator[KnowledgeBases]:
 async def test_an_update_that_took_too_long_is_answered_as_done(
     log: SlowLog, knowledge: KnowledgeBases
 ) -> None:
-    log.pause_s = 2 * TIME_S
+    log.deadline = Deadline.after(TIME_S)
     updated = await PatternOperations(knowledge).update_pattern(
         "kato",
         NAME,
         frequency=9,
         emotives=None,
         persistence=5,
-        deadline=Deadline.after(TIME_S),
+        deadline=log.deadline,
     )
     assert (updated.frequency, updated.events) == (9, EVENTS)
 

@@ -54,7 +54,7 @@ async def knowledge(port: int, circuit: Circuit) -> AsyncIterator[KnowledgeBases
 async def test_an_entry_that_was_sent_is_of_unknown_outcome_when_the_circuit_opens_then(
     mongo_url: str, faulty_proxy: NewProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kato_service.knowledge.writing.log_writer.PATIENCE_S", 1.0)
+    monkeypatch.setattr("kato_service.knowledge.writing.log_writer.PATIENCE_S", 5.0)
     proxy = await faulty_proxy(int(mongo_url.rpartition(":")[2].split("/")[0]))
     circuit = Circuit("mongodb", opens_after=2)
     async with knowledge(proxy.port, circuit) as bases:
@@ -139,7 +139,7 @@ async def test_a_learn_that_was_begun_is_completed_once_the_circuit_closed(mongo
 async def test_a_save_that_was_sent_is_of_unknown_outcome_when_the_circuit_opens_then(
     redis_server: Any,
 ) -> None:
-    pool = RedisConnectionPool(RedisOptions(url=redis_server.url, socket_timeout_s=0.5))
+    pool = RedisConnectionPool(RedisOptions(url=redis_server.url, socket_timeout_s=2.0))
     circuit = Circuit("redis", opens_after=1)
     store = RedisSessionStore(pool.client, "kato", circuit=circuit)
     new = NewSession("s", "incarnation", None, "kato", None, {}, {})

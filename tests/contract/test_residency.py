@@ -14,22 +14,36 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.model.entries import Learn
+from kato_service.knowledge.model.log import Tail
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 from kato_service.search.pattern_searcher import PatternSearcher
 
-Replica = Callable[[float], KnowledgeBases]
+Replica = Callable[..., KnowledgeBases]
 EVENTS = (("a",), ("b",))
 NAME = pattern_name(EVENTS)
 
 
+class HeldLog(SqliteKnowledgeLog):
+    """Its reads wait while it is held."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
+
+    async def tail(self, kb: str, after: int, *, limit: int) -> Tail:
+        await self.goes_on.wait()
+        return await super().tail(kb, after, limit=limit)
+
+
 @pytest.fixture(params=["c", "numpy"])
 async def replica(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Replica]:
-    """Makes replicas with that limit of bytes, over one file."""
+    """Makes replicas with that limit of bytes, over one file, or a log that is given."""
     made: list[KnowledgeBases] = []
 
-    def new(limit_bytes: float) -> KnowledgeBases:
-        log = SqliteKnowledgeLog(tmp_path / "knowledge.sqlite")
+    def new(limit_bytes: float, log: SqliteKnowledgeLog | None = None) -> KnowledgeBases:
+        log = log or SqliteKnowledgeLog(tmp_path / "knowledge.sqlite")
         new_index = PatternSearcher(request.param).new_index
         made.append(KnowledgeBases(log, new_index, memory_bytes=limit_bytes))
         return made[-1]
@@ -38,6 +52,11 @@ async def replica(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     yield new
     for bases in made:
         await bases.close()
+
+
+@pytest.fixture
+def held_log(tmp_path: Path) -> HeldLog:
+    return HeldLog(tmp_path / "knowledge.sqlite")
 
 
 def soon() -> Deadline:
@@ -241,12 +260,15 @@ async def test_an_append_whose_client_left_keeps_its_knowledge_base(replica: Rep
     assert bases.get("kato") is before
 
 
-async def test_what_is_loaded_for_a_client_that_left_makes_room_itself(replica: Replica) -> None:
+async def test_what_is_loaded_for_a_client_that_left_makes_room_itself(
+    replica: Replica, held_log: HeldLog
+) -> None:
     writer = replica(1e12).get("large")
     await writer.append([learn(f"s{number}", "z") for number in range(2000)], since=0)
-    bases = replica(2 * await size_of_one(replica))
+    bases = replica(2 * await size_of_one(replica), held_log)
     small, large = bases.get("small"), bases.get("large")
     await learned(small)
+    held_log.goes_on.clear()
     waiting = asyncio.create_task(large.tail(deadline=soon()))
     await settled()
     waiting.cancel()
@@ -254,7 +276,8 @@ async def test_what_is_loaded_for_a_client_that_left_makes_room_itself(replica: 
     await settled()
     assert large.in_use
     assert (small.pattern_count, large.pattern_count) == (1, None)
-    async with asyncio.timeout(10):
+    held_log.goes_on.set()
+    async with asyncio.timeout(60):
         while large.in_use:
             await asyncio.sleep(0.001)
     await settled()

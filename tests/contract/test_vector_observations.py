@@ -76,7 +76,7 @@ async def new_client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIte
             if request.param == "local mode":
                 return local
             url = request.getfixturevalue("qdrant_url")
-            client = AsyncQdrantClient(url=url, check_compatibility=False, timeout=10)
+            client = AsyncQdrantClient(url=url, check_compatibility=False, timeout=60)
             stack.push_async_callback(client.close)
             return client
 
@@ -193,7 +193,7 @@ async def test_neighbours_are_the_same_however_they_came_in_and_whoever_searched
     given = [tuple(x * scale for x in each) for each in directions if any(each) for scale in (1, 3)]
     symbols = {vector_symbol(vector): vector for vector in given}
     local = AsyncQdrantClient(path=str(tmp_path))
-    server = AsyncQdrantClient(url=qdrant_url, check_compatibility=False)
+    server = AsyncQdrantClient(url=qdrant_url, check_compatibility=False, timeout=60)
     answers = []
     for client in (local, server, server):
         store, name = QdrantStore(client), f"kato-{uuid4().hex}"

@@ -26,7 +26,7 @@ async def client(
         made = AsyncQdrantClient(path=str(tmp_path / "vectors"))
     else:
         url = request.getfixturevalue("qdrant_url")
-        made = AsyncQdrantClient(url=url, check_compatibility=False, timeout=10)
+        made = AsyncQdrantClient(url=url, check_compatibility=False, timeout=60)
     yield made
     await made.close()
 

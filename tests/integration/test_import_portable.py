@@ -16,6 +16,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pymongo import MongoClient
 
 sys.path.insert(0, str(Path(__file__).parent))
 from transfers import Target, done, environment, exported, file_of, lines_of, opened, rows_of
@@ -69,8 +70,11 @@ def test_an_import_into_a_server_killed_in_the_middle_goes_on_and_is_exact(
         for line in running.stderr:
             if line.startswith("appending"):
                 break
-        time.sleep(0.3)  # into the middle of it; wherever it hits, the outcome is the same
-        running.kill()
+        with MongoClient[dict[str, Any]](mongo_url) as client:
+            log = client[target["MONGO_DATABASE"]]["log"]
+            while log.count_documents({}) < 100 and running.poll() is None:
+                time.sleep(0.001)
+        running.kill()  # wherever it hits, the outcome is the same
     assert "are exact" in done(target, "import", file)
     assert lines_of(file) == exported(target)
 

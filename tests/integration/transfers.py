@@ -41,7 +41,7 @@ def environment(variables: Target) -> Target:
 def command(target: Target, *arguments: object) -> Completed:
     program = [sys.executable, "-m", "kato_service", *map(str, arguments)]
     return subprocess.run(
-        program, env=environment(target), capture_output=True, timeout=120, check=False
+        program, env=environment(target), capture_output=True, timeout=300, check=False
     )
 
 

@@ -102,6 +102,6 @@ async def test_a_body_that_does_not_arrive_passes_its_deadline() -> None:
         "app": SimpleNamespace(state=SimpleNamespace()),
     }
     middleware = SessionMiddleware(_echo, Settings(_env_file=None, REQUEST_TIMEOUT=0.05))
-    await asyncio.wait_for(middleware(scope, silence, send), timeout=5)
+    await asyncio.wait_for(middleware(scope, silence, send), timeout=60)
     assert sent[0]["status"] == 504
     assert b"DEADLINE_EXCEEDED" in sent[1]["body"]

@@ -134,7 +134,7 @@ async def monitored(store: SwitchedStore, circuit: Circuit) -> AsyncIterator[Sto
 
 
 async def until(look: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not look():
             await asyncio.sleep(0.005)
 

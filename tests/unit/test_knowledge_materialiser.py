@@ -147,7 +147,7 @@ async def test_the_background_task_writes_without_being_asked(
     await asyncio.gather(
         *(bases.get(kb).append([learn("a"), learn("b")], since=0) for kb in ("one", "two"))
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while bases.usage().views_written < 4 or bases.usage().checkpoint_lag:
             await asyncio.sleep(0.01)
     running.cancel()
@@ -177,7 +177,7 @@ async def test_the_background_task_notices_a_restored_store_and_trims(
     running = asyncio.gather(*work)
 
     async def until(reached: Callable[[], Awaitable[bool]]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await reached():
                 clock.now += 60.0
                 await asyncio.sleep(0.01)

@@ -97,7 +97,7 @@ def sleeper(tmp_path: Path) -> Iterator[Callable[[Path], int]]:
     def start(directory: Path) -> int:
         started.append(subprocess.Popen([program, "60"], cwd=directory))
         command = Path(f"/proc/{started[-1].pid}/cmdline")
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while not command.read_bytes() and time.monotonic() < end:
             time.sleep(0.01)  # it has no command line yet for a moment after it began
         return started[-1].pid
