@@ -1,21 +1,20 @@
 """The cluster of the e2e tests, and clients of the instances on it."""
 
 import json
+import os
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-import kato_platform as kp
+from clusters import Cluster
+from kato_platform import platform
 
 FORWARD_PATIENCE_S = 20.0
 
@@ -33,7 +32,7 @@ class RefusedError(Exception):
 class Forward:
     """``kubectl port-forward`` to a service or pod; starts again after it died with its pod."""
 
-    cluster: kp.Cluster
+    cluster: Cluster
     target: str
     namespace: str = "default"
     process: subprocess.Popen[str] | None = None
@@ -51,7 +50,7 @@ class Forward:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env={**kp.os.environ, **self.cluster.env},
+            env={**os.environ, **self.cluster.env},
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -120,14 +119,14 @@ class Client:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[kp.Cluster]:
+def cluster() -> Iterator[Cluster]:
     """A cluster with the chart installed; a test node is removed afterwards."""
-    with kp.platform() as found:
+    with platform() as found:
         yield found
 
 
 @pytest.fixture
-def connect(cluster: kp.Cluster) -> Iterator[Any]:
+def connect(cluster: Cluster) -> Iterator[Any]:
     """A function for clients: connect("prod") or connect("prod", "pod/prod-…")."""
     forwards: list[Forward] = []
 

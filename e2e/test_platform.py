@@ -16,14 +16,17 @@ from typing import Any, TypeVar
 
 import pytest
 
-import kato_platform as kp
+from clusters import Cluster
+from commands import ROOT, PlatformError, say
+from instances import apply, name_in, wait_ready
+from pod_programs import learn_license, output_of_program, program_in_cluster
 
-MINIMAL = kp.ROOT / "examples" / "minimal.yaml"
-THREE = kp.ROOT / "examples" / "three-instances.yaml"
-NAME = kp.name_in(MINIMAL)
+MINIMAL = ROOT / "examples" / "minimal.yaml"
+THREE = ROOT / "examples" / "three-instances.yaml"
+NAME = name_in(MINIMAL)
 SELECT = f"kato.dev/instance={NAME}"
 CHILDREN = "deployment,statefulset,service,configmap,secret,serviceaccount"
-GOLDEN = kp.ROOT / "tests" / "golden" / "predictions.jsonl.gz"
+GOLDEN = ROOT / "tests" / "golden" / "predictions.jsonl.gz"
 Connect = Callable[..., Any]
 T = TypeVar("T")
 
@@ -39,13 +42,13 @@ def until(look: Callable[[], T | None], what: str, timeout_s: float = 120) -> T:
     pytest.fail(f"waited {timeout_s:.0f} s in vain for: {what}")
 
 
-def items(cluster: kp.Cluster, kind: str, selector: str = SELECT) -> list[dict[str, Any]]:
+def items(cluster: Cluster, kind: str, selector: str = SELECT) -> list[dict[str, Any]]:
     listed = json.loads(cluster.kubectl("get", kind, "-l", selector, "-o", "json"))
     found: list[dict[str, Any]] = listed["items"]
     return found
 
 
-def pods(cluster: kp.Cluster, component: str, name: str = NAME) -> list[str]:
+def pods(cluster: Cluster, component: str, name: str = NAME) -> list[str]:
     """Names of the component's pods that are ready and not terminating."""
     selector = f"kato.dev/instance={name},app.kubernetes.io/component={component}"
     return [
@@ -59,9 +62,9 @@ def pods(cluster: kp.Cluster, component: str, name: str = NAME) -> list[str]:
     ]
 
 
-def kill(cluster: kp.Cluster, component: str) -> None:
+def kill(cluster: Cluster, component: str) -> None:
     (victim,) = pods(cluster, component)
-    kp.say(f"killing {victim}")
+    say(f"killing {victim}")
     cluster.kubectl("delete", "pod", victim, "--grace-period=0", "--force")
     until(lambda: pods(cluster, component), f"a new ready {component} pod")
 
@@ -71,51 +74,51 @@ def symbols(client: Any, session: str) -> list[str]:
 
 
 def test_a_four_line_instance_becomes_ready_and_predicts(
-    cluster: kp.Cluster, connect: Connect
+    cluster: Cluster, connect: Connect
 ) -> None:
     applied = time.monotonic()
-    kp.apply(cluster, MINIMAL)
-    ready_s = kp.wait_ready(cluster, NAME)
+    apply(cluster, MINIMAL)
+    ready_s = wait_ready(cluster, NAME)
     client = connect(NAME)
     session = client.session("first")
     client.learn(session, "hello world again")
     (best,) = client.predicted(session, "hello world")
     predicted_s = time.monotonic() - applied
-    kp.say(f"after apply: Ready in {ready_s:.1f} s, first prediction in {predicted_s:.1f} s")
+    say(f"after apply: Ready in {ready_s:.1f} s, first prediction in {predicted_s:.1f} s")
     assert best["future"] == [["again"]]
 
 
-def test_kubectl_shows_a_person_what_there_is(cluster: kp.Cluster) -> None:
+def test_kubectl_shows_a_person_what_there_is(cluster: Cluster) -> None:
     header, row = cluster.kubectl("get", "kato", NAME).splitlines()
     assert header.split()[:4] == ["NAME", "READY", "PHASE", "REPLICAS"]
     assert row.split()[:4] == [NAME, "True", "Ready", "1"]
 
 
-def test_the_example_learns_the_license_in_the_cluster(cluster: kp.Cluster) -> None:
+def test_the_example_learns_the_license_in_the_cluster(cluster: Cluster) -> None:
     url = cluster.get("katoinstance", NAME)["status"]["endpoints"]["http"]
-    output = kp.learn_license(cluster, url)
+    output = learn_license(cluster, url)
     print(output)
     assert output.count("future ") == 3
 
 
 def test_a_conversation_in_the_cluster_gives_the_golden_predictions(
-    cluster: kp.Cluster, tmp_path: Path
+    cluster: Cluster, tmp_path: Path
 ) -> None:
     with gzip.open(GOLDEN, "rt", encoding="utf-8") as lines:
         cases = [json.loads(line) for line in lines]
     some = [c for c in cases if c["predictions"] and len(c["learned"]) < 12][:25]
     (tmp_path / "cases.json").write_text(json.dumps(some), encoding="utf-8")
-    program = kp.ROOT / "e2e" / "programs" / "golden_conversation.py"
+    program = ROOT / "e2e" / "programs" / "golden_conversation.py"
     url = cluster.get("katoinstance", NAME)["status"]["endpoints"]["http"]
     arguments = ["/program/golden_conversation.py", url, "/program/cases.json"]
     files = [program, tmp_path / "cases.json"]
-    with kp.program_in_cluster(cluster, "golden", files, arguments):
-        output = kp.output_of_program(cluster, "golden")
+    with program_in_cluster(cluster, "golden", files, arguments):
+        output = output_of_program(cluster, "golden")
     print(output)
     assert output.startswith("25 of 25 cases agree")
 
 
-def test_a_steady_instance_causes_no_write(cluster: kp.Cluster) -> None:
+def test_a_steady_instance_causes_no_write(cluster: Cluster) -> None:
     def versions() -> dict[str, str]:
         kinds = f"katoinstance,{CHILDREN},pvc"
         selected = json.loads(cluster.kubectl("get", kinds, "-o", "json"))["items"]
@@ -137,7 +140,7 @@ def test_a_steady_instance_causes_no_write(cluster: kp.Cluster) -> None:
 
 @pytest.mark.parametrize("component", ["service", "redis", "mongodb"])
 def test_nothing_acknowledged_is_missing_after_a_pod_was_killed(
-    cluster: kp.Cluster, connect: Connect, component: str
+    cluster: Cluster, connect: Connect, component: str
 ) -> None:
     client = connect(NAME)
     session = client.session(f"survivor-of-{component}")
@@ -175,11 +178,11 @@ def test_nothing_acknowledged_is_missing_after_a_pod_was_killed(
     assert found == [(line, 1) for line in learned]
 
 
-def test_the_instance_is_ready_again_after_the_kills(cluster: kp.Cluster) -> None:
-    kp.wait_ready(cluster, NAME)
+def test_the_instance_is_ready_again_after_the_kills(cluster: Cluster) -> None:
+    wait_ready(cluster, NAME)
 
 
-def test_a_hand_edited_child_is_put_back(cluster: kp.Cluster) -> None:
+def test_a_hand_edited_child_is_put_back(cluster: Cluster) -> None:
     edit = {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 1}}}}
     wanted = cluster.get("deployment", NAME)["spec"]["template"]["spec"]
     cluster.kubectl("patch", "deployment", NAME, "-p", json.dumps(edit))
@@ -189,7 +192,7 @@ def test_a_hand_edited_child_is_put_back(cluster: kp.Cluster) -> None:
     )
 
 
-def test_a_hand_deleted_child_is_made_again(cluster: kp.Cluster) -> None:
+def test_a_hand_deleted_child_is_made_again(cluster: Cluster) -> None:
     uid = cluster.get("service", NAME)["metadata"]["uid"]
     cluster.kubectl("delete", "service", NAME)
     until(
@@ -199,7 +202,7 @@ def test_a_hand_deleted_child_is_made_again(cluster: kp.Cluster) -> None:
     assert cluster.get("service", NAME)["metadata"]["uid"] != uid
 
 
-def test_replicas_and_a_pool_size_roll_out(cluster: kp.Cluster) -> None:
+def test_replicas_and_a_pool_size_roll_out(cluster: Cluster) -> None:
     spec = {"service": {"replicas": 2}, "connectionPools": {"mongodb": {"maxSize": 20}}}
     patch = json.dumps({"spec": spec})
     cluster.kubectl("patch", "katoinstance", NAME, "--type=merge", "-p", patch)
@@ -211,9 +214,7 @@ def test_replicas_and_a_pool_size_roll_out(cluster: kp.Cluster) -> None:
     assert [c["data"]["MONGO_POOL_SIZE"] for c in config] == ["20"]
 
 
-def test_both_replicas_answer_alike_right_after_a_learn(
-    cluster: kp.Cluster, connect: Connect
-) -> None:
+def test_both_replicas_answer_alike_right_after_a_learn(cluster: Cluster, connect: Connect) -> None:
     one, two = (connect(NAME, f"pod/{pod}") for pod in pods(cluster, "service"))
     # Sessions of the same user, so the same knowledge.
     learning, asking = (one.session("twins") for _ in range(2))
@@ -227,7 +228,7 @@ def test_both_replicas_answer_alike_right_after_a_learn(
 
 
 def test_a_thousand_observes_on_one_session_through_two_replicas(
-    cluster: kp.Cluster, connect: Connect
+    cluster: Cluster, connect: Connect
 ) -> None:
     replicas = [f"pod/{pod}" for pod in pods(cluster, "service")]
     session = connect(NAME).session("crowd")
@@ -247,16 +248,16 @@ def test_a_thousand_observes_on_one_session_through_two_replicas(
     assert kept == Counter(acknowledged)
 
 
-def test_an_invalid_spec_names_the_field_and_touches_nothing(cluster: kp.Cluster) -> None:
+def test_an_invalid_spec_names_the_field_and_touches_nothing(cluster: Cluster) -> None:
     generation = cluster.get("katoinstance", NAME)["metadata"]["generation"]
     patch = json.dumps({"spec": {"processor": {"maxPredictions": 0}}})
-    with pytest.raises(kp.PlatformError, match=r"spec\.processor\.maxPredictions"):
+    with pytest.raises(PlatformError, match=r"spec\.processor\.maxPredictions"):
         cluster.kubectl("patch", "katoinstance", NAME, "--type=merge", "-p", patch)
     assert cluster.get("katoinstance", NAME)["metadata"]["generation"] == generation
 
 
 def test_deleting_keeps_volumes_and_credentials_and_re_creating_finds_the_knowledge(
-    cluster: kp.Cluster, connect: Connect
+    cluster: Cluster, connect: Connect
 ) -> None:
     client = connect(NAME)
     client.learn(client.session("keeper"), "what was learned stays learned")
@@ -269,21 +270,21 @@ def test_deleting_keeps_volumes_and_credentials_and_re_creating_finds_the_knowle
     kept = {s["metadata"]["name"] for s in items(cluster, "secret")}
     assert kept == {f"{NAME}-credentials", f"{NAME}-mongodb-keyfile"}
     assert {c["metadata"]["uid"] for c in items(cluster, "pvc")} == claims
-    kp.apply(cluster, MINIMAL)
-    kp.wait_ready(cluster, NAME)
+    apply(cluster, MINIMAL)
+    wait_ready(cluster, NAME)
     again = connect(NAME)
     (best, *_) = again.predicted(again.session("keeper"), "what was learned")
     assert best["future"] == [["stays"], ["learned"]]
 
 
 def test_three_instances_do_not_see_each_others_knowledge(
-    cluster: kp.Cluster, connect: Connect
+    cluster: Cluster, connect: Connect
 ) -> None:
     cluster.kubectl("delete", "katoinstance", NAME)
-    kp.apply(cluster, THREE)
+    apply(cluster, THREE)
     names = ["primary", "testing", "analytics"]
     for name in names:
-        kp.wait_ready(cluster, name)
+        wait_ready(cluster, name)
     clients = {name: connect(name) for name in names}
     sessions = {name: client.session("same-user") for name, client in clients.items()}
     for name, client in clients.items():

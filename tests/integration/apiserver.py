@@ -3,7 +3,6 @@
 Tests do the work of what is missing: controllers that report workloads, the garbage collector.
 """
 
-import importlib.util
 import os
 import re
 import shutil
@@ -15,13 +14,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx
 import pytest
 
+from binaries import CACHE
+from control_plane import ControlPlane, api_server
 from support import patient
 from support.servers import free_port
 
@@ -248,24 +248,12 @@ def claim(space: Namespace, name: str, component: str, **spec: Any) -> Manifest:
     return created
 
 
-def load_testbed() -> ModuleType:
-    path = REPOSITORY / "e2e" / "testbed" / "testbed.py"
-    spec = importlib.util.spec_from_file_location("kato_testbed", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["kato_testbed"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="session")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A real API server and etcd with our CRD, without controllers and nodes."""
-    testbed = load_testbed()
-    if "KATO_TESTBED_BIN" not in os.environ and not (testbed.CACHE / "testbed").exists():
+    if "KATO_TESTBED_BIN" not in os.environ and not (CACHE / "testbed").exists():
         pytest.skip("no kube-apiserver: set KATO_TESTBED_BIN or run testbed.py binaries")
-    with testbed.api_server(tmp_path_factory.mktemp("k8s"), controller_manager=False) as plane:
+    with api_server(tmp_path_factory.mktemp("k8s"), controller_manager=False) as plane:
         crd = REPOSITORY / "crds" / "kato.dev_katoinstances.yaml"
         plane.kubectl("apply", "--server-side", "-f", str(crd))
         plane.kubectl("wait", "--for=condition=Established", "crd/katoinstances.kato.dev")

@@ -14,10 +14,10 @@ from apiserver import (
     Manifest,
     Namespace,
     OperatorProcess,
-    load_testbed,
     until,
 )
 
+from binaries import node_binary
 from kato_operator.settings import OperatorSettings
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
@@ -28,7 +28,7 @@ Render = Callable[..., dict[tuple[str, str], Manifest]]
 
 
 def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [str(load_testbed().testbed_binary()), "helm", *arguments]
+    command = [str(node_binary()), "helm", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 

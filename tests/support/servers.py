@@ -1,6 +1,5 @@
 """Real servers for the tests: free ports, own directories, gone when the tests are."""
 
-import importlib.util
 import lzma
 import os
 import secrets
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+
+from binaries import ferretdb_binary
 
 REPOSITORY = Path(__file__).parent.parent.parent
 START_PATIENCE_S = 90.0
@@ -164,24 +165,11 @@ def _unpacked(binary: Path, directory: Path) -> Path:
     return plain
 
 
-def _built_ferretdb() -> Path:
-    module = REPOSITORY / "e2e" / "testbed" / "testbed.py"
-    if not module.exists():
-        pytest.skip("KATO_FERRETDB_BIN is not set and e2e/testbed cannot build FerretDB")
-    spec = importlib.util.spec_from_file_location("kato_testbed", module)
-    assert spec is not None
-    assert spec.loader is not None
-    testbed = importlib.util.module_from_spec(spec)
-    sys.modules["kato_testbed"] = testbed
-    spec.loader.exec_module(testbed)
-    return Path(testbed.ferretdb_binary())
-
-
 @pytest.fixture(scope="session")
 def ferretdb(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The FerretDB program."""
     given = os.environ.get("KATO_FERRETDB_BIN")
-    binary = Path(given) if given else _built_ferretdb()
+    binary = Path(given) if given else ferretdb_binary()
     return _unpacked(binary, tmp_path_factory.mktemp("ferretdb-binary"))
 
 

@@ -1,0 +1,71 @@
+"""KatoInstances: applied, waited for, and what they wait for."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from chart import RELEASE, SYSTEM_NAMESPACE
+from clusters import Cluster
+from commands import ROOT, PlatformError, say
+
+
+def apply(cluster: Cluster, manifest: Path, namespace: str = "default") -> None:
+    say(f"kubectl apply -f {manifest.relative_to(ROOT)}")
+    cluster.kubectl("apply", "-n", namespace, "-f", str(manifest))
+
+
+def progress_of(instance: Mapping[str, Any]) -> str:
+    """One line: what is ready, and what the others wait for."""
+    conditions = instance.get("status", {}).get("conditions", [])
+    waiting = [
+        f"{c['type']}: {c.get('message') or c.get('reason', '')}"
+        for c in conditions
+        if c["status"] != "True" and c["type"].endswith("Ready") and c["type"] != "Ready"
+    ]
+    ready = [c["type"] for c in conditions if c["status"] == "True"]
+    return "; ".join(waiting) or ", ".join(ready) or "not seen by the operator yet"
+
+
+def is_ready(instance: Mapping[str, Any]) -> bool:
+    """Ready for the generation that is there now."""
+    return any(
+        c["type"] == "Ready"
+        and c["status"] == "True"
+        and c.get("observedGeneration") == instance["metadata"]["generation"]
+        for c in instance.get("status", {}).get("conditions", [])
+    )
+
+
+def wait_ready(
+    cluster: Cluster, name: str, namespace: str = "default", timeout_s: float = 240
+) -> float:
+    """Wait until the instance is Ready, saying what it waits for; the seconds it took.
+
+    Raises:
+        PlatformError: Not Ready in time; carries the conditions.
+    """
+    started = time.monotonic()
+    shown = ""
+    while time.monotonic() - started < timeout_s:
+        instance = cluster.get("katoinstance", name, namespace)
+        if is_ready(instance):
+            return time.monotonic() - started
+        progress = progress_of(instance)
+        if progress != shown:
+            say(f"  {name}: {progress}")
+            shown = progress
+        time.sleep(0.5)
+    raise PlatformError(
+        f"{name} is not Ready after {timeout_s:.0f} s: {shown}\n"
+        f"look with: kubectl -n {namespace} describe katoinstance {name}; "
+        f"kubectl -n {SYSTEM_NAMESPACE} logs deployment/{RELEASE}-operator"
+    )
+
+
+def name_in(manifest: Path) -> str:
+    for line in manifest.read_text().splitlines():
+        key, _, value = line.partition("name:")
+        if value and key.strip() in {"", "metadata: {"}:
+            return value.strip(" }")
+    raise PlatformError(f"{manifest} names no instance")
