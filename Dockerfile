@@ -10,6 +10,9 @@ COPY pyproject.toml setup.py constraints.txt README.md LICENSE ./
 COPY operator operator
 COPY service service
 
+# Below, the files that Python compiles to do not depend on times, so that the same sources give the
+# same image; and what only installs packages goes again.
+
 FROM build AS build-service
 # The matching engine is C code. Slim images lack gcc and Python's headers, so install what is missing.
 RUN wanted=; command -v gcc >/dev/null || wanted="gcc libc6-dev"; \
@@ -17,13 +20,15 @@ RUN wanted=; command -v gcc >/dev/null || wanted="gcc libc6-dev"; \
     [ -f "$headers/Python.h" ] || wanted="gcc libc6-dev python3-dev"; \
     [ -z "$wanted" ] || { apt-get update -q \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $wanted; }
-RUN /opt/kato/bin/pip install -q -c constraints.txt '.[service]' \
+RUN /opt/kato/bin/pip install -q --no-compile -c constraints.txt '.[service]' \
  && /opt/kato/bin/python -c 'import kato_service.search._engine' \
- && /opt/kato/bin/python -m compileall -q /opt/kato/lib
+ && /opt/kato/bin/pip uninstall -q -y pip setuptools \
+ && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/kato/lib
 
 FROM build AS build-operator
-RUN /opt/kato/bin/pip install -q -c constraints.txt '.[operator]' \
- && /opt/kato/bin/python -m compileall -q /opt/kato/lib
+RUN /opt/kato/bin/pip install -q --no-compile -c constraints.txt '.[operator]' \
+ && /opt/kato/bin/pip uninstall -q -y pip setuptools \
+ && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/kato/lib
 
 FROM ${BASE} AS runtime
 ENV PATH=/opt/kato/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1

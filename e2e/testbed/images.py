@@ -1,7 +1,8 @@
-"""Builds the test node's images with buildah, from packages only: `images.py [--out DIR]`.
+"""Builds the test node's images with buildah, from packages only: `images.py [--out] [--dist]`.
 
 The product's images come from its Dockerfile, on a debootstrapped base; the pause image and the
-stand-ins for stores are for the test node only. Images whose inputs are unchanged are kept.
+stand-ins for stores are for the test node only. Images whose inputs are unchanged are kept. With
+--dist the product's images are those of a release, and are not built here.
 """
 
 import argparse
@@ -15,7 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from binaries import ROOT, ferretdb_binary
-from buildah import BASE, BASE_PACKAGES, build, buildah, require_image
+from buildah import (
+    BASE,
+    BASE_PACKAGES,
+    build,
+    buildah,
+    is_known,
+    native_architecture,
+    require_base,
+)
 from packages import NODE_PACKAGES, ensure_packages
 from processes import STARTED, TestbedError, say
 
@@ -83,7 +92,7 @@ def images(context: Path) -> list[Image]:
     ]
 
 
-def build_all(out: Path) -> None:
+def build_all(out: Path, dist: Path | None = None) -> None:
     out.mkdir(parents=True, exist_ok=True)
     context = out / "context"
     context.mkdir(exist_ok=True)
@@ -92,20 +101,21 @@ def build_all(out: Path) -> None:
         if path.is_file():
             shutil.copy2(path, context / path.name)
     for image in images(context):
-        build_archive(image, out)
+        if not (dist and image.target):
+            build_archive(image, out, dist)
     wanted = {image.archive for image in images(context)}
     for stale in set(out.glob("*.tar")) - {out / name for name in wanted}:
         stale.unlink()
 
 
-def build_archive(image: Image, out: Path) -> None:
+def build_archive(image: Image, out: Path, dist: Path | None) -> None:
     """Build the image into its archive below *out*, unless the one there has the same key."""
     archive, stamp = out / image.archive, out / f"{image.archive}.key"
     key = image.key
     if archive.exists() and stamp.exists() and stamp.read_text() == key:
         say(f"{image.name} is up to date")
         return
-    require_image(image.base, out / _archive_of(image.base))
+    _require(image.base, out, dist)
     started = time.monotonic()
     stamp.unlink(missing_ok=True)
     archive.unlink(missing_ok=True)
@@ -115,6 +125,17 @@ def build_archive(image: Image, out: Path) -> None:
     say(f"{image.name} built in {time.monotonic() - started:.0f} s")
 
 
+def _require(base: str, out: Path, dist: Path | None) -> None:
+    """The image to build on is in buildah's storage: made, or read back from its archive."""
+    architecture = native_architecture()
+    if base == BASE:
+        require_base(architecture, out)
+    elif not is_known(base):
+        released = f"kato-service-{VERSION}-linux-{architecture}.tar"
+        archive = dist / released if dist else out / _archive_of(base)
+        buildah("pull", "-q", f"docker-archive:{archive}")
+
+
 def _archive_of(name: str) -> str:
     return name.removeprefix("localhost/").replace(":", "-") + ".tar"
 
@@ -122,9 +143,11 @@ def _archive_of(name: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / ".cache" / "images")
+    parser.add_argument("--dist", type=Path, help="folder of a release to take images from")
+    options = parser.parse_args()
     try:
         ensure_packages(NODE_PACKAGES)
-        build_all(parser.parse_args().out.resolve())
+        build_all(options.out.resolve(), options.dist)
     except (TestbedError, subprocess.TimeoutExpired, OSError) as error:
         sys.exit(f"images: {error}")
     say(f"all images are ready after {time.monotonic() - STARTED:.0f} s")
