@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PORT ?= 8000
 WORKERS_FOR_TESTS ?= 2
 
-.PHONY: help install run up down check test torture soak engine-check engine-stalls engine-sanitize e2e bench images chart crds format clean
+.PHONY: help install run up down check test torture soak engine-check engine-stalls engine-sanitize e2e bench dist images chart crds format clean
 
 help: ## list these commands
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml setup.py constraints.txt $(wildcard $(NATIVE)/*/*)
 	@echo "installing into $(VENV), about a minute (to undo: rm -r $(VENV))"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --upgrade pip
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[operator,service,dev]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[operator,service,dev,release]'
 	@touch $@
 
 run: install ## start the service alone, with embedded stores, on 127.0.0.1 and PORT=8000
@@ -39,7 +39,7 @@ run: install ## start the service alone, with embedded stores, on 127.0.0.1 and 
 	@HOST=127.0.0.1 PORT=$(PORT) LOG_FORMAT=$${LOG_FORMAT:-console} exec $(BIN)/kato-service
 
 up: ## start the platform: node (or current cluster), images, chart, a KatoInstance, a first prediction
-	@$(PYTHON) e2e/kato_platform.py up
+	@$(PYTHON) e2e/kato_platform.py up $(if $(DIST),--dist $(DIST))
 
 down: ## remove what `make up` started
 	@$(PYTHON) e2e/kato_platform.py down
@@ -83,6 +83,9 @@ e2e: install ## test the platform on a real Kubernetes node, with Helm, kubectl 
 
 bench: install ## measure speed and memory: prints tables, writes JSON to build/bench
 	@$(BIN)/python bench/run.py
+
+dist: install ## build a release into dist/: wheel, sdist, chart, install.yaml, images, SBOMs, checksums
+	@$(BIN)/python release/dist.py $(if $(IMAGES),--images $(IMAGES)) $(if $(BASE),--base $(BASE)) $(if $(ARCH),--arch $(ARCH))
 
 images: ## build the container images and the test node's stand-ins
 	@$(PYTHON) e2e/testbed/images.py

@@ -1,6 +1,7 @@
 """The Helm chart on a cluster."""
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clusters import TESTBED, Cluster
-from commands import ROOT, run, say
+from commands import ROOT, VERSION, run, say
 
 CHART = ROOT / "charts" / "kato"
 RELEASE = "kato"
@@ -25,12 +26,14 @@ def chart_values(cluster: Cluster) -> dict[str, Any]:
 
 
 def install_chart(cluster: Cluster) -> None:
-    say(f"helm upgrade --install {RELEASE} charts/kato (namespace {SYSTEM_NAMESPACE})")
+    chart = cluster.dist / f"kato-{VERSION}.tgz" if cluster.dist else CHART
+    shown = Path(os.path.relpath(chart, ROOT))
+    say(f"helm upgrade --install {RELEASE} {shown} (namespace {SYSTEM_NAMESPACE})")
     with tempfile.NamedTemporaryFile("w", suffix=".json") as values:
         json.dump(chart_values(cluster), values)
         values.flush()
         cluster.helm(
-            *("upgrade", "--install", RELEASE, str(CHART), "--namespace", SYSTEM_NAMESPACE),
+            *("upgrade", "--install", RELEASE, str(chart), "--namespace", SYSTEM_NAMESPACE),
             *("--create-namespace", "-f", values.name, "--wait", "--timeout", "150s"),
         )
 

@@ -1,17 +1,26 @@
-"""Where the platform goes: the cluster of KUBECONFIG (or of CLUSTER=current), else a test node."""
+"""Where the platform goes: the cluster of KUBECONFIG (or of CLUSTER=current), else a test node.
+
+What goes there is built from this checkout, or comes from the folder of a release (`make dist`).
+"""
 
 import json
 import os
+import platform
 import shutil
 import sys
+import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from commands import ROOT, VERSION, PlatformError, run, run_visibly, say
 
 TESTBED = ROOT / "e2e" / "testbed"
 IMAGES_DIR = ROOT / ".cache" / "images"
+ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), "unknown")
+"""Of this machine, as images name it."""
+PROGRAMS = ("service", "operator")
 STANDINS = {
     "redis": "localhost/kato-standin-redis:1",
     "mongodb": "localhost/kato-standin-mongodb:1",
@@ -28,6 +37,8 @@ class Cluster:
     env: Mapping[str, str] = field(default_factory=dict)
     """KUBECONFIG and PATH of the test node; empty for the current cluster."""
     is_test_node: bool = True
+    dist: Path | None = None
+    """The folder of the release that is used instead of this checkout."""
 
     def tool(self, name: str) -> str:
         found = shutil.which(name, path=self.env.get("PATH"))
@@ -51,19 +62,20 @@ class Cluster:
 def wants_current_cluster() -> bool:
     """Whether a cluster is named, other than the test node that `up` tells to export."""
     named = os.environ.get("KUBECONFIG", "")
-    is_other = bool(named) and named != test_node_env()["KUBECONFIG"]
+    is_other = bool(named) and named != node_env()["KUBECONFIG"]
     return is_other or os.environ.get("CLUSTER") == "current"
 
 
-def start_cluster() -> Cluster:
-    return current_cluster() if wants_current_cluster() else start_test_node()
+def start_cluster(dist: Path | None = None) -> Cluster:
+    """The cluster, with images it can run; those of the release in *dist* where that is given."""
+    return current_cluster(dist) if wants_current_cluster() else start_test_node(dist)
 
 
 def running_cluster() -> Cluster:
-    return Cluster(images={}, is_test_node=False) if wants_current_cluster() else test_node()
+    return Cluster(images={}, is_test_node=False) if wants_current_cluster() else running_node()
 
 
-def test_node_env() -> dict[str, str]:
+def node_env() -> dict[str, str]:
     """KUBECONFIG and PATH of the test node, as testbed.py prints them."""
     env = {}
     for line in run(sys.executable, TESTBED / "testbed.py", "env").splitlines():
@@ -72,24 +84,29 @@ def test_node_env() -> dict[str, str]:
     return env
 
 
-def test_node() -> Cluster:
+def running_node(dist: Path | None = None) -> Cluster:
     """The running test node."""
-    images = {"service": f"localhost/kato-service:{VERSION}"}
-    images |= {"operator": f"localhost/kato-operator:{VERSION}", **STANDINS}
-    return Cluster(images=images, env=test_node_env())
+    images = {name: f"localhost/kato-{name}:{VERSION}" for name in PROGRAMS}
+    if dist:
+        images = {name: image_name(archive) for name, archive in image_archives(dist).items()}
+    return Cluster(images={**images, **STANDINS}, env=node_env(), dist=dist)
 
 
-def start_test_node() -> Cluster:
+def start_test_node(dist: Path | None = None) -> Cluster:
     run_visibly(sys.executable, TESTBED / "testbed.py", "packages", "--node")
     say("building images (the first time takes minutes; cached under .cache/)")
-    run_visibly(sys.executable, TESTBED / "images.py", "--out", IMAGES_DIR)
+    released = ("--dist", dist) if dist else ()
+    run_visibly(sys.executable, TESTBED / "images.py", "--out", IMAGES_DIR, *released)
     say("starting the test node")
     tars = sorted(IMAGES_DIR.glob("*.tar"))
+    if dist:
+        own = [tar for tar in tars if tar.name.startswith(("kato-pause", "kato-standin"))]
+        tars = [*own, *image_archives(dist).values()]
     run_visibly(sys.executable, TESTBED / "testbed.py", "up", *tars)
-    return test_node()
+    return running_node(dist)
 
 
-def current_cluster() -> Cluster:
+def current_cluster(dist: Path | None = None) -> Cluster:
     """The cluster kubectl points at, with images it can reach."""
     prefix = os.environ.get("IMAGES", "").rstrip("/")
     cluster = Cluster(images={}, is_test_node=False)
@@ -100,15 +117,46 @@ def current_cluster() -> Cluster:
             "this cluster cannot see images built here: name a registry it can pull from and you\n"
             "can push to, e.g. `make up CLUSTER=current IMAGES=registry.example/team`"
         )
-    images = {
-        name: f"{prefix or 'localhost'}/kato-{name}:{VERSION}" for name in ("service", "operator")
-    }
+    images = {name: f"{prefix or 'localhost'}/kato-{name}:{VERSION}" for name in PROGRAMS}
     for target, image in images.items():
-        say(f"docker build --target {target} → {image}")
-        run("docker", "build", "--target", target, "-t", image, ROOT, timeout_s=1800)
+        _make_or_load(target, image, dist)
         if prefix:
             run("docker", "push", image, timeout_s=1800)
         else:
             name = context.removeprefix("kind-")
             run("kind", "load", "docker-image", image, "--name", name, timeout_s=600)
-    return Cluster(images=images, is_test_node=False)
+    return Cluster(images=images, is_test_node=False, dist=dist)
+
+
+def _make_or_load(target: str, image: str, dist: Path | None) -> None:
+    """Let docker have *image*, from this checkout or from a release."""
+    if dist is None:
+        say(f"docker build --target {target} → {image}")
+        run("docker", "build", "--target", target, "-t", image, ROOT, timeout_s=1800)
+        return
+    archive = image_archives(dist)[target]
+    say(f"docker load {archive.name} → {image}")
+    run("docker", "load", "--input", archive, timeout_s=600)
+    run("docker", "tag", image_name(archive), image)
+
+
+def image_archives(dist: Path) -> dict[str, Path]:
+    """The archives of a release for this machine's architecture, by program.
+
+    Raises:
+        PlatformError: One is missing.
+    """
+    archives = {name: dist / f"kato-{name}-{VERSION}-linux-{ARCHITECTURE}.tar" for name in PROGRAMS}
+    for archive in archives.values():
+        if not archive.is_file():
+            raise PlatformError(f"{archive}: there is no such file; build the release: make dist")
+    return archives
+
+
+def image_name(archive: Path) -> str:
+    """The name that an image is loaded under."""
+    with tarfile.open(archive) as tar:
+        content = tar.extractfile("manifest.json")
+        assert content is not None
+        name: str = json.load(content)[0]["RepoTags"][0]
+    return name

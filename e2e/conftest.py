@@ -3,20 +3,24 @@
 import json
 import os
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from clusters import Cluster
+from clusters import ARCHITECTURE, Cluster, wants_current_cluster
+from commands import ROOT, run_visibly
 from kato_platform import platform
 
 FORWARD_PATIENCE_S = 20.0
+RELEASE = ROOT / ".cache" / "e2e-dist"
 
 
 class RefusedError(Exception):
@@ -120,9 +124,20 @@ class Client:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A cluster with the chart installed; a test node is removed afterwards."""
-    with platform() as found:
+    """A cluster with the chart installed; a test node is removed afterwards.
+
+    The test node runs what is released: the chart and images of `make dist`. A cluster that
+    KUBECONFIG or CLUSTER names runs images that docker builds: buildah may be missing there.
+    """
+    with platform(None if wants_current_cluster() else build_release()) as found:
         yield found
+
+
+def build_release() -> Path:
+    """A release of this checkout, for this machine's architecture alone."""
+    command = (sys.executable, ROOT / "release" / "dist.py", "--out", RELEASE)
+    run_visibly(*command, "--arch", ARCHITECTURE)
+    return RELEASE
 
 
 @pytest.fixture

@@ -1,14 +1,18 @@
 """The platform on a cluster: brought up and taken away (`make up`, `make down`, e2e).
 
+From this checkout, or with `up --dist DIR` from a release alone, as `make dist` builds it.
+
 Standard library only: it runs before anything is installed. By Helm, kubectl and HTTP, as a user
 would.
 """
 
+import argparse
 import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from chart import RELEASE, SYSTEM_NAMESPACE, install_chart, lint_chart
 from clusters import TESTBED, Cluster, running_cluster, start_cluster, wants_current_cluster
@@ -17,8 +21,8 @@ from instances import apply, name_in, wait_ready
 from pod_programs import learn_license
 
 
-def up() -> None:
-    cluster = start_cluster()
+def up(dist: Path | None = None) -> None:
+    cluster = start_cluster(dist)
     install_chart(cluster)
     manifest = ROOT / "examples" / "minimal.yaml"
     name = name_in(manifest)
@@ -37,8 +41,11 @@ def up() -> None:
 
 
 @contextmanager
-def platform() -> Iterator[Cluster]:
+def platform(dist: Path | None = None) -> Iterator[Cluster]:
     """The chart on a cluster; a test node is taken away again, also one that did not come up.
+
+    Args:
+        dist: The release to take chart and images from, instead of this checkout.
 
     Raises:
         PlatformError: The cluster is somebody's who uses KATO already.
@@ -46,7 +53,7 @@ def platform() -> Iterator[Cluster]:
     if wants_current_cluster():
         _refuse_in_use(Cluster(images={}, is_test_node=False))
     try:
-        cluster = start_cluster()
+        cluster = start_cluster(dist)
         install_chart(cluster)
         yield cluster
     finally:
@@ -95,16 +102,32 @@ def down() -> None:
     say("remove these too: kubectl delete crd katoinstances.kato.dev; kubectl get pvc,secret")
 
 
-COMMANDS = {"up": up, "down": down, "lint-chart": lint_chart}
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    starting = commands.add_parser("up", help="bring it up and make a first prediction")
+    starting.add_argument("--dist", type=Path, help="take chart and images from this release")
+    commands.add_parser("down", help="take away what `up` made")
+    commands.add_parser("lint-chart", help="lint and render the chart")
+    return parser.parse_args()
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    match arguments.command:
+        case "up":
+            up(arguments.dist)
+        case "down":
+            down()
+        case "lint-chart":
+            lint_chart()
 
 
 def main() -> None:
-    if len(sys.argv) != 2 or sys.argv[1] not in COMMANDS:
-        sys.exit(f"usage: kato_platform.py {'|'.join(COMMANDS)}")
+    arguments = _arguments()
     try:
-        COMMANDS[sys.argv[1]]()
+        _run(arguments)
     except PlatformError as error:
-        sys.exit(f"make {sys.argv[1]}: {error}")
+        sys.exit(f"make {arguments.command}: {error}")
 
 
 if __name__ == "__main__":

@@ -112,7 +112,7 @@ def test_a_test_node_that_did_not_come_up_is_taken_away(
 ) -> None:
     gone: list[bool] = []
 
-    def fail() -> None:
+    def fail(_dist: Path | None) -> None:
         raise PlatformError("node testbed Ready: not within 120 s")
 
     monkeypatch.setattr(kato_platform, "wants_current_cluster", lambda: not is_test_node)

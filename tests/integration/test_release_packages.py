@@ -1,0 +1,170 @@
+"""What `make dist` builds besides images: wheel, sdist, chart archive and install.yaml."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from email import message_from_bytes
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from apiserver import REPOSITORY, Manifest
+
+from archives import unpack
+from chart_and_manifest import NAMESPACE, rendered
+from control_plane import ControlPlane
+from dist import build_packages
+from python_packages import ENGINE
+from release_images import image_names
+from sources import sources
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
+
+CHART = REPOSITORY / "charts" / "kato"
+IMAGES = image_names(sources().version, "localhost")
+
+
+@dataclass(frozen=True)
+class Packages:
+    out: Path
+    unpacked: Path
+    """The sdist's content."""
+
+    def only(self, pattern: str) -> Path:
+        (found,) = self.out.glob(pattern)
+        return found
+
+
+@pytest.fixture(scope="module")
+def packages(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Packages:
+    """Built from this checkout, as `make dist` does; Helm comes with the API server."""
+    work, out = (tmp_path_factory.mktemp(name) for name in ("work", "dist"))
+    source = sources()
+    source.export(work / "exported")
+    return Packages(out, build_packages(source, work, out, prefix="localhost"))
+
+
+@pytest.fixture(scope="module")
+def wheel(packages: Packages) -> zipfile.ZipFile:
+    return zipfile.ZipFile(packages.only("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def manifests(packages: Packages) -> list[Manifest]:
+    return objects((packages.out / "install.yaml").read_text(encoding="utf-8"))
+
+
+def objects(text: str) -> list[Manifest]:
+    return [item for item in yaml.safe_load_all(text) if item]
+
+
+def tracked(*folders: str) -> set[str]:
+    """Python modules of the repository below *folders*, as they are imported."""
+    listed = subprocess.run(
+        ["git", "-C", REPOSITORY, "ls-files", *folders], check=True, capture_output=True, text=True
+    )
+    names = (line.partition("/")[2] for line in listed.stdout.splitlines())
+    return {name for name in names if name.endswith(".py")}
+
+
+def test_the_wheel_holds_all_modules_of_both_programs_and_nothing_else(
+    wheel: zipfile.ZipFile,
+) -> None:
+    names = set(wheel.namelist())
+    assert {name for name in names if name.endswith(".py")} == tracked("operator", "service")
+    tops = {name.partition("/")[0] for name in names}
+    assert tops == {"kato_operator", "kato_service", f"kato-{sources().version}.dist-info"}
+
+
+def test_the_wheel_says_what_it_is(wheel: zipfile.ZipFile) -> None:
+    info = f"kato-{sources().version}.dist-info"
+    metadata = message_from_bytes(wheel.read(f"{info}/METADATA"))
+    assert (metadata["Version"], metadata["License-Expression"]) == (
+        sources().version,
+        "Apache-2.0",
+    )
+    assert f"{info}/licenses/LICENSE" in wheel.namelist()
+
+
+def test_the_wheels_programs_and_engine_run_once_it_is_installed(
+    packages: Packages, wheel: zipfile.ZipFile, tmp_path: Path
+) -> None:
+    assert ENGINE in wheel.namelist()
+    wheel.extractall(tmp_path)
+    code = (
+        "import kato_service.search._engine as engine, kato_operator, kato_service.__main__;"
+        " print(engine.__file__, kato_operator.__version__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [str(tmp_path / ENGINE), sources().version]
+
+
+def test_the_sdist_holds_all_that_images_are_built_from(packages: Packages, tmp_path: Path) -> None:
+    unpacked = unpack(packages.only("*.tar.gz"), tmp_path)
+    text = (REPOSITORY / "Dockerfile").read_text(encoding="utf-8")
+    copied = [line.split()[1:-1] for line in text.splitlines() if re.match(r"COPY [^-]", line)]
+    assert copied
+    for name in {"Dockerfile", *(name for line in copied for name in line)}:
+        assert (unpacked / name).exists(), name
+
+
+def test_the_sdist_of_the_same_commit_is_the_same_bytes(packages: Packages, tmp_path: Path) -> None:
+    from python_packages import build_sdist
+
+    source = sources()
+    source.export(tmp_path / "exported")
+    again, _ = build_sdist(source, tmp_path, tmp_path)
+    assert again.read_bytes() == packages.only("*.tar.gz").read_bytes()
+
+
+def test_the_charts_archive_holds_the_chart(packages: Packages, tmp_path: Path) -> None:
+    unpacked = unpack(packages.only("*.tgz"), tmp_path)
+    for path in (path for path in CHART.rglob("*") if path.is_file()):
+        packed = unpacked / path.relative_to(CHART)
+        if path.name == "Chart.yaml":  # Helm writes it anew
+            assert yaml.safe_load(packed.read_text()) == yaml.safe_load(path.read_text())
+        elif path.name != ".helmignore":
+            assert packed.read_bytes() == path.read_bytes(), path
+
+
+def test_install_yaml_is_a_namespace_and_what_the_chart_renders(manifests: list[Manifest]) -> None:
+    namespace, *rest = manifests
+    assert (namespace["kind"], namespace["metadata"]) == ("Namespace", {"name": NAMESPACE})
+    assert rest == objects(rendered(CHART, IMAGES))
+
+
+def test_install_yaml_runs_the_images_of_the_release(manifests: list[Manifest]) -> None:
+    (deployment,) = (item for item in manifests if item["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == IMAGES["operator"]
+    values = {item["name"]: item["value"] for item in container["env"]}
+    defaults = json.loads(values["KATO_OPERATOR_DEFAULT_IMAGES"])
+    assert defaults == {"service": IMAGES["service"], "agent": IMAGES["operator"]}
+
+
+def test_install_yaml_is_applied_by_the_server_again_and_again(
+    control_plane: ControlPlane, kubernetes: httpx.Client, packages: Packages
+) -> None:
+    def applied() -> Any:
+        file = str(packages.out / "install.yaml")
+        control_plane.kubectl("apply", "--server-side", "-f", file)
+        path = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/kato-operator"
+        return kubernetes.get(path).raise_for_status().json()["metadata"]["resourceVersion"]
+
+    try:
+        assert applied() == applied()
+    finally:
+        rights = ("clusterrole/kato-operator", "clusterrolebinding/kato-operator")
+        control_plane.kubectl("delete", *rights, f"namespace/{NAMESPACE}", "--wait=false")
