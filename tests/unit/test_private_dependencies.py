@@ -1,0 +1,103 @@
+"""What KATO builds on in other packages beyond what they promise, and the bounds that stand for it.
+
+The files test_private_*.py hold the shapes themselves, package by package: a version that changes
+one fails there, with the name of the module that has to follow. Here: no such version is installed
+before somebody raises the bound, and nothing private is used unseen.
+"""
+
+import ast
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+BOUNDED = ("fastapi", "kopf", "kubernetes", "pymongo", "qdrant-client", "redis", "uvicorn")
+"""Packages of which more is used than they promise."""
+DOCUMENTED = {
+    *("fastapi.exceptions", "fastapi.routing", "kubernetes.aio", "qdrant_client.models"),
+    *("pymongo.asynchronous.collection", "pymongo.asynchronous.database", "pymongo.errors"),
+    *("pymongo.monitoring", "pymongo.read_concern"),
+    *("redis.asyncio", "redis.backoff", "redis.exceptions", "redis.typing"),
+}
+UNDOCUMENTED = {
+    *("qdrant_client.common.client_exceptions", "qdrant_client.http.exceptions"),
+    *("redis.asyncio.connection", "redis.asyncio.retry", "redis.crc"),
+    "redis.maint_notifications",
+    "uvicorn.protocols.http.httptools_impl",
+    "uvicorn.protocols.websockets.websockets_sansio_impl",
+}
+"""Modules that the service or the operator imports, and no manual of theirs names."""
+
+
+def requirements(name: str) -> list[Requirement]:
+    """Every line of pyproject.toml that asks for the package."""
+    project = PROJECT["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    found = (Requirement(line) for group in groups for line in group)
+    return [requirement for requirement in found if requirement.name == name]
+
+
+def nodes() -> Iterator[tuple[Path, ast.AST]]:
+    """Every piece of the service's and the operator's syntax, and its file."""
+    for folder in ("service", "operator"):
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                yield file.relative_to(ROOT), node
+
+
+def imported(node: ast.AST) -> list[str]:
+    """The modules that an import names."""
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or ""]
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_a_package_with_private_parts_in_use_has_an_upper_bound(name: str) -> None:
+    assert requirements(name)
+    for requirement in requirements(name):
+        operators = {part.operator for part in requirement.specifier}
+        assert operators & {"<", "~="}, f"{requirement}: no upper bound in pyproject.toml"
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_the_version_in_use_is_one_that_these_tests_were_written_for(name: str) -> None:
+    for requirement in requirements(name):
+        assert requirement.specifier.contains(version(name)), (
+            f"{name} {version(name)} is installed, pyproject.toml has {requirement}: raise the"
+            " bound once all tests/unit/test_private_*.py pass"
+        )
+
+
+def test_every_module_without_a_manual_is_known_here() -> None:
+    packages = {name.replace("-", "_") for name in BOUNDED}
+    found = {module for _, node in nodes() for module in imported(node) if "." in module}
+    ours = {module for module in found if module.split(".")[0] in packages}
+    assert ours - DOCUMENTED == UNDOCUMENTED
+
+
+def test_no_private_module_or_name_of_another_package_is_imported() -> None:
+    private = [
+        f"{file}: {module}"
+        for file, node in nodes()
+        for module in imported(node)
+        if not module.startswith("kato_") and any(map(is_private, module.split(".")))
+    ]
+    private += [
+        f"{file}: {node.module}.{alias.name}"
+        for file, node in nodes()
+        if isinstance(node, ast.ImportFrom) and not (node.module or "").startswith("kato_")
+        for alias in node.names
+        if is_private(alias.name)
+    ]
+    assert private == []

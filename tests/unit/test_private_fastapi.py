@@ -1,0 +1,95 @@
+"""What the API builds on in FastAPI: routes that answer, and read bodies, by themselves."""
+
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse, Response
+
+ROUTES = "kato_service/api/intake/strict_route.py"
+ERRORS = "kato_service/api/errors.py"
+INTAKE = "kato_service/api/intake/session_middleware.py"
+
+
+class Body(BaseModel):
+    number: int
+
+
+async def endpoint(body: Body) -> int:
+    return body.number
+
+
+def app(kind: type[APIRoute]) -> FastAPI:
+    made = FastAPI()
+    made.router.add_api_route("/{name}", endpoint, methods=["POST"], route_class_override=kind)
+    return made
+
+
+async def posted(made: FastAPI, content: bytes) -> httpx.Response:
+    transport = httpx.ASGITransport(made)
+    async with httpx.AsyncClient(transport=transport, base_url="http://kato") as client:
+        headers = {"content-type": "application/json"}
+        return await client.post("/it", content=content, headers=headers)
+
+
+class ReplacedRoute(APIRoute):
+    """Answers without FastAPI, with what it knows of itself."""
+
+    def __init__(self, path: str, endpoint: Any, **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        self.app = self.answer
+
+    async def answer(self, scope: Any, receive: Any, send: Any) -> None:
+        known = (scope["route"].path, scope["route"].endpoint is endpoint)
+        await PlainTextResponse(f"{known} {list(self.param_convertors)}")(scope, receive, send)
+
+
+async def test_a_route_is_asked_by_the_application_that_it_has() -> None:
+    answer = await posted(app(ReplacedRoute), b"{}")
+    expected = "('/{name}', True) ['name']"
+    assert answer.text == expected, f"routes changed: {ROUTES} and {INTAKE} build on it"
+
+
+class RefusingRequest(Request):
+    async def json(self) -> Any:
+        raise HTTPException(418)
+
+
+class RefusingRoute(APIRoute):
+    """Reads bodies by itself, and refuses them."""
+
+    def get_route_handler(self) -> Any:
+        handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            return await handler(RefusingRequest(request.scope, request.receive))
+
+        return handle
+
+
+async def test_bodies_are_read_by_the_request_that_a_route_makes() -> None:
+    answer = await posted(app(RefusingRoute), b'{"number": 1}')
+    assert answer.status_code == 418, f"reading changed: {ROUTES} and {ERRORS} build on it"
+
+
+async def test_a_body_that_is_no_json_is_named_so() -> None:
+    made, seen = app(APIRoute), []
+
+    @made.exception_handler(RequestValidationError)
+    async def note(_request: Request, error: RequestValidationError) -> Response:
+        seen.extend(error.errors())
+        return Response(status_code=400)
+
+    await posted(made, b"{")
+    assert seen[0]["type"] == "json_invalid", f"{ERRORS} reads it"
+    assert seen[0]["ctx"]["error"], f"{ERRORS} reads it"
+
+
+@pytest.mark.parametrize("name", ["tracing", "metrics", "logs"])
+def test_what_fastapi_reports_about_requests_can_be_switched_off(name: str) -> None:
+    assert FastAPI(telemetry={name: False}), "kato_service/app.py switches it off"

@@ -1,0 +1,227 @@
+"""What the server of the service builds on in uvicorn's protocols and server.
+
+They are classes of modules that uvicorn's manual does not name.
+"""
+
+import asyncio
+import inspect
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import pytest
+import uvicorn
+from private_parts import names_of, parameters
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+
+from kato_service.server.answer_reading import AnswerReading
+from kato_service.server.http_protocol import BoundedHttpProtocol
+from kato_service.server.server import KatoServer
+from kato_service.server.websocket_protocol import BoundedWebSocketProtocol
+
+HTTP = "kato_service/server/http_protocol.py"
+WEBSOCKET = "kato_service/server/websocket_protocol.py"
+READING = "kato_service/server/answer_reading.py"
+SERVER = "kato_service/server/server.py"
+REPLACED_HTTP = {
+    *("connection_made", "connection_lost", "data_received", "send_400_response"),
+    *("on_message_begin", "on_headers_complete", "on_response_complete"),
+    "timeout_keep_alive_handler",
+}
+REPLACED_READING = {"connection_lost", "pause_writing", "resume_writing"}
+
+
+async def answer(_scope: Any, _receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body"})
+
+
+def config(http: type[asyncio.Protocol] = HttpToolsProtocol) -> uvicorn.Config:
+    ws = WebSocketsSansIOProtocol
+    return uvicorn.Config(answer, http=http, ws=ws, lifespan="off", log_config=None)
+
+
+def http_protocol(kind: type[HttpToolsProtocol] = HttpToolsProtocol) -> HttpToolsProtocol:
+    return kind(config(), ServerState(), {}, asyncio.get_running_loop())
+
+
+@pytest.mark.parametrize(
+    ("base", "name", "taken", "user"),
+    [
+        (HttpToolsProtocol, "connection_made", ["transport"], HTTP),
+        (HttpToolsProtocol, "connection_lost", ["exc"], HTTP),
+        (HttpToolsProtocol, "data_received", ["data"], HTTP),
+        (HttpToolsProtocol, "on_message_begin", [], HTTP),
+        (HttpToolsProtocol, "on_headers_complete", [], HTTP),
+        (HttpToolsProtocol, "on_response_complete", [], HTTP),
+        (HttpToolsProtocol, "send_400_response", ["msg"], HTTP),
+        (HttpToolsProtocol, "timeout_keep_alive_handler", [], HTTP),
+        (HttpToolsProtocol, "shutdown", [], HTTP),
+        (HttpToolsProtocol, "pause_writing", [], READING),
+        (HttpToolsProtocol, "resume_writing", [], READING),
+        (WebSocketsSansIOProtocol, "run_asgi", [], WEBSOCKET),
+        (WebSocketsSansIOProtocol, "send", ["message"], WEBSOCKET),
+        (WebSocketsSansIOProtocol, "keepalive_timeout", [], WEBSOCKET),
+        (WebSocketsSansIOProtocol, "send_receive_event_to_app", [], WEBSOCKET),
+        (WebSocketsSansIOProtocol, "handle_parser_exception", [], WEBSOCKET),
+        (WebSocketsSansIOProtocol, "connection_lost", ["exc"], READING),
+        (WebSocketsSansIOProtocol, "pause_writing", [], READING),
+        (WebSocketsSansIOProtocol, "resume_writing", [], READING),
+        (uvicorn.Server, "startup", ["sockets"], SERVER),
+        (uvicorn.Server, "capture_signals", [], SERVER),
+        (uvicorn.Server, "handle_exit", ["sig", "frame"], SERVER),
+    ],
+)
+def test_a_method_that_ours_replaces_or_calls_takes_what_it_took(
+    base: type[Any], name: str, taken: list[str], user: str
+) -> None:
+    method = getattr(base, name, None)
+    assert method is not None, f"{base.__name__}.{name} is gone: {user} builds on it"
+    assert parameters(method) == taken, f"{base.__name__}.{name} changed: {user} builds on it"
+
+
+@pytest.mark.parametrize(
+    ("ours", "base", "replaced", "user"),
+    [
+        pytest.param(BoundedHttpProtocol, HttpToolsProtocol, REPLACED_HTTP, HTTP, id="http"),
+        pytest.param(
+            BoundedWebSocketProtocol,
+            WebSocketsSansIOProtocol,
+            {"run_asgi", "send", "keepalive_timeout", "send_receive_event_to_app"},
+            WEBSOCKET,
+            id="websocket",
+        ),
+        pytest.param(
+            AnswerReading, HttpToolsProtocol, REPLACED_READING, READING, id="reading of http"
+        ),
+        pytest.param(
+            *(AnswerReading, WebSocketsSansIOProtocol, REPLACED_READING, READING),
+            id="reading of websockets",
+        ),
+        pytest.param(
+            *(KatoServer, uvicorn.Server, {"startup", "capture_signals", "handle_exit"}, SERVER),
+            id="server",
+        ),
+    ],
+)
+def test_no_name_of_ours_hides_one_of_uvicorns_by_accident(
+    ours: type[Any], base: type[Any], replaced: set[str], user: str
+) -> None:
+    hidden = {name for name in names_of(ours) if hasattr(base, name)}
+    assert hidden == replaced, f"{base.__name__} changed: {user} builds on it"
+
+
+async def test_the_http_protocol_has_the_attributes_that_ours_reads() -> None:
+    protocol = http_protocol()
+    for name in ("loop", "transport", "flow", "cycle", "connections"):
+        assert name in vars(protocol), f"{name} is gone: {HTTP} and {READING} build on it"
+    assert protocol.cycle is None, f"there is a cycle before a request: {HTTP} builds on it"
+    assert len(protocol.pipeline) == 0, f"the pipeline is not empty: {HTTP} builds on it"
+
+
+async def test_the_attributes_that_our_http_protocol_adds_are_none_of_uvicorns() -> None:
+    own = vars(http_protocol(BoundedHttpProtocol)).keys() - vars(http_protocol()).keys()
+    assert own == {"_in_head", "_heads", "_head_bytes", "_impatience"}, f"{HTTP} adds them"
+
+
+def test_a_cycle_says_how_far_request_and_response_are() -> None:
+    source = inspect.getsource(RequestResponseCycle.__init__)
+    for name in ("body", "more_body", "response_started", "response_complete", "keep_alive"):
+        assert f"self.{name} =" in source, f"cycle.{name} is gone: {HTTP} builds on it"
+
+
+def recording(called: list[str]) -> type[HttpToolsProtocol]:
+    """uvicorn's protocol, which notes the calls of what ours replaces."""
+
+    def noted(name: str) -> Callable[..., Any]:
+        def method(self: HttpToolsProtocol, *arguments: Any) -> Any:
+            called.append(name)
+            return getattr(HttpToolsProtocol, name)(self, *arguments)
+
+        return method
+
+    return type("Recording", (HttpToolsProtocol,), {name: noted(name) for name in REPLACED_HTTP})
+
+
+@contextmanager
+def listening() -> Iterator[tuple[socket.socket, int]]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener, listener.getsockname()[1]
+
+
+async def answered(kind: type[HttpToolsProtocol], request: bytes) -> bytes:
+    """What uvicorn answers with this protocol, until it closes the connection."""
+    with listening() as (listener, port):
+        server = uvicorn.Server(config(kind))
+        task = asyncio.create_task(server._serve([listener]))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request)
+        received = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+        server.should_exit = True
+        await task
+    return received
+
+
+async def test_a_request_is_told_in_the_order_that_ours_counts_on() -> None:
+    called: list[str] = []
+    request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    assert (await answered(recording(called), request)).startswith(b"HTTP/1.1 204")
+    assert called == [
+        *("connection_made", "data_received", "on_message_begin", "on_headers_complete"),
+        *("on_response_complete", "connection_lost"),
+    ], f"the order changed: {HTTP} builds on it"
+
+
+async def test_what_is_no_request_is_refused_by_the_method_that_ours_replaces() -> None:
+    called: list[str] = []
+    await answered(recording(called), b"no request\r\n\r\n")
+    assert called.count("send_400_response") == 1, f"it is refused differently: {HTTP}"
+
+
+async def test_websockets_have_the_attributes_that_ours_reads() -> None:
+    loop = asyncio.get_running_loop()
+    protocol = WebSocketsSansIOProtocol(config(), ServerState(), {}, loop)
+    for name in ("loop", "transport", "connections", "frames", "handshake_complete"):
+        assert name in vars(protocol), f"{name} is gone: {WEBSOCKET} and {READING} build on it"
+    assert protocol.curr_msg_data_type in ("text", "bytes"), f"{WEBSOCKET} reads it"
+    assert parameters(protocol.conn.send_close)[0] == "code", f"{WEBSOCKET} calls it"
+
+
+def test_text_that_is_none_is_handled_as_ours_repeats_it() -> None:
+    source = inspect.getsource(WebSocketsSansIOProtocol.send_receive_event_to_app)
+    for part in ("UnicodeDecodeError", "send_close(1007)", "self.handle_parser_exception()"):
+        assert part in source, f"uvicorn does not call {part}: {WEBSOCKET} repeats what it did"
+
+
+class RecordingServer(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.called: list[str] = []
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        self.called.append("signals captured")
+        yield
+        self.called.append("signals released")
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.called.append("startup")
+        self.handle_exit(15, None)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self.called.append("exit")
+
+
+async def test_the_server_starts_and_ends_inside_its_signal_handlers() -> None:
+    with listening() as (listener, _):
+        server = RecordingServer(config())
+        await asyncio.wait_for(server.serve([listener]), 20)
+    expected = ["signals captured", "startup", "exit", "signals released"]
+    assert (server.called, server.should_exit) == (expected, True), f"{SERVER} builds on it"
