@@ -12,7 +12,7 @@ import orjson
 import pytest
 from samples import document, patterns
 
-from kato_service.domain import metrics
+from kato_service.domain import prediction_metrics as metrics
 from kato_service.domain.genes import Genes
 from kato_service.domain.pattern import Pattern, flatten, pattern_name
 from kato_service.domain.prediction import Prediction

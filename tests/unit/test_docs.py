@@ -45,7 +45,7 @@ def test_everything_that_is_referred_to_exists() -> None:
 def test_the_design_is_cited_and_found() -> None:
     texts = Repository.read(ROOT).texts
     assert {"1", "7", "10"} <= texts["docs/design/processor.md"].labels
-    assert "processor.md §7" in texts["service/kato_service/domain/metrics.py"].content
+    assert "processor.md §7" in texts["service/kato_service/domain/prediction_metrics.py"].content
 
 
 def test_a_right_reference_is_no_problem(broken: Path) -> None:

@@ -1,4 +1,4 @@
-"""Means of emotives at the edges of what a number can be; what they are is golden."""
+"""Means of emotives at the limits of floating point; golden cases cover the others."""
 
 import sys
 

@@ -1,1 +1,1 @@
-"""The mathematics of the processor: standard library only."""
+"""The mathematics of the processor: pure functions and values, standard library only."""

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from kato_service.domain.pattern import Event, flatten
 
 Block = tuple[int, int, int]
-"""Start in the flattened pattern, start in the state, symbols that are equal from there on."""
+"""Start in the flattened pattern, start in the state, and how many symbols match from there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """The regions of a pattern as the state sees it."""
+    """The regions into which the matching blocks divide a pattern and the state.
+
+    The state is the flattened STM.
+    """
 
     matches: tuple[str, ...]
     missing: tuple[str, ...]
@@ -23,12 +26,15 @@ class Alignment:
 
 
 def similarity(matched: int, pattern_symbols: int, state_symbols: int) -> float:
-    """``2·M / (|F| + |T|)``, in this order of operations: ties with a threshold depend on it."""
+    """``2·M / (|F| + |T|)`` in [0, 1]; the order of operations decides ties with a threshold."""
     return 2.0 * matched / (pattern_symbols + state_symbols)
 
 
 def aligned(events: Sequence[Event], state: Sequence[str], blocks: Sequence[Block]) -> Alignment:
-    """Cut *events* into past, present and future by where *blocks* touch them.
+    """Divide *events* into past, present and future.
+
+    The present reaches from the event in which the first block starts to the one in which the last
+    block ends.
 
     Args:
         events: A pattern.
@@ -56,13 +62,14 @@ def _regions(
     last_start, _, last_size = blocks[-1]
     begin = _leading_events(events, blocks[0][0], at_least=0)
     end = _leading_events(events, last_start + last_size, at_least=begin)
+    # Part of the golden cases: an event that repeats the first match belongs to the present, too.
     if begin and matches[0] in events[begin - 1]:
         begin -= 1
     return events[:begin], events[begin:end], events[end:]
 
 
 def _leading_events(events: Sequence[Event], symbols: int, *, at_least: int) -> int:
-    """The least number of leading events, from *at_least* on, that hold so many symbols."""
+    """The least number of leading events, *at_least* so many, that hold *symbols* or more."""
     count = at_least
     held = sum(map(len, events[:count]))
     while held < symbols:

@@ -1,15 +1,16 @@
-"""Where a list goes on: the place of the last one shown, in an order that never changes."""
+"""Where the next page of a list starts: the place of the last item shown, in a fixed order."""
 
 from kato_service.errors import InvalidInputError
 
 MAX_DIGITS = 15
+"""Digits of a cursor at most; no place in a list needs more."""
 
 
 def place_of(cursor: str | None) -> int:
-    """The place behind which the next page begins; 0 for the first.
+    """The place after which the next page starts; 0 for the first page.
 
     Raises:
-        InvalidInputError: It was no ``next_cursor`` of a page.
+        InvalidInputError: *cursor* was not the ``next_cursor`` of a page.
     """
     if cursor is None:
         return 0

@@ -1,4 +1,4 @@
-"""How long a request may still take."""
+"""Deadlines of requests, on the monotonic clock."""
 
 import asyncio
 import time
@@ -12,8 +12,8 @@ from kato_service.errors import DeadlineExceededError
 @dataclass(frozen=True, slots=True)
 class Deadline:
     at: float
+    """Seconds of *clock*."""
     clock: Callable[[], float] = time.monotonic
-    """Seconds, monotonic."""
 
     @classmethod
     def after(cls, seconds: float, clock: Callable[[], float] = time.monotonic) -> "Deadline":
@@ -29,14 +29,14 @@ class Deadline:
 
 
 @asynccontextmanager
-async def within(deadline: Deadline, otherwise: str) -> AsyncIterator[None]:
+async def within(deadline: Deadline, message: str) -> AsyncIterator[None]:
     """Cancel what runs inside at *deadline*.
 
     Raises:
-        DeadlineExceededError: It was not done; says *otherwise*.
+        DeadlineExceededError: It was not done by then; its text is *message*.
     """
     try:
         async with asyncio.timeout(deadline.remaining_s()):
             yield
     except TimeoutError as exc:
-        raise DeadlineExceededError(otherwise) from exc
+        raise DeadlineExceededError(message) from exc

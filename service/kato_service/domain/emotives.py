@@ -7,7 +7,7 @@ from kato_service.domain.pattern import Emotives
 
 
 def mean_emotives(maps: Iterable[Emotives]) -> dict[str, float]:
-    """Per key the mean over the maps that contain it, keys in order of first appearance."""
+    """By key, the mean over the maps that contain it; keys in order of first appearance."""
     values: dict[str, list[float]] = {}
     for emotives in maps:
         for key, value in emotives.items():
@@ -16,22 +16,24 @@ def mean_emotives(maps: Iterable[Emotives]) -> dict[str, float]:
 
 
 def learned_emotives(maps: Sequence[Emotives]) -> dict[str, float] | None:
-    """What a learn adds to its pattern: the means, those of 0 dropped; None without any map."""
+    """What a learn adds to its pattern: the means without those of 0; None if *maps* is empty."""
     if not maps:
         return None
     return {key: mean for key, mean in mean_emotives(maps).items() if mean != 0.0}
 
 
 def _mean(values: Sequence[float]) -> float:
-    """Plain additions in the given order, as the golden cases have them; always finite."""
+    """The mean by plain additions in the given order, as in the golden cases; always finite."""
     mean = _sum(values) / len(values)
     if math.isfinite(mean):
         return mean
+    # The sum overflowed: divide first. Rounding may then exceed the extremes, which are finite.
     mean = _sum([value / len(values) for value in values])
-    return min(max(mean, min(values)), max(values))  # rounding may pass the largest number
+    return min(max(mean, min(values)), max(values))
 
 
 def _sum(values: Sequence[float]) -> float:
+    """Not `sum`, which compensates for rounding since Python 3.12: results would differ."""
     total = 0.0
     for value in values:
         total += value

@@ -10,13 +10,13 @@ GeneValue = float | int | bool | str
 
 @dataclass(frozen=True, slots=True)
 class Genes:
-    """Validated values; the edges (environment, HTTP) validate."""
+    """The tunables of one session; the edges (environment, HTTP) validate them."""
 
     recall_threshold: float = 0.1
     max_predictions: int = 100
     persistence: int = 5
     max_pattern_length: int = 0
-    """Events after which the STM is learned by itself; 0: never."""
+    """Events in the STM at which it is learned automatically; 0: never."""
     stm_mode: StmMode = "KEEP_LAST"
     sort_symbols: bool = True
     vector_neighbors: int = 3

@@ -1,10 +1,13 @@
-"""Who owns which knowledge base."""
+"""Which knowledge base belongs to which user."""
 
 from hashlib import sha256
 
 
 def processor_id_of(base: str, user_id: str | None) -> str:
-    """The knowledge base of a user: ``<base>``, or ``<base>~<40 hex of SHA-256 of the user>``."""
+    """The id of a user's knowledge base: ``<base>~<40 hex digits of SHA-256 of the user id>``.
+
+    Without a user: ``<base>``, the knowledge base of the instance.
+    """
     if user_id is None:
         return base
     return f"{base}~{sha256(user_id.encode()).hexdigest()[:40]}"

@@ -1,4 +1,4 @@
-"""What a client sends to be observed."""
+"""What a client sends to be observed together."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,4 +12,4 @@ class Observation:
     vectors: tuple[tuple[float, ...], ...] = ()
     emotives: Emotives = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
-    """Each value as canonical JSON text (sorted keys, no spaces)."""
+    """Values are canonical JSON texts (sorted keys, no spaces)."""

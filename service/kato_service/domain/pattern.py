@@ -5,30 +5,31 @@ from dataclasses import dataclass, field
 from hashlib import sha1
 
 Event = tuple[str, ...]
-"""Non-empty: the symbols observed together, repeats kept."""
+"""Symbols observed together; not empty, repeats kept."""
 Stm = tuple[Event, ...]
 """Short-term memory: events, oldest first."""
 Emotives = Mapping[str, float]
 Metadata = Mapping[str, tuple[str, ...]]
-"""Per key the distinct values, as canonical JSON texts, in order of first appearance."""
+"""By key, the distinct values as canonical JSON texts, in order of first appearance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A learned list of events as one knowledge base remembers it."""
+    """A learned sequence of events, as one knowledge base holds it."""
 
     name: str
-    """Bare 40-hex SHA-1 of the events."""
+    """Bare name: 40 hex digits, the SHA-1 of the events unless it was imported otherwise."""
     events: tuple[Event, ...]
     frequency: int = 1
     learns: int = 1
-    """Learns since the knowledge base was last cleared; frequency may be edited, this may not."""
+    """Learns since the last clear of the knowledge base. Unlike the frequency it is never edited:
+    the symbol statistics are sums over it."""
     emotives: tuple[Emotives, ...] = ()
     metadata: Metadata = field(default_factory=dict)
     first: int = 0
-    """Revision of the first learn since the last delete: the order of ranking ties."""
+    """Revision of the first learn since the last delete; equal predictions are ranked by it."""
     revision: int = 0
-    """The last log entry that touched it."""
+    """Revision of the last log entry that changed it."""
 
     @property
     def symbol_count(self) -> int:
@@ -40,10 +41,10 @@ def flatten(events: Iterable[Event]) -> tuple[str, ...]:
 
 
 def pattern_name(events: Iterable[Event]) -> str:
-    """Bare 40-hex SHA-1 of the Python-literal rendering of the list of lists.
+    """The bare name of a pattern: SHA-1 of its list of lists as a Python literal, in 40 hex digits.
 
     Raises:
-        UnicodeEncodeError: A symbol holds a lone surrogate (inputs refuse these earlier).
+        UnicodeEncodeError: A symbol contains a lone surrogate (the API refuses those earlier).
     """
     text = repr([list(event) for event in events])
     return sha1(text.encode(), usedforsecurity=False).hexdigest()

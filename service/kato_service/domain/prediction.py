@@ -7,13 +7,13 @@ from kato_service.domain.pattern import Emotives, Event, Metadata
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One pattern that the STM recalled; fields in the order they are rendered.
+    """One pattern that the STM recalled; fields in the order in which the API renders them.
 
-    ``type`` ("prototypical") leads, ``pattern_name`` and ``metadata`` are the API's additions.
+    The API puts ``type`` ("prototypical") first and adds ``pattern_name`` and ``metadata``.
     """
 
     name: str
-    """Bare 40-hex digest."""
+    """Bare name: 40 hex digits."""
     frequency: int
     emotives: Emotives
     matches: tuple[str, ...]

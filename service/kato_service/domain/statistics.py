@@ -9,49 +9,54 @@ from typing import Protocol
 from kato_service.domain.pattern import Event, flatten
 
 COUNTS_BYTES = 64
-"""A symbol's two counts, once they are too large for CPython's shared integers."""
+"""Size of a symbol's two counts, once they are too large for CPython's shared integers."""
 
 
 class SymbolStatistics(Protocol):
-    """Sums over learns plus corrections, as they are now: all of it changes with the next learn.
+    """Sums over learns plus corrections, as they are now: everything changes with the next learn.
 
-    Symbols that were never counted have 0. Corrections may leave less than 0; figures take that
-    for 0.
+    Symbols that were never counted have 0. Corrections may leave negative counts, which prediction
+    metrics treat as 0.
     """
 
     @property
-    def pattern_member_frequency(self) -> Mapping[str, int]: ...
+    def pattern_member_frequency(self) -> Mapping[str, int]:
+        """By symbol, the number of learns of patterns that contain it."""
+
     @property
-    def symbol_frequency(self) -> Mapping[str, int]: ...
+    def symbol_frequency(self) -> Mapping[str, int]:
+        """By symbol, its occurrences over all learns."""
+
     @property
     def total_learns(self) -> int:
-        """TP"""
+        """TP: the number of learns."""
 
     @property
     def total_symbols(self) -> int:
-        """TS"""
+        """TS: occurrences of all symbols over all learns."""
 
     @property
     def total_distinct_symbols(self) -> int:
-        """TSP: over learns, the number of distinct symbols"""
+        """TSP: the sum over all learns of the number of distinct symbols in the pattern."""
 
     @property
     def distinct_symbols(self) -> int:
-        """S: symbols with a positive pattern member frequency"""
+        """S: the number of symbols with a positive pattern member frequency."""
 
 
 @dataclass(frozen=True, slots=True)
 class Corrections:
-    """What statistics are to gain beside learns, or to lose: the sums of a knowledge base whose
-    history is not in the log."""
+    """What is added to statistics in addition to learns (negative: subtracted), because the sums of
+    an imported knowledge base come from a history that is not in the log."""
 
     symbols: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """By symbol: pattern member frequency and symbol frequency."""
+    """By symbol, its pattern member frequency and its symbol frequency."""
     total_learns: int = 0
     total_symbols: int = 0
     total_distinct_symbols: int = 0
 
     def plus(self, more: "Corrections") -> "Corrections":
+        """The sums of both."""
         symbols = dict(self.symbols)
         for symbol, (patterns, occurrences) in more.symbols.items():
             known = symbols.get(symbol, (0, 0))
@@ -66,7 +71,7 @@ class Corrections:
 
 @dataclass(slots=True)
 class SymbolCounts:
-    """Symbol statistics in counters, for indexes in Python."""
+    """Symbol statistics in counters, for indexes that are written in Python."""
 
     pattern_member_frequency: Counter[str] = field(default_factory=Counter)
     symbol_frequency: Counter[str] = field(default_factory=Counter)
@@ -75,7 +80,7 @@ class SymbolCounts:
     total_distinct_symbols: int = 0
     _positive: int = 0
     _strings_bytes: int = field(default=0, compare=False)
-    """Of the symbols, each once."""
+    """Size of the symbols' strings, each counted once."""
 
     @property
     def distinct_symbols(self) -> int:
@@ -83,13 +88,13 @@ class SymbolCounts:
 
     @property
     def memory_bytes(self) -> int:
-        """Estimated in an instant."""
+        """Estimate, in constant time."""
         symbols = self.symbol_frequency
         tables = getsizeof(self.pattern_member_frequency) + getsizeof(symbols)
         return tables + COUNTS_BYTES * len(symbols) + self._strings_bytes
 
     def add_learn(self, events: Iterable[Event], learns: int = 1) -> None:
-        """Count *events* as learned so often."""
+        """Count *events* as learned that many times."""
         occurrences = Counter(flatten(events))
         for symbol, count in occurrences.items():
             self._add(symbol, learns, count * learns)

@@ -6,24 +6,26 @@ from dataclasses import dataclass
 from heapq import nlargest
 from itertools import chain
 
-from kato_service.domain import metrics
+from kato_service.domain import prediction_metrics as metrics
 from kato_service.domain.alignment import Alignment, Block, aligned
 from kato_service.domain.emotives import mean_emotives
-from kato_service.domain.metrics import SymbolProbabilities
 from kato_service.domain.pattern import Pattern, flatten
 from kato_service.domain.prediction import Prediction
+from kato_service.domain.prediction_metrics import SymbolProbabilities
 from kato_service.domain.statistics import SymbolStatistics
 
 SLACK = 1e-9
-"""More than rounding can move a potential."""
+"""More than rounding can change a potential."""
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
+    """A pattern that reaches the threshold."""
+
     pattern: Pattern
     symbol_count: int
     blocks: tuple[Block, ...]
-    """The matching blocks in order; () at threshold 0 for a pattern without a common symbol."""
+    """Matching blocks in order; () for a pattern without a common symbol, at threshold 0."""
     matched: int
     """Symbols in *blocks*."""
     similarity: float
@@ -31,7 +33,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A pattern that passed the threshold, lined up."""
+    """A match whose regions are known."""
 
     match: Match
     alignment: Alignment
@@ -41,12 +43,12 @@ class _Kept:
 
 @dataclass(frozen=True, slots=True)
 class _Query:
-    """What the figures of every kept pattern depend on together."""
+    """What the prediction metrics of all matches have in common."""
 
     statistics: SymbolStatistics
     probability: SymbolProbabilities
     total_frequency: int
-    """Fsum: over all kept patterns, before truncation."""
+    """Fsum: over all matches, not only those that are returned."""
     state_counts: Counter[str]
 
 
@@ -60,7 +62,7 @@ class _Scored:
 def best_predictions(
     matches: Iterable[Match], state: tuple[str, ...], statistics: SymbolStatistics, *, limit: int
 ) -> tuple[Prediction, ...]:
-    """The *limit* best of all that was kept, best first, equal ones by first learn."""
+    """The *limit* best of *matches* as predictions, best first, equal ones by first learn."""
     found = tuple(matches)
     total_frequency = sum(match.pattern.frequency for match in found)
     kept = [_kept(match, state) for match in _hopeful(found, state, total_frequency, limit)]
@@ -79,10 +81,11 @@ def _kept(match: Match, state: Sequence[str]) -> _Kept:
 def _hopeful(
     found: Sequence[Match], state: Sequence[str], total_frequency: int, limit: int
 ) -> Iterable[Match]:
-    """Those that may be among the *limit* best.
+    """The matches that may be among the *limit* best.
 
-    ``potential = (evidence + confidence)·snr + 1/blocks + itfdf``, where confidence lies between
-    evidence and 1, and itfdf between ``1 − frequency/Fsum`` and 1 (0 for all if Fsum is 0).
+    ``potential = (evidence + confidence)·snr + 1/blocks + itfdf``, where confidence is between
+    evidence and 1, and itfdf between ``1 − frequency/Fsum`` and 1 (0 for all if Fsum is 0). A match
+    whose upper bound is below the limit-th best lower bound is not among the best.
     """
     if len(found) <= limit:
         return found
@@ -92,7 +95,7 @@ def _hopeful(
 
 
 def _bounds(match: Match, state_symbols: int, total_frequency: int) -> tuple[float, float]:
-    """Of the potential, without the 1 of itfdf."""
+    """Lower and upper bound of the potential, both without the 1 of itfdf."""
     evidence = metrics.evidence(match.matched, match.symbol_count)
     snr = metrics.snr(match.matched, state_symbols - match.matched)
     ends = sorted(((evidence + evidence) * snr, (evidence + 1.0) * snr))
@@ -102,7 +105,7 @@ def _bounds(match: Match, state_symbols: int, total_frequency: int) -> tuple[flo
 
 
 def _shown(found: Iterable[Match], state: Sequence[str]) -> set[str]:
-    """Symbols of the state that are in the present of some match; others weigh nothing."""
+    """Symbols of the state that are in the present of some match; the others have weight 0."""
     hidden = set(state)
     for match in found:
         if not hidden:

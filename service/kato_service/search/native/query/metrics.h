@@ -1,4 +1,4 @@
-/* The metrics of a prediction (processor.md §7), in the order of operations of domain/metrics.py. */
+/* The metrics of a prediction (processor.md §7), in the order of operations of domain/prediction_metrics.py. */
 #ifndef KATO_FIGURES_H
 #define KATO_FIGURES_H
 

@@ -1,6 +1,6 @@
-"""The figures of a prediction (processor.md §7).
+"""Prediction metrics: evidence, confidence, potential and the others (processor.md §7).
 
-Sums run in a fixed order with plain additions, so that every engine gives the same doubles.
+Sums are plain additions in a fixed order, so that every engine gives the same doubles.
 """
 
 import math
@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from kato_service.domain.statistics import SymbolStatistics
 
 UNKNOWN_PROBABILITY = 1e-10
-"""What confluence takes for a symbol without a probability."""
+"""What confluence assumes for a symbol without a probability."""
 
 
 @dataclass(frozen=True, slots=True)
 class SymbolProbabilities:
-    """P(s) of the symbols in sight of one query; every other symbol has 0."""
+    """P(s) of the symbols that matter to one query; every other symbol has 0."""
 
     known: Mapping[str, float]
 
     @classmethod
     def of(cls, symbols: Iterable[str], statistics: SymbolStatistics) -> "SymbolProbabilities":
-        """``pmf(s) / TSP`` of each of *symbols*, those that occur in a kept pattern's regions."""
+        """``pmf(s) / TSP`` of *symbols*: those in the present of a pattern that was kept."""
         total = statistics.total_distinct_symbols
         if total <= 0:
             return cls({})
@@ -35,26 +35,28 @@ class SymbolProbabilities:
 
 
 def round12(value: float) -> float:
-    """Half to even on 12 decimals; the sign of a zero is dropped."""
-    return round(value, 12) + 0.0
+    """Rounded half to even to 12 decimals; the sign of a zero is dropped."""
+    return round(value, 12) + 0.0  # −0.0 + 0.0 is 0.0
 
 
 def evidence(matched: int, pattern_symbols: int) -> float:
+    """The matched share of the pattern, in [0, 1]."""
     return matched / pattern_symbols
 
 
 def confidence(matched: int, present_symbols: int) -> float:
+    """The matched share of the present, in [0, 1]; 0 for an empty present."""
     return matched / present_symbols if present_symbols else 0.0
 
 
 def snr(matched: int, extra: int) -> float:
-    """Signal to noise: ``(2·nm − ne) / (2·nm + ne)``."""
+    """Signal to noise: ``(2·matched − extra) / (2·matched + extra)``, in [−1, 1]; 0 for 0/0."""
     total = 2 * matched + extra
     return (2 * matched - extra) / total if total else 0.0
 
 
 def entropy(present: Sequence[str], probability: SymbolProbabilities) -> float:
-    """``Σ −P·log2 P`` over each occurrence."""
+    """``Σ −P·log2 P`` over every occurrence of a symbol in the present."""
     total = 0.0
     for symbol in present:
         p = probability[symbol]
@@ -64,7 +66,8 @@ def entropy(present: Sequence[str], probability: SymbolProbabilities) -> float:
 
 
 def hamiltonian(present: Sequence[str], distinct_symbols: int) -> float:
-    """``Σ −q·log_S q`` over each occurrence, q its share of the present."""
+    """``Σ −q·log_S q`` over every occurrence; q: the symbol's share of the present, S:
+    *distinct_symbols* of the knowledge base."""
     if distinct_symbols <= 1:
         return 0.0
     counts = Counter(present)
@@ -79,7 +82,7 @@ def hamiltonian(present: Sequence[str], distinct_symbols: int) -> float:
 def grand_hamiltonian(
     present: Sequence[str], probability: SymbolProbabilities, distinct_symbols: int
 ) -> float:
-    """``Σ −P·log_S P`` over distinct symbols, in order of first appearance."""
+    """``Σ −P·log_S P`` over the distinct symbols of the present, in order of first appearance."""
     if distinct_symbols <= 1:
         return 0.0
     base = math.log(distinct_symbols)
@@ -94,7 +97,10 @@ def grand_hamiltonian(
 def confluence(
     present: Sequence[str], probability: SymbolProbabilities, *, frequency: int, total_learns: int
 ) -> float:
-    """``freq/TP · (1 − Π p')``; the product as a power of ten, 0 for an empty present."""
+    """``frequency/TP · (1 − Π p')``; p': P, or `UNKNOWN_PROBABILITY` where P is 0.
+
+    The product is computed as a power of ten, and is 0 for an empty present.
+    """
     share = frequency / total_learns if total_learns > 0 else 0.0
     exponent = 0.0
     for symbol in present:
@@ -104,7 +110,12 @@ def confluence(
 
 
 def itfdf_similarity(distance: float, *, frequency: int, total_frequency: int) -> float:
-    """*total_frequency* is Fsum, over all kept patterns."""
+    """``1 − distance · frequency / Fsum``; 0 if Fsum is 0.
+
+    Args:
+        distance: `cosine_distance` of the state and the present.
+        total_frequency: Fsum, the frequencies of all patterns that reach the threshold.
+    """
     if not total_frequency:
         return 0.0
     return round12(1.0 - distance * frequency / total_frequency)
@@ -113,7 +124,7 @@ def itfdf_similarity(distance: float, *, frequency: int, total_frequency: int) -
 def cosine_distance(
     state: Mapping[str, int], present: Mapping[str, int], probability: SymbolProbabilities
 ) -> float:
-    """``1 − cos`` of the counts weighted with P; 1.0 where one of them is all zero.
+    """``1 − cos`` of the two vectors of counts, weighted with P; 1.0 if one of them is all zero.
 
     Args:
         state: Occurrences by symbol, in order of first appearance; *present* likewise.
@@ -130,7 +141,7 @@ def cosine_distance(
 def potential(
     evidence_plus_confidence: float, snr_value: float, itfdf: float, block_count: int
 ) -> float:
-    """``(evidence + confidence)·snr + itfdf + 1/blocks``, the last 0 without a match."""
+    """``(evidence + confidence)·snr + itfdf + 1/blocks``; the last term is 0 without a block."""
     bonus = 1.0 / block_count if block_count else 0.0
     return round12(evidence_plus_confidence * snr_value + itfdf + bonus)
 
