@@ -24,7 +24,7 @@ from kato_service.knowledge.model.entries import Learn
 from kato_service.knowledge.model.index import StoredViews
 from kato_service.knowledge.model.log import Head
 from kato_service.knowledge.model.pattern_views import PatternView, PatternViews, ViewPage
-from kato_service.knowledge.replica.current_fold import CurrentFold
+from kato_service.knowledge.replica.loading import FoldLoader
 from kato_service.knowledge.replica.pending_entries import PendingEntries
 from kato_service.knowledge.snapshots.snapshots import Snapshots
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
@@ -157,7 +157,8 @@ async def _from_a_file(folder: Path, count: int) -> list[Row]:
         size = sum(path.stat().st_size for path in (folder / "snapshots").iterdir())
         rows = [watch.row("snapshot file written", count, **{"bytes / pattern": size / count})]
         watch = Stopwatch()
-        again = await snapshots.restored(KB, log, PatternSearcher("c").new_index)
+        searcher = PatternSearcher("c")
+        again = await snapshots.restored(KB, log, lambda: Fold(searcher.new_index()))
         assert again is not None
         assert len(again.patterns) == count
         rows.append(watch.row("snapshot file read", count))
@@ -184,9 +185,9 @@ class _Log(SqliteKnowledgeLog):
 
 
 async def _loaded(log: SqliteKnowledgeLog, what: str, count: int) -> tuple[Row, Fold]:
-    current = CurrentFold(KB, log, PatternSearcher("c").new_index, PendingEntries())
+    loader = FoldLoader(KB, log, PatternSearcher("c").new_index)
     watch = Stopwatch()
-    fold = await current.loaded()
+    fold = await loader.load(PendingEntries())
     assert len(fold.patterns) == count
     return watch.row(what, count, **{"bytes / pattern": fold.memory_bytes / count}), fold
 

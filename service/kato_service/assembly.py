@@ -18,6 +18,7 @@ from kato_service.connections.redis_pool import RedisConnectionPool, RedisOption
 from kato_service.connections.store_pool import EmbeddedStore
 from kato_service.domain.prediction import Prediction
 from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.limits import KnowledgeLimits
 from kato_service.knowledge.model.log import KnowledgeLog
 from kato_service.knowledge.snapshots.snapshots import Snapshots
 from kato_service.knowledge.stores.mongo_log import MongoKnowledgeLog
@@ -94,12 +95,10 @@ async def _assembled(
     knowledge = KnowledgeBases(
         knowledge_kept,
         searcher.new_index,
-        max_staleness_s=settings.knowledge_max_staleness_s,
-        memory_bytes=settings.knowledge_memory_bytes // settings.workers,
-        trim=TrimPlan(settings.log_retention_s, partial(_nothing_pending, store)),
+        limits=_knowledge_limits(settings),
+        trim=TrimPlan(is_safe=partial(_nothing_pending, store)),
+        snapshots=_snapshots(settings),
     )
-    if snapshots := _snapshots(settings):
-        knowledge.start_from(snapshots)
     stack.push_async_callback(knowledge.close)
     await databases.open({"mongodb": knowledge.start})
     vectors = _vectors(settings, databases)
@@ -240,6 +239,14 @@ def _vectors(settings: Settings, databases: DatabaseManager) -> QdrantStore | No
         databases.qdrant.client,
         timeout_s=settings.qdrant_timeout_s,
         circuit=databases.circuits["qdrant"],
+    )
+
+
+def _knowledge_limits(settings: Settings) -> KnowledgeLimits:
+    return KnowledgeLimits(
+        memory_bytes=settings.knowledge_memory_bytes // settings.workers,
+        max_staleness_s=settings.knowledge_max_staleness_s,
+        retention_s=settings.log_retention_s,
     )
 
 

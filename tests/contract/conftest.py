@@ -8,6 +8,7 @@ import pytest
 
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns
+from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
 from kato_service.knowledge.model.log import KnowledgeLog
 from kato_service.knowledge.stores.mongo_server import MongoServer
 
@@ -21,7 +22,7 @@ from session_stores import kept  # noqa: F401 - a fixture
 async def knowledge_store(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Store]:
-    """One store of each kind; a replica set is played by one server, which confirms nothing."""
+    """One store of each kind. A single server plays the replica set: only the code path differs."""
     if request.param == "memory":
         opened = memory_store()
     elif request.param == "sqlite":
@@ -34,23 +35,30 @@ async def knowledge_store(
 
 
 @pytest.fixture
-async def log(knowledge_store: Store) -> AsyncIterator[KnowledgeLog]:
-    made = knowledge_store.new_log()
+def limits() -> KnowledgeLimits:
+    """Of `log` and `replica`; a test parametrises it to run with other limits."""
+    return DEFAULT_LIMITS
+
+
+@pytest.fixture
+async def log(knowledge_store: Store, limits: KnowledgeLimits) -> AsyncIterator[KnowledgeLog]:
+    made = knowledge_store.new_log(limits)
     await made.start()
     yield made
     await made.close()
 
 
 @pytest.fixture
-async def replica(knowledge_store: Store) -> AsyncIterator[Replica]:
-    """Makes replicas of the service, as far as knowledge goes."""
+async def replica(knowledge_store: Store, limits: KnowledgeLimits) -> AsyncIterator[Replica]:
+    """Makes replicas of the service, as far as knowledge is concerned."""
     bases: list[KnowledgeBases] = []
 
-    def made() -> KnowledgeBases:
-        bases.append(KnowledgeBases(knowledge_store.new_log(), PlainPatterns))
+    def new(limits: KnowledgeLimits = limits) -> KnowledgeBases:
+        log = knowledge_store.new_log(limits)
+        bases.append(KnowledgeBases(log, PlainPatterns, limits=limits))
         return bases[-1]
 
-    await made().start()
-    yield made
+    await new().start()
+    yield new
     for each in bases:
         await each.close()

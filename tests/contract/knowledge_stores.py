@@ -1,4 +1,4 @@
-"""The stores that a knowledge log may be in, for the tests that go over all of them."""
+"""The stores that a knowledge log may be in, for tests that run over all of them."""
 
 import sqlite3
 import time
@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import orjson
 from pymongo import AsyncMongoClient
 
 from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
 from kato_service.knowledge.model.entries import Entry
 from kato_service.knowledge.model.index import StoredViews
 from kato_service.knowledge.model.log import Head, KnowledgeLog, Tail
@@ -22,19 +23,30 @@ from kato_service.knowledge.stores.mongo_log import MongoKnowledgeLog
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.knowledge.stores.view_documents import encoded_view, page_of
 
-Replica = Callable[[], KnowledgeBases]
 BACKENDS = ["memory", "sqlite", "mongodb protocol", "mongodb protocol, as of a set"]
+
+
+class Replica(Protocol):
+    """Makes a replica of the service, as far as knowledge is concerned."""
+
+    def __call__(self, limits: KnowledgeLimits = DEFAULT_LIMITS) -> KnowledgeBases: ...
+
+
+class NewLog(Protocol):
+    """Makes another client of the same store."""
+
+    def __call__(self, limits: KnowledgeLimits = DEFAULT_LIMITS) -> KnowledgeLog: ...
 
 
 @dataclass
 class Store:
-    """One store and the replicas that share it."""
+    """One store that several replicas share."""
 
-    new_log: Callable[[], KnowledgeLog]
+    new_log: NewLog
     forget: Callable[[], Awaitable[None]]
-    """Lose everything, as a store that was made anew has."""
+    """Lose everything, like a store that was re-created."""
     forget_views: Callable[[], Awaitable[None]]
-    """Lose the collection of views, which older versions did not make."""
+    """Lose the collection of views, which older versions did not create."""
 
 
 @asynccontextmanager
@@ -51,7 +63,10 @@ async def memory_store() -> AsyncIterator[Store]:
         shelf.views.clear()
         shelf.statistics.clear()
 
-    yield Store(lambda: MemoryKnowledgeLog(shelf), forget, forget_views)
+    def new_log(limits: KnowledgeLimits = DEFAULT_LIMITS) -> KnowledgeLog:
+        return MemoryKnowledgeLog(shelf)
+
+    yield Store(new_log, forget, forget_views)
 
 
 @asynccontextmanager
@@ -69,7 +84,10 @@ async def sqlite_store(directory: Path) -> AsyncIterator[Store]:
     async def forget_views() -> None:
         run("DROP TABLE patterns")
 
-    yield Store(lambda: SqliteKnowledgeLog(path), forget, forget_views)
+    def new_log(limits: KnowledgeLimits = DEFAULT_LIMITS) -> KnowledgeLog:
+        return SqliteKnowledgeLog(path, limits)
+
+    yield Store(new_log, forget, forget_views)
 
 
 @asynccontextmanager
@@ -84,22 +102,25 @@ async def mongo_store(url: str) -> AsyncIterator[Store]:
     async def forget_views() -> None:
         await database["patterns"].drop()
 
-    yield Store(lambda: MongoKnowledgeLog(database), forget, forget_views)
+    def new_log(limits: KnowledgeLimits = DEFAULT_LIMITS) -> KnowledgeLog:
+        return MongoKnowledgeLog(database, limits=limits)
+
+    yield Store(new_log, forget, forget_views)
     await client.close()
 
 
 async def _at_once(_what: str) -> None:
-    """Nothing comes between."""
+    """A step that lets nothing come in between."""
 
 
 @dataclass
 class Shelf:
-    """What `MemoryKnowledgeLog`s share; *step* is awaited before every single effect."""
+    """What all `MemoryKnowledgeLog`s of one store share; *step* is awaited before every effect."""
 
     step: Callable[[str], Awaitable[None]] = _at_once
     entries: dict[str, dict[int, Entry]] = field(default_factory=dict)
     history: dict[str, dict[int, Entry]] = field(default_factory=dict)
-    """What was ever put in, by the first at each revision; not for the log to read."""
+    """Everything that was ever inserted, by the first at each revision; no log reads it."""
     went_in: dict[str, datetime] = field(default_factory=dict)
     heads: dict[str, Head] = field(default_factory=dict)
     views: dict[str, dict[str, PatternView]] = field(default_factory=dict)
@@ -108,12 +129,13 @@ class Shelf:
 
 
 class MemoryKnowledgeLog:
-    """A log and its views as the port promises them, and no more at once than a server does."""
+    """A log and its views that keep the promises of the port, and no stronger ones: like a server,
+    it does one effect at a time."""
 
     def __init__(
         self, shelf: Shelf, *, step: Callable[[str], Awaitable[None]] | None = None
     ) -> None:
-        """*step*: of this replica alone, beside the shelf's."""
+        """*step*: awaited before every effect of this replica, in addition to the shelf's."""
         self.shelf = shelf
         self._own_step = step or _at_once
         self.views = MemoryPatternViews(self)
@@ -133,8 +155,9 @@ class MemoryKnowledgeLog:
         log = self.shelf.entries.setdefault(kb, {})
         for count, entry in enumerate(entries):
             await self.step("insert")
-            if log.setdefault(first + count, entry) is not entry:
+            if first + count in log:  # also if it is this very entry: an _id is taken once
                 return count
+            log[first + count] = entry
             self.shelf.went_in[entry.token] = datetime.now(UTC)
             self.shelf.history.setdefault(kb, {}).setdefault(first + count, entry)
         await self.step("reply")

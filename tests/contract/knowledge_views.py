@@ -1,5 +1,6 @@
-"""Views and entries to fill knowledge bases with, and what a fold makes of them."""
+"""Views and entries to fill knowledge bases with, and folds of them."""
 
+from collections.abc import Callable
 from uuid import uuid4
 
 from kato_service.domain.deadline import Deadline
@@ -7,6 +8,7 @@ from kato_service.domain.pattern import Pattern, pattern_name
 from kato_service.domain.statistics import Corrections
 from kato_service.knowledge.fold.fold import Fold
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns
+from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
 from kato_service.knowledge.model.entries import (
     Clear,
     Delete,
@@ -16,9 +18,10 @@ from kato_service.knowledge.model.entries import (
     Statistics,
     Update,
 )
+from kato_service.knowledge.model.index import PatternIndex
 from kato_service.knowledge.model.log import Head, KnowledgeLog
 from kato_service.knowledge.model.pattern_views import PatternView
-from kato_service.knowledge.replica.current_fold import CurrentFold
+from kato_service.knowledge.replica.loading import FoldLoader
 from kato_service.knowledge.replica.pending_entries import PendingEntries
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 
@@ -57,9 +60,15 @@ async def added(kb: SuperKnowledgeBase, *entries: Entry) -> None:
     await kb.append(entries, since=0)
 
 
-async def fold_of(log: KnowledgeLog, kb: str = "kato") -> Fold:
-    """As a process makes it that starts now."""
-    return await CurrentFold(kb, log, PlainPatterns, PendingEntries()).loaded()
+async def fold_of(
+    log: KnowledgeLog,
+    kb: str = "kato",
+    *,
+    limits: KnowledgeLimits = DEFAULT_LIMITS,
+    new_index: Callable[[], PatternIndex] = PlainPatterns,
+) -> Fold:
+    """The fold that a process loads which starts now."""
+    return await FoldLoader(kb, log, new_index, limits).load(PendingEntries())
 
 
 def replayed(*entries: Entry) -> Fold:
@@ -70,7 +79,7 @@ def replayed(*entries: Entry) -> Fold:
 
 
 def facts(fold: Fold) -> dict[str, object]:
-    """All of it, field for field, the order of patterns included."""
+    """The whole fold as values, the order of patterns included."""
     return {
         "patterns": list(fold.patterns.items()),
         "tombstones": fold.tombstones,
@@ -84,7 +93,7 @@ def facts(fold: Fold) -> dict[str, object]:
 
 
 async def drop_what_views_show(log: KnowledgeLog, *entries: Entry) -> None:
-    """Leave only the entry of the checkpoint in the log, so that nobody can use the others."""
+    """Trim the log up to the entry of the checkpoint, so that nobody can use the others."""
     head = await log.head("kato")
     assert head is not None
     assert head.checkpoint > 1
@@ -94,7 +103,7 @@ async def drop_what_views_show(log: KnowledgeLog, *entries: Entry) -> None:
 
 
 def lively() -> tuple[Entry, ...]:
-    """Every kind of entry, and a pattern that went and came."""
+    """Every kind of entry, and a pattern that was deleted and learned again."""
     a = learn("a", "x", emotives={"joy": 1.0}, metadata={"k": ("1",)})
     b, c = learn("b", "x"), learn("c", "y", "y")
     return (

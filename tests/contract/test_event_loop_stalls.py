@@ -1,4 +1,4 @@
-"""How long the event loop stands still while a large knowledge base is worked with.
+"""How long the event loop is blocked while a large knowledge base is in use.
 
 `make engine-stalls` is the long form: a million patterns on a quiet machine, and 10 ms.
 """
@@ -34,7 +34,7 @@ PATTERNS = int(os.environ.get("KATO_STALL_PATTERNS", "20000"))
 MAX_STALL_MS = {"c": int(os.environ.get("KATO_MAX_STALL_MS", "400")), "numpy": 2000}
 """Generous: threads that the loop waits for share the processors with other processes."""
 MAX_WORK_MS = {"c": 20, "numpy": 300}
-"""Of the loop's thread alone, with the garbage collector's walk through all that numpy keeps."""
+"""Work of the loop's thread alone, with the garbage collector's walk through numpy's objects."""
 PREDICTIONS = 1000
 QUERIES = {"c": 20, "numpy": 2}
 
@@ -44,7 +44,7 @@ class LongestStall:
         self.ms = 0.0
         """Without the turns that other processes had while the loop's thread could have run."""
         self.work_ms = 0.0
-        """Of the loop's own thread alone, whatever else runs on the machine."""
+        """Work of the loop's own thread, whatever else runs on the machine."""
 
     async def watch(self) -> None:
         before, worked = own_time_s(), time.thread_time()
@@ -84,7 +84,7 @@ def learn(rng: random.Random) -> Learn:
 
 
 @pytest.fixture(autouse=True)
-def tests_own_objects_apart() -> Iterator[None]:
+def objects_of_tests_set_aside() -> Iterator[None]:
     """The garbage collector's walk through all of pytest would be the longest stall."""
     gc.collect()
     gc.freeze()
@@ -99,7 +99,7 @@ def rng() -> random.Random:
 
 @pytest.fixture
 async def path(tmp_path: Path, rng: random.Random) -> Path:
-    """A file with the log of that many learns."""
+    """A file with the log of `PATTERNS` learns."""
     log = SqliteKnowledgeLog(tmp_path / "knowledge.sqlite")
     await log.start()
     await log.create("kato")
@@ -110,10 +110,10 @@ async def path(tmp_path: Path, rng: random.Random) -> Path:
 
 
 async def answered(base: SuperKnowledgeBase, searcher: PatternSearcher, entry: Learn) -> int:
-    """Predict and write the JSON; gives how many predictions there were."""
+    """Predict and write the JSON; gives the number of predictions."""
     genes = Genes(max_predictions=PREDICTIONS)
-    async with base.reading(deadline=Deadline.after(60)) as view:
-        search = searcher.search(view, entry.events[:6], genes)
+    async with base.reading(deadline=Deadline.after(60)) as reading:
+        search = searcher.search(reading, entry.events[:6], genes)
         found = await asyncio.to_thread(searcher.run, search)
     await json_text.array(map(rendering.prediction, found))
     return len(found)
@@ -125,7 +125,7 @@ async def asked(base: SuperKnowledgeBase, searcher: PatternSearcher, queries: li
 
 
 async def taught(base: SuperKnowledgeBase, learns: list[Learn]) -> None:
-    """One by one, then so many at once that segments are filled and get their postings."""
+    """Learn one by one, then so many at once that segments fill up and get their postings."""
     for entry in learns[:20]:
         await base.append([entry], since=PATTERNS)
     for first in range(20, len(learns), 500):
@@ -133,7 +133,7 @@ async def taught(base: SuperKnowledgeBase, learns: list[Learn]) -> None:
 
 
 @pytest.mark.parametrize("engine", MAX_STALL_MS)
-async def test_the_loop_turns_while_a_large_knowledge_base_is_worked_with(
+async def test_the_event_loop_is_never_blocked_for_long_by_a_large_knowledge_base(
     engine: str, path: Path, rng: random.Random, record_property: Callable[[str, object], None]
 ) -> None:
     searcher = PatternSearcher(engine)

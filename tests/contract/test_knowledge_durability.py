@@ -1,4 +1,4 @@
-"""What no kill of a process shows: each write asks for what survives a failover, or a power cut."""
+"""Durability that killing a process cannot show: writes ask to survive failovers and power cuts."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -55,7 +55,7 @@ def sent() -> Sent:
 
 @pytest.fixture
 async def log(mongo_url: str, sent: Sent) -> AsyncIterator[MongoKnowledgeLog]:
-    """Over a client that asks for nothing by itself."""
+    """A log over a client that asks for no durability by itself."""
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(mongo_url, event_listeners=[sent])
     made = MongoKnowledgeLog(client[f"test_{uuid4().hex}"])
     await made.start()
@@ -90,7 +90,7 @@ async def test_every_write_waits_for_a_majority_and_its_journals(
 @pytest.mark.parametrize(
     ("is_replicated", "single"), [(False, "majority"), (True, "linearizable")], ids=["one", "set"]
 )
-async def test_what_decides_is_read_from_a_primary_that_confirms_it(
+async def test_reads_that_decide_anything_ask_a_primary_that_confirms_to_be_one(
     log: MongoKnowledgeLog,
     sent: Sent,
     monkeypatch: pytest.MonkeyPatch,

@@ -1,4 +1,4 @@
-"""What a knowledge log keeps when its store dies, hangs, or loses a reply."""
+"""Exactly-once appends while the store dies, hangs, or loses replies."""
 
 import asyncio
 import random
@@ -21,13 +21,14 @@ from kato_service.domain.pattern import pattern_name
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns
+from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
 from kato_service.knowledge.model.entries import Entry, Learn
 from kato_service.knowledge.stores.mongo_log import MongoKnowledgeLog
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 
 INSERT = b"\x02insert\x00"
-"""How a command that inserts starts on the wire."""
+"""How an insert command starts on the wire."""
 EVENTS = (("a",), ("b",))
 NAME = pattern_name(EVENTS)
 
@@ -66,12 +67,12 @@ def soon(seconds: float = 30) -> Deadline:
 
 
 async def frequency(kb: SuperKnowledgeBase) -> int:
-    async with kb.reading(deadline=soon()) as view:
-        return view.patterns[NAME].frequency if NAME in view.patterns else 0
+    async with kb.reading(deadline=soon()) as reading:
+        return reading.patterns[NAME].frequency if NAME in reading.patterns else 0
 
 
 async def appended(kb: SuperKnowledgeBase, entry: Entry) -> int:
-    """Until the store is back: what whoever completes an intent does."""
+    """Append until the store is back, as a replica does that completes an intent."""
     lookup = False
     while True:
         try:
@@ -83,16 +84,15 @@ async def appended(kb: SuperKnowledgeBase, entry: Entry) -> int:
 
 @asynccontextmanager
 async def over_mongo(
-    url: str, port: int, database: str, **options: Any
+    url: str, port: int, database: str, limits: KnowledgeLimits = DEFAULT_LIMITS, **options: Any
 ) -> AsyncIterator[KnowledgeBases]:
-    """A replica of the service as far as knowledge goes, its own client included."""
-    bases_options = {k: options.pop(k) for k in ("max_staleness_s",) if k in options}
+    """A replica of the service, as far as knowledge is concerned, with its own client."""
     timeout_s = options.pop("timeout_s", 5.0)
     address = f"mongodb://kato:secret@127.0.0.1:{port}/?directConnection=true"
     settings = {"serverSelectionTimeoutMS": 2000, "tz_aware": True, **options}
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(address, **settings)
     log = MongoKnowledgeLog(client[database], timeout_s=timeout_s)
-    bases = KnowledgeBases(log, PlainPatterns, **bases_options)
+    bases = KnowledgeBases(log, PlainPatterns, limits=limits)
     await bases.start()
     try:
         yield bases
@@ -149,7 +149,7 @@ async def test_a_lost_reply_while_another_replica_appends_counts_once(
         assert await frequency(here.get("kato")) == await frequency(there.get("kato")) == 45
 
 
-async def test_an_insert_that_arrives_long_after_its_repeat_finds_its_place_taken(
+async def test_an_insert_that_arrives_long_after_its_repeat_finds_its_revision_taken(
     mongo_url: str, faulty_proxy: NewProxy
 ) -> None:
     port = port_of(mongo_url)
@@ -214,13 +214,13 @@ async def test_nothing_acknowledged_is_lost_or_doubled_when_the_server_is_killed
         assert await frequency(here.get("kato")) == await frequency(there.get("kato")) == 160
 
 
-async def test_a_store_that_hangs_is_unavailable_and_old_knowledge_serves_where_allowed(
+async def test_a_store_that_hangs_is_unavailable_and_older_knowledge_is_used_where_allowed(
     mongo_server: Server,
 ) -> None:
     names = (mongo_server.url, mongo_server.port, "kato")
     async with (
         over_mongo(*names, timeout_s=1.0) as strict,
-        over_mongo(*names, timeout_s=1.0, max_staleness_s=60.0) as lenient,
+        over_mongo(*names, KnowledgeLimits(max_staleness_s=60.0), timeout_s=1.0) as lenient,
     ):
         for bases in (strict, lenient):
             await appended(bases.get("kato"), learn())
@@ -232,10 +232,12 @@ async def test_a_store_that_hangs_is_unavailable_and_old_knowledge_serves_where_
             await lenient.get("kato").tail(deadline=soon())
         with pytest.raises(StoreUnavailableError):
             await frequency(lenient.get("never loaded"))
-        with pytest.raises(StoreUnavailableError):  # only who says so is given an older state
+        with pytest.raises(
+            StoreUnavailableError
+        ):  # an older state is used only if the caller allows it
             await frequency(lenient.get("kato"))
-        async with lenient.get("kato").reading(deadline=soon(), may_be_stale=True) as view:
-            assert (view.stale, view.patterns[NAME].frequency) == (True, 2)
+        async with lenient.get("kato").reading(deadline=soon(), may_be_stale=True) as reading:
+            assert (reading.stale, reading.patterns[NAME].frequency) == (True, 2)
         mongo_server.thaw()
         async with asyncio.timeout(60):
             while await is_stale(lenient):
@@ -244,12 +246,12 @@ async def test_a_store_that_hangs_is_unavailable_and_old_knowledge_serves_where_
 
 
 async def is_stale(bases: KnowledgeBases) -> bool:
-    async with bases.get("kato").reading(deadline=soon(), may_be_stale=True) as view:
-        assert view.patterns[NAME].frequency == 2
-        return view.stale
+    async with bases.get("kato").reading(deadline=soon(), may_be_stale=True) as reading:
+        assert reading.patterns[NAME].frequency == 2
+        return reading.stale
 
 
-async def test_what_is_wrong_with_a_file_is_named_without_its_path(tmp_path: Path) -> None:
+async def test_an_error_names_what_is_wrong_with_a_file_but_not_its_path(tmp_path: Path) -> None:
     (tmp_path / "secret.sqlite").write_bytes(b"no database" * 1000)
     (tmp_path / "secret").write_text("no folder")
     for path, name in (("secret.sqlite", "SQLITE_NOTADB"), ("secret/log", "EEXIST|ENOTDIR")):
@@ -260,13 +262,11 @@ async def test_what_is_wrong_with_a_file_is_named_without_its_path(tmp_path: Pat
         await log.close()
 
 
-async def test_an_append_that_gives_up_is_completed_once_later(
-    mongo_server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("kato_service.knowledge.writing.log_writer.PATIENCE_S", 0.2)
+async def test_an_append_that_gives_up_is_completed_once_later(mongo_server: Server) -> None:
+    hasty = KnowledgeLimits(append_patience_s=0.2)
     names = (mongo_server.url, mongo_server.port, "kato")
     entry = learn()
-    async with over_mongo(*names, serverSelectionTimeoutMS=200) as bases:
+    async with over_mongo(*names, hasty, serverSelectionTimeoutMS=200) as bases:
         kb = bases.get("kato")
         await appended(kb, learn())
         mongo_server.kill9()
@@ -320,7 +320,7 @@ def test_processes_that_share_a_file_lose_nothing_and_double_nothing(tmp_path: P
 
 
 def _acknowledged(output: str) -> list[tuple[int, int]]:
-    """Revision and frequency of every append the program saw done."""
+    """Revision and frequency of every append that the program reported."""
     return [(int(r), int(f)) for r, f in re.findall(r"^in (\d+) (\d+)$", output, re.MULTILINE)]
 
 
@@ -332,7 +332,7 @@ def _together(processes: list[subprocess.Popen[str]]) -> list[str]:
     return [process.communicate(timeout=180)[0] for process in processes]
 
 
-async def test_what_a_killed_process_acknowledged_is_in_the_file(tmp_path: Path) -> None:
+async def test_appends_that_a_killed_process_acknowledged_are_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "log.sqlite"
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(path), "100000", NAME],
@@ -344,20 +344,17 @@ async def test_what_a_killed_process_acknowledged_is_in_the_file(tmp_path: Path)
     assert process.stdout is not None
     process.stdin.write("go\n")
     process.stdin.flush()
-    begun = "".join(process.stdout.readline() for _ in range(50))
+    reported = "".join(process.stdout.readline() for _ in range(50))
     process.kill()
-    done = len(_acknowledged(begun + process.communicate(timeout=60)[0]))
+    done = len(_acknowledged(reported + process.communicate(timeout=60)[0]))
     bases = KnowledgeBases(SqliteKnowledgeLog(path), PlainPatterns)
     await bases.start()
     assert 40 < done <= await frequency(bases.get("kato")) <= done + 1
     await bases.close()
 
 
-async def test_a_file_that_is_locked_or_no_database_is_unavailable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("kato_service.knowledge.stores.sqlite_file.BUSY_TIMEOUT_S", 0.1)
-    log = SqliteKnowledgeLog(tmp_path / "log.sqlite")
+async def test_a_file_that_is_locked_or_not_a_database_is_unavailable(tmp_path: Path) -> None:
+    log = SqliteKnowledgeLog(tmp_path / "log.sqlite", KnowledgeLimits(busy_timeout_s=0.1))
     bases = KnowledgeBases(log, PlainPatterns)
     await bases.start()
     await appended(bases.get("kato"), learn())
@@ -378,7 +375,7 @@ async def test_a_file_that_is_locked_or_no_database_is_unavailable(
     await wrong.close()
 
 
-async def test_a_file_that_was_moved_away_takes_nothing(tmp_path: Path) -> None:
+async def test_a_file_that_was_moved_away_accepts_nothing(tmp_path: Path) -> None:
     path = tmp_path / "log.sqlite"
     bases = KnowledgeBases(SqliteKnowledgeLog(path), PlainPatterns)
     await bases.start()
@@ -416,7 +413,7 @@ VIEWED = (
         pytest.param(VIEWED + "('kato:statistics', 1, '{\"a\": 1}')", id="statistics"),
     ],
 )
-async def test_what_is_not_ours_in_a_log_is_unavailable_and_said(
+async def test_a_log_that_cannot_be_decoded_is_unavailable_and_the_message_says_what_to_do(
     tmp_path: Path, damage: str
 ) -> None:
     path = tmp_path / "log.sqlite"

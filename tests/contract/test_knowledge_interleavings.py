@@ -1,11 +1,12 @@
-"""Appends, two writers of views and loads, one step at a time in any order: nothing goes wrong.
+"""Appends, two view writers and loads, one step at a time in any order: nothing goes wrong.
 
-A store in memory that stops before every single effect; which of those that wait goes on is
-a seed's choice, and so is who is cancelled where.
+A store in memory stops before every single effect. A seed chooses which of the waiting tasks
+continues, and which one is cancelled where.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from knowledge_stores import MemoryKnowledgeLog, Shelf
 
@@ -25,6 +26,7 @@ from kato_service.domain.statistics import Corrections
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.fold.fold import Fold
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns
+from kato_service.knowledge.limits import KnowledgeLimits
 from kato_service.knowledge.model.entries import (
     Applied,
     Clear,
@@ -35,7 +37,7 @@ from kato_service.knowledge.model.entries import (
     Statistics,
     Update,
 )
-from kato_service.knowledge.replica.current_fold import CurrentFold
+from kato_service.knowledge.replica.loading import FoldLoader
 from kato_service.knowledge.replica.pending_entries import PendingEntries
 from kato_service.knowledge.writing.trimming import LogTrimmer, TrimPlan
 
@@ -68,7 +70,7 @@ def any_entry(draw: st.DrawFn) -> Entry:
 
 @st.composite
 def entry_of_few(draw: st.DrawFn) -> Entry:
-    """Of one pattern or another, so that what an entry did depends on those before it."""
+    """An entry about one of two patterns, so that its outcome depends on those before it."""
     events, token = draw(st.sampled_from(EVENTS[:2])), draw(st.uuids()).hex
     name = pattern_name(events)
     kind = draw(st.sampled_from([Learn, Learn, Learn, Clear, Update, Delete]))
@@ -79,8 +81,20 @@ def entry_of_few(draw: st.DrawFn) -> Entry:
     return Delete(token, name) if kind is Delete else Clear(token)
 
 
+class InPlace(ThreadPoolExecutor):
+    """Runs work at once instead of in a thread, so that every run is repeatable."""
+
+    def submit(self, work: Callable[..., T], /, *arguments: Any, **named: Any) -> "Future[T]":
+        done: Future[T] = Future()
+        try:
+            done.set_result(work(*arguments, **named))
+        except Exception as error:  # noqa: BLE001  # handed on, as a thread would
+            done.set_exception(error)
+        return done
+
+
 class Turnstile:
-    """Lets one of those go on that wait before a step, as it is told."""
+    """Tasks wait here before each step; it lets one of them continue at a time."""
 
     def __init__(self) -> None:
         self.waiting: list[asyncio.Future[None]] = []
@@ -93,7 +107,7 @@ class Turnstile:
     async def drive(
         self, done: Callable[[], bool], choices: Iterator[int], *, steps: float = inf
     ) -> None:
-        """Until *done*, or so many steps were taken."""
+        """Let tasks continue until *done*, or until so many steps were taken."""
         while True:
             for _ in range(20):
                 await asyncio.sleep(0)
@@ -106,7 +120,7 @@ class Turnstile:
 
 
 class UnleasedLog(MemoryKnowledgeLog):
-    """Everybody is advised to write: no correctness may depend on the advice."""
+    """Gives the lease to everybody: no correctness may depend on it."""
 
     async def claim(self, kb: str, owner: str, *, lease_s: float) -> bool:
         return True
@@ -117,16 +131,23 @@ async def always() -> bool:
 
 
 class World:
-    def __init__(self, seed: int = 0) -> None:
+    """One store and two replicas of it, which take several steps where one would do."""
+
+    def __init__(self, seed: int = 0, *, dirty_patterns: int = 100_000) -> None:
+        asyncio.get_running_loop().set_default_executor(InPlace())
+        self.limits = KnowledgeLimits(page_entries=2, view_batch=2, dirty_patterns=dirty_patterns)
         self.turnstile = Turnstile()
         self.shelf = Shelf(step=self.turnstile.step)
         chance = Random(seed)
         self.choices = iter(partial(chance.randrange, 60), None)
         self.trimmer = LogTrimmer(self.log(), TrimPlan(is_safe=always))
-        self.replicas = [KnowledgeBases(self.log(), PlainPatterns) for _ in range(2)]
+        self.replicas = [self.replica() for _ in range(2)]
 
     def log(self) -> MemoryKnowledgeLog:
         return UnleasedLog(self.shelf)
+
+    def replica(self) -> KnowledgeBases:
+        return KnowledgeBases(self.log(), PlainPatterns, limits=self.limits)
 
     async def appended(self, replica: int, groups: list[list[Entry]]) -> None:
         for group in groups:
@@ -136,7 +157,7 @@ class World:
     async def begun_and_completed(
         self, replica: int, groups: list[list[Entry]], intents: "asyncio.Queue[list[Entry] | None]"
     ) -> None:
-        """As a request does it, whose intent others may complete from when it is stored."""
+        """Append as a request does, whose intent others may complete once it is stored."""
         base = self.replicas[replica].get("kato")
         for group in groups:
             since = await base.tail(deadline=Deadline.after(60))
@@ -148,9 +169,9 @@ class World:
     async def rolled_forward(
         self, replica: int, intents: "asyncio.Queue[list[Entry] | None]"
     ) -> None:
-        """By a replica that may know of them, and by a process each that starts now."""
+        """Complete intents on a running replica and, each of them again, on one that starts now."""
         while (group := await intents.get()) is not None:
-            for bases in (self.replicas[replica], KnowledgeBases(self.log(), PlainPatterns)):
+            for bases in (self.replicas[replica], self.replica()):
                 applied = await bases.get("kato").append(group, since=0, lookup=True)
                 self.check_answers(applied)
 
@@ -162,19 +183,19 @@ class World:
                 base.unload()
 
     def check_answers(self, answers: tuple[Applied, ...]) -> None:
-        """They are what the log alone tells of each entry at its own revision."""
+        """Assert that they are the outcomes of a fold of the whole log."""
         fold = Fold(PlainPatterns())
         history = self.shelf.history["kato"]
-        told = {each.revision: each for each in answers}
-        for revision in range(1, max(told) + 1):
+        by_revision = {each.revision: each for each in answers}
+        for revision in range(1, max(by_revision) + 1):
             applied = fold.apply(revision, history[revision])
-            answer = told.get(revision, applied)
+            answer = by_revision.get(revision, applied)
             assert answer.entry.token == applied.entry.token
             assert (answer.frequency, answer.met) == (applied.frequency, applied.met)
             assert answer.pattern == applied.pattern
 
     async def materialised(self, replica: int, crashes: list[bool]) -> None:
-        """Again and again; some are cancelled before a step of somebody's choice."""
+        """Write views several times; *crashes* are cancelled before some step."""
         kb = self.replicas[replica].get("kato")
         for crash in crashes:
             await kb.tail(deadline=Deadline.after(60))
@@ -186,7 +207,7 @@ class World:
                 await task
 
     async def trimmed(self, times: int) -> None:
-        """What was acknowledged counts as older than the retention, what was not as younger."""
+        """Trim several times; only acknowledged entries count as older than the retention."""
         for _ in range(times):
             await self.trimmer.trim("kato")
 
@@ -195,10 +216,12 @@ class World:
             self.check(await self.fresh())
 
     async def fresh(self) -> Fold:
-        return await CurrentFold("kato", self.log(), PlainPatterns, PendingEntries()).loaded()
+        return await FoldLoader("kato", self.log(), PlainPatterns, self.limits).load(
+            PendingEntries()
+        )
 
     def check(self, fold: Fold) -> None:
-        """*fold* is what the log alone tells, up to its revision."""
+        """Assert that *fold* equals a fold of the whole log up to its revision."""
         expected = Fold(PlainPatterns())
         for revision, entry in sorted(self.shelf.history.get("kato", {}).items()):
             if revision <= fold.revision:
@@ -219,52 +242,32 @@ class World:
             await everything
 
     async def at_once(self, work: Awaitable[T]) -> T:
-        """Nothing comes between."""
+        """Run *work* alone."""
         task = asyncio.ensure_future(work)
         await self.turnstile.drive(task.done, iter(()))
         return await task
 
 
-@pytest.fixture(autouse=True)
-def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Several reads and writes where one would do, and no threads: every run is repeatable."""
-
-    async def in_place(work: Callable[..., T], *arguments: Any) -> T:
-        return work(*arguments)
-
-    monkeypatch.setattr(asyncio, "to_thread", in_place)
-    monkeypatch.setattr("kato_service.knowledge.replica.page_sizes.CHUNK", 2)
-    monkeypatch.setattr("kato_service.knowledge.writing.view_writer.BATCH", 2)
-
-
-@pytest.fixture(params=[100_000, 1], ids=["names listed", "names not listed"])
-def names_listed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kato_service.knowledge.fold.dirty_patterns.MAX_NAMES", request.param)
-
-
 groups = st.lists(st.lists(any_entry(), min_size=1, max_size=4), min_size=1, max_size=5)
 
 
-@pytest.mark.usefixtures("names_listed")
-@settings(
-    max_examples=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@pytest.mark.parametrize("dirty", [100_000, 1], ids=["names listed", "names not listed"])
+@settings(max_examples=40, deadline=None)
 @given(
     histories=st.tuples(groups, groups),
     crashes=st.tuples(*[st.lists(st.booleans(), min_size=1, max_size=4)] * 2),
     trims=st.integers(0, 3),
     seed=st.integers(0, 2**32),
 )
-def test_views_and_the_log_behind_them_tell_what_the_whole_log_tells(
+def test_views_and_the_rest_of_the_log_equal_the_whole_log(
+    dirty: int,
     histories: tuple[list[list[Entry]], list[list[Entry]]],
     crashes: tuple[list[bool], list[bool]],
     trims: int,
     seed: int,
 ) -> None:
     async def run() -> None:
-        world = World(seed)
+        world = World(seed, dirty_patterns=dirty)
         await world.together(
             *(world.appended(number, groups) for number, groups in enumerate(histories)),
             *(world.materialised(number, each) for number, each in enumerate(crashes)),
@@ -292,18 +295,14 @@ def test_views_and_the_log_behind_them_tell_what_the_whole_log_tells(
 few = st.lists(st.lists(entry_of_few(), min_size=1, max_size=3), min_size=1, max_size=5)
 
 
-@settings(
-    max_examples=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=40, deadline=None)
 @given(
     histories=st.tuples(few, few),
     crashes=st.lists(st.booleans(), min_size=1, max_size=4),
     unloads=st.integers(0, 3),
     seed=st.integers(0, 2**32),
 )
-def test_each_entry_is_in_once_and_answered_as_it_was_whoever_completes_it(
+def test_each_entry_is_in_once_and_has_its_true_outcome_whoever_completes_it(
     histories: tuple[list[list[Entry]], list[list[Entry]]],
     crashes: list[bool],
     unloads: int,
@@ -328,7 +327,7 @@ def learn(event: str) -> Learn:
     return Learn(uuid4().hex, pattern_name(((event,),)), ((event,),), None, 5)
 
 
-async def test_a_crash_before_any_step_of_a_writer_of_views_leaves_nothing_wrong() -> None:
+async def test_a_crash_of_a_view_writer_before_any_step_does_no_harm() -> None:
     steps, ended = 0, False
     while not ended:
         world = World()

@@ -1,4 +1,4 @@
-"""One suite for the log and its knowledge bases over every backend."""
+"""The log and its knowledge bases over every backend."""
 
 import asyncio
 import threading
@@ -17,6 +17,7 @@ from kato_service.errors import DeadlineExceededError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.fold.fold import Fold
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns
+from kato_service.knowledge.limits import KnowledgeLimits
 from kato_service.knowledge.model.entries import (
     Clear,
     Delete,
@@ -51,17 +52,22 @@ async def added(kb: SuperKnowledgeBase, *entries: Entry) -> list[tuple[int, int 
 
 
 async def known(kb: SuperKnowledgeBase) -> dict[str, int]:
-    async with kb.reading(deadline=soon()) as view:
-        return {name: pattern.frequency for name, pattern in view.patterns.items()}
+    async with kb.reading(deadline=soon()) as reading:
+        return {name: pattern.frequency for name, pattern in reading.patterns.items()}
 
 
 async def test_an_unknown_knowledge_base_is_empty_and_reading_it_writes_nothing(
     replica: Replica, store: Store
 ) -> None:
     kb = replica().get("kato")
-    async with kb.reading(deadline=soon()) as view:
-        assert (view.patterns, view.revision, view.cleared, view.stale) == ({}, 0, 0, False)
-        assert view.page(after=0, limit=10).patterns == ()
+    async with kb.reading(deadline=soon()) as reading:
+        assert (reading.patterns, reading.revision, reading.cleared, reading.stale) == (
+            {},
+            0,
+            0,
+            False,
+        )
+        assert reading.page(after=0, limit=10).patterns == ()
     log = store.new_log()
     assert await log.head("kato") is None
     await log.close()
@@ -125,7 +131,9 @@ async def test_a_completed_intent_is_found_by_its_tokens_on_any_replica(replica:
     assert await known(there) == {entries[0].name: 5, entries[2].name: 1}
 
 
-async def test_a_learn_behind_an_import_is_found_as_it_was(replica: Replica) -> None:
+async def test_the_outcome_of_a_learn_after_an_import_is_found_by_its_token(
+    replica: Replica,
+) -> None:
     learned, other = learn("a", "b"), learn("c", "d")
     await added(
         replica().get("kato"),
@@ -155,7 +163,7 @@ async def test_an_intent_completed_by_another_replica_is_noticed_while_registere
     assert await known(here) == {entry.name: 1}
 
 
-async def test_a_cancelled_append_is_in_all_the_same_once(replica: Replica) -> None:
+async def test_a_cancelled_append_is_in_once_nevertheless(replica: Replica) -> None:
     kb = replica().get("kato")
     entry = learn("a", "b")
     waiting = asyncio.create_task(added(kb, entry))
@@ -175,16 +183,16 @@ async def test_a_deleted_pattern_goes_last_when_learned_again_and_keeps_the_stat
     gone = Delete(uuid4().hex, a.name)
     again = learn("a", "x", emotives={"joy": 2.0})
     assert await added(kb, a, b, gone, again) == [(1, 1), (2, 1), (3, 0), (4, 1)]
-    async with there.reading(deadline=soon()) as view:
-        assert [p.name for p in view.page(after=0, limit=9).patterns] == [b.name, a.name]
-        assert [p.name for p in view.page(after=2, limit=9).patterns] == [a.name]
-        pattern = view.patterns[a.name]
+    async with there.reading(deadline=soon()) as reading:
+        assert [p.name for p in reading.page(after=0, limit=9).patterns] == [b.name, a.name]
+        assert [p.name for p in reading.page(after=2, limit=9).patterns] == [a.name]
+        pattern = reading.patterns[a.name]
         assert (pattern.first, pattern.learns, pattern.emotives) == (4, 2, ({"joy": 2.0},))
-        assert view.statistics.symbol_frequency == {"a": 2, "b": 1, "x": 3}
-        assert view.index.patterns == view.patterns  # type: ignore[attr-defined]  # PlainPatterns
+        assert reading.statistics.symbol_frequency == {"a": 2, "b": 1, "x": 3}
+        assert reading.index.patterns == reading.patterns  # type: ignore[attr-defined]  # PlainPatterns
 
 
-async def test_update_and_delete_tell_whether_they_met_a_pattern(replica: Replica) -> None:
+async def test_update_and_delete_report_whether_they_found_a_pattern(replica: Replica) -> None:
     kb = replica().get("kato")
     a = learn("a", "b")
     await added(kb, a)
@@ -209,10 +217,10 @@ async def test_clear_empties_everything_on_every_replica(replica: Replica) -> No
     await added(here, learn("a", "b"), learn("c"))
     await known(there)
     await added(here, Clear("clear"))
-    async with there.reading(deadline=soon()) as view:
-        assert (view.patterns, view.cleared, view.revision) == ({}, 3, 3)
-        assert view.statistics.total_learns == 0
-        assert view.statistics.distinct_symbols == 0
+    async with there.reading(deadline=soon()) as reading:
+        assert (reading.patterns, reading.cleared, reading.revision) == ({}, 3, 3)
+        assert reading.statistics.total_learns == 0
+        assert reading.statistics.distinct_symbols == 0
     assert await added(there, learn("a", "b")) == [(4, 1)]
 
 
@@ -224,61 +232,61 @@ async def test_names_of_users_are_values_of_any_kind(replica: Replica) -> None:
         metadata=dict.fromkeys(nasty, ('{"$a.b":[1]}', '""')),
     )
     await added(replica().get("kato"), entry)
-    async with replica().get("kato").reading(deadline=soon()) as view:
-        pattern = view.patterns[entry.name]
+    async with replica().get("kato").reading(deadline=soon()) as reading:
+        pattern = reading.patterns[entry.name]
     assert pattern.events == (nasty,)
     assert pattern.emotives == (entry.emotives,)
     assert pattern.metadata == entry.metadata
 
 
-async def test_a_log_longer_than_one_read_is_read_whole(
-    replica: Replica, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("kato_service.knowledge.replica.page_sizes.CHUNK", 7)
-    monkeypatch.setattr("kato_service.knowledge.writing.log_writer.CHUNK", 7)
-    here, there = replica().get("kato"), replica().get("kato")
+async def test_a_log_longer_than_one_page_is_read_whole(replica: Replica) -> None:
+    sevens = KnowledgeLimits(page_entries=7)
+    here, there = replica(sevens).get("kato"), replica(sevens).get("kato")
     await known(there)
     entries = [learn("a", str(number)) for number in range(30)]
     await here.append(entries, since=0)
     assert len(await known(here)) == 30
     assert len(await known(there)) == 30
-    assert len(await known(replica().get("kato"))) == 30
+    assert len(await known(replica(sevens).get("kato"))) == 30
     applied = await there.append(entries[20:21], since=0, lookup=True)
     assert (applied[0].revision, applied[0].frequency) == (21, 1)
 
 
-async def test_a_large_learn_is_folded_beside_the_event_loop(
-    replica: Replica, monkeypatch: pytest.MonkeyPatch
+async def test_a_large_learn_is_folded_in_a_thread_and_a_small_one_on_the_event_loop(
+    knowledge_store: Store,
 ) -> None:
     threads: dict[int, threading.Thread] = {}
-    really_put = PlainPatterns.put
 
-    def put(index: PlainPatterns, pattern: Pattern, *, learns: int = 0) -> None:
-        threads[len(flatten(pattern.events))] = threading.current_thread()
-        really_put(index, pattern, learns=learns)
+    class Watched(PlainPatterns):
+        def put(self, pattern: Pattern, *, learns: int = 0) -> None:
+            threads[len(flatten(pattern.events))] = threading.current_thread()
+            super().put(pattern, learns=learns)
 
-    monkeypatch.setattr(PlainPatterns, "put", put)
-    writing, reading = replica().get("kato"), replica().get("kato")
+    replicas = [KnowledgeBases(knowledge_store.new_log(), Watched) for _ in range(2)]
+    await replicas[0].start()
+    writer, reader = (each.get("kato") for each in replicas)
     large = [[str(number)] for number in range(2000)]
-    assert await added(writing, learn("ab", "c"), learn(*large)) == [(1, 1), (2, 1)]
-    for kb in (writing, reading):
-        async with kb.reading(deadline=soon()) as view:
-            assert view.statistics.total_symbols == 2003
+    assert await added(writer, learn("ab", "c"), learn(*large)) == [(1, 1), (2, 1)]
+    for kb in (writer, reader):
+        async with kb.reading(deadline=soon()) as reading:
+            assert reading.statistics.total_symbols == 2003
         assert threads.pop(3) is threading.main_thread()
         assert threads.pop(2000) is not threading.main_thread()
+    for each in replicas:
+        await each.close()
 
 
-async def test_nothing_changes_while_a_reader_holds_the_view(replica: Replica) -> None:
+async def test_nothing_changes_while_a_reading_is_held(replica: Replica) -> None:
     kb = replica().get("kato")
-    async with kb.reading(deadline=soon()) as view:
+    async with kb.reading(deadline=soon()) as reading:
         waiting = asyncio.create_task(added(kb, learn("a", "b")))
         done, _ = await asyncio.wait((waiting,), timeout=0.2)
         assert not done
-        assert view.patterns == {}
+        assert reading.patterns == {}
     assert await waiting == [(1, 1)]
 
 
-async def test_a_reader_that_cannot_get_in_before_its_deadline_is_told(replica: Replica) -> None:
+async def test_a_look_up_that_does_not_end_before_its_deadline_fails(replica: Replica) -> None:
     kb = replica().get("kato")
     async with kb.reading(deadline=soon()):
         waiting = asyncio.create_task(added(kb, learn("a", "b")))
@@ -289,7 +297,7 @@ async def test_a_reader_that_cannot_get_in_before_its_deadline_is_told(replica: 
 
 
 async def is_kept_out(kb: SuperKnowledgeBase) -> bool:
-    """Whether a reader fails at its deadline: it may not pass a change that waits."""
+    """Whether a reader fails at its deadline: it may not overtake a change that waits."""
     try:
         await kb.tail(deadline=Deadline.after(0.5))
     except DeadlineExceededError:
@@ -297,7 +305,9 @@ async def is_kept_out(kb: SuperKnowledgeBase) -> bool:
     return False
 
 
-async def test_a_store_made_anew_is_another_history(replica: Replica, store: Store) -> None:
+async def test_a_store_that_was_re_created_is_another_history(
+    replica: Replica, store: Store
+) -> None:
     kb = replica().get("kato")
     await added(kb, learn("a"), learn("b"))
     await store.forget()
@@ -305,7 +315,7 @@ async def test_a_store_made_anew_is_another_history(replica: Replica, store: Sto
     assert await added(kb, learn("c")) == [(1, 1)]
 
 
-async def test_a_store_made_anew_between_two_appends_is_another_history(
+async def test_a_store_that_was_re_created_between_two_appends_is_another_history(
     replica: Replica, store: Store
 ) -> None:
     kb = replica().get("kato")
@@ -317,7 +327,7 @@ async def test_a_store_made_anew_between_two_appends_is_another_history(
     assert await known(kb) == {entry.name: 1, learn("d").name: 1}
 
 
-async def test_a_delete_takes_own_documents_only(store: Store) -> None:
+async def test_a_delete_drops_documents_with_its_tokens_only(store: Store) -> None:
     log = store.new_log()
     await log.start()
     await log.create("kato")
@@ -329,7 +339,7 @@ async def test_a_delete_takes_own_documents_only(store: Store) -> None:
     await log.close()
 
 
-async def test_a_head_keeps_its_incarnation_and_an_insert_stops_at_what_is_taken(
+async def test_a_head_keeps_its_incarnation_and_an_insert_stops_at_a_taken_revision(
     store: Store,
 ) -> None:
     log = store.new_log()
@@ -382,7 +392,7 @@ def any_entry(draw: st.DrawFn) -> Entry:
 
 @settings(max_examples=20)
 @given(histories=st.lists(st.lists(any_entry(), max_size=6), max_size=4))
-def test_both_backends_give_back_the_very_same_history(
+def test_both_backends_return_exactly_the_same_history(
     mongo_url: str, tmp_path_factory: pytest.TempPathFactory, histories: list[list[Entry]]
 ) -> None:
     history = [entry for group in histories for entry in group]
@@ -405,25 +415,24 @@ async def _folds(
             await here.start()
             for number, group in enumerate(histories):
                 await (here, there)[number % 2].get("kato").append(group, since=0)
-            async with here.get("kato").reading(deadline=soon()) as view:
-                folds.append((dict(view.patterns), view.statistics))
+            async with here.get("kato").reading(deadline=soon()) as reading:
+                folds.append((dict(reading.patterns), reading.statistics))
             await here.close()
             await there.close()
     return folds
 
 
-async def test_what_entries_did_that_the_fold_has_passed_is_told_while_the_log_is_short(
-    replica: Replica, monkeypatch: pytest.MonkeyPatch
+async def test_the_outcome_of_entries_that_the_fold_has_passed_is_known_while_the_log_is_short(
+    replica: Replica,
 ) -> None:
     entries = [learn("a", "x"), learn("b", "x"), learn("a", "x")]
     await replica().get("kato").append(entries, since=0)
-    for most, told in ((3, [1, 1, 2]), (2, [None, None, None])):
-        monkeypatch.setattr("kato_service.knowledge.writing.log_writer.REPLAYED_ENTRIES", most)
-        kb = replica().get("kato")
+    for most, expected in ((3, [1, 1, 2]), (2, [None, None, None])):
+        kb = replica(KnowledgeLimits(replayed_entries=most)).get("kato")
         async with kb.reading(deadline=soon()):
             pass
         applied = await kb.append(entries, since=0, lookup=True)
         assert [one.revision for one in applied] == [1, 2, 3]
-        assert [one.frequency for one in applied] == told
-    async with replica().get("kato").reading(deadline=soon()) as view:
-        assert view.revision == 3
+        assert [one.frequency for one in applied] == expected
+    async with replica().get("kato").reading(deadline=soon()) as reading:
+        assert reading.revision == 3

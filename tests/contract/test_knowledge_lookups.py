@@ -1,4 +1,4 @@
-"""Entries that are in the log though the process that wants them in does not see it."""
+"""Entries that are in the log although the process that appends them has not noticed."""
 
 import asyncio
 from uuid import uuid4
@@ -28,14 +28,14 @@ def soon() -> Deadline:
 
 
 async def frequency(kb: SuperKnowledgeBase) -> int:
-    async with kb.reading(deadline=soon()) as view:
-        return view.patterns[NAME].frequency
+    async with kb.reading(deadline=soon()) as reading:
+        return reading.patterns[NAME].frequency
 
 
-async def test_what_a_load_from_views_passes_over_is_looked_up_before_it_is_appended(
+async def test_an_entry_that_a_load_from_views_skips_is_looked_up_before_it_is_appended(
     replica: Replica,
 ) -> None:
-    """Its views show the entry already, so no entry that it applies carries the token."""
+    """The views show the entry already, so no entry that is applied carries its token."""
     here, there = replica().get("kato"), replica().get("kato")
     await there.append([learn()], since=0)
     entry = learn()
@@ -51,7 +51,7 @@ async def test_what_a_load_from_views_passes_over_is_looked_up_before_it_is_appe
 
 
 class LateToShow(MemoryKnowledgeLog):
-    """Refuses a revision that it does not show in its reads yet."""
+    """Refuses a revision as taken before its reads show it."""
 
     hidden = 0
     reads_until_shown = 4
@@ -65,7 +65,7 @@ class LateToShow(MemoryKnowledgeLog):
         return tail
 
 
-async def test_a_duplicate_that_no_read_shows_yet_is_waited_for() -> None:
+async def test_a_taken_revision_that_no_read_shows_yet_is_waited_for() -> None:
     shelf = Shelf()
     late = LateToShow(shelf)
     here, there = (KnowledgeBases(log, PlainPatterns) for log in (late, MemoryKnowledgeLog(shelf)))
@@ -80,8 +80,8 @@ async def test_a_duplicate_that_no_read_shows_yet_is_waited_for() -> None:
     await asyncio.gather(here.close(), there.close())
 
 
-async def test_an_entry_before_a_clear_is_answered_from_the_log_not_from_views_it_emptied() -> None:
-    """The writer of views meets the clear before it comes to the pattern: no view ever shows it."""
+async def test_the_outcome_of_an_entry_before_a_clear_comes_from_the_log_not_from_views() -> None:
+    """The clear comes before the view writer reaches the pattern: no view ever shows it."""
     shelf = Shelf()
     entry, clear = learn(), Clear(uuid4().hex)
 
@@ -106,7 +106,7 @@ async def test_an_entry_before_a_clear_is_answered_from_the_log_not_from_views_i
         await each.close()
 
 
-async def test_what_a_closing_process_has_sent_is_of_unknown_outcome() -> None:
+async def test_an_entry_that_a_closing_process_has_sent_is_of_unknown_outcome() -> None:
     shelf, sent = Shelf(), asyncio.Event()
 
     async def step(what: str) -> None:

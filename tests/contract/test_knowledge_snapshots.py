@@ -1,4 +1,4 @@
-"""Knowledge bases start from snapshot files that the store agrees with, and from no others."""
+"""Knowledge bases start from snapshot files whose position the store confirms, and no others."""
 
 import os
 import time
@@ -25,7 +25,7 @@ pytest.importorskip("kato_service.search._engine")
 
 
 class Replicas:
-    """Makes processes that share a directory of snapshot files."""
+    """Makes replicas that share a directory of snapshot files."""
 
     def __init__(self, store: Store, directory: Path) -> None:
         self._store = store
@@ -35,8 +35,7 @@ class Replicas:
     def __call__(self, engine: str = "c", limit_bytes: int = 10**9) -> KnowledgeBases:
         snapshots = Snapshots(self._directory, limit_bytes=limit_bytes, min_patterns=1)
         index = PatternSearcher(engine).new_index
-        made = KnowledgeBases(self._store.new_log(), index)
-        made.start_from(snapshots)
+        made = KnowledgeBases(self._store.new_log(), index, snapshots=snapshots)
         self.running.append(made)
         return made
 
@@ -74,11 +73,18 @@ def lively() -> tuple[Entry, ...]:
 
 
 async def facts(kb: KnowledgeBases) -> tuple[object, ...]:
-    async with kb.get("kb").reading(deadline=Deadline.after(30)) as view:
-        patterns: list[Pattern] = list(view.patterns.values())
-        counted = dict(view.statistics.pattern_member_frequency)
-        totals = (view.statistics.total_learns, view.statistics.total_symbols)
-        return patterns, counted, totals, dict(view.tombstones), dict(view.imports), view.revision
+    async with kb.get("kb").reading(deadline=Deadline.after(30)) as reading:
+        patterns: list[Pattern] = list(reading.patterns.values())
+        counted = dict(reading.statistics.pattern_member_frequency)
+        totals = (reading.statistics.total_learns, reading.statistics.total_symbols)
+        return (
+            patterns,
+            counted,
+            totals,
+            dict(reading.tombstones),
+            dict(reading.imports),
+            reading.revision,
+        )
 
 
 async def saved(kb: KnowledgeBases) -> None:
@@ -92,13 +98,13 @@ def the_file(tmp_path: Path) -> Path:
 
 
 async def loaded(kb: KnowledgeBases) -> tuple[tuple[object, ...], list[str]]:
-    """What it knows, and why it did not take the file."""
+    """Its content, and why it did not use the file."""
     with capture_logs() as logs:
         found = await facts(kb)
     return found, [each["reason"] for each in logs if each["event"] == "snapshot not used"]
 
 
-async def test_a_process_starts_from_the_file_and_the_entries_behind_it(
+async def test_a_replica_starts_from_the_file_and_the_entries_after_it(
     replica: Replicas, log: KnowledgeLog
 ) -> None:
     here = replica()
@@ -113,7 +119,7 @@ async def test_a_process_starts_from_the_file_and_the_entries_behind_it(
     assert reads == []
 
 
-async def test_a_fold_from_a_file_still_writes_what_no_view_shows(
+async def test_a_fold_from_a_file_still_writes_the_views_that_are_missing(
     replica: Replicas, log: KnowledgeLog
 ) -> None:
     here = replica()
@@ -128,7 +134,7 @@ async def test_a_fold_from_a_file_still_writes_what_no_view_shows(
     assert (await loaded(replica()))[0] == await facts(here)
 
 
-async def test_a_damaged_file_is_named_and_the_store_is_read(
+async def test_a_damaged_file_is_reported_and_the_store_is_read(
     replica: Replicas, tmp_path: Path
 ) -> None:
     here = replica()
@@ -160,7 +166,7 @@ async def test_a_damaged_file_is_named_and_the_store_is_read(
         pytest.param({"kb": "other"}, "another knowledge base", id="other kb"),
     ],
 )
-async def test_a_foreign_file_is_named_and_the_store_is_read(
+async def test_a_file_of_another_history_is_reported_and_the_store_is_read(
     replica: Replicas, tmp_path: Path, change: dict[str, object], reason: str
 ) -> None:
     here = replica()
@@ -176,9 +182,7 @@ async def test_a_foreign_file_is_named_and_the_store_is_read(
     assert reason in reasons[0]
 
 
-async def test_a_file_behind_a_trimmed_log_is_not_used(
-    replica: Replicas, log: KnowledgeLog
-) -> None:
+async def test_a_file_from_before_a_trim_is_not_used(replica: Replicas, log: KnowledgeLog) -> None:
     here = replica()
     await here.get("kb").append(lively(), since=0)
     await saved(here)
@@ -192,16 +196,16 @@ async def test_a_file_behind_a_trimmed_log_is_not_used(
     assert reasons == ["the log is trimmed beyond it"]
 
 
-async def test_the_end_of_a_process_writes_what_is_behind(
-    replica: Replicas, tmp_path: Path
-) -> None:
+async def test_closing_writes_files_that_are_out_of_date(replica: Replicas, tmp_path: Path) -> None:
     here = replica()
     await here.get("kb").append(lively(), since=0)
     await replica.end(here)
     assert read_header(the_file(tmp_path)).revision == len(lively())
 
 
-async def test_the_oldest_files_give_way(replica: Replicas, tmp_path: Path) -> None:
+async def test_the_oldest_files_are_removed_beyond_the_limit(
+    replica: Replicas, tmp_path: Path
+) -> None:
     here = replica(limit_bytes=2_500)
     (tmp_path / "snapshots").mkdir()
     theirs = tmp_path / "snapshots" / "knowledge.sqlite"
@@ -217,7 +221,7 @@ async def test_the_oldest_files_give_way(replica: Replicas, tmp_path: Path) -> N
     assert theirs.exists()
 
 
-async def test_what_killed_writers_left_goes_and_what_others_write_now_stays(
+async def test_partial_files_of_killed_writers_are_removed_and_recent_ones_stay(
     replica: Replicas, tmp_path: Path
 ) -> None:
     here = replica()
@@ -233,7 +237,9 @@ async def test_what_killed_writers_left_goes_and_what_others_write_now_stays(
     assert {path.name for path in written.parent.iterdir()} == {written.name, new.name}
 
 
-async def test_the_numpy_engine_has_no_files(replica: Replicas, tmp_path: Path) -> None:
+async def test_the_numpy_engine_reads_and_writes_no_files(
+    replica: Replicas, tmp_path: Path
+) -> None:
     here = replica("c")
     await here.get("kb").append(lively(), since=0)
     await saved(here)
@@ -243,7 +249,7 @@ async def test_the_numpy_engine_has_no_files(replica: Replicas, tmp_path: Path) 
     assert read_header(the_file(tmp_path)).revision == len(lively())
 
 
-async def test_a_directory_that_takes_no_file_costs_nothing_else(
+async def test_a_directory_that_cannot_be_written_does_no_other_harm(
     replica: Replicas, tmp_path: Path
 ) -> None:
     (tmp_path / "snapshots").write_text("no directory")

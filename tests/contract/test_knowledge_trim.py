@@ -1,6 +1,7 @@
-"""One suite for trimming over every backend: what goes, what stays, and who is late."""
+"""Trimming over every backend: what is dropped, what stays, and what late appends do."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from kato_service.domain.pattern import pattern_name
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns
+from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
 from kato_service.knowledge.model.entries import Learn
 from kato_service.knowledge.model.log import Head, KnowledgeLog
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
@@ -41,10 +43,12 @@ async def always() -> bool:
     return True
 
 
-def trimmer(log: KnowledgeLog, *, days: float = 3.0) -> LogTrimmer:
-    """As it works that many days from now."""
+def trimmer(
+    log: KnowledgeLog, *, days: float = 3.0, limits: KnowledgeLimits = DEFAULT_LIMITS
+) -> LogTrimmer:
+    """A trimmer that works that many days from now, with a retention of two days."""
     now = datetime.now(UTC) + timedelta(days=days)
-    return LogTrimmer(log, TrimPlan(2 * DAY_S, always, lambda: now))
+    return LogTrimmer(log, TrimPlan(always, lambda: now), replace(limits, retention_s=2 * DAY_S))
 
 
 async def learned(kb: SuperKnowledgeBase, times: int = 1) -> list[Learn]:
@@ -54,8 +58,8 @@ async def learned(kb: SuperKnowledgeBase, times: int = 1) -> list[Learn]:
 
 
 async def frequency(kb: SuperKnowledgeBase) -> int:
-    async with kb.reading(deadline=soon()) as view:
-        return view.patterns[NAME].frequency
+    async with kb.reading(deadline=soon()) as reading:
+        return reading.patterns[NAME].frequency
 
 
 async def revisions(log: KnowledgeLog) -> list[int]:
@@ -68,9 +72,10 @@ async def trimmed_until(log: KnowledgeLog) -> int:
     return head.trimmed
 
 
-async def test_old_entries_below_the_checkpoint_go_and_no_others(
-    replica: Replica, log: KnowledgeLog, monkeypatch: pytest.MonkeyPatch
+async def test_old_entries_before_the_checkpoint_are_dropped_and_no_others(
+    replica: Replica, log: KnowledgeLog
 ) -> None:
+    three = KnowledgeLimits(trim_entries=3)
     here = replica().get("kato")
     await learned(here, 6)
     assert await trimmer(log).trim("kato") == 0
@@ -78,18 +83,17 @@ async def test_old_entries_below_the_checkpoint_go_and_no_others(
     await learned(here, 3)
     assert await trimmer(log, days=1).trim("kato") == 0
     assert await revisions(log) == list(range(1, 10))
-    monkeypatch.setattr("kato_service.knowledge.writing.trimming.BATCH", 3)
-    assert await trimmer(log).trim("kato") == 3
+    assert await trimmer(log, limits=three).trim("kato") == 3
     assert (await revisions(log), await trimmed_until(log)) == (list(range(4, 10)), 3)
-    assert await trimmer(log).trim("kato") == 2
-    assert await trimmer(log).trim("kato") == 0
+    assert await trimmer(log, limits=three).trim("kato") == 2
+    assert await trimmer(log, limits=three).trim("kato") == 0
     assert (await revisions(log), await trimmed_until(log)) == ([6, 7, 8, 9], 5)
     assert await frequency(here) == await frequency(replica().get("kato")) == 9
     await learned(here)
     assert await frequency(here) == await frequency(replica().get("kato")) == 10
 
 
-async def test_nothing_goes_while_a_session_waits_or_nobody_knows(
+async def test_nothing_is_trimmed_while_a_change_is_pending_or_that_is_unknown(
     replica: Replica, log: KnowledgeLog
 ) -> None:
     async def pending() -> bool:
@@ -102,14 +106,15 @@ async def test_nothing_goes_while_a_session_waits_or_nobody_knows(
     await learned(here, 4)
     await here.materialise()
     later = datetime.now(UTC) + timedelta(days=9)
-    assert await LogTrimmer(log, TrimPlan(1, pending, lambda: later)).trim("kato") == 0
+    one_second = KnowledgeLimits(retention_s=1)
+    assert await LogTrimmer(log, TrimPlan(pending, lambda: later), one_second).trim("kato") == 0
     with pytest.raises(StoreUnavailableError):
-        await LogTrimmer(log, TrimPlan(1, unknown, lambda: later)).trim("kato")
+        await LogTrimmer(log, TrimPlan(unknown, lambda: later), one_second).trim("kato")
     assert (await revisions(log), await trimmed_until(log)) == ([1, 2, 3, 4], 0)
     assert await trimmer(log).trim("kato") == 3
 
 
-async def test_an_append_behind_the_trim_is_taken_back_and_goes_to_the_end(
+async def test_an_append_into_a_trimmed_part_is_withdrawn_and_goes_to_the_end(
     replica: Replica, log: KnowledgeLog
 ) -> None:
     late, here = replica().get("kato"), replica().get("kato")
@@ -125,9 +130,7 @@ async def test_an_append_behind_the_trim_is_taken_back_and_goes_to_the_end(
     assert await frequency(here) == await frequency(late) == 10
 
 
-async def test_who_was_away_while_the_log_was_trimmed_loads_anew(
-    replica: Replica, log: KnowledgeLog
-) -> None:
+async def test_a_replica_that_missed_a_trim_reloads(replica: Replica, log: KnowledgeLog) -> None:
     away, here = replica().get("kato"), replica().get("kato")
     await learned(away, 2)
     await learned(here, 6)
@@ -136,7 +139,7 @@ async def test_who_was_away_while_the_log_was_trimmed_loads_anew(
     assert await frequency(away) == 8
 
 
-async def test_who_was_away_while_the_log_was_trimmed_is_told_of_no_changed_database(
+async def test_a_replica_that_missed_a_trim_warns_of_no_replaced_store(
     replica: Replica, log: KnowledgeLog
 ) -> None:
     away, here = replica().get("kato"), replica().get("kato")
@@ -148,11 +151,11 @@ async def test_who_was_away_while_the_log_was_trimmed_is_told_of_no_changed_data
         await away.check()
     assert [each for each in logs if each["log_level"] == "warning"] == []
     assert away.checkpoint_lag == 0
-    async with away.reading(deadline=soon()) as view:
-        assert view.revision == 8
+    async with away.reading(deadline=soon()) as reading:
+        assert reading.revision == 8
 
 
-async def test_the_service_trims_nothing_while_a_session_waits_or_redis_is_away() -> None:
+async def test_the_service_trims_nothing_while_a_change_is_pending_or_redis_is_away() -> None:
     now = [1_700_000_000.0]
     sessions = MemorySessionStore(lambda: now[0])
     new = NewSession("s", "i", None, "kato", 60, {}, {})
@@ -170,7 +173,7 @@ async def test_the_service_trims_nothing_while_a_session_waits_or_redis_is_away(
     await pool.close()
 
 
-async def test_what_a_crash_left_below_the_mark_counts_nowhere_and_goes_later(
+async def test_entries_that_a_crash_left_marked_are_ignored_and_dropped_later(
     replica: Replica, log: KnowledgeLog
 ) -> None:
     here = replica().get("kato")
@@ -188,7 +191,7 @@ async def test_what_a_crash_left_below_the_mark_counts_nowhere_and_goes_later(
     assert await trimmer(log).trim("kato") == 4
 
 
-async def test_the_frequency_of_a_trimmed_history_is_null(
+async def test_the_frequency_after_an_entry_is_unknown_once_its_history_is_trimmed(
     replica: Replica, log: KnowledgeLog
 ) -> None:
     here = replica().get("kato")
@@ -206,7 +209,7 @@ async def test_the_frequency_of_a_trimmed_history_is_null(
     assert (after.revision, after.frequency) == (6, None)
 
 
-async def test_a_log_that_nobody_materialised_is_left_alone(log: KnowledgeLog) -> None:
+async def test_a_log_without_views_is_not_trimmed(log: KnowledgeLog) -> None:
     assert await trimmer(log).trim("nobody") == 0
     await log.create("kato")
     await log.insert("kato", 1, [learn(), learn()])
@@ -214,8 +217,10 @@ async def test_a_log_that_nobody_materialised_is_left_alone(log: KnowledgeLog) -
     assert await revisions(log) == [1, 2]
 
 
-async def test_an_append_that_slept_for_half_the_retention_is_given_up_not_repeated() -> None:
-    """Its own entry went in, was materialised and trimmed while its process was stopped."""
+async def test_an_append_that_slept_for_half_the_retention_fails_instead_of_being_repeated() -> (
+    None
+):
+    """Its entry got in, was materialised and trimmed while its process was stopped."""
     now = [datetime.now(UTC)]
     shelf = Shelf()
     other = KnowledgeBases(MemoryKnowledgeLog(shelf), PlainPatterns)
@@ -226,11 +231,11 @@ async def test_an_append_that_slept_for_half_the_retention_is_given_up_not_repea
             await learned(other.get("kato"))
             await other.get("kato").materialise()
             now[0] += timedelta(days=3)
-            plan = TrimPlan(2 * DAY_S, always, lambda: now[0])
-            await LogTrimmer(others, plan).trim("kato")
+            await LogTrimmer(others, plan, limits).trim("kato")
 
-    plan = TrimPlan(2 * DAY_S, always, lambda: now[0])
-    slow = KnowledgeBases(MemoryKnowledgeLog(shelf, step=stopped), PlainPatterns, trim=plan)
+    limits, plan = KnowledgeLimits(retention_s=2 * DAY_S), TrimPlan(always, lambda: now[0])
+    log = MemoryKnowledgeLog(shelf, step=stopped)
+    slow = KnowledgeBases(log, PlainPatterns, limits=limits, trim=plan)
     with pytest.raises(OutcomeUnknownError):
         await slow.get("kato").append([learn()], since=0)
     assert await frequency(other.get("kato")) == 2

@@ -1,4 +1,4 @@
-"""Knowledge bases and their materialised views over every backend: views never invent or lose."""
+"""Knowledge bases and their views over every backend: nothing is invented, nothing is lost."""
 
 import asyncio
 
@@ -21,21 +21,15 @@ from knowledge_views import (
 from kato_service.domain.pattern import Pattern, pattern_name
 from kato_service.domain.statistics import Corrections
 from kato_service.errors import StoreUnavailableError
-from kato_service.knowledge.model.entries import (
-    Clear,
-    Delete,
-    Statistics,
-)
+from kato_service.knowledge.limits import KnowledgeLimits
+from kato_service.knowledge.model.entries import Clear, Delete, Statistics
 from kato_service.knowledge.model.log import KnowledgeLog
 from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView, ViewPage
-from kato_service.knowledge.replica.current_fold import CurrentFold
-from kato_service.knowledge.replica.pending_entries import PendingEntries
-from kato_service.knowledge.stores import view_documents
 from kato_service.knowledge.stores.mongo_log import MongoKnowledgeLog
 from kato_service.search.pattern_searcher import PatternSearcher
 
 
-async def test_a_process_that_starts_knows_from_the_views_what_the_log_told(
+async def test_a_fold_from_views_equals_a_fold_of_the_whole_log(
     replica: Replica, log: KnowledgeLog
 ) -> None:
     entries = lively()
@@ -62,7 +56,7 @@ async def test_the_compiled_engine_takes_views_as_they_are_stored(
     await here.materialise()
     await drop_what_views_show(log, *entries)
     engine = PatternSearcher("c")
-    fold = await CurrentFold("kato", log, engine.new_index, PendingEntries()).loaded()
+    fold = await fold_of(log, new_index=engine.new_index)
     expected = replayed(*entries)
     assert list(fold.patterns.items()) == list(expected.patterns.items())
     assert fold.tombstones == expected.tombstones
@@ -70,7 +64,7 @@ async def test_the_compiled_engine_takes_views_as_they_are_stored(
     assert fold.statistics.total_learns == expected.statistics.total_learns
 
 
-async def test_only_what_was_touched_is_written(replica: Replica, log: KnowledgeLog) -> None:
+async def test_only_dirty_patterns_are_written(replica: Replica, log: KnowledgeLog) -> None:
     here, there = replica().get("kato"), replica().get("kato")
     await added(here, *(learn("a", str(number)) for number in range(20)))
     assert await here.materialise() == 20
@@ -85,31 +79,26 @@ async def test_only_what_was_touched_is_written(replica: Replica, log: Knowledge
     assert facts(await fold_of(log))["revision"] == 24
 
 
-async def test_many_touched_patterns_are_written_without_a_list_of_them(
-    replica: Replica, log: KnowledgeLog, monkeypatch: pytest.MonkeyPatch
+async def test_many_dirty_patterns_are_written_without_a_list_of_them(
+    replica: Replica, log: KnowledgeLog
 ) -> None:
-    monkeypatch.setattr("kato_service.knowledge.fold.dirty_patterns.MAX_NAMES", 3)
-    monkeypatch.setattr("kato_service.knowledge.writing.view_writer.PAGE", 2)
-    monkeypatch.setattr("kato_service.knowledge.writing.view_writer.BATCH", 3)
-    monkeypatch.setattr("kato_service.knowledge.replica.page_sizes.CHUNK", 3)
+    few = KnowledgeLimits(dirty_patterns=3, view_scan=2, view_batch=3, page_entries=3)
     entries = (*lively(), *(learn("n", str(number)) for number in range(6)))
-    here = replica().get("kato")
+    here = replica(few).get("kato")
     await added(here, *entries)
     assert await here.materialise() == 10
     await drop_what_views_show(log, *entries)
-    assert facts(await fold_of(log)) == facts(replayed(*entries))
+    assert facts(await fold_of(log, limits=few)) == facts(replayed(*entries))
 
 
 async def test_large_patterns_are_read_a_few_at_a_time(
     replica: Replica, log: KnowledgeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kato_service.knowledge.replica.page_sizes.FIRST_CHUNK", 4)
-    monkeypatch.setattr("kato_service.knowledge.replica.loading.PAGE_SYMBOLS", 1)
-    monkeypatch.setattr("kato_service.knowledge.replica.loading.PAGE_BYTES", 1)
+    small = KnowledgeLimits(first_page_entries=4, page_symbols=1, page_bytes=1)
     entries = (*lively(), *(learn("n", str(number)) for number in range(6)))
-    here = replica().get("kato")
+    here = replica(small).get("kato")
     await added(here, *entries)
-    assert facts(await fold_of(log)) == facts(replayed(*entries))
+    assert facts(await fold_of(log, limits=small)) == facts(replayed(*entries))
     await here.materialise()
     pages: list[int] = []
     page = log.views.page
@@ -119,11 +108,11 @@ async def test_large_patterns_are_read_a_few_at_a_time(
         return await page(kb, after, limit=limit)
 
     monkeypatch.setattr(log.views, "page", counted)
-    assert facts(await fold_of(log)) == facts(replayed(*entries))
+    assert facts(await fold_of(log, limits=small)) == facts(replayed(*entries))
     assert (pages[0], set(pages[1:])) == (4, {2})
 
 
-async def test_what_was_cleared_leaves_the_views(replica: Replica, log: KnowledgeLog) -> None:
+async def test_views_of_cleared_patterns_are_dropped(replica: Replica, log: KnowledgeLog) -> None:
     here = replica().get("kato")
     entries = [learn("a"), learn("b"), Clear(token()), learn("b"), learn("c")]
     await added(here, *entries[:2])
@@ -134,11 +123,11 @@ async def test_what_was_cleared_leaves_the_views(replica: Replica, log: Knowledg
     assert facts(await fold_of(log)) == facts(replayed(*entries))
 
 
-async def test_statistics_that_were_cleared_leave_the_views(
-    replica: Replica, log: KnowledgeLog, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("limits", [KnowledgeLimits(statistics_piece_bytes=500)], ids=["pieces"])
+async def test_statistics_that_were_cleared_are_dropped(
+    replica: Replica, log: KnowledgeLog
 ) -> None:
-    """Like patterns: of a large import they are megabytes."""
-    monkeypatch.setattr(view_documents, "STATISTICS_PIECE_BYTES", 500)
+    """Like patterns: those of a large import take megabytes."""
     here = replica().get("kato")
     symbols = {f"{number}-{'s' * 99}": (1, 1) for number in range(40)}
     await added(here, Statistics(token(), "source", 0, Corrections(symbols)), learn("a"))
@@ -155,7 +144,7 @@ async def test_statistics_that_were_cleared_leave_the_views(
         assert not [each for each in ids if each.startswith("kato")]
 
 
-async def test_a_late_write_of_what_was_cleared_is_garbage(
+async def test_a_late_write_of_cleared_patterns_is_garbage(
     replica: Replica, log: KnowledgeLog
 ) -> None:
     entries = [learn("a"), learn("b"), Clear(token()), learn("c")]
@@ -195,7 +184,7 @@ async def test_views_without_their_checkpoint_count_once(
     assert facts(await fold_of(log)) == facts(replayed(*entries))
 
 
-async def test_data_of_a_version_without_views_just_works(
+async def test_data_of_a_version_without_views_is_read_and_gets_views(
     replica: Replica, knowledge_store: Store, log: KnowledgeLog
 ) -> None:
     entries = lively()
@@ -211,7 +200,7 @@ async def test_data_of_a_version_without_views_just_works(
     assert facts(await fold_of(log)) == facts(replayed(*entries))
 
 
-async def test_setting_up_again_and_at_once_changes_nothing(
+async def test_setting_up_repeatedly_and_at_once_changes_nothing(
     knowledge_store: Store, log: KnowledgeLog
 ) -> None:
     logs = [knowledge_store.new_log() for _ in range(5)]
@@ -226,15 +215,15 @@ async def test_setting_up_again_and_at_once_changes_nothing(
         await each.close()
 
 
-async def test_what_is_no_document_of_mongodb_is_refused_as_any_write_may_be(
+async def test_a_view_that_is_too_large_for_mongodb_is_refused_like_any_failed_write(
     mongo_url: str,
 ) -> None:
-    """The task that writes all views goes on with others."""
+    """So the task that writes views continues with other knowledge bases."""
     events = tuple((f"{number:05}" * 800,) for number in range(13_000))
     too_large = PatternView(Pattern(pattern_name(events), events, first=1, revision=1))
     async with mongo_store(mongo_url) as store:
         log = store.new_log()
-        with pytest.raises(StoreUnavailableError, match="no document as large"):
+        with pytest.raises(StoreUnavailableError, match="accepts no document as large"):
             await log.views.write("kato", [too_large])
         assert await stored(log) == ()
         await log.close()

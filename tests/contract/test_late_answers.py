@@ -1,4 +1,4 @@
-"""What was done before the deadline passed is answered as done, never as a refusal."""
+"""Changes that were made although the deadline passed are answered as done, not as failed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -11,6 +11,7 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
 from kato_service.errors import OutcomeUnknownError
 from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.limits import KnowledgeLimits
 from kato_service.knowledge.model.entries import Entry, Learn
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.processing.limits import ObservationLimits
@@ -24,7 +25,7 @@ TIME_S = 1.5
 
 
 class SlowLog(SqliteKnowledgeLog):
-    """Its answers to inserts come after a deadline."""
+    """Acknowledges inserts after a deadline."""
 
     deadline: Deadline | None = None
 
@@ -36,7 +37,7 @@ class SlowLog(SqliteKnowledgeLog):
 
 
 class UnansweringLog(SlowLog):
-    """Nobody learns whether its inserts are in."""
+    """Does not acknowledge inserts while it is silent."""
 
     silent = False
 
@@ -58,7 +59,8 @@ def log(tmp_path: Path) -> UnansweringLog:
 
 @pytest.fixture
 async def knowledge(log: SlowLog) -> AsyncIterator[KnowledgeBases]:
-    bases = KnowledgeBases(log, PatternSearcher().new_index)
+    hasty = KnowledgeLimits(append_patience_s=0.1)
+    bases = KnowledgeBases(log, PatternSearcher().new_index, limits=hasty)
     await bases.start()
     await bases.get("kato").append([Learn("token", NAME, EVENTS, None, 5)], since=0)
     yield bases
@@ -81,9 +83,8 @@ async def test_an_update_that_took_too_long_is_answered_as_done(
 
 
 async def test_an_edit_of_unknown_outcome_says_so_and_that_a_repeat_is_safe(
-    log: UnansweringLog, knowledge: KnowledgeBases, monkeypatch: pytest.MonkeyPatch
+    log: UnansweringLog, knowledge: KnowledgeBases
 ) -> None:
-    monkeypatch.setattr("kato_service.knowledge.writing.log_writer.PATIENCE_S", 0.1)
     patterns = PatternOperations(knowledge)
     log.silent = True
     with pytest.raises(OutcomeUnknownError, match="outcome unknown, repeating is safe"):

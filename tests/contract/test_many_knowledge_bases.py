@@ -8,6 +8,7 @@ from uuid import uuid4
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
 from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.limits import KnowledgeLimits
 from kato_service.knowledge.model.entries import Learn
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.search.pattern_searcher import PatternSearcher
@@ -35,8 +36,8 @@ def learn() -> Learn:
 
 
 async def known(bases: KnowledgeBases, kb: str) -> int:
-    async with bases.get(kb).reading(deadline=Deadline.after(60)) as view:
-        return view.patterns[NAME].frequency
+    async with bases.get(kb).reading(deadline=Deadline.after(60)) as reading:
+        return reading.patterns[NAME].frequency
 
 
 async def test_two_thousand_knowledge_bases_fit_into_the_room_of_fifty(tmp_path: Path) -> None:
@@ -47,7 +48,8 @@ async def test_two_thousand_knowledge_bases_fit_into_the_room_of_fifty(tmp_path:
     await probe.start()
     await probe.get("probe").append([learn()], since=0)
     room = ROOM_FOR * probe.usage().used_bytes
-    bases = KnowledgeBases(log, new_index, memory_bytes=room, clock=clock)
+    limits = KnowledgeLimits(memory_bytes=room)
+    bases = KnowledgeBases(log, new_index, limits=limits, clock=clock)
     names = [f"kato~{number:040}" for number in range(COUNT)]
     before = handles(), len(asyncio.all_tasks())
     for start in range(0, COUNT, AT_ONCE):
@@ -69,5 +71,5 @@ async def test_two_thousand_knowledge_bases_fit_into_the_room_of_fifty(tmp_path:
     clock.now += 5.0
     await bases.materialise_due()
     assert bases.usage().checkpoint_lag == 0
-    assert len(bases._bases) <= ROOM_FOR  # what is unloaded is not remembered either
+    assert len(bases._bases) <= ROOM_FOR  # nothing refers to unloaded ones
     await bases.close()

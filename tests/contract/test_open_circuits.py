@@ -1,4 +1,4 @@
-"""An open circuit: unknown outcomes stay unknown, and what was begun is completed."""
+"""Open circuits: unknown outcomes stay unknown, and changes that were started are completed."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +15,7 @@ from kato_service.domain.pattern import pattern_name
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns
+from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
 from kato_service.knowledge.model.entries import Learn
 from kato_service.knowledge.stores.mongo_log import MongoKnowledgeLog
 from kato_service.sessions.memory import MemorySessionStore
@@ -40,11 +41,14 @@ def opened(circuit: Circuit) -> None:
 
 
 @asynccontextmanager
-async def knowledge(port: int, circuit: Circuit) -> AsyncIterator[KnowledgeBases]:
+async def knowledge(
+    port: int, circuit: Circuit, limits: KnowledgeLimits = DEFAULT_LIMITS
+) -> AsyncIterator[KnowledgeBases]:
     address = f"mongodb://kato:secret@127.0.0.1:{port}/?directConnection=true"
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(address, retryWrites=False)
     database = client[f"test_{uuid4().hex}"]
-    bases = KnowledgeBases(MongoKnowledgeLog(database, circuit=circuit), PlainPatterns)
+    log = MongoKnowledgeLog(database, circuit=circuit)
+    bases = KnowledgeBases(log, PlainPatterns, limits=limits)
     await bases.start()
     yield bases
     await bases.close()
@@ -52,12 +56,12 @@ async def knowledge(port: int, circuit: Circuit) -> AsyncIterator[KnowledgeBases
 
 
 async def test_an_entry_that_was_sent_is_of_unknown_outcome_when_the_circuit_opens_then(
-    mongo_url: str, faulty_proxy: NewProxy, monkeypatch: pytest.MonkeyPatch
+    mongo_url: str, faulty_proxy: NewProxy
 ) -> None:
-    monkeypatch.setattr("kato_service.knowledge.writing.log_writer.PATIENCE_S", 5.0)
+    hasty = KnowledgeLimits(append_patience_s=5.0)
     proxy = await faulty_proxy(int(mongo_url.rpartition(":")[2].split("/")[0]))
     circuit = Circuit("mongodb", opens_after=2)
-    async with knowledge(proxy.port, circuit) as bases:
+    async with knowledge(proxy.port, circuit, hasty) as bases:
         base = bases.get("kato")
         await base.append([learn()], since=0)
         proxy.lose_replies(INSERT, 2)  # both are in by then, and the second finds the first
@@ -74,7 +78,7 @@ async def test_an_entry_that_was_sent_is_of_unknown_outcome_when_the_circuit_ope
         assert await base.tail(deadline=Deadline.after(10)) == 2
 
 
-async def test_a_command_goes_on_once_its_store_answers_again(
+async def test_a_command_continues_once_its_store_answers_again(
     mongo_url: str, faulty_proxy: NewProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing probes the stores of a command: no circuit may stay open."""
@@ -93,7 +97,7 @@ async def test_a_command_goes_on_once_its_store_answers_again(
 
 
 class OpeningStore(MemorySessionStore):
-    """The log goes away right after an intent was stored."""
+    """The circuit of the log opens right after an intent was stored."""
 
     def __init__(self, circuit: Circuit) -> None:
         super().__init__()
@@ -105,7 +109,9 @@ class OpeningStore(MemorySessionStore):
         return stored
 
 
-async def test_a_learn_that_was_begun_is_completed_once_the_circuit_closed(mongo_url: str) -> None:
+async def test_a_learn_whose_intent_is_stored_is_completed_once_the_circuit_closed(
+    mongo_url: str,
+) -> None:
     circuit = Circuit("mongodb", opens_after=3)
     port = int(mongo_url.rpartition(":")[2].split("/")[0])
     async with knowledge(port, circuit) as bases:

@@ -13,6 +13,7 @@ import pytest
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
 from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.limits import KnowledgeLimits
 from kato_service.knowledge.model.entries import Learn
 from kato_service.knowledge.model.log import Tail
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
@@ -25,27 +26,28 @@ NAME = pattern_name(EVENTS)
 
 
 class HeldLog(SqliteKnowledgeLog):
-    """Its reads wait while it is held."""
+    """Its reads wait until it `continues`."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self.goes_on = asyncio.Event()
-        self.goes_on.set()
+        self.continues = asyncio.Event()
+        self.continues.set()
 
     async def tail(self, kb: str, after: int, *, limit: int) -> Tail:
-        await self.goes_on.wait()
+        await self.continues.wait()
         return await super().tail(kb, after, limit=limit)
 
 
 @pytest.fixture(params=["c", "numpy"])
 async def replica(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Replica]:
-    """Makes replicas with that limit of bytes, over one file, or a log that is given."""
+    """Makes replicas with a limit of bytes, over one file unless a log is given."""
     made: list[KnowledgeBases] = []
 
     def new(limit_bytes: float, log: SqliteKnowledgeLog | None = None) -> KnowledgeBases:
         log = log or SqliteKnowledgeLog(tmp_path / "knowledge.sqlite")
         new_index = PatternSearcher(request.param).new_index
-        made.append(KnowledgeBases(log, new_index, memory_bytes=limit_bytes))
+        limits = KnowledgeLimits(memory_bytes=limit_bytes)
+        made.append(KnowledgeBases(log, new_index, limits=limits))
         return made[-1]
 
     await new(1).start()
@@ -69,7 +71,7 @@ def learn(*events: str) -> Learn:
 
 
 async def learned(base: SuperKnowledgeBase) -> None:
-    """As a request does: the intent is made behind the tail, and registered."""
+    """Learn as a request does: get the tail, register the entry, append it."""
     entry = learn()
     since = await base.tail(deadline=soon())
     with base.register([entry], since=since):
@@ -78,8 +80,8 @@ async def learned(base: SuperKnowledgeBase) -> None:
 
 
 async def frequency(base: SuperKnowledgeBase) -> int:
-    async with base.reading(deadline=soon()) as view:
-        known = view.patterns.get(NAME)
+    async with base.reading(deadline=soon()) as reading:
+        known = reading.patterns.get(NAME)
         return known.frequency if known else 0
 
 
@@ -109,7 +111,7 @@ async def test_many_knowledge_bases_answer_right_in_the_room_of_five(replica: Re
     assert usage.unloads >= 3 * 35
 
 
-async def test_the_least_recently_used_goes_first(replica: Replica) -> None:
+async def test_the_least_recently_used_is_unloaded_first(replica: Replica) -> None:
     bases = replica(2.5 * await size_of_one(replica))
     one, two, three = (bases.get(name) for name in ("one", "two", "three"))
     for base in (one, two, one, three):
@@ -121,7 +123,7 @@ async def test_the_least_recently_used_goes_first(replica: Replica) -> None:
     assert [base.pattern_count for base in (one, two, three)] == [None, 1, 1]
 
 
-async def test_looking_after_one_is_no_use_of_it(replica: Replica) -> None:
+async def test_upkeep_does_not_count_as_a_use(replica: Replica) -> None:
     bases = replica(2.5 * await size_of_one(replica))
     one, two, three = (bases.get(name) for name in ("one", "two", "three"))
     for base in (one, two):
@@ -134,16 +136,16 @@ async def test_looking_after_one_is_no_use_of_it(replica: Replica) -> None:
     assert [base.pattern_count for base in (one, two, three)] == [None, 1, 1]
 
 
-async def test_what_a_reader_holds_stays_until_it_is_let_go(replica: Replica) -> None:
+async def test_a_knowledge_base_stays_loaded_while_a_reading_is_held(replica: Replica) -> None:
     bases = replica(1)
     held, others = bases.get("held"), [bases.get(f"other{number}") for number in range(5)]
     await learned(held)
-    async with held.reading(deadline=soon()) as view:
+    async with held.reading(deadline=soon()) as reading:
         for other in others:
             await learned(other)
         await settled()
         assert held.pattern_count == 1
-        assert view.patterns[NAME].frequency == 1
+        assert reading.patterns[NAME].frequency == 1
         assert [other.pattern_count for other in others] == [None] * 4 + [1]
     await learned(others[0])
     await settled()
@@ -182,7 +184,7 @@ async def test_learns_that_race_with_unloads_count_once_each(replica: Replica) -
     assert done.total() == 6 * 2 * 15
 
 
-async def test_what_has_a_registered_entry_stays(replica: Replica) -> None:
+async def test_a_knowledge_base_with_a_registered_entry_stays_loaded(replica: Replica) -> None:
     bases = replica(1)
     base, entry = bases.get("kato"), learn()
     since = await base.tail(deadline=soon())
@@ -247,7 +249,9 @@ async def test_nothing_is_left_of_an_unloaded_knowledge_base(replica: Replica) -
     assert [ref() is None for ref in left] == [True] * 4 + [False]
 
 
-async def test_an_append_whose_client_left_keeps_its_knowledge_base(replica: Replica) -> None:
+async def test_an_append_whose_client_left_keeps_its_knowledge_base_loaded(
+    replica: Replica,
+) -> None:
     bases = replica(1)
     waiting = asyncio.create_task(bases.get("kato").append([learn()], since=0))
     await asyncio.sleep(0)
@@ -260,7 +264,7 @@ async def test_an_append_whose_client_left_keeps_its_knowledge_base(replica: Rep
     assert bases.get("kato") is before
 
 
-async def test_what_is_loaded_for_a_client_that_left_makes_room_itself(
+async def test_a_load_whose_client_left_unloads_others_when_it_ends(
     replica: Replica, held_log: HeldLog
 ) -> None:
     writer = replica(1e12).get("large")
@@ -268,7 +272,7 @@ async def test_what_is_loaded_for_a_client_that_left_makes_room_itself(
     bases = replica(2 * await size_of_one(replica), held_log)
     small, large = bases.get("small"), bases.get("large")
     await learned(small)
-    held_log.goes_on.clear()
+    held_log.continues.clear()
     waiting = asyncio.create_task(large.tail(deadline=soon()))
     await settled()
     waiting.cancel()
@@ -276,7 +280,7 @@ async def test_what_is_loaded_for_a_client_that_left_makes_room_itself(
     await settled()
     assert large.in_use
     assert (small.pattern_count, large.pattern_count) == (1, None)
-    held_log.goes_on.set()
+    held_log.continues.set()
     async with asyncio.timeout(60):
         while large.in_use:
             await asyncio.sleep(0.001)

@@ -1,18 +1,16 @@
-"""Databases that went back to a backup, over every backend: noticed, and never made worse."""
+"""Databases that were restored from a backup, over every backend: noticed, and never damaged."""
 
 import pytest
 from knowledge_stores import Replica
 from knowledge_views import added, facts, fold_of, learn, replayed, soon, stored, view
 
 from kato_service.errors import StoreUnavailableError
-from kato_service.knowledge.model.entries import (
-    Entry,
-)
+from kato_service.knowledge.model.entries import Entry
 from kato_service.knowledge.model.log import Head, KnowledgeLog
 
 
 async def gone_back(log: KnowledgeLog, *after: Entry, to: int) -> None:
-    """As a database is that an older backup was restored to."""
+    """Drop entries, as restoring an older backup does."""
     revisions = enumerate(after, start=to + 1)
     await log.delete("kato", {revision: entry.token for revision, entry in revisions})
 
@@ -32,7 +30,7 @@ async def test_a_process_notices_that_its_database_went_back_to_a_backup(
     assert facts(await fold_of(log))["revision"] == 4
 
 
-async def test_nothing_is_acknowledged_behind_the_end_of_a_restored_log(
+async def test_nothing_is_acknowledged_after_a_gap_in_a_restored_log(
     replica: Replica, log: KnowledgeLog
 ) -> None:
     entries = [learn("a"), learn("b"), learn("c"), learn("d")]
@@ -61,10 +59,10 @@ async def test_a_restored_database_gets_no_views_of_its_lost_future(
     assert head.checkpoint == 2
 
 
-async def test_a_backup_of_several_points_in_time_is_refused_with_the_way_out(
+async def test_a_backup_of_several_points_in_time_is_refused_with_advice(
     log: KnowledgeLog, replica: Replica
 ) -> None:
-    """Patterns that were saved after the log: nobody knows the entries between."""
+    """Patterns that were saved after the log: the entries in between are lost."""
     base = replica().get("kato")
     last = learn("b")
     await added(base, learn("a"), last)

@@ -1,4 +1,4 @@
-"""Vectors of observations beside clears and other replicas, over a Qdrant server and local mode."""
+"""Vectors of observations during clears and with other replicas, over a server and local mode."""
 
 import asyncio
 import random
@@ -30,7 +30,7 @@ def soon() -> Deadline:
 
 
 class InterruptedStore(QdrantStore):
-    """Lets *meanwhile* happen between the look at the knowledge and the first write."""
+    """Runs *meanwhile* between the look-up of the last clear and the first write."""
 
     meanwhile: Callable[[], Awaitable[None]] | None = None
 
@@ -42,7 +42,7 @@ class InterruptedStore(QdrantStore):
 
 
 class Replica:
-    """One process, as far as vectors go."""
+    """One process, as far as vectors are concerned."""
 
     def __init__(self, client: AsyncQdrantClient, log: SqliteKnowledgeLog, kb: str) -> None:
         self._kb = kb
@@ -131,7 +131,7 @@ async def test_a_symbol_enters_once_its_own_first_and_then_its_neighbours(
     assert sorted_ones == tuple(sorted(names))
 
 
-async def test_a_write_into_a_collection_that_a_clear_dropped_goes_into_the_new_one(
+async def test_a_write_to_a_collection_that_a_clear_dropped_goes_to_the_new_one(
     new_replica: NewReplica,
 ) -> None:
     here, there = await new_replica(), await new_replica()
@@ -143,7 +143,7 @@ async def test_a_write_into_a_collection_that_a_clear_dropped_goes_into_the_new_
         await there.get((1.0, 0.0))
 
 
-async def test_after_a_clear_another_dimension_is_welcome(new_replica: NewReplica) -> None:
+async def test_after_a_clear_another_dimension_is_accepted(new_replica: NewReplica) -> None:
     here, there = await new_replica(), await new_replica()
     await here.observe((1.0, 0.0))
     with pytest.raises(VectorDimensionError, match=r"dimension 3 .* dimension 2"):
@@ -159,7 +159,10 @@ async def test_collections_that_a_clear_left_are_dropped_when_a_process_first_lo
     here = await new_replica()
     await here.clear()
     client = new_client()
-    for base, cleared in ((kb, 0), (f"{kb}_0", 0)):  # as a clear cut off, or a late write, left it
+    for base, cleared in (
+        (kb, 0),
+        (f"{kb}_0", 0),
+    ):  # as an interrupted clear, or a late write, left it
         await QdrantStore(client).store(base, cleared, {"x": (1.0, 2.0)})
     restarted = await new_replica()
     await restarted.observe((1.0, 2.0))
@@ -213,12 +216,12 @@ async def test_neighbours_are_the_same_however_they_came_in_and_whoever_searched
     assert any(len({score for _, score in found}) < len(found) for found in answers[0])
 
 
-async def test_a_collection_that_cannot_be_noted_is_not_taken_for_made(
+async def test_a_collection_that_cannot_be_written_to_the_files_does_not_count_as_created(
     tmp_path: Path, kb: str
 ) -> None:
     client = AsyncQdrantClient(path=str(tmp_path / "vectors"))
     store = QdrantStore(client)
-    (tmp_path / "vectors" / "meta.json.tmp").mkdir()  # whoever writes it fails
+    (tmp_path / "vectors" / "meta.json.tmp").mkdir()  # writing it fails
     with pytest.raises(StoreUnavailableError):
         await store.store(kb, 0, {"x": (1.0, 2.0)})
     (tmp_path / "vectors" / "meta.json.tmp").rmdir()

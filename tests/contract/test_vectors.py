@@ -1,4 +1,4 @@
-"""One suite for vectors over a Qdrant server and the client's local mode."""
+"""Vectors over a Qdrant server and the client's local mode."""
 
 import asyncio
 import math
@@ -67,14 +67,14 @@ async def test_neighbors_come_best_first_and_equal_ones_by_symbol(
     assert found[3][1] == pytest.approx(5 / math.sqrt(26))
 
 
-async def test_a_tie_is_seen_to_its_end_before_it_is_cut(store: QdrantStore, kb: str) -> None:
+async def test_a_tie_is_fetched_to_its_end_before_it_is_cut(store: QdrantStore, kb: str) -> None:
     await store.store(kb, 0, {f"v{n:03}": (n + 1.0, (n + 1.0) / 3, 0.5) for n in range(5)})
     await store.store(kb, 0, {f"w{n:03}": (0.3 * n, 0.1 * n, 0.7 * n) for n in range(199, 0, -1)})
     found = await store.neighbors(kb, 0, (3.0, 1.0, 7.0), limit=3, min_score=0.999)
     assert [symbol for symbol, _ in found] == ["w001", "w002", "w003"]
 
 
-async def test_a_score_below_the_least_is_left_out(store: QdrantStore, kb: str) -> None:
+async def test_scores_below_the_minimum_are_left_out(store: QdrantStore, kb: str) -> None:
     await store.store(kb, 0, {"x": (1.0, 1.0), "y": (1.0, 0.0)})
     found = await store.neighbors(kb, 0, (1.0, 0.0), limit=5, min_score=0.71)
     assert found == (("y", 1.0),)
@@ -104,7 +104,9 @@ async def test_an_observation_of_two_dimensions_stores_nothing(store: QdrantStor
         await store.get(kb, 0, "x")
 
 
-async def test_a_collection_is_made_once_under_races(client: AsyncQdrantClient, kb: str) -> None:
+async def test_a_collection_is_created_once_by_racing_replicas(
+    client: AsyncQdrantClient, kb: str
+) -> None:
     stores = [QdrantStore(client) for _ in range(8)]
     await asyncio.gather(
         *(each.store(kb, 0, {f"v{n}": (n + 1.0, 1.0)}) for n, each in enumerate(stores))
@@ -126,7 +128,9 @@ async def test_a_clear_starts_a_collection_and_drops_its_own_older_ones_only(
         assert [await store.dimension(base, cleared) for cleared in (0, 7)] == [2, 3]
 
 
-async def test_a_write_whose_collection_went_says_so(client: AsyncQdrantClient, kb: str) -> None:
+async def test_a_write_whose_collection_was_dropped_fails(
+    client: AsyncQdrantClient, kb: str
+) -> None:
     here, there = QdrantStore(client), QdrantStore(client)
     await here.store(kb, 0, {"x": (1.0, 2.0)})
     await there.drop_before(kb, 4)
@@ -146,7 +150,7 @@ async def test_local_vectors_are_there_after_a_restart(tmp_path: Path, kb: str) 
     await second.close()
 
 
-async def test_a_server_that_is_away_is_unavailable(kb: str) -> None:
+async def test_a_server_that_cannot_be_reached_is_unavailable(kb: str) -> None:
     client = AsyncQdrantClient(url="http://127.0.0.1:1", check_compatibility=False)
     with pytest.raises(StoreUnavailableError):
         await QdrantStore(client).store(kb, 0, {"x": (1.0, 2.0)})

@@ -1,4 +1,4 @@
-"""One suite for the materialised views over every backend: written, paged, dropped, never older."""
+"""The stores of views over every backend: written, paged, dropped, and never older than before."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -16,13 +16,18 @@ from knowledge_views import (
 from kato_service.domain.pattern import Pattern, pattern_name
 from kato_service.domain.statistics import Corrections
 from kato_service.errors import StoreUnavailableError
+from kato_service.knowledge.limits import KnowledgeLimits
 from kato_service.knowledge.model.log import Head, KnowledgeLog
 from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView
-from kato_service.knowledge.stores import view_documents
 from kato_service.knowledge.stores.view_documents import cut_statistics, encoded_statistics
 
+PIECE_BYTES = 500
+SMALL_PIECES = pytest.mark.parametrize(
+    "limits", [KnowledgeLimits(statistics_piece_bytes=PIECE_BYTES)], ids=["pieces"]
+)
 
-async def test_views_are_given_back_as_they_were(log: KnowledgeLog) -> None:
+
+async def test_views_are_read_as_they_were_written(log: KnowledgeLog) -> None:
     events = (NASTY, ("a", "a"))
     emotives = dict.fromkeys(NASTY, 0.1)
     rich = Pattern(
@@ -40,7 +45,7 @@ async def test_views_are_given_back_as_they_were(log: KnowledgeLog) -> None:
     assert await stored(log) == views
 
 
-async def test_views_come_in_pages_by_name_and_of_one_knowledge_base(log: KnowledgeLog) -> None:
+async def test_views_are_paged_by_name_within_one_knowledge_base(log: KnowledgeLog) -> None:
     views = in_order(*(view(event, 3) for event in "abcdefg"))
     others = ["kato-1", "KATO", "kat", "kato.", f"kato~{'0' * 40}"]
     for kb in others:
@@ -88,10 +93,10 @@ async def test_the_newest_of_views_written_at_once_stays(
         await each.close()
 
 
-async def test_a_view_that_mongodb_discards_while_it_is_replaced_is_there_anew(
+async def test_a_view_that_is_discarded_while_it_is_replaced_is_written_again(
     mongo_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite looks and replaces in one transaction."""
+    """On MongoDB alone: SQLite looks and replaces in one transaction."""
     async with mongo_store(mongo_url) as store:
         log = store.new_log()
         await log.start()
@@ -112,7 +117,7 @@ async def test_a_view_that_mongodb_discards_while_it_is_replaced_is_there_anew(
         await log.close()
 
 
-async def test_one_at_a_time_is_advised_to_write_until_its_lease_ends(log: KnowledgeLog) -> None:
+async def test_one_owner_at_a_time_holds_the_lease_until_it_ends(log: KnowledgeLog) -> None:
     assert await log.claim("kato", "one", lease_s=60)
     assert not await log.claim("kato", "two", lease_s=60)
     assert await log.claim("other", "two", lease_s=60)
@@ -138,11 +143,9 @@ async def test_only_newer_statistics_replace_those_of_a_knowledge_base(log: Know
     assert (await stored(log), await log.views.statistics("kat")) == ((), None)
 
 
-async def test_statistics_of_any_size_are_kept_whole(
-    log: KnowledgeLog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """MongoDB takes no document above 16 MiB."""
-    monkeypatch.setattr(view_documents, "STATISTICS_PIECE_BYTES", 500)
+@SMALL_PIECES
+async def test_statistics_of_any_size_are_kept_whole(log: KnowledgeLog) -> None:
+    """MongoDB accepts no document above 16 MiB."""
     small = StatisticsView(Corrections({"a": (1, 2)}, 1, 2, 3), {"x": 1}, 1)
     await log.views.write_statistics("kato", small)
     for revision in (2, 3):
@@ -160,21 +163,18 @@ async def test_statistics_of_any_size_are_kept_whole(
     assert await stored(log) == ()
 
 
-async def test_pieces_of_statistics_come_first_and_go_last(
-    mongo_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever dies in between leaves the statistics from before, and readers see one or other."""
-    monkeypatch.setattr(view_documents, "STATISTICS_PIECE_BYTES", 500)
+async def test_pieces_of_statistics_are_written_first_and_dropped_last(mongo_url: str) -> None:
+    """A writer that dies in between leaves the old statistics; readers see the old or the new."""
     first, second = (
         StatisticsView(Corrections({f"{n}-{'s' * 99}": (n, r) for n in range(40)}), {}, r)
         for r in (1, 2)
     )
     async with mongo_store(mongo_url) as store:
-        log = store.new_log()
+        log = store.new_log(KnowledgeLimits(statistics_piece_bytes=PIECE_BYTES))
         patterns = log.views._patterns  # to look at what no port shows
         await log.views.write_statistics("kato", first)
         count = await patterns.count_documents({})
-        _, pieces = cut_statistics(encoded_statistics("kato", second))
+        _, pieces = cut_statistics(encoded_statistics("kato", second), PIECE_BYTES)
         await patterns.insert_many(pieces)
         assert await log.views.statistics("kato") == first
         await log.views.write_statistics("kato", second)
@@ -186,10 +186,8 @@ async def test_pieces_of_statistics_come_first_and_go_last(
         await log.close()
 
 
-async def test_statistics_are_read_whole_while_others_replace_them(
-    log: KnowledgeLog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(view_documents, "STATISTICS_PIECE_BYTES", 1000)
+@SMALL_PIECES
+async def test_statistics_are_read_whole_while_others_replace_them(log: KnowledgeLog) -> None:
     seen: list[int] = []
 
     async def read(until: int) -> None:
@@ -223,7 +221,9 @@ async def test_garbage_is_dropped_in_bounded_steps(log: KnowledgeLog) -> None:
     assert await stored(log, "other") == (view("a", 1),)
 
 
-async def test_the_numbers_of_a_head_only_grow_and_only_in_their_history(log: KnowledgeLog) -> None:
+async def test_the_numbers_of_a_head_only_grow_and_only_in_its_own_history(
+    log: KnowledgeLog,
+) -> None:
     await log.raise_head("kato", Head("", checkpoint=3))
     assert await log.head("kato") is None
     await log.create("kato")

@@ -40,6 +40,8 @@ class Killable:
         """Keep the connections and answer nothing, until `thaw`."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
+        # The signal is asynchronous: a thread on another processor might still answer.
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self) -> None:
         assert self.process is not None

@@ -123,7 +123,7 @@ def test_on_a_full_disk_embedded_knowledge_takes_no_learn_and_goes_on_once_there
     small_disk.fill()
     body = {"unique_id": "second"}
     message = refused(client.post("/learn", json=body))
-    assert "give it room" in message
+    assert "free some space" in message
     assert str(small_disk.path) not in message
     assert frequencies(client) == [1]
     other = client_of(service)

@@ -1,4 +1,4 @@
-"""Patterns to fill indexes with, and what an index has counted as one value."""
+"""Patterns to fill indexes with, and the statistics of an index as one value."""
 
 import random
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ ALPHABET = ("a", "b", "", "é", "ÿ", "中", "𝄞", "a\0b", "long " * 30, *map(
 
 
 def patterns(count: int, seed: int = 1) -> Iterator[Pattern]:
-    """In the order of their first learn; some with emotives or metadata."""
+    """Patterns in order of first learns; some have emotives or metadata."""
     rng = random.Random(seed)
     for first in range(1, count + 1):
         events = tuple(_event(rng) for _ in range(rng.randint(1, 8)))
@@ -33,7 +33,7 @@ def _event(rng: random.Random) -> Event:
     return tuple(rng.choices(ALPHABET, k=rng.randint(1, 5)))
 
 
-def figures(statistics: SymbolStatistics) -> tuple[object, ...]:
+def counted(statistics: SymbolStatistics) -> tuple[object, ...]:
     return (
         dict(statistics.pattern_member_frequency),
         dict(statistics.symbol_frequency),
@@ -45,7 +45,7 @@ def figures(statistics: SymbolStatistics) -> tuple[object, ...]:
 
 
 def document(pattern: Pattern, **changes: object) -> Document:
-    """The view of it, as stores have it."""
+    """The document of its view, as stores hold it."""
     return {
         "_id": f"kb:{pattern.name}",
         "symbols": list(chain.from_iterable(pattern.events)),

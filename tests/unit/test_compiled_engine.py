@@ -123,7 +123,7 @@ def test_a_search_sees_the_knowledge_of_its_moment() -> None:
     ]
     for revision, entry in enumerate(learns, start=1):
         fold.apply(revision, entry)
-    search = searcher.search(fold.view(), (STATE,), Genes())
+    search = searcher.search(fold.reading(), (STATE,), Genes())
     before = searcher.run(search)
     later = [
         replace(learns[0], emotives={"joy": 9.0}, metadata={"k": ("2",)}),

@@ -127,7 +127,7 @@ def compared(searcher: PatternSearcher, history: History, *, learns: int, state:
                 recall_threshold=history.rng.choice(THRESHOLDS),
                 max_predictions=history.rng.choice((1, 2, 5, 1000)),
             )
-            given = searcher.predict(fold.view(), (asked,), genes)
+            given = searcher.predict(fold.reading(), (asked,), genes)
             assert rendered(given) == rendered(exhaustive(plain, asked, genes))
     assert dict(fold.patterns) == dict(plain.patterns)
     assert list(fold.patterns) == list(plain.patterns)
@@ -164,12 +164,12 @@ def test_so_are_those_of_states_that_fill_machine_words(
     for size in (63, 64, 65, 128, 129, 192, 193, 255, 256):
         state = tuple(history.rng.choices("abc", k=size))
         genes = Genes(recall_threshold=history.rng.choice(THRESHOLDS))
-        assert searcher.predict(fold.view(), (state,), genes) == exhaustive(plain, state, genes)
+        assert searcher.predict(fold.reading(), (state,), genes) == exhaustive(plain, state, genes)
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.1, 1.0])
 def test_nothing_learned_predicts_nothing(searcher: PatternSearcher, threshold: float) -> None:
-    view = Fold(searcher.new_index()).view()
+    view = Fold(searcher.new_index()).reading()
     genes = Genes(recall_threshold=threshold)
     assert searcher.predict(view, (("a", "b"),), genes) == ()
     assert searcher.predict(view, (("a",),), genes) == ()
@@ -182,10 +182,10 @@ def test_the_longest_state_and_a_pattern_beyond_the_api_are_matched(
     long = tuple((f"s{number}",) for number in range(5000))
     fold.apply(1, Learn("", pattern_name(long), long, None, 5))
     state = (*flatten(long)[1000:], *(f"x{number}" for number in range(61_535)))
-    (found,) = searcher.predict(fold.view(), (state,), Genes(recall_threshold=0.1))
+    (found,) = searcher.predict(fold.reading(), (state,), Genes(recall_threshold=0.1))
     assert len(found.matches) == 4000
     assert len(found.extras) == 61_535
-    assert searcher.predict(fold.view(), (state,), Genes(recall_threshold=0.2)) == ()
+    assert searcher.predict(fold.reading(), (state,), Genes(recall_threshold=0.2)) == ()
 
 
 def test_equal_potentials_rank_by_first_learn_even_after_a_relearn(
@@ -196,9 +196,9 @@ def test_equal_potentials_rank_by_first_learn_even_after_a_relearn(
     history = [*learns, Delete("", learns[0].name), learns[0]]
     for revision, entry in enumerate(history, start=1):
         fold.apply(revision, entry)
-    found = searcher.predict(fold.view(), (("a", "b"),), Genes())
+    found = searcher.predict(fold.reading(), (("a", "b"),), Genes())
     assert [prediction.name for prediction in found][:2] == [learns[1].name, learns[2].name]
-    page = fold.view().page(after=0, limit=9).patterns
+    page = fold.reading().page(after=0, limit=9).patterns
     assert [pattern.first for pattern in page] == [2, 3, 5]
 
 
@@ -206,7 +206,7 @@ def test_a_symbol_is_its_code_points_alone(searcher: PatternSearcher) -> None:
     fold = Fold(searcher.new_index())
     events = (("é", "A", "ﬁ"),)
     fold.apply(1, Learn("", pattern_name(events), events, None, 5))
-    assert searcher.predict(fold.view(), (("e\u0301", "a", "fi"),), Genes()) == ()
+    assert searcher.predict(fold.reading(), (("e\u0301", "a", "fi"),), Genes()) == ()
 
 
 def test_rare_symbols_find_their_patterns_in_every_segment(searcher: PatternSearcher) -> None:
@@ -221,7 +221,7 @@ def test_rare_symbols_find_their_patterns_in_every_segment(searcher: PatternSear
     for _ in range(3):
         state = tuple(f"s{rng.randrange(400)}" for _ in range(6))
         genes = Genes(recall_threshold=0.25)
-        assert searcher.predict(fold.view(), (state,), genes) == exhaustive(plain, state, genes)
+        assert searcher.predict(fold.reading(), (state,), genes) == exhaustive(plain, state, genes)
 
 
 def test_tens_of_thousands_of_patterns_are_matched_removed_and_listed(
@@ -240,5 +240,5 @@ def test_tens_of_thousands_of_patterns_are_matched_removed_and_listed(
         fold.apply(revision, Delete("", name))
         plain.apply(revision, Delete("", name))
     state = tuple(f"s{rng.randrange(300)}" for _ in range(30))
-    assert searcher.predict(fold.view(), (state,), Genes()) == exhaustive(plain, state, Genes())
+    assert searcher.predict(fold.reading(), (state,), Genes()) == exhaustive(plain, state, Genes())
     assert list(fold.patterns) == list(plain.patterns)

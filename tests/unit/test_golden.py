@@ -113,7 +113,7 @@ def test_predictions_are_those_promised(case: Case, searcher: PatternSearcher) -
     fold, names = _trained(case, genes, searcher)
     assert names == case["learned_names"]
     stm = _events(case["stm"], genes)
-    predictions = searcher.predict(fold.view(), stm, genes)
+    predictions = searcher.predict(fold.reading(), stm, genes)
     assert [p.name for p in predictions] == [p["name"] for p in case["predictions"]]
     for given, expected in zip(map(_plain, predictions), case["predictions"], strict=True):
         _assert_predicted(given, expected)

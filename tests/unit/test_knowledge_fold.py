@@ -1,4 +1,4 @@
-"""The fold of a knowledge log against a model that recounts the whole history."""
+"""The fold of a knowledge log, compared with a model that recounts the whole history."""
 
 from collections import Counter
 
@@ -52,7 +52,7 @@ def folded(history: list[Entry]) -> Fold:
 
 
 def recounted(history: list[Entry], name: str) -> Pattern | None:
-    """The pattern of that name, from nothing but the definition."""
+    """The pattern of that name, computed from the definition alone."""
     since_clear = max((r for r, e in enumerate(history) if isinstance(e, Clear)), default=-1) + 1
     mine = [
         (revision, entry)
@@ -111,18 +111,18 @@ def test_statistics_are_sums_over_every_learn_since_the_last_clear(history: list
 
 @given(st.lists(entries, max_size=25))
 def test_pages_hold_every_pattern_once_in_first_learned_order(history: list[Entry]) -> None:
-    view = folded(history).view()
+    reading = folded(history).reading()
     names: list[str] = []
     after, more = 0, True
     while more:
-        page = view.page(after=after, limit=1)
+        page = reading.page(after=after, limit=1)
         names += [pattern.name for pattern in page.patterns]
         after, more = max((pattern.first for pattern in page.patterns), default=0), page.more
-    assert names == sorted(view.patterns, key=lambda name: view.patterns[name].first)
+    assert names == sorted(reading.patterns, key=lambda name: reading.patterns[name].first)
 
 
 @given(st.lists(entries, max_size=25))
-def test_frequencies_are_told_as_of_the_entrys_own_revision(history: list[Entry]) -> None:
+def test_frequencies_are_those_at_the_revision_of_the_entry(history: list[Entry]) -> None:
     fold = Fold(PlainPatterns())
     for revision, entry in enumerate(history, start=1):
         applied = fold.apply(revision, entry)
@@ -145,7 +145,7 @@ def test_the_window_of_the_worked_example() -> None:
     assert (totals.total_learns, totals.total_symbols, totals.total_distinct_symbols) == (5, 15, 10)
 
 
-def test_an_empty_map_takes_its_place_in_the_window_and_none_does_not() -> None:
+def test_an_empty_map_takes_a_place_in_the_window_and_no_map_does_not() -> None:
     what = (("a",), ("b",))
     learn = Learn("", pattern_name(what), what, {}, persistence=2)
     silent = Learn("", pattern_name(what), what, None, persistence=1)
@@ -161,27 +161,32 @@ def test_metadata_beyond_the_limit_is_dropped_value_by_value() -> None:
     }
 
 
-def test_a_page_behind_a_deleted_pattern_goes_on_where_it_was() -> None:
+def test_a_page_after_a_deleted_pattern_continues_where_it_was() -> None:
     learned = [Learn("", str(n), ((str(n), "x"),), None, 5) for n in range(4)]
-    view = folded([*learned, Delete("", "1")]).view()
-    assert [pattern.name for pattern in view.page(after=2, limit=9).patterns] == ["2", "3"]
-    anew = folded([*learned, Delete("", "1"), learned[1]]).view()
-    assert [pattern.name for pattern in anew.page(after=2, limit=9).patterns] == ["2", "3", "1"]
+    reading = folded([*learned, Delete("", "1")]).reading()
+    assert [pattern.name for pattern in reading.page(after=2, limit=9).patterns] == ["2", "3"]
+    relearned = folded([*learned, Delete("", "1"), learned[1]]).reading()
+    assert [pattern.name for pattern in relearned.page(after=2, limit=9).patterns] == [
+        "2",
+        "3",
+        "1",
+    ]
 
 
 def test_a_page_of_large_patterns_ends_before_its_limit() -> None:
     events = tuple((f"{number}", "y" * 100) for number in range(30_000))
-    view = folded([Learn("", str(n), ((str(n),), *events), None, 5) for n in range(5)]).view()
-    first = view.page(after=0, limit=9)
+    learned = [Learn("", str(n), ((str(n),), *events), None, 5) for n in range(5)]
+    reading = folded(learned).reading()
+    first = reading.page(after=0, limit=9)
     assert ([pattern.name for pattern in first.patterns], first.more) == (["0", "1"], True)
-    last = view.page(after=first.patterns[-1].first, limit=9)
+    last = reading.page(after=first.patterns[-1].first, limit=9)
     assert ([pattern.name for pattern in last.patterns], last.more) == (["2", "3"], True)
-    whole = view.page(after=last.patterns[-1].first, limit=1)
+    whole = reading.page(after=last.patterns[-1].first, limit=1)
     assert ([pattern.name for pattern in whole.patterns], whole.more) == (["4"], False)
 
 
-def test_the_view_of_a_pattern_with_the_largest_emotives_is_a_document_of_mongodb() -> None:
-    """One that is not would stop the checkpoint of its knowledge base for good."""
+def test_the_view_of_a_pattern_with_the_largest_emotives_fits_into_a_document_of_mongodb() -> None:
+    """A view that does not fit would stop the checkpoint of its knowledge base for good."""
     events = (("a",), ("b",))
     fold = Fold(PlainPatterns())
     largest = MAX_LEARNED_EMOTIVES_BYTES // (4 * 256 + EMOTIVE_BYTES)

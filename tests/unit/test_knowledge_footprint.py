@@ -1,4 +1,4 @@
-"""What a fold says it takes in memory."""
+"""The estimate of a fold's memory."""
 
 import gc
 import random
@@ -48,7 +48,7 @@ def test_patterns_and_new_symbols_take_memory(fold: Fold) -> None:
     assert 50_000 < fold.memory_bytes - before < 150_000
 
 
-def test_a_repeated_learn_takes_none(fold: Fold) -> None:
+def test_a_repeated_learn_takes_no_more_memory(fold: Fold) -> None:
     entry = learns(2000)[0]
     before = fold.memory_bytes
     apply(fold, entry)
@@ -80,7 +80,7 @@ def test_a_tombstone_counts_until_it_is_learned_again(new_index: NewIndex) -> No
     assert fold.memory_bytes == pytest.approx(before, rel=0.01)
 
 
-def test_a_clear_leaves_what_an_empty_one_takes(fold: Fold, new_index: NewIndex) -> None:
+def test_a_cleared_fold_takes_as_much_as_an_empty_one(fold: Fold, new_index: NewIndex) -> None:
     apply(fold, Clear("token"))
     assert fold.memory_bytes == pytest.approx(Fold(new_index()).memory_bytes, abs=10_000)
 

@@ -1,4 +1,4 @@
-"""What imports do to a fold: each part once and in order, statistics exact."""
+"""Imports in a fold: each part counts once and in order, and statistics are exact."""
 
 from collections import Counter
 from dataclasses import replace
@@ -59,7 +59,7 @@ changes = st.one_of(imports(), imports(), statistics, learns, deletes, st.just(C
 
 
 def in_turn(history: list[Entry]) -> list[Entry]:
-    """The same with parts as an importer numbers them."""
+    """The same history, with parts numbered as an import numbers them."""
     parts: Counter[str] = Counter()
     numbered: list[Entry] = []
     for entry in history:
@@ -148,7 +148,7 @@ def test_every_engine_counts_and_keeps_the_same(history: list[Entry]) -> None:
 
 @few
 @given(histories, st.randoms(use_true_random=False))
-def test_a_part_that_comes_again_changes_nothing(history: list[Entry], rng: Random) -> None:
+def test_a_repeated_part_changes_nothing(history: list[Entry], rng: Random) -> None:
     repeated: list[Entry] = []
     seen: list[Entry] = []
     for entry in history:
@@ -164,7 +164,7 @@ def test_a_part_that_comes_again_changes_nothing(history: list[Entry], rng: Rand
 
 @few
 @given(histories)
-def test_an_entry_survives_being_a_document(history: list[Entry]) -> None:
+def test_an_entry_is_decoded_as_it_was_encoded(history: list[Entry]) -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     for revision, entry in enumerate(history, start=1):
         document = encoded("kato", revision, entry, now)
@@ -197,7 +197,7 @@ def test_an_import_adds_to_what_was_learned() -> None:
     assert pattern.metadata == {"k": ("1", "2")}
 
 
-def test_an_import_brings_a_deleted_pattern_back_as_a_learn_does() -> None:
+def test_an_import_restores_a_deleted_pattern_as_a_learn_does() -> None:
     learn = Learn("", an_import().name, EVENTS[0], {"joy": 1.0}, 5)
     fold = folded([learn, Delete("", learn.name), an_import()])
     (pattern,) = fold.patterns.values()
@@ -205,7 +205,7 @@ def test_an_import_brings_a_deleted_pattern_back_as_a_learn_does() -> None:
     assert (pattern.emotives, fold.tombstones) == ((), {})
 
 
-def test_an_import_after_a_clear_begins_anew() -> None:
+def test_an_import_after_a_clear_starts_over() -> None:
     fold = folded([an_import(), Clear(""), an_import()])
     assert [pattern.frequency for pattern in fold.patterns.values()] == [3]
 
@@ -218,7 +218,7 @@ def test_an_import_never_gives_a_name_other_events() -> None:
     assert fold.statistics.total_learns == 4
 
 
-def test_absurd_counts_end_at_a_limit_in_every_engine() -> None:
+def test_huge_counts_stop_at_a_limit_in_every_engine() -> None:
     most = an_import(frequency=MAX_FREQUENCY, learns=MAX_IMPORTED_LEARNS)
     history: list[Entry] = [replace(most, part=part) for part in range(3)]
     for index in (PlainPatterns(), PatternSearcher("c").new_index()):
@@ -234,8 +234,8 @@ def encoded_bytes(fold: Fold, name: str) -> int:
     return len(bson.encode(encoded_view("kato", view)))
 
 
-def test_what_imports_and_edits_leave_of_emotives_fits_into_a_document_of_mongodb() -> None:
-    """A view that does not would stop the checkpoint of its knowledge base for good."""
+def test_emotives_after_imports_and_edits_fit_into_a_document_of_mongodb() -> None:
+    """A view that does not fit would stop the checkpoint of its knowledge base for good."""
     maps = tuple({f"{m}-{i}-{'x' * 240}": 1.0 for i in range(280)} for m in range(100))
     name = "a" * 40
     merged = Fold(PlainPatterns())

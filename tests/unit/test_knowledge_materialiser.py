@@ -13,10 +13,13 @@ from kato_service.domain.pattern import pattern_name
 from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns
+from kato_service.knowledge.limits import KnowledgeLimits
 from kato_service.knowledge.model.entries import Learn
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.knowledge.writing.materialiser import Materialiser
 from kato_service.knowledge.writing.trimming import TrimPlan
+
+QUICK = KnowledgeLimits(view_delay_s=0.01, check_every_s=0.01)
 
 
 class Clock:
@@ -28,7 +31,7 @@ class Clock:
 
 
 class Writing:
-    """What is written, and how it goes."""
+    """Records what is written, and decides how it ends."""
 
     def __init__(self) -> None:
         self.written: list[str] = []
@@ -65,7 +68,7 @@ def materialiser(clock: Clock, writing: Writing) -> Materialiser:
 def after(
     clock: Clock, writing: Writing, materialiser: Materialiser
 ) -> Callable[[float], list[str]]:
-    """What is written when so many seconds have gone by."""
+    """A function that gives what is written after so many seconds."""
 
     def written(seconds: float) -> list[str]:
         clock.now += seconds
@@ -78,13 +81,13 @@ def after(
 After = Callable[[float], list[str]]
 
 
-def test_what_lags_is_written_once_after_its_delay(
+def test_a_knowledge_base_is_written_once_after_its_delay(
     materialiser: Materialiser, after: After
 ) -> None:
     for _ in range(3):
-        materialiser.lagging("one", 5)
+        materialiser.schedule("one", 5)
         assert after(1.0) == []
-    materialiser.lagging("two", 1)
+    materialiser.schedule("two", 1)
     assert after(1.9) == []
     assert after(0.1) == ["one"]
     assert after(3.0) == ["two"]
@@ -92,21 +95,23 @@ def test_what_lags_is_written_once_after_its_delay(
     assert materialiser.written == 2
 
 
-def test_a_thousand_entries_are_not_left_to_wait(materialiser: Materialiser, after: After) -> None:
-    materialiser.lagging("kato", 999)
+def test_a_lag_of_a_thousand_entries_does_not_wait(
+    materialiser: Materialiser, after: After
+) -> None:
+    materialiser.schedule("kato", 999)
     assert after(0.0) == []
-    materialiser.lagging("kato", 1000)
+    materialiser.schedule("kato", 1000)
     assert after(0.0) == ["kato"]
     assert after(10.0) == []
 
 
-def test_a_store_that_is_away_is_asked_less_and_less_often(
+def test_attempts_back_off_while_a_store_does_not_answer(
     materialiser: Materialiser, writing: Writing, after: After
 ) -> None:
     writing.error = StoreUnavailableError("away")
-    materialiser.lagging("kato", 5000)
+    materialiser.schedule("kato", 5000)
     assert after(0.0) == ["kato"]
-    materialiser.lagging("kato", 6000)
+    materialiser.schedule("kato", 6000)
     assert after(4.9) == []
     assert after(0.1) == ["kato"]
     assert after(9.9) == []
@@ -115,15 +120,15 @@ def test_a_store_that_is_away_is_asked_less_and_less_often(
     assert materialiser.failures == 7
     writing.error = None
     assert after(60.0) == ["kato"]
-    materialiser.lagging("kato", 1000)
+    materialiser.schedule("kato", 1000)
     assert after(0.0) == ["kato"]
 
 
-def test_what_somebody_else_is_at_is_looked_at_again(
+def test_what_another_process_is_writing_is_tried_again(
     materialiser: Materialiser, writing: Writing, after: After
 ) -> None:
     writing.result = None
-    materialiser.lagging("kato", 1)
+    materialiser.schedule("kato", 1)
     assert after(5.0) == ["kato"]
     assert after(4.9) == []
     writing.result = 0
@@ -137,11 +142,9 @@ def learn(symbol: str) -> Learn:
     return Learn(uuid4().hex, pattern_name(events), events, None, 5)
 
 
-async def test_the_background_task_writes_without_being_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("kato_service.knowledge.writing.materialiser.DELAY_S", 0.01)
-    bases = KnowledgeBases(SqliteKnowledgeLog(tmp_path / "log.sqlite"), PlainPatterns)
+async def test_the_background_task_writes_views_by_itself(tmp_path: Path) -> None:
+    log = SqliteKnowledgeLog(tmp_path / "log.sqlite")
+    bases = KnowledgeBases(log, PlainPatterns, limits=QUICK)
     await bases.start()
     running = asyncio.create_task(bases.run_materialiser())
     await asyncio.gather(
@@ -156,19 +159,15 @@ async def test_the_background_task_writes_without_being_asked(
     await bases.close()
 
 
-async def test_the_background_task_notices_a_restored_store_and_trims(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_background_task_notices_a_restored_store_and_trims(tmp_path: Path) -> None:
     async def always() -> bool:
         return True
 
-    monkeypatch.setattr("kato_service.knowledge.writing.upkeep.CHECK_S", 0.01)
-    monkeypatch.setattr("kato_service.knowledge.writing.materialiser.DELAY_S", 0.01)
     log = SqliteKnowledgeLog(tmp_path / "log.sqlite")
     later = datetime.now(UTC) + timedelta(days=3)
     clock = Clock()
     trim = TrimPlan(is_safe=always, now=lambda: later)
-    bases = KnowledgeBases(log, PlainPatterns, trim=trim, clock=clock)
+    bases = KnowledgeBases(log, PlainPatterns, limits=QUICK, trim=trim, clock=clock)
     await bases.start()
     kb = bases.get("kato")
     entries = [learn(symbol) for symbol in "abcd"]

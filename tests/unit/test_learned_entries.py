@@ -1,4 +1,4 @@
-"""A learn within every limit makes a log entry that any store of the log takes."""
+"""A learn within every limit makes a log entry that any store accepts."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ def patterns(tmp_path_factory: pytest.TempPathFactory) -> PatternProcessor:
 
 
 def named(count: int, *, chars: int) -> tuple[Emotives, ...]:
-    """Maps of 64 names each, *count* different ones in all."""
+    """Maps of 64 names each, with *count* different names in all."""
     names = [f"{number:06}".ljust(chars, "x") for number in range(count)]
     return tuple(dict.fromkeys(names[i : i + 64], 1.0) for i in range(0, count, 64))
 
@@ -60,7 +60,7 @@ def test_the_largest_learn_fits_into_a_document(patterns: PatternProcessor, char
     assert len(bson.encode(document)) < DOCUMENT_BYTES
 
 
-def test_a_learn_that_no_document_holds_is_refused(patterns: PatternProcessor) -> None:
+def test_a_learn_that_fits_into_no_document_is_refused(patterns: PatternProcessor) -> None:
     with pytest.raises(LimitExceededError, match="fewer names"):
         patterns.learn(session(named(64_000, chars=256)), Genes())
 

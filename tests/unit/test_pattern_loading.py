@@ -1,10 +1,10 @@
-"""Filling an index from a store: the same as learning one pattern after the other."""
+"""Filling an index from a store gives the same as learning one pattern after the other."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
-from samples import figures, patterns
+from samples import counted, patterns
 
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import Corrections
@@ -31,14 +31,14 @@ def loaded(index: PatternIndex, alive: Sequence[Pattern], deleted: Sequence[Patt
     loader.finish()
 
 
-def test_a_loaded_index_is_a_learned_one(new_index: NewIndex) -> None:
+def test_a_loaded_index_equals_a_learned_one(new_index: NewIndex) -> None:
     every = list(patterns(500))
     alive, deleted = every[::3] + every[1::3], every[2::3]
     slow, fast = PlainPatterns(), new_index()
     learned(slow, alive, deleted)
     loaded(fast, alive, deleted)
     assert list(fast.after(-1)) == list(slow.after(-1))
-    assert figures(fast.statistics) == figures(slow.statistics)
+    assert counted(fast.statistics) == counted(slow.statistics)
     assert fast.get(deleted[0].name) is None
     late = replace(every[0], name="f" * 40, first=9999)
     for index in (slow, fast):
@@ -46,7 +46,7 @@ def test_a_loaded_index_is_a_learned_one(new_index: NewIndex) -> None:
         index.put(replace(every[1], frequency=77), learns=2)
         index.remove(every[0].name)
     assert list(fast.after(-1)) == list(slow.after(-1))
-    assert figures(fast.statistics) == figures(slow.statistics)
+    assert counted(fast.statistics) == counted(slow.statistics)
 
 
 def test_a_loaded_index_predicts_as_a_learned_one(searcher: PatternSearcher) -> None:
@@ -84,7 +84,7 @@ def test_only_an_empty_index_can_be_loaded(new_index: NewIndex) -> None:
     assert list(index.after(-1)) == [first]
 
 
-def test_a_pattern_that_comes_twice_is_refused(new_index: NewIndex) -> None:
+def test_a_pattern_that_is_there_twice_is_refused(new_index: NewIndex) -> None:
     index = new_index()
     (pattern,) = patterns(1)
     loader = index.loader()
@@ -102,15 +102,15 @@ def test_corrections_change_the_statistics_only(new_index: NewIndex) -> None:
     corrections = Corrections({"a": (-10_000, 5), "new": (3, 2**40), "b": (0, 0)}, -7, 8, 9)
     for one in (index, expected):
         one.correct(corrections)
-    assert figures(index.statistics) == figures(expected.statistics)
+    assert counted(index.statistics) == counted(expected.statistics)
     assert index.statistics.pattern_member_frequency["a"] < 0
     assert index.statistics.symbol_frequency["new"] == 2**40
     assert list(index.after(-1)) == every
     index.clear()
-    assert figures(index.statistics) == figures(PlainPatterns().statistics)
+    assert counted(index.statistics) == counted(PlainPatterns().statistics)
 
 
-def test_symbols_that_corrections_took_away_have_no_probability(searcher: PatternSearcher) -> None:
+def test_symbols_with_negative_counts_have_no_probability(searcher: PatternSearcher) -> None:
     indexes = [searcher.new_index(), PatternSearcher("numpy").new_index()]
     answers = []
     for index in indexes:
@@ -121,7 +121,7 @@ def test_symbols_that_corrections_took_away_have_no_probability(searcher: Patter
     assert answers[0][0].confluence == 0.0
 
 
-def test_a_loaded_index_weighs_no_more_than_a_learned_one(new_index: NewIndex) -> None:
+def test_a_loaded_index_takes_no_more_memory_than_a_learned_one(new_index: NewIndex) -> None:
     every = list(patterns(2000))
     slow, fast = new_index(), new_index()
     learned(slow, every, ())

@@ -14,6 +14,7 @@ from kato_service.domain.deadline import Deadline
 from kato_service.errors import OverloadedError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns
+from kato_service.knowledge.limits import KnowledgeLimits
 from kato_service.knowledge.model.entries import Entry, Learn
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.processing import matching_threads
@@ -83,7 +84,7 @@ async def test_a_sequence_that_was_applied_is_not_refused_for_its_predictions(
 
 
 class HeldLog(SqliteKnowledgeLog):
-    """Its inserts wait."""
+    """Its inserts wait for `leave`."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -94,21 +95,20 @@ class HeldLog(SqliteKnowledgeLog):
         return await super().insert(kb, first, entries)
 
 
-async def test_so_many_entries_wait_for_the_log_and_what_was_begun_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_limited_number_of_entries_wait_for_the_log_and_started_changes_continue(
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr("kato_service.knowledge.replica.pending_entries.MAX_WAITING_ENTRIES", 3)
     log = HeldLog(tmp_path / "log.sqlite")
-    bases = KnowledgeBases(log, PlainPatterns)
+    bases = KnowledgeBases(log, PlainPatterns, limits=KnowledgeLimits(pending_entries=3))
     await bases.start()
     base = bases.get("kato")
     learns = [Learn(f"t{n}", f"n{n}", (("a", "b"),), None, 5) for n in range(4)]
-    begun = asyncio.create_task(base.append(learns[:3], since=await base.tail(deadline=soon())))
+    started = asyncio.create_task(base.append(learns[:3], since=await base.tail(deadline=soon())))
     await asyncio.sleep(0)
-    with pytest.raises(OverloadedError, match="repeat later"):
+    with pytest.raises(OverloadedError, match="retry later"):
         await base.tail(deadline=soon())
     rolled_forward = asyncio.create_task(base.append(learns[3:], since=0, lookup=True))
     log.leave.set()
-    assert len(await begun) + len(await rolled_forward) == 4
+    assert len(await started) + len(await rolled_forward) == 4
     assert await base.tail(deadline=soon()) == 4
     await bases.close()

@@ -13,7 +13,7 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-async def test_who_asks_while_a_look_up_runs_gets_the_next_one_together() -> None:
+async def test_callers_that_ask_during_a_look_up_share_the_next_one() -> None:
     started: list[int] = []
     go = asyncio.Event()
 
@@ -32,7 +32,7 @@ async def test_who_asks_while_a_look_up_runs_gets_the_next_one_together() -> Non
     assert started == [0, 1]
 
 
-async def test_a_failed_look_up_fails_all_its_askers_and_none_of_the_next() -> None:
+async def test_a_failed_look_up_fails_for_all_its_callers_and_for_no_later_ones() -> None:
     outcomes: list[Exception | None] = [StoreUnavailableError("away"), None]
 
     async def look_up() -> None:
@@ -47,7 +47,7 @@ async def test_a_failed_look_up_fails_all_its_askers_and_none_of_the_next() -> N
     await lookup.ask()
 
 
-async def test_an_asker_that_goes_leaves_the_look_up_to_the_others() -> None:
+async def test_a_cancelled_caller_leaves_the_look_up_to_the_others() -> None:
     go = asyncio.Event()
     lookup = SingleFlight(lambda: asyncio.wait_for(_waited(go), 5))
     one, other = asyncio.create_task(lookup.ask()), asyncio.create_task(lookup.ask())

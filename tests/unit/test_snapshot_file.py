@@ -1,21 +1,21 @@
-"""Snapshot files: what was written comes back, and nothing else is ever believed."""
+"""Snapshot files: what was written is read back, and nothing else is ever accepted."""
 
 import random
+import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 import pytest
-from samples import figures, patterns
+from samples import counted, patterns
 
 from kato_service.domain.statistics import Corrections
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.index import PatternIndex, Piece
-from kato_service.knowledge.snapshots import snapshot_file
 from kato_service.knowledge.snapshots.snapshot_file import (
     DamagedSnapshotError,
     SnapshotHeader,
@@ -26,7 +26,6 @@ from kato_service.knowledge.snapshots.snapshot_file import (
 from kato_service.search.pattern_searcher import PatternSearcher
 
 HEADER = SnapshotHeader("kb", "incarnation", 7, "token")
-REFUSED = (ValueError, DamagedSnapshotError)
 
 
 @pytest.fixture
@@ -54,7 +53,7 @@ def path(tmp_path: Path, index: PatternIndex) -> Path:
     return path
 
 
-def test_what_was_written_comes_back(
+def test_what_was_written_is_read_back(
     path: Path, index: PatternIndex, new_index: Callable[[], PatternIndex]
 ) -> None:
     assert read_header(path) == HEADER
@@ -65,7 +64,7 @@ def test_what_was_written_comes_back(
         one.put(late, learns=3)
         one.put(replace(late, frequency=9), learns=1)
     assert list(again.after(-1)) == list(index.after(-1))
-    assert figures(again.statistics) == figures(index.statistics)
+    assert counted(again.statistics) == counted(index.statistics)
     best = [
         one.best(("a", "b", "7"), threshold=0.0, limit=400)  # type: ignore[attr-defined]
         for one in (index, again)
@@ -74,10 +73,10 @@ def test_what_was_written_comes_back(
     assert len(best[0]) == len(index)
 
 
-def test_pieces_are_those_of_their_moment(
+def test_pieces_do_not_change_with_the_index(
     index: PatternIndex, new_index: Callable[[], PatternIndex]
 ) -> None:
-    before, counted = list(index.after(-1)), figures(index.statistics)
+    before, statistics = list(index.after(-1)), counted(index.statistics)
     taken = index.pieces()
     assert taken is not None
     for pattern in before[:50]:
@@ -88,10 +87,10 @@ def test_pieces_are_those_of_their_moment(
     again = new_index()
     again.restore(taken)
     assert list(again.after(-1)) == before
-    assert figures(again.statistics) == counted
+    assert counted(again.statistics) == statistics
 
 
-def test_an_empty_index_comes_back(new_index: Callable[[], PatternIndex]) -> None:
+def test_an_empty_index_is_restored(new_index: Callable[[], PatternIndex]) -> None:
     again = new_index()
     again.restore(new_index().pieces() or ())
     assert len(again) == 0
@@ -108,7 +107,7 @@ def test_an_index_in_python_has_no_pieces() -> None:
 
 
 def _refused(path: Path, index: PatternIndex) -> bool:
-    """Whether the file, or all of its content, is refused; the index is empty then."""
+    """Whether the file is refused, in its header or its content; the index stays empty then."""
     try:
         index.restore(read_pieces(path, read_header(path)))
     except DamagedSnapshotError:
@@ -141,7 +140,7 @@ def test_a_flipped_bit_is_found(path: Path, new_index: Callable[[], PatternIndex
         assert _refused(path, index)
 
 
-def test_another_version_and_another_machine_are_named(path: Path) -> None:
+def test_another_version_and_another_byte_order_are_reported(path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"snapshot 1\n", b"snapshot 2\n"))
     with pytest.raises(DamagedSnapshotError, match="version"):
         read_header(path)
@@ -150,7 +149,7 @@ def test_another_version_and_another_machine_are_named(path: Path) -> None:
         read_header(path)
 
 
-def test_a_file_that_was_replaced_meanwhile_is_refused(path: Path) -> None:
+def test_a_file_that_was_replaced_during_the_read_is_refused(path: Path) -> None:
     with pytest.raises(DamagedSnapshotError, match="replaced"):
         list(read_pieces(path, replace(HEADER, revision=8)))
 
@@ -191,7 +190,7 @@ def _spoilt(every: list[Piece], rng: random.Random) -> list[Piece]:
     return pieces
 
 
-def test_a_process_killed_while_it_writes_leaves_the_file_before(path: Path) -> None:
+def test_a_process_killed_while_it_writes_leaves_the_previous_file(path: Path) -> None:
     before = path.read_bytes()
     program = (
         "import os, signal, sys\n"
@@ -211,16 +210,20 @@ def test_a_process_killed_while_it_writes_leaves_the_file_before(path: Path) -> 
         assert path.read_bytes() == before
 
 
-def test_a_write_that_fails_leaves_the_file_before_and_no_other(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def file_size_limit() -> Iterator[int]:
+    """Bytes beyond which the kernel refuses to write a file, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, hard))
+    yield 2**20
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_write_that_fails_leaves_the_previous_file_and_no_other(
+    path: Path, file_size_limit: int
 ) -> None:
     before = path.read_bytes()
-
-    def fails(_descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(snapshot_file.os, "fsync", fails)
-    with pytest.raises(OSError, match="space"):
-        write_snapshot(path, HEADER, [(b"symb", b"[]")])
+    with pytest.raises(OSError, match="File too large"):
+        write_snapshot(path, HEADER, [(b"symb", bytes(file_size_limit))])
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]

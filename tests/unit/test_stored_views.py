@@ -1,4 +1,4 @@
-"""Views of patterns taken from a store's own encoding."""
+"""Views of patterns that are taken as their store encodes them."""
 
 import json
 import random
@@ -8,7 +8,7 @@ from dataclasses import replace
 import bson
 import orjson
 import pytest
-from samples import Document, document, figures, patterns
+from samples import Document, counted, document, patterns
 
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.index import PatternIndex, StoredViews
@@ -44,7 +44,7 @@ def index() -> PatternIndex:
 Encoded = Callable[[Iterable[Document]], StoredViews]
 
 
-def test_patterns_are_taken_as_they_were(index: PatternIndex, encoded: Encoded) -> None:
+def test_patterns_are_taken_exactly(index: PatternIndex, encoded: Encoded) -> None:
     every = list(patterns(200))
     shuffled = random.Random(1).sample(every, len(every))
     loader = index.loader()
@@ -62,10 +62,12 @@ def test_patterns_are_taken_as_they_were(index: PatternIndex, encoded: Encoded) 
     assert sifted.newest == max(pattern.revision for pattern in every)
     assert not sifted.has_garbage
     assert list(index.after(-1)) == every
-    assert figures(index.statistics) == figures(expected.statistics)
+    assert counted(index.statistics) == counted(expected.statistics)
 
 
-def test_what_is_not_for_the_engine_is_left(index: PatternIndex, encoded: Encoded) -> None:
+def test_documents_that_the_engine_cannot_take_are_left(
+    index: PatternIndex, encoded: Encoded
+) -> None:
     every = list(patterns(9))
     documents = [
         document(every[0], deleted=True),
@@ -88,7 +90,7 @@ def test_what_is_not_for_the_engine_is_left(index: PatternIndex, encoded: Encode
     assert [pattern.name for pattern in index.after(-1)] == [every[3].name]
 
 
-def test_an_index_in_python_leaves_all(encoded: Encoded) -> None:
+def test_an_index_in_python_leaves_all_documents(encoded: Encoded) -> None:
     documents = list(map(document, patterns(20)))
     views = encoded(documents)
     sifted = PlainPatterns().loader().sift(views, cleared=0, checkpoint=CHECKPOINT)
@@ -108,7 +110,7 @@ def test_symbols_are_unescaped(index: PatternIndex, encoded: Encoded, symbol: st
     assert list(index.after(-1)) == [pattern]
 
 
-def test_json_of_others_is_left(index: PatternIndex) -> None:
+def test_json_that_others_wrote_is_left(index: PatternIndex) -> None:
     (pattern,) = patterns(1)
     text = json.dumps(document(replace(pattern, events=(("é",),)))).encode()
     spaced = orjson.dumps(document(pattern), option=orjson.OPT_INDENT_2)

@@ -1,26 +1,25 @@
-"""All knowledge bases of an instance, by processor id."""
+"""All knowledge bases of a process, by processor id."""
 
 import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf
 from weakref import WeakValueDictionary
 
+from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
 from kato_service.knowledge.model.index import PatternIndex
 from kato_service.knowledge.model.log import KnowledgeLog
 from kato_service.knowledge.residency import Residency
-from kato_service.knowledge.snapshots.snapshots import CLOSE_S, SAVE_S, Snapshots
-from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase, TimeLimits
-from kato_service.knowledge.writing import trimming
+from kato_service.knowledge.snapshots.snapshots import Snapshots
+from kato_service.knowledge.super_knowledge_base import SharedParts, SuperKnowledgeBase
 from kato_service.knowledge.writing.materialiser import Materialiser
-from kato_service.knowledge.writing.trimming import LogTrimmer, TrimPlan
-from kato_service.knowledge.writing.upkeep import CHECK_S, TRIM_S, Rounds, Upkeep
+from kato_service.knowledge.writing.trimming import NO_TRIM, LogTrimmer, TrimPlan
+from kato_service.knowledge.writing.upkeep import Rounds, Upkeep
 
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeUsage:
-    """What the knowledge bases in memory amount to."""
+    """What the loaded knowledge bases amount to."""
 
     bases: int
     patterns: int
@@ -29,11 +28,11 @@ class KnowledgeUsage:
     unloads: int
     """Since the start of this process."""
     checkpoint_lag: int
-    """The most entries that the views of one of them do not show yet."""
+    """Entries that the views do not show yet, of the knowledge base that has most of them."""
     views_written: int
     """Since the start of this process."""
     view_failures: int
-    """Attempts at that which a store did not answer."""
+    """Attempts to write views that failed because the store did not answer."""
 
 
 class KnowledgeBases:
@@ -42,37 +41,47 @@ class KnowledgeBases:
         log: KnowledgeLog,
         new_index: Callable[[], PatternIndex],
         *,
-        max_staleness_s: float = 0.0,
-        memory_bytes: float = inf,
-        trim: TrimPlan | None = None,
+        limits: KnowledgeLimits = DEFAULT_LIMITS,
+        trim: TrimPlan = NO_TRIM,
+        snapshots: Snapshots | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Without *trim* no log is ever trimmed from here."""
-        trim = trim or TrimPlan()
+        """Args:
+        new_index: Makes the empty index of a fold: `PatternSearcher.new_index`.
+        trim: When the log may be trimmed; never by default.
+        snapshots: Files that knowledge bases start from and write; none by default.
+        """
         self._log = log
-        self._new_index = new_index
-        self._limits = TimeLimits(
-            max_staleness_s, trim.retention_s / 2, clock, lambda: trim.now().timestamp()
-        )
-        self._memory = Residency(memory_bytes)
-        self._materialiser = Materialiser(self._materialise, clock=clock)
-        self._trimmer = LogTrimmer(log, trim)
-        self._snapshots: Snapshots | None = None
-        rounds = (
-            Rounds(self._check, every_s=CHECK_S),
-            Rounds(self._trim, every_s=TRIM_S),
-            Rounds(self._save_snapshot, every_s=SAVE_S),
-        )
-        self._upkeep = Upkeep(self._loaded, rounds, clock=clock)
-        self._bases: WeakValueDictionary[str, SuperKnowledgeBase] = WeakValueDictionary()
-        """All that anybody refers to, above all the memory: so one id has one object."""
-
-    def start_from(self, snapshots: Snapshots) -> None:
-        """Let knowledge bases start from these files, and write them; to be called first."""
+        self._limits = limits
         self._snapshots = snapshots
+        self._residency = Residency(limits.memory_bytes)
+        self._materialiser = Materialiser(self._materialise, limits, clock=clock)
+        self._trimmer = LogTrimmer(log, trim, limits)
+        self._upkeep = Upkeep(
+            self._loaded,
+            (
+                Rounds(self._check, every_s=limits.check_every_s, most=limits.bases_per_round),
+                Rounds(self._trim, every_s=limits.trim_every_s, most=limits.bases_per_round),
+                Rounds(self._save, every_s=limits.snapshot_every_s, most=limits.bases_per_round),
+            ),
+            tick_s=limits.check_every_s,
+            clock=clock,
+        )
+        self._shared = SharedParts(
+            log=log,
+            new_index=new_index,
+            residency=self._residency,
+            limits=limits,
+            on_lag=self._materialiser.schedule,
+            snapshots=snapshots,
+            clock=clock,
+            wall=lambda: trim.now().timestamp(),
+        )
+        self._bases: WeakValueDictionary[str, SuperKnowledgeBase] = WeakValueDictionary()
+        """All that are referred to, above all by the residency: one id has one object."""
 
     async def start(self) -> None:
-        """Set the log up; may be called again.
+        """Set up the log; may be repeated.
 
         Raises:
             StoreUnavailableError: It cannot be used now.
@@ -80,19 +89,10 @@ class KnowledgeBases:
         await self._log.start()
 
     def get(self, processor_id: str) -> SuperKnowledgeBase:
-        """The knowledge base of that id, made where there is none; asks no store."""
+        """The knowledge base of that id, created if there is none yet; no store is asked."""
         base = self._bases.get(processor_id)
         if base is None:
-            base = SuperKnowledgeBase(
-                processor_id,
-                self._log,
-                self._new_index,
-                self._memory,
-                self._limits,
-                self._materialiser.lagging,
-            )
-            base.start_from(self._snapshots)
-            self._bases[processor_id] = base
+            base = self._bases[processor_id] = SuperKnowledgeBase(processor_id, self._shared)
         return base
 
     async def run_materialiser(self) -> None:
@@ -100,11 +100,11 @@ class KnowledgeBases:
         await self._materialiser.run()
 
     async def run_upkeep(self) -> None:
-        """Notice restored stores, trim, write snapshots, until cancelled."""
+        """Notice restored stores, trim logs and write snapshot files, until cancelled."""
         await self._upkeep.run()
 
     async def materialise_due(self) -> None:
-        """One round of what `run_materialiser` does."""
+        """One round of `run_materialiser`."""
         await self._materialiser.write_due()
 
     def usage(self) -> KnowledgeUsage:
@@ -114,12 +114,19 @@ class KnowledgeBases:
         return KnowledgeUsage(
             bases=len(loaded),
             patterns=sum(loaded),
-            used_bytes=self._memory.used_bytes,
-            unloads=self._memory.unloads,
+            used_bytes=self._residency.used_bytes,
+            unloads=self._residency.unloads,
             checkpoint_lag=max((base.checkpoint_lag for base in bases), default=0),
             views_written=self._materialiser.written,
             view_failures=self._materialiser.failures,
         )
+
+    async def close(self) -> None:
+        """Fail the entries that still wait (their intents stay stored), then write snapshots."""
+        for base in list(self._bases.values()):
+            await base.close()
+        await self._save_all()
+        await self._log.close()
 
     def _loaded(self) -> list[str]:
         bases = list(self._bases.values())
@@ -130,32 +137,26 @@ class KnowledgeBases:
         if base is not None:
             await base.check()
 
-    async def _save_snapshot(self, processor_id: str) -> None:
+    async def _trim(self, processor_id: str) -> None:
+        while await self._trimmer.trim(processor_id) == self._limits.trim_entries:
+            pass
+
+    async def _save(self, processor_id: str) -> None:
         base = self._bases.get(processor_id)
         if base is not None:
             await base.save_snapshot()
 
-    async def _trim(self, processor_id: str) -> None:
-        while await self._trimmer.trim(processor_id) == trimming.BATCH:
-            pass
-
     async def _materialise(self, processor_id: str) -> int | None:
-        """What was unloaded meanwhile is written after it is loaded again."""
+        """Views written. A knowledge base that was unloaded meanwhile is written after it is
+        loaded again: loading it reports its lag."""
         base = self._bases.get(processor_id)
         return 0 if base is None else await base.materialise()
 
-    async def close(self) -> None:
-        """Entries that still wait are answered with an error; their intents stay."""
-        for base in list(self._bases.values()):
-            await base.close()
-        await self._save_snapshots()
-        await self._log.close()
-
-    async def _save_snapshots(self) -> None:
+    async def _save_all(self) -> None:
         if self._snapshots is None:
             return
         try:
-            async with asyncio.timeout(CLOSE_S):
+            async with asyncio.timeout(self._limits.snapshot_close_s):
                 for base in list(self._bases.values()):
                     await base.save_snapshot(at_the_end=True)
         except TimeoutError:

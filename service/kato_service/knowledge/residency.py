@@ -1,6 +1,7 @@
-"""Which knowledge bases are kept in memory: the last used ones within a limit of bytes.
+"""Which knowledge bases stay in memory: the most recently used ones within a limit of bytes.
 
-Told of every use by the knowledge bases, and of nothing else: it never looks at them all.
+Every knowledge base reports its uses here. Nothing is polled, so the cost of a use does not depend
+on how many knowledge bases there are.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ SLICE_S = 0.005
 
 
 class Unloadable(Protocol):
-    """A knowledge base as far as its memory goes."""
+    """A knowledge base, as far as its residency is concerned."""
 
     id: str
 
@@ -32,8 +33,8 @@ class Unloadable(Protocol):
 class Residency:
     """Refers to every knowledge base from its first use until it is unloaded, so to all in use.
 
-    Beyond the limit those that nobody uses are unloaded, least recently used first, but for the
-    very last one: a knowledge base above the limit works, alone.
+    Above the limit, idle knowledge bases are unloaded, least recently used first. The most recently
+    used one always stays, so that a knowledge base that is larger than the limit works, alone.
     """
 
     def __init__(self, limit_bytes: float) -> None:
@@ -42,22 +43,22 @@ class Residency:
         self.unloads = 0
         self._limit_bytes = limit_bytes
         self._kept: OrderedDict[str, Unloadable] = OrderedDict()
+        """By id, least recently used first."""
         self._bytes: dict[str, int] = {}
         self._is_check_due = False
 
-    def began(self, base: Unloadable) -> None:
-        """A use of *base* began."""
+    def use_started(self, base: Unloadable) -> None:
         self._kept[base.id] = base
         self._kept.move_to_end(base.id)
 
-    def ended(self, base_id: str) -> None:
-        """Something that used it ended: a request, or a task of its own."""
+    def use_ended(self, base_id: str) -> None:
+        """A request, or a background task of the knowledge base, no longer uses it."""
         if base_id in self._kept:
             self._kept.move_to_end(base_id)
-            self.looked_after(base_id)
+            self.upkeep_ended(base_id)
 
-    def looked_after(self, base_id: str) -> None:
-        """Something ended that is no use of it: it was not used any later than before."""
+    def upkeep_ended(self, base_id: str) -> None:
+        """Work that does not count as a use has ended: its size may be another one now."""
         base = self._kept.get(base_id)
         if base is None:
             return
@@ -71,7 +72,8 @@ class Residency:
         self._bytes[base.id] = size
 
     def _check_soon(self) -> None:
-        """In the loop's next turn: a request that goes on with its knowledge base keeps it."""
+        """Check in the next turn of the event loop: a request that uses its knowledge base several
+        times in a row would otherwise load it as many times."""
         if not self._is_check_due:
             self._is_check_due = True
             asyncio.get_running_loop().call_soon(self._check)
@@ -91,7 +93,7 @@ class Residency:
             )
 
     def _surplus(self) -> list[Unloadable]:
-        """What has to go, the least recently used first."""
+        """What has to be unloaded, least recently used first."""
         surplus = []
         excess = self.used_bytes - self._limit_bytes
         for base in islice(self._kept.values(), max(0, len(self._kept) - 1)):

@@ -1,19 +1,20 @@
-"""One knowledge base: the fold of its log, always fresh, and the way new entries get in."""
+"""One knowledge base: reads that are always fresh, and appends that happen exactly once."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from math import inf
 
 from kato_service.domain.deadline import Deadline, within
 from kato_service.errors import StoreUnavailableError
+from kato_service.knowledge.limits import KnowledgeLimits
 from kato_service.knowledge.model.entries import Applied, Entry
 from kato_service.knowledge.model.index import PatternIndex
 from kato_service.knowledge.model.log import KnowledgeLog
 from kato_service.knowledge.model.reading import KnowledgeReading
 from kato_service.knowledge.replica.current_fold import CurrentFold
+from kato_service.knowledge.replica.loading import FoldLoader
 from kato_service.knowledge.replica.pending_entries import PendingEntries, PendingEntry
 from kato_service.knowledge.replica.single_flight import SingleFlight
 from kato_service.knowledge.residency import Residency
@@ -23,48 +24,48 @@ from kato_service.knowledge.writing.view_writer import ViewWriter
 
 _NOT_READY = "the knowledge base was not ready in time"
 EMPTY_BYTES = 10_240
-"""Of a knowledge base without patterns, measured: its objects and an empty index."""
+"""Measured size of a knowledge base without patterns: its objects and an empty index."""
 
 
 @dataclass(frozen=True, slots=True)
-class TimeLimits:
-    stale_s: float = 0.0
-    """How old a state may be that is shown while the log does not answer."""
-    append_s: float = inf
-    """How long an append is tried: what it put in may be trimmed after twice that."""
+class SharedParts:
+    """What the knowledge bases of one process have in common."""
+
+    log: KnowledgeLog
+    new_index: Callable[[], PatternIndex]
+    residency: Residency
+    limits: KnowledgeLimits
+    on_lag: Callable[[str, int], None]
+    """Called with an id and how many entries the views of that knowledge base do not show."""
+    snapshots: Snapshots | None = None
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
-    """Goes on while a machine sleeps."""
+    """Seconds that also pass while the machine sleeps: the age of an append depends on them."""
 
 
 class SuperKnowledgeBase:
-    def __init__(
-        self,
-        processor_id: str,
-        log: KnowledgeLog,
-        new_index: Callable[[], PatternIndex],
-        memory: Residency,
-        limits: TimeLimits,
-        lagging: Callable[[str, int], None],
-    ) -> None:
-        """*lagging* is told its id and how many entries its views do not show."""
+    def __init__(self, processor_id: str, shared: SharedParts) -> None:
         self.id = processor_id
-        self._memory = memory
-        self._limits = limits
+        self._limits, self._clock = shared.limits, shared.clock
+        self._residency, self._snapshots = shared.residency, shared.snapshots
         self._uses = 0
-        ended = partial(memory.ended, processor_id)  # no method of its own: a cycle would linger
-        self._wanted = PendingEntries()
+        # A bound method of this object would make a cycle, which would keep an unloaded knowledge
+        # base in memory until the garbage collector runs.
+        on_idle = partial(shared.residency.use_ended, processor_id)
+        self._pending = PendingEntries(shared.limits, wall=shared.wall)
         self._current = CurrentFold(
-            processor_id, log, new_index, self._wanted, partial(lagging, processor_id)
+            processor_id,
+            shared.log,
+            FoldLoader(processor_id, shared.log, shared.new_index, shared.limits, shared.snapshots),
+            self._pending,
+            shared.limits,
+            partial(shared.on_lag, processor_id),
         )
-        self._views = ViewWriter(processor_id, log, self._current)
-        self._writer = LogWriter(processor_id, log, self._current, self._wanted, ended)
-        self._writer.abandon_after(limits.append_s, limits.wall)
-        self._lookup = SingleFlight(self._current.catch_up, ended=ended, clock=limits.clock)
-
-    def start_from(self, snapshots: Snapshots | None) -> None:
-        """Load from its file there, where the store agrees with it."""
-        self._current.start_from(snapshots)
+        self._views = ViewWriter(processor_id, shared.log, self._current, shared.limits)
+        self._writer = LogWriter(
+            processor_id, shared.log, self._current, self._pending, shared.limits, on_idle
+        )
+        self._lookup = SingleFlight(self._current.catch_up, on_done=on_idle, clock=shared.clock)
 
     @property
     def pattern_count(self) -> int | None:
@@ -75,28 +76,28 @@ class SuperKnowledgeBase:
     @property
     def in_use(self) -> bool:
         """Whether its fold is needed: by a request, an entry, a look-up or the writer."""
-        return bool(self._uses or self._wanted or self._writer.busy or self._lookup.busy)
+        return bool(self._uses or self._pending or self._writer.busy or self._lookup.busy)
 
     @property
     def memory_bytes(self) -> int:
-        """Estimated in an instant."""
+        """Estimate, in constant time."""
         fold = self._current.fold
         return EMPTY_BYTES + (0 if fold is None else fold.memory_bytes)
 
     def unload(self) -> None:
-        """Take it out of memory; the next use loads it from the log again."""
+        """Take it out of memory; the next use loads it from the store again."""
         self._current.unload()
 
     @property
     def checkpoint_lag(self) -> int:
-        """Entries that its views do not show, as far as is known; 0: not loaded."""
+        """Entries that its views do not show, as far as this process knows; 0: not loaded."""
         return self._current.lag
 
     async def materialise(self) -> int | None:
-        """Bring its views up to date, if it is in memory.
+        """Bring its views up to date, if it is loaded.
 
         Returns:
-            How many were written; None: to be tried again later.
+            Number of views written; None: try again later.
 
         Raises:
             StoreUnavailableError: The store did not answer.
@@ -107,7 +108,7 @@ class SuperKnowledgeBase:
             return await self._views.write()
 
     async def check(self) -> None:
-        """Load it anew, if it is in memory and the store went back to an older backup.
+        """Reload it, if it is loaded and the store went back to an older backup.
 
         Raises:
             StoreUnavailableError: The store did not answer.
@@ -117,20 +118,32 @@ class SuperKnowledgeBase:
                 await self._current.check()
 
     async def save_snapshot(self, *, at_the_end: bool = False) -> None:
-        """Write its snapshot file, if it is in memory and the file is due."""
-        if self._current.fold is not None:
-            with self._upkeep():
-                await self._current.save_snapshot(at_the_end=at_the_end)
+        """Write its snapshot file, if it is loaded and the file is due.
+
+        Args:
+            at_the_end: The process ends: any change makes the file due.
+        """
+        fold, snapshots = self._current.fold, self._snapshots
+        if fold is None or snapshots is None:
+            return
+        with self._upkeep():
+            if not snapshots.is_due(self.id, fold, at_the_end=at_the_end):
+                return
+            # Only the capture needs the fold to stand still; it is written while others change it.
+            async with self._current.lock.reading():
+                captured = snapshots.capture(self.id, fold)
+            if captured is not None:
+                await snapshots.save(captured)
 
     async def tail(self, *, deadline: Deadline) -> int:
-        """The log's last revision: no entry made from now on is at or below it.
+        """The log's last revision: entries appended from now on have greater ones.
 
         Raises:
-            OverloadedError: So much waits for the log that no entry may be made now.
+            OverloadedError: Too many entries wait for the log, so no new one is accepted.
             StoreUnavailableError: The log did not answer.
-            DeadlineExceededError: Not before *deadline*.
+            DeadlineExceededError: It did not answer before *deadline*.
         """
-        self._wanted.require_room()
+        self._pending.require_room()
         with self._use():
             async with within(deadline, _NOT_READY):
                 await self._lookup.ask()
@@ -138,12 +151,14 @@ class SuperKnowledgeBase:
 
     @contextmanager
     def register(self, entries: Iterable[Entry], *, since: int) -> Iterator[None]:
-        """From here on, whatever shows one of *entries* in the log completes its `append`.
+        """While this is held, any read that shows one of *entries* in the log completes its
+        `append`.
 
-        To be held from before their intent is stored until after the append.
+        Hold it from before the entries' intent is stored until after the append, so that nobody
+        who completes the intent meanwhile can make this process append them twice.
 
         Args:
-            since: A revision behind which they can only be.
+            since: A revision that all of them come after.
         """
         with self._use(), self._held(entries, since):
             yield
@@ -151,23 +166,24 @@ class SuperKnowledgeBase:
     async def append(
         self, entries: Sequence[Entry], *, since: int, lookup: bool = False
     ) -> tuple[Applied, ...]:
-        """Put *entries* into the log, each once; they are durable and in the fold afterwards.
+        """Put *entries* into the log, each exactly once; they are durable and in the fold then.
 
-        Not to be called while holding `reading`. Cancelling it cancels none of the entries.
+        Must not be called while holding `reading`. Cancelling it cancels none of the entries.
 
         Args:
-            since: A revision behind which they can only be.
-            lookup: They may be in the log already (an intent that somebody else began).
+            since: A revision that all of them come after.
+            lookup: They may be in the log already, because this completes an intent that another
+                request began.
 
         Raises:
-            OutcomeUnknownError: Some may be in, or may still come in.
-            StoreUnavailableError: None is in.
+            OutcomeUnknownError: Some of them may be in, or may still come in.
+            StoreUnavailableError: None of them is in.
         """
         with self._use(), self._held(entries, since) as held:
-            for wanted in held:
-                wanted.needs_lookup |= lookup
+            for pending in held:
+                pending.needs_lookup |= lookup
             await self._writer.append(held)
-            return tuple(wanted.applied for wanted in held if wanted.applied is not None)
+            return tuple(pending.applied for pending in held if pending.applied is not None)
 
     @asynccontextmanager
     async def reading(
@@ -176,32 +192,32 @@ class SuperKnowledgeBase:
         """The knowledge with every acknowledged entry of any replica; unchanged while held.
 
         Args:
-            may_be_stale: While the log does not answer, an older state will do, if it is not older
-                than staleness is allowed.
+            may_be_stale: While the log does not answer, an older state will do, up to the age
+                that `KnowledgeLimits.max_staleness_s` allows.
 
         Raises:
-            StoreUnavailableError: The log did not answer, and staleness is not allowed.
-            DeadlineExceededError: Not before *deadline*.
+            StoreUnavailableError: The log did not answer, and no allowed older state is loaded.
+            DeadlineExceededError: It was not ready before *deadline*.
         """
         async with AsyncExitStack() as stack:
             stack.enter_context(self._use())
             async with within(deadline, _NOT_READY):
                 stale = await self._freshened(may_be_stale=may_be_stale)
-                await stack.enter_async_context(self._current.gate.reading())
+                await stack.enter_async_context(self._current.lock.reading())
             fold = await self._current.loaded()
-            yield fold.view(stale=stale)
+            yield fold.reading(stale=stale)
 
     async def close(self) -> None:
         await self._lookup.close()
         await self._writer.close()
 
     async def _freshened(self, *, may_be_stale: bool) -> bool:
-        """Whether it failed, where an older state will do."""
+        """Catch up with the log; gives whether that failed and an older state is used instead."""
         try:
             await self._lookup.ask()
         except StoreUnavailableError:
-            age_s = self._limits.clock() - self._lookup.fresh_at
-            usable = may_be_stale and age_s <= self._limits.stale_s
+            age_s = self._clock() - self._lookup.fresh_at
+            usable = may_be_stale and age_s <= self._limits.max_staleness_s
             if self._current.fold is None or not usable:
                 raise
             return True
@@ -209,28 +225,28 @@ class SuperKnowledgeBase:
 
     @contextmanager
     def _use(self) -> Iterator[None]:
-        """Not unloaded meanwhile."""
-        self._memory.began(self)
-        with self._kept(self._memory.ended):
+        """Keep it loaded, and make it the most recently used one."""
+        self._residency.use_started(self)
+        with self._kept(self._residency.use_ended):
             yield
 
     def _upkeep(self) -> AbstractContextManager[None]:
-        """Not unloaded meanwhile, afterwards as soon as without this."""
-        return self._kept(self._memory.looked_after)
+        """Keep it loaded, without counting as a use: it is unloaded as soon as otherwise."""
+        return self._kept(self._residency.upkeep_ended)
 
     @contextmanager
-    def _kept(self, then: Callable[[str], None]) -> Iterator[None]:
+    def _kept(self, on_end: Callable[[str], None]) -> Iterator[None]:
         self._uses += 1
         try:
             yield
         finally:
             self._uses -= 1
-            then(self.id)
+            on_end(self.id)
 
     @contextmanager
     def _held(self, entries: Iterable[Entry], since: int) -> Iterator[list[PendingEntry]]:
-        held = self._wanted.hold(entries, since=since)
+        held = self._pending.hold(entries, since=since)
         try:
             yield held
         finally:
-            self._wanted.release(held)
+            self._pending.release(held)

@@ -24,9 +24,9 @@ from kato_service.errors import (
     TransferError,
 )
 from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.limits import KnowledgeLimits
 from kato_service.knowledge.snapshots.atomic_file import atomic_file
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
-from kato_service.knowledge.writing.trimming import TrimPlan
 from kato_service.logs import configure_logs
 from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.settings import Settings, read_settings
@@ -93,7 +93,7 @@ async def knowledge_base(kb: str, settings: Settings) -> AsyncIterator[SuperKnow
     bases = KnowledgeBases(
         knowledge_log(settings, databases, probed=False),
         PatternSearcher(settings.kato_engine).new_index,
-        trim=TrimPlan(settings.log_retention_s),
+        limits=KnowledgeLimits(retention_s=settings.log_retention_s),
     )
     try:
         if isinstance(pool, MongoConnectionPool):

@@ -1,6 +1,7 @@
 """The fold of a log: entries in, patterns and symbol statistics out (knowledge.md §2).
 
-It reads entries only, never settings or clocks, so it is the same on every replica.
+Its content depends on the entries alone, never on settings or clocks, so it is the same on every
+replica.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,6 +16,7 @@ from kato_service.domain.statistics import Corrections, SymbolStatistics
 from kato_service.knowledge.fold.dirty_patterns import DirtyPatterns
 from kato_service.knowledge.fold.footprint import corrections_bytes, pattern_bytes
 from kato_service.knowledge.fold.import_progress import ImportProgress
+from kato_service.knowledge.limits import DEFAULT_LIMITS
 from kato_service.knowledge.model.entries import (
     Applied,
     Clear,
@@ -31,37 +33,45 @@ from kato_service.knowledge.model.position import Position
 from kato_service.knowledge.model.reading import KnowledgeReading
 
 MAX_FREQUENCY = 2**31 - 1
-"""Of a pattern; what is learned more often stays there."""
+"""The highest frequency of a pattern; further learns leave it there."""
 MAX_IMPORTED_LEARNS = 2**30
-"""Of a pattern, by all imports together: what the engine counts at once."""
+"""Learns of a pattern that imports add together at most: what the engine counts in one step."""
 PATTERN_EMOTIVES_BYTES = 8 * 2**20
-"""Of the emotive maps that learns leave in a pattern, so that its view fits into a document of
-MongoDB (16 MiB) beside the events; the oldest are dropped."""
+"""Bytes of the emotive maps that learns leave in a pattern, so that its view fits into a document
+of MongoDB (16 MiB) together with the events; the oldest maps are dropped."""
 VIEW_BYTES = 15 * 2**20
-"""Of all events and emotives of a pattern; a document has 1 MiB for the rest."""
+"""Bytes of all events and emotives of a pattern; 1 MiB of a document is left for the rest."""
 FEW_EMOTIVES = 4096
-"""Names in all maps of a pattern; so few fit."""
+"""Names in all maps of a pattern up to which they fit, so that nothing needs to be measured."""
 
 
 class Fold:
     """One knowledge base at one revision. Entries are applied in order of revision."""
 
-    def __init__(self, index: PatternIndex, *, incarnation: str = "") -> None:
+    def __init__(
+        self,
+        index: PatternIndex,
+        *,
+        incarnation: str = "",
+        max_dirty: int = DEFAULT_LIMITS.dirty_patterns,
+    ) -> None:
+        """*max_dirty*: see `KnowledgeLimits.dirty_patterns`."""
         self.index = index
         self.incarnation = incarnation
-        """Of the log it was folded from; '' for a log that does not exist yet."""
+        """The incarnation of the log it was folded from; '' while that log does not exist."""
         self.revision = 0
         self.token = ""
-        """Of the entry at that revision."""
+        """The token of the entry at that revision."""
         self.cleared = 0
+        """The revision of the last clear; 0: there was none."""
         self.checkpoint = 0
-        """The views show every entry up to this revision, as far as is known here."""
-        self.touched = DirtyPatterns()
-        """What they do not show yet."""
+        """The views show every entry up to this revision, as far as this process knows."""
+        self.dirty = DirtyPatterns(max_dirty)
+        """Patterns whose views are older than the fold."""
         self.has_garbage = False
         """The store still holds views of patterns that were cleared."""
         self.patterns: Mapping[str, Pattern] = IndexedPatterns(index)
-        """Those alive, by bare name; they live in the index."""
+        """Living patterns, by bare name, as the index holds them."""
         self.tombstones: dict[str, Pattern] = {}
         """Deleted patterns: their learns stay part of the statistics."""
         self.corrections = Corrections()
@@ -77,11 +87,11 @@ class Fold:
 
     @property
     def memory_bytes(self) -> int:
-        """Estimated in an instant: the index (patterns, symbols, statistics), the tombstones and
-        the corrections."""
+        """Estimate, in constant time: index (patterns, symbols, statistics), tombstones,
+        corrections and dirty set."""
         tombstones = getsizeof(self.tombstones) + self._tombstones_bytes
-        beside = corrections_bytes(self.corrections) + self.touched.memory_bytes
-        return self.index.memory_bytes() + tombstones + beside
+        rest = corrections_bytes(self.corrections) + self.dirty.memory_bytes
+        return self.index.memory_bytes() + tombstones + rest
 
     @property
     def position(self) -> Position:
@@ -89,7 +99,7 @@ class Fold:
 
     def apply(self, revision: int, entry: Entry) -> Applied:
         """Fold *entry* in; *revision* is greater than every one before."""
-        self.pass_by(revision, entry)
+        self.skip(revision, entry)
         match entry:
             case Learn():
                 return Applied(entry, revision, self._learn(revision, entry))
@@ -107,11 +117,11 @@ class Fold:
             case _:
                 assert_never(entry)
 
-    def pass_by(self, revision: int, entry: Entry) -> None:
-        """Be at *revision*; what *entry* did there is known already."""
+    def skip(self, revision: int, entry: Entry) -> None:
+        """Move to *revision* without applying *entry*: its effect is in the fold already."""
         self.revision = revision
         self.token = entry.token
-        self.touched.note(entry)
+        self.dirty.add(entry)
 
     def admit(self, revision: int, entry: Import | Statistics) -> bool:
         """Count a part of an import; False: it is not its turn."""
@@ -121,8 +131,8 @@ class Fold:
         return True
 
     def restore(self, views: Iterable[PatternView], loader: PatternLoader) -> None:
-        """Take patterns over from views, by the *loader* of the fold's index; the fold has none
-        of their names."""
+        """Take patterns over from views, through the *loader* of the fold's index. None of their
+        names may be in the fold."""
         shown = list(views)
         loader.add(view.pattern for view in shown if not view.deleted)
         deleted = [view.pattern for view in shown if view.deleted]
@@ -130,12 +140,12 @@ class Fold:
         self.restore_deleted(deleted)
 
     def restore_deleted(self, tombstones: Iterable[Pattern]) -> None:
-        """Those that the index has counted."""
+        """Take tombstones over whose learns the index has counted."""
         for tombstone in tombstones:
             self._bury(tombstone)
 
     def restore_late(self, view: PatternView) -> None:
-        """The same of one pattern, right after the entry that put it in its place in the order."""
+        """Take over one pattern, right after the entry at which it got its place in the order."""
         pattern = view.pattern
         place = self.revision if view.deleted else pattern.first
         self.index.put(replace(pattern, first=place), learns=pattern.learns)
@@ -144,13 +154,14 @@ class Fold:
             self._bury(pattern)
 
     def restore_statistics(self, view: StatisticsView) -> None:
+        """Take over corrections and progress of imports; the patterns are in the fold already."""
         self.corrections = view.corrections
         self.imports = ImportProgress(view.parts)
         self.corrected = view.revision
         self.index.correct(view.corrections)
 
     def known(self, name: str) -> PatternView | None:
-        """The pattern of that name, alive or deleted."""
+        """The living or deleted pattern of that name."""
         alive = self.index.get(name)
         if alive is not None:
             return PatternView(alive)
@@ -158,10 +169,11 @@ class Fold:
         return None if deleted is None else PatternView(deleted, deleted=True)
 
     def statistics_view(self) -> StatisticsView:
-        """What the views of its patterns do not account for."""
+        """What views of patterns do not account for: corrections and progress of imports."""
         return StatisticsView(self.corrections, dict(self.imports.parts), self.corrected)
 
-    def view(self, *, stale: bool = False) -> KnowledgeReading:
+    def reading(self, *, stale: bool = False) -> KnowledgeReading:
+        """What the fold shows now; it stays so while nobody applies an entry."""
         return KnowledgeReading(
             index=self.index,
             statistics=self.statistics,
@@ -201,7 +213,7 @@ class Fold:
         frequency = known.frequency if entry.frequency is None else entry.frequency
         emotives = known.emotives
         if entry.emotives is not None:
-            emotives = _fitting_beside(known.events, entry.emotives)
+            emotives = _fitting_with(known.events, entry.emotives)
         updated = replace(known, frequency=frequency, emotives=emotives, revision=revision)
         self.index.put(updated)
         return Applied(entry, revision, frequency, pattern=updated)
@@ -215,9 +227,10 @@ class Fold:
         return Applied(entry, revision, 0)
 
     def _import(self, revision: int, entry: Import) -> Applied:
-        there = self.index.get(entry.name) or self.tombstones.get(entry.name)
-        is_other = there is not None and there.events != entry.events
-        if not self.admit(revision, entry) or is_other:
+        present = self.index.get(entry.name) or self.tombstones.get(entry.name)
+        has_other_events = present is not None and present.events != entry.events
+        # It counts as a part in any case, else the parts after it would never have their turn.
+        if not self.admit(revision, entry) or has_other_events:
             return Applied(entry, revision, None, met=False)
         known = self.index.get(entry.name) or self._first(revision, entry.name, entry.events)
         learns = min(entry.learns, max(0, MAX_IMPORTED_LEARNS - known.learns))
@@ -262,19 +275,20 @@ def _window(
 
 
 def _merged(known: Pattern, imported: tuple[Emotives, ...]) -> tuple[Emotives, ...]:
-    """What an import makes of a pattern's emotives: one that is not there yet keeps all."""
+    """A pattern's emotives after an import. One without any takes all the imported ones: the
+    command that imports has checked that they fit."""
     if not known.emotives:
         return imported
-    return _fitting_beside(known.events, (*known.emotives, *imported))
+    return _fitting_with(known.events, (*known.emotives, *imported))
 
 
 def _fitting(maps: tuple[Emotives, ...]) -> tuple[Emotives, ...]:
-    """As many of the newest as a pattern may keep beside events that were observed."""
+    """The newest maps, as many as fit with events that were observed, which are bounded."""
     return maps if sum(map(len, maps)) <= FEW_EMOTIVES else _newest(maps, PATTERN_EMOTIVES_BYTES)
 
 
-def _fitting_beside(events: tuple[Event, ...], maps: tuple[Emotives, ...]) -> tuple[Emotives, ...]:
-    """As many of the newest as a pattern may keep beside any events."""
+def _fitting_with(events: tuple[Event, ...], maps: tuple[Emotives, ...]) -> tuple[Emotives, ...]:
+    """The newest maps, as many as fit with any *events*, also imported ones."""
     return _newest(maps, min(PATTERN_EMOTIVES_BYTES, VIEW_BYTES - events_bytes(events)))
 
 

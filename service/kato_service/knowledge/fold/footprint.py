@@ -1,6 +1,6 @@
-"""Estimates of the bytes that a fold's Python objects take: CPython's own sizes, rounded up.
+"""Estimated bytes of a fold's Python objects: CPython's own sizes, rounded up.
 
-Strings that two objects share are counted twice: rather too much than too little.
+Strings that two objects share are counted twice: the estimate is rather too large than too small.
 """
 
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ def pattern_bytes(pattern: Pattern) -> int:
 
 
 def extras_bytes(emotives: Iterable[Emotives], metadata: Metadata) -> int:
-    """What a pattern has beside its events."""
+    """What a pattern has in addition to its events."""
     maps = sum(MAP_BYTES + NUMBERED_BYTES * len(each) for each in emotives)
     if not metadata:
         return maps

@@ -6,11 +6,11 @@ from kato_service.knowledge.model.entries import Import, Statistics
 
 
 class ImportProgress:
-    """By source the number of its parts that are in; part of a fold, emptied by a clear.
+    """By source, the number of its parts that are in. Part of a fold; a clear empties it.
 
-    A part counts once and in order: one that is in already, or that comes before its turn,
-    changes nothing. So an import may be repeated, by several processes and long after the log
-    was trimmed. Views therefore have to keep `parts` beside the corrections.
+    A part counts once and in order: one that is in already, or that comes before its turn, changes
+    nothing. So an import may be repeated, also by several processes at once and long after the log
+    was trimmed. For that, the view of the statistics stores `parts` with the corrections.
     """
 
     def __init__(self, parts: Mapping[str, int] | None = None) -> None:

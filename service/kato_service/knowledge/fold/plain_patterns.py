@@ -1,4 +1,4 @@
-"""Patterns in a dictionary: the index of folds that nobody searches, and tests' yardstick."""
+"""Patterns in a dictionary: the index of folds that nobody searches, and the reference in tests."""
 
 from collections.abc import Iterator
 

@@ -1,1 +1,1 @@
-"""The words of knowledge: entries, positions, views; and the ports of stores and engines."""
+"""The vocabulary of knowledge (entries, positions, views) and the ports of stores and engines."""

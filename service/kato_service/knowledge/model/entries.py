@@ -9,13 +9,13 @@ from kato_service.domain.statistics import Corrections
 @dataclass(frozen=True, slots=True)
 class Learn:
     token: str
-    """Random, one per entry: how an entry is known again, whoever completes it."""
+    """Random, one per entry: identifies it in the log, whoever completes its intent."""
     name: str
     events: tuple[Event, ...]
     emotives: Emotives | None
-    """Mean of the pending maps ({} counts as one map); None when none were pending."""
+    """Mean of the session's pending maps ({} counts as one map); None if there were none."""
     persistence: int
-    """How many emotive maps the pattern keeps from here on."""
+    """Emotive maps that the pattern keeps from this learn on."""
     metadata: Metadata = field(default_factory=dict)
 
 
@@ -40,18 +40,19 @@ class Clear:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """A pattern as another knowledge base had it: as many learns at once.
+    """A pattern as another knowledge base had it: many learns at once.
 
-    Its learns are counted like learns here. Onto a pattern that exists it adds: frequency, learns,
-    emotive maps behind the known ones, metadata. A deleted one it brings back as a learn does.
+    Its learns are counted like those of this knowledge base. To a pattern that exists it adds
+    frequency, learns, emotive maps (after the known ones) and metadata. A deleted pattern comes
+    back, as after a learn.
     """
 
     token: str
     source: str
-    """Which import it is part of: a digest of all that is imported. What makes an import
-    idempotent, also long after its entries were trimmed, is the fold's `ImportProgress`."""
+    """Digest of all that is imported: which import the entry is part of. The fold's
+    `ImportProgress` makes the import idempotent, also long after its entries were trimmed."""
     part: int
-    """Its place in that import, from 0; `Statistics` are counted along."""
+    """Its place in that import, from 0; patterns come first, then `Statistics`."""
     name: str
     """40 hex digits; not necessarily the hash of the events."""
     events: tuple[Event, ...]
@@ -63,9 +64,9 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """What an import's statistics have beside what its patterns account for.
+    """What an import's statistics contain in addition to what its patterns account for.
 
-    Signed; a large correction comes in several entries, each well below the 16 MiB of a document
+    Signed. A large correction comes in several entries, each well below the 16 MiB of a document
     of MongoDB.
     """
 
@@ -79,12 +80,12 @@ Entry = Learn | Update | Delete | Clear | Import | Statistics
 
 
 def subject(entry: Entry) -> str | None:
-    """The name of the pattern that an entry is about; None: of no single one."""
+    """The name of the pattern that an entry is about; None if it is about no single one."""
     return None if isinstance(entry, Clear | Statistics) else entry.name
 
 
 def symbol_count(entry: Entry) -> int:
-    """What an entry costs to insert and to fold, roughly."""
+    """Roughly what an entry costs to insert and to fold."""
     match entry:
         case Learn() | Import():
             return sum(map(len, entry.events))
@@ -96,15 +97,15 @@ def symbol_count(entry: Entry) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """An entry that is in the log, and what it did there."""
+    """An entry that is in the log, and what it did at its revision."""
 
     entry: Entry
     revision: int
     frequency: int | None
-    """The pattern's frequency right after this entry; None where it can no longer be told,
-    0 where an update or delete met no pattern."""
+    """The pattern's frequency right after this entry; None if it is no longer known, 0 if an
+    update or delete found no pattern."""
     met: bool = True
-    """False where an update or delete met no pattern, and where a part of an import changed
-    nothing: it was in already, or its name is that of other events."""
+    """False if an update or delete found no pattern, or if a part of an import changed nothing: it
+    was in already, or its name belongs to other events."""
     pattern: Pattern | None = None
-    """What an update made of its pattern; None where it can no longer be told."""
+    """The pattern right after an update; None if it is no longer known."""

@@ -1,4 +1,4 @@
-"""The port to where a fold keeps its patterns, so that they can be searched (search/)."""
+"""The port to the index of a fold: where its patterns are kept and searched (see search/)."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import Corrections, SymbolCounts, SymbolStatistics
 
 Piece = tuple[bytes, bytes]
-"""Part of an index as it is written to a file: four letters that say what, and the content."""
+"""Part of an index as it is written to a file: a tag of four letters, and the content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,48 +17,53 @@ class StoredViews:
 
     texts: tuple[bytes, ...]
     is_bson: bool
-    """BSON documents, in each text one behind the other; else each text is one JSON object."""
+    """True: each text holds BSON documents one after the other. False: each is one JSON object."""
 
     @property
     def size_bytes(self) -> int:
         return sum(map(len, self.texts))
 
     def documents(self) -> tuple[bytes, ...]:
-        """One by one. Raises ValueError for damaged BSON."""
+        """The documents one by one.
+
+        Raises:
+            ValueError: The BSON is damaged.
+        """
         return tuple(_documents(self.texts)) if self.is_bson else self.texts
 
 
 @dataclass(frozen=True, slots=True)
 class SiftedViews:
-    """What came of stored views."""
+    """What a loader could not take from stored views, and facts about what it took."""
 
     left: tuple[bytes, ...]
-    """Of these nothing was taken: deleted, learned behind the checkpoint, or encoded otherwise."""
+    """Documents of which nothing was taken: deleted, first learned after the checkpoint, or encoded
+    in another way."""
     with_extras: tuple[bytes, ...]
-    """Of these all was taken but emotives and metadata."""
+    """Documents of which everything was taken except emotives and metadata."""
     newest: int = 0
-    """The greatest revision of those taken, 0 for none."""
+    """The greatest revision of those taken; 0 if there are none."""
     has_garbage: bool = False
-    """Some were of revisions up to the last clear and are dropped."""
+    """Some had revisions up to the last clear, and were dropped."""
 
 
 class PatternLoader(Protocol):
-    """Gathers many patterns; its index has them once it finishes.
+    """Gathers many patterns; its index holds them once it finishes.
 
-    Every call computes and is to be made from a thread; none holds the interpreter for long if
-    it is given at most a thousand patterns. Not for two threads at once. A loader that raised is
-    to be dropped: its index is as empty as it was.
+    Every call computes, so call it from a thread; none holds the interpreter lock for long if it is
+    given at most a thousand patterns. One thread at a time. Drop a loader that raised: its index is
+    as empty as before.
     """
 
     def add(self, patterns: Iterable[Pattern]) -> None:
-        """Patterns in any order, each once; each is counted as often as it was learned.
+        """Add patterns in any order, each once; each is counted as often as it was learned.
 
         Raises:
-            ValueError: One of them is no pattern.
+            ValueError: One of them is not a pattern.
         """
 
     def sift(self, views: StoredViews, *, cleared: int, checkpoint: int) -> SiftedViews:
-        """Add what can be taken as it is encoded: patterns alive, first learned at or below
+        """Add what can be taken as it is encoded: living patterns, first learned at or before
         *checkpoint*, with a revision greater than *cleared*.
 
         Raises:
@@ -66,13 +71,13 @@ class PatternLoader(Protocol):
         """
 
     def add_extras(self, patterns: Iterable[Pattern]) -> None:
-        """Give the emotives and metadata of *patterns* to those added of their names."""
+        """Add emotives and metadata of *patterns* to the added patterns of the same names."""
 
     def count(self, patterns: Iterable[Pattern]) -> None:
-        """Deleted patterns: they are counted as `add` does, and not kept."""
+        """Count deleted patterns as `add` does, without keeping them."""
 
     def finish(self) -> None:
-        """Put all into the index, which nobody may have filled meanwhile.
+        """Move everything into the index, which must still be empty.
 
         Raises:
             ValueError: A pattern came twice, or the index is no longer empty.
@@ -80,8 +85,8 @@ class PatternLoader(Protocol):
 
 
 class PatternIndex(Protocol):
-    """The patterns of one fold that are alive, in the order of their first learn, and what was
-    counted of the symbols of all that were ever learned."""
+    """The living patterns of one fold, in order of their first learns, and the symbol statistics of
+    all patterns that were ever learned."""
 
     @property
     def statistics(self) -> SymbolStatistics: ...
@@ -90,35 +95,36 @@ class PatternIndex(Protocol):
         """Add a pattern, or replace the one of its name, whose events are the same.
 
         Args:
-            pattern: A new one has a greater ``first`` than every one before.
-            learns: How often its symbols are to be counted once more.
+            pattern: A new one must have a greater ``first`` than all others.
+            learns: How many more times its symbols are counted.
         """
 
     def get(self, name: str) -> Pattern | None: ...
 
     def remove(self, name: str) -> None:
-        """Drop a pattern, not what its symbols were counted; unknown names are no error."""
+        """Drop a pattern; its symbols stay counted. Unknown names are not an error."""
 
     def correct(self, corrections: Corrections) -> None:
-        """Add to the statistics what no pattern accounts for. Patterns stay as they are; asked
-        of a `loader`'s index, after it has finished."""
+        """Add to the statistics what no pattern accounts for; patterns stay as they are. Not before
+        a `loader` of this index has finished."""
 
     def clear(self) -> None:
         """Drop all patterns and counts."""
 
     def loader(self) -> PatternLoader:
-        """What fills this index while it is empty, from a store.
+        """A loader that fills this index, which is empty, from a store.
 
         Raises:
             ValueError: It is not empty.
         """
 
     def pieces(self) -> Iterator[Piece] | None:
-        """All as it is now, to be written to a file while it goes on; None if this index cannot
-        be taken apart. Iterating computes: from a thread."""
+        """Everything as it is now, to be written to a file while the index changes; None if this
+        kind of index cannot be written. Iterating computes: do it from a thread."""
 
     def restore(self, pieces: Iterable[Piece]) -> None:
-        """Be what *pieces* were made of; only of an empty index. Computes: from a thread.
+        """Fill this index, which is empty, with what *pieces* were made of. Computes: call it from
+        a thread.
 
         Raises:
             ValueError: They are not such pieces, or not of this machine. Nothing has changed.
@@ -127,10 +133,10 @@ class PatternIndex(Protocol):
     def __len__(self) -> int: ...
 
     def memory_bytes(self) -> int:
-        """What all of it takes, estimated in an instant."""
+        """Estimated size, in constant time."""
 
     def after(self, first: int) -> Iterator[Pattern]:
-        """Those first learned behind revision *first*, in that order."""
+        """Patterns first learned after revision *first*, in that order."""
 
 
 class CountingIndex(PatternIndex, Protocol):
@@ -138,7 +144,7 @@ class CountingIndex(PatternIndex, Protocol):
 
 
 class UnsavedIndex:
-    """What indexes share that take one pattern after the other and load from the store."""
+    """What indexes share that are filled one pattern at a time and have no snapshot files."""
 
     statistics: SymbolCounts
 
@@ -149,14 +155,14 @@ class UnsavedIndex:
         return SortingLoader(self)
 
     def pieces(self) -> None:
-        """Not worth its code: it loads from the store."""
+        """None: loading from the store is fast enough for where such an index is used."""
 
     def restore(self, pieces: Iterable[Piece]) -> None:
         raise ValueError("this index cannot be restored")
 
 
 class SortingLoader:
-    """For indexes that take one pattern after the other."""
+    """The loader of indexes that are filled one pattern at a time: it sorts them first."""
 
     def __init__(self, index: CountingIndex) -> None:
         self._index = index
@@ -168,11 +174,11 @@ class SortingLoader:
         self._alive += patterns
 
     def sift(self, views: StoredViews, *, cleared: int, checkpoint: int) -> SiftedViews:
-        """Nothing is taken."""
+        """Take nothing: the caller decodes all of them."""
         return SiftedViews(views.documents(), ())
 
     def add_extras(self, patterns: Iterable[Pattern]) -> None:
-        """There are none: `sift` took nothing."""
+        """Nothing to do: `sift` took no pattern that could lack extras."""
 
     def count(self, patterns: Iterable[Pattern]) -> None:
         self._deleted += patterns
@@ -189,7 +195,7 @@ class SortingLoader:
 
 
 def _documents(texts: Iterable[bytes]) -> Iterator[bytes]:
-    """BSON documents one by one: each begins with its size."""
+    """BSON documents one by one: each begins with its size, 4 bytes in little-endian order."""
     for text in texts:
         start = 0
         while start < len(text):
@@ -206,7 +212,7 @@ def require_empty(index: PatternIndex) -> None:
 
 
 class IndexedPatterns(Mapping[str, Pattern]):
-    """An index by bare name; it always shows what the index holds now."""
+    """An index as a mapping by bare name, which always shows what the index holds now."""
 
     def __init__(self, index: PatternIndex) -> None:
         self._index = index

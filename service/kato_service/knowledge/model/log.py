@@ -11,19 +11,19 @@ from kato_service.knowledge.model.pattern_views import PatternViews
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What is known of one log beside its entries; all but the incarnation only grow."""
+    """What a store keeps of one log in addition to its entries. The numbers only grow."""
 
     incarnation: str
-    """Random, given when the log was made; another one: another history."""
+    """Random, given when the log was created: another incarnation is another history."""
     checkpoint: int = 0
-    """The views show every entry up to this revision, perhaps later ones too."""
+    """The views show every entry up to this revision, and perhaps later ones."""
     cleared: int = 0
-    """The last clear at or below the checkpoint: views of that revision or less are garbage."""
+    """The last clear up to the checkpoint: views of revisions up to it are garbage."""
     trimmed: int = 0
-    """Entries up to this revision may be gone and count in no read."""
+    """Entries up to this revision may be gone, and no read returns them."""
 
     def raised(self, other: "Head") -> "Head":
-        """Each number as the greater one of both."""
+        """The same head, each number the greater one of both."""
         return Head(
             self.incarnation,
             checkpoint=max(self.checkpoint, other.checkpoint),
@@ -34,26 +34,26 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """The log behind a revision as one read found it."""
+    """The log after a revision, as one read found it."""
 
     entries: tuple[tuple[int, Entry], ...]
-    """In order of revision, those at or below ``head.trimmed`` left out."""
+    """With their revisions, in ascending order; without those up to ``head.trimmed``."""
     head: Head | None
     """Read no earlier than the entries; None: this log was never written."""
     more: bool
-    """The read was cut at its limit."""
+    """The read reached its limit: there may be more entries."""
 
     @property
     def symbols(self) -> int:
-        """Of all entries together, roughly what they cost."""
+        """Symbols in all entries together: roughly what they cost."""
         return sum(symbol_count(entry) for _, entry in self.entries)
 
 
 class KnowledgeLog(Protocol):
-    """Logs of many knowledge bases in one store; every call has the store's own timeout.
+    """The logs of many knowledge bases in one store; every call has the store's own time-out.
 
-    Reads see everything acknowledged before they started, on any replica, and nothing that a
-    failover may take back.
+    Reads see everything that was acknowledged before they started, on any replica, and nothing that
+    a failover may take back.
     """
 
     @property
@@ -68,35 +68,40 @@ class KnowledgeLog(Protocol):
         """
 
     async def create(self, kb: str) -> None:
-        """Make the head with a random incarnation unless there is one."""
+        """Create the head, with a random incarnation, unless there is one."""
 
     async def insert(self, kb: str, first: int, entries: Sequence[Entry]) -> int:
         """Put *entries* at revisions *first*, *first* + 1, …, in order and durably.
 
         Returns:
-            How many of them are in now. Fewer than given: the next one's revision was taken.
+            How many of them are in. Fewer than given: the next one's revision was taken.
 
         Raises:
             OutcomeUnknownError: Some of them may be in, or may still come in.
             StoreUnavailableError: None of them is in.
         """
 
-    async def head(self, kb: str) -> Head | None: ...
+    async def head(self, kb: str) -> Head | None:
+        """The head as it is now; None: this log was never written."""
 
     async def raise_head(self, kb: str, head: Head) -> None:
-        """Let none of the head's numbers be smaller than *head*'s, all at once; nothing happens
-        to a log of another incarnation. May be repeated."""
+        """Raise each number of the stored head to that of *head*, atomically. A log of another
+        incarnation stays as it is. May be repeated."""
 
     async def claim(self, kb: str, owner: str, *, lease_s: float) -> bool:
-        """Whether *owner* alone should write views and head for so long, or until `release`.
+        """Take the lease for writing views and head, for *lease_s* or until `release`.
 
-        Advice, not a lock: it saves work, and servers whose updates are not atomic a risk.
+        Advice, not a lock: it saves double work, and protects servers whose updates are not atomic.
+
+        Returns:
+            False if another owner holds it.
         """
 
-    async def release(self, kb: str, owner: str) -> None: ...
+    async def release(self, kb: str, owner: str) -> None:
+        """Give the lease back, if *owner* holds it."""
 
     async def tail(self, kb: str, after: int, *, limit: int) -> Tail:
-        """Up to *limit* entries behind revision *after*, then the head.
+        """Up to *limit* entries after revision *after*, then the head.
 
         Raises:
             StoreUnavailableError: The store did not answer.
@@ -106,10 +111,11 @@ class KnowledgeLog(Protocol):
         """Drop the entries at these revisions that carry these tokens."""
 
     async def old(self, kb: str, after: int, before: int, until: datetime, *, limit: int) -> int:
-        """The last revision of the run behind *after* and below *before* of at most *limit*
-        entries that all went in at *until* or earlier; *after* if there is none."""
+        """The last revision of the unbroken run of entries after *after* that all went in at
+        *until* or earlier; *after* if there are none. It has at most *limit* entries and ends
+        before revision *before*."""
 
     async def delete_until(self, kb: str, revision: int, *, limit: int) -> int:
-        """Drop up to *limit* entries at or below *revision*, and tell how many."""
+        """Drop up to *limit* entries of revisions up to *revision*; gives how many it dropped."""
 
     async def close(self) -> None: ...

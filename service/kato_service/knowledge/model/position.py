@@ -1,4 +1,4 @@
-"""Where in which history a fold is, and whether a store's log still runs through there."""
+"""Where in which history a fold is, and whether a store's log still contains that position."""
 
 from dataclasses import dataclass
 
@@ -7,23 +7,23 @@ from kato_service.knowledge.model.log import Tail
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Two folds at the same position are the same."""
+    """A place in a history: folds at the same position have the same content."""
 
     incarnation: str
     revision: int
     token: str
-    """Of the entry at that revision; '' at revision 0."""
+    """The token of the entry at that revision; '' at revision 0."""
 
 
 def before(position: Position) -> int:
-    """The revision behind which a tail begins that can tell."""
+    """The revision to read a tail after, so that `goes_through` can decide."""
     return max(0, position.revision - 1)
 
 
 def goes_through(tail: Tail, position: Position) -> bool:
-    """Whether the log of a tail behind the revision `before` it goes through *position*.
+    """Whether a log contains *position*, given its tail after revision `before(position)`.
 
-    No: it was made anew, went back to an older backup, or is trimmed up to there.
+    If not, it was re-created, went back to an older backup, or is trimmed up to the position.
     """
     if tail.head is None or tail.head.incarnation != position.incarnation:
         return tail.head is None and not position.incarnation
@@ -35,7 +35,7 @@ def goes_through(tail: Tail, position: Position) -> bool:
 
 
 def is_trimmed(tail: Tail, position: Position) -> bool:
-    """Whether it may have gone through there: the same log no longer tells."""
+    """Whether the log may have contained *position*: the same log is trimmed up to there."""
     head = tail.head
     if head is None or head.incarnation != position.incarnation:
         return False

@@ -1,4 +1,4 @@
-"""What a prediction or a query sees of a knowledge base while it holds it still."""
+"""What a prediction or a query sees of a knowledge base, which does not change meanwhile."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,15 +8,16 @@ from kato_service.domain.statistics import SymbolStatistics
 from kato_service.knowledge.model.index import PatternIndex
 
 PAGE_SYMBOLS = 100_000
+"""Symbols after which a page ends, so that an answer takes bounded memory and time."""
 PAGE_CHARS = 8 * 2**20
-"""Of a page, with the last pattern of it beyond."""
+"""Characters of symbols after which a page ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class PatternPage:
     patterns: tuple[Pattern, ...]
     more: bool
-    """Whether others follow."""
+    """Whether there are patterns after these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +27,20 @@ class KnowledgeReading:
     index: PatternIndex
     statistics: SymbolStatistics
     patterns: Mapping[str, Pattern]
-    """By bare name, those alive only."""
+    """Living patterns, by bare name."""
     revision: int
     cleared: int
-    """Revision of the last clear, 0 before."""
+    """The revision of the last clear; 0: there was none."""
     stale: bool
-    """The store could not be asked: entries of others may be missing."""
+    """The store did not answer: entries of other replicas may be missing."""
     tombstones: Mapping[str, Pattern] = field(repr=False)
+    """Deleted patterns, by bare name."""
     imports: Mapping[str, int] = field(default_factory=dict)
-    """Parts that are in, by the source of an import."""
+    """By the source of an import, the number of its parts that are in."""
 
     def page(self, *, after: int, limit: int) -> PatternPage:
-        """Up to *limit* patterns in first-learned order, behind revision *after*; fewer where they
-        are large."""
+        """Up to *limit* patterns first learned after revision *after*, in that order; fewer if
+        they are large."""
         patterns: list[Pattern] = []
         symbols = chars = 0
         for pattern in self.index.after(after):

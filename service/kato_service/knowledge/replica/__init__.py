@@ -1,1 +1,1 @@
-"""What one process keeps of one log, and how it stays true while others write."""
+"""What one process keeps of one log, and how it stays true while other processes write."""

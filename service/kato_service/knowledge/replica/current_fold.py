@@ -1,4 +1,4 @@
-"""The fold this process keeps of one log: loaded, caught up, loaded again when it must."""
+"""The fold that this process keeps of one log: loaded, caught up, and reloaded when it must be."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import structlog
 
 from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.fold.fold import Fold
-from kato_service.knowledge.model.index import PatternIndex
+from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
 from kato_service.knowledge.model.log import KnowledgeLog, Tail
 from kato_service.knowledge.model.position import (
     before,
@@ -15,17 +15,11 @@ from kato_service.knowledge.model.position import (
     is_other_history,
     is_trimmed,
 )
-from kato_service.knowledge.replica.following import (
-    apply_run,
-)
-from kato_service.knowledge.replica.loading import (
-    ATTEMPTS,
-    FoldLoader,
-)
-from kato_service.knowledge.replica.page_sizes import PAGE_SYMBOLS, PageSizes
+from kato_service.knowledge.replica.following import apply_run
+from kato_service.knowledge.replica.loading import ATTEMPTS, FoldLoader
+from kato_service.knowledge.replica.page_sizes import PageSizes
 from kato_service.knowledge.replica.pending_entries import PendingEntries
 from kato_service.knowledge.replica.read_write_lock import ReadWriteLock
-from kato_service.knowledge.snapshots.snapshots import Snapshots
 
 log = structlog.get_logger()
 
@@ -35,24 +29,23 @@ class CurrentFold:
         self,
         kb: str,
         log: KnowledgeLog,
-        new_index: Callable[[], PatternIndex],
-        wanted: PendingEntries,
-        lagging: Callable[[int], None] = lambda _entries: None,
+        loader: FoldLoader,
+        pending: PendingEntries,
+        limits: KnowledgeLimits = DEFAULT_LIMITS,
+        on_lag: Callable[[int], None] = lambda _entries: None,
     ) -> None:
-        """*lagging* is told how many entries the views do not show, whenever that grew."""
-        self.gate = ReadWriteLock()
-        """Held for reading by whoever uses the fold, for changing by whoever applies to it."""
+        """*on_lag* is called with how many entries the views do not show, whenever that grew."""
+        self.lock = ReadWriteLock()
+        """Held for reading by whoever uses the fold, for changing by whoever applies entries."""
         self.fold: Fold | None = None
+        """Replaced as a whole by a reload, so that readers of the old one are undisturbed."""
         self._kb = kb
         self._log = log
-        self._loader = FoldLoader(kb, log, new_index)
-        self._wanted = wanted
-        self._lagging = lagging
-        self._snapshots: Snapshots | None = None
+        self._loader = loader
+        self._pending = pending
+        self._limits = limits
+        self._on_lag = on_lag
         self._loading = asyncio.Lock()
-
-    def start_from(self, snapshots: Snapshots | None) -> None:
-        self._snapshots = self._loader.snapshots = snapshots
 
     @property
     def revision(self) -> int:
@@ -60,23 +53,24 @@ class CurrentFold:
 
     @property
     def lag(self) -> int:
-        """Entries that the views do not show, as far as is known here."""
+        """Entries that the views do not show, as far as this process knows."""
         return 0 if self.fold is None else max(0, self.fold.revision - self.fold.checkpoint)
 
     def unload(self) -> None:
-        """Forget the fold: who asks next loads it anew, and looks wanted entries up."""
+        """Forget the fold: the next use loads it, and looks the pending entries up."""
         self.fold = None
 
     async def loaded(self) -> Fold:
         return self.fold or await self.reloaded(None)
 
     async def reloaded(self, outdated: Fold | None) -> Fold:
-        """The fold anew from the store, unless somebody replaced *outdated* already."""
+        """The fold loaded again from the store, unless *outdated* was replaced already."""
+        # Everybody who meets an outdated fold ends up here, so the first loads for all of them.
         async with self._loading:
             if self.fold is None or self.fold is outdated:
-                self.fold = await self._loader.load(self._wanted)
-                self._wanted.must_look_up()
-                self._tell()
+                self.fold = await self._loader.load(self._pending)
+                self._pending.require_lookup()
+                self._report_lag()
             return self.fold
 
     async def catch_up(self) -> None:
@@ -86,22 +80,24 @@ class CurrentFold:
             StoreUnavailableError: The store did not answer.
         """
         idle_rounds = 0
-        sizes = PageSizes(PAGE_SYMBOLS)
+        sizes = PageSizes(self._limits.page_symbols, self._limits)
         while idle_rounds < ATTEMPTS:
             fold = await self.loaded()
             after = fold.revision
             tail = await self._log.tail(self._kb, after, limit=sizes.limit)
-            sizes.had(tail.symbols)
+            sizes.record(tail.symbols)
             if await self.take(fold, after, tail) and not tail.more:
                 return
+            # A round without progress met a gap, or a store that is being replaced. Either ends
+            # soon, or the log is broken.
             idle_rounds = idle_rounds + 1 if fold.revision == after else 0
         raise StoreUnavailableError("the knowledge log cannot be followed")
 
     async def take(self, fold: Fold, after: int, tail: Tail) -> bool:
-        """Apply to *fold* what a read behind revision *after* found.
+        """Apply to *fold* what a read after revision *after* found.
 
         Returns:
-            False where the fold was replaced: look again.
+            False if the fold was replaced: read again.
         """
         if self.fold is not fold:
             return False
@@ -110,14 +106,15 @@ class CurrentFold:
             return False
         if tail.head is not None:
             fold.checkpoint = max(fold.checkpoint, tail.head.checkpoint)
+        # Reads overlap: without this look every read of a busy log would stop all readers.
         if tail.entries and tail.entries[-1][0] > fold.revision:
-            async with self.gate.changing():
-                await apply_run(fold, tail.entries, self._wanted.note)
-            self._tell()
+            async with self.lock.changing():
+                await apply_run(fold, tail.entries, self._pending.complete)
+            self._report_lag()
         return True
 
     async def check(self) -> None:
-        """Load anew if the store went back to an older backup, or is another one by now.
+        """Reload if the store went back to an older backup, or was replaced by another one.
 
         Raises:
             StoreUnavailableError: The store did not answer.
@@ -125,31 +122,20 @@ class CurrentFold:
         fold = self.fold
         if fold is None:
             return
-        async with self.gate.reading():
+        async with self.lock.reading():
             position = fold.position
         tail = await self._log.tail(self._kb, before(position), limit=1)
         if goes_through(tail, position) or self.fold is not fold:
             return
-        # Another process may have written the first entry, or what was trimmed since.
+        # No warning is due where another process wrote the first entry, or trimmed the log.
         if position.incarnation and not is_trimmed(tail, position):
             log.warning(
-                "knowledge base changed behind this process",
+                "knowledge base replaced in its store",
                 processor_id=self._kb,
                 revision=position.revision,
             )
         await self.reloaded(fold)
 
-    async def save_snapshot(self, *, at_the_end: bool) -> None:
-        """Write its file if that is due."""
-        fold, snapshots = self.fold, self._snapshots
-        if fold is None or snapshots is None:
-            return
-        if snapshots.is_due(self._kb, fold, at_the_end=at_the_end):
-            async with self.gate.reading():
-                captured = snapshots.capture(self._kb, fold)
-            if captured is not None:
-                await snapshots.save(captured)
-
-    def _tell(self) -> None:
+    def _report_lag(self) -> None:
         if self.lag:
-            self._lagging(self.lag)
+            self._on_lag(self.lag)

@@ -1,4 +1,4 @@
-"""The unbroken run of entries after a revision, folded in beside the event loop."""
+"""Folding in the unbroken run of entries after a revision, without blocking the event loop."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -7,21 +7,27 @@ from typing import Protocol
 from kato_service.knowledge.model.entries import Applied, Entry, symbol_count
 from kato_service.knowledge.replica.turns import Turns
 
-AT_ONCE_SYMBOLS = 500
-"""Entries of more are folded in a thread: one of them takes longer than a slice."""
-Note = Callable[[Applied], None]
+INLINE_SYMBOLS = 500
+"""Entries with more symbols are folded in a thread: a single one takes longer than a slice."""
+OnApplied = Callable[[Applied], None]
 
 
 class Folding(Protocol):
-    """What takes entries in order."""
+    """Something that accepts entries in order of revision."""
 
     @property
     def revision(self) -> int: ...
     def apply(self, revision: int, entry: Entry) -> Applied | None: ...
 
 
-async def apply_run(folding: Folding, entries: Iterable[tuple[int, Entry]], note: Note) -> bool:
-    """Fold in the unbroken run behind the fold's revision; False where it breaks."""
+async def apply_run(
+    folding: Folding, entries: Iterable[tuple[int, Entry]], on_applied: OnApplied
+) -> bool:
+    """Fold in the unbroken run after the fold's revision; entries up to there are skipped.
+
+    Returns:
+        False if a revision is missing: what comes after the gap was not folded in.
+    """
     turns = Turns()
     for revision, entry in entries:
         if revision > folding.revision + 1:
@@ -29,12 +35,12 @@ async def apply_run(folding: Folding, entries: Iterable[tuple[int, Entry]], note
         if revision == folding.revision + 1:
             applied = await _folded(folding, revision, entry)
             if applied is not None:
-                note(applied)
+                on_applied(applied)
         await turns.give()
     return True
 
 
 async def _folded(folding: Folding, revision: int, entry: Entry) -> Applied | None:
-    if symbol_count(entry) <= AT_ONCE_SYMBOLS:
+    if symbol_count(entry) <= INLINE_SYMBOLS:
         return folding.apply(revision, entry)
     return await asyncio.to_thread(folding.apply, revision, entry)

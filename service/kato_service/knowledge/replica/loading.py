@@ -1,4 +1,9 @@
-"""A fold made anew: from the views, then from the log behind their checkpoint (knowledge.md §5)."""
+"""Loading a fold: from the views, then from the log after their checkpoint (knowledge.md §5).
+
+Views are written and the log is trimmed while a load reads them, by processes that know nothing of
+the load. So a load takes the head first, then the statistics, the patterns and the log, and checks
+at the end that every change some view showed is in the log it folded; if not, it starts over.
+"""
 
 import asyncio
 import time
@@ -9,27 +14,22 @@ import structlog
 
 from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.fold.fold import Fold
-from kato_service.knowledge.model.entries import (
-    Applied,
-    Clear,
-    Entry,
-    Import,
-    Statistics,
-    subject,
-)
+from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
+from kato_service.knowledge.model.entries import Applied
 from kato_service.knowledge.model.index import PatternIndex
 from kato_service.knowledge.model.log import Head, KnowledgeLog
-from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView, ViewPage
+from kato_service.knowledge.model.pattern_views import ViewPage
 from kato_service.knowledge.model.position import is_other_history
-from kato_service.knowledge.replica.following import Note, apply_run
-from kato_service.knowledge.replica.page_sizes import PAGE_BYTES, PAGE_SYMBOLS, PageSizes
+from kato_service.knowledge.replica.following import OnApplied, apply_run
+from kato_service.knowledge.replica.page_sizes import PageSizes
 from kato_service.knowledge.replica.pending_entries import PendingEntries
+from kato_service.knowledge.replica.starts import FoldFromSnapshot, FoldFromViews
 from kato_service.knowledge.snapshots.snapshots import Snapshots
 
 log = structlog.get_logger()
 
 ATTEMPTS = 8
-"""Reads in a row that brought nothing before a log counts as unreadable."""
+"""Reads in a row without progress after which a log counts as unreadable."""
 PROGRESS_S = 5.0
 _AHEAD = (
     "the stored patterns show changes that the log does not hold: restore both from one point in"
@@ -37,193 +37,75 @@ _AHEAD = (
 )
 
 
-class FoldFromViews:
-    """Takes the statistics, then all other views, then the entries behind the checkpoint.
-
-    A view may be ahead of the checkpoint, because its writer was at work while it was read. The
-    entries up to its revision then change nothing of its pattern; a pattern that was first learned
-    behind the checkpoint appears at that very entry, so that all appear in order. Where the
-    statistics are ahead, every pattern is that an import up to there changed.
-    """
-
-    def __init__(self, fold: Fold, head: Head) -> None:
-        self.fold = fold
-        self.fold.revision = self.fold.checkpoint = head.checkpoint
-        self.fold.cleared = head.cleared
-        self._loader = fold.index.loader()
-        self._ahead: dict[str, PatternView] = {}
-        self._statistics: StatisticsView | None = None
-        self._newest = head.checkpoint
-        """The greatest revision of all views."""
-
-    @property
-    def revision(self) -> int:
-        return self.fold.revision
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether every entry was applied that some view shows."""
-        return self.fold.revision >= self._newest
-
-    def take_statistics(self, view: StatisticsView | None) -> None:
-        if view is None:
-            return
-        if view.revision <= self.fold.cleared:
-            self.fold.has_garbage = True
-            return
-        self._statistics = view
-        self._newest = max(self._newest, view.revision)
-
-    def take(self, page: ViewPage) -> None:
-        """From a thread; in whatever order."""
-        fold = self.fold
-        sifted = self._loader.sift(page.encoded, cleared=fold.cleared, checkpoint=fold.checkpoint)
-        self._newest = max(self._newest, sifted.newest)
-        fold.has_garbage |= sifted.has_garbage
-        self._loader.add_extras(page.decode(text).pattern for text in sifted.with_extras)
-        self._take(map(page.decode, sifted.left))
-
-    def _take(self, views: Iterable[PatternView]) -> None:
-        shown = []
-        for view in views:
-            self._newest = max(self._newest, view.pattern.revision)
-            if view.pattern.revision <= self.fold.cleared:
-                self.fold.has_garbage = True
-            elif _appears_at(view) > self.fold.checkpoint:
-                self._ahead[view.pattern.name] = view
-            else:
-                shown.append(view)
-        self.fold.restore(shown, self._loader)
-
-    def finish(self) -> None:
-        """All views were taken; from a thread."""
-        self._loader.finish()
-        if self._statistics and self._statistics.revision <= self.fold.checkpoint:
-            self.fold.restore_statistics(self._statistics)
-            self._statistics = None
-
-    def apply(self, revision: int, entry: Entry) -> Applied | None:
-        """None where the views show it already: what it did can no longer be told."""
-        if isinstance(entry, Clear):
-            self._forget_until(revision)
-        if revision > self._newest:
-            return self.fold.apply(revision, entry)
-        is_shown = self._shows(revision, subject(entry))
-        if isinstance(entry, Import | Statistics):
-            is_shown = self._is_counted(revision, entry, is_shown=is_shown)
-        if not is_shown:
-            return self.fold.apply(revision, entry)
-        self.fold.pass_by(revision, entry)
-        if subject(entry) in self._ahead:
-            self._restore_due(revision, self._ahead[subject(entry) or ""])
-        return None
-
-    def _forget_until(self, cleared: int) -> None:
-        ahead = self._ahead.items()
-        self._ahead = {name: view for name, view in ahead if view.pattern.revision > cleared}
-        if self._statistics and self._statistics.revision < cleared:
-            self._statistics = None
-
-    def _shows(self, revision: int, name: str | None) -> bool:
-        if name is None:
-            return False
-        known = self._ahead.get(name) or self.fold.known(name)
-        return known is not None and known.pattern.revision >= revision
-
-    def _is_counted(self, revision: int, entry: Import | Statistics, *, is_shown: bool) -> bool:
-        """Whether nothing is left to do for a part of an import, once it is counted here."""
-        if self._statistics is None:
-            if is_shown:
-                self.fold.admit(revision, entry)
-            return is_shown
-        if self._statistics.revision == revision:
-            self.fold.restore_statistics(self._statistics)
-            self._statistics = None
-        return True
-
-    def _restore_due(self, revision: int, view: PatternView) -> None:
-        if _appears_at(view) == revision:
-            self.fold.restore_late(self._ahead.pop(view.pattern.name))
-
-
-class FoldFromSnapshot:
-    """Takes the entries behind the checkpoint: those that the snapshot has are only noted, since
-    no view may show them yet."""
-
-    def __init__(self, fold: Fold, head: Head) -> None:
-        self.fold = fold
-        self.fold.checkpoint = head.checkpoint
-        self.revision = min(head.checkpoint, fold.revision)
-        self._has = fold.revision
-
-    @property
-    def is_whole(self) -> bool:
-        return self.revision >= self._has
-
-    def apply(self, revision: int, entry: Entry) -> Applied | None:
-        self.revision = revision
-        if revision > self._has:
-            return self.fold.apply(revision, entry)
-        self.fold.touched.note(entry)
-        return None
-
-
-_Beginning = Fold | FoldFromViews | FoldFromSnapshot
-"""What a load goes on from with the entries of the log."""
+_Start = Fold | FoldFromViews | FoldFromSnapshot
+"""What a load continues from with the entries of the log; a fold: from revision 0."""
 
 
 class FoldLoader:
-    def __init__(self, kb: str, log: KnowledgeLog, new_index: Callable[[], PatternIndex]) -> None:
-        self.snapshots: Snapshots | None = None
-        """Where a file may be to start from."""
+    def __init__(
+        self,
+        kb: str,
+        log: KnowledgeLog,
+        new_index: Callable[[], PatternIndex],
+        limits: KnowledgeLimits = DEFAULT_LIMITS,
+        snapshots: Snapshots | None = None,
+    ) -> None:
+        """*snapshots*: where a file may be to start from."""
         self._kb = kb
         self._log = log
         self._new_index = new_index
+        self._limits = limits
+        self._snapshots = snapshots
 
-    async def load(self, wanted: PendingEntries) -> Fold:
-        """The fold as the store has it, but perhaps for entries that others append just now.
+    async def load(self, pending: PendingEntries) -> Fold:
+        """The fold as the store has it, except perhaps for entries that are being appended.
 
         Args:
-            wanted: Told what those among them did that were applied meanwhile.
+            pending: Those that the load applies, with a known outcome, are completed.
 
         Raises:
-            StoreUnavailableError: The store did not answer, or changed again and again.
+            StoreUnavailableError: The store did not answer, or kept changing during the load.
         """
         reason = "the knowledge log changed while it was loaded"
         for _ in range(ATTEMPTS):
             progress = _Progress(self._kb)
+            # The head comes first: whatever is read after it can only be newer than it says.
             head = await self._log.head(self._kb)
-            fold = await self._restored(head)
-            if fold is not None and head is not None:
-                folding: _Beginning = FoldFromSnapshot(fold, head)
-            else:
-                fold = Fold(self._new_index(), incarnation=head.incarnation if head else "")
-                folding = await self._from_views(fold, head, progress)
-            told: list[Applied] = []
-            if await self._fill(fold, folding, partial(_kept_if, wanted, told), progress):
-                _tell(folding, told, wanted)
+            fold, start = await self._start(head, progress)
+            outcomes: list[Applied] = []
+            if await self._fill(fold, start, partial(_collect, pending, outcomes), progress):
+                # Not before: an attempt that is given up may have folded another history.
+                _complete(pending, outcomes, start)
                 progress.ended(fold)
                 return fold
-            if isinstance(folding, FoldFromViews) and not folding.is_whole:
+            if isinstance(start, FoldFromViews) and not start.is_whole:
                 reason = _AHEAD
         raise StoreUnavailableError(reason)
 
-    async def _restored(self, head: Head | None) -> Fold | None:
-        if self.snapshots is None or head is None:
-            return None
-        return await self.snapshots.restored(self._kb, self._log, self._new_index)
-
-    async def _from_views(self, fold: Fold, head: Head | None, progress: "_Progress") -> _Beginning:
-        """Without a checkpoint the log tells everything."""
+    async def _start(self, head: Head | None, progress: "_Progress") -> tuple[Fold, _Start]:
+        """From a snapshot file if there is a usable one, else from the views, else from nothing."""
+        if head is not None and self._snapshots is not None:
+            restored = await self._snapshots.restored(self._kb, self._log, self._new_fold)
+            if restored is not None:
+                return restored, FoldFromSnapshot(restored, head)
+        fold = self._new_fold()
+        fold.incarnation = head.incarnation if head else ""
         if head is None or head.checkpoint == 0:
-            return fold
+            return fold, fold  # without a checkpoint the log holds everything
+        return fold, await self._from_views(fold, head, progress)
+
+    def _new_fold(self) -> Fold:
+        return Fold(self._new_index(), max_dirty=self._limits.dirty_patterns)
+
+    async def _from_views(self, fold: Fold, head: Head, progress: "_Progress") -> FoldFromViews:
         found = FoldFromViews(fold, head)
         found.take_statistics(await self._log.views.statistics(self._kb))
-        sizes = PageSizes(PAGE_BYTES)
+        sizes = PageSizes(self._limits.page_bytes, self._limits)
         page = await self._page("", sizes)
         while page.more:
             progress.at(views=sizes.limit)
-            sizes.had(page.encoded.size_bytes)
+            sizes.record(page.encoded.size_bytes)
+            # The next page is read while this one is taken: the store and a processor both work.
             _, page = await asyncio.gather(
                 asyncio.to_thread(found.take, page), self._page(page.last, sizes)
             )
@@ -232,48 +114,50 @@ class FoldLoader:
         return found
 
     async def _page(self, after: str, sizes: PageSizes) -> ViewPage:
-        """To be read while the page before is taken."""
         return await self._log.views.page(self._kb, after, limit=sizes.limit)
 
     async def _fill(
-        self, fold: Fold, folding: _Beginning, note: Note, progress: "_Progress"
+        self, fold: Fold, start: _Start, on_applied: OnApplied, progress: "_Progress"
     ) -> bool:
-        """Fold the log in, up to a gap that a read beside a writer may show.
+        """Fold the log in, up to its end or to a gap, which a read next to a writer may show.
 
         Returns:
-            False where it was trimmed or replaced meanwhile: start over.
+            False if it was trimmed or replaced meanwhile: start over.
         """
-        start = folding.revision
-        after = max(0, start - 1)
-        sizes = PageSizes(PAGE_SYMBOLS)
+        first = start.revision
+        # From one entry earlier: its token is needed to know the position again.
+        after = max(0, first - 1)
+        sizes = PageSizes(self._limits.page_symbols, self._limits)
         while True:
             tail = await self._log.tail(self._kb, after, limit=sizes.limit)
-            sizes.had(tail.symbols)
-            if is_other_history(fold.incarnation, start, tail):
+            sizes.record(tail.symbols)
+            if is_other_history(fold.incarnation, first, tail):
                 return False
-            at_start = after < start == fold.revision
-            if at_start and tail.entries and tail.entries[0][0] == start:
+            at_first = after < first == fold.revision
+            if at_first and tail.entries and tail.entries[0][0] == first:
                 fold.token = tail.entries[0][1].token
-            unbroken = await apply_run(folding, tail.entries, note)
+            unbroken = await apply_run(start, tail.entries, on_applied)
             progress.at(revision=fold.revision)
             if not unbroken or not tail.more:
-                return isinstance(folding, Fold) or folding.is_whole
-            after = folding.revision
+                return isinstance(start, Fold) or start.is_whole
+            after = start.revision
 
 
 class _Progress:
+    """Logs how far a load is, every few seconds, and how long it took."""
+
     def __init__(self, kb: str) -> None:
         self._kb = kb
-        self._started = self._told = time.monotonic()
+        self._started = self._logged = time.monotonic()
         self._views = 0
 
     def at(self, *, views: int = 0, revision: int = 0) -> None:
         self._views += views
         now = time.monotonic()
-        if now - self._told > PROGRESS_S:
-            self._told = now
+        if now - self._logged > PROGRESS_S:
+            self._logged = now
             log.info(
-                "knowledge base loads",
+                "knowledge base partly loaded",
                 processor_id=self._kb,
                 patterns_read=self._views,
                 revision=revision,
@@ -290,19 +174,15 @@ class _Progress:
         )
 
 
-def _kept_if(wanted: PendingEntries, told: list[Applied], applied: Applied) -> None:
-    if applied.entry.token in wanted:
-        told.append(applied)
+def _collect(pending: PendingEntries, outcomes: list[Applied], applied: Applied) -> None:
+    if applied.entry.token in pending:
+        outcomes.append(applied)
 
 
-def _tell(folding: _Beginning, told: Iterable[Applied], wanted: PendingEntries) -> None:
-    """Views of what was cleared since may have been missing, so nothing from before is told."""
-    reliable_from = folding.fold.cleared if isinstance(folding, FoldFromViews) else 0
-    for applied in told:
+def _complete(pending: PendingEntries, outcomes: Iterable[Applied], start: _Start) -> None:
+    # A load from views may have missed views that a clear discarded since. The outcomes of entries
+    # before that clear may be wrong, so they are left to the look-up.
+    reliable_from = start.fold.cleared if isinstance(start, FoldFromViews) else 0
+    for applied in outcomes:
         if applied.revision >= reliable_from:
-            wanted.note(applied)
-
-
-def _appears_at(view: PatternView) -> int:
-    """The entry at which a fold may take it over: a tombstone's delete, else the first learn."""
-    return view.pattern.revision if view.deleted else view.pattern.first
+            pending.complete(applied)

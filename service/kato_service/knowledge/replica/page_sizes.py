@@ -1,25 +1,27 @@
 """How much of a log, or of its views, is read at once: bounded in number and in size."""
 
-CHUNK = 1000
-"""Entries, or views, per read at most."""
-FIRST_CHUNK = 64
+from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
+
 LEAST = 2
-"""A log may give its head as one of so many."""
-PAGE_SYMBOLS = 500_000
-PAGE_BYTES = 32 * 2**20
+"""The smallest page: a log may return its head as one of the documents."""
 GROWTH = 4
+"""How many times larger than the one before a page may be."""
 
 
 class PageSizes:
-    """How many are read next. Few at first, as each may be large, then as many as would fit if
-    they were like those of the page before."""
+    """How many entries, or views, to read next.
 
-    def __init__(self, most: int) -> None:
-        """*most*: of what `had` is told, for a page."""
-        self.limit = min(CHUNK, FIRST_CHUNK)
-        self._most = most
+    Few at first, since each of them may be large; then as many as would fit if they were like those
+    of the page before.
+    """
 
-    def had(self, size: int) -> None:
-        """The size of a page of `limit`."""
-        fitting = self.limit * self._most // max(1, size)
-        self.limit = max(LEAST, min(CHUNK, GROWTH * self.limit, fitting))
+    def __init__(self, max_size: int, limits: KnowledgeLimits = DEFAULT_LIMITS) -> None:
+        """*max_size*: of a page, in the unit that `record` is given (symbols, or bytes)."""
+        self.limit = min(limits.page_entries, limits.first_page_entries)
+        self._max_entries = limits.page_entries
+        self._max_size = max_size
+
+    def record(self, size: int) -> None:
+        """Set `limit` for the next page, after a page of `limit` had *size*."""
+        fitting = self.limit * self._max_size // max(1, size)
+        self.limit = max(LEAST, min(self._max_entries, GROWTH * self.limit, fitting))

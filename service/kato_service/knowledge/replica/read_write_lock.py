@@ -1,4 +1,4 @@
-"""Readers share, one change excludes them all; everyone enters in order of arrival."""
+"""A read-write lock: readers share it, a change excludes all others, first come first served."""
 
 import asyncio
 from collections import deque
@@ -7,16 +7,18 @@ from contextlib import asynccontextmanager
 
 
 class ReadWriteLock:
+    """Fair: readers that arrive after a waiting change wait behind it, so neither side starves."""
+
     def __init__(self) -> None:
         self._readers = 0
         self._changing = False
         self._queue: deque[tuple[asyncio.Future[None], bool]] = deque()
-        """Who waits, and whether to change."""
+        """Those that wait, in order of arrival, and whether each of them wants to change."""
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[None]:
-        """Nothing changes meanwhile. Not to be entered twice by one task: a change that waits
-        in between keeps the second one out."""
+        """Nothing changes meanwhile. A task must not enter twice: a change that arrives in between
+        would wait for the first and block the second one."""
         await self._enter(change=False)
         try:
             yield
@@ -41,6 +43,8 @@ class ReadWriteLock:
         try:
             await place
         except asyncio.CancelledError:
+            # Cancelled while it waited: those behind it may be free to go. Cancelled after it was
+            # admitted: it holds the lock and has to leave.
             if place.cancelled():
                 self._queue.remove((place, change))
                 self._admit_waiting()
@@ -64,7 +68,7 @@ class ReadWriteLock:
         while self._queue and self._is_free(change=self._queue[0][1]):
             place, change = self._queue[0]
             if place.cancelled():
-                return
+                return  # it takes itself out of the queue, and calls this again
             self._queue.popleft()
             self._admit(change=change)
             place.set_result(None)

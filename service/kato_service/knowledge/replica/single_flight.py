@@ -1,4 +1,4 @@
-"""One look-up for all who asked before it started."""
+"""Single flight: one look-up answers everybody who asked before it started."""
 
 import asyncio
 import time
@@ -6,20 +6,21 @@ from collections.abc import Awaitable, Callable
 
 
 class SingleFlight:
-    """Who asks while one runs waits for the next: that one starts after the question."""
+    """Callers that ask while a look-up is running wait for the next one, which starts after they
+    asked: joining the running one might miss what was acknowledged in between."""
 
     def __init__(
         self,
         look_up: Callable[[], Awaitable[None]],
         *,
-        ended: Callable[[], None] = lambda: None,
+        on_done: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """*ended* is told whenever a look-up is over, however it ended."""
+        """*on_done* is called whenever a look-up is over, however it ended."""
         self.fresh_at = clock()
-        """When the last look-up that succeeded started."""
+        """When the last look-up that succeeded was started."""
         self._look_up = look_up
-        self._told = ended
+        self._on_done = on_done
         self._clock = clock
         self._running: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
@@ -29,10 +30,11 @@ class SingleFlight:
         return any(not task.done() for task in self._tasks())
 
     async def ask(self) -> None:
-        """Returns when a look-up that started after this call ended; raises what it raised."""
+        """Return when a look-up that started after this call has ended; raise what it raised."""
         if self._next is None:
             self._next = asyncio.create_task(self._run(self._running))
             self._next.add_done_callback(self._ended)
+        # A caller that is cancelled must not cancel what others wait for.
         await asyncio.shield(self._next)
 
     async def close(self) -> None:
@@ -53,7 +55,7 @@ class SingleFlight:
         return [task for task in (self._running, self._next) if task is not None]
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """Takes the outcome of a look-up whose askers have all gone."""
+        # Without this, asyncio warns of an exception that nobody retrieved if all callers are gone.
         if not task.cancelled():
             task.exception()
-        self._told()
+        self._on_done()

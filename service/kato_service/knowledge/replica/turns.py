@@ -12,7 +12,7 @@ class Turns:
         self._slice_end = time.monotonic() + SLICE_S
 
     async def give(self) -> None:
-        """Let others have their turn if this one has lasted long enough."""
+        """Give other tasks a turn if the current slice has lasted long enough."""
         if time.monotonic() > self._slice_end:
             await asyncio.sleep(0)
             self._slice_end = time.monotonic() + SLICE_S

@@ -1,1 +1,1 @@
-"""Snapshot files: a fold on disk, from which a large knowledge base starts at once."""
+"""Snapshot files: a fold on disk, from which a large knowledge base starts in a moment."""

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writes: a file appears whole or not at all."""
 
 import os
 import secrets
@@ -8,21 +8,22 @@ from pathlib import Path
 from typing import BinaryIO
 
 PARTIAL = ".partial"
-"""What the names of files end with that are being written, or were when their process ended."""
+"""How the names of files end that are being written, or were when their process died."""
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """What takes the place of the file at *path* when the block ends, and not if it fails.
+    """A file that replaces the one at *path* when the block ends, unless the block fails.
 
     Raises:
-        OSError: It could not be written; what was there still is.
+        OSError: It could not be written; the previous file is unchanged.
     """
-    # Process ids do not tell containers apart that share a volume.
+    # A random part, since containers that share a volume may have the same process ids.
     partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}{PARTIAL}")
     try:
         with partial.open("wb") as file:
             yield file
+            # Content first, then the name: a power cut in between leaves the previous file.
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
@@ -33,7 +34,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def _sync_directory(directory: Path) -> None:
-    """So that the name survives a power cut, too."""
+    """Make the new name survive a power cut."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""A fold in pieces, for a snapshot file: its index, and what it knows beside."""
+"""A fold in pieces, for a snapshot file: its index, its tombstones, and the rest in one piece."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -12,24 +12,25 @@ from kato_service.knowledge.fold.fold import Fold
 from kato_service.knowledge.fold.import_progress import ImportProgress
 from kato_service.knowledge.model.index import Piece
 
-BESIDE, TOMBSTONES = b"fold", b"dead"
+REST, TOMBSTONES = b"fold", b"dead"
 TOMBSTONES_AT_ONCE = 500
+"""Tombstones per piece: bounds what encoding one piece takes."""
 
 
 def fold_pieces(fold: Fold) -> Iterator[Piece] | None:
-    """All of *fold* as it is now, while it goes on; None if its index cannot be taken apart.
+    """Everything in *fold* as it is now, while it changes; None if its index has no pieces.
 
-    What its views do not show yet is left out: the log tells it.
+    The dirty set is left out: a load finds it in the log.
     """
     index = fold.index.pieces()
-    return None if index is None else _pieces(_beside(fold), tuple(fold.tombstones.values()), index)
+    return None if index is None else _pieces(_rest(fold), tuple(fold.tombstones.values()), index)
 
 
 def restore_fold(fold: Fold, pieces: Iterable[Piece]) -> None:
-    """Make an empty fold what *pieces* were made of; from a thread.
+    """Fill an empty fold with what *pieces* were made of. Computes: call it from a thread.
 
     Raises:
-        ValueError: They were not made of a fold; it is not to be used then.
+        ValueError: They were not made of a fold; drop *fold* then.
     """
     try:
         fold.index.restore(_taken(fold, pieces))
@@ -37,7 +38,7 @@ def restore_fold(fold: Fold, pieces: Iterable[Piece]) -> None:
         raise ValueError(f"not a piece of a fold: {exc!r}") from exc
 
 
-def _beside(fold: Fold) -> bytes:
+def _rest(fold: Fold) -> bytes:
     corrections = fold.corrections
     return orjson.dumps(
         {
@@ -55,10 +56,8 @@ def _beside(fold: Fold) -> bytes:
     )
 
 
-def _pieces(
-    beside: bytes, tombstones: Iterable[Pattern], index: Iterator[Piece]
-) -> Iterator[Piece]:
-    yield BESIDE, beside
+def _pieces(rest: bytes, tombstones: Iterable[Pattern], index: Iterator[Piece]) -> Iterator[Piece]:
+    yield REST, rest
     left = iter(tombstones)
     while page := list(islice(left, TOMBSTONES_AT_ONCE)):
         yield TOMBSTONES, orjson.dumps([_row(tombstone) for tombstone in page])
@@ -71,17 +70,17 @@ def _row(tombstone: Pattern) -> tuple[Any, ...]:
 
 
 def _taken(fold: Fold, pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """Those of the index, after taking the others."""
+    """Take tombstones and the rest into *fold*; gives the pieces of its index."""
     for tag, content in pieces:
-        if tag == BESIDE:
-            _restore_beside(fold, orjson.loads(content))
+        if tag == REST:
+            _restore_rest(fold, orjson.loads(content))
         elif tag == TOMBSTONES:
             fold.restore_deleted(map(_tombstone, orjson.loads(content)))
         else:
             yield tag, content
 
 
-def _restore_beside(fold: Fold, fields: dict[str, Any]) -> None:
+def _restore_rest(fold: Fold, fields: dict[str, Any]) -> None:
     symbols, learns, occurrences, distinct = fields["corrections"]
     fold.cleared = fields["cleared"]
     fold.has_garbage = fields["has_garbage"]

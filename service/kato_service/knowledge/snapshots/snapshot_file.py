@@ -1,7 +1,8 @@
-"""A file with all of one fold, written at once and never trusted: versioned and check-summed.
+"""A file that holds one fold: written atomically, versioned and check-summed, never trusted.
 
-First a line with the version, then frames: four letters, the checksum of the frame, the size of its
-content, the content. The first frame says what the file holds, the last one that it is whole.
+It begins with a line that names the version. Frames follow: a tag of four letters, the checksum of
+the frame, the size of its content, the content. The first frame is the header; the last one holds
+the number of frames, so that a file which was cut is not taken for a whole one.
 """
 
 import os
@@ -19,11 +20,11 @@ from kato_service.knowledge.model.index import Piece
 from kato_service.knowledge.snapshots.atomic_file import atomic_file
 
 VERSION_LINE = b"KATO knowledge snapshot 1\n"
-"""Another format, or another meaning of what is in it: another number."""
+"""The number changes with the format, or with the meaning of what is in it."""
 _FRAME = Struct("<4sIQ")
 _HEADER, _END = b"head", b"end."
 FLUSHED_BYTES = 8 * 1024 * 1024
-"""What is written before it goes to the disk, so that the end finds little left to do."""
+"""Bytes after which the content is synced to the disk, so that little is left for the end."""
 
 
 class DamagedSnapshotError(Exception):
@@ -32,37 +33,44 @@ class DamagedSnapshotError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SnapshotHeader:
-    """Which knowledge base a file holds, and where in its log it is."""
+    """Which knowledge base a file holds, and at which position of its log."""
 
     kb: str
     incarnation: str
     revision: int
     token: str
-    """Of the entry at that revision."""
+    """The token of the entry at that revision."""
     byte_order: str = sys.byteorder
+    """Numbers in the content have the byte order of the machine that wrote them."""
 
 
 def write_snapshot(path: Path, header: SnapshotHeader, pieces: Iterable[Piece]) -> int:
-    """Put the file in the place of the one there, whole or not at all; gives its size.
+    """Write a file in place of the one at *path*, whole or not at all; gives its size in bytes.
 
     Raises:
-        OSError: It could not be written; what was there still is.
+        OSError: It could not be written; the previous file is unchanged.
     """
     with atomic_file(path) as file:
         return _write(file, header, pieces)
 
 
 def read_header(path: Path) -> SnapshotHeader:
-    """Raises DamagedSnapshotError, or OSError."""
+    """The header alone; the rest of the file is not looked at.
+
+    Raises:
+        DamagedSnapshotError: It has none that this version reads.
+        OSError: The file cannot be read.
+    """
     with path.open("rb") as file:
         return _header(_frames(file))
 
 
 def read_pieces(path: Path, expected: SnapshotHeader) -> Iterator[Piece]:
-    """All pieces; that the file is whole is known once the last one was read.
+    """All pieces. Only after the last one is it known that the file is whole.
 
     Raises:
-        DamagedSnapshotError: The file is not whole, or by now another one than *expected*.
+        DamagedSnapshotError: The file is not whole, or does not have the *expected* header (any
+            more).
         OSError: It cannot be read.
     """
     with path.open("rb") as file:
@@ -105,10 +113,11 @@ def _write_frame(file: BinaryIO, tag: bytes, content: bytes) -> int:
 
 def _frames(file: BinaryIO) -> Iterator[Piece]:
     if file.readline(len(VERSION_LINE)) != VERSION_LINE:
-        raise DamagedSnapshotError("it is of another version")
+        raise DamagedSnapshotError("it has another version")
     left = os.fstat(file.fileno()).st_size - len(VERSION_LINE)
     while left >= _FRAME.size:
         tag, checksum, size = _FRAME.unpack(file.read(_FRAME.size))
+        # A damaged size must not make this allocate what the file does not have.
         left -= _FRAME.size + size
         content = file.read(size) if left >= 0 else b""
         if len(content) != size:
@@ -127,7 +136,7 @@ def _header(frames: Iterator[Piece]) -> SnapshotHeader:
     fields: dict[str, Any] = orjson.loads(content)
     header = SnapshotHeader(**fields)
     if header.byte_order != sys.byteorder:
-        raise DamagedSnapshotError("it is of a machine with another byte order")
+        raise DamagedSnapshotError("it comes from a machine with another byte order")
     return header
 
 

@@ -1,7 +1,7 @@
-"""Snapshot files of knowledge bases: written now and then, read at the start, never trusted.
+"""Snapshot files of knowledge bases: written from time to time, read when a base is loaded.
 
-A file is used only if the store agrees that its log runs through the file's position; whatever
-else is wrong with it is named in the log, and the knowledge base loads from the store.
+They are never trusted: a file is used only if the store confirms that its log contains the file's
+position. Whatever is wrong with a file is logged, and the knowledge base is loaded from the store.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from kato_service.knowledge.fold.fold import Fold
-from kato_service.knowledge.model.index import PatternIndex, Piece
+from kato_service.knowledge.model.index import Piece
 from kato_service.knowledge.model.log import KnowledgeLog, Tail
 from kato_service.knowledge.model.position import Position, before, goes_through
 from kato_service.knowledge.snapshots.atomic_file import PARTIAL
@@ -30,24 +30,20 @@ from kato_service.knowledge.snapshots.snapshot_file import (
 
 log = structlog.get_logger()
 
-SAVE_S = 60.0
-"""Seconds between looks whether files are due."""
 MIN_PATTERNS = 10_000
-"""Fewer load from the store in no time."""
+"""Patterns from which a file is worth writing: fewer are loaded from the store in no time."""
 CHANGED_SHARE = 10
-"""A file is written anew when one entry for so many patterns came since."""
+"""A file is written again once there is one new entry for every so many patterns."""
 ABANDONED_S = 600.0
-"""Age of a file half written whose writer is gone for sure: a million patterns take a second."""
-CLOSE_S = 5.0
-"""Seconds that the end of a process waits for its files."""
+"""Age in seconds of a partial file whose writer must be gone: a million patterns take a second."""
 _NAME_DIGITS, _SUFFIX = 40, ".snapshot"
-"""What else is in the directory is not ours."""
+"""Files with other names are left alone: the directory may be shared."""
 _UNUSABLE = (DamagedSnapshotError, ValueError, TypeError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """A fold at one moment, to be written."""
+    """A fold as it was at one moment, to be written."""
 
     header: SnapshotHeader
     pieces: Iterator[Piece]
@@ -58,30 +54,33 @@ class Snapshots:
         self, directory: Path, *, limit_bytes: int, min_patterns: int = MIN_PATTERNS
     ) -> None:
         """Args:
-        directory: Of these files alone; several processes may share it.
-        limit_bytes: Of all files together; the oldest are removed.
+        directory: Where the files are; several processes may share it.
+        limit_bytes: Size of all files together, beyond which the oldest are removed.
         """
         self._directory = directory
         self._limit_bytes = limit_bytes
         self._min_patterns = min_patterns
         self._saved: dict[str, Position] = {}
-        """Where the file of each knowledge base is, as far as this process knows."""
+        """The position of each knowledge base's file, as far as this process knows."""
         self._given_up = False
 
     def is_due(self, kb: str, fold: Fold, *, at_the_end: bool = False) -> bool:
-        """Whether the file is missing or so far behind that it is worth writing."""
+        """Whether the file is missing, or so old that it is worth writing again."""
         patterns = len(fold.patterns)
         saved = self._saved.get(kb)
         if patterns < self._min_patterns or not fold.incarnation:
             return False
         if saved is None or saved.incarnation != fold.incarnation:
             return True
-        behind = fold.revision - saved.revision
-        return behind != 0 if at_the_end else not 0 <= behind < patterns // CHANGED_SHARE
+        # Negative if the store went back to a backup: then the file is worthless.
+        new_entries = fold.revision - saved.revision
+        if at_the_end:
+            return new_entries != 0
+        return not 0 <= new_entries < patterns // CHANGED_SHARE
 
     def capture(self, kb: str, fold: Fold) -> Captured | None:
-        """In milliseconds; while nobody changes *fold*. None if its index has no files, or there
-        is no memory for it."""
+        """Take *fold* as it is now, in milliseconds; nobody may change it meanwhile. None if its
+        kind of index is not written to files, or memory is short."""
         try:
             pieces = fold_pieces(fold)
         except MemoryError as exc:
@@ -92,7 +91,7 @@ class Snapshots:
         return Captured(SnapshotHeader(kb, fold.incarnation, fold.revision, fold.token), pieces)
 
     async def save(self, captured: Captured) -> None:
-        """Write it; a disk that does not take it only costs a slower start."""
+        """Write the file. A disk that refuses it only costs a slower start, so it is logged."""
         header = captured.header
         try:
             size = await asyncio.to_thread(self._write, captured)
@@ -103,15 +102,18 @@ class Snapshots:
         log.info("snapshot written", processor_id=header.kb, revision=header.revision, bytes=size)
 
     async def restored(
-        self, kb: str, store: KnowledgeLog, new_index: Callable[[], PatternIndex]
+        self, kb: str, store: KnowledgeLog, new_fold: Callable[[], Fold]
     ) -> Fold | None:
-        """The fold of the file, if there is one and the store agrees with it.
+        """The fold in the file, if there is one and the store confirms its position.
+
+        Args:
+            new_fold: Makes an empty fold with an empty index.
 
         Raises:
             StoreUnavailableError: The store did not answer.
         """
         path = self._path(kb)
-        fold = Fold(new_index())
+        fold = new_fold()
         if fold.index.pieces() is None or not await asyncio.to_thread(path.exists):
             return None
         try:
@@ -133,7 +135,7 @@ class Snapshots:
         return fold
 
     def give_up(self) -> None:
-        """Write no more: what is being written stops, and the file before it stays."""
+        """Write no more: a write that is under way stops, and the previous file stays."""
         self._given_up = True
 
     def _path(self, kb: str) -> Path:
@@ -142,18 +144,18 @@ class Snapshots:
     def _write(self, captured: Captured) -> int:
         self._directory.mkdir(parents=True, exist_ok=True)
         path = self._path(captured.header.kb)
-        size = write_snapshot(path, captured.header, self._wanted(captured.pieces))
+        size = write_snapshot(path, captured.header, self._unless_given_up(captured.pieces))
         self._remove_surplus(keep=path)
         return size
 
-    def _wanted(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+    def _unless_given_up(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         for piece in pieces:
             if self._given_up:
-                raise InterruptedError(EINTR, "the process ends")
+                raise InterruptedError(EINTR, "the process is ending")
             yield piece
 
     def _remove_surplus(self, *, keep: Path) -> None:
-        """The oldest beyond the limit, and what processes left that were killed while writing."""
+        """Remove the oldest files beyond the limit, and partial ones whose writers were killed."""
         ours = self._directory.glob("[0-9a-f]" * _NAME_DIGITS + f"{_SUFFIX}*")
         found = [_facts(path) for path in ours if path != keep]
         room = self._limit_bytes - _facts(keep)[1]
@@ -165,13 +167,13 @@ class Snapshots:
 
 
 def _require_agreement(kb: str, header: SnapshotHeader, tail: Tail) -> None:
-    """Raises DamagedSnapshotError where the store is not what the file was written from."""
+    """Raise DamagedSnapshotError unless the store has what the file was written from."""
     if header.kb != kb:
-        raise DamagedSnapshotError("it is of another knowledge base")
+        raise DamagedSnapshotError("it belongs to another knowledge base")
     if goes_through(tail, Position(header.incarnation, header.revision, header.token)):
         return
     if tail.head is None or tail.head.incarnation != header.incarnation:
-        raise DamagedSnapshotError("it is of another history")
+        raise DamagedSnapshotError("it belongs to another history")
     if tail.head.trimmed >= header.revision:
         raise DamagedSnapshotError("the log is trimmed beyond it")
     if not tail.entries:
@@ -180,14 +182,14 @@ def _require_agreement(kb: str, header: SnapshotHeader, tail: Tail) -> None:
 
 
 def _reason(exc: Exception) -> str:
-    """Without a path."""
+    """Why, without a path."""
     if isinstance(exc, OSError):
         return exc.strerror or type(exc).__name__
     return str(exc) or type(exc).__name__
 
 
 def _facts(path: Path) -> tuple[float, int, Path]:
-    """When it was written, and its size: 0 for one that another process has just removed."""
+    """When it was written, and its size; zeros if another process has just removed it."""
     try:
         facts = path.stat()
     except FileNotFoundError:

@@ -1,1 +1,1 @@
-"""Knowledge in MongoDB, SQLite and Qdrant; a store knows the words, never the fold."""
+"""Knowledge in MongoDB, SQLite and Qdrant: adapters of the ports in `model`, which know no fold."""

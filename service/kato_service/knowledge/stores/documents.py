@@ -1,4 +1,8 @@
-"""Log entries as documents, the same for every backend (knowledge.md §1)."""
+"""Log entries as documents, the same for every backend (knowledge.md §1).
+
+Names that users choose are values, never field names, and there is no array inside an array, so
+that any server that speaks MongoDB's protocol can store them.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,8 +24,8 @@ from kato_service.knowledge.model.entries import (
 from kato_service.knowledge.model.log import Head, Tail
 
 Document = dict[str, Any]
-NOT_OURS = (AttributeError, KeyError, RuntimeError, TypeError, ValueError)
-"""What decoding raises where a document is not one that this version writes."""
+UNDECODABLE = (AttributeError, KeyError, RuntimeError, TypeError, ValueError)
+"""What decoding raises for a document that this version would not have written."""
 _HEAD = ":head"
 _LEASE = ":views"
 
@@ -31,12 +35,12 @@ def document_id(kb: str, revision: int) -> str:
 
 
 def head_id(kb: str) -> str:
-    """Sorts behind every revision: one read in order of ``_id`` ends with the head."""
+    """Sorts after every revision, so one read in order of ``_id`` ends with the head."""
     return kb + _HEAD
 
 
 def lease_id(kb: str) -> str:
-    """Behind the head, so that no read of entries meets it."""
+    """Sorts after the head, so no read of entries meets it."""
     return kb + _LEASE
 
 
@@ -45,7 +49,7 @@ def revision_of(identifier: str) -> int:
 
 
 def unreadable(what: str) -> StoreUnavailableError:
-    """The error for a document, or what holds it, that raised one of `NOT_OURS`."""
+    """The error for *what* could not be decoded, whether one document or what holds it."""
     return StoreUnavailableError(
         f"{what} cannot be read: restore a backup of the knowledge, or run the version that wrote"
         " it"
@@ -53,7 +57,7 @@ def unreadable(what: str) -> StoreUnavailableError:
 
 
 def old_run(after: int, documents: Iterable[Mapping[str, Any]], until: datetime) -> int:
-    """The last of the unbroken run behind *after* of entries that went in at *until* or before."""
+    """The last revision of the unbroken run after *after* that went in at *until* or earlier."""
     last = after
     for document in documents:
         at = document["at"]
@@ -71,7 +75,11 @@ def encoded(kb: str, revision: int, entry: Entry, at: datetime) -> Document:
 
 
 def decoded(document: Mapping[str, Any]) -> Entry:
-    """Raises KeyError for a kind this version does not know."""
+    """The entry in a document.
+
+    Raises:
+        KeyError: This version does not know the kind, or a field is missing.
+    """
     return _DECODERS[document["kind"]](document)
 
 
@@ -86,7 +94,11 @@ def encoded_head(kb: str, head: Head) -> Document:
 
 
 def decoded_head(document: Mapping[str, Any]) -> Head:
-    """Raises StoreUnavailableError."""
+    """The head in a document.
+
+    Raises:
+        StoreUnavailableError: It cannot be decoded.
+    """
     try:
         return Head(
             incarnation=document["incarnation"],
@@ -99,23 +111,23 @@ def decoded_head(document: Mapping[str, Any]) -> Head:
 
 
 def tail_of(documents: Sequence[Mapping[str, Any]], head: Mapping[str, Any] | None) -> Tail:
-    """A read in order of ``_id`` as a tail.
+    """The tail that a read in order of ``_id`` found.
 
     Args:
-        documents: Entries, then the head unless the read was cut before it.
-        head: Read afterwards where it was cut.
+        documents: Entries, then the head, unless the read reached its limit before it.
+        head: The head, read afterwards, if the read reached its limit.
 
     Raises:
-        StoreUnavailableError: One of them cannot be read.
+        StoreUnavailableError: One of them cannot be decoded.
     """
-    cut = head is not None
+    more = head is not None
     if documents and documents[-1]["_id"].endswith(_HEAD):
         head = documents[-1]
         documents = documents[:-1]
     if head is None:
         return Tail((), None, more=False)
     known = decoded_head(head)
-    return Tail(tuple(_entries(documents, known.trimmed)), known, more=cut)
+    return Tail(tuple(_entries(documents, known.trimmed)), known, more=more)
 
 
 def _entries(documents: Iterable[Mapping[str, Any]], trimmed: int) -> Iterator[tuple[int, Entry]]:
@@ -125,12 +137,16 @@ def _entries(documents: Iterable[Mapping[str, Any]], trimmed: int) -> Iterator[t
             continue
         try:
             yield revision, decoded(document)
-        except NOT_OURS as exc:
+        except UNDECODABLE as exc:
             raise unreadable(f"entry {revision} of the log") from exc
 
 
 def decoded_events(symbols: list[str], sizes: list[int]) -> tuple[Event, ...]:
-    """Raises ValueError where the sizes are not those of the symbols."""
+    """*symbols* cut into events of these *sizes*.
+
+    Raises:
+        ValueError: The sizes do not add up to the number of symbols.
+    """
     if sum(sizes) != len(symbols):
         raise ValueError(f"{len(symbols)} symbols in events of {sum(sizes)}")
     remaining = iter(symbols)
@@ -154,7 +170,7 @@ def decoded_metadata(pairs: list[Mapping[str, Any]]) -> Metadata:
 
 
 def encoded_corrections(corrections: Corrections) -> Document:
-    """As fields of a `statistics` entry or of the view that holds their sums."""
+    """Corrections as fields of a `statistics` entry, or of the view that holds their sums."""
     return {
         "corrections": [
             {"k": symbol, "patterns": patterns, "occurrences": occurrences}

@@ -1,4 +1,4 @@
-"""The log on the MongoDB protocol: one document per entry, one ordered insert per group."""
+"""The log in MongoDB: one document per entry, one ordered insert per group, no transactions."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from kato_service.connections.circuit import Circuit
 from kato_service.errors import StoreUnavailableError
+from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
 from kato_service.knowledge.model.entries import Entry
 from kato_service.knowledge.model.log import Head, Tail
 from kato_service.knowledge.stores.documents import (
@@ -24,14 +25,15 @@ from kato_service.knowledge.stores.documents import (
     revision_of,
     tail_of,
 )
-from kato_service.knowledge.stores.mongo_server import MongoServer, taken
+from kato_service.knowledge.stores.mongo_server import MongoServer, duplicates
 from kato_service.knowledge.stores.mongo_views import MongoPatternViews
 
 OPERATION_TIMEOUT_S = 10.0
+"""Seconds that one call may take, retries of the driver included."""
 CONFIRMATIONS = 3
-"""Looks at a range that turns out not to be empty, before its reader counts as outdated."""
-DECODED_AT_ONCE = 100
-"""Entries; more of them would hold the event loop up."""
+"""Attempts to read a range whose end is disputed, before the primary counts as changing."""
+DECODED_INLINE = 100
+"""Entries that are decoded on the event loop; more of them would block it."""
 
 
 class MongoKnowledgeLog:
@@ -41,10 +43,12 @@ class MongoKnowledgeLog:
         *,
         timeout_s: float = OPERATION_TIMEOUT_S,
         circuit: Circuit | None = None,
+        limits: KnowledgeLimits = DEFAULT_LIMITS,
     ) -> None:
+        """*circuit*: the circuit breaker of this server, if something probes the server."""
         self._server = MongoServer(database, timeout_s, circuit or Circuit("mongodb"))
         self._log = self._server.collection("log")
-        self.views = MongoPatternViews(self._server)
+        self.views = MongoPatternViews(self._server, limits.statistics_piece_bytes)
 
     async def start(self) -> None:
         for name in ("log", "patterns"):
@@ -52,16 +56,17 @@ class MongoKnowledgeLog:
 
     async def create(self, kb: str) -> None:
         async with self._server.mapped_errors(writing=True):
-            await self._is_new(encoded_head(kb, Head(incarnation=uuid4().hex)))
+            await self._insert_new(encoded_head(kb, Head(incarnation=uuid4().hex)))
 
     async def insert(self, kb: str, first: int, entries: Sequence[Entry]) -> int:
         now = datetime.now(UTC)
         documents = [encoded(kb, first + i, entry, now) for i, entry in enumerate(entries)]
         async with self._server.mapped_errors(writing=True):
             try:
+                # Ordered: it stops at the first revision that is taken, so the log has no gaps.
                 await self._log.insert_many(documents, ordered=True)
             except BulkWriteError as exc:
-                return taken(exc)[0]
+                return duplicates(exc)[0]
         return len(documents)
 
     async def head(self, kb: str) -> Head | None:
@@ -80,14 +85,16 @@ class MongoKnowledgeLog:
         now = datetime.now(UTC)
         lease = {"_id": lease_id(kb), "owner": owner, "until": now + timedelta(seconds=lease_s)}
         async with self._server.mapped_errors(writing=True):
-            if await self._is_new(lease):
+            if await self._insert_new(lease):
                 return True
             known = await self._log.find_one({"_id": lease_id(kb)}, **self._server.bounds)
             if known is not None and known["until"].replace(tzinfo=UTC) > now:
                 return False
+            # Delete and insert instead of an update, which not every server does atomically: of
+            # several that find the lease expired, the insert lets one through.
             if known is not None:
                 await self._log.delete_one({"_id": lease_id(kb), "owner": known["owner"]})
-            return await self._is_new(lease)
+            return await self._insert_new(lease)
 
     async def release(self, kb: str, owner: str) -> None:
         async with self._server.mapped_errors(writing=True):
@@ -96,23 +103,23 @@ class MongoKnowledgeLog:
     async def tail(self, kb: str, after: int, *, limit: int) -> Tail:
         if self._server.is_replicated:
             return await self._confirmed_tail(kb, after, limit)
-        # One scan in order of _id meets the head last, so the head is no older than any entry,
-        # and every entry acknowledged before the scan began is met.
-        wanted = {"_id": {"$gte": document_id(kb, after + 1), "$lte": head_id(kb)}}
+        # One scan in order of _id meets the head last, so the head is no older than any entry, and
+        # every entry that was acknowledged before the scan started is met.
+        which = {"_id": {"$gte": document_id(kb, after + 1), "$lte": head_id(kb)}}
         bounds = self._server.bounds
         async with self._server.mapped_errors():
             log = self._server.scanning("log")
-            found = log.find(wanted, sort=[("_id", 1)], limit=limit, **bounds)
+            found = log.find(which, sort=[("_id", 1)], limit=limit, **bounds)
             documents = await found.to_list()
             head = None
             if len(documents) == limit:
                 head = await log.find_one({"_id": head_id(kb)}, **bounds)
-        if len(documents) <= DECODED_AT_ONCE:
+        if len(documents) <= DECODED_INLINE:
             return tail_of(documents, head)
         return await asyncio.to_thread(tail_of, documents, head)
 
-    async def _is_new(self, document: Document) -> bool:
-        """Whether it is in now and none of its ``_id`` was before."""
+    async def _insert_new(self, document: Document) -> bool:
+        """Insert it; False if there is one of its ``_id`` already."""
         try:
             await self._log.insert_one(document)
         except DuplicateKeyError:
@@ -120,7 +127,7 @@ class MongoKnowledgeLog:
         return True
 
     async def _confirmed_tail(self, kb: str, after: int, limit: int) -> Tail:
-        """The same from a replica set, where a linearizable read confirms single documents only."""
+        """The same from a replica set, whose linearizable reads confirm single documents only."""
         for _ in range(CONFIRMATIONS):
             tail = await self._tail_if_confirmed(kb, after, limit)
             if tail is not None:
@@ -128,14 +135,18 @@ class MongoKnowledgeLog:
         raise StoreUnavailableError("mongodb is changing its primary")
 
     async def _tail_if_confirmed(self, kb: str, after: int, limit: int) -> Tail | None:
-        """The range comes first, from whoever is taken for the primary; then the primary says
-        whether the entry behind it exists, and the head. None: the range was empty and is not any
-        more, by an entry of this very moment or because somebody else was asked."""
+        """Read the range from the presumed primary, then ask the confirmed primary whether there is
+        an entry after the range, and for the head.
+
+        Returns:
+            None if the range was empty, but there is an entry after it: it came in just now, or the
+            presumed primary was not the primary any more.
+        """
         bounds = self._server.bounds
         async with self._server.mapped_errors():
-            wanted = {"_id": {"$gte": document_id(kb, after + 1), "$lt": head_id(kb)}}
+            which = {"_id": {"$gte": document_id(kb, after + 1), "$lt": head_id(kb)}}
             log, confirmed = self._server.scanning("log"), self._server.reading("log")
-            found = log.find(wanted, sort=[("_id", 1)], limit=limit, **bounds)
+            found = log.find(which, sort=[("_id", 1)], limit=limit, **bounds)
             documents = await found.to_list()
             end = revision_of(documents[-1]["_id"]) if documents else after
             following = {"_id": document_id(kb, end + 1)}
@@ -155,18 +166,18 @@ class MongoKnowledgeLog:
                 await self._log.delete_one({"_id": document_id(kb, revision), "token": token})
 
     async def old(self, kb: str, after: int, before: int, until: datetime, *, limit: int) -> int:
-        wanted = {"_id": {"$gte": document_id(kb, after + 1), "$lt": document_id(kb, before)}}
+        which = {"_id": {"$gte": document_id(kb, after + 1), "$lt": document_id(kb, before)}}
         async with self._server.mapped_errors():
             found = self._server.scanning("log").find(
-                wanted, {"at": 1}, sort=[("_id", 1)], limit=limit, **self._server.bounds
+                which, {"at": 1}, sort=[("_id", 1)], limit=limit, **self._server.bounds
             )
             return old_run(after, await found.to_list(), until)
 
     async def delete_until(self, kb: str, revision: int, *, limit: int) -> int:
         first, last = document_id(kb, 0), document_id(kb, revision)
         async with self._server.mapped_errors(writing=True):
-            wanted = {"_id": {"$gte": first, "$lte": last}}
-            found = self._log.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=limit)
+            which = {"_id": {"$gte": first, "$lte": last}}
+            found = self._log.find(which, {"_id": 1}, sort=[("_id", 1)], limit=limit)
             documents = await found.to_list()
             if not documents:
                 return 0
@@ -174,4 +185,4 @@ class MongoKnowledgeLog:
             return (await self._log.delete_many(some)).deleted_count
 
     async def close(self) -> None:
-        """The client belongs to the connections; nothing is open here."""
+        """Nothing to close: the client belongs to the connection pool."""

@@ -1,4 +1,8 @@
-"""Views of patterns on the MongoDB protocol: no upsert, no transaction, every write guarded."""
+"""Views of patterns in MongoDB: no upserts, no transactions, every write guarded by a revision.
+
+A guarded upsert would insert a duplicate wherever the guard does not match. So a write has two
+steps: replace what is older, insert what is missing. What others changed meanwhile is tried again.
+"""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -12,7 +16,7 @@ from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.model.index import StoredViews
 from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView, ViewPage
 from kato_service.knowledge.stores.documents import Document, head_id
-from kato_service.knowledge.stores.mongo_server import MongoServer, taken
+from kato_service.knowledge.stores.mongo_server import MongoServer, duplicates
 from kato_service.knowledge.stores.view_documents import (
     cut_statistics,
     decoded_statistics,
@@ -25,25 +29,26 @@ from kato_service.knowledge.stores.view_documents import (
 )
 
 UPDATES_AT_ONCE = 20
-"""A server without indexes takes milliseconds for each, and a call has its time-out."""
+"""Updates per call, which has a time-out: a server without indexes takes milliseconds for each."""
 ATTEMPTS = 3
-"""To read or write what others write or discard meanwhile."""
+"""Attempts to read or write what others write or discard meanwhile."""
 Address = tuple[str, int | None]
 
 
 class MongoPatternViews:
-    def __init__(self, server: MongoServer) -> None:
+    def __init__(self, server: MongoServer, statistics_piece_bytes: int) -> None:
         self._server = server
+        self._piece_bytes = statistics_piece_bytes
         self._patterns = server.collection("patterns")
 
     async def page(self, kb: str, after: str, *, limit: int) -> ViewPage:
-        wanted = {"_id": {"$gt": view_id(kb, after), "$lt": end_of_views(kb)}}
+        which = {"_id": {"$gt": view_id(kb, after), "$lt": end_of_views(kb)}}
         async with self._server.mapped_errors():
             primary = await self._confirmed_primary(kb)
             found = self._server.scanning("patterns").find_raw_batches(
-                wanted, sort=[("_id", 1)], limit=limit, batch_size=limit, **self._server.bounds
+                which, sort=[("_id", 1)], limit=limit, batch_size=limit, **self._server.bounds
             )
-            batches = tuple([cast(bytes, batch) async for batch in found])  # so raw
+            batches = tuple([cast(bytes, batch) async for batch in found])  # raw bytes
         _require_same(primary, found.address)
         encoded = StoredViews(batches, is_bson=True)
         return await asyncio.to_thread(page_of, encoded, bson.decode, limit)
@@ -60,12 +65,14 @@ class MongoPatternViews:
             if rows is not None:
                 whole = {**document, "corrections": [*document["corrections"], *rows]}
                 return await asyncio.to_thread(decoded_statistics, whole)
-        raise StoreUnavailableError("pieces of an import's statistics are missing, or replaced now")
+        raise StoreUnavailableError(
+            "pieces of an import's statistics are missing, or are being replaced"
+        )
 
     async def write_statistics(self, kb: str, view: StatisticsView) -> None:
-        """The pieces first, which nothing refers to yet; those of older statistics go last."""
+        """Write new pieces, then the document that refers to them, then drop the old pieces."""
         header, pieces = await asyncio.to_thread(
-            lambda: cut_statistics(encoded_statistics(kb, view))
+            lambda: cut_statistics(encoded_statistics(kb, view), self._piece_bytes)
         )
         known = await self._revisions([header])
         if known.get(header["_id"], -1) >= view.revision:
@@ -89,22 +96,22 @@ class MongoPatternViews:
             await self._discard_statistics(kb, cleared)
         return count
 
-    async def _document(self, kb: str, wanted: str) -> Document | None:
-        """As every read since it was acknowledged finds it."""
+    async def _document(self, kb: str, identifier: str) -> Document | None:
+        """The document, no older than what was acknowledged before this read."""
         async with self._server.mapped_errors():
             primary = await self._confirmed_primary(kb)
             found = self._server.scanning("patterns").find(
-                {"_id": wanted}, limit=1, **self._server.bounds
+                {"_id": identifier}, limit=1, **self._server.bounds
             )
             documents = await found.to_list()
         _require_same(primary, found.address)
         return documents[0] if documents else None
 
     async def _rows(self, kb: str, pieces: Sequence[str]) -> list[Document] | None:
-        """None where a piece is gone: the view was replaced meanwhile."""
+        """The corrections in *pieces*; None if one is gone, since the view was replaced."""
         rows: list[Document] = []
-        for wanted in pieces:
-            piece = await self._document(kb, wanted)
+        for identifier in pieces:
+            piece = await self._document(kb, identifier)
             if piece is None:
                 return None
             rows += piece["corrections"]
@@ -124,7 +131,7 @@ class MongoPatternViews:
             )
 
     async def _write(self, documents: Sequence[Document]) -> None:
-        """Until all are there, or newer ones: others write and discard meanwhile."""
+        """Write until all are stored, or newer ones: others write and discard meanwhile."""
         for _ in range(ATTEMPTS):
             known = await self._revisions(documents)
             older = [each for each in documents if _is_older(known, each)]
@@ -132,13 +139,11 @@ class MongoPatternViews:
             documents = [*await self._replace(older), *await self._insert(missing)]
             if not documents:
                 return
-        raise StoreUnavailableError("the views are replaced again and again by others")
+        raise StoreUnavailableError("other processes keep replacing the views")
 
     async def _confirmed_primary(self, kb: str) -> Address | None:
-        """Who certainly has every view a head vouches for, where there are several members.
-
-        It has just confirmed that it is the primary, so what is read from it next is no older.
-        """
+        """The member that has just confirmed to be the primary, so that what is read from it next
+        contains every view that a head vouches for; None if there is a single server."""
         if not self._server.is_replicated:
             return None
         log = self._server.reading("log")
@@ -147,7 +152,8 @@ class MongoPatternViews:
         return found.address
 
     async def _revisions(self, documents: Sequence[Document]) -> Mapping[str, int]:
-        """What is there, to send no update in vain; that each is right depends on its guard."""
+        """The stored revisions, so that no update is sent in vain. They may be outdated at once:
+        that a write is right depends on its guard alone."""
         which = {"_id": {"$in": [document["_id"] for document in documents]}}
         patterns = self._server.scanning("patterns")
         async with self._server.mapped_errors():
@@ -155,7 +161,8 @@ class MongoPatternViews:
             return {each["_id"]: each["revision"] for each in await found.to_list()}
 
     async def _replace(self, documents: Sequence[Document]) -> Sequence[Document]:
-        """Where the store has an older one; those among which some were newer, or gone."""
+        """Replace documents that were older in the store; gives those of batches in which some were
+        newer, or gone."""
         doubtful: list[Document] = []
         for start in range(0, len(documents), UPDATES_AT_ONCE):
             some = documents[start : start + UPDATES_AT_ONCE]
@@ -167,14 +174,14 @@ class MongoPatternViews:
         return doubtful
 
     async def _insert(self, documents: Sequence[Document]) -> Sequence[Document]:
-        """Those that somebody else has put in by now."""
+        """Insert documents that were missing; gives those that others have inserted since."""
         if not documents:
             return ()
         async with self._server.mapped_errors(writing=True):
             try:
                 await self._patterns.insert_many(documents, ordered=False)
             except BulkWriteError as exc:
-                return [documents[index] for index in taken(exc)]
+                return [documents[index] for index in duplicates(exc)]
         return ()
 
 

@@ -1,7 +1,7 @@
 """Vectors in Qdrant, server or local mode: one collection per knowledge base and clear.
 
-Candidates come from Qdrant's exact search; their scores are computed again in float64 from the
-components as they were given, so that order and ties do not depend on who searched.
+Candidates come from Qdrant's exact search. Their scores are computed again in float64 from the
+components as they were given, so that order and ties do not depend on the server's arithmetic.
 """
 
 import asyncio
@@ -34,11 +34,12 @@ from kato_service.errors import (
 
 Vector = tuple[float, ...]
 OPERATION_TIMEOUT_S = 10.0
+"""Seconds that one call may take."""
 SCORE_ERROR = 1e-4
-"""How far a score in float32 may be from the true one (4096 dimensions)."""
+"""How far a score in float32 may be from the exact one (with 4096 dimensions)."""
 SCORE_DIGITS = 12
-"""Scores that agree in so many decimals are equal."""
-_UNWRITABLE = "the files of vectors cannot be written: give their disk room"
+"""Decimals of a score: scores that agree in all of them are equal."""
+_UNWRITABLE = "the files of vectors cannot be written; free some space on their disk"
 _COLLECTION = re.compile(r"kato_(?P<kb>.+)_(?P<cleared>[0-9]+)")
 
 
@@ -54,21 +55,25 @@ class QdrantStore:
         self._circuit = circuit or Circuit("qdrant")
         self._timeout_s = timeout_s
         self._dimensions: dict[str, int] = {}
-        """Of collections seen to exist; a collection never changes its dimension."""
+        """Dimensions of collections that exist; a collection never changes its dimension."""
 
     async def store(self, kb: str, cleared: int, vectors: Mapping[str, Vector]) -> None:
-        """Make *vectors*, by symbol, durable and searchable; to be called on a fresh *cleared*.
+        """Make *vectors* durable and searchable.
+
+        Args:
+            cleared: Revision of the knowledge base's last clear, just read from the log.
+            vectors: float64 components by symbol, all of the same dimension.
 
         Raises:
             VectorDimensionError: Vectors of this knowledge base have another dimension.
-            VectorsClearedError: Its collection was dropped: refresh *cleared* and repeat.
+            VectorsClearedError: Its collection was dropped: read *cleared* again and repeat.
             StoreUnavailableError: Qdrant did not answer; repeating is safe.
         """
         if not vectors:
             return
         name = collection_name(kb, cleared)
         points = [_point(symbol, vector) for symbol, vector in vectors.items()]
-        dimension = await self._made(name, len(next(iter(vectors.values()))))
+        dimension = await self._ensure_collection(name, len(next(iter(vectors.values()))))
         for vector in vectors.values():
             _check_dimension(vector, dimension)
         try:
@@ -81,7 +86,7 @@ class QdrantStore:
     async def neighbors(
         self, kb: str, cleared: int, vector: Vector, *, limit: int, min_score: float
     ) -> tuple[tuple[str, float], ...]:
-        """Up to *limit* stored symbols and their cosines of *min_score* at least.
+        """Up to *limit* stored symbols with their cosine similarities, all at least *min_score*.
 
         Best first, equal ones by symbol; the vector's own symbol is among them if it is stored.
         """
@@ -90,6 +95,8 @@ class QdrantStore:
             return ()
         _check_dimension(vector, dimension)
         direction = _direction(vector)
+        # Qdrant's float32 scores may cut a tie, or the threshold, in the wrong place. So more are
+        # fetched than needed, until the last one is certainly worse than the last that is returned.
         fetched = 2 * limit + 8
         while True:
             points = await self._search(kb, cleared, direction, fetched, min_score - SCORE_ERROR)
@@ -99,7 +106,7 @@ class QdrantStore:
             fetched *= 4
 
     async def get(self, kb: str, cleared: int, symbol: str) -> Vector:
-        """The components as they were given.
+        """The components as they were given, float64.
 
         Raises:
             VectorNotFoundError: None was stored under *symbol* since the last clear.
@@ -115,7 +122,7 @@ class QdrantStore:
         return _components(found[0].payload)
 
     async def drop_before(self, kb: str, cleared: int) -> None:
-        """Drop the collections that clears before *cleared* left behind."""
+        """Drop the collections that became garbage with the clear at *cleared*, or earlier."""
         async with self._mapped_errors():
             answer = await self._client.get_collections()
         for collection in answer.collections:
@@ -124,7 +131,7 @@ class QdrantStore:
                 await self._drop(collection.name)
 
     async def dimension(self, kb: str, cleared: int) -> int | None:
-        """Of the vectors stored since the last clear; None before the first."""
+        """Dimension of the vectors stored since the last clear; None: there are none."""
         return await self._dimension(collection_name(kb, cleared))
 
     async def _dimension(self, name: str) -> int | None:
@@ -136,12 +143,15 @@ class QdrantStore:
                 return None
             vectors = collection.config.params.vectors
             if not isinstance(vectors, VectorParams):
-                raise StoreUnavailableError(f"collection {name!r} is not one of ours")
+                raise StoreUnavailableError(
+                    f"collection {name!r} in qdrant was not created by this service; use another"
+                    " PROCESSOR_ID, or delete the collection"
+                )
             self._dimensions[name] = vectors.size
         return self._dimensions[name]
 
-    async def _made(self, name: str, dimension: int) -> int:
-        """The dimension of the collection, which is made where it is missing."""
+    async def _ensure_collection(self, name: str, dimension: int) -> int:
+        """Create the collection if it is missing; gives the dimension that it has."""
         known = await self._dimension(name)
         if known is not None:
             return known
@@ -151,18 +161,18 @@ class QdrantStore:
                     name, vectors_config=VectorParams(size=dimension, distance=Distance.COSINE)
                 )
         except _CollectionExistsError:
-            pass  # another replica was first: its dimension counts
+            pass  # another replica was faster: its dimension counts
         except StoreUnavailableError:
-            await self._undo_making(name)
+            await self._undo_creation(name)
             raise
         made = await self._dimension(name)
         if made is None:
             raise VectorsClearedError("the vectors were cleared meanwhile")
         return made
 
-    async def _undo_making(self, name: str) -> None:
-        """Local mode keeps in memory what it could not note in its files: a restart would not know
-        the collection, nor what is stored in it by then."""
+    async def _undo_creation(self, name: str) -> None:
+        """Drop a collection that local mode keeps in memory although it could not write its files:
+        a restart would forget it, and all that was stored in it by then."""
         if self._is_local:
             with suppress(StoreUnavailableError):
                 await self._drop(name)
@@ -193,7 +203,7 @@ class QdrantStore:
 
     @property
     def _is_local(self) -> bool:
-        """Local mode always searches exactly, and warns when it is asked to."""
+        """Whether this is local mode, which always searches exactly, and warns if asked to."""
         options = self._client.init_options
         return options.get("path") is not None or options.get("location") == ":memory:"
 
@@ -207,9 +217,9 @@ class QdrantStore:
             raise StoreUnavailableError("qdrant did not answer in time") from exc
         except (ApiException, QdrantException, AioRpcError) as exc:
             raise _mapped(exc) from exc
-        except (OSError, sqlite3.Error) as exc:  # local mode's files
+        except (OSError, sqlite3.Error) as exc:  # the files of local mode
             raise StoreUnavailableError(_UNWRITABLE) from exc
-        except ValueError as exc:  # local mode's way to say both
+        except ValueError as exc:  # how local mode reports both
             if "not found" in str(exc):
                 raise _CollectionMissingError from exc
             if "already exists" in str(exc):
@@ -218,11 +228,11 @@ class QdrantStore:
 
 
 class _CollectionMissingError(Exception):
-    """Caught in this module alone, where it has a meaning."""
+    """Never leaves this module, in which every caller handles it."""
 
 
 class _CollectionExistsError(Exception):
-    """Caught in this module alone: somebody else made it first."""
+    """Never leaves this module: another replica created the collection first."""
 
 
 def collection_name(kb: str, cleared: int) -> str:
@@ -231,7 +241,7 @@ def collection_name(kb: str, cleared: int) -> str:
 
 def _mapped(exc: Exception) -> Exception:
     if is_busy(exc):
-        return StoreUnavailableError("every connection to qdrant is in use: repeat later")
+        return StoreUnavailableError("every connection to qdrant is in use; retry later")
     status = exc.status_code if isinstance(exc, UnexpectedResponse) else None
     code = exc.code() if isinstance(exc, AioRpcError) else None
     if status == 404 or code is StatusCode.NOT_FOUND:
@@ -247,7 +257,7 @@ def _check_dimension(vector: Vector, dimension: int) -> None:
 
 
 def _point(symbol: str, vector: Vector) -> PointStruct:
-    # As text: a JSON number may come back as its neighbour.
+    # As text: a number in JSON may come back as a neighbouring double.
     exact = b64encode(struct.pack(f"<{len(vector)}d", *vector)).decode()
     payload = {"symbol": symbol, "components": exact}
     return PointStruct(id=_point_id(symbol), vector=list(_direction(vector)), payload=payload)
@@ -267,7 +277,8 @@ def _components(payload: Mapping[str, Any] | None) -> Vector:
 
 
 def _direction(vector: Vector) -> Vector:
-    """The vector of length 1 that points the same way; any finite vector but zero has one."""
+    """The vector of length 1 in the same direction; every finite vector except zero has one."""
+    # Scaled first: squares of very large or very small components would overflow or vanish.
     largest = max(map(abs, vector))
     scaled = [component / largest for component in vector]
     length = math.hypot(*scaled)

@@ -1,4 +1,4 @@
-"""The SQLite file of knowledge: its connections, transactions, and errors of our own."""
+"""The SQLite file of knowledge: its connections, transactions, and the errors of the service."""
 
 import asyncio
 import sqlite3
@@ -12,27 +12,27 @@ from typing import Literal, TypeVar
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 
 T = TypeVar("T")
-BUSY_TIMEOUT_S = 5.0
-_WAYS_OUT = {
-    "SQLITE_FULL": " (its disk is full: give it room)",
+_FIXES = {
+    "SQLITE_FULL": " (the disk is full; free some space)",
     "SQLITE_READONLY": " (make the file and its folder writable)",
     "EROFS": " (make the file and its folder writable)",
     "SQLITE_CANTOPEN": " (make the file and its folder writable)",
-    "SQLITE_NOTADB": " (it is damaged: stop the service, put a backup in its place)",
-    "SQLITE_CORRUPT": " (it is damaged: stop the service, put a backup in its place)",
-    "SQLITE_ERROR": " (it is not a file of this service: name another DATA_DIR, or move it away)",
-    "SQLITE_IOERR": " (its disk does not work: look at the disk)",
-    "SQLITE_BUSY": " (another process holds it: repeat later)",
+    "SQLITE_NOTADB": " (the file is damaged; stop the service and put a backup in its place)",
+    "SQLITE_CORRUPT": " (the file is damaged; stop the service and put a backup in its place)",
+    "SQLITE_ERROR": " (not a file of this service; set another DATA_DIR, or move the file away)",
+    "SQLITE_IOERR": " (the disk failed; check the disk)",
+    "SQLITE_BUSY": " (another process holds the file; retry later)",
 }
-"""By how the name of an error begins."""
+"""What to do about an error, by how its name begins."""
 
 
 class SqliteFile:
-    """One thread writes and one reads, each with its connection, so no commit delays a read."""
+    """One thread writes and one reads, each with its own connection, so no commit delays a read."""
 
-    def __init__(self, path: Path) -> None:
-        self._writer = _Connection(path, "knowledge-write", mode="rwc")
-        self._reader = _Connection(path, "knowledge-read", mode="rw")
+    def __init__(self, path: Path, *, busy_timeout_s: float) -> None:
+        # Only the writer creates the file: a read must not leave an empty one behind.
+        self._writer = _Connection(path, "knowledge-write", "rwc", busy_timeout_s)
+        self._reader = _Connection(path, "knowledge-read", "rw", busy_timeout_s)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         async with _mapped_errors():
@@ -49,11 +49,12 @@ class SqliteFile:
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """All of it or nothing.
+    """Commit everything inside the block, or nothing.
 
     Raises:
-        OutcomeUnknownError: The commit failed.
+        OutcomeUnknownError: The commit failed, so it may or may not be in the file.
     """
+    # IMMEDIATE: a transaction that starts as a read may fail when it turns into a write.
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -66,14 +67,17 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 class _Connection:
     """A connection and the only thread that uses it."""
 
-    def __init__(self, path: Path, thread_name: str, *, mode: Literal["rw", "rwc"]) -> None:
-        """*mode*: whether it makes a file that is not there."""
+    def __init__(
+        self, path: Path, thread_name: str, mode: Literal["rw", "rwc"], busy_timeout_s: float
+    ) -> None:
+        """*mode*: ``rwc`` creates a missing file."""
         self._path = path
         self._mode = mode
+        self._busy_timeout_s = busy_timeout_s
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=thread_name)
         self._connection: sqlite3.Connection | None = None
         self._identity = (0, 0)
-        """Device and number of the file that is open."""
+        """Device and inode of the open file."""
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         loop = asyncio.get_running_loop()
@@ -92,8 +96,9 @@ class _Connection:
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         uri = f"{self._path.absolute().as_uri()}?mode={self._mode}"
-        opened = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        opened = sqlite3.connect(uri, uri=True, timeout=self._busy_timeout_s, isolation_level=None)
         try:
+            # With WAL, only FULL syncs every commit: what is acknowledged survives a power cut.
             opened.execute("PRAGMA synchronous=FULL")
             self._identity = _identity(self._path)
         except BaseException:
@@ -102,14 +107,14 @@ class _Connection:
         return opened
 
     def _require_in_place(self) -> None:
-        """What is written to a file that has no name any more ends with the process."""
+        """Refuse a file that was moved or replaced: what is written to it might be lost."""
         try:
             in_place = _identity(self._path) == self._identity
         except FileNotFoundError:
             in_place = False
         if not in_place:
             raise StoreUnavailableError(
-                "the knowledge file was moved, removed or replaced while it was in use: put it"
+                "the knowledge file was moved, removed or replaced while it was in use; put it"
                 " back, or restart the service"
             )
 
@@ -133,12 +138,12 @@ async def _mapped_errors() -> AsyncIterator[None]:
 
 
 def _reason(exc: sqlite3.Error | OSError) -> str:
-    """A name and the way out: the text may hold a path, and clients read the message."""
+    """The error's name and the fix. Not its text, which may contain a path: clients see this."""
     if isinstance(exc, OSError):
         name = errorcode.get(exc.errno or 0, type(exc).__name__)
     else:
         name = getattr(exc, "sqlite_errorname", type(exc).__name__)
-    return name + next((way for known, way in _WAYS_OUT.items() if name.startswith(known)), "")
+    return name + next((fix for known, fix in _FIXES.items() if name.startswith(known)), "")
 
 
 def _commit(db: sqlite3.Connection) -> None:

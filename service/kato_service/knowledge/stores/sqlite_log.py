@@ -11,11 +11,12 @@ from uuid import uuid4
 
 import orjson
 
+from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
 from kato_service.knowledge.model.entries import Entry
 from kato_service.knowledge.model.log import Head, Tail
 from kato_service.knowledge.stores import sqlite_views
 from kato_service.knowledge.stores.documents import (
-    NOT_OURS,
+    UNDECODABLE,
     decoded_head,
     document_id,
     encoded,
@@ -30,8 +31,8 @@ from kato_service.knowledge.stores.sqlite_file import SqliteFile, transaction
 
 
 class SqliteKnowledgeLog:
-    def __init__(self, path: Path) -> None:
-        self._file = SqliteFile(path)
+    def __init__(self, path: Path, limits: KnowledgeLimits = DEFAULT_LIMITS) -> None:
+        self._file = SqliteFile(path, busy_timeout_s=limits.busy_timeout_s)
         self.views = sqlite_views.SqlitePatternViews(self._file)
 
     async def start(self) -> None:
@@ -92,6 +93,7 @@ def _insert(db: sqlite3.Connection, documents: list[dict[str, Any]]) -> int:
 
 
 def _insert_until_taken(db: sqlite3.Connection, rows: list[tuple[str, str]]) -> int:
+    """Insert rows up to the first whose id is taken; gives how many."""
     for count, row in enumerate(rows):
         changed = db.execute("INSERT OR IGNORE INTO log VALUES (?, ?)", row).rowcount
         if not changed:
@@ -106,7 +108,7 @@ def _documents(
     with closing(db.execute(query, (first_id, last_id, limit))) as cursor:
         try:
             return [orjson.loads(text) for (text,) in cursor]
-        except NOT_OURS as exc:
+        except UNDECODABLE as exc:
             raise unreadable("an entry of the log") from exc
 
 

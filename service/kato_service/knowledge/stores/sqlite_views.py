@@ -1,4 +1,4 @@
-"""Views of patterns in the SQLite file, beside the log."""
+"""Views of patterns in SQLite, in the same file as the log."""
 
 import sqlite3
 from collections.abc import Sequence

@@ -9,7 +9,7 @@ from kato_service.domain.pattern import Pattern
 from kato_service.knowledge.model.index import StoredViews
 from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView, ViewPage
 from kato_service.knowledge.stores.documents import (
-    NOT_OURS,
+    UNDECODABLE,
     Document,
     decoded_corrections,
     decoded_emotives,
@@ -22,9 +22,8 @@ from kato_service.knowledge.stores.documents import (
 )
 
 T = TypeVar("T")
-STATISTICS_PIECE_BYTES = 4 * 2**20
 _ROW_BYTES = 64
-"""Of a symbol's correction in BSON, beside the symbol."""
+"""A symbol's correction in BSON, without the symbol."""
 
 
 def view_id(kb: str, name: str) -> str:
@@ -32,7 +31,7 @@ def view_id(kb: str, name: str) -> str:
 
 
 def end_of_views(kb: str) -> str:
-    """Behind the names of all patterns, which are hexadecimal."""
+    """Sorts after the names of all patterns, which are hexadecimal, and before "statistics"."""
     return f"{kb}:g"
 
 
@@ -79,19 +78,21 @@ def encoded_statistics(kb: str, view: StatisticsView) -> Document:
     }
 
 
-def cut_statistics(document: Document) -> tuple[Document, list[Document]]:
-    """The same view as a document that holds no symbols, and documents that hold them all, each
-    of `STATISTICS_PIECE_BYTES` about; for a store whose documents may not be as large as it is."""
+def cut_statistics(document: Document, piece_bytes: int) -> tuple[Document, list[Document]]:
+    """The view as a document that refers to pieces, and those pieces, each of about *piece_bytes*.
+
+    For stores whose documents may be smaller than the view. A small view has no pieces.
+    """
     rows = document["corrections"]
-    if sum(map(_row_size, rows)) <= STATISTICS_PIECE_BYTES:
+    if sum(map(_row_size, rows)) <= piece_bytes:
         return document, []
-    # In an order of their own, so that all who write this revision write the same.
+    # Sorted, so that all processes that write this revision write the same pieces.
     pieces: list[list[Document]] = [[]]
-    room = STATISTICS_PIECE_BYTES
+    room = piece_bytes
     for row in sorted(rows, key=itemgetter("k")):
         if room < _row_size(row) and pieces[-1]:
             pieces.append([])
-            room = STATISTICS_PIECE_BYTES
+            room = piece_bytes
         pieces[-1].append(row)
         room -= _row_size(row)
     revision = document["revision"]
@@ -108,36 +109,40 @@ def _row_size(row: Document) -> int:
 
 
 def decoded_statistics(document: Mapping[str, Any]) -> StatisticsView:
-    """Raises StoreUnavailableError."""
+    """The view in a document.
+
+    Raises:
+        StoreUnavailableError: It cannot be decoded.
+    """
     try:
         return StatisticsView(
             corrections=decoded_corrections(document),
             parts={pair["k"]: pair["v"] for pair in document["parts"]},
             revision=document["revision"],
         )
-    except NOT_OURS as exc:
+    except UNDECODABLE as exc:
         raise unreadable("the statistics of an import") from exc
 
 
 def page_of(encoded: StoredViews, read: Callable[[bytes], Document], limit: int) -> ViewPage:
-    """Views in order of their ids, *read* from their encoding when they are asked for.
+    """A page of views in order of their ids; *read* decodes one of them when it is needed.
 
     Raises:
-        StoreUnavailableError: One cannot be read.
+        StoreUnavailableError: The last one cannot be decoded.
     """
     documents = encoded.documents()
     return ViewPage(
         encoded,
-        lambda text: _ours(lambda: decoded_view(read(text))),
-        last=_ours(lambda: _name_of(read(documents[-1]))) if documents else "",
+        lambda text: _decoded(lambda: decoded_view(read(text))),
+        last=_decoded(lambda: _name_of(read(documents[-1]))) if documents else "",
         more=len(documents) == limit,
     )
 
 
-def _ours(read: Callable[[], T]) -> T:
+def _decoded(read: Callable[[], T]) -> T:
     try:
         return read()
-    except NOT_OURS as exc:
+    except UNDECODABLE as exc:
         raise unreadable("a view of a pattern") from exc
 
 

@@ -1,1 +1,1 @@
-"""What is written: the log, the views of what it touched, and what may be trimmed."""
+"""What is written: the log, the views of what changed, and what may be trimmed."""

@@ -9,7 +9,7 @@ import orjson
 
 from kato_service.domain.pattern import Metadata, Stm
 from kato_service.errors import StoreUnavailableError
-from kato_service.knowledge.stores.documents import NOT_OURS, decoded, encoded
+from kato_service.knowledge.stores.documents import UNDECODABLE, decoded, encoded
 from kato_service.sessions.state import Intent, Remembered, SessionState
 
 VERSION = 1
@@ -88,7 +88,7 @@ def session(session_id: str, stored: Stored) -> SessionState:
     """
     try:
         return _session(session_id, stored)
-    except NOT_OURS as exc:
+    except UNDECODABLE as exc:
         raise _unreadable() from exc
 
 
@@ -98,7 +98,7 @@ def intent_of(session_id: str, stored: Stored) -> Intent | None:
         return None
     try:
         return _intent(session_id, stored)
-    except NOT_OURS as exc:
+    except UNDECODABLE as exc:
         raise _unreadable() from exc
 
 
