@@ -1,4 +1,4 @@
-"""Knowledge written to a file by ``kato-service export``: the same bytes each time, or none."""
+"""Files written by ``kato-service export``: the same bytes each time, or no file."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from transfers import Target, command, done, environment, file_of
 from kato_service.transfer.command import _written
 
 
-def test_an_export_has_the_same_bytes_whenever_it_is_made(tmp_path: Path, target: Target) -> None:
+def test_an_export_has_the_same_bytes_each_time(tmp_path: Path, target: Target) -> None:
     done(target, "import", file_of(tmp_path, 40))
     out = tmp_path / "out.gz"
     done(target, "export", "-o", out)
@@ -22,7 +22,7 @@ def test_an_export_has_the_same_bytes_whenever_it_is_made(tmp_path: Path, target
 
 
 @pytest.mark.parametrize("out", [".", "folder", "file/x", "nowhere/x", "x" * 300, "pipe", "full"])
-def test_a_file_that_cannot_be_written_is_said(
+def test_an_output_that_cannot_be_written_is_reported(
     tmp_path: Path, embedded: Target, monkeypatch: pytest.MonkeyPatch, out: str
 ) -> None:
     (tmp_path / "folder").mkdir()
@@ -55,7 +55,7 @@ def test_a_user_that_the_api_refuses_is_refused(
 
 
 def test_two_exports_into_one_file_do_not_mix(tmp_path: Path) -> None:
-    """Each writes beside the other one; whoever ends last has the name."""
+    """Each writes its own partial file; the last one to finish replaces the file."""
     out = tmp_path / "out.gz"
     (tmp_path / "out.gz.partial").write_bytes(b"another's")
     _written(out, lambda file: file.write(b"mine"))

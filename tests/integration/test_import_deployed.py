@@ -1,4 +1,4 @@
-"""Knowledge of a deployed KATO, moved by ``kato-service import --from``: exact and repeatable."""
+"""Imports from a deployed KATO with ``kato-service import --from``: exact and repeatable."""
 
 import asyncio
 import gzip
@@ -50,7 +50,9 @@ def assert_moved(lines: list[dict[str, Any]], state: dict[str, Any]) -> None:
     ] * 3
 
 
-def test_the_state_of_a_deployment_becomes_exactly_ours(kato: DeployedKato, target: Target) -> None:
+def test_the_knowledge_of_a_deployment_is_imported_exactly(
+    kato: DeployedKato, target: Target
+) -> None:
     case = max(golden_cases(), key=lambda case: len(case["state"]["patterns"]))
     deploy_golden(kato, case)
     said = done(target, "import", "--from", kato.url)
@@ -59,7 +61,9 @@ def test_the_state_of_a_deployment_becomes_exactly_ours(kato: DeployedKato, targ
     assert set(kato.commands) <= READS
 
 
-def test_every_golden_knowledge_base_is_taken_over(kato: DeployedKato, tmp_path: Path) -> None:
+def test_every_golden_knowledge_base_is_imported_exactly(
+    kato: DeployedKato, tmp_path: Path
+) -> None:
     async def moved() -> list[str]:
         bases, wrong = await opened(tmp_path / "log.sqlite"), []
         for case in golden_cases():
@@ -127,7 +131,7 @@ def test_a_second_import_and_a_dry_run_change_nothing(kato: DeployedKato, embedd
     assert rows_of(embedded) == 0
     done(embedded, "import", "--from", kato.url)
     before = rows_of(embedded)
-    assert "2 of 2 parts are in" in done(embedded, "import", "--from", kato.url)
+    assert "2 of 2 parts are already imported" in done(embedded, "import", "--from", kato.url)
     assert rows_of(embedded) == before == 3
 
 
@@ -147,7 +151,7 @@ def test_a_second_import_and_a_dry_run_change_nothing(kato: DeployedKato, embedd
         pytest.param(pattern("a", "b"), "twice", id="same name"),
     ],
 )
-def test_a_bad_document_is_named_and_nothing_is_half_imported(
+def test_a_bad_document_is_reported_and_nothing_is_half_imported(
     kato: DeployedKato, tmp_path: Path, document: dict[str, Any], named: str
 ) -> None:
     async def found() -> tuple[int, int, str]:
@@ -183,7 +187,7 @@ def test_a_processor_that_is_not_there_is_answered_with_those_that_are(
         assert "found: one, two" in said
 
 
-def test_a_source_that_cannot_be_reached_is_said_without_its_password(embedded: Target) -> None:
+def test_a_source_that_cannot_be_reached_is_reported_without_its_password(embedded: Target) -> None:
     url = "mongodb://me:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=100"
     finished = command(embedded, "import", "--from", url)  # the driver leaves a socket to the exit
     said = finished.stderr.decode()
@@ -194,7 +198,7 @@ def test_a_source_that_cannot_be_reached_is_said_without_its_password(embedded: 
     assert "hunter2" not in said
 
 
-def test_a_source_that_goes_away_in_the_middle_is_gone_on_with(
+def test_an_import_continues_after_its_source_went_away_in_the_middle(
     kato: DeployedKato, embedded: Target
 ) -> None:
     kato.deploy("old", patterns=[pattern("a", str(number)) for number in range(3500)])
@@ -205,7 +209,7 @@ def test_a_source_that_goes_away_in_the_middle_is_gone_on_with(
     assert "are exact" in done(embedded, "import", "--from", kato.url)
 
 
-def test_knowledge_of_other_origin_is_only_added_to_when_that_is_wanted(
+def test_knowledge_of_other_origin_is_only_added_to_with_merge(
     kato: DeployedKato, embedded: Target
 ) -> None:
     kato.deploy("one", patterns=[pattern("a", "b", frequency=2)])

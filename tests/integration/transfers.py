@@ -46,7 +46,7 @@ def command(target: Target, *arguments: object) -> Completed:
 
 
 def done(target: Target, *arguments: object, code: int = 0) -> str:
-    """What it said, run in this process; it ended with *code*."""
+    """Run the command in this process, which must end with *code*; gives what it wrote."""
     parser = argparse.ArgumentParser()
     add_commands(parser)
     given = parser.parse_args(list(map(str, arguments)))
@@ -71,7 +71,7 @@ def embedded(tmp_path: Path) -> Target:
 
 @pytest.fixture(params=["sqlite", "mongodb protocol"])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
-    """The environment of a service that has knowledge of its own."""
+    """The environment of a service with its own knowledge."""
     embedded = {"DATA_DIR": str(tmp_path / "data")}
     if request.param == "sqlite":
         return embedded
@@ -80,7 +80,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
 
 
 def exported(target: Target, *arguments: object) -> list[dict[str, Any]]:
-    """The lines behind the header."""
+    """The lines after the header."""
     out = Path(target["DATA_DIR"]).parent / "exported.gz"
     done(target, "export", *arguments, "-o", out)
     return lines_of(out)
@@ -137,9 +137,9 @@ def file_of(path: Path, count: int) -> Path:
         entries += [Delete("d", entries[1].name), Update("u", entries[2].name, 9)]  # type: ignore[union-attr]  # learns
         entries.append(learn(["0"], ["0", "x"], joy=1))
         await bases.get("kato").append(entries, since=0)
-        async with bases.get("kato").reading(deadline=Deadline.after(60)) as view:
+        async with bases.get("kato").reading(deadline=Deadline.after(60)) as reading:
             with (path / "knowledge.jsonl.gz").open("wb") as out:
-                write(view, "kato", out)
+                write(reading, "kato", out)
         await bases.close()
 
     asyncio.run(learned())
@@ -152,7 +152,7 @@ def learn(*events: Sequence[str], **emotives: float) -> Learn:
 
 
 def lines_of(file: Path) -> list[dict[str, Any]]:
-    """Behind the header; the check-sum counts that in, so it is left out."""
+    """The lines after the header, without the checksum, which includes the header."""
     lines = list(map(json.loads, gzip.decompress(file.read_bytes()).splitlines()))[1:]
     del lines[-1]["sha256"]
     return lines

@@ -1,1 +1,1 @@
-"""Knowledge moved between knowledge bases: taken over from older deployments, or as a file."""
+"""Moving knowledge between knowledge bases: from existing deployments, or as a file."""

@@ -1,4 +1,4 @@
-"""The knowledge of an existing KATO deployment (v1, v2) in MongoDB: one database a processor.
+"""The knowledge of an existing KATO deployment (v1, v2) in MongoDB: one database per processor.
 
 Only `listDatabases` and `find` are sent, so a user that may only read is enough.
 """
@@ -23,8 +23,11 @@ from kato_service.transfer.source import Refused, difference
 Document = Mapping[str, Any]
 PATTERNS, SYMBOLS, TOTALS = "patterns_kb", "symbols_kb", "metadata"
 TIMEOUT_MS = 10_000
+"""Milliseconds to find a server, unless the URL says otherwise."""
 SOCKET_TIMEOUT_MS = 60_000
+"""Milliseconds to wait for an answer, unless the URL says otherwise."""
 BATCH = 1000
+"""Documents per read."""
 _OWN_DATABASES = ("admin", "config", "local")
 _TOTALS = (
     "total_pattern_frequencies",
@@ -37,6 +40,8 @@ class DeployedKnowledge:
     """One processor's knowledge base, as a `KnowledgeSource`."""
 
     def __init__(self, database: AsyncDatabase[dict[str, Any]]) -> None:
+        # What is not UTF-8 arrives as lone surrogates, so that it is refused by name below instead
+        # of failing the whole read.
         options: CodecOptions[dict[str, Any]] = CodecOptions(
             unicode_decode_error_handler="surrogateescape", tz_aware=True
         )
@@ -59,7 +64,7 @@ class DeployedKnowledge:
                 try:
                     symbol, counts = _symbol(document)
                     if symbol in patterns:
-                        raise InvalidInputError("name: the symbol comes twice")
+                        raise InvalidInputError("name: the symbol is there twice")
                     patterns[symbol], occurrences[symbol] = counts
                 except InvalidInputError as exc:
                     refused.append(Refused(f"{SYMBOLS} {document.get('_id')!r}", exc.message))
@@ -78,8 +83,8 @@ class DeployedKnowledge:
 
     def notes(self) -> Sequence[str]:
         lengths = (
-            f"{self._other_lengths} documents have another length than their events have symbols;"
-            " ours is always the number of symbols"
+            f"{self._other_lengths} documents have a length other than their number of symbols;"
+            " the imported length is the number of symbols"
         )
         return [*self._notes, lengths] if self._other_lengths else self._notes
 
@@ -99,11 +104,11 @@ class DeployedKnowledge:
             self._notes.append(f"{TOTALS} holds no totals: they are counted from the patterns")
             return iter((0, 0, 0))
         known = (counted.total_learns, counted.total_symbols, counted.total_distinct_symbols)
-        wanted = [count(field, found.get(field, 0), MAX_COUNT) for field in _TOTALS]
-        return (total - already for total, already in zip(wanted, known, strict=True))
+        totals = [count(field, found.get(field, 0), MAX_COUNT) for field in _TOTALS]
+        return (total - already for total, already in zip(totals, known, strict=True))
 
     async def _read(self, collection: str) -> AsyncIterator[Sequence[Document]]:
-        """In the order of ``_id``: that of the first learns, as far as a deployment tells it."""
+        """Documents in order of ``_id``: that of first learns, as far as a deployment has one."""
         with mapped_errors():
             found = self._database[collection].find({}, sort=[("_id", 1)], batch_size=BATCH)
             async with found as cursor:
@@ -113,10 +118,11 @@ class DeployedKnowledge:
 
 @asynccontextmanager
 async def deployed_knowledge(url: str, processor: str | None) -> AsyncIterator[DeployedKnowledge]:
-    """The knowledge of *processor*; of the only one there, if None.
+    """The knowledge of *processor*; None: of the only processor.
 
     Raises:
-        TransferError: There is no such processor, or not one only, or the URL is none.
+        TransferError: There is no such processor, *processor* is None and there are several, or the
+            URL is not one.
         StoreUnavailableError: The deployment cannot be read.
     """
     client = _client(url)
@@ -135,7 +141,7 @@ def mapped_errors() -> Iterator[None]:
         reason = type(exc).__name__ if code is None else f"{type(exc).__name__} {code}"
         raise StoreUnavailableError(
             f"the deployment to import from cannot be read: {reason};"
-            " check its address, its credentials, and that they may read"
+            " check its address, the credentials, and that they may read"
         ) from exc
 
 
@@ -145,15 +151,15 @@ def _client(url: str) -> AsyncMongoClient[dict[str, Any]]:
         "socketTimeoutMS": SOCKET_TIMEOUT_MS,
         "readPreference": "primaryPreferred",
     }
-    unsaid = {name: value for name, value in defaults.items() if name.lower() not in url.lower()}
-    options: dict[str, Any] = {"connect": False, "appname": "kato-import", **unsaid}
+    missing = {name: value for name, value in defaults.items() if name.lower() not in url.lower()}
+    options: dict[str, Any] = {"connect": False, "appname": "kato-import", **missing}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
             return AsyncMongoClient(url, **options)
     except (PyMongoError, UserWarning, ValueError, TypeError) as exc:
         raise TransferError(
-            "--from: the driver does not take this URL;"
+            "--from: the driver does not accept this URL;"
             " accepted: mongodb://[user:password@]host[:port][/?options]"
         ) from exc
 
@@ -166,9 +172,9 @@ async def _chosen(client: AsyncMongoClient[dict[str, Any]], processor: str | Non
     found = [name for name in names if await _has_patterns(client, name)]
     listed = ", ".join(found) or "none"
     if processor is not None:
-        raise TransferError(f"--processor: no processor {processor!r} there; found: {listed}")
+        raise TransferError(f"--processor: there is no processor {processor!r}; found: {listed}")
     if len(found) != 1:
-        raise TransferError(f"--processor: name the one to import; found: {listed}")
+        raise TransferError(f"--processor: say which one to import; found: {listed}")
     return found[0]
 
 

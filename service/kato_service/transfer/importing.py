@@ -1,6 +1,6 @@
-"""An import: survey the source, append what is missing, compare.
+"""An import: check the target, append what is missing, compare with the source.
 
-Interrupted anywhere and repeated it goes on where it was (see `ImportProgress`).
+If it is interrupted, a repeated import continues where it stopped (see `ImportProgress`).
 """
 
 import secrets
@@ -22,15 +22,16 @@ from kato_service.transfer.source import (
     Survey,
 )
 
-PATIENCE_S = 600.0
-"""For reading the target; loading a large knowledge base takes a while."""
+READING_TIMEOUT_S = 600.0
+"""Seconds for reading the target: loading a large knowledge base takes a while."""
 BATCH_SYMBOLS = 200_000
+"""Symbols after which what was read is appended: bounds memory, and the loss if interrupted."""
 TOKEN_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a person sees while it runs."""
+    """How far it is: *done* of *total* parts are *doing*."""
 
     doing: str
     done: int
@@ -39,14 +40,14 @@ class Progress:
 
 @dataclass(slots=True)
 class Comparison:
-    """The source beside the knowledge base, pattern by pattern and symbol by symbol."""
+    """The source compared with the knowledge base, pattern by pattern and symbol by symbol."""
 
     equal: int = 0
     different: list[str] = field(default_factory=list)
-    """The first few names, and what is different of the statistics."""
+    """The first few: names of patterns, symbols and totals that differ."""
     different_count: int = 0
     has_other_entries: bool = False
-    """The knowledge base was changed by more than this import, so it may be different."""
+    """The knowledge base was changed by more than this import, so it may well differ."""
 
     @property
     def failed(self) -> bool:
@@ -59,72 +60,78 @@ class Comparison:
 
 
 class KnowledgeImport:
-    """Of one source into one knowledge base."""
+    """The import of one source into one knowledge base."""
 
     def __init__(
         self,
         source: KnowledgeSource,
         target: SuperKnowledgeBase,
         survey: Survey,
-        told: Callable[[Progress], None],
+        on_progress: Callable[[Progress], None],
     ) -> None:
         self.source = source
         self.target = target
         self.survey = survey
-        self._told = told
+        self._on_progress = on_progress
 
     async def check(self, *, merge: bool) -> int:
-        """How many parts are in already.
+        """Check that the import is possible; gives how many of its parts are in already.
 
         Raises:
-            TransferError: The knowledge base holds other knowledge and *merge* is not wanted, or
-                it has a name for other events.
+            TransferError: The knowledge base holds other knowledge and *merge* is false, or one of
+                the names belongs to other events there.
         """
-        async with self.target.reading(deadline=Deadline.after(PATIENCE_S)) as view:
-            done = view.imports.get(self.survey.id, 0)
-            if done or _is_empty(view):
+        async with self.target.reading(deadline=Deadline.after(READING_TIMEOUT_S)) as reading:
+            done = reading.imports.get(self.survey.id, 0)
+            if done or _is_empty(reading):
                 return done
             if not merge:
-                raise TransferError(_holds(view))
-            await self._require_same_names(view)
+                raise TransferError(_holds(reading))
+            await self._require_same_events(reading)
         return 0
 
     async def append(self) -> None:
-        """Append what is not in yet; durable, part by part, whatever ends it.
+        """Append what is not in yet. Each part is durable by itself, whatever ends the import.
 
         Raises:
-            StoreUnavailableError: Source or target did not answer; repeat it.
-            SourceChangedError: The source changed meanwhile.
+            StoreUnavailableError: Source or target did not answer; repeat the import.
+            SourceChangedError: The source changed during the import.
         """
-        async with self.target.reading(deadline=Deadline.after(PATIENCE_S)) as view:
-            done, since = view.imports.get(self.survey.id, 0), view.revision
+        async with self.target.reading(deadline=Deadline.after(READING_TIMEOUT_S)) as reading:
+            done, since = reading.imports.get(self.survey.id, 0), reading.revision
         async for entries in self._entries(done):
             await self.target.append(entries, since=since)
-            self._told(Progress("imported", entries[-1].part + 1, self.survey.parts))
+            self._on_progress(Progress("imported", entries[-1].part + 1, self.survey.parts))
 
     async def compare(self) -> Comparison:
+        """Compare the source with what the knowledge base holds now.
+
+        Raises:
+            StoreUnavailableError: Source or target did not answer.
+        """
         found = Comparison()
-        async with self.target.reading(deadline=Deadline.after(PATIENCE_S)) as view:
-            found.has_other_entries = view.revision - view.cleared != self.survey.parts
-            if view.imports.get(self.survey.id, 0) != self.survey.parts:
+        async with self.target.reading(deadline=Deadline.after(READING_TIMEOUT_S)) as reading:
+            # Each part is one entry: any other number means that something else was appended, too.
+            found.has_other_entries = reading.revision - reading.cleared != self.survey.parts
+            if reading.imports.get(self.survey.id, 0) != self.survey.parts:
                 found.has_other_entries = False
-                found.differs("not every part is in: repeat the import")
+                found.differs("not every part is imported: repeat the import")
             last = 0
             async for batch in _alive(self.source):
                 for one in batch:
-                    known = view.patterns.get(one.name)
+                    known = reading.patterns.get(one.name)
                     if known is None or not _is_same(one, known) or known.first <= last:
                         found.differs(one.name)
                     else:
                         found.equal += 1
                     last = known.first if known else last
-            if len(view.patterns) > self.survey.patterns:
-                found.differs(f"{len(view.patterns) - self.survey.patterns} patterns more")
-            _compare_statistics(self.survey, view.statistics, found)
+            if len(reading.patterns) > self.survey.patterns:
+                found.differs(f"{len(reading.patterns) - self.survey.patterns} additional patterns")
+            _compare_statistics(self.survey, reading.statistics, found)
         return found
 
     async def _entries(self, done: int) -> AsyncIterator[list[Import | Statistics]]:
-        """In order of their parts, those before *done* left out."""
+        """Groups of entries in order of their parts, without those before *done*."""
         part, digest = 0, PatternsDigest()
         entries: list[Import | Statistics] = []
         symbols = 0
@@ -143,8 +150,8 @@ class KnowledgeImport:
                 entries, symbols = [], 0
         if digest.text != self.survey.patterns_digest:
             raise SourceChangedError(
-                f"{self.source.name} changed while it was imported, and half of it is in: stop"
-                " whoever writes to it, clear the knowledge base, and import again"
+                f"{self.source.name} changed while it was imported, and part of it is in: stop"
+                " what writes to it, clear the knowledge base, and import again"
             )
         for corrections in self.survey.corrections:
             if part >= done:
@@ -164,35 +171,37 @@ class KnowledgeImport:
             metadata=one.metadata,
         )
 
-    async def _require_same_names(self, view: KnowledgeReading) -> None:
+    async def _require_same_events(self, reading: KnowledgeReading) -> None:
         async for batch in _alive(self.source):
             for one in batch:
-                known = view.patterns.get(one.name) or view.tombstones.get(one.name)
+                known = reading.patterns.get(one.name) or reading.tombstones.get(one.name)
                 if known is not None and known.events != one.events:
                     raise TransferError(
-                        f"the name {one.name} means other events in the knowledge base: import"
+                        f"the name {one.name} belongs to other events in the knowledge base: import"
                         " into another one (--user)"
                     )
 
 
-def _is_empty(view: KnowledgeReading) -> bool:
-    counted = view.statistics.total_learns or view.statistics.distinct_symbols
-    return not (view.patterns or view.tombstones or view.imports or counted)
+def _is_empty(reading: KnowledgeReading) -> bool:
+    counted = reading.statistics.total_learns or reading.statistics.distinct_symbols
+    return not (reading.patterns or reading.tombstones or reading.imports or counted)
 
 
-def _holds(view: KnowledgeReading) -> str:
-    begun = (
-        " (part of another import among it, or of this source as it was)" if view.imports else ""
+def _holds(reading: KnowledgeReading) -> str:
+    imported = (
+        " (among them parts of another import, or of an earlier state of this source)"
+        if reading.imports
+        else ""
     )
     return (
-        f"the knowledge base holds {len(view.patterns)} patterns of other origin{begun}. Import"
-        " into another one (--user), or clear it, or say --merge: then frequencies and statistics"
-        " are added to what is there"
+        f"the knowledge base holds {len(reading.patterns)} patterns of other origin{imported}:"
+        " import into another one (--user), clear it, or use --merge, which adds frequencies and"
+        " statistics to the existing ones"
     )
 
 
 async def _alive(source: KnowledgeSource) -> AsyncIterator[Sequence[Pattern]]:
-    """Its patterns as the survey counted them: none refused, each name once."""
+    """Its patterns as the survey counted them: without refused ones, each name once."""
     seen: set[bytes] = set()
     async for batch in source.patterns():
         kept = []
@@ -211,14 +220,14 @@ def _is_same(one: Pattern, known: Pattern) -> bool:
 def _compare_statistics(survey: Survey, known: SymbolStatistics, found: Comparison) -> None:
     for each in survey.corrections:
         survey.counted.correct(each)
-    wanted = survey.counted
-    symbols = {*wanted.symbol_frequency, *known.symbol_frequency, *known.pattern_member_frequency}
+    expected = survey.counted
+    symbols = {*expected.symbol_frequency, *known.symbol_frequency, *known.pattern_member_frequency}
     for symbol in sorted(symbols):
-        if _counts(wanted, symbol) != _counts(known, symbol):
+        if _counts(expected, symbol) != _counts(known, symbol):
             found.differs(f"symbol {symbol!r}")
     totals = ("total_learns", "total_symbols", "total_distinct_symbols")
     for total in totals:
-        if getattr(wanted, total) != getattr(known, total):
+        if getattr(expected, total) != getattr(known, total):
             found.differs(total)
 
 

@@ -1,4 +1,4 @@
-"""Patterns from what people have stored or written: checked value by value."""
+"""Patterns from stored documents or written files, checked value by value."""
 
 import math
 import re
@@ -22,18 +22,18 @@ from kato_service.knowledge.fold.fold import (
 )
 
 MAX_SYMBOLS = 65_535
-"""Of a pattern; the engine counts with 16 bits."""
+"""Symbols in a pattern at most: the engine counts them with 16 bits."""
 MAX_COUNT = 2**53
-"""Of a symbol, or of a total."""
+"""The highest count of a symbol, and the highest total: whole numbers of a double."""
 _NAME = re.compile(r"(?:PTRN\|)?([0-9a-f]{40})", re.ASCII)
 
 
 def pattern_of(given: Mapping[str, Any]) -> Pattern:
-    """The pattern of ``name``, ``events``, ``frequency``, ``emotives``, ``metadata`` and, where it
-    is known, ``learns``.
+    """The pattern with the fields ``name``, ``events``, ``frequency``, ``emotives``, ``metadata``
+    and, unless it is unknown (None), ``learns``.
 
     Raises:
-        InvalidInputError: Says which field is wrong, and how.
+        InvalidInputError: A field is wrong; the text starts with its name.
     """
     frequency = count("frequency", given.get("frequency"), MAX_FREQUENCY)
     learns = given.get("learns")
@@ -50,12 +50,16 @@ def pattern_of(given: Mapping[str, Any]) -> Pattern:
         metadata=_metadata(given.get("metadata")),
     )
     if _size(pattern) > VIEW_BYTES:
-        raise InvalidInputError("all of it: larger than an entry of the log may be")
+        raise InvalidInputError("the pattern: larger than an entry of the log may be")
     return pattern
 
 
 def count(field: str, given: object, limit: int = MAX_COUNT, least: int = 0) -> int:
-    """A whole number, also where a shell has stored it as a double."""
+    """A whole number, also if a MongoDB shell has stored it as a double.
+
+    Raises:
+        InvalidInputError: It is not one, or not from *least* to *limit*.
+    """
     is_whole = isinstance(given, float) and given.is_integer()
     if isinstance(given, bool) or not (isinstance(given, int) or is_whole):
         raise InvalidInputError(f"{field}: not a whole number")
@@ -66,12 +70,17 @@ def count(field: str, given: object, limit: int = MAX_COUNT, least: int = 0) -> 
 
 
 def text(field: str, given: object) -> str:
+    """A string that is valid UTF-8.
+
+    Raises:
+        InvalidInputError: It is not one.
+    """
     if not isinstance(given, str):
         raise InvalidInputError(f"{field}: not a string")
     try:
         given.encode()
     except UnicodeEncodeError as exc:
-        raise InvalidInputError(f"{field}: holds what is not UTF-8") from exc
+        raise InvalidInputError(f"{field}: not valid UTF-8") from exc
     return str(given)
 
 
@@ -100,7 +109,7 @@ def _event(given: object) -> Event:
 
 
 def _windows(given: object) -> tuple[Emotives, ...]:
-    """A list of maps; older deployments kept one map, and an empty one where there was none."""
+    """A list of maps. Older deployments stored a single map, which was empty for no emotives."""
     if given is None or given == {}:
         return ()
     maps = [given] if isinstance(given, Mapping) else given

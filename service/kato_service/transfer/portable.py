@@ -1,8 +1,8 @@
-"""Knowledge as a file: gzip over JSON lines, the same bytes for the same knowledge.
+"""Knowledge as a file: gzip-compressed JSON lines, the same bytes for the same knowledge.
 
-A header, one line a pattern in the order of their first learns, one line a corrected symbol, and a
-trailer with counts and a check-sum over every line before it, so that a file that was cut or
-changed is noticed.
+A header, one line per pattern in order of first learns, one line per corrected symbol, and a
+trailer with counts and a checksum over all lines before it, which reveals a file that was cut or
+changed.
 """
 
 import gzip
@@ -26,10 +26,11 @@ from kato_service.transfer.source import Refused, difference
 FORMAT = "kato-knowledge"
 VERSION = 1
 BATCH = 1000
+"""Patterns that are handed on at once."""
 COMPRESSION = 6
 MAX_LINE_BYTES = 80 * 2**20
-"""The largest entry, were each of its bytes escaped; more is not ours and may have no end."""
-_DAMAGED = "the file is cut or damaged; nothing of it was imported: export it anew"
+"""The largest entry, if every byte of it were escaped. A longer line may have no end at all."""
+_DAMAGED = "the file is cut or damaged, and nothing was imported; export it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +41,19 @@ class Exported:
     """SHA-256 of the lines, without the trailer."""
 
 
-def write(view: KnowledgeReading, kb: str, out: IO[bytes]) -> Exported:
-    """Write what *view* shows, whole; statistics of deleted patterns become corrections."""
+def write(reading: KnowledgeReading, kb: str, out: IO[bytes]) -> Exported:
+    """Write all of *reading*. Statistics of deleted patterns become corrections."""
     with gzip.GzipFile("", "wb", COMPRESSION, out, mtime=0) as file:
         lines = _Lines(file)
-        patterns = len(view.patterns)
+        patterns = len(reading.patterns)
         opening = {"format": FORMAT, "version": VERSION, "knowledge_base": kb}
-        lines.write({**opening, "revision": view.revision, "patterns": patterns})
+        lines.write({**opening, "revision": reading.revision, "patterns": patterns})
         counted = SymbolCounts()
-        for pattern in view.index.after(0):
+        for pattern in reading.index.after(0):
             lines.write(_plain(pattern))
             if pattern.learns:
                 counted.add_learn(pattern.events, pattern.learns)
-        corrections = _corrections(view, counted)
+        corrections = _corrections(reading, counted)
         for symbol, (members, occurrences) in corrections.symbols.items():
             row = {"symbol": symbol, "pattern_member_frequency": members, "frequency": occurrences}
             lines.write(row)
@@ -77,12 +78,12 @@ class PortableKnowledge:
         self._refused: list[Refused] = []
 
     async def patterns(self) -> AsyncIterator[Sequence[Pattern | Refused]]:
-        reading = self._read()
-        while batch := list(islice(reading, BATCH)):
+        patterns = self._read()
+        while batch := list(islice(patterns, BATCH)):
             yield batch
 
     async def corrections(self, counted: SymbolCounts) -> tuple[Corrections, Sequence[Refused]]:
-        """Those of the last whole pass; what they are beside is in the file."""
+        """The corrections in the file, as of the last whole pass; *counted* does not matter."""
         return Corrections(self._corrections, *self._totals), self._refused
 
     def notes(self) -> Sequence[str]:
@@ -100,7 +101,7 @@ class PortableKnowledge:
                 self._end(given, patterns, digest.hexdigest())
                 if next(lines, None) is not None:
                     raise TransferError(
-                        f"{self.name}: more stands behind its last line; {_DAMAGED}"
+                        f"{self.name}: there is more after its last line; {_DAMAGED}"
                     )
                 return
             elif "symbol" in given:
@@ -153,7 +154,7 @@ class _Lines:
 
     @property
     def digest(self) -> str:
-        """Of all lines so far."""
+        """SHA-256 of all lines so far."""
         self.digest_before = self._hash.hexdigest()
         return self.digest_before
 
@@ -177,8 +178,8 @@ def _plain(pattern: Pattern) -> dict[str, Any]:
     }
 
 
-def _corrections(view: KnowledgeReading, counted: SymbolCounts) -> Corrections:
-    known = view.statistics
+def _corrections(reading: KnowledgeReading, counted: SymbolCounts) -> Corrections:
+    known = reading.statistics
     members, occurrences = known.pattern_member_frequency, known.symbol_frequency
     return Corrections(
         difference(dict(members), dict(occurrences), counted),
@@ -200,10 +201,10 @@ def _parsed(line: bytes) -> dict[str, Any]:
 
 def _require_header(given: dict[str, Any]) -> None:
     if given.get("format") != FORMAT:
-        raise TransferError("this file is none that `kato-service export` has written")
+        raise TransferError("the file was not written by `kato-service export`")
     if given.get("version") != VERSION:
         raise TransferError(
-            f"the file has version {given.get('version')!r}, this program knows {VERSION}:"
+            f"the file has version {given.get('version')!r}, this program reads version {VERSION}:"
             " use the program that wrote it, or a newer one"
         )
 

@@ -1,4 +1,4 @@
-"""The port to where imported knowledge comes from, and what one pass over it finds."""
+"""The port to sources of imported knowledge, and the survey that one pass over a source makes."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,9 +11,11 @@ from kato_service.domain.pattern import Pattern, pattern_name
 from kato_service.domain.statistics import Corrections, SymbolCounts
 
 SYMBOLS_PER_CORRECTION = 2000
+"""Symbols per entry of corrections: bounds the time that folding one entry takes."""
 BYTES_PER_CORRECTION = 4 * 2**20
-"""UTF-8 of the symbols of one entry, which has to fit into a document of MongoDB (16 MiB)."""
+"""Bytes (UTF-8) of the symbols per entry, which has to fit into a document of MongoDB (16 MiB)."""
 MAX_SHOWN = 10
+"""Refusals, or differences, that are listed one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Refused:
     """Something in a source that cannot be imported."""
 
     where: str
-    """An ``_id``, or a line."""
+    """An ``_id``, or a line number."""
     reason: str
 
     def __str__(self) -> str:
@@ -29,45 +31,46 @@ class Refused:
 
 
 class KnowledgeSource(Protocol):
-    """Read several times, each time in the same order; never written."""
+    """Where knowledge is imported from. It is read several times, in the same order, and never
+    written."""
 
     name: str
-    """What messages call it; no credentials."""
+    """Its name in messages; without credentials."""
 
     def patterns(self) -> AsyncIterator[Sequence[Pattern | Refused]]:
-        """All patterns, a bounded number at a time, in the order they were first learned in.
+        """All patterns, a bounded number at a time, in order of first learns.
 
         Raises:
             StoreUnavailableError: The source did not answer.
-            TransferError: It is not what it should be.
+            TransferError: It is not a source of knowledge, or damaged.
         """
 
     async def corrections(self, counted: SymbolCounts) -> tuple[Corrections, Sequence[Refused]]:
-        """What its statistics have beside *counted*, those of its patterns, in a fixed order;
-        and what of them cannot be imported."""
+        """What its statistics contain in addition to *counted* (those of its patterns), in a fixed
+        order; and what cannot be imported of them."""
 
     def notes(self) -> Sequence[str]:
-        """What a person should know of it, after one pass."""
+        """What a person should know about it, as of the last pass."""
 
 
 @dataclass(slots=True)
 class Survey:
-    """What a whole pass over a source found: enough to import it, and to know it again."""
+    """What a whole pass over a source found: enough to import it, and to recognise it later."""
 
     patterns: int = 0
     symbols: int = 0
-    """Of all patterns, repeats included."""
+    """In all patterns, repeats included."""
     foreign_names: int = 0
     """Names that are not the hash of their events."""
     counted: SymbolCounts = field(default_factory=SymbolCounts)
     corrections: tuple[Corrections, ...] = ()
-    """One after the other, each for an entry of its own."""
+    """Pieces of the corrections, one for each entry."""
     refused_count: int = 0
     refused: list[Refused] = field(default_factory=list)
     """The first few."""
     patterns_digest: str = ""
     id: str = ""
-    """Digest of all that is to be imported."""
+    """Digest of all that is imported: the source in `Import` and `Statistics` entries."""
 
     @property
     def parts(self) -> int:
@@ -80,7 +83,15 @@ class Survey:
 
 
 async def surveyed(source: KnowledgeSource) -> Survey:
-    """Read and check everything. Memory: 20 bytes and a set's share a pattern, and the symbols."""
+    """Read and check everything.
+
+    Keeps in memory the names of all patterns (20 bytes each, in a set) and the counts of all
+    symbols.
+
+    Raises:
+        StoreUnavailableError: The source did not answer.
+        TransferError: It is not a source of knowledge, or damaged.
+    """
     survey, digest, names = Survey(), PatternsDigest(), set[bytes]()
     async for batch in source.patterns():
         for one in batch:
@@ -89,7 +100,7 @@ async def surveyed(source: KnowledgeSource) -> Survey:
                 continue
             name = bytes.fromhex(one.name)
             if name in names:
-                survey.refuse(Refused(one.name, "the name comes twice"))
+                survey.refuse(Refused(one.name, "the name is there twice"))
                 continue
             names.add(name)
             _count(survey, one)
@@ -104,6 +115,8 @@ async def surveyed(source: KnowledgeSource) -> Survey:
 
 
 class PatternsDigest:
+    """Digest of patterns in their order: the same source gives the same digest."""
+
     def __init__(self) -> None:
         self._hash = sha256()
 
@@ -117,20 +130,20 @@ class PatternsDigest:
         return self._hash.hexdigest()
 
 
-def split(all_of_it: Corrections) -> Iterator[Corrections]:
-    """Pieces that each fit into an entry; their sum is *all_of_it*."""
+def split(corrections: Corrections) -> Iterator[Corrections]:
+    """Pieces of *corrections* that each fit into an entry."""
     symbols: dict[str, tuple[int, int]] = {}
     size = 0
-    for symbol, counts in all_of_it.symbols.items():
+    for symbol, counts in corrections.symbols.items():
         if len(symbols) >= SYMBOLS_PER_CORRECTION or size > BYTES_PER_CORRECTION:
             yield Corrections(symbols)
             symbols, size = {}, 0
         symbols[symbol] = counts
         size += len(symbol.encode())
     totals = (
-        all_of_it.total_learns,
-        all_of_it.total_symbols,
-        all_of_it.total_distinct_symbols,
+        corrections.total_learns,
+        corrections.total_symbols,
+        corrections.total_distinct_symbols,
     )
     if symbols or any(totals):
         yield Corrections(symbols, *totals)
@@ -139,7 +152,7 @@ def split(all_of_it: Corrections) -> Iterator[Corrections]:
 def difference(
     patterns: dict[str, int], occurrences: dict[str, int], counted: SymbolCounts
 ) -> dict[str, tuple[int, int]]:
-    """By symbol, in their order, what *counted* lacks of these counts."""
+    """By symbol, in sorted order, these counts minus *counted*, where they differ."""
     known_patterns, known = counted.pattern_member_frequency, counted.symbol_frequency
     symbols = sorted({*patterns, *occurrences, *known_patterns, *known})
     rows = (
