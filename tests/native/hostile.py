@@ -86,7 +86,7 @@ class Hostile:
         for name in names:
             assert self.index.get(name) is not None
         if len(self.index) > 0:
-            found = list(self.index.snapshot().best(("a", "b"), 0.0, 10_000))
+            found = list(self.index.frozen().best(("a", "b"), 0.0, 10_000))
             assert len(found) == len(self.index)
 
     def _anything(self, depth: int = 0) -> object:

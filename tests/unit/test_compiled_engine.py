@@ -1,4 +1,4 @@
-"""What only the compiled engine promises: threads, snapshots, and an end of memory."""
+"""What only the compiled engine promises: threads, frozen copies, and safety without memory."""
 
 import os
 import random
@@ -29,12 +29,12 @@ faults = pytest.mark.skipif(
 )
 THREADS = 8
 ROUNDS = int(os.environ.get("KATO_STRESS_ROUNDS", "300"))
-"""Of every thread."""
+"""Rounds of every thread."""
 STATE = tuple("abcabd")
 
 
 def pattern(rng: random.Random, first: int, size: int = 12) -> Pattern:
-    """Of its own, by a symbol that holds *first*."""
+    """A pattern that no other equals, by a symbol with *first* in it."""
     events = ((f"n{first}", *rng.choices("abcdef", k=2)), tuple(rng.choices("abcdef", k=size)))
     return Pattern(pattern_name(events), events, first=first, revision=first)
 
@@ -44,7 +44,7 @@ def best(index: "compiled.CompiledPatternIndex", limit: int = 10_000) -> tuple[P
 
 
 def assert_sound(predictions: tuple[Prediction, ...]) -> None:
-    """What holds of every answer, whatever was learned meanwhile."""
+    """Assert what is true of every answer, whatever was learned meanwhile."""
     potentials = [prediction.potential for prediction in predictions]
     assert potentials == sorted(potentials, reverse=True)
     assert len({prediction.name for prediction in predictions}) == len(predictions)
@@ -56,7 +56,7 @@ def assert_sound(predictions: tuple[Prediction, ...]) -> None:
         assert one.similarity == 2.0 * len(one.matches) / (size + len(STATE))
 
 
-def test_threads_query_learn_and_delete_side_by_side() -> None:
+def test_threads_query_learn_and_delete_at_the_same_time() -> None:
     index = compiled.CompiledPatternIndex()
     revisions, in_order, failures = count(1), threading.Lock(), []
     expected: dict[str, Pattern] = {}
@@ -96,21 +96,21 @@ def test_threads_query_learn_and_delete_side_by_side() -> None:
     }
 
 
-def test_a_snapshot_stays_what_it_was() -> None:
+def test_a_frozen_copy_stays_what_it_was() -> None:
     rng, index = random.Random(1), compiled.CompiledPatternIndex()
     patterns = [pattern(rng, first) for first in range(1, 60)]
     for one in patterns:
         index.put(one, learns=1)
-    snapshot = index.engine.snapshot()
-    before = list(snapshot.best(STATE, 0.0, 100))
+    frozen = index.engine.frozen()
+    before = list(frozen.best(STATE, 0.0, 100))
     index.put(replace(patterns[0], frequency=99), learns=50)
     for one in patterns[1:50]:
         index.remove(one.name)
     index.put(pattern(rng, 99), learns=1)
-    assert list(snapshot.best(STATE, 0.0, 100)) == before
+    assert list(frozen.best(STATE, 0.0, 100)) == before
     index.clear()
     index.put(pattern(rng, 100), learns=1)
-    assert list(snapshot.best(STATE, 0.0, 100)) == before
+    assert list(frozen.best(STATE, 0.0, 100)) == before
     assert len(best(index)) == 1
 
 
@@ -134,10 +134,10 @@ def test_a_search_sees_the_knowledge_of_its_moment() -> None:
     for revision, entry in enumerate([*later, Clear(""), *learns], start=10):
         fold.apply(revision, entry)
         assert searcher.run(search) == before
-    assert not search.needs_view
+    assert not search.needs_reading
 
 
-def test_removed_patterns_give_their_room_back() -> None:
+def test_the_memory_of_removed_patterns_is_given_back() -> None:
     index = compiled.CompiledPatternIndex()
     rng = random.Random(2)
     for first in range(1, 6000):
@@ -146,14 +146,14 @@ def test_removed_patterns_give_their_room_back() -> None:
         if first != 7:
             index.remove(one.name)
     assert [one.first for one in index.after(-1)] == [7]
-    assert index.memory_bytes() < 600_000  # most of it the symbols, which stay
+    assert index.memory_bytes() < 600_000  # mostly symbols, which stay
 
 
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        pytest.param(("ab", (("a",),), 1, 1, 1, 1, 1), ValueError, id="no name"),
-        pytest.param(("Z" * 40, (("a",),), 1, 1, 1, 1, 1), ValueError, id="no digits"),
+        pytest.param(("ab", (("a",),), 1, 1, 1, 1, 1), ValueError, id="not a name"),
+        pytest.param(("Z" * 40, (("a",),), 1, 1, 1, 1, 1), ValueError, id="not digits"),
         pytest.param(("a" * 40, (), 1, 1, 1, 1, 1), TypeError, id="no events"),
         pytest.param(("a" * 40, ((),), 1, 1, 1, 1, 1), TypeError, id="empty event"),
         pytest.param(("a" * 40, [["a"]], 1, 1, 1, 1, 1), TypeError, id="lists"),
@@ -161,14 +161,14 @@ def test_removed_patterns_give_their_room_back() -> None:
         pytest.param(("a" * 40, (("a",),), 2**32, 1, 1, 1, 1), OverflowError, id="too often"),
     ],
 )
-def test_what_is_no_pattern_is_refused(arguments: tuple[object, ...], error: type) -> None:
+def test_what_is_not_a_pattern_is_refused(arguments: tuple[object, ...], error: type) -> None:
     index = _engine.Index()
     with pytest.raises(error):
         index.put(*arguments)
     assert len(index) == 0
 
 
-def test_values_are_rounded_as_python_does() -> None:
+def test_values_are_rounded_as_python_rounds_them() -> None:
     rng = random.Random(3)
     values = [rng.uniform(-9, 9) for _ in range(20_000)]
     values += [round(value, 12) + 5e-13 for value in values]
@@ -180,7 +180,8 @@ def test_values_are_rounded_as_python_does() -> None:
 
 
 def _with_failing_allocations(action: Callable[[], object], unharmed: Callable[[], None]) -> int:
-    """Do *action* with the first, then the second … allocation failing, until it succeeds."""
+    """Do *action* while the first, then the second … allocation fails, until it succeeds; gives how
+    often it failed."""
     for allowed in range(10_000):
         _engine.fail_allocations_after(allowed)
         try:
@@ -196,7 +197,7 @@ def _with_failing_allocations(action: Callable[[], object], unharmed: Callable[[
 
 
 @faults
-def test_an_index_out_of_memory_is_as_it_was_and_goes_on() -> None:
+def test_an_index_out_of_memory_is_unchanged_and_can_be_used() -> None:
     rng, index = random.Random(4), compiled.CompiledPatternIndex()
     expected: dict[str, Pattern] = {}
 
@@ -206,7 +207,7 @@ def test_an_index_out_of_memory_is_as_it_was_and_goes_on() -> None:
 
     failed = 0
     for first in range(1, 200):
-        held = index.engine.snapshot()
+        held = index.engine.frozen()
         one = pattern(rng, first, size=rng.randint(1, 40))
         failed += _with_failing_allocations(lambda one=one: index.put(one, learns=1), unharmed)
         expected[one.name] = one
@@ -215,7 +216,7 @@ def test_an_index_out_of_memory_is_as_it_was_and_goes_on() -> None:
         expected[again.name] = again
         if rng.random() < 0.7:
             gone = rng.choice(list(expected))
-            held = index.engine.snapshot()
+            held = index.engine.frozen()
             failed += _with_failing_allocations(lambda gone=gone: index.remove(gone), unharmed)
             del expected[gone]
         if first % 20 == 0:
@@ -237,7 +238,7 @@ def test_corrections_out_of_memory_change_nothing() -> None:
     index = compiled.CompiledPatternIndex()
     index.put(pattern(random.Random(5), 1), learns=1)
     before = index.engine.totals()
-    held = index.engine.snapshot()
+    held = index.engine.frozen()
     corrections = Corrections({f"s{number}": (number, 1) for number in range(2000)}, 1, 2, 3)
 
     def unharmed() -> None:
@@ -286,7 +287,7 @@ def test_stored_views_out_of_memory_leave_the_index_empty() -> None:
 
 
 @faults
-def test_taking_an_index_apart_and_together_out_of_memory_harms_none() -> None:
+def test_writing_and_restoring_an_index_out_of_memory_does_no_harm() -> None:
     index, again = compiled.CompiledPatternIndex(), compiled.CompiledPatternIndex()
     for one in patterns(100):
         index.put(one, learns=1)
@@ -298,7 +299,7 @@ def test_taking_an_index_apart_and_together_out_of_memory_harms_none() -> None:
     assert list(again.after(-1)) == list(index.after(-1)) == list(patterns(100))
 
 
-def test_a_loader_that_failed_or_finished_takes_nothing_more() -> None:
+def test_a_loader_that_failed_or_finished_accepts_nothing_more() -> None:
     for bad in (("x", (("a",),), 1), ("a" * 40, (), 1), ("a" * 40, (("\ud800",),), 1)):
         loader = _engine.Loader(1, 2)
         with pytest.raises((ValueError, TypeError)):

@@ -1,4 +1,4 @@
-"""The compiled engine's own tests once more, on builds that are made to break (tests/native)."""
+"""The tests of the compiled engine, on builds that reveal its mistakes (tests/native)."""
 
 import os
 import subprocess
@@ -42,15 +42,15 @@ def test_small_segments_and_failing_allocations_change_nothing(tmp_path: Path) -
     _assert_passes(_pytest(*ENGINE_TESTS), {**os.environ, VARIABLE: str(module)})
 
 
-def test_no_test_makes_the_sanitizers_speak(tmp_path: Path) -> None:
+def test_no_test_makes_a_sanitizer_report(tmp_path: Path) -> None:
     """`make engine-sanitize` is the long form."""
     environment = sanitized_environment("sanitized", built("sanitized", tmp_path))
     _assert_passes(_pytest(*ENGINE_TESTS[1:]), environment)
     _assert_passes(["tests/native/fuzz.py", "5", "1"], environment)
 
 
-def test_threads_side_by_side_never_race(tmp_path: Path) -> None:
+def test_threads_at_the_same_time_never_race(tmp_path: Path) -> None:
     environment = sanitized_environment("threads", built("threads", tmp_path))
     environment["KATO_STRESS_ROUNDS"] = "60"
-    selected = ["-k", "threads or snapshot", "tests/unit/test_compiled_engine.py"]
+    selected = ["-k", "threads or frozen", "tests/unit/test_compiled_engine.py"]
     _assert_passes(["-m", "pytest", "-q", "-p", "no:cacheprovider", *selected], environment)

@@ -1,4 +1,4 @@
-"""KATO_ENGINE: which matching engine runs, and what a missing one says."""
+"""KATO_ENGINE: which matching engine runs, and what happens if it is missing."""
 
 import sys
 
@@ -10,14 +10,14 @@ from kato_service.search.pattern_searcher import PatternSearcher
 
 @pytest.fixture
 def without_extension(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An installation that found no compiler."""
+    """Pretend that the installation found no compiler."""
     monkeypatch.delitem(sys.modules, "kato_service.search.compiled_index", raising=False)
     monkeypatch.setitem(sys.modules, "kato_service.search._engine", None)
     monkeypatch.delattr("kato_service.search._engine", raising=False)
 
 
 @pytest.mark.usefixtures("without_extension")
-def test_without_the_extension_the_slower_engine_runs_and_says_why() -> None:
+def test_without_the_extension_the_slower_engine_runs_and_the_reason_is_known() -> None:
     searcher = PatternSearcher("auto")
     assert searcher.engine_name == "numpy"
     assert "_engine" in searcher.slower_because
@@ -34,6 +34,6 @@ def test_an_unknown_engine_is_refused() -> None:
         PatternSearcher("fortran")
 
 
-def test_the_engine_asked_for_runs(searcher: PatternSearcher) -> None:
+def test_the_engine_that_was_asked_for_runs(searcher: PatternSearcher) -> None:
     assert PatternSearcher(searcher.engine_name).engine_name == searcher.engine_name
     assert searcher.slower_because == ""

@@ -1,4 +1,4 @@
-"""Both matching engines against the standard library's difflib over every pattern."""
+"""Both matching engines, compared with the standard library's difflib over every pattern."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -22,12 +22,12 @@ from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.search.plain_ranking import Match, best_predictions
 
 THRESHOLDS = (0.0, 1e-9, 0.1, 0.25, 1 / 3, 0.4, 0.5, 2 / 3, 0.8, 1.0)
-"""Ties among them: similarities are fractions of small integers."""
+"""With ties among them: similarities are fractions of small integers."""
 ALPHABETS = ("a", "ab", "abc", "abcdefgh", ("", "é", "e\u0301", "𝄞", "a b", "'", "0"))
 
 
 def exhaustive(fold: Fold, state: tuple[str, ...], genes: Genes) -> tuple[Prediction, ...]:
-    """Nothing is left out before it is aligned and scored."""
+    """The predictions of a search that aligns and scores every pattern."""
     if len(state) < 2:
         return ()
     matches = [_match(pattern, state) for pattern in fold.patterns.values()]
@@ -47,13 +47,13 @@ def _match(pattern: Pattern, state: Sequence[str]) -> Match:
 
 
 def rendered(predictions: Sequence[Prediction]) -> bytes:
-    """As the API answers: the engines agree to the last byte."""
+    """The JSON of the API: engines agree to the last byte."""
     return orjson.dumps([rendering.prediction(prediction) for prediction in predictions])
 
 
 @dataclass
 class History:
-    """Random knowledge, the same in a fold of any index."""
+    """A random history, the same for folds of any index."""
 
     rng: random.Random
     alphabet: Sequence[str]
@@ -65,7 +65,7 @@ class History:
             yield self._entry()
 
     def state(self, longest: int) -> tuple[str, ...]:
-        """A slice of something learned, damaged, or anything."""
+        """Damaged slices of learned patterns, and random symbols."""
         size = self.rng.randint(2, longest)
         symbols: list[str] = []
         while self.learned and len(symbols) < size and self.rng.random() < 0.8:
@@ -99,7 +99,7 @@ class History:
         return Learn("", pattern_name(events), events, how, 2, {"k": ('"v"',)} if how else {})
 
     def _events(self) -> tuple[Event, ...]:
-        """Sometimes one symbol over and over, sometimes a damaged copy of a known pattern."""
+        """Random events; sometimes one symbol repeated, or a damaged copy of a learned pattern."""
         size = self.rng.randint(1, self.longest)
         symbols = self.rng.choices(self.alphabet, k=size)
         if self.rng.random() < 0.2:
@@ -144,7 +144,7 @@ def test_predictions_are_those_of_an_exhaustive_search(
 
 @settings(max_examples=15)
 @given(st.integers(0, 2**32), st.sampled_from(ALPHABETS))
-def test_so_are_those_of_long_states_and_patterns(
+def test_predictions_of_long_states_and_patterns_are_those_of_an_exhaustive_search(
     searcher: PatternSearcher, seed: int, alphabet: Sequence[str]
 ) -> None:
     history = History(random.Random(seed), alphabet, 150)
@@ -153,7 +153,7 @@ def test_so_are_those_of_long_states_and_patterns(
 
 @settings(max_examples=10)
 @given(st.integers(0, 2**32))
-def test_so_are_those_of_states_that_fill_machine_words(
+def test_predictions_of_states_that_fill_machine_words_are_those_of_an_exhaustive_search(
     searcher: PatternSearcher, seed: int
 ) -> None:
     history = History(random.Random(seed), "ab", 70)
@@ -169,10 +169,10 @@ def test_so_are_those_of_states_that_fill_machine_words(
 
 @pytest.mark.parametrize("threshold", [0.0, 0.1, 1.0])
 def test_nothing_learned_predicts_nothing(searcher: PatternSearcher, threshold: float) -> None:
-    view = Fold(searcher.new_index()).reading()
+    reading = Fold(searcher.new_index()).reading()
     genes = Genes(recall_threshold=threshold)
-    assert searcher.predict(view, (("a", "b"),), genes) == ()
-    assert searcher.predict(view, (("a",),), genes) == ()
+    assert searcher.predict(reading, (("a", "b"),), genes) == ()
+    assert searcher.predict(reading, (("a",),), genes) == ()
 
 
 def test_the_longest_state_and_a_pattern_beyond_the_api_are_matched(
@@ -210,7 +210,7 @@ def test_a_symbol_is_its_code_points_alone(searcher: PatternSearcher) -> None:
 
 
 def test_rare_symbols_find_their_patterns_in_every_segment(searcher: PatternSearcher) -> None:
-    """Few postings at a time, most of them of patterns that share too little with the state."""
+    """Few postings per segment, most of them of patterns that share too little with the state."""
     rng = random.Random(6)
     fold, plain = Fold(searcher.new_index()), Fold(PlainPatterns())
     for revision in range(1, 40_001):

@@ -1,4 +1,4 @@
-"""The golden cases of processor.md §10: names, long-term memory, predictions."""
+"""The golden cases of processor.md §10: names, knowledge, predictions."""
 
 import gzip
 import json
@@ -37,7 +37,7 @@ def _events(lists: Sequence[Sequence[str]], genes: Genes) -> Stm:
 
 
 def _trained(case: Case, genes: Genes, searcher: PatternSearcher) -> tuple[Fold, list[str]]:
-    """The fold of the case's learns, and what each learn was called."""
+    """The fold of the case's learns, and the pattern name of each learn."""
     fold = Fold(searcher.new_index())
     names = []
     pairs = zip(case["learned"], case["learned_emotives"], strict=True)
@@ -69,7 +69,7 @@ def _assert_predicted(given: Case, expected: Case) -> None:
 
 
 @pytest.mark.parametrize("case", _cases("hashes"), ids=lambda case: case["id"])
-def test_a_pattern_is_called_as_promised(case: Case) -> None:
+def test_a_pattern_has_the_promised_name(case: Case) -> None:
     events = tuple(map(tuple, case["events"]))
     assert pattern_name(events) == case["sha1"]
     assert sum(map(len, events)) == case["length"]
@@ -87,8 +87,8 @@ def test_learning_leaves_the_promised_knowledge(case: Case, searcher: PatternSea
         assert pattern.symbol_count == expected[name]["length"]
         windows = expected[name]["emotives"] or []
         assert len(pattern.emotives) == len(windows)
-        for given, wanted in zip(pattern.emotives, windows, strict=True):
-            assert given == pytest.approx(wanted, abs=1e-9)
+        for given, promised in zip(pattern.emotives, windows, strict=True):
+            assert given == pytest.approx(promised, abs=1e-9)
     _assert_counted(fold, case["state"])
 
 
@@ -108,7 +108,7 @@ def _assert_counted(fold: Fold, state: Case) -> None:
 
 
 @pytest.mark.parametrize("case", _cases("predictions"), ids=lambda case: case["id"])
-def test_predictions_are_those_promised(case: Case, searcher: PatternSearcher) -> None:
+def test_predictions_are_the_promised_ones(case: Case, searcher: PatternSearcher) -> None:
     genes = _genes(case)
     fold, names = _trained(case, genes, searcher)
     assert names == case["learned_names"]

@@ -94,7 +94,7 @@ class PatternProcessor:
             search = self._searcher.search(view, state.stm, genes)
             until = time.monotonic() + deadline.remaining_s()
             compute = partial(self._searcher.run, search, until=until)
-            if search.needs_view:
+            if search.needs_reading:
                 found = await self._threads.run_to_its_end(compute)
             else:
                 await held.aclose()

@@ -1,1 +1,1 @@
-"""Candidates, alignment, ranking: the matching engine and its index."""
+"""The matching engines: candidates, alignment and ranking, over the index of a fold."""

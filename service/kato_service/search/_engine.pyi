@@ -1,5 +1,5 @@
-"""What the compiled engine offers (native/*_object.c). Every call may raise MemoryError and then
-has changed nothing."""
+"""The compiled engine (native/python/). Every call may raise MemoryError; it has changed nothing
+then."""
 
 from collections.abc import Iterator
 
@@ -43,7 +43,9 @@ class Index:
         counted: int,
         /,
     ) -> None:
-        """Add or replace; *counted*: learns that the symbol counts gain."""
+        """Add a pattern, or replace the one of its name.
+
+        *counted*: learns that are added to the symbol counts."""
 
     def get(self, name: str, /) -> tuple[Events, int, int, int, int] | None:
         """Events, frequency, learns, first, revision."""
@@ -51,23 +53,23 @@ class Index:
     def remove(self, name: str, /) -> bool: ...
     def clear(self) -> None: ...
     def after(self, first: int, limit: int, /) -> tuple[str, ...]:
-        """Names in the order of their first learn, behind that revision."""
+        """Up to *limit* names of patterns first learned after revision *first*, in that order."""
 
-    def snapshot(self) -> Snapshot:
-        """All as it is now, whatever changes later; made in microseconds."""
+    def frozen(self) -> Frozen:
+        """A frozen copy (copy on write) for queries; takes microseconds."""
 
     def memory_bytes(self) -> int: ...
     def dump(self) -> Dump:
-        """All as it is now, whatever changes later; made in milliseconds."""
+        """A frozen copy of everything, to be written to a file; takes milliseconds."""
 
     def count(self, symbol: str, /) -> tuple[int, int]:
-        """Pattern member frequency and occurrences."""
+        """The symbol's pattern member frequency and occurrences."""
 
     def totals(self) -> tuple[int, int, int, int]:
-        """Learns, symbols, distinct symbols over learns, symbols."""
+        """TP, TS, TSP and S: see `SymbolStatistics`."""
 
     def counts(self, start: int, limit: int, /) -> tuple[tuple[str, int, int], ...]:
-        """Symbols as they were met, from that place on, each with its counts."""
+        """Up to *limit* symbols from number *start* on, each with its two counts."""
 
     def correct(
         self,
@@ -77,10 +79,10 @@ class Index:
         distinct_symbols: int,
         /,
     ) -> None:
-        """Add to the counts of symbols and to the totals."""
+        """Add *rows* to the counts of symbols, and the rest to the totals."""
 
 class Loader:
-    """After any error it can only be dropped, which takes no other promise back."""
+    """Gathers patterns in any order for a new index. After any error it can only be dropped."""
 
     def __init__(self, hash_key: int, other_half: int, /) -> None: ...
     def put(
@@ -94,51 +96,52 @@ class Loader:
         /,
     ) -> None: ...
     def count(self, events: Events, learns: int, /) -> None:
-        """Count the symbols of a pattern that is not to be there."""
+        """Count the symbols of a pattern without adding it."""
 
     def load(
         self, texts: tuple[bytes, ...], is_bson: bool, cleared: int, checkpoint: int, /
     ) -> tuple[tuple[tuple[bytes, bool], ...], int, bool]:
-        """Add the patterns of documents; computed without the interpreter lock.
+        """Add the patterns in documents; computes without the interpreter lock.
 
-        Returns the documents that are left, each with whether all but emotives and metadata was
-        added, the greatest revision of those added, and whether some were garbage."""
+        Returns the documents that Python has to look at, each with whether everything except its
+        emotives and metadata was added; the greatest revision of those added; and whether some were
+        garbage."""
 
     def finish(self) -> Index:
-        """All of it by ascending first; computed without the interpreter lock."""
+        """The index, in order of first learns; computes without the interpreter lock."""
 
 class Dump:
-    """An index in pieces, each made when it is asked for."""
+    """A frozen copy of an index in pieces, each of which is made when it is asked for."""
 
     def sizes(self) -> tuple[int, int, int, int, int]:
-        """Segments and symbols; learns, symbols and distinct symbols over learns."""
+        """Numbers of segments and of symbols; TP, TS and TSP."""
 
     def symbols(self, start: int, limit: int, /) -> Symbols: ...
     def counts(self, start: int, limit: int, /) -> bytes:
-        """Two numbers for each of those symbols that were counted."""
+        """Two 64-bit numbers for each of these symbols, as far as they were counted."""
 
     def segment(self, number: int, /) -> bytes: ...
 
 class Restorer:
-    """Puts the pieces together, symbols first; after any error it can only be dropped.
+    """Puts pieces together, symbols first. After any error it can only be dropped.
 
-    Whatever the pieces are, nothing worse than ValueError comes of it."""
+    Whatever the pieces are, nothing worse than ValueError happens."""
 
     def symbols(self, symbols: Symbols, /) -> None: ...
     def counts(self, start: int, counts: bytes, /) -> None: ...
     def segment(self, segment: bytes, /) -> None:
-        """Computed without the interpreter lock."""
+        """Computes without the interpreter lock."""
 
     def finish(self, learns: int, symbols: int, distinct_symbols: int, /) -> Index: ...
 
-class Snapshot:
+class Frozen:
     def best(self, state: Symbols, threshold: float, limit: int, until: float = ..., /) -> Answer:
-        """Computed without the interpreter lock; any number of threads at once.
+        """Computes without the interpreter lock; any number of threads may ask at once.
 
-        Raises TimeoutError at *until*, seconds of the monotonic clock; so does reading a row."""
+        Raises TimeoutError at *until*, in seconds of the monotonic clock; so does reading a row."""
 
 class Answer:
-    """The best, best first; a row is made when it is read. For one thread."""
+    """The best predictions, best first; a row is made when it is read. For one thread at a time."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, place: int, /) -> Row: ...
@@ -146,5 +149,5 @@ class Answer:
 
 def round12(value: float, /) -> float: ...
 def fail_allocations_after(count: int, /) -> None:
-    """In builds with KATO_FAULT_INJECTION: the allocation after *count* more fails, and all
-    behind it; -1 ends that. Elsewhere it does nothing."""
+    """In builds with KATO_FAULT_INJECTION: let the allocation after *count* more fail, and all
+    after it; -1: none. In other builds it does nothing."""

@@ -6,14 +6,14 @@ from itertools import pairwise
 from kato_service.domain.alignment import Block
 
 MAX_BITS = 512
-"""States up to here are faster on bits than with difflib, whose time depends on matches alone."""
+"""Longest state, in symbols, for which bits are faster than difflib."""
 
 _Box = tuple[int, int, int]
-"""First row, row behind the last, and the columns that are still free."""
+"""First row, row after the last, and the free columns as bits."""
 
 
 def position_masks(state: Sequence[str]) -> dict[str, int]:
-    """Per symbol its positions in *state*, as bits."""
+    """By symbol, its positions in *state* as bits."""
     masks: dict[str, int] = {}
     for position, symbol in enumerate(state):
         masks[symbol] = masks.get(symbol, 0) | 1 << position
@@ -21,11 +21,15 @@ def position_masks(state: Sequence[str]) -> dict[str, int]:
 
 
 def matching_blocks(symbols: Sequence[str], masks: Mapping[str, int]) -> tuple[Block, ...]:
-    """As ``SequenceMatcher(None, symbols, state, autojunk=False).get_matching_blocks()``, without
-    the empty one at the end (processor.md §6).
+    """The blocks of ``SequenceMatcher(None, symbols, state, autojunk=False)`` (processor.md §6),
+    without the empty one at the end.
 
-    The longest block is looked for first, then what lies left and right of it. Without junk no
-    two blocks touch, so none are joined.
+    The longest block is found first, then those before and after it. Without junk no two blocks
+    touch, so none have to be joined.
+
+    Args:
+        symbols: The flattened pattern.
+        masks: `position_masks` of the state.
     """
     rows = [masks.get(symbol, 0) for symbol in symbols]
     found: list[Block] = []
@@ -44,7 +48,9 @@ def matching_blocks(symbols: Sequence[str], masks: Mapping[str, int]) -> tuple[B
 
 
 def _longest_runs(runs: list[int]) -> tuple[int, list[int]]:
-    """How long the longest run of equal symbols is, and per row the columns where one ends."""
+    """Length of the longest run of equal symbols, and by row the columns where such runs end."""
+    # A run that ends at a column of this row is one longer than one that ends a column earlier in
+    # the row before: shifting by one column and intersecting prolongs all runs at once.
     if not any(runs):
         return 0, runs
     size = 1
@@ -55,9 +61,10 @@ def _longest_runs(runs: list[int]) -> tuple[int, list[int]]:
 
 
 def _chain(first: int, runs: Sequence[int]) -> list[Block]:
-    """Blocks of a box without a run of two: each row's first column behind the one before.
+    """Blocks of a box without a run of two: each row's first column after the previous block.
 
-    The first such row holds the first block, nothing lies before it, and so on behind it.
+    The first row with a match holds the first block. Nothing lies before it, so the same holds for
+    what lies after it: a greedy chain.
     """
     found: list[Block] = []
     free = -1
@@ -71,11 +78,11 @@ def _chain(first: int, runs: Sequence[int]) -> list[Block]:
 
 
 def _split(box: _Box, size: int, runs: Sequence[int]) -> tuple[Block, list[_Box]]:
-    """The first of the box's longest blocks, and the boxes before and behind it."""
+    """The first of the box's longest blocks, and the boxes before and after it."""
     first, end, columns = box
     row = next(place for place, run in enumerate(runs) if run)
     last = (runs[row] & -runs[row]).bit_length() - 1
     begin, start = first + row + 1 - size, last + 1 - size
     before = (first, begin, columns & ((1 << start) - 1))
-    behind = (first + row + 1, end, columns & -(1 << last + 1))
-    return (begin, start, size), [before, behind]
+    after = (first + row + 1, end, columns & -(1 << last + 1))
+    return (begin, start, size), [before, after]

@@ -1,4 +1,4 @@
-"""The compiled matching engine as an index of patterns (see native/, built as _engine)."""
+"""The compiled matching engine as the index of a fold (native/, built as _engine)."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,28 +16,29 @@ from kato_service.search.index_pieces import pieces, restored
 from kato_service.search.pattern_extras import NONE, Extras
 
 PAGE = 256
-"""Names, or counts of symbols, that are read ahead when they are listed."""
-
+"""Names, or counts of symbols, that are read at once when they are listed."""
 
 _HASH_KEY = tuple(hash(f"symbols {half}") % 2**64 for half in range(2))
-"""As secret as the key of Python's own hashes."""
+"""As secret as the key of Python's own hashes, so that nobody can choose symbols that collide."""
 
 
 class CompiledPatternIndex:
-    """Names, events, counts and symbol statistics in arrays; the few with extras beside."""
+    """Names, events, counts and symbol statistics in the engine; the few extras in Python."""
 
     def __init__(self) -> None:
         self.engine = _engine.Index()
         """Replaced by a load."""
         self._extras: dict[str, Extras] = {}
         self._extras_bytes = 0
-        self._snapshots: WeakSet[_Snapshot] = WeakSet()
+        self._frozen: WeakSet[_Frozen] = WeakSet()
+        """Copies in use, which share the extras and keep the old value of any that changes."""
         self._changing = Lock()
-        """Held while index and extras change together, or are taken together."""
+        """Held while engine and extras change together, or are copied together."""
 
     @property
     def statistics(self) -> "_Statistics":
-        """Made anew: an index with a cycle would wait for the garbage collector."""
+        """A new object each time: keeping one would make a cycle, which would keep a dropped index
+        in memory until the garbage collector runs."""
         return _Statistics(self)
 
     def put(self, pattern: Pattern, *, learns: int = 0) -> None:
@@ -68,7 +69,7 @@ class CompiledPatternIndex:
         self.loaded(*restored(pieces))
 
     def loaded(self, engine: "_engine.Index", extras: dict[str, Extras]) -> None:
-        """Become what a loader gathered."""
+        """Take over what a loader gathered."""
         with self._changing:
             require_empty(self)
             self.engine = engine
@@ -99,12 +100,12 @@ class CompiledPatternIndex:
                 self._keep(name, NONE)
 
     def clear(self) -> None:
-        """Snapshots go on with what was."""
         with self._changing:
             self.engine.clear()
+            # A new dictionary and no copies to tell: those in use keep the old one.
             self._extras = {}
             self._extras_bytes = 0
-            self._snapshots = WeakSet()
+            self._frozen = WeakSet()
 
     def __len__(self) -> int:
         return len(self.engine)
@@ -125,22 +126,21 @@ class CompiledPatternIndex:
         limit: int,
         until: float = inf,
     ) -> tuple[Prediction, ...]:
-        found = self.snapshot()
-        return found.best(state, threshold=threshold, limit=limit, until=until)
+        return self.frozen().best(state, threshold=threshold, limit=limit, until=until)
 
-    def snapshot(self) -> "_Snapshot":
+    def frozen(self) -> "_Frozen":
         with self._changing:
-            taken = _Snapshot(self.engine.snapshot(), self._extras)
-            self._snapshots.add(taken)
-        return taken
+            copy = _Frozen(self.engine.frozen(), self._extras)
+            self._frozen.add(copy)
+        return copy
 
     def memory_bytes(self) -> int:
         return self.engine.memory_bytes() + self._extras_bytes
 
     def _keep(self, name: str, extras: Extras) -> None:
-        """Change what *name* has, after telling the snapshots what it had."""
-        for snapshot in self._snapshots:
-            snapshot.before.setdefault(name, self._extras.get(name, NONE))
+        """Change the extras of *name*, after giving the frozen copies the old ones."""
+        for copy in self._frozen:
+            copy.before.setdefault(name, self._extras.get(name, NONE))
         known = self._extras.pop(name, None)
         if known is not None:
             self._extras_bytes -= known.size_bytes
@@ -150,13 +150,15 @@ class CompiledPatternIndex:
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
-class _Snapshot:
-    """Asked by threads while the index changes; extras are shared and told when they do."""
+class _Frozen:
+    """A frozen copy, which threads ask while the index changes. Copying all extras would take too
+    long, so it shares them and keeps the old value of those that change."""
 
-    taken: "_engine.Snapshot"
+    engine: "_engine.Frozen"
     extras: dict[str, Extras]
     before: dict[str, Extras] = field(default_factory=dict)
-    """Extras that changed since, as they were. Set before they change, read after them."""
+    """Extras that changed since, as they were. Written before *extras* change and read after them,
+    so that a reader never misses a change."""
 
     def best(
         self,
@@ -166,9 +168,8 @@ class _Snapshot:
         limit: int,
         until: float = inf,
     ) -> tuple[Prediction, ...]:
-        """Matching runs without the interpreter lock; each prediction is made on its own, so
-        that other threads get their turns."""
-        answer = self.taken.best(state, threshold, limit, until)
+        answer = self.engine.best(state, threshold, limit, until)
+        # One row at a time, so that other threads get the interpreter lock in between.
         return tuple(self._prediction(row) for row in answer)
 
     def _prediction(self, row: "_engine.Row") -> Prediction:
@@ -215,7 +216,7 @@ class _Loader:
 
 
 class _Statistics:
-    """What the engine has counted."""
+    """The `SymbolStatistics` of an engine."""
 
     def __init__(self, index: CompiledPatternIndex) -> None:
         self._index = index
@@ -240,7 +241,7 @@ class _Statistics:
 
 
 class _Counts(Mapping[str, int]):
-    """One of a symbol's two counts; those of 0 are not listed."""
+    """One of the two counts of every symbol; symbols with 0 are not listed."""
 
     def __init__(self, index: CompiledPatternIndex, which: int) -> None:
         self._index = index

@@ -1,4 +1,4 @@
-"""The compiled engine's index in pieces, for a snapshot file (knowledge/snapshot_file.py)."""
+"""The compiled engine's index in pieces, for a snapshot file (knowledge/snapshots/)."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -12,12 +12,14 @@ from kato_service.search.pattern_extras import Extras
 
 SYMBOLS, COUNTS, SEGMENT, EXTRAS, TOTALS = b"symb", b"coun", b"segm", b"extr", b"tota"
 SYMBOLS_AT_ONCE = 4096
+"""Symbols, or counts of symbols, per piece."""
 COUNT_BYTES = 16
+"""Two 64-bit numbers: pattern member frequency and occurrences."""
 EXTRAS_AT_ONCE = 500
 
 
 def pieces(dump: "_engine.Dump", extras: dict[str, Extras]) -> Iterator[Piece]:
-    """In the order in which `restored` takes them; made one at a time."""
+    """The pieces in the order in which `restored` needs them; each is made when it is taken."""
     segments, symbols, *totals = dump.sizes()
     for start in range(0, symbols, SYMBOLS_AT_ONCE):
         yield SYMBOLS, orjson.dumps(dump.symbols(start, SYMBOLS_AT_ONCE))
@@ -32,7 +34,11 @@ def pieces(dump: "_engine.Dump", extras: dict[str, Extras]) -> Iterator[Piece]:
 
 
 def restored(pieces: Iterable[Piece]) -> "tuple[_engine.Index, dict[str, Extras]]":
-    """Raises ValueError for what `pieces` does not give."""
+    """The index that *pieces* were made of.
+
+    Raises:
+        ValueError: They are not what `pieces` gives.
+    """
     restorer = _engine.Restorer()
     extras: dict[str, Extras] = {}
     totals: tuple[int, int, int] | None = None

@@ -1,4 +1,4 @@
-"""The port of matching engines: the patterns of a fold, and the best of them for a state."""
+"""The port to matching engines: the patterns of a fold, and the best of them for a state."""
 
 from math import inf
 from typing import Protocol
@@ -18,20 +18,22 @@ class Searchable(Protocol):
     ) -> tuple[Prediction, ...]:
         """The *limit* best predictions, best first, equal ones by first learn.
 
-        Of every pattern that an exhaustive ``SequenceMatcher(None, pattern, state,
-        autojunk=False)`` finds to be at least *threshold* similar; at 0.0 of every pattern.
-        Any number of threads may ask at once.
+        They are the best of all patterns that an exhaustive ``SequenceMatcher(None, pattern, state,
+        autojunk=False)`` finds at least *threshold* similar (0.0: of all patterns). Any number of
+        threads may ask at once.
 
         Args:
-            until: When to give up, seconds of the monotonic clock.
+            state: The flattened STM.
+            until: When to give up, in seconds of the monotonic clock.
 
         Raises:
-            TimeoutError: It was not done then.
+            TimeoutError: It was not done by then.
         """
 
 
 class MatchingIndex(PatternIndex, Searchable, Protocol):
-    """A fold's index that may be asked while nothing changes it."""
+    """A fold's index. It may be asked itself while nothing changes it."""
 
-    def snapshot(self) -> Searchable | None:
-        """All as it is now, to be asked whatever changes later; None if it cannot be had."""
+    def frozen(self) -> Searchable | None:
+        """A frozen copy, which may be asked whatever changes in the index later; None if copies
+        of this kind of index cost too much."""

@@ -1,7 +1,7 @@
-"""The matching engine in numpy and plain Python: exact, for where nothing can be compiled.
+"""The matching engine in numpy and plain Python: exact, for platforms without a compiler.
 
-Postings give an upper bound of every pattern's similarity; only patterns that can reach the
-threshold are aligned.
+A prefilter on postings gives an upper bound of every pattern's similarity; only patterns that can
+reach the threshold are aligned.
 """
 
 from array import array
@@ -26,18 +26,18 @@ from kato_service.search.plain_ranking import Match, best_predictions
 
 _Alignment = Callable[[Sequence[str]], tuple[Block, ...]]
 POSTINGS_BYTES = 400
-"""Of a symbol: its two arrays, their owner, its place in a dictionary."""
+"""Size of a symbol: its two arrays, their owner, its place in a dictionary."""
 SLOT_BYTES = 96
-"""Of a pattern, beside the pattern: places in a list, an array and a tuple."""
+"""Size of a slot without its pattern: places in a list, an array and a tuple."""
 OCCURRENCE_BYTES = 18
-"""Of a symbol in a pattern: a place in its tuple, its slot and its count."""
+"""Size of a symbol in a pattern: a place in its tuple, its slot and its count."""
 HOLES_KEPT = 1024
-"""Slots of removed patterns that are tolerated beside as many living ones."""
+"""Slots of removed patterns, beyond the number of living ones, that are tolerated."""
 
 
 @dataclass(slots=True)
 class _Postings:
-    """Where a symbol occurs: slots, ascending, and how often in each."""
+    """Where a symbol occurs: slots in ascending order, and how often in each of them."""
 
     slots: "array[int]" = field(default_factory=lambda: array("i"))
     counts: "array[int]" = field(default_factory=lambda: array("i"))
@@ -76,7 +76,7 @@ class NumpyPatternIndex(UnsavedIndex):
         return len(self._slots)
 
     def memory_bytes(self) -> int:
-        """Removed patterns count until their slots are compacted."""
+        """Estimate; removed patterns count until their slots are compacted."""
         postings = POSTINGS_BYTES * len(self._postings)
         return self._bytes + postings + self.statistics.memory_bytes
 
@@ -91,8 +91,8 @@ class NumpyPatternIndex(UnsavedIndex):
         if len(self._patterns) > 2 * len(self._slots) + HOLES_KEPT:
             self._compact()
 
-    def snapshot(self) -> None:
-        """Copies would cost more than most queries."""
+    def frozen(self) -> None:
+        """None: a copy would cost more than most queries."""
 
     def best(
         self,
@@ -125,15 +125,15 @@ class NumpyPatternIndex(UnsavedIndex):
         )
 
     def _candidates(self, state: Sequence[str], threshold: float) -> Iterable[int]:
-        """Slots whose multiset overlap with the state admits the threshold.
+        """The prefilter: slots whose patterns have enough symbols in common with the state.
 
-        No alignment matches more symbols than both have in common, and the bound is computed
-        in the expression of the similarity itself, so no rounding can lose a match.
+        No alignment matches more symbols than both have in common, and the bound is computed with
+        the expression of the similarity itself, so no rounding can lose a match.
         """
         if threshold <= 0.0:
             return range(len(self._patterns))
         overlap = self._overlap(state)
-        lengths = _view(self._lengths)
+        lengths = _as_numpy(self._lengths)
         bounds = 2.0 * overlap / (lengths + len(state))
         slots: list[int] = np.flatnonzero(bounds >= threshold).tolist()
         return slots
@@ -143,8 +143,8 @@ class NumpyPatternIndex(UnsavedIndex):
         for symbol, count in Counter(state).items():
             postings = self._postings.get(symbol)
             if postings is not None:
-                common = np.minimum(_view(postings.counts), count)
-                overlap[_view(postings.slots)] += common
+                common = np.minimum(_as_numpy(postings.counts), count)
+                overlap[_as_numpy(postings.slots)] += common
         return overlap
 
     def _replace(self, slot: int, pattern: Pattern) -> None:
@@ -175,7 +175,7 @@ class NumpyPatternIndex(UnsavedIndex):
 
 
 def blocks_of(state: Sequence[str]) -> _Alignment:
-    """What gives a pattern's blocks with *state*: bits for a short state, else difflib."""
+    """A function that aligns a pattern with *state*: on bits for a short state, else by difflib."""
     if len(state) <= MAX_BITS:
         masks = position_masks(state)
         return lambda symbols: matching_blocks(symbols, masks)
@@ -191,7 +191,7 @@ def blocks_of(state: Sequence[str]) -> _Alignment:
 
 
 def _in_time(slots: Iterable[int], until: float) -> Iterator[int]:
-    """The slots, until it is too late for another one; a single alignment is never cut."""
+    """*slots* until the time is over. A single alignment is never interrupted."""
     for slot in slots:
         if monotonic() > until:
             raise TimeoutError("matching was not done in time")
@@ -202,6 +202,6 @@ def _kept(match: Match, threshold: float) -> bool:
     return match.similarity >= threshold
 
 
-def _view(values: "array[int]") -> NDArray[np.intc]:
-    """No copy; the array must not grow while the view is alive."""
+def _as_numpy(values: "array[int]") -> NDArray[np.intc]:
+    """The array without a copy; it must not grow while the result is in use."""
     return np.frombuffer(values, dtype=np.intc) if values else np.zeros(0, dtype=np.intc)

@@ -1,4 +1,4 @@
-"""What few patterns have beside their events and counts, for the compiled engine."""
+"""Emotives and metadata, which few patterns have: the compiled engine keeps them in Python."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from kato_service.domain.pattern import Emotives, Metadata
 from kato_service.knowledge.fold.footprint import extras_bytes
 
 EXTRAS_BYTES = 300
-"""Of one pattern's extras: the object, the name again, a place in a dictionary."""
+"""Size of one pattern's extras: the object, a copy of the name, a place in a dictionary."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,23 +15,23 @@ from kato_service.search.matching import MatchingIndex, Searchable
 from kato_service.search.numpy_index import NumpyPatternIndex
 
 MIN_STATE_SYMBOLS = 2
-"""A shorter state predicts nothing."""
+"""Symbols in a state at least: a shorter one predicts nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """One question to a knowledge base as it was at one moment."""
+    """A prediction that is ready to run, on a knowledge base as it was at one moment."""
 
     patterns: Searchable
     state: tuple[str, ...]
     genes: Genes
-    needs_view: bool
-    """Whether the view has to be held until it has run."""
+    needs_reading: bool
+    """Whether the reading has to be held until the search has run."""
 
 
 class PatternSearcher:
     def __init__(self, engine: str = "auto") -> None:
-        """Choose the engine: ``c``, ``numpy``, or the faster one that there is (``auto``).
+        """*engine*: ``c``, ``numpy``, or ``auto`` for the faster one that is installed.
 
         Raises:
             SettingsError: This installation does not have it.
@@ -42,24 +42,24 @@ class PatternSearcher:
         """An empty index, for the fold of one knowledge base."""
         return self._new_index()
 
-    def search(self, view: KnowledgeReading, stm: Stm, genes: Genes) -> Search:
-        """What will predict from *view* as it is now; made while it is held, in microseconds."""
-        index = cast(MatchingIndex, view.index)  # every index of a fold is from `new_index`
-        snapshot = index.snapshot()
-        return Search(snapshot or index, flatten(stm), genes, needs_view=snapshot is None)
+    def search(self, reading: KnowledgeReading, stm: Stm, genes: Genes) -> Search:
+        """A search of *reading* as it is now; takes microseconds, while the reading is held."""
+        index = cast(MatchingIndex, reading.index)  # every index of a fold is from `new_index`
+        frozen = index.frozen()
+        return Search(frozen or index, flatten(stm), genes, needs_reading=frozen is None)
 
-    def predict(self, view: KnowledgeReading, stm: Stm, genes: Genes) -> tuple[Prediction, ...]:
+    def predict(self, reading: KnowledgeReading, stm: Stm, genes: Genes) -> tuple[Prediction, ...]:
         """The best predictions, best first: a pure function of its arguments."""
-        return self.run(self.search(view, stm, genes))
+        return self.run(self.search(reading, stm, genes))
 
     def run(self, search: Search, *, until: float = inf) -> tuple[Prediction, ...]:
-        """Computes for as long as it takes: to be called from a thread.
+        """The best predictions, best first. Computes, perhaps for long: call it from a thread.
 
         Args:
-            until: When to give up, seconds of the monotonic clock.
+            until: When to give up, in seconds of the monotonic clock.
 
         Raises:
-            TimeoutError: It was not done then.
+            TimeoutError: It was not done by then.
         """
         state, genes = search.state, search.genes
         if len(state) < MIN_STATE_SYMBOLS:
@@ -72,16 +72,16 @@ class PatternSearcher:
         )
 
 
-def _engine(wanted: str) -> tuple[str, Callable[[], MatchingIndex], str]:
-    """Its name, what makes its indexes, and why ``auto`` could not have the faster one."""
-    if wanted == "numpy":
+def _engine(name: str) -> tuple[str, Callable[[], MatchingIndex], str]:
+    """Its name, a factory of its indexes, and why ``auto`` did not get the faster engine."""
+    if name == "numpy":
         return "numpy", NumpyPatternIndex, ""
-    if wanted not in ("auto", "c"):
-        raise SettingsError(f"KATO_ENGINE: {wanted!r} is no engine; accepted: auto, c, numpy")
+    if name not in ("auto", "c"):
+        raise SettingsError(f"KATO_ENGINE: {name!r} is not an engine; accepted: auto, c, numpy")
     try:
         compiled = import_module("kato_service.search.compiled_index")
     except ImportError as exc:
-        if wanted == "c":
+        if name == "c":
             raise SettingsError(
                 f"KATO_ENGINE: 'c' is not part of this installation ({exc}); accepted: auto, numpy"
             ) from exc

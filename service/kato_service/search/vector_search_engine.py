@@ -1,4 +1,4 @@
-"""Which other vectors are near an observed one (processor.md §4)."""
+"""Which stored vectors are near an observed one (processor.md §4)."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ class VectorSearchEngine:
 
     async def others_near(
         self,
-        place: tuple[str, int],
+        collection: tuple[str, int],
         symbol: str,
         vector: Sequence[float],
         *,
@@ -21,15 +21,16 @@ class VectorSearchEngine:
         """Up to *limit* symbols other than *symbol*, best first, equal ones by symbol.
 
         Args:
-            place: Knowledge base and the revision of its last clear.
-            min_score: Cosine similarity a neighbour has at least.
+            collection: Knowledge base, and the revision of its last clear.
+            vector: float64, of the dimension of the collection.
+            min_score: The least cosine similarity of a neighbour.
 
         Raises:
             StoreUnavailableError: Qdrant did not answer.
         """
         if limit < 1:
             return ()
-        kb, cleared = place
+        kb, cleared = collection
         found = await self._store.neighbors(
             kb, cleared, tuple(vector), limit=limit + 1, min_score=min_score
         )

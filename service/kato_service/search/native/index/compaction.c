@@ -12,7 +12,7 @@ static uint32_t tokens_in(const segment *segment)
     return view_offsets(&segment->view)[segment->view.count];
 }
 
-/* Append the living patterns of *from* to *to*. -1: no memory. */
+/* Append the living patterns of *from* to *to*. -1: no memory; *to* may hold some of them then. */
 static int copied(segment *to, const segment *from)
 {
     const segment_view *view = &from->view;
@@ -33,7 +33,7 @@ static int copied(segment *to, const segment *from)
     return 0;
 }
 
-/* A segment of the living patterns of *first* (or NULL) and *second*; NULL: no memory. */
+/* A new segment with the living patterns of *first* (or NULL) and *second*; NULL: no memory. */
 static segment *rewritten(patterns *all, const segment *first, const segment *second)
 {
     int64_t id = patterns_free_id(all);
@@ -69,8 +69,9 @@ static void forget(patterns *all, uint32_t place)
 }
 
 /*
- * Put *fresh* in the place of the segment there, and of the one before it if it took *both*.
- * Its id is its own until here, since names are compared through old and new slots alike.
+ * Replace the segment at *place* by *fresh*, and the one before it, too, if *fresh* took *both*.
+ * Old segments stay registered until all names lead to new slots: setting a name compares it with
+ * names that are read through old and new slots alike. So *fresh* cannot take over an old id.
  */
 static void replaced(patterns *all, uint32_t place, int both, segment *fresh)
 {
@@ -86,6 +87,7 @@ static void replaced(patterns *all, uint32_t place, int both, segment *fresh)
     }
 }
 
+/* Whether both together fill at most half a segment. */
 static int are_small(const segment *first, const segment *second)
 {
     return living_in(first) + living_in(second) <= SEGMENT_PATTERNS / 2

@@ -1,10 +1,10 @@
-/* Hexadecimal digits, as names are written: in lower case. */
+/* Hexadecimal digits of names, in lower case. */
 #ifndef KATO_DIGITS_H
 #define KATO_DIGITS_H
 
 #include "index/segment.h"
 
-/* -1: it is no digit. */
+/* The value of a digit; -1: it is not one. */
 static inline int digit_value(char digit)
 {
     if (digit >= '0' && digit <= '9') {
@@ -13,7 +13,7 @@ static inline int digit_value(char digit)
     return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
 }
 
-/* The raw name of 40 digits. 0: they are none. */
+/* Decode 40 digits into a raw name. 0: they are not all digits. */
 static inline int name_decode(const char *digits, uint8_t *name)
 {
     for (int at = 0; at < NAME_BYTES; at++) {

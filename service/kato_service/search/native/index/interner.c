@@ -26,7 +26,7 @@ static inline void sip_round(uint64_t v[4])
     v[2] = rotated(v[2], 32);
 }
 
-/* SipHash-1-3, as CPython hashes strings; 32 bits of it. */
+/* SipHash-1-3, which CPython uses for strings, folded to 32 bits. */
 static uint32_t hash_of(const uint64_t key[2], const uint8_t *text, size_t size)
 {
     uint64_t v[4] = {key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du,
@@ -59,7 +59,7 @@ static int is_there(const interner *symbols, uint64_t place, const char *text, s
     return known == size && memcmp(found, text, size) == 0;
 }
 
-/* Where the symbol is, or the free place where its probe ends. */
+/* The place of the symbol, or the free place where the probe for it ends. */
 static uint32_t place_of(const interner *symbols, uint32_t hash, const char *text, size_t size)
 {
     uint32_t mask = symbols->place_count - 1, place = hash & mask;
@@ -73,26 +73,27 @@ static uint32_t place_of(const interner *symbols, uint32_t hash, const char *tex
 
 static int grow_places(interner *symbols)
 {
-    uint32_t wanted = symbols->place_count ? symbols->place_count * 2 : 64;
-    uint64_t *places = wanted != 0 ? kato_allocate(wanted, sizeof(*places)) : NULL;
+    /* Doubling 2^31 gives 0: there is no larger table. */
+    uint32_t required = symbols->place_count ? symbols->place_count * 2 : 64;
+    uint64_t *places = required != 0 ? kato_allocate(required, sizeof(*places)) : NULL;
     if (places == NULL) {
         return -1;
     }
-    memset(places, 0xff, wanted * sizeof(*places));
+    memset(places, 0xff, required * sizeof(*places));
     for (uint32_t old = 0; old < symbols->place_count; old++) {
         uint64_t entry = symbols->places[old];
         if (entry == FREE_PLACE) {
             continue;
         }
-        uint32_t place = (uint32_t)(entry >> 32) & (wanted - 1);
+        uint32_t place = (uint32_t)(entry >> 32) & (required - 1);
         while (places[place] != FREE_PLACE) {
-            place = (place + 1) & (wanted - 1);
+            place = (place + 1) & (required - 1);
         }
         places[place] = entry;
     }
     kato_free(symbols->places);
     symbols->places = places;
-    symbols->place_count = wanted;
+    symbols->place_count = required;
     return 0;
 }
 
@@ -109,7 +110,7 @@ static int grow_starts(interner *symbols)
     return 0;
 }
 
-/* Room for one more symbol of that many bytes. */
+/* Make room for one more symbol of *size* bytes. -1: no memory, or no numbers left. */
 static int reserve(interner *symbols, size_t size)
 {
     if ((symbols->count == symbols->capacity && grow_starts(symbols) < 0)
@@ -143,6 +144,7 @@ int64_t interner_number(interner *symbols, const char *text, size_t size)
     if (reserve(symbols, size) < 0) {
         return -1;
     }
+    /* Probed again: making room may have moved every place. */
     uint32_t place = place_of(symbols, hash, text, size);
     size_t start = symbols->starts[symbols->count];
     memcpy(symbols->bytes + start, text, size);

@@ -1,4 +1,4 @@
-/* Symbols as UTF-8, numbered in the order in which they appear; needs no interpreter. */
+/* Symbols as UTF-8, numbered in order of appearance; works without the interpreter lock. */
 #ifndef KATO_INTERNER_H
 #define KATO_INTERNER_H
 
@@ -10,7 +10,7 @@
  * below the upper half of its hash, or FREE_PLACE; more than a quarter of the places are free.
  */
 typedef struct {
-    uint64_t key[2]; /* of the hash: secret, so that nobody can choose symbols that collide */
+    uint64_t key[2]; /* of the hash; secret, so that nobody can choose symbols that collide */
     uint8_t *bytes;
     size_t bytes_capacity;
     size_t *starts;
@@ -20,7 +20,7 @@ typedef struct {
     uint32_t place_count; /* a power of two, or 0 */
 } interner;
 
-/* The symbol's number, given now if it is new; -1: no memory, or no more numbers. */
+/* The symbol's number, assigned now if it is new; -1: no memory, or no numbers left. */
 int64_t interner_number(interner *symbols, const char *text, size_t size);
 void interner_close(interner *symbols);
 

@@ -48,7 +48,7 @@ void *kato_allocate(size_t count, size_t size)
         return NULL;
     }
     size_t bytes = count * size;
-    return malloc(bytes ? bytes : 1);
+    return malloc(bytes ? bytes : 1); /* malloc(0) may be NULL, which would mean: no memory */
 }
 
 void *kato_allocate_zeroed(size_t count, size_t size)
@@ -101,6 +101,7 @@ void shared_drop(shared *block)
     }
 }
 
+/* Replace the block by a new one of *size* bytes with the first *used* of it. -1: no memory. */
 static int replaced(shared **place, size_t used, size_t size)
 {
     shared *fresh = shared_new(size);
@@ -123,14 +124,15 @@ int shared_own(shared **place)
     return replaced(place, (*place)->size, (*place)->size);
 }
 
-int shared_reserve(shared **place, size_t used, size_t wanted)
+int shared_reserve(shared **place, size_t used, size_t required)
 {
     size_t size = *place == NULL ? 0 : (*place)->size;
-    if (wanted <= size) {
+    if (required <= size) {
         return 0;
     }
-    size_t grown = size > SIZE_MAX / 2 ? wanted : size + size / 4;
-    return replaced(place, used, grown > wanted ? grown : wanted);
+    /* A quarter more than there was, so that appending one by one copies each byte a few times. */
+    size_t grown = size > SIZE_MAX / 2 ? required : size + size / 4;
+    return replaced(place, used, grown > required ? grown : required);
 }
 
 void shared_trim(shared **place, size_t used)

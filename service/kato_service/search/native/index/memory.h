@@ -1,23 +1,23 @@
-/* Allocation, checked and countable, and blocks of memory that an index shares with snapshots. */
+/* Checked allocation, and copy-on-write blocks that an index shares with its frozen copies. */
 #ifndef KATO_MEMORY_H
 #define KATO_MEMORY_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Memory for *count* items; NULL when there is none or the size overflows. Needs no lock. */
+/* Memory for *count* items; NULL: none left, or the size overflows. No lock needed. */
 void *kato_allocate(size_t count, size_t size);
 void *kato_allocate_zeroed(size_t count, size_t size);
 void *kato_resize(void *memory, size_t count, size_t size);
 void kato_free(void *memory);
 
-/* Test builds only: the allocation after *count* more fails, and all behind it; -1: none does. */
+/* Test builds only: let the allocation after *count* more fail, and all after it; -1: none. */
 void kato_fail_allocations_after(long count);
 
 /*
- * Bytes with a count of their holders. Invariants: holders are counted under the interpreter
- * lock; only a sole holder changes bytes that a snapshot may read; bytes behind what a snapshot
- * knows may be appended to while others hold the block.
+ * Bytes with a count of their holders. Invariants: holders are counted under the interpreter lock;
+ * only a sole holder changes bytes that a frozen copy may read; bytes after those that frozen
+ * copies refer to may be written while others hold the block.
  */
 typedef struct {
     size_t holders;
@@ -33,13 +33,13 @@ static inline void *shared_data(const shared *block)
     return block == NULL ? NULL : (void *)(block + 1);
 }
 
-/* Make *place's block the caller's alone, by a copy if others hold it. -1: no memory. */
+/* Make the caller the sole holder of *place's block, by a copy if necessary. -1: no memory. */
 int shared_own(shared **place);
 
-/* Make room for *wanted* bytes, keeping the first *used*; the old block lives on with others. */
-int shared_reserve(shared **place, size_t used, size_t wanted);
+/* Make room for *required* bytes and keep the first *used*; other holders keep the old block. */
+int shared_reserve(shared **place, size_t used, size_t required);
 
-/* Give back what is behind the first *used* bytes; without memory for it nothing changes. */
+/* Give back the bytes after the first *used*; without memory for a copy nothing changes. */
 void shared_trim(shared **place, size_t used);
 
 #endif

@@ -5,6 +5,7 @@
 #include "index/memory.h"
 #include "index/segment.h"
 
+/* Names are digests already: any four bytes after the shard's are a hash. */
 static uint32_t hash_of(const uint8_t *name)
 {
     uint32_t hash;
@@ -12,7 +13,7 @@ static uint32_t hash_of(const uint8_t *name)
     return hash;
 }
 
-/* Where the name is in its shard, or the free place where its probe ends. */
+/* The place of the name in its shard, or the free place where the probe for it ends. */
 static uint32_t place_of(const name_table *names, const name_shard *shard, const uint8_t *name)
 {
     uint32_t mask = shard->capacity - 1;
@@ -68,6 +69,7 @@ void names_remove(name_table *names, const uint8_t *name)
     uint32_t mask = shard->capacity - 1;
     uint32_t hole = place_of(names, shard, name);
     uint32_t place = hole;
+    /* Close the hole by moving up entries that were pushed past it: no tombstones are needed. */
     for (;;) {
         place = (place + 1) & mask;
         uint32_t slot = shard->slots[place];
@@ -75,7 +77,7 @@ void names_remove(name_table *names, const uint8_t *name)
             break;
         }
         uint32_t home = hash_of(names->read(names->owner, slot)) & mask;
-        /* An entry may fill the hole unless its home lies behind the hole, up to its place. */
+        /* An entry may fill the hole unless its home is after the hole, up to its place. */
         if (((place - home) & mask) >= ((place - hole) & mask)) {
             shard->slots[hole] = slot;
             hole = place;

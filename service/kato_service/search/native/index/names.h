@@ -1,18 +1,18 @@
-/* Where the pattern of a name is: open hash tables over raw names, which are SHA-1 digests. */
+/* The slot of each name: open hash tables over raw names, which are SHA-1 digests. */
 #ifndef KATO_NAMES_H
 #define KATO_NAMES_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NAME_SHARDS = 256 }; /* so that no single growth takes long */
+enum { NAME_SHARDS = 256 }; /* many small tables, so that growing one of them takes little time */
 
 #define NO_SLOT UINT32_MAX
 
-/* Gives the raw name stored at a slot. */
+/* Gives the raw name of the pattern in a slot: tables hold slots only. */
 typedef const uint8_t *(*name_reader)(const void *owner, uint32_t slot);
 
-/* Invariant: a shard is never full, so that every probe ends at a free place. */
+/* Invariant: a shard is never full, so every probe ends at a free place. */
 typedef struct {
     uint32_t *slots; /* NO_SLOT: free */
     uint32_t capacity; /* a power of two, or 0 */
@@ -25,15 +25,16 @@ typedef struct {
     const void *owner;
 } name_table;
 
+/* The slot of a name; NO_SLOT: there is no such name. */
 uint32_t names_find(const name_table *names, const uint8_t *name);
 
-/* Make room for one more name like this one. -1: no memory, nothing changed. */
+/* Make room to add *name*. -1: no memory, and nothing has changed. */
 int names_reserve(name_table *names, const uint8_t *name);
 
-/* Add a name that is not there, or move the one that is; needs reserved room to add. */
+/* Set the slot of a name, which is added if it is new; that needs reserved room. Cannot fail. */
 void names_set(name_table *names, const uint8_t *name, uint32_t slot);
 
-/* Remove a name that is there. */
+/* Remove a name, which must be there. */
 void names_remove(name_table *names, const uint8_t *name);
 void names_clear(name_table *names);
 size_t names_bytes(const name_table *names);

@@ -92,7 +92,7 @@ segment *patterns_new_segment(patterns *all)
     return fresh;
 }
 
-/* The segment that takes the next pattern; NULL: no memory. */
+/* The segment for the next pattern; NULL: no memory. */
 static segment *open_segment(patterns *all)
 {
     if (all->order_count > 0) {
@@ -104,7 +104,7 @@ static segment *open_segment(patterns *all)
     return patterns_new_segment(all);
 }
 
-/* How many symbols *events* have; -1 with an exception set if they are no pattern's. */
+/* The number of symbols in *events*; -1 with an exception set: they are not a pattern's. */
 static int64_t symbols_in(PyObject *events)
 {
     int64_t total = 0;
@@ -121,13 +121,13 @@ static int64_t symbols_in(PyObject *events)
         total += PyTuple_Size(members);
     }
     if (total >= MAX_PATTERN_SYMBOLS) {
-        PyErr_SetString(PyExc_ValueError, "a pattern has fewer than 2**28 symbols");
+        PyErr_SetString(PyExc_ValueError, "a pattern must have fewer than 2**28 symbols");
         return -1;
     }
     return total;
 }
 
-/* Tokens of *events*, a tuple of tuples of str; NULL with an exception set. */
+/* The tokens of *events*, a tuple of tuples of str; NULL with an exception set. */
 static uint32_t *tokens_of(symbol_table *symbols, PyObject *events, uint32_t *count)
 {
     int64_t total = symbols_in(events);
@@ -160,7 +160,7 @@ static int compare_numbers(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* The distinct symbols of *tokens* with their counts made changeable; NULL: no memory. */
+/* The distinct symbols of *tokens*, whose counts can be changed afterwards; NULL: no memory. */
 static uint32_t *counted_symbols(patterns *all, const uint32_t *tokens, uint32_t count,
                                  uint32_t *distinct)
 {
@@ -186,7 +186,7 @@ static uint32_t *counted_symbols(patterns *all, const uint32_t *tokens, uint32_t
     return sorted;
 }
 
-/* *symbols*: the distinct ones of *tokens*, owned. */
+/* *symbols*: the distinct ones of *tokens*, from `counted_symbols`. Cannot fail. */
 static void count_learns(symbol_counts *counts, const uint32_t *tokens, uint32_t count,
                          const uint32_t *symbols, uint32_t distinct, int64_t learns)
 {
@@ -201,7 +201,7 @@ static void count_learns(symbol_counts *counts, const uint32_t *tokens, uint32_t
     counts_raise(&counts->total, learns * count);
 }
 
-/* Postings and spare room as they should be; a lack of memory leaves them for the next time. */
+/* Index new patterns and give back spare room. Without memory that waits for the next pattern. */
 static void tidied(patterns *all, segment *segment)
 {
     int full = segment_is_full(segment);
@@ -213,7 +213,7 @@ static void tidied(patterns *all, segment *segment)
     }
 }
 
-/* The second half of adding: everything that may fail, then everything that may not. */
+/* Add a new pattern: first everything that may fail, then everything that cannot. */
 static int added(patterns *all, const uint32_t *tokens, uint32_t count, const pattern_facts *facts)
 {
     uint32_t distinct = 0;
@@ -237,6 +237,7 @@ static int added(patterns *all, const uint32_t *tokens, uint32_t count, const pa
     return 0;
 }
 
+/* Change the facts of a known pattern, in the same order. */
 static int changed(patterns *all, segment *found, uint32_t local, const pattern_facts *facts)
 {
     const uint32_t *offsets = view_offsets(&found->view);
@@ -250,6 +251,7 @@ static int changed(patterns *all, segment *found, uint32_t local, const pattern_
         }
     }
     int is_new = view_frequencies(&found->view)[local] != facts->frequency;
+    /* Frozen copies read frequencies, so those are copied before they change, if any are held. */
     if (shared_own(&found->records) < 0
         || (is_new && shared_own(&found->view.frequencies) < 0)) {
         kato_free(symbols);
@@ -318,7 +320,7 @@ segment *patterns_find(const patterns *all, const uint8_t *name, uint32_t *local
     return segment_of(all, slot);
 }
 
-/* The first place in the segment whose pattern was first learned behind *first*. */
+/* The first place in the segment whose pattern was first learned after *first*. */
 static uint32_t place_after(const segment *segment, uint64_t first)
 {
     uint32_t low = 0, high = segment->view.count;

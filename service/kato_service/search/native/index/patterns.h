@@ -8,8 +8,8 @@
 
 /*
  * Changed under the interpreter lock only. Invariants: the segments in *order* hold the patterns
- * by ascending first learn; `registry[id]` is the segment of that id or NULL; a slot is a
- * segment's id and a place in it; every living pattern's name leads to its slot.
+ * in ascending order of first learns; `registry[id]` is the segment of that id, or NULL; a slot is
+ * a segment's id and a place in it; the name of every living pattern leads to its slot.
  */
 typedef struct {
     symbol_table *symbols;
@@ -20,10 +20,10 @@ typedef struct {
     uint32_t registry_count;
     name_table names;
     uint32_t living;
-    uint32_t longest; /* symbols of the longest pattern there ever was */
+    uint32_t longest; /* symbols in the longest pattern since the last clear */
 } patterns;
 
-/* What a pattern has beside its events. */
+/* What a pattern has in addition to its events. */
 typedef struct {
     uint8_t name[NAME_BYTES];
     uint32_t frequency;
@@ -31,21 +31,21 @@ typedef struct {
     pattern_record record;
 } pattern_facts;
 
-/* All return 0, or -1 with an exception set and nothing changed. */
+/* These return 0, or -1 with an exception set; nothing has changed then. */
 int patterns_open(patterns *all);
 void patterns_close(patterns *all);
 int patterns_clear(patterns *all);
 
-/* Add a pattern at the end, or change what the one of its name has beside its events. */
+/* Add a pattern at the end, or change the facts of the one of its name. */
 int patterns_put(patterns *all, PyObject *events, const pattern_facts *facts);
 
 /* 1: removed; 0: there is no such name; -1: as above. */
 int patterns_remove(patterns *all, const uint8_t *name);
 
-/* The segment of a living pattern and its place in it; NULL if there is none of that name. */
+/* The segment of a living pattern, and its place there; NULL: there is no such name. */
 segment *patterns_find(const patterns *all, const uint8_t *name, uint32_t *local);
 
-/* Up to *limit* living patterns behind the first learn *first*: gives how many it found. */
+/* Up to *limit* living patterns first learned after *first*, in order; gives how many it found. */
 typedef struct {
     const segment *segment;
     uint32_t local;
@@ -53,10 +53,10 @@ typedef struct {
 
 uint32_t patterns_after(const patterns *all, uint64_t first, uint32_t limit, pattern_place *out);
 
-/* A segment id that is free, with a place in the registry; -1: no memory or no more ids. */
+/* A free segment id, with a place in the registry; -1: no memory, or no ids left. */
 int64_t patterns_free_id(patterns *all);
 
-/* An empty segment behind all others; NULL: no memory. */
+/* A new, empty segment after all others; NULL: no memory. */
 segment *patterns_new_segment(patterns *all);
 
 size_t patterns_bytes(const patterns *all);

@@ -1,11 +1,11 @@
-/* Making and reading the postings of a segment. */
+/* Making and reading the postings of a segment (see `postings`). */
 #include <string.h>
 
 #include "index/segment.h"
 
 enum { BUCKET = 1 << BUCKET_BITS, MAX_ENTRIES_OF_RARE = MANY_ENTRIES - 1 };
 
-/* The block: these numbers, then the arrays of `postings` in its order. */
+/* The block of memory: these numbers, then the arrays of `postings` in their order. */
 typedef struct {
     uint32_t patterns;
     uint32_t common_count;
@@ -15,12 +15,12 @@ typedef struct {
     uint32_t bucket_count;
 } postings_header;
 
-/* Scratch of one making, by symbol number. */
+/* Scratch memory while postings are made; arrays by symbol number. */
 typedef struct {
-    uint32_t *last;     /* a mark of the pattern that was last seen to hold it */
-    uint32_t *entries;  /* first how many, then where its next one goes */
-    uint8_t *times;     /* in its last entry */
-    uint64_t *occurs;   /* one bit each: in any pattern */
+    uint32_t *last;     /* mark of the last pattern that holds it */
+    uint32_t *entries;  /* first how many it has, then where the next one goes */
+    uint8_t *times;     /* how often its last entry counts it */
+    uint64_t *occurs;   /* one bit each: it is in some pattern */
     size_t words;       /* of occurs */
 } workspace;
 
@@ -43,7 +43,7 @@ static void workspace_close(workspace *work)
     kato_free(work->occurs);
 }
 
-/* Whether one more time in the pattern of this mark takes a new entry. */
+/* Whether one more occurrence in the pattern of this mark starts a new entry. */
 static inline int begins_entry(workspace *work, uint32_t symbol, uint32_t mark)
 {
     if (work->last[symbol] == mark && work->times[symbol] < TIMES_AN_ENTRY) {
@@ -55,7 +55,7 @@ static inline int begins_entry(workspace *work, uint32_t symbol, uint32_t mark)
     return 1;
 }
 
-/* Count the entries of every symbol. */
+/* First pass: count the entries of every symbol. */
 static void count_entries(workspace *work, const segment_view *view)
 {
     const uint32_t *tokens = view_tokens(view), *offsets = view_offsets(view);
@@ -74,7 +74,7 @@ static void count_entries(workspace *work, const segment_view *view)
     }
 }
 
-/* Walk through the symbols that occur: the next one from *word and *bits on. 0: no more. */
+/* The next symbol that occurs, from *word and *bits on. 0: there are no more. */
 static int next_symbol(const workspace *work, size_t *word, uint64_t *bits, uint32_t *symbol)
 {
     while (*bits == 0) {
@@ -88,6 +88,7 @@ static int next_symbol(const workspace *work, size_t *word, uint64_t *bits, uint
     return 1;
 }
 
+/* How large the arrays are. */
 static postings_header summed(const workspace *work, uint32_t patterns)
 {
     postings_header header = {.patterns = patterns};
@@ -130,7 +131,7 @@ static postings arrays_of(const postings_header *header)
     return found;
 }
 
-/* List the symbols and where their entries are; leaves in *work* where each one's begin. */
+/* Write the directories; *work* then says where the entries of each symbol start. */
 static void lay_out(workspace *work, const postings_header *header, const postings *out)
 {
     uint32_t *common = (uint32_t *)out->common, *common_starts = (uint32_t *)out->common_starts;
@@ -160,6 +161,7 @@ static void lay_out(workspace *work, const postings_header *header, const postin
     *common_starts = common_start;
 }
 
+/* Second pass: write the entries. Its marks differ from those of the first pass. */
 static void fill(workspace *work, const segment_view *view, uint16_t *entries)
 {
     const uint32_t *tokens = view_tokens(view), *offsets = view_offsets(view);
@@ -216,7 +218,7 @@ postings postings_in(const segment_view *view)
     return view->postings == NULL ? (postings){0} : arrays_of(shared_data(view->postings));
 }
 
-/* The first place whose symbol is not below this one. */
+/* The first place whose symbol is not smaller than *symbol*. */
 static uint32_t place_of(const uint32_t *symbols, uint32_t count, uint32_t symbol)
 {
     uint32_t low = 0, high = count;
@@ -243,6 +245,7 @@ uint32_t postings_find(const postings *found, uint32_t symbol, uint32_t *start)
     if (bucket >= found->bucket_count) {
         return 0;
     }
+    /* A rare symbol: look for the low byte of its number, then skip the entries before its own. */
     uint32_t first = found->bucket_places[bucket], end = found->bucket_places[bucket + 1];
     const uint8_t *rest = memchr(found->rests + first, (int)(symbol & (BUCKET - 1)), end - first);
     if (rest == NULL) {

@@ -1,4 +1,4 @@
-/* Up to 16 384 patterns in the order of their first learn, and the postings of most of them. */
+/* A segment: up to 16 384 patterns in order of first learns, and the postings of most of them. */
 #ifndef KATO_SEGMENT_H
 #define KATO_SEGMENT_H
 
@@ -13,21 +13,21 @@ enum { REMOVED_KEPT = 2, FEW = 1, MANY_ENTRIES = 3 };
 #else
 enum {
     LOCAL_BITS = 14,
-    SEGMENT_TOKENS = 1 << 19, /* a segment with so many takes no further pattern */
-    DELTA_PATTERNS = 1024,    /* newest patterns without postings, until they get them */
+    SEGMENT_TOKENS = 1 << 19, /* tokens with which a segment counts as full */
+    DELTA_PATTERNS = 1024, /* so many patterns without postings get some */
     DELTA_TOKENS = 1 << 16,
     REMOVED_KEPT = 64, /* a segment with fewer removed patterns is never rewritten */
-    FEW = 8, /* under one posting for so many patterns, places are noted as they are met */
-    MANY_ENTRIES = 255, /* a symbol of so many patterns is listed apart */
+    FEW = 8, /* fewer than one posting for so many patterns: hits are listed instead of scanned */
+    MANY_ENTRIES = 255, /* entries from which a symbol is common; fewer fit a byte */
 };
 #endif
 
 enum {
     SEGMENT_PATTERNS = 1 << LOCAL_BITS,
-    MAX_PATTERN_SYMBOLS = 1 << 28, /* so that offsets in a segment fit 32 bits */
+    MAX_PATTERN_SYMBOLS = 1 << 28, /* so that the offsets in a segment fit 32 bits */
     NAME_BYTES = 20,
-    TIMES_AN_ENTRY = 4, /* at most: a pattern that holds a symbol more often has more entries */
-    BUCKET_BITS = 8 /* of symbol numbers */
+    TIMES_AN_ENTRY = 4, /* occurrences that one entry counts at most; more take more entries */
+    BUCKET_BITS = 8 /* low bits of symbol numbers that a bucket leaves open */
 };
 
 /* A token is a symbol's number; the high bit marks the first symbol of an event. */
@@ -44,9 +44,9 @@ typedef struct {
 } pattern_record;
 
 /*
- * What queries read. Pattern p has the tokens offsets[p] … offsets[p + 1], the frequency and the
- * raw name at its place. Invariant: tokens, offsets and names only grow behind what a snapshot
- * knows; frequencies change in place, after a copy if somebody else holds the block.
+ * What queries read. Pattern p has the tokens offsets[p] … offsets[p + 1], and the frequency and
+ * the raw name at place p. Invariants: tokens, offsets and names are only appended to, after what
+ * frozen copies refer to; frequencies change in place, in a copy if somebody else holds the block.
  */
 typedef struct {
     shared *tokens;      /* uint32_t */
@@ -59,18 +59,21 @@ typedef struct {
 
 typedef struct {
     segment_view view;
-    shared *records; /* pattern_record, never read by queries; changed as frequencies are */
-    uint32_t id; /* stays when segments before it go */
+    shared *records; /* pattern_record; never read by queries, changed like frequencies */
+    uint32_t id; /* unchanged when segments before it are dropped */
     uint32_t removed;
 } segment;
 
 /*
- * Symbol -> patterns of one segment that hold it, ascending, with how often. Immutable.
- * Covers the first *patterns* of the segment; those removed when it was made are left out.
- * An entry is a pattern's place, and above LOCAL_BITS how often, less one. All of a pattern's
- * entries of a symbol follow each other.
- * Common symbols are listed with where their entries start. Rare ones share buckets of numbers,
- * with a byte for the rest of the number and one for how many entries it has.
+ * By symbol, the patterns of one segment that hold it, ascending, with how often. Immutable.
+ * They cover the first *patterns* of the segment, except those that were removed by then.
+ *
+ * An entry is a pattern's place and, in the bits above LOCAL_BITS, how often the symbol occurs,
+ * less one. A pattern's entries of one symbol follow each other.
+ *
+ * Common symbols have a directory of their own: number and start of the entries. Rare ones, which
+ * are most, share buckets of consecutive numbers; each takes two bytes there, one for the rest of
+ * its number and one for how many entries it has.
  */
 typedef struct {
     uint32_t patterns;
@@ -78,10 +81,10 @@ typedef struct {
     uint32_t bucket_count;
     const uint32_t *common;        /* ascending numbers */
     const uint32_t *common_starts; /* into entries, one more than common symbols */
-    const uint32_t *bucket_places; /* of a bucket's first symbol in rests and counts, one more */
-    const uint32_t *bucket_starts; /* of its first entry */
+    const uint32_t *bucket_places; /* of each bucket's first symbol in rests and counts, one more */
+    const uint32_t *bucket_starts; /* of each bucket's first entry */
     const uint16_t *entries;
-    const uint8_t *rests; /* ascending in a bucket */
+    const uint8_t *rests; /* ascending in each bucket */
     const uint8_t *counts;
 } postings;
 
@@ -98,33 +101,34 @@ static inline uint32_t entry_times(uint16_t entry)
 segment *segment_new(uint32_t id);
 void segment_free(segment *segment);
 
-/* Make room for *patterns* more with *tokens* together; changeable frequencies. -1: no memory. */
+/* Make room for *patterns* more, which have *tokens* together. -1: no memory. */
 int segment_reserve(segment *segment, uint32_t patterns, uint32_t tokens);
 
-/* Append a pattern for which there is room; gives its place in the segment. Cannot fail. */
+/* Append a pattern for which room was made; gives its place in the segment. Cannot fail. */
 uint32_t segment_append(segment *segment, const uint32_t *tokens, uint32_t count,
                         const uint8_t *name, uint32_t frequency);
 
 int segment_is_full(const segment *segment);
 
-/* Whether enough newest patterns wait for postings. */
+/* Whether enough new patterns wait for postings. */
 int segment_wants_postings(const segment *segment);
 
-/* Give every living pattern postings; -1: no memory, and everything is as it was. */
+/* Make the postings of all living patterns. -1: no memory, and nothing has changed. */
 int segment_index(segment *segment, uint32_t symbol_count);
 
-/* Give back spare room of a segment that takes no further pattern. */
+/* Give back the spare room of a full segment. */
 void segment_seal(segment *segment);
 
+/* Make *copy* a view that shares the blocks, or drop one; under the interpreter lock. */
 void segment_view_hold(segment_view *copy, const segment_view *view);
 void segment_view_drop(segment_view *view);
 
 size_t segment_bytes(const segment *segment);
 
-/* The postings in a view; of no patterns without any. */
+/* The postings in a view; they cover 0 patterns if there are none yet. */
 postings postings_in(const segment_view *view);
 
-/* Where the symbol's postings are; 0 entries if it is in none of the patterns. */
+/* The number of the symbol's entries, and where they start; 0: it is in none of the patterns. */
 uint32_t postings_find(const postings *found, uint32_t symbol, uint32_t *start);
 
 static inline const uint32_t *view_tokens(const segment_view *view)

@@ -36,15 +36,15 @@ void symbols_drop(symbol_table *table)
     kato_free(table);
 }
 
-/* By high bits of the hash; a place in it by low ones. */
+/* The shard is chosen by high bits of the hash, the place in it by low ones. */
 static uint32_t shard_of(size_t hash)
 {
     return (uint32_t)(hash >> (sizeof(hash) * 8 - SHARD_BITS));
 }
 
 /*
- * Where the symbol is in the shard, or the free place where its probe ends; -1 with an exception
- * set. Of a str, which hashes and compares without a call into Python.
+ * The place of the symbol in the shard, or the free place where the probe for it ends; -1 with an
+ * exception set. *symbol* is a str, so hashing and comparing it runs no code of others.
  */
 static int64_t place_of(const symbol_table *table, const symbol_shard *shard, uint32_t hash,
                         PyObject *symbol)
@@ -94,7 +94,7 @@ static void add_entry(symbol_shard *shard, uint64_t entry)
     shard->used++;
 }
 
-/* Room for one more entry. -1: no memory, nothing changed. */
+/* Make room for one more entry. -1: no memory, and nothing has changed. */
 static int reserve_entry(symbol_shard *shard)
 {
     if (((uint64_t)shard->used + 1) * 4 <= (uint64_t)shard->capacity * 3) {
@@ -116,6 +116,7 @@ static int reserve_entry(symbol_shard *shard)
     return 0;
 }
 
+/* Make room for one more number. -1 with an exception set. */
 static int room_for_one(symbol_table *table)
 {
     if (table->count < table->capacity) {
@@ -133,7 +134,7 @@ static int room_for_one(symbol_table *table)
     return 0;
 }
 
-/* What CPython takes for a str: a header and 1, 2 or 4 bytes for each character and an end. */
+/* The size of a str in CPython: a header, and 1, 2 or 4 bytes per character and for the end. */
 static size_t string_bytes(PyObject *symbol)
 {
     Py_ssize_t length = PyUnicode_GetLength(symbol);
@@ -176,14 +177,14 @@ size_t symbols_bytes(const symbol_table *table)
     return bytes;
 }
 
-static int reserve_pages(symbol_counts *counts, uint32_t wanted)
+static int reserve_pages(symbol_counts *counts, uint32_t required)
 {
-    shared **pages = kato_resize(counts->pages, wanted, sizeof(*pages));
+    shared **pages = kato_resize(counts->pages, required, sizeof(*pages));
     if (pages == NULL) {
         return -1;
     }
     counts->pages = pages;
-    while (counts->page_count < wanted) {
+    while (counts->page_count < required) {
         shared *page = shared_new(COUNTS_PER_PAGE * sizeof(int64_t));
         if (page == NULL) {
             return -1;
@@ -197,18 +198,18 @@ static int reserve_pages(symbol_counts *counts, uint32_t wanted)
 int counts_reserve(symbol_counts *counts, uint32_t count)
 {
     uint32_t known = counts->page_count;
-    uint32_t wanted = (count + COUNTS_PER_PAGE - 1) / COUNTS_PER_PAGE;
-    if (wanted <= known) {
+    uint32_t required = (count + COUNTS_PER_PAGE - 1) / COUNTS_PER_PAGE;
+    if (required <= known) {
         return 0;
     }
     size_t page_bytes = COUNTS_PER_PAGE * sizeof(int64_t);
-    int64_t *occurrences = kato_resize(counts->occurrences, wanted, page_bytes);
+    int64_t *occurrences = kato_resize(counts->occurrences, required, page_bytes);
     if (occurrences == NULL) {
         return -1;
     }
-    memset((char *)occurrences + known * page_bytes, 0, (wanted - known) * page_bytes);
+    memset((char *)occurrences + known * page_bytes, 0, (required - known) * page_bytes);
     counts->occurrences = occurrences;
-    return reserve_pages(counts, wanted);
+    return reserve_pages(counts, required);
 }
 
 int counts_own(symbol_counts *counts, uint32_t number)

@@ -1,4 +1,4 @@
-/* Snapshot: an index at one moment; Answer: what it found, as rows that are made when read. */
+/* Frozen: a frozen copy of an index. Answer: what a query found; rows are made when read. */
 #include "python/objects.h"
 
 #include <math.h>
@@ -6,13 +6,13 @@
 typedef struct {
     PyObject_HEAD
     query query;
-    PyObject *snapshot; /* keeps what the query reads */
-    PyObject *symbols;  /* the state, a tuple */
+    PyObject *frozen; /* keeps alive what the query reads */
+    PyObject *symbols;  /* the state, a tuple of str */
 } answer_object;
 
-static void snapshot_dealloc(PyObject *self)
+static void frozen_dealloc(PyObject *self)
 {
-    snapshot_close(&((snapshot_object *)self)->taken);
+    frozen_close(&((frozen_object *)self)->taken);
     object_freed(self);
 }
 
@@ -21,7 +21,11 @@ static void out_of_time(void)
     PyErr_SetString(PyExc_TimeoutError, "matching was not done in time");
 }
 
-static PyObject *snapshot_best(PyObject *self, PyObject *args)
+/*
+ * Frozen.best(state, threshold, limit[, until]): the query runs without the interpreter lock. What
+ * it needs from Python objects (the state's numbers) is copied before, in query_open.
+ */
+static PyObject *frozen_best(PyObject *self, PyObject *args)
 {
     PyObject *symbols;
     double threshold;
@@ -35,12 +39,13 @@ static PyObject *snapshot_best(PyObject *self, PyObject *args)
         PyErr_SetString(PyExc_TypeError, "a state is a tuple of 1 to 2**28 - 1 symbols");
         return NULL;
     }
-    snapshot_object *from = (snapshot_object *)self;
+    frozen_object *from = (frozen_object *)self;
     module_state *types = PyType_GetModuleState(Py_TYPE(self));
     answer_object *answer = (answer_object *)object_made(types->answer_type);
     if (answer == NULL) {
         return NULL;
     }
+    /* Memory is allocated by the limit, and a limit may be any number. */
     limit = limit < from->living ? limit : from->living;
     if (query_open(&answer->query, &from->taken, symbols, threshold, limit ? (uint32_t)limit : 1)
         < 0) {
@@ -48,7 +53,7 @@ static PyObject *snapshot_best(PyObject *self, PyObject *args)
         return NULL;
     }
     query_until(&answer->query, until);
-    answer->snapshot = Py_NewRef(self);
+    answer->frozen = Py_NewRef(self);
     answer->symbols = Py_NewRef(symbols);
     int failed;
     Py_BEGIN_ALLOW_THREADS
@@ -62,29 +67,29 @@ static PyObject *snapshot_best(PyObject *self, PyObject *args)
     return (PyObject *)answer;
 }
 
-static PyMethodDef snapshot_methods[] = {
-    {"best", snapshot_best, METH_VARARGS, NULL},
+static PyMethodDef frozen_methods[] = {
+    {"best", frozen_best, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
-static PyType_Slot snapshot_slots[] = {
-    {Py_tp_dealloc, snapshot_dealloc},
-    {Py_tp_methods, snapshot_methods},
+static PyType_Slot frozen_slots[] = {
+    {Py_tp_dealloc, frozen_dealloc},
+    {Py_tp_methods, frozen_methods},
     {0, NULL},
 };
 
-PyType_Spec snapshot_spec = {
-    .name = "kato_service.search._engine.Snapshot",
-    .basicsize = sizeof(snapshot_object),
+PyType_Spec frozen_spec = {
+    .name = "kato_service.search._engine.Frozen",
+    .basicsize = sizeof(frozen_object),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .slots = snapshot_slots,
+    .slots = frozen_slots,
 };
 
 static void answer_dealloc(PyObject *self)
 {
     answer_object *answer = (answer_object *)self;
     query_close(&answer->query);
-    Py_XDECREF(answer->snapshot);
+    Py_XDECREF(answer->frozen);
     Py_XDECREF(answer->symbols);
     object_freed(self);
 }
@@ -94,11 +99,12 @@ static Py_ssize_t answer_length(PyObject *self)
     return (Py_ssize_t)((answer_object *)self)->query.candidate_count;
 }
 
+/* Answer[place]: aligns the pattern again, this time with its blocks, and makes the row. */
 static PyObject *answer_row(PyObject *self, Py_ssize_t place)
 {
     answer_object *answer = (answer_object *)self;
     if (place < 0 || place >= answer_length(self)) {
-        PyErr_SetString(PyExc_IndexError, "there are not so many predictions");
+        PyErr_SetString(PyExc_IndexError, "prediction number out of range");
         return NULL;
     }
     PyObject *row = prediction_row(&answer->query, &answer->query.candidates[place],

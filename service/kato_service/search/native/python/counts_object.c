@@ -1,11 +1,11 @@
-/* Methods of Index: what its symbols were counted, and corrections of it. */
+/* Methods of Index for symbol statistics: counts, totals and corrections. */
 #include "python/objects.h"
 
 typedef struct {
     uint32_t number;
     long long patterns;
     long long occurrences;
-} correction; /* of one symbol, or its counts */
+} correction; /* of one symbol; or its two counts */
 
 PyObject *index_count(PyObject *self, PyObject *symbol)
 {
@@ -28,7 +28,7 @@ PyObject *index_totals(PyObject *self, PyObject *Py_UNUSED(ignored))
                          (long long)counts->distinct, counts->symbols);
 }
 
-/* Copy the counts of up to *limit* symbols from number *start* on; gives how many. */
+/* Copy the counts of up to *limit* symbols from number *start* on; gives how many it copied. */
 static uint32_t copied(const patterns *all, uint32_t start, uint32_t limit, correction *into)
 {
     uint32_t known = all->symbols->count, room = all->counts.page_count * COUNTS_PER_PAGE;
@@ -70,7 +70,7 @@ PyObject *index_counts(PyObject *self, PyObject *args)
     return rows;
 }
 
-/* Parse a row and make the counts of its symbol changeable. -1 with an exception set. */
+/* Parse a row, and make the counts of its symbol changeable. -1 with an exception set. */
 static int correction_parsed(patterns *all, PyObject *row, correction *found)
 {
     PyObject *symbol;
@@ -108,6 +108,7 @@ PyObject *index_correct(PyObject *self, PyObject *args)
     if (corrections == NULL) {
         return PyErr_NoMemory();
     }
+    /* First everything that may fail, then everything that cannot. */
     for (Py_ssize_t at = 0; at < size; at++) {
         if (correction_parsed(all, PyTuple_GetItem(rows, at), &corrections[at]) < 0) {
             kato_free(corrections);

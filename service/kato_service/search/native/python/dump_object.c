@@ -1,4 +1,4 @@
-/* Dump: an index in pieces; Restorer: an index that is put together from them. */
+/* Dump: an index in pieces. Restorer: puts pieces together to an index. */
 #include <string.h>
 
 #include "stored/dump.h"
@@ -9,7 +9,10 @@ typedef struct {
     dump opened;
 } dump_object;
 
-/* Invariants: only the call that set *busy* works with the index; nobody else knows it. */
+/*
+ * Invariants: only the call that has set *busy* works with the index, since some calls release the
+ * interpreter lock; nobody else knows the index until it is finished.
+ */
 typedef struct {
     PyObject_HEAD
     PyObject *index;
@@ -86,7 +89,7 @@ static PyObject *dump_segment_of(PyObject *self, PyObject *number)
         return NULL;
     }
     if (place >= from->taken.segment_count) {
-        PyErr_SetString(PyExc_IndexError, "there are not so many segments");
+        PyErr_SetString(PyExc_IndexError, "segment number out of range");
         return NULL;
     }
     size_t size = dump_segment_bytes(from, (uint32_t)place);
@@ -146,7 +149,7 @@ static void restorer_dealloc(PyObject *self)
     object_freed(self);
 }
 
-/* What it restores, for one call; NULL with an exception set. */
+/* Take what it restores, for one call; NULL with an exception set. */
 static patterns *restorer_taken(restorer_object *self)
 {
     if (self->busy || self->failed) {
@@ -157,7 +160,7 @@ static patterns *restorer_taken(restorer_object *self)
     return &((index_object *)self->index)->all;
 }
 
-/* The end of every call. */
+/* Give it back: the end of every call. */
 static PyObject *restorer_given_back(restorer_object *self, restore_result result)
 {
     self->busy = 0;
@@ -167,7 +170,7 @@ static PyObject *restorer_given_back(restorer_object *self, restore_result resul
     }
     if (result == RESTORE_DAMAGED) {
         if (!PyErr_Occurred()) {
-            PyErr_SetString(PyExc_ValueError, "this is no part of an index");
+            PyErr_SetString(PyExc_ValueError, "this is not a piece of an index");
         }
         return NULL;
     }
@@ -184,6 +187,7 @@ static PyObject *restorer_symbols(PyObject *object, PyObject *symbols)
     restore_result result = PyTuple_Check(symbols) ? RESTORED : RESTORE_DAMAGED;
     Py_ssize_t size = result == RESTORED ? PyTuple_Size(symbols) : 0;
     for (Py_ssize_t at = 0; at < size && result == RESTORED; at++) {
+        /* Numbers are assigned in order: a symbol that is there twice gets an old one. */
         uint32_t next = into->symbols->count;
         if (symbols_intern(into->symbols, PyTuple_GetItem(symbols, at)) != (int64_t)next) {
             result = RESTORE_DAMAGED;

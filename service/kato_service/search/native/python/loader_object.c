@@ -1,9 +1,9 @@
-/* Loader: gathers the patterns of an index that does not exist yet. */
+/* Loader: gathers patterns for a new index. */
 #include <string.h>
 
 #include "python/objects.h"
 
-enum { SYMBOLS_AT_ONCE = 1000 };
+enum { SYMBOLS_AT_ONCE = 1000 }; /* symbols after which other threads get the interpreter lock */
 
 static PyObject *loader_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -46,7 +46,7 @@ int loader_given_back(loader_object *self, loader_result result)
     if (result == LOADER_MEMORY) {
         PyErr_NoMemory();
     } else if (result == LOADER_DAMAGED && !PyErr_Occurred()) {
-        PyErr_SetString(PyExc_ValueError, "these are no patterns, or one of them came twice");
+        PyErr_SetString(PyExc_ValueError, "these are not patterns, or one of them is there twice");
     }
     return result == LOADER_DONE ? 0 : -1;
 }
@@ -138,7 +138,7 @@ static PyObject *loader_counted(PyObject *object, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* Give the symbols of the interner the same numbers in the table; others get turns meanwhile. */
+/* Intern the symbols in the table, with the same numbers; other threads have turns meanwhile. */
 static loader_result symbols_moved(const interner *from, symbol_table *to)
 {
     for (uint32_t number = 0; number < from->count; number++) {
@@ -175,6 +175,7 @@ static PyObject *loader_finish(PyObject *object, PyObject *Py_UNUSED(ignored))
         result = loader_move(&self->gathered, &made->all);
         Py_END_ALLOW_THREADS
     }
+    /* Freeing millions of symbols takes a while, too. */
     Py_BEGIN_ALLOW_THREADS
     loader_close(&self->gathered);
     Py_END_ALLOW_THREADS

@@ -1,4 +1,4 @@
-/* Loader.load: documents of a store into a loader, without the interpreter lock. */
+/* Loader.load: gathers the patterns in stored documents, without the interpreter lock. */
 #include <string.h>
 
 #include "stored/document.h"
@@ -7,7 +7,7 @@
 /* A document that Python has to look at. */
 typedef struct {
     span text;
-    int is_added; /* all but its emotives and metadata */
+    int is_added; /* everything was added except emotives and metadata */
 } left_over;
 
 typedef struct {
@@ -19,7 +19,7 @@ typedef struct {
     size_t left_capacity;
 } reading;
 
-/* -1: no memory. */
+/* Note a document for Python. -1: no memory. */
 static int noted(reading *work, span text, int is_added)
 {
     if (work->left_count == work->left_capacity) {
@@ -49,19 +49,19 @@ static loader_result document_read(loader *gathered, reading *work, span text)
     }
 }
 
-/* Cut the first document off *text*, which holds one behind the other if they are in BSON. */
+/* Cut the first document off *text*, which holds several in BSON, but one in JSON. 0: damaged. */
 static int cut_off(const document_format *format, span *text, span *first)
 {
     size_t size = (size_t)(text->end - text->at);
     if (format == &bson_format) {
-        uint32_t told = 0;
+        uint32_t stated = 0;
         for (size_t byte = 4; byte > 0 && size >= 5; byte--) {
-            told = told << 8 | (uint8_t)text->at[byte - 1];
+            stated = stated << 8 | (uint8_t)text->at[byte - 1];
         }
-        if (told < 5 || told > size) {
+        if (stated < 5 || stated > size) {
             return 0;
         }
-        size = told;
+        size = stated;
     }
     *first = (span){text->at, text->at + size};
     text->at += size;
@@ -83,7 +83,7 @@ static loader_result all_read(loader *gathered, reading *work)
     return result;
 }
 
-/* Where the bytes of the tuple are; -1 with an exception set. */
+/* Find the bytes in the tuple, which the caller keeps alive; -1 with an exception set. */
 static int texts_found(reading *work, PyObject *given)
 {
     work->text_count = PyTuple_Size(given);

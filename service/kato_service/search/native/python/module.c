@@ -1,4 +1,4 @@
-/* The matching engine as a Python module (see _engine.pyi). */
+/* The matching engine as a Python module, in the limited API (see _engine.pyi). */
 #include "python/objects.h"
 
 PyObject *object_made(PyObject *type)
@@ -40,7 +40,7 @@ static PyMethodDef module_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-/* Adds the type to the module; NULL with an exception set. */
+/* Add a type to the module; NULL with an exception set. */
 static PyObject *type_added(PyObject *module, PyType_Spec *spec)
 {
     PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
@@ -54,14 +54,14 @@ static int module_exec(PyObject *module)
 {
     module_state *state = PyModule_GetState(module);
     state->index_type = type_added(module, &index_spec);
-    state->snapshot_type = type_added(module, &snapshot_spec);
+    state->frozen_type = type_added(module, &frozen_spec);
     state->answer_type = type_added(module, &answer_spec);
     state->dump_type = type_added(module, &dump_spec);
     PyObject *loader_type = type_added(module, &loader_spec);
     PyObject *restorer_type = type_added(module, &restorer_spec);
     Py_XDECREF(loader_type);
     Py_XDECREF(restorer_type);
-    int failed = state->index_type == NULL || state->snapshot_type == NULL
+    int failed = state->index_type == NULL || state->frozen_type == NULL
                  || state->answer_type == NULL || state->dump_type == NULL || loader_type == NULL
                  || restorer_type == NULL;
     return failed ? -1 : 0;
@@ -71,7 +71,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     module_state *state = PyModule_GetState(module);
     Py_VISIT(state->index_type);
-    Py_VISIT(state->snapshot_type);
+    Py_VISIT(state->frozen_type);
     Py_VISIT(state->answer_type);
     Py_VISIT(state->dump_type);
     return 0;
@@ -81,7 +81,7 @@ static int module_clear(PyObject *module)
 {
     module_state *state = PyModule_GetState(module);
     Py_CLEAR(state->index_type);
-    Py_CLEAR(state->snapshot_type);
+    Py_CLEAR(state->frozen_type);
     Py_CLEAR(state->answer_type);
     Py_CLEAR(state->dump_type);
     return 0;

@@ -1,30 +1,33 @@
-/* The Python types Index, Loader, Snapshot, Answer, Dump and Restorer, and what they share. */
+/* The Python types Index, Loader, Frozen, Answer, Dump and Restorer, and what they share. */
 #ifndef KATO_OBJECTS_H
 #define KATO_OBJECTS_H
 
 #include "stored/loader.h"
 #include "python/rows.h"
 
-/* Of the module; found through a type by PyType_GetModuleState. */
+/* The state of the module, found through a type by PyType_GetModuleState. */
 typedef struct {
     PyObject *index_type;
-    PyObject *snapshot_type;
+    PyObject *frozen_type;
     PyObject *answer_type;
     PyObject *dump_type;
 } module_state;
 
 typedef struct {
     PyObject_HEAD
-    snapshot taken;
+    frozen taken;
     uint32_t living;
-} snapshot_object;
+} frozen_object;
 
 typedef struct {
     PyObject_HEAD
     patterns all;
 } index_object;
 
-/* Invariant: only the call that set *busy* works with what is gathered. */
+/*
+ * Invariant: only the call that has set *busy* works with what is gathered, since some calls
+ * release the interpreter lock.
+ */
 typedef struct {
     PyObject_HEAD
     loader gathered;
@@ -32,29 +35,31 @@ typedef struct {
     int failed;
 } loader_object;
 
-extern PyType_Spec index_spec, loader_spec, snapshot_spec, answer_spec, dump_spec, restorer_spec;
+extern PyType_Spec index_spec, loader_spec, frozen_spec, answer_spec, dump_spec, restorer_spec;
 
-/* Methods of Index, in a file of their own: what it has counted. */
+/* Methods of Index, in counts_object.c. */
 PyObject *index_count(PyObject *self, PyObject *symbol);
 PyObject *index_totals(PyObject *self, PyObject *ignored);
 PyObject *index_counts(PyObject *self, PyObject *args);
 PyObject *index_correct(PyObject *self, PyObject *args);
 
-/* A method of Index, in a file of its own: it gives a Dump. */
+/* A method of Index, in dump_object.c. */
 PyObject *index_dump(PyObject *self, PyObject *ignored);
 
-/* A method of Loader, in a file of its own: it reads documents. */
+/* A method of Loader, in loading_object.c. */
 PyObject *loader_load(PyObject *object, PyObject *args);
 
-/* Whether the loader can be used now; an exception is set if not. Every use ends with the second
- * one: 0, or -1 with an exception set. */
+/*
+ * Take the loader for one call (0 with an exception set: it cannot be used), and give it back with
+ * the result of the call (0, or -1 with an exception set).
+ */
 int loader_taken(loader_object *self);
 int loader_given_back(loader_object *self, loader_result result);
 
-/* A zeroed object of a type that cannot be called. */
+/* A new, zeroed object of *type*. */
 PyObject *object_made(PyObject *type);
 
-/* The end of a dealloc: types made at run time are held by their objects. */
+/* The end of a dealloc: objects hold types that are made at run time. */
 void object_freed(PyObject *self);
 
 #endif

@@ -64,7 +64,7 @@ PyObject *events_of(const symbol_table *symbols, const uint32_t *tokens, uint32_
     return events;
 }
 
-/* The state's symbols in blocks, or those in none. */
+/* The state's symbols that are in blocks (*inside*), or those that are not. */
 static PyObject *state_part(PyObject *symbols, const block *blocks, uint32_t block_count,
                             uint32_t size, int inside)
 {
@@ -82,7 +82,7 @@ static PyObject *state_part(PyObject *symbols, const block *blocks, uint32_t blo
     return part;
 }
 
-/* Local numbers of the state's symbols in blocks are marked with *mark*. */
+/* Set `in_matches` of the symbols in blocks to *mark*. */
 static void mark_matched(query *query, const uint32_t *tokens, const alignment *found,
                          const block *blocks, uint8_t mark)
 {
@@ -97,7 +97,7 @@ static void mark_matched(query *query, const uint32_t *tokens, const alignment *
 /* Symbols of the present that are not among the matches; `in_matches` marks those that are. */
 static PyObject *missing_part(const query *query, present part)
 {
-    const symbol_table *symbols = query->snapshot->symbols;
+    const symbol_table *symbols = query->frozen->symbols;
     uint32_t size = 0, place = 0;
     for (uint32_t at = 0; at < part.count; at++) {
         size += !query->in_matches[state_local(&query->state, TOKEN_SYMBOL(part.tokens[at]))];
@@ -112,7 +112,7 @@ static PyObject *missing_part(const query *query, present part)
     return missing;
 }
 
-enum { LONG_ALIGNMENT = 1 << 20 }; /* cells of pattern × state */
+enum { LONG_ALIGNMENT = 1 << 20 }; /* pattern × state, in symbols, from which it takes long */
 
 enum {
     NAME, FREQUENCY, MATCHES, PAST, PRESENT, MISSING, EXTRAS, POTENTIAL, EVIDENCE, SIMILARITY,
@@ -120,7 +120,7 @@ enum {
     CONFIDENCE, ITFDF, FIELDS
 };
 
-/* Where a pattern's data is while its row is made. */
+/* What a row is made from. */
 typedef struct {
     query *query;
     const candidate *found;
@@ -130,7 +130,7 @@ typedef struct {
     present part;
 } row_source;
 
-/* Long alignments take the time of many rows: others get the interpreter meanwhile. */
+/* A long alignment takes as long as many rows: other threads get the interpreter lock meanwhile. */
 static alignment aligned_for_row(query *query, const uint32_t *tokens, uint32_t size, block *list)
 {
     alignment found;
@@ -148,7 +148,7 @@ static void set_regions(PyObject **fields, const row_source *from, PyObject *sta
     query *query = from->query;
     block *list = query->scratch.found;
     alignment again = aligned_for_row(query, from->tokens, from->size, list);
-    uint32_t matched = again.matched, blocks = again.blocks; /* others only if it expired */
+    uint32_t matched = again.matched, blocks = again.blocks; /* as before, unless it expired */
     fields[MATCHES] = state_part(state_symbols, list, blocks, matched, 1);
     fields[EXTRAS] = state_part(state_symbols, list, blocks, query->state.length - matched, 0);
     mark_matched(query, from->tokens, &again, list, 1);
@@ -161,7 +161,7 @@ static void set_events(PyObject **fields, const row_source *from)
     const candidate *found = from->found;
     uint32_t begin = events_in(from->tokens, found->present_begin);
     uint32_t end = begin + events_in(from->part.tokens, from->part.count);
-    PyObject *all = events_of(from->query->snapshot->symbols, from->tokens, from->size);
+    PyObject *all = events_of(from->query->frozen->symbols, from->tokens, from->size);
     fields[SEQUENCE] = all;
     if (all != NULL) {
         fields[PAST] = PyTuple_GetSlice(all, 0, begin);
@@ -176,22 +176,22 @@ static void set_metrics(PyObject **fields, const row_source *from)
     const candidate *found = from->found;
     uint32_t matched = found->alignment.matched;
     double total = (double)from->size + query->state.length;
-    present_metrics figures = metrics_of(&query->snapshot->counts, from->part, found->frequency,
+    present_metrics of_present = metrics_of(&query->frozen->counts, from->part, found->frequency,
                                          query->occurrences);
     fields[POTENTIAL] = PyFloat_FromDouble(found->potential);
     fields[EVIDENCE] = PyFloat_FromDouble((double)matched / from->size);
     fields[SIMILARITY] = PyFloat_FromDouble(2.0 * matched / total);
     fields[FRAGMENTATION] = PyFloat_FromDouble((double)found->alignment.blocks - 1.0);
     fields[SNR] = PyFloat_FromDouble(signal_to_noise(matched, query->state.length - matched));
-    fields[ENTROPY] = PyFloat_FromDouble(figures.entropy);
-    fields[HAMILTONIAN] = PyFloat_FromDouble(figures.hamiltonian);
-    fields[GRAND_HAMILTONIAN] = PyFloat_FromDouble(figures.grand_hamiltonian);
-    fields[CONFLUENCE] = PyFloat_FromDouble(figures.confluence);
+    fields[ENTROPY] = PyFloat_FromDouble(of_present.entropy);
+    fields[HAMILTONIAN] = PyFloat_FromDouble(of_present.hamiltonian);
+    fields[GRAND_HAMILTONIAN] = PyFloat_FromDouble(of_present.grand_hamiltonian);
+    fields[CONFLUENCE] = PyFloat_FromDouble(of_present.confluence);
     fields[CONFIDENCE] = PyFloat_FromDouble((double)matched / from->part.count);
     fields[ITFDF] = PyFloat_FromDouble(found->itfdf);
 }
 
-/* The fields as a tuple, which takes them; NULL if one is missing. */
+/* The fields as a tuple, which takes them over; NULL if one is missing. */
 static PyObject *packed(PyObject **fields)
 {
     PyObject *row = PyTuple_New(FIELDS);
@@ -212,7 +212,7 @@ static PyObject *packed(PyObject **fields)
 
 PyObject *prediction_row(query *query, const candidate *found, PyObject *state_symbols)
 {
-    const segment_view *view = &query->snapshot->segments[found->segment];
+    const segment_view *view = &query->frozen->segments[found->segment];
     const uint32_t *offsets = view_offsets(view);
     row_source from = {.query = query, .found = found, .view = view};
     from.tokens = view_tokens(view) + offsets[found->local];

@@ -7,11 +7,11 @@
 #include <string.h>
 #include <time.h>
 
-enum { STEPS_A_LOOK = 1 << 18 }; /* under a millisecond of work between two looks at the clock */
+enum { STEPS_A_LOOK = 1 << 18 }; /* steps between looks at the clock: less than a millisecond */
 
 /*
- * Boxes on the stack share neither a row nor a column and are never empty, so one for every
- * symbol of the shorter side, and one more while a box is split, is room enough.
+ * Boxes on the stack share neither rows nor columns and are never empty. So there is at most one
+ * for every symbol of the shorter side, and one more while a box is split.
  */
 int align_open(align_scratch *scratch, const state *state, uint32_t longest_pattern)
 {
@@ -36,7 +36,7 @@ int align_open(align_scratch *scratch, const state *state, uint32_t longest_patt
         align_close(scratch);
         return -1;
     }
-    scratch->next_stamp = 2;
+    scratch->next_stamp = 2; /* 0 marks positions that no row has set */
     scratch->until = INFINITY;
     return 0;
 }

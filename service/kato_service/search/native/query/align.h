@@ -1,4 +1,4 @@
-/* Longest contiguous matching blocks, as difflib finds them without junk (processor.md §6). */
+/* Alignment: the matching blocks that difflib finds without junk (processor.md §6). */
 #ifndef KATO_ALIGN_H
 #define KATO_ALIGN_H
 
@@ -10,38 +10,38 @@ typedef struct {
     uint32_t size;
 } block;
 
-/* All blocks of a pattern together. */
+/* The blocks of a pattern in sum. */
 typedef struct {
-    uint32_t matched; /* symbols in them */
+    uint32_t matched; /* symbols in all blocks */
     uint32_t blocks;
-    uint32_t begin; /* first symbol of the first in the pattern; 0 without any */
-    uint32_t end;   /* behind the last symbol of the last */
-    uint64_t touched; /* as `state_touches` of the symbols that the pattern holds; else all */
+    uint32_t begin; /* start of the first block in the pattern; 0 without a block */
+    uint32_t end;   /* end of the last block in the pattern */
+    uint64_t touched; /* short states: `state_touches` of the pattern's symbols; else all bits */
 } alignment;
 
-/* Working memory for patterns up to some length and one state. */
+/* Scratch memory for one state and patterns up to some length. */
 typedef struct {
-    uint64_t *rows;     /* positions of the state equal to a pattern's symbol, empty ones left out */
-    uint64_t *runs;
-    uint32_t *row_at;   /* where in the pattern */
-    uint32_t *lengths;  /* of a long state: run that ends at a position, … */
+    uint64_t *rows;     /* short state: positions of each symbol that the state holds */
+    uint64_t *runs;     /* short state: positions where runs of the current length end */
+    uint32_t *row_at;   /* short state: the place in the pattern of each row */
+    uint32_t *lengths;  /* long state: length of the run that ends at a position, … */
     uint64_t *stamps;   /* … valid for the row of this number */
     uint64_t next_stamp;
-    void *boxes;        /* stack of what is left to search */
+    void *boxes;        /* stack of the parts that are still to be searched */
     block *found;       /* room for every block of a pattern */
-    double until;       /* by the monotonic clock, seconds: when to give up */
-    uint64_t work;      /* steps since the clock was last looked at */
-    int expired;        /* given up: what was found is not complete */
+    double until;       /* when to give up, in seconds of the monotonic clock */
+    uint64_t work;      /* steps since the last look at the clock */
+    int expired;        /* it gave up: what was found is incomplete */
 } align_scratch;
 
-/* Look at the clock once in many steps; gives `expired`, which stays once it is set. */
+/* Count *steps*, and look at the clock after many; gives `expired`, which is never reset. */
 int align_expired(align_scratch *scratch, uint64_t steps);
 
-/* -1: no memory; nothing is left to close then. Needs no lock. */
+/* -1: no memory, and nothing has to be closed. No lock needed. */
 int align_open(align_scratch *scratch, const state *state, uint32_t longest_pattern);
 void align_close(align_scratch *scratch);
 
-/* Align a pattern of *count* tokens with the state. With *list*, its blocks in order there. */
+/* Align a pattern of *count* tokens with the state; *list*, if any, gets its blocks in order. */
 alignment aligned(const state *state, align_scratch *scratch, const uint32_t *tokens,
                   uint32_t count, block *list);
 

@@ -1,7 +1,7 @@
-/* Alignment with a state of any length: difflib's own way, over lists of positions. */
+/* Alignment with a state of any length, over lists of positions, as difflib does it. */
 #include "query/boxes.h"
 
-/* How many of a local number's positions lie before *limit*. */
+/* How many of a local number's positions are before *limit*. */
 static uint32_t positions_before(const uint32_t *positions, uint32_t count, uint32_t limit)
 {
     uint32_t low = 0, high = count;
@@ -17,16 +17,16 @@ static uint32_t positions_before(const uint32_t *positions, uint32_t count, uint
 }
 
 /*
- * The longest block of the box, the first of equals; size 0 if there is none. lengths[j] is the
- * run that ends at state position j in the row that stamps[j] names; positions are walked
- * backwards, so that the run before j is still the previous row's.
+ * The longest block of the box, the first of equals; size 0: there is none. lengths[j] is the run
+ * that ends at state position j in the row that stamps[j] names, so that nothing has to be reset
+ * between rows. Positions are walked backwards: the run before j is then still the previous row's.
  */
 static block longest(const state *state, align_scratch *scratch, const uint32_t *tokens,
                      const box *part)
 {
     block best = {0};
     uint32_t best_row = 0;
-    scratch->next_stamp++;
+    scratch->next_stamp++; /* a gap: the first row of this box has no predecessor */
     for (uint32_t row = part->from; row < part->to; row++) {
         uint64_t stamp = ++scratch->next_stamp;
         uint32_t local = state->long_local[TOKEN_SYMBOL(tokens[row])];
@@ -53,7 +53,7 @@ static block longest(const state *state, align_scratch *scratch, const uint32_t 
     return best;
 }
 
-/* As `chain`, on the positions of a long state. */
+/* The greedy chain (see `chain` in align_short.c), on the positions of a long state. */
 static void long_chain(const state *state, const uint32_t *tokens, const box *part, gathered *all)
 {
     uint32_t next = part->low;

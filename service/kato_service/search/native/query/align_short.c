@@ -1,6 +1,7 @@
 /*
- * Alignment with a state of up to 255 symbols: a row of bits for each symbol of the pattern that
- * the state holds, one to four words a row. Every function is compiled for each number of words.
+ * Alignment with a state of up to 255 symbols. For each symbol of the pattern that the state holds
+ * there is a row of bits, one for each position of the symbol in the state, in one to four words.
+ * A whole row is compared at once; every function is compiled for each number of words.
  */
 #include "query/boxes.h"
 
@@ -11,15 +12,15 @@ typedef struct {
     uint64_t words[STATE_WORDS];
 } bits;
 
-/* The columns from *low* up to *high*. */
+/* Bits for the columns from *low* to before *high*. */
 INLINE bits columns_between(uint32_t low, uint32_t high, uint32_t words)
 {
     bits columns;
     for (EACH(word)) {
         uint32_t from = low > word * 64 ? low - word * 64 : 0;
         uint32_t to = high > word * 64 ? high - word * 64 : 0;
-        uint64_t behind = from < 64 ? UINT64_MAX << from : 0;
-        columns.words[word] = to < 64 ? behind & (((uint64_t)1 << to) - 1) : behind;
+        uint64_t above = from < 64 ? UINT64_MAX << from : 0;
+        columns.words[word] = to < 64 ? above & (((uint64_t)1 << to) - 1) : above;
     }
     return columns;
 }
@@ -33,7 +34,7 @@ INLINE int is_empty(const uint64_t *row, uint32_t words)
     return any == 0;
 }
 
-/* The lowest column of a row that is not empty. */
+/* The lowest column of a row, which must not be empty. */
 INLINE uint32_t lowest(const uint64_t *row, uint32_t words)
 {
     uint32_t word = 0;
@@ -43,7 +44,10 @@ INLINE uint32_t lowest(const uint64_t *row, uint32_t words)
     return word * 64 + (uint32_t)__builtin_ctzll(row[word]);
 }
 
-/* Of *left*, the columns above the lowest one that *row* has among them; all if it has none. */
+/*
+ * Keep the columns of *left* above the lowest one that *row* has among them; all if it has none.
+ * Without a branch: hit ^ (hit − 1) has the bits up to the lowest one of hit.
+ */
 INLINE void leave_above(bits *left, const uint64_t *row, uint32_t words)
 {
     uint64_t borrow = 1, hit[STATE_WORDS], above[STATE_WORDS], any = 0;
@@ -59,8 +63,8 @@ INLINE void leave_above(bits *left, const uint64_t *row, uint32_t words)
 }
 
 /*
- * Without two equal neighbours anywhere the longest block is one symbol: the first row's first
- * column. Nothing lies before it, so what follows is the same again behind it: a greedy chain.
+ * Without a run of two, the longest block is a single symbol: the first column of the first row.
+ * Nothing lies before it, so the same holds for what lies after it: a greedy chain.
  */
 INLINE void chain(const align_scratch *scratch, const box *part, gathered *all, uint32_t words)
 {
@@ -77,7 +81,7 @@ INLINE void chain(const align_scratch *scratch, const box *part, gathered *all, 
     }
 }
 
-/* The chain through all rows without a list, on its own because most patterns end here. */
+/* The chain through all rows without a list: a copy of its own, since most patterns end here. */
 INLINE alignment chain_of_all(const align_scratch *scratch, uint32_t rows, uint32_t words)
 {
     alignment sum = {0};
@@ -99,18 +103,22 @@ INLINE alignment chain_of_all(const align_scratch *scratch, uint32_t rows, uint3
     return sum;
 }
 
+/* Whether the row's symbol comes right after that of the row before in the pattern. */
 INLINE int follows(const align_scratch *scratch, uint32_t row)
 {
     return scratch->row_at[row] == scratch->row_at[row - 1] + 1;
 }
 
-/* The word of a row that is moved up by one column. */
+/* One word of a row that is moved up by one column. */
 INLINE uint64_t moved_up(const uint64_t *row, uint32_t word)
 {
     return row[word] << 1 | (word > 0 ? row[word - 1] >> 63 : 0);
 }
 
-/* Bits of runs[row]: a run of *length* equal symbols ends here. Gives whether one is longer. */
+/*
+ * Prolong all runs of the box by one symbol: bit j of runs[row] says that a run of the current
+ * length ends at this row and column j. Gives 0, and changes nothing, if no run can be longer.
+ */
 INLINE int prolonged(align_scratch *scratch, const box *part, uint32_t words)
 {
     uint64_t any = 0;
@@ -137,7 +145,7 @@ INLINE int prolonged(align_scratch *scratch, const box *part, uint32_t words)
     return 1;
 }
 
-/* Find the box's longest block, the first of equals, and push what lies left and right of it. */
+/* Find the longest block of the box, the first of equals; push the boxes before and after it. */
 INLINE uint32_t split(align_scratch *scratch, const box *part, box *stack, gathered *all,
                       uint32_t words)
 {
@@ -171,13 +179,14 @@ INLINE uint32_t split(align_scratch *scratch, const box *part, box *stack, gathe
     return pushed;
 }
 
-/* Rows that are not empty, as they follow each other in the pattern. */
+/* Facts about the rows that are not empty. */
 typedef struct {
     uint32_t count;
-    int has_pairs;    /* two equal neighbours somewhere */
+    int has_pairs;    /* there is a run of two somewhere */
     uint64_t touched; /* see `alignment` */
 } row_facts;
 
+/* Gather the rows of a pattern in its order; empty ones are overwritten by the next. */
 INLINE row_facts rows_of(const state *state, align_scratch *scratch, const uint32_t *tokens,
                          uint32_t count, uint32_t words)
 {
@@ -208,6 +217,7 @@ INLINE alignment aligned_by_words(const state *state, align_scratch *scratch,
 {
     row_facts rows = rows_of(state, scratch, tokens, count, words);
     gathered all = {.list = list};
+    /* The shortcut for most patterns: a chain, and only its sums are needed. */
     if (rows.count > 0 && !rows.has_pairs && list == NULL) {
         all.sum = chain_of_all(scratch, rows.count, words);
     } else if (rows.count > 0) {

@@ -1,17 +1,17 @@
-/* What both ways of alignment share: parts that are still to be searched, and what was found. */
+/* What alignment with short and long states shares: boxes to be searched, and blocks found. */
 #ifndef KATO_BOXES_H
 #define KATO_BOXES_H
 
 #include "query/align.h"
 #include "index/segment.h"
 
-/* A part of pattern × state: rows (places in the pattern, or those of a symbol of the state). */
+/* A part of pattern × state. Rows are places in the pattern; for a short state, gathered rows. */
 typedef struct {
     uint32_t from, to;
-    uint32_t low, high; /* places in the state */
+    uint32_t low, high; /* columns: places in the state */
 } box;
 
-/* Blocks as they are found, in no order. */
+/* Blocks as they are found, not in order; the list may be NULL. */
 typedef struct {
     alignment sum;
     block *list;

@@ -1,11 +1,12 @@
-/* Which kept patterns may be among the best, and their order. */
+/* Which patterns that reach the threshold may be among the best, and in what order. */
 #include <stdlib.h>
 
 #include "query/query.h"
 
-/* More than rounding to 12 decimals and the error of a few additions can move a potential. */
+/* More than rounding to 12 decimals and the errors of a few additions can change a potential. */
 #define SLACK 1e-9
 
+/* Restore the order of a heap, whose least value is on top, below *place*. */
 static void sift_down(double *heap, uint32_t count, uint32_t place)
 {
     for (;;) {
@@ -27,9 +28,9 @@ static void sift_down(double *heap, uint32_t count, uint32_t place)
 }
 
 /*
- * Potential = base + itfdf with 1 − f/Fsum ≤ itfdf ≤ 1 (0 for all if Fsum = 0). So a base below
- * the limit-th best of the lower bounds base − f/Fsum is not among the best; and a smaller Fsum,
- * the sum so far, only lowers the bounds.
+ * Potential = base + itfdf, where 1 − f/Fsum ≤ itfdf ≤ 1 (0 for all if Fsum = 0). So a pattern
+ * whose base is below the limit-th best of the lower bounds base − f/Fsum is not among the best.
+ * Fsum is not known before the end, but the sum so far is smaller, which only lowers the bounds.
  */
 static void note_bound(query *query, const candidate *found)
 {
@@ -52,6 +53,7 @@ static void note_bound(query *query, const candidate *found)
     query->floor = query->bounds[0] - SLACK;
 }
 
+/* Drop candidates that the floor has passed. */
 static void drop_hopeless(query *query)
 {
     size_t kept = 0;
@@ -63,6 +65,7 @@ static void drop_hopeless(query *query)
     query->candidate_count = kept;
 }
 
+/* -1: no memory. */
 static int make_room(query *query)
 {
     if (query->candidate_count < query->candidate_capacity) {
@@ -95,7 +98,7 @@ int candidates_add(query *query, const candidate *found)
     return 0;
 }
 
-/* Bounds once more, now that Fsum is known. */
+/* Compute the bounds again, now that Fsum is known. */
 static void settle_floor(query *query)
 {
     query->bound_count = 0;
@@ -104,25 +107,25 @@ static void settle_floor(query *query)
     }
 }
 
-/* P(s)·count(s) of the state's symbols, 0 for those that no kept pattern shows. */
+/* P(s)·count(s) of the state's symbols; 0 for those that are in no pattern's present. */
 static void weigh(query *query)
 {
     const state *state = &query->state;
     for (uint32_t local = 1; local <= state->distinct; local++) {
-        double probability = counts_probability(&query->snapshot->counts, state->symbols[local]);
+        double probability = counts_probability(&query->frozen->counts, state->symbols[local]);
         query->weights[local] = query->covered[local] ? probability * state->counts[local] : 0.0;
     }
 }
 
 static void score(query *query, candidate *found)
 {
-    const segment_view *view = &query->snapshot->segments[found->segment];
+    const segment_view *view = &query->frozen->segments[found->segment];
     uint32_t start = view_offsets(view)[found->local];
     uint32_t size = view_offsets(view)[found->local + 1] - start;
     uint32_t matched = found->alignment.matched;
     present part = {view_tokens(view) + start + found->present_begin,
                     found->present_end - found->present_begin};
-    double distance = cosine_distance(&query->state, query->weights, &query->snapshot->counts, part,
+    double distance = cosine_distance(&query->state, query->weights, &query->frozen->counts, part,
                                       query->occurrences);
     double shares = (double)matched / size + (double)matched / part.count;
     double noise = signal_to_noise(matched, query->state.length - matched);
@@ -130,7 +133,7 @@ static void score(query *query, candidate *found)
     found->potential = potential_of(shares, noise, found->itfdf, found->alignment.blocks);
 }
 
-/* Best first; equal ones in the order of their first learn, which is that of their places. */
+/* Best first; equal ones in order of first learns, which is the order of their places. */
 static int compare(const void *left, const void *right)
 {
     const candidate *a = left, *b = right;

@@ -1,4 +1,4 @@
-/* The segments of a large query in two threads, each with all that it writes for itself. */
+/* A large query in two threads: they share the segments, and each writes only what is its own. */
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
 #include <stdatomic.h>
@@ -7,10 +7,10 @@
 
 #include "query/query.h"
 
-/* State, needed lengths and snapshot are the whole query's, and only read. */
+/* What the second thread works with. It reads state, needed and frozen of the whole query. */
 typedef struct {
     query query;
-    atomic_uint *next; /* segment that nobody has taken yet */
+    atomic_uint *next; /* the next segment that no thread has taken */
     int failed;
 } share;
 
@@ -25,14 +25,14 @@ static void share_close(share *share)
     kato_free(own->candidates);
 }
 
-/* It goes on with what the whole query knows so far, but for its candidates. -1: no memory. */
+/* It starts with what the whole query holds, except its candidates. -1: no memory. */
 static int share_open(share *share, const query *whole, atomic_uint *next)
 {
     size_t distinct = whole->state.distinct;
     query *own = &share->query;
     memset(share, 0, sizeof(*share));
     share->next = next;
-    own->snapshot = whole->snapshot;
+    own->frozen = whole->frozen;
     own->state = whole->state;
     own->needed = whole->needed;
     own->limit = whole->limit;
@@ -46,7 +46,7 @@ static int share_open(share *share, const query *whole, atomic_uint *next)
     own->covered = kato_allocate(distinct + 1, sizeof(*own->covered));
     own->bounds = kato_allocate(own->limit, sizeof(*own->bounds));
     if (!own->overlap || !own->survivors || !own->covered || !own->bounds
-        || align_open(&own->scratch, &own->state, own->snapshot->longest) < 0) {
+        || align_open(&own->scratch, &own->state, own->frozen->longest) < 0) {
         share_close(share);
         return -1;
     }
@@ -56,10 +56,10 @@ static int share_open(share *share, const query *whole, atomic_uint *next)
     return 0;
 }
 
-/* Take segments until there are none; who fails ends it for both. */
+/* Take segments until none is left; a thread that fails ends it for both. */
 static int run_segments(query *query, atomic_uint *next)
 {
-    uint32_t count = query->snapshot->segment_count, segment;
+    uint32_t count = query->frozen->segment_count, segment;
     while ((segment = atomic_fetch_add(next, 1)) < count) {
         if (query_run_segment(query, segment) < 0) {
             atomic_store(next, count);
@@ -76,7 +76,7 @@ static void *run_share(void *given)
     return NULL;
 }
 
-/* Let *whole* know what the share found. -1: no memory. */
+/* Add to *whole* what the share found. -1: no memory. */
 static int take_over(query *whole, const query *found)
 {
     size_t count = whole->candidate_count + found->candidate_count;
@@ -113,6 +113,7 @@ int query_run_shared(query *query, uint32_t from)
     if (share_open(&other, query, &next) < 0) {
         return -1;
     }
+    /* Without another thread, this one takes all segments. */
     int helped = pthread_create(&thread, NULL, run_share, &other) == 0;
     int failed = run_segments(query, &next);
     if (helped) {

@@ -1,21 +1,24 @@
-/* The first sieve: no alignment matches more symbols than a pattern and the state have in common. */
+/*
+ * The prefilter: no alignment matches more symbols than a pattern and the state have in common, as
+ * multisets. The overlap is counted from postings; patterns with too little are never aligned.
+ */
 #include <string.h>
 
 #include "query/query.h"
 
-/* Entries of one of the state's symbols, each counting at most *most*. */
+/* Entries of one of the state's symbols, of which the state holds *most*. */
 typedef struct {
     uint32_t start, count, most;
 } posting_list;
 
-/* How much of an entry counts if the pattern's entries before it counted *before*. */
+/* How much an entry adds, if the pattern's earlier entries of the symbol added *before*. */
 static inline uint32_t in_common(uint16_t entry, uint32_t most, uint32_t before)
 {
     uint32_t times = entry_times(entry);
     return times < most - before ? times : most - before;
 }
 
-/* Add the list's counts to the overlaps, noting places that had none. */
+/* Add a list to the overlaps, and note the places that it met first. */
 static uint32_t add_noting(query *query, const postings *found, posting_list list, uint32_t met)
 {
     const uint16_t *entries = found->entries + list.start;
@@ -34,6 +37,7 @@ static uint32_t add_noting(query *query, const postings *found, posting_list lis
     return met;
 }
 
+/* Add a list to the overlaps without noting places. */
 static void add_all(query *query, const postings *found, posting_list list)
 {
     const uint16_t *entries = found->entries + list.start;
@@ -62,7 +66,7 @@ static int enough(const query *query, const uint32_t *offsets, uint32_t local)
     return query->overlap[local] >= query->needed[offsets[local + 1] - offsets[local]];
 }
 
-/* Keep those of the noted places that overlap enough, and clear all of them. */
+/* Keep the noted places that overlap enough, and reset all of them. */
 static uint32_t sieved(query *query, const uint32_t *offsets, uint32_t met)
 {
     uint32_t kept = 0;
@@ -75,7 +79,7 @@ static uint32_t sieved(query *query, const uint32_t *offsets, uint32_t met)
     return kept;
 }
 
-/* Keep every place that overlaps enough, and clear all. */
+/* Scan all places, keep those that overlap enough, and reset all of them. */
 static uint32_t swept(query *query, const uint32_t *offsets, uint32_t patterns)
 {
     uint32_t kept = 0;
@@ -102,6 +106,7 @@ static uint32_t overlapping(query *query, const segment_view *view, const postin
     if (entries == 0) {
         return 0;
     }
+    /* With few entries, noting the places they meet is cheaper than scanning all places after. */
     int few = entries < found->patterns / FEW;
     for (uint32_t local = 1; local <= state->distinct; local++) {
         list.count = postings_find(found, state->symbols[local], &list.start);
@@ -120,10 +125,11 @@ uint32_t find_survivors(query *query, const segment_view *view)
     postings found = postings_in(view);
     uint32_t kept = 0, next = found.patterns;
     if (query->threshold <= 0.0 || query->state.length > UINT16_MAX) {
-        next = 0; /* all of them; and overlaps are counted with 16 bits */
+        next = 0; /* all of them: none is excluded, or 16 bits are too few for overlaps */
     } else if (found.patterns > 0) {
         kept = overlapping(query, view, &found);
     }
+    /* The newest patterns have no postings yet: all of them are aligned. */
     for (; next < view->count; next++) {
         query->survivors[kept++] = (uint16_t)next;
     }

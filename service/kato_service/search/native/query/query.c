@@ -3,9 +3,9 @@
 #include <math.h>
 #include <string.h>
 
-enum { AHEAD = 8 }; /* survivors whose tokens are fetched early */
+enum { AHEAD = 8 }; /* how many survivors ahead tokens are prefetched */
 
-/* Patterns to align that are worth starting a thread: it takes some 50 µs. */
+/* Patterns to align that make a second thread worth while: starting it takes some 50 µs. */
 #ifdef KATO_SMALL_SEGMENTS
 enum { WORTH_A_THREAD = 8 };
 #else
@@ -13,13 +13,13 @@ enum { WORTH_A_THREAD = 8192 };
 #endif
 
 /*
- * The least M with 2.0·M / (length + state) ≥ threshold, in that very expression. It grows with
- * the pattern's length, so the search goes on from the one before.
+ * By length, the least M with 2.0·M / (length + state) ≥ threshold, in that very expression: so no
+ * rounding can lose a pattern. It grows with the length, so the search continues from the last one.
  */
 static void fill_needed(query *query)
 {
     uint32_t needed = query->threshold > 0.0 ? 1 : 0;
-    for (uint32_t length = 0; length <= query->snapshot->longest; length++) {
+    for (uint32_t length = 0; length <= query->frozen->longest; length++) {
         double total = (double)length + query->state.length;
         while (needed <= total && 2.0 * needed / total < query->threshold) {
             needed++;
@@ -30,7 +30,7 @@ static void fill_needed(query *query)
 
 static int allocate(query *opened)
 {
-    size_t longest = opened->snapshot->longest, distinct = opened->state.distinct;
+    size_t longest = opened->frozen->longest, distinct = opened->state.distinct;
     opened->occurrences = kato_allocate_zeroed(opened->state.table_size, sizeof(tally));
     opened->needed = kato_allocate(longest + 1, sizeof(*opened->needed));
     opened->overlap = kato_allocate_zeroed(SEGMENT_PATTERNS, sizeof(*opened->overlap));
@@ -44,6 +44,7 @@ static int allocate(query *opened)
     return complete ? align_open(&opened->scratch, &opened->state, (uint32_t)longest) : -1;
 }
 
+/* What the uncovered symbols touch: a pattern that touches none of it covers none of them. */
 static uint64_t touches_of_uncovered(const query *query)
 {
     uint64_t touches = 0;
@@ -56,15 +57,15 @@ static uint64_t touches_of_uncovered(const query *query)
     return touches;
 }
 
-int query_open(query *opened, const snapshot *snapshot, PyObject *symbols, double threshold,
+int query_open(query *opened, const frozen *frozen, PyObject *symbols, double threshold,
                uint32_t limit)
 {
     memset(opened, 0, sizeof(*opened));
-    opened->snapshot = snapshot;
+    opened->frozen = frozen;
     opened->threshold = threshold;
     opened->limit = limit;
     opened->floor = -INFINITY;
-    if (state_open(&opened->state, snapshot->symbols, snapshot->symbol_count, symbols) < 0) {
+    if (state_open(&opened->state, frozen->symbols, frozen->symbol_count, symbols) < 0) {
         return -1;
     }
     if (allocate(opened) < 0) {
@@ -105,9 +106,9 @@ void query_close(query *query)
 }
 
 /*
- * From the event that the first block starts in to the one that the last block ends in; also
- * the event before, if the first block opens its event and the one before holds its symbol too.
- * Without a block: all.
+ * The present: from the event in which the first block starts to the one in which the last block
+ * ends. The event before belongs to it, too, if the first block starts an event and the one before
+ * contains the same symbol. Without a block: all events.
  */
 static void set_present(candidate *found, const uint32_t *tokens, uint32_t count)
 {
@@ -137,7 +138,7 @@ static void set_present(candidate *found, const uint32_t *tokens, uint32_t count
     found->present_end = end;
 }
 
-/* Note which of the state's symbols a kept pattern shows. */
+/* Note which of the state's symbols are in a present. */
 static void cover(query *query, const uint32_t *tokens, uint32_t count)
 {
     const state *state = &query->state;
@@ -154,7 +155,7 @@ static void cover(query *query, const uint32_t *tokens, uint32_t count)
     }
 }
 
-/* A base this pattern cannot exceed, before its present is known: confidence ≤ 1, ≥ evidence. */
+/* An upper bound of the base while the present is unknown: evidence ≤ confidence ≤ 1. */
 static double highest_base(const alignment *found, uint32_t size, double noise)
 {
     double evidence = (double)found->matched / size;
@@ -162,10 +163,13 @@ static double highest_base(const alignment *found, uint32_t size, double noise)
     return shares * noise + (found->blocks ? 1.0 / found->blocks : 0.0);
 }
 
-/* Align one pattern; if it reaches the threshold, count it in and see if it may be a winner. */
+/*
+ * Align one pattern. If it reaches the threshold, it adds to Fsum and covers symbols, whether it is
+ * among the best or not; it becomes a candidate if it may be among them. -1: no memory.
+ */
 static int consider(query *query, uint32_t segment, uint32_t local)
 {
-    const segment_view *view = &query->snapshot->segments[segment];
+    const segment_view *view = &query->frozen->segments[segment];
     const uint32_t *offsets = view_offsets(view);
     const uint32_t *tokens = view_tokens(view) + offsets[local];
     uint32_t size = offsets[local + 1] - offsets[local];
@@ -198,7 +202,7 @@ static int consider(query *query, uint32_t segment, uint32_t local)
 
 int query_run_segment(query *query, uint32_t segment)
 {
-    const segment_view *view = &query->snapshot->segments[segment];
+    const segment_view *view = &query->frozen->segments[segment];
     const uint32_t *offsets = view_offsets(view), *tokens = view_tokens(view);
     uint32_t count = find_survivors(query, view);
     query->aligned += count;
@@ -219,10 +223,10 @@ int query_run_segment(query *query, uint32_t segment)
     return 0;
 }
 
-/* Whether what is left, judged by the segments so far, keeps two threads busy. */
+/* Whether the remaining segments, judged by those so far, keep two threads busy. */
 static int is_large(const query *query, uint32_t done)
 {
-    uint64_t left = query->snapshot->segment_count - done;
+    uint64_t left = query->frozen->segment_count - done;
     return done > 0 && left > 0 && query->aligned / done * left >= WORTH_A_THREAD
            && query_has_processors();
 }
@@ -230,12 +234,12 @@ static int is_large(const query *query, uint32_t done)
 int query_run(query *query)
 {
     uint32_t done = 0;
-    while (done < query->snapshot->segment_count && !is_large(query, done)) {
+    while (done < query->frozen->segment_count && !is_large(query, done)) {
         if (query_run_segment(query, done++) < 0) {
             return -1;
         }
     }
-    if (done < query->snapshot->segment_count && query_run_shared(query, done) < 0) {
+    if (done < query->frozen->segment_count && query_run_shared(query, done) < 0) {
         return -1;
     }
     candidates_rank(query);

@@ -1,14 +1,14 @@
-/* Which patterns reach a threshold, and the best of them (processor.md §6–7). */
+/* A query: which patterns reach a threshold, and the best of them (processor.md §6–7). */
 #ifndef KATO_QUERY_H
 #define KATO_QUERY_H
 
 #include "query/align.h"
-#include "query/metrics.h"
-#include "index/snapshot.h"
+#include "query/prediction_metrics.h"
+#include "index/frozen.h"
 
-/* A kept pattern that may be among the best. */
+/* A pattern that reaches the threshold and may be among the best. */
 typedef struct {
-    uint32_t segment; /* its place in the snapshot */
+    uint32_t segment; /* place of the segment in the frozen copy */
     uint32_t local;
     uint32_t frequency;
     uint32_t present_begin; /* in the pattern's tokens */
@@ -20,57 +20,57 @@ typedef struct {
 } candidate;
 
 typedef struct {
-    const snapshot *snapshot;
+    const frozen *frozen;
     state state;
     double threshold;
     uint32_t limit;
     align_scratch scratch;
     tally *occurrences;
-    uint32_t *needed; /* least matched symbols by pattern length */
+    uint32_t *needed; /* by pattern length, the least number of matched symbols */
     uint16_t *overlap; /* by place in a segment; all 0 between segments */
     uint16_t *survivors;
-    uint8_t *covered; /* by local number: in the present of a kept pattern */
+    uint8_t *covered; /* by local number: it is in some pattern's present, so it has a weight */
     uint8_t *in_matches; /* by local number, while a row is made; all 0 between rows */
     uint32_t uncovered;
-    uint64_t uncovered_mask; /* what uncovered symbols of a short state touch; else all, or 0 */
-    uint64_t total_frequency; /* Fsum */
-    uint64_t aligned; /* patterns so far */
-    double *weights; /* P·count by local number, for the ranking */
-    double *bounds; /* heap of the best lower bounds of potentials without their common 1 */
+    uint64_t uncovered_mask; /* short state: what uncovered symbols touch; else all bits, or none */
+    uint64_t total_frequency; /* Fsum, so far */
+    uint64_t aligned; /* patterns that were aligned so far */
+    double *weights; /* by local number, P·count, for the ranking */
+    double *bounds; /* heap of the best lower bounds of potentials, without their common 1 */
     uint32_t bound_count;
-    double floor; /* a base below it is not among the best */
+    double floor; /* patterns with a base below it are not among the best */
     candidate *candidates;
     size_t candidate_count;
     size_t candidate_capacity;
 } query;
 
-/* -1 with an exception set; under the interpreter lock, as is closing. *symbols*: of str. */
-int query_open(query *opened, const snapshot *snapshot, PyObject *symbols, double threshold,
+/* -1 with an exception set. *symbols*: tuple of str. Open and close under the interpreter lock. */
+int query_open(query *opened, const frozen *frozen, PyObject *symbols, double threshold,
                uint32_t limit);
-/* By the monotonic clock, seconds: when to give up; without it, never. */
+/* Set when to give up, in seconds of the monotonic clock; by default never. */
 void query_until(query *opened, double until);
 int query_expired(const query *opened);
 void query_close(query *query);
 
-/* Leave the best in query->candidates, best first. -1: no memory, or expired. Needs no lock. */
+/* Put the best into query->candidates, best first. -1: no memory, or expired. No lock needed. */
 int query_run(query *query);
 
-/* Parts of query_run, in files of their own. */
+/* The parts of query_run, which are in several files. */
 
-/* Consider every pattern of a segment. -1: no memory, or expired. */
+/* Consider all patterns of a segment. -1: no memory, or expired. */
 int query_run_segment(query *query, uint32_t segment);
 
-/* The same of all segments behind *from*, with a second thread. */
+/* The same for all segments from *from* on, with a second thread. */
 int query_run_shared(query *query, uint32_t from);
 int query_has_processors(void);
 
-/* Places in a segment of patterns that may reach the threshold; gives how many. */
+/* The prefilter: survivors are the places of patterns that may reach the threshold. */
 uint32_t find_survivors(query *query, const segment_view *view);
 
-/* Keep the pattern as a candidate while it may be among the best. -1: no memory. */
+/* Add a candidate, unless it cannot be among the best. -1: no memory. */
 int candidates_add(query *query, const candidate *found);
 
-/* Score and sort the candidates, and drop all behind the limit. Cannot fail. */
+/* Score and sort the candidates, and drop all after the limit. Cannot fail. */
 void candidates_rank(query *query);
 
 #endif

@@ -21,7 +21,7 @@ static int allocate(state *opened)
                : -1;
 }
 
-/* The local number of the symbol, given now if it is new. */
+/* The local number of the symbol, assigned now if it is new. */
 static uint32_t localised(state *opened, uint32_t symbol)
 {
     uint32_t local = state_local(opened, symbol);
@@ -37,7 +37,7 @@ static uint32_t localised(state *opened, uint32_t symbol)
     return local;
 }
 
-/* List the positions of every local number, and set its mask in a short state. */
+/* List the positions of every local number; in a short state, set its mask, too. */
 static void place_positions(state *opened, const uint32_t *locals)
 {
     uint32_t start = 0;

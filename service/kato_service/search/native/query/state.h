@@ -1,30 +1,30 @@
-/* A query's state, prepared for matching: its symbols as small local numbers and bit masks. */
+/* The state of a query, prepared for matching: symbols as small local numbers and bit masks. */
 #ifndef KATO_STATE_H
 #define KATO_STATE_H
 
 #include "index/symbols.h"
 
 enum {
-    SHORT_STATE = 255, /* states up to here are matched on bits; their local numbers fit a byte */
+    SHORT_STATE = 255, /* the longest state that is matched on bits; local numbers fit a byte */
     STATE_WORDS = (SHORT_STATE + 63) / 64
 };
 
 /*
- * Distinct symbols that the index knows get local numbers 1 … distinct, in order of appearance;
- * 0 stands for every other symbol. Arrays by symbol number have *table_size* places: symbols
- * learned later than the snapshot occur in none of its patterns.
+ * Distinct symbols that are in the index have local numbers 1 … distinct, in order of appearance;
+ * 0 stands for all others. Arrays by symbol number have *table_size* places: symbols that were
+ * learned after the copy was frozen are in none of its patterns.
  */
 typedef struct {
     uint32_t length; /* symbols, unknown ones included */
     uint32_t distinct;
     uint32_t table_size;
-    uint8_t *short_local;  /* local number by symbol, of a short state */
-    uint32_t *long_local;  /* the same of a longer one */
+    uint8_t *short_local;  /* short state: local number by symbol */
+    uint32_t *long_local;  /* long state: the same */
     uint32_t *symbols;     /* by local number */
     uint32_t *counts;      /* occurrences by local number */
     uint32_t *starts;      /* into positions, by local number, one more */
     uint32_t *positions;   /* in the state, ascending for each local number */
-    /* Of a short state: positions as bits by local number, `state_words` each; 0 has none. */
+    /* Short state: by local number, positions as bits in `state_words` words; none for 0. */
     uint64_t masks[(SHORT_STATE + 1) * STATE_WORDS];
 } state;
 
@@ -42,7 +42,7 @@ static inline uint32_t state_words(const state *state)
     return (state->length + 63) / 64;
 }
 
-/* All positions of a local number of a short state, 64 apart folded together. */
+/* Short state: all positions of a local number, those 64 apart folded together. */
 static inline uint64_t state_touches(const state *state, uint32_t local)
 {
     uint64_t touches = 0;

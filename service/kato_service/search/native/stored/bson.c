@@ -1,4 +1,4 @@
-/* Documents in BSON, as the MongoDB protocol brings them. */
+/* Views of patterns in BSON, as MongoDB sends them. */
 #include <string.h>
 
 #include "stored/document.h"
@@ -26,7 +26,7 @@ static uint64_t integer(const char *at, size_t bytes)
     return value;
 }
 
-/* How long a value is; 0: of no type that we write, or longer than what is left. */
+/* The size of a value; 0: a type that KATO does not write, or longer than what is left. */
 static size_t value_bytes(uint8_t type, span text)
 {
     size_t size = 0;
@@ -43,7 +43,7 @@ static size_t value_bytes(uint8_t type, span text)
     return size <= left(text) ? size : 0;
 }
 
-/* The next element of a document; 0: there is none that we could read. */
+/* The next element of a document; 0: there is none, or it cannot be read. */
 static int next_element(span *text, element *found)
 {
     if (left(*text) < 2) {
@@ -62,7 +62,7 @@ static int next_element(span *text, element *found)
     return size != 0;
 }
 
-/* The elements of a document or an array that is all of *text*; 0: it is none. */
+/* Narrow *text*, which must be a whole document or array, to its elements. 0: it is not one. */
 static int opened(span *text)
 {
     if (left(*text) < 5 || integer(text->at, 4) != left(*text) || text->end[-1] != 0) {

@@ -44,7 +44,7 @@ int document_named(document *found, span id)
     return name_decode(id.end - digits, found->name);
 }
 
-/* Stage all symbols; 0: not as we write them; -1: no memory. */
+/* Stage all symbols. 0: not as KATO writes them; -1: no memory. */
 static int symbols_staged(loader *gathered, const document_format *format, span text)
 {
     span symbol;
@@ -66,7 +66,7 @@ static int symbols_staged(loader *gathered, const document_format *format, span 
     return result;
 }
 
-/* Cut what is staged into events. 0: it cannot be cut so. */
+/* Cut the staged symbols into events. 0: the sizes do not fit. */
 static int events_cut(loader *gathered, const document_format *format, span text)
 {
     uint64_t size, start = 0;
@@ -81,6 +81,7 @@ static int events_cut(loader *gathered, const document_format *format, span text
     return start == gathered->staged_count && start > 0;
 }
 
+/* Whether the engine can take it; everything else is left to Python, which handles all cases. */
 static int is_ours(const document *found, const document_source *source)
 {
     return found->fields == ALL_FIELDS && !found->deleted && found->first <= source->checkpoint

@@ -1,4 +1,4 @@
-/* Views of patterns as stores keep them (knowledge.md §1), read without the interpreter. */
+/* Views of patterns as stores encode them (knowledge.md §1), read without the interpreter lock. */
 #ifndef KATO_DOCUMENT_H
 #define KATO_DOCUMENT_H
 
@@ -9,7 +9,7 @@ typedef struct {
     const char *end;
 } span;
 
-/* What a document says; spans lie in it. Values are encoded as the document is. */
+/* The content of a document; spans point into it, and are encoded as it is. */
 typedef struct {
     uint8_t name[NAME_BYTES];
     span symbols;
@@ -19,8 +19,8 @@ typedef struct {
     uint64_t first;
     uint64_t revision;
     int deleted;
-    int has_extras; /* emotives or metadata */
-    unsigned fields; /* bits of those it has */
+    int has_extras; /* emotives or metadata that are not empty */
+    unsigned fields; /* bits of the fields that were found */
 } document;
 
 typedef enum {
@@ -30,10 +30,10 @@ typedef enum {
 
 enum { ALL_FIELDS = (1 << FIELD_COUNT) - 1 };
 
-/* One way to write documents. Each gives 0 for what is not written as we write it. */
+/* One encoding of documents. Each function gives 0 for what KATO would not write like that. */
 typedef struct {
     int (*read)(span text, document *found);
-    /* The next symbol as UTF-8, in *text* or in *scratch*, which has room for all of it. */
+    /* The next symbol as UTF-8, in *text* or in *scratch*, which has room for the whole text. */
     int (*next_symbol)(span *text, char *scratch, span *symbol);
     int (*next_size)(span *text, uint64_t *size);
 } document_format;
@@ -42,29 +42,29 @@ extern const document_format bson_format, json_format;
 
 field field_named(const char *name, size_t size);
 
-/* Where the number of that field goes; NULL: it is none of a number. */
+/* Where the number of a field belongs; NULL: the field is not a number. */
 uint64_t *document_number(document *found, field which);
 
-/* The pattern's name from an id, which ends with it. 0: it does not. */
+/* Set the pattern's name from an id, which ends with it. 0: it does not. */
 int document_named(document *found, span id);
 
 /* What the documents of a load have in common. */
 typedef struct {
     const document_format *format;
-    uint64_t cleared;    /* documents of revisions up to here are garbage */
-    uint64_t checkpoint; /* patterns that were first learned behind it are left */
-    uint64_t newest;     /* greatest revision of those taken */
+    uint64_t cleared;    /* documents of revisions up to this one are garbage */
+    uint64_t checkpoint; /* patterns first learned after it are left */
+    uint64_t newest;     /* the greatest revision of those taken */
     int has_garbage;
 } document_source;
 
 typedef enum {
-    DOCUMENT_TAKEN,  /* all of it; or garbage */
-    DOCUMENT_EXTRAS, /* all but emotives and metadata */
-    DOCUMENT_LEFT,   /* deleted, or not as we write it: for Python */
+    DOCUMENT_TAKEN,  /* everything was added; or it was garbage */
+    DOCUMENT_EXTRAS, /* everything was added except emotives and metadata */
+    DOCUMENT_LEFT,   /* nothing was added: deleted, or not as KATO writes it; Python looks at it */
     DOCUMENT_FAILED  /* no memory */
 } document_result;
 
-/* Add the pattern of one document. */
+/* Add the pattern in one document. After a failure the loader may only be closed. */
 document_result document_load(loader *gathered, document_source *source, span text);
 
 #endif

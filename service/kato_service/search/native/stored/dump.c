@@ -2,13 +2,13 @@
 
 #include <string.h>
 
-/* Bytes of a pattern, beside its tokens, and of what is in front of all. */
+/* Sizes of the numbers before the arrays, and of a pattern without its tokens. */
 enum { HEADER_BYTES = 8, PATTERN_BYTES = 8 + 8 + 4 + 4 + 4 + NAME_BYTES };
 
 int dump_open(dump *opened, const patterns *all)
 {
     memset(opened, 0, sizeof(*opened));
-    if (snapshot_open(&opened->taken, all) < 0) {
+    if (frozen_open(&opened->taken, all) < 0) {
         return -1;
     }
     uint32_t room = all->counts.page_count * COUNTS_PER_PAGE;
@@ -39,7 +39,7 @@ void dump_close(dump *opened)
     }
     kato_free(opened->records);
     kato_free(opened->occurrences);
-    snapshot_close(&opened->taken);
+    frozen_close(&opened->taken);
     memset(opened, 0, sizeof(*opened));
 }
 
@@ -86,7 +86,7 @@ static const uint8_t *get(const uint8_t *from, void *into, size_t bytes)
     return from + bytes;
 }
 
-/* Copy the arrays into a segment with room for them. */
+/* Copy the arrays into a segment with room for them; the content is checked afterwards. */
 static void copied(segment *segment, const uint8_t *from, uint32_t count, uint32_t tokens)
 {
     segment_view *view = &segment->view;
@@ -107,7 +107,7 @@ static void copied(segment *segment, const uint8_t *from, uint32_t count, uint32
     (void)get(from, shared_data(view->tokens), (size_t)tokens * 4);
 }
 
-/* Whether every pattern has tokens of known symbols, cut into events, and all of them are used. */
+/* Whether the tokens are those of whole patterns, start events, and have known symbols. */
 static int tokens_are_sound(const segment_view *view, uint32_t count, uint32_t tokens,
                             uint32_t symbol_count)
 {
@@ -127,7 +127,7 @@ static int tokens_are_sound(const segment_view *view, uint32_t count, uint32_t t
     return offsets[count] == tokens;
 }
 
-/* Whether the last segment's patterns lie behind those before. */
+/* Whether the patterns of the last segment are in order of first learns, after all before. */
 static int firsts_ascend(const patterns *into, uint32_t count)
 {
     const pattern_record *records = segment_records(into->order[into->order_count - 1]);
@@ -147,6 +147,7 @@ static int firsts_ascend(const patterns *into, uint32_t count)
     return 1;
 }
 
+/* Register the names of a segment; a name that is there already means damage. */
 static restore_result named(patterns *into, segment *segment)
 {
     const uint32_t *frequencies = view_frequencies(&segment->view);
@@ -177,6 +178,7 @@ restore_result restore_segment(patterns *into, const uint8_t *bytes, size_t size
     if (size < HEADER_BYTES) {
         return RESTORE_DAMAGED;
     }
+    /* The sizes are checked before anything is allocated: they may be anything. */
     memcpy(&count, bytes, 4);
     memcpy(&tokens, bytes + 4, 4);
     if (count > SEGMENT_PATTERNS

@@ -1,4 +1,4 @@
-/* Documents in JSON, as the SQLite file holds them: what orjson writes, without white space. */
+/* Views of patterns in JSON, as SQLite holds them: what orjson writes, without white space. */
 #include <string.h>
 
 #include "index/digits.h"
@@ -13,7 +13,7 @@ static int next_is(span *text, char character)
     return 1;
 }
 
-/* A string with its escapes, without its quotes. */
+/* Take a string; *found* is its content, escapes included. 0: there is none. */
 static int string_span(span *text, span *found)
 {
     if (!next_is(text, '"')) {
@@ -27,7 +27,7 @@ static int string_span(span *text, span *found)
     return next_is(text, '"');
 }
 
-/* An array, without its brackets; strings may hold brackets. */
+/* Take an array; *found* is its content. Strings in it may contain brackets. 0: there is none. */
 static int array_span(span *text, span *found)
 {
     int depth = 1;
@@ -54,6 +54,7 @@ static int array_span(span *text, span *found)
     return 0;
 }
 
+/* Take a number without sign, fraction or exponent. 0: there is none, or it may not fit 64 bits. */
 static int number_read(span *text, uint64_t *value)
 {
     const char *start = text->at;
@@ -121,7 +122,7 @@ static int json_read(span text, document *found)
     return next_is(&text, '}') && text.at == text.end;
 }
 
-/* The character behind a backslash; -1: none that is written as one byte. */
+/* The character after a backslash; -1: not one that orjson escapes, which all are ASCII. */
 static int escaped(span *inside)
 {
     static const char letters[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";

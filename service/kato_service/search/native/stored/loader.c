@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK_TOKENS = 1 << 18 };
+enum { CHUNK_TOKENS = 1 << 18 }; /* tokens are in chunks, so that none is copied when more come */
 
-/* A pattern's place in the order of first learns. */
+/* For sorting patterns by first learn; places decide between equals. */
 typedef struct {
     uint64_t first;
     size_t place;
@@ -40,18 +40,18 @@ loader_result loader_stage(loader *gathered, const char *symbol, size_t size, in
 
 static int reserve_counts(loader *gathered)
 {
-    uint32_t wanted = gathered->symbols.capacity;
+    uint32_t required = gathered->symbols.capacity;
     if (counts_reserve(&gathered->counts, gathered->symbols.count) < 0) {
         return -1;
     }
-    if (wanted > gathered->last_count) {
-        uint64_t *last = kato_resize(gathered->last, wanted, sizeof(*last));
+    if (required > gathered->last_count) {
+        uint64_t *last = kato_resize(gathered->last, required, sizeof(*last));
         if (last == NULL) {
             return -1;
         }
-        memset(last + gathered->last_count, 0, (wanted - gathered->last_count) * sizeof(*last));
+        memset(last + gathered->last_count, 0, (required - gathered->last_count) * sizeof(*last));
         gathered->last = last;
-        gathered->last_count = wanted;
+        gathered->last_count = required;
     }
     return 0;
 }
@@ -148,7 +148,7 @@ static int compare_first(const void *left, const void *right)
     return a->place < b->place ? -1 : 1;
 }
 
-/* All places by first learn; NULL: no memory. */
+/* All patterns in order of first learns; NULL: no memory. */
 static ordered *in_order(const loader *gathered)
 {
     ordered *order = kato_allocate(gathered->pattern_count, sizeof(*order));
@@ -178,7 +178,7 @@ static loader_result append(patterns *into, segment *segment, const loaded_patte
     return LOADER_DONE;
 }
 
-/* Fill one segment from *order* on; *taken*: with how many. */
+/* Fill one segment with the next patterns of *order*; *taken* receives how many. */
 static loader_result filled(const loader *gathered, patterns *into, const ordered *order,
                             size_t left, size_t *taken)
 {

@@ -1,4 +1,4 @@
-/* Patterns in any order, gathered without the interpreter, to become the patterns of an index. */
+/* Gathers patterns in any order, without the interpreter lock, for a new index. */
 #ifndef KATO_LOADER_H
 #define KATO_LOADER_H
 
@@ -13,11 +13,11 @@ typedef struct {
     uint8_t name[NAME_BYTES];
 } loaded_pattern;
 
-/* Invariant: after a failure it may only be closed. */
+/* After a failure it may only be closed. */
 typedef struct {
     interner symbols;
     symbol_counts counts;
-    uint64_t *last; /* by symbol: which pattern was the last one counted that holds it */
+    uint64_t *last; /* by symbol, the number of the last counted pattern that holds it */
     uint32_t last_count;
     uint64_t counted; /* patterns, deleted ones included */
     loaded_pattern *patterns;
@@ -25,8 +25,8 @@ typedef struct {
     size_t pattern_capacity;
     uint32_t **chunks; /* of tokens */
     size_t chunk_count;
-    size_t chunk_used; /* tokens in the last one */
-    size_t chunk_size;
+    size_t chunk_used; /* tokens in the last chunk */
+    size_t chunk_size; /* of the last chunk */
     uint32_t *staged; /* tokens of the pattern that is being read */
     uint32_t staged_count;
     uint32_t staged_capacity;
@@ -34,18 +34,18 @@ typedef struct {
 
 typedef enum { LOADER_DONE, LOADER_MEMORY, LOADER_DAMAGED } loader_result;
 
-/* Forget what is staged; then stage a symbol after the other. */
+/* Start a new pattern, then stage its symbols one by one. */
 void loader_begin(loader *gathered);
 loader_result loader_stage(loader *gathered, const char *symbol, size_t size, int starts_event);
 
-/* Count what is staged as learned so often; the second one also keeps it as a pattern. */
+/* Count the staged pattern as learned that often; the second function also adds it. */
 loader_result loader_count(loader *gathered, int64_t learns);
 loader_result loader_add(loader *gathered, const uint8_t *name, uint32_t frequency,
                          const pattern_record *record);
 
 /*
- * Move all into an index without patterns whose symbol table is that of the interner. Damaged:
- * a name came twice.
+ * Move everything into an index without patterns, whose symbols have the interner's numbers.
+ * Damaged: a name was added twice.
  */
 loader_result loader_move(loader *gathered, patterns *into);
 void loader_close(loader *gathered);

@@ -1,8 +1,8 @@
-#include "index/snapshot.h"
+#include "index/frozen.h"
 
 #include <string.h>
 
-int snapshot_open(snapshot *taken, const patterns *all)
+int frozen_open(frozen *taken, const patterns *all)
 {
     memset(taken, 0, sizeof(*taken));
     taken->segments = kato_allocate(all->order_count, sizeof(*taken->segments));
@@ -22,7 +22,7 @@ int snapshot_open(snapshot *taken, const patterns *all)
     return 0;
 }
 
-void snapshot_close(snapshot *taken)
+void frozen_close(frozen *taken)
 {
     for (uint32_t place = 0; place < taken->segment_count; place++) {
         segment_view_drop(&taken->segments[place]);

@@ -1,17 +1,17 @@
-#include "query/metrics.h"
+#include "query/prediction_metrics.h"
 
 #include <math.h>
 
 #include "index/segment.h"
 
 #define UNKNOWN_PROBABILITY 1e-10
-#define COUNTED 0x80000000u /* in a tally: this symbol had its turn */
+#define COUNTED 0x80000000u /* in a tally: the symbol was met before */
 
 /*
  * Exact: the value is mantissa · 2^-shift, so value · 10^12 is an integer of at most 93 bits over
- * a power of two, and the nearest integer, halves to even, over 10^12 is the nearest double to
- * the decimal that Python's round gives. From 2^13 on, doubles are further apart than 10^-12,
- * and the nearest one to the rounded decimal is the value itself.
+ * a power of two. The nearest integer (half to even) over 10^12 is the double nearest to the
+ * decimal that Python's round gives. From 2^13 on, doubles are further apart than 10^-12, so the
+ * one nearest to the rounded decimal is the value itself.
  */
 double round12(double value)
 {
@@ -61,6 +61,7 @@ double cosine_distance(const state *state, const double *weights, const symbol_c
                        present part, tally *occurrences)
 {
     double product = 0.0, total = 0.0;
+    /* Each symbol is used once, in order of appearance: its tally is reset then. */
     count_symbols(part, occurrences);
     for (uint32_t at = 0; at < part.count; at++) {
         uint32_t symbol = TOKEN_SYMBOL(part.tokens[at]);

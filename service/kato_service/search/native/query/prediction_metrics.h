@@ -1,6 +1,9 @@
-/* The metrics of a prediction (processor.md §7), in the order of operations of domain/prediction_metrics.py. */
-#ifndef KATO_FIGURES_H
-#define KATO_FIGURES_H
+/*
+ * Prediction metrics (processor.md §7), with the order of operations of
+ * domain/prediction_metrics.py, so that both engines give the same doubles.
+ */
+#ifndef KATO_PREDICTION_METRICS_H
+#define KATO_PREDICTION_METRICS_H
 
 #include "query/state.h"
 
@@ -10,7 +13,7 @@ typedef struct {
     uint32_t count;
 } present;
 
-/* Occurrences by symbol number; all 0 between uses. */
+/* Occurrences by symbol number; all 0 between calls. */
 typedef uint32_t tally;
 
 typedef struct {
@@ -20,17 +23,17 @@ typedef struct {
     double confluence;
 } present_metrics;
 
-/* Half to even on 12 decimals, as Python's round; the sign of a zero is dropped. */
+/* Round half to even to 12 decimals, as Python's round does; the sign of a zero is dropped. */
 double round12(double value);
 
-/* (2M − E) / (2M + E), 0 if the denominator is 0. */
+/* (2M − E) / (2M + E); 0 if the denominator is 0. */
 double signal_to_noise(uint32_t matched, uint32_t extra);
 
-/* 1 − cos of the counts weighted with P; *weights* are the state's by local number. */
+/* 1 − cos of the counts weighted with P; *weights* are those of the state, by local number. */
 double cosine_distance(const state *state, const double *weights, const symbol_counts *counts,
                        present part, tally *occurrences);
 
-/* The length of the vector of *count* weights behind the first place. */
+/* The length of the vector weights[1] … weights[count]. */
 double length_of(const double *weights, uint32_t count);
 
 double itfdf_similarity(double distance, uint32_t frequency, uint64_t total_frequency);
