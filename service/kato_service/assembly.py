@@ -1,4 +1,4 @@
-"""The parts of the service, put together from the settings, and their life."""
+"""Assembly: makes the parts of the service from the settings, opens and closes them in order."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -14,7 +14,8 @@ from kato_service.connections.database_manager import DatabaseManager
 from kato_service.connections.mongo_pool import MongoConnectionPool, MongoOptions
 from kato_service.connections.monitor import CheckPlan
 from kato_service.connections.qdrant_pool import QdrantConnectionPool, QdrantOptions
-from kato_service.connections.redis_pool import RedisConnectionPool, RedisOptions
+from kato_service.connections.redis_client import RedisOptions
+from kato_service.connections.redis_pool import RedisConnectionPool
 from kato_service.connections.store_pool import EmbeddedStore
 from kato_service.domain.prediction import Prediction
 from kato_service.knowledge.bases import KnowledgeBases
@@ -26,9 +27,10 @@ from kato_service.knowledge.stores.qdrant_store import QdrantStore
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.knowledge.writing.trimming import TrimPlan
 from kato_service.metrics import Metrics
-from kato_service.processing.kato_processor import KatoProcessor, ObservationLimits
+from kato_service.processing.kato_processor import KatoProcessor
+from kato_service.processing.limits import ObservationLimits
 from kato_service.search.pattern_searcher import PatternSearcher, Search
-from kato_service.service import RESTART_DELAY_S, Service, ServiceGauges
+from kato_service.service import RESTART_DELAY_S, Service
 from kato_service.sessions.memory import MemorySessionStore
 from kato_service.sessions.redis.store import RedisSessionStore
 from kato_service.sessions.session_manager import SessionLimits, SessionManager
@@ -37,11 +39,12 @@ from kato_service.settings import Settings
 
 log = structlog.get_logger()
 LONG_PENDING_S = 60.0
-"""Age of a session's change that keeps the logs from being trimmed."""
+"""Seconds after which an unfinished change of a session stops the trimming of logs: whoever
+completes it looks its entries up, and must find those that are in the log already."""
 
 
 class MeasuredSearcher(PatternSearcher):
-    """Notes how long matching takes."""
+    """A searcher that measures how long matching takes."""
 
     def __init__(self, engine: str, metrics: Metrics) -> None:
         super().__init__(engine)
@@ -57,7 +60,7 @@ class MeasuredSearcher(PatternSearcher):
 
 @asynccontextmanager
 async def running_service(settings: Settings) -> AsyncIterator[Service]:
-    """The opened service with its background work; all is closed afterwards."""
+    """The opened service with its background tasks; all is closed in reverse order afterwards."""
     databases = make_databases(settings)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(databases.close)
@@ -74,7 +77,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
 
 
 def make_databases(settings: Settings) -> DatabaseManager:
-    """The connections; no server is asked yet."""
+    """The connections that the settings ask for; no server is asked yet."""
     plan = CheckPlan(
         interval_s=settings.health_check_interval_s,
         timeout_s=settings.health_check_timeout_s,
@@ -120,15 +123,15 @@ async def _assembled(
     )
     stack.callback(service.processor.threads.close)
     stack.push_async_callback(service.sessions.close)
-    metrics.watch(ServiceGauges(service))
+    metrics.watch(service)
     return service
 
 
 async def _nothing_pending(store: SessionStore) -> bool:
-    """Whether no change of a session waits for its completion longer than it should.
+    """Whether no change of a session has been unfinished for long.
 
     Raises:
-        StoreUnavailableError: Nobody knows.
+        StoreUnavailableError: The store did not answer, so it cannot be told.
     """
     return not await store.pending(older_than_s=LONG_PENDING_S)
 
@@ -145,12 +148,12 @@ async def _running(background: Sequence[Callable[[], Awaitable[None]]]) -> Async
 
 
 async def _kept_running(work: Callable[[], Awaitable[None]]) -> None:
-    """The outermost boundary of background work: a crash is logged and the work begins anew."""
+    """Run *work*, and start it over after a crash: the outermost boundary of background tasks."""
     while True:
         try:
             await work()
             return
-        except Exception:  # outermost boundary
+        except Exception:  # the outermost boundary
             log.exception("background work crashed")
         await asyncio.sleep(RESTART_DELAY_S)
 
@@ -203,7 +206,11 @@ def _qdrant(settings: Settings) -> QdrantConnectionPool | EmbeddedStore:
 def knowledge_log(
     settings: Settings, databases: DatabaseManager, *, probed: bool = True
 ) -> KnowledgeLog:
-    """*probed*: the connections are watched, so that a circuit that opens closes again."""
+    """The log of knowledge that the settings ask for.
+
+    Args:
+        probed: The connections are monitored, so that a circuit that opens is closed again.
+    """
     if isinstance(databases.mongodb, MongoConnectionPool):
         circuit = databases.circuits["mongodb"] if probed else None
         return MongoKnowledgeLog(databases.mongodb.database, circuit=circuit)
@@ -220,6 +227,7 @@ def _snapshots(settings: Settings) -> Snapshots | None:
 
 
 def _made(folder: Path) -> Path:
+    """*folder*, created if it was missing."""
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

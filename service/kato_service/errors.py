@@ -1,4 +1,4 @@
-"""Every error the service answers with or stops on.
+"""Every error that a client can receive, or that stops a start, an import or an export.
 
 KatoError
 ├── InvalidInputError            422 VALIDATION_ERROR
@@ -16,14 +16,18 @@ KatoError
 ├── UnsupportedMediaTypeError    415 UNSUPPORTED_MEDIA_TYPE
 ├── SessionLimitExceededError    429 SESSION_LIMIT_EXCEEDED
 ├── StoreUnavailableError        503 STORE_UNAVAILABLE
-│   ├── StoreRefusedError        503 STORE_UNAVAILABLE (it answers, and refuses for now)
+│   ├── StoreRefusedError        503 STORE_UNAVAILABLE (the store answers, but refuses for now)
 │   ├── OutcomeUnknownError      503 STORE_UNAVAILABLE (it may have happened; repeating is safe)
-│   └── VectorsClearedError      503 STORE_UNAVAILABLE (a clear came between; repeating is safe)
+│   └── VectorsClearedError      503 STORE_UNAVAILABLE (another request cleared the knowledge base)
 ├── OverloadedError              503 OVERLOADED
 ├── DeadlineExceededError        504 DEADLINE_EXCEEDED
-├── TransferError                stops an import or export, nothing is changed
+├── TransferError                stops an import or export; nothing was changed
 │   └── SourceChangedError       stops an import in the middle
 └── SettingsError                stops the start with one line
+
+Signals that one module raises for its neighbour, and that no client ever receives, are defined
+there: `BusyError` and `NodeDownError` (connections/, subclasses of the Redis driver's errors),
+`RefusedBodyError` (api/errors.py, a subclass of the web framework's), and two private ones.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +35,12 @@ from typing import Any, ClassVar
 
 
 class KatoError(Exception):
-    """Root of the tree; its message is safe to show to a client."""
+    """Root of the tree.
+
+    Args:
+        message: What happened, why, and what to do; safe to show to a client.
+        details: Findings with ``location`` and ``reason``, never with a value.
+    """
 
     code: ClassVar[str] = "INTERNAL_ERROR"
     status_code: ClassVar[int] = 500
@@ -55,8 +64,16 @@ class VectorDimensionError(InvalidInputError):
     @classmethod
     def between(cls, sent: int, known: int) -> "VectorDimensionError":
         return cls(
-            f"a vector of dimension {sent} was sent,"
-            f" vectors of this knowledge base have dimension {known}"
+            f"vectors: dimension {sent} does not fit this knowledge base, whose vectors have"
+            f" dimension {known}"
+        )
+
+    @classmethod
+    def mixed(cls, one: int, other: int) -> "VectorDimensionError":
+        """Two dimensions in one request."""
+        return cls(
+            f"vectors: the request mixes dimensions {one} and {other}; all vectors of a knowledge"
+            " base have one dimension"
         )
 
 
@@ -91,6 +108,11 @@ class NotFoundError(KatoError):
 class SessionNotFoundError(NotFoundError):
     code = "SESSION_NOT_FOUND"
 
+    def __init__(
+        self, message: str = "there is no such session, or it expired; create a new one"
+    ) -> None:
+        super().__init__(message)
+
 
 class PatternNotFoundError(NotFoundError):
     code = "PATTERN_NOT_FOUND"
@@ -117,13 +139,22 @@ class SessionLimitExceededError(KatoError):
     retry_after_s = 5
 
     @classmethod
-    def of(cls, whose: str) -> "SessionLimitExceededError":
-        """*whose*: instance or user."""
-        return cls(f"there are as many live sessions of this {whose} as it may have")
+    def of_instance(cls, limit: int) -> "SessionLimitExceededError":
+        return cls(
+            f"session limit reached for this instance ({limit});"
+            " delete a session or raise MAX_SESSIONS"
+        )
+
+    @classmethod
+    def of_user(cls, limit: int) -> "SessionLimitExceededError":
+        return cls(
+            f"session limit reached for this user ({limit});"
+            " delete a session or raise MAX_SESSIONS_PER_USER"
+        )
 
 
 class StoreUnavailableError(KatoError):
-    """A store did not answer, and what was asked of it did not happen."""
+    """A store did not answer, or could not be asked; what was asked of it did not happen."""
 
     code = "STORE_UNAVAILABLE"
     status_code = 503
@@ -132,19 +163,19 @@ class StoreUnavailableError(KatoError):
 
 
 class StoreRefusedError(StoreUnavailableError):
-    """A store answered, and refuses for now: its disk is full, say."""
+    """A store answered, but refuses for now, for example because its disk is full."""
 
 
 class OutcomeUnknownError(StoreUnavailableError):
-    """A store did not answer, and what was asked of it may have happened."""
+    """A store did not answer; what was asked of it may have happened."""
 
 
 class VectorsClearedError(StoreUnavailableError):
-    """The collection of a knowledge base went while it was written: refresh and repeat."""
+    """A clear dropped the collection while it was written: read the clear and repeat."""
 
 
 class OverloadedError(KatoError):
-    """This process has as much to do as it may; what was asked was not begun."""
+    """This process is at one of its limits; what was asked was not started."""
 
     code = "OVERLOADED"
     status_code = 503
@@ -152,7 +183,7 @@ class OverloadedError(KatoError):
     retry_after_s = 1
 
     def __init__(self, limit: str, message: str) -> None:
-        """*limit*: requests, bodies, session, matching or knowledge, as metrics say it."""
+        """*limit*: requests, bodies, session, matching or knowledge, as the metrics label it."""
         super().__init__(message)
         self.limit = limit
 
@@ -164,12 +195,12 @@ class DeadlineExceededError(KatoError):
 
 
 class SettingsError(KatoError):
-    """A wrong environment variable: one line naming it, its problem and what is accepted."""
+    """A wrong environment variable; the message is one line: name, problem, what is accepted."""
 
 
 class TransferError(KatoError):
-    """An import or export that is refused; nothing was changed. The message says what to do."""
+    """An import or export was refused and changed nothing; the message says what to do."""
 
 
 class SourceChangedError(TransferError):
-    """What is imported is no longer what it was when the import began; half of it is in."""
+    """The source of an import changed while it was read; a part of it was imported."""

@@ -1,4 +1,4 @@
-"""What ``/metrics`` shows, in a registry of its own."""
+"""Prometheus' metrics of the service, in a registry of its own."""
 
 from collections.abc import Iterable, Mapping
 from typing import Protocol
@@ -21,43 +21,50 @@ _LATENCIES_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.
 
 
 class Gauges(Protocol):
-    """What is read when somebody looks."""
+    """What is read when the metrics are scraped."""
 
+    @property
     def active_sessions(self) -> int | None: ...
-    def knowledge(self) -> KnowledgeUsage: ...
+    def knowledge_usage(self) -> KnowledgeUsage: ...
     def stores(self) -> Mapping[str, StoreHealth]: ...
     def labels(self) -> dict[str, str]: ...
 
 
 class Metrics:
+    """Counters and histograms; `watch` adds the gauges."""
+
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._requests = self._counter(
-            "kato_http_requests", "Requests answered.", "method", "route", "status"
+            "kato_http_requests", "Requests that were answered.", "method", "route", "status"
         )
         self._latencies = Histogram(
             "kato_http_request_duration_seconds",
-            "Seconds from a request to the end of its answer.",
+            "Seconds from the start of a request to the end of its answer.",
             ("method", "route"),
             registry=self.registry,
             buckets=_LATENCIES_S,
         )
         self._routes: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
-        self._observations = self._counter("kato_observations", "Observations acknowledged.")
-        self._learns = self._counter("kato_learns", "Learns acknowledged, automatic ones too.")
-        self._predictions = self._counter("kato_predictions", "Predictions answered.")
+        self._observations = self._counter("kato_observations", "Acknowledged observations.")
+        self._learns = self._counter(
+            "kato_learns", "Acknowledged learns, including automatic ones."
+        )
+        self._predictions = self._counter("kato_predictions", "Predictions returned.")
         self._shed = self._counter(
-            "kato_requests_shed", "Requests and frames refused because of too much to do.", "limit"
+            "kato_requests_shed",
+            "Requests and frames refused because a limit was reached.",
+            "limit",
         )
         self._waits = Histogram(
             "kato_session_lock_wait_seconds",
-            "Seconds that a change waited for its session.",
+            "Seconds that a change waited for the lock of its session.",
             registry=self.registry,
             buckets=_LATENCIES_S,
         )
         self._matching = Histogram(
             "kato_matching_duration_seconds",
-            "Seconds of matching one short-term memory against its knowledge.",
+            "Seconds of matching one short-term memory with its knowledge base.",
             registry=self.registry,
             buckets=_LATENCIES_S,
         )
@@ -68,7 +75,7 @@ class Metrics:
         latencies.observe(elapsed_s)
 
     def answered(self, result: object) -> None:
-        """Count what *result*, an answer of the processor, acknowledges for the first time."""
+        """Count what *result*, from the processor, acknowledges; repeats were counted before."""
         match result:
             case ObservationResult(repeated=False):
                 self._observations.inc()
@@ -98,7 +105,7 @@ class Metrics:
         return generate_latest(self.registry)
 
     def _of_route(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
-        """Kept, as finding a metric by its labels takes longer than counting."""
+        """The metrics of a route; kept, as finding them by labels takes longer than counting."""
         known = self._routes.get((method, route, status))
         if known is None:
             counter = self._requests.labels(method, route, str(status))
@@ -111,11 +118,13 @@ class Metrics:
 
 
 class _Watched(Collector):
+    """Reads the gauges at every scrape."""
+
     def __init__(self, gauges: Gauges) -> None:
         self._gauges = gauges
 
     def collect(self) -> Iterable[Metric]:
-        info = InfoMetricFamily("kato_service", "What this process runs on.")
+        info = InfoMetricFamily("kato_service", "Engine, processor id and stores of this process.")
         info.add_metric((), self._gauges.labels())
         yield info
         yield self._sessions()
@@ -124,20 +133,20 @@ class _Watched(Collector):
 
     def _sessions(self) -> Metric:
         gauge = GaugeMetricFamily("kato_sessions_active", "Live sessions of the instance.")
-        count = self._gauges.active_sessions()
+        count = self._gauges.active_sessions
         if count is not None:
             gauge.add_metric((), count)
         return gauge
 
     def _knowledge(self) -> Iterable[Metric]:
-        found = self._gauges.knowledge()
+        found = self._gauges.knowledge_usage()
         for name, meaning, value in (
             ("kato_knowledge_bases_loaded", "Knowledge bases in memory.", found.bases),
             ("kato_knowledge_patterns_loaded", "Patterns in memory.", found.patterns),
             ("kato_knowledge_index_bytes", "Bytes of knowledge in memory.", found.used_bytes),
             (
                 "kato_knowledge_checkpoint_lag_entries",
-                "The most log entries of one knowledge base that its views do not show yet.",
+                "Most log entries of one knowledge base that are not in its views yet.",
                 found.checkpoint_lag,
             ),
         ):
@@ -147,13 +156,13 @@ class _Watched(Collector):
         for name, meaning, value in (
             (
                 "kato_knowledge_unloads",
-                "Knowledge bases taken out of memory to make room.",
+                "Knowledge bases unloaded to make room in memory.",
                 found.unloads,
             ),
             ("kato_knowledge_views_written", "Patterns written to the views.", found.views_written),
             (
                 "kato_knowledge_view_failures",
-                "Attempts to write views that the store did not answer.",
+                "Attempts to write views that got no answer from the store.",
                 found.view_failures,
             ),
         ):
@@ -162,16 +171,18 @@ class _Watched(Collector):
             yield counter
 
     def _stores(self) -> Iterable[Metric]:
-        up = GaugeMetricFamily("kato_store_up", "1 where a store is usable.", labels=["store"])
+        up = GaugeMetricFamily("kato_store_up", "1 if the store is usable.", labels=["store"])
         circuits = GaugeMetricFamily(
-            "kato_store_circuit_open", "1 where calls are refused at once.", labels=["store"]
+            "kato_store_circuit_open",
+            "1 if calls to the store are refused at once.",
+            labels=["store"],
         )
         errors = CounterMetricFamily(
-            "kato_store_errors", "Calls and checks that a store did not answer.", labels=["store"]
+            "kato_store_errors", "Calls and checks that the store did not answer.", labels=["store"]
         )
         pools = {
             state: GaugeMetricFamily(
-                f"kato_pool_connections_{state}", "Connections of a pool.", labels=["store"]
+                f"kato_pool_connections_{state}", "Connections of the pool.", labels=["store"]
             )
             for state in ("in_use", "idle", "max")
         }

@@ -1,4 +1,4 @@
-"""The opened service that requests work with, and what its metrics read."""
+"""The opened service: what requests work with, and what metrics and health report."""
 
 import asyncio
 from collections.abc import Mapping
@@ -16,12 +16,14 @@ from kato_service.sessions.session_manager import SessionManager
 from kato_service.settings import Settings
 
 COUNT_TIMEOUT_S = 5.0
+"""Seconds that counting sessions may take."""
 RESTART_DELAY_S = 1.0
+"""Seconds before background work that crashed, or did not succeed yet, runs again."""
 
 
 @dataclass(slots=True)
 class Service:
-    """What requests work with, as ``app.state.service`` holds it."""
+    """The parts of the service; ``app.state.service`` holds it for requests."""
 
     settings: Settings
     sessions: SessionManager
@@ -33,13 +35,13 @@ class Service:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     active_sessions: int | None = None
-    """As last counted in the background; None: not yet."""
+    """Live sessions as last counted in the background; None: unknown."""
     stopping: bool = False
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when a shutdown begins: sockets close then."""
+    """Set when a shutdown begins; WebSockets close then."""
 
     def stop(self) -> None:
-        """A shutdown begins; safe to call from a signal handler."""
+        """Begin a shutdown; safe to call from a signal handler."""
         self.stopping = True
         self._loop.call_soon_threadsafe(self.stopped.set)
 
@@ -53,14 +55,23 @@ class Service:
     def knowledge_usage(self) -> KnowledgeUsage:
         return self.knowledge.usage()
 
+    def labels(self) -> dict[str, str]:
+        """The labels of ``kato_service_info``: what this process runs on."""
+        backends = {name: found.backend for name, found in self.stores().items()}
+        return {
+            "engine": self.engine_name,
+            "processor_id": self.settings.processor_id,
+            **backends,
+        }
+
     @property
     def ready(self) -> bool:
-        """Set up, with sessions that can be used, and not on its way out."""
+        """Whether requests can be served: stores set up, sessions usable, not shutting down."""
         usable = self.databases.set_up and self.databases.usable("redis")
         return usable and not self.stopping
 
     async def count_sessions(self) -> None:
-        """Count them again and again, so that health and metrics ask no store."""
+        """Count live sessions at intervals, so that health and metrics need not ask a store."""
         while True:
             if self.databases.usable("redis"):
                 await self._count()
@@ -73,25 +84,3 @@ class Service:
                 self.active_sessions = await self.sessions.count()
         except (StoreUnavailableError, TimeoutError):
             self.active_sessions = None
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceGauges:
-    service: Service
-
-    def active_sessions(self) -> int | None:
-        return self.service.active_sessions
-
-    def knowledge(self) -> KnowledgeUsage:
-        return self.service.knowledge_usage()
-
-    def stores(self) -> Mapping[str, StoreHealth]:
-        return self.service.databases.health()
-
-    def labels(self) -> dict[str, str]:
-        health = self.service.databases.health()
-        return {
-            "engine": self.service.searcher.engine_name,
-            "processor_id": self.service.settings.processor_id,
-            **{name: found.backend for name, found in health.items()},
-        }

@@ -1,4 +1,4 @@
-"""Replicas of the service, as far as sessions and knowledge go, and how they crash."""
+"""Replicas of the service, reduced to sessions and knowledge, and ways to crash them."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -8,19 +8,20 @@ from uuid import uuid4
 
 import pytest
 
-from kato_service.connections.redis_pool import RedisConnectionPool, RedisOptions
+from kato_service.connections.redis_client import RedisOptions
+from kato_service.connections.redis_pool import RedisConnectionPool
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.genes import Genes
 from kato_service.domain.observation import Observation
 from kato_service.domain.pattern import pattern_name
-from kato_service.errors import (
-    OutcomeUnknownError,
-)
+from kato_service.errors import OutcomeUnknownError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
-from kato_service.processing.kato_processor import KatoProcessor, ObservationLimits
+from kato_service.processing.kato_processor import KatoProcessor
+from kato_service.processing.limits import ObservationLimits
 from kato_service.processing.results import LearnResult, ObservationResult
 from kato_service.search.pattern_searcher import PatternSearcher
+from kato_service.sessions.changes import SweepPlan
 from kato_service.sessions.memory import MemorySessionStore
 from kato_service.sessions.redis.store import RedisSessionStore
 from kato_service.sessions.session_manager import SessionLimits, SessionManager
@@ -31,12 +32,12 @@ AB = pattern_name((("a",), ("b",)))
 
 
 class CrashError(Exception):
-    """The process dies here: whatever is raised, nobody handles it."""
+    """Stands for the death of the process: nothing handles it."""
 
 
 @dataclass
 class Crashing:
-    """A store that loses its process before or after one call, or only the reply."""
+    """A store whose process dies before or after one call, or which loses only the reply."""
 
     store: SessionStore
     call: str = ""
@@ -60,18 +61,20 @@ class Crashing:
 
 @dataclass
 class Replica:
-    """One process of the service, as far as sessions and knowledge go."""
+    """One process of the service, reduced to sessions and knowledge."""
 
     store: Crashing
     knowledge: KnowledgeBases
     limits: SessionLimits = field(default_factory=SessionLimits)
+    sweep: SweepPlan = field(default_factory=SweepPlan)
 
     def __post_init__(self) -> None:
         self.sessions = SessionManager(
-            self.store,  # type: ignore[arg-type]  # hands every call on
+            self.store,  # type: ignore[arg-type]  # passes every call on
             self.knowledge,
             self.limits,
             processor_id="kato",
+            sweep=self.sweep,
         )
         searcher = PatternSearcher()
         self.processor = KatoProcessor(
@@ -100,13 +103,13 @@ class Replica:
         deadline = Deadline.after(timeout_s)
 
         async def plan(state: SessionState) -> Change[LearnResult]:
-            return await self.processor.learn(state, unique_id=unique_id, deadline=deadline)
+            return await self.processor.learn(state, unique_id=unique_id)
 
         return await self.sessions.change(session_id, plan, deadline=deadline)
 
     async def frequency(self, kb: str = "kato") -> int:
-        async with self.knowledge.get(kb).reading(deadline=Deadline.after(10)) as view:
-            pattern = view.patterns.get(AB)
+        async with self.knowledge.get(kb).reading(deadline=Deadline.after(10)) as knowledge:
+            pattern = knowledge.patterns.get(AB)
             return 0 if pattern is None else pattern.frequency
 
     async def stm(self, session_id: str) -> list[str]:
@@ -119,7 +122,7 @@ Pair = tuple[Replica, Replica]
 
 @pytest.fixture(params=["memory", "redis"])
 async def replicas(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Pair]:
-    """Two replicas; over memory they share the process, and so its knowledge bases."""
+    """Two replicas on one session store; the memory store is in this process for both."""
     instance = uuid4().hex
     pools: list[RedisConnectionPool] = []
     memory = MemorySessionStore()

@@ -1,4 +1,4 @@
-"""Stores that sessions are in, one of each kind, and what tests put into them."""
+"""One session store of each kind, and what tests put into them."""
 
 import asyncio
 import os
@@ -9,17 +9,13 @@ from uuid import uuid4
 
 import pytest
 
-from kato_service.connections.redis_pool import RedisConnectionPool, RedisOptions
+from kato_service.connections.redis_client import RedisOptions
+from kato_service.connections.redis_pool import RedisConnectionPool
 from kato_service.knowledge.model.entries import Clear, Learn
 from kato_service.sessions.memory import MemorySessionStore
 from kato_service.sessions.redis.store import RedisSessionStore
 from kato_service.sessions.state import Intent, SessionState
-from kato_service.sessions.store import (
-    Limits,
-    Lock,
-    NewSession,
-    SessionStore,
-)
+from kato_service.sessions.store import LEASE_S, Limits, Lock, NewSession, SessionStore
 
 ENOUGH = Limits(100, 100)
 RENEWALS = 3
@@ -29,10 +25,14 @@ SHORT_S = 2
 
 @dataclass
 class Kept:
-    """A store, and a way to let its time pass."""
+    """A store of one kind, and a way to let its time pass."""
 
-    store: SessionStore
+    new_store: Callable[[float], SessionStore]
+    """Makes a store of this kind with a lease of so many seconds."""
     pass_time: Callable[[float], Awaitable[None]]
+
+    def __post_init__(self) -> None:
+        self.store = self.new_store(LEASE_S)
 
     async def create(self, **fields: Any) -> SessionState:
         return await self.store.create(new(**fields), ENOUGH)
@@ -64,7 +64,7 @@ def new(**fields: Any) -> NewSession:
 
 async def pass_time_in_full(seconds: float) -> None:
     if "IN_FULL" not in os.environ:
-        pytest.skip("lets seconds pass: on a Redis Cluster with IN_FULL=1 only")
+        pytest.skip("waits for seconds: on a Redis Cluster only with IN_FULL=1")
     await asyncio.sleep(seconds)
 
 
@@ -79,14 +79,18 @@ async def kept(request: pytest.FixtureRequest) -> AsyncIterator[Kept]:
         async def pass_time(seconds: float) -> None:
             now[0] += seconds
 
-        yield Kept(MemorySessionStore(lambda: now[0]), pass_time)
+        yield Kept(lambda lease_s: MemorySessionStore(lambda: now[0], lease_s=lease_s), pass_time)
         return
     clustered = request.param == "redis cluster"
     url = request.getfixturevalue("redis_cluster").url if clustered else None
     url = url or request.getfixturevalue("redis_url")
     pool = RedisConnectionPool(RedisOptions(url=url, pool_size=8))
-    let_pass = pass_time_in_full if clustered else asyncio.sleep
-    yield Kept(RedisSessionStore(pool.client, uuid4().hex), let_pass)
+    instance = uuid4().hex
+
+    def new_store(lease_s: float) -> SessionStore:
+        return RedisSessionStore(pool.client, instance, lease_s=lease_s)
+
+    yield Kept(new_store, pass_time_in_full if clustered else asyncio.sleep)
     await pool.close()
 
 

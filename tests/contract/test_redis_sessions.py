@@ -13,34 +13,30 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from session_stores import ENOUGH, SHORT_S, new
 from structlog.testing import capture_logs
 
-from kato_service.connections.redis_client import RedisClient
-from kato_service.connections.redis_pool import RedisConnectionPool, RedisOptions
-from kato_service.errors import (
-    OutcomeUnknownError,
-    StoreUnavailableError,
-)
+from kato_service.connections.redis_client import RedisClient, RedisOptions
+from kato_service.connections.redis_pool import RedisConnectionPool
+from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.sessions.redis.store import RedisSessionStore
-from kato_service.sessions.store import (
-    Limits,
-    Saved,
-)
+from kato_service.sessions.store import Limits, Saved
 
 
-async def test_a_full_redis_takes_no_larger_observation_but_a_clear(redis_server: Any) -> None:
+async def test_a_full_redis_refuses_a_larger_session_and_accepts_counters(
+    redis_server: Any,
+) -> None:
     pool = RedisConnectionPool(RedisOptions(url=redis_server.url, pool_size=2))
     store = RedisSessionStore(pool.client, uuid4().hex)
     session_id = (await store.create(new(), ENOUGH)).session_id
     await pool.client.config_set("maxmemory", "1")
     lock = await store.lock(session_id, "me", rolling_forward=False)
     assert lock is not None
-    with pytest.raises(StoreUnavailableError, match="full"):
+    with pytest.raises(StoreUnavailableError, match="redis is full and changed nothing"):
         await store.save(lock, replace(lock.state, percept={"metadata": "x" * 10_000}), None)
     counted = replace(lock.state, access_count=10, time=10**9)
     assert await store.save(lock, counted, None) is Saved.SAVED
     await pool.close()
 
 
-async def test_a_session_that_redis_refuses_takes_no_place_of_the_limits(redis_url: str) -> None:
+async def test_a_session_that_redis_refuses_does_not_count_for_the_limits(redis_url: str) -> None:
     instance = uuid4().hex
     pool = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))
     store = RedisSessionStore(pool.client, instance)
@@ -54,27 +50,31 @@ async def test_a_session_that_redis_refuses_takes_no_place_of_the_limits(redis_u
     await pool.close()
 
 
-async def test_a_list_goes_on_behind_sessions_that_are_not_there(redis_url: str) -> None:
+async def test_a_list_continues_after_sessions_that_cannot_be_shown(redis_url: str) -> None:
     instance = uuid4().hex
     pool = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))
     store = RedisSessionStore(pool.client, instance)
     ids = [(await store.create(new(), ENOUGH)).session_id for _ in range(6)]
     await pool.client.hset(f"kato:{instance}:{{{ids[0]}}}", "head", "nobody can read this")
-    await pool.client.delete(f"kato:{instance}:{{{ids[1]}}}")  # as a create that a kill cut off
+    await pool.client.delete(
+        f"kato:{instance}:{{{ids[1]}}}"
+    )  # as after a create that a kill interrupted
     for limit, listed in ((1, ids[2:3]), (2, ids[2:4]), (3, ids[2:5]), (4, ids[2:]), (9, ids[2:])):
         with capture_logs() as lines:
             page = await store.page(None, after=0, limit=limit)
         assert [one.state.session_id for one in page] == listed
         assert lines
         assert ids[0] not in str(lines)  # the id is the right to use the session
-    with pytest.raises(StoreUnavailableError, match="cannot be read: delete its keys"):
+    with pytest.raises(
+        StoreUnavailableError, match="cannot be read by this version; delete its keys"
+    ):
         await store.load(ids[0])
     await pool.close()
 
 
 @dataclass
 class Restricted:
-    """A store whose Redis user may lose a command, and a client that may everything."""
+    """A store whose Redis user can lose commands, and a client with all permissions."""
 
     store: RedisSessionStore
     admin: RedisClient
@@ -98,7 +98,7 @@ async def restricted(redis_url: str) -> AsyncIterator[Restricted]:
     await admin.close()
 
 
-async def test_a_place_that_could_not_be_given_back_is_given_back_later(
+async def test_a_place_that_redis_did_not_take_back_is_given_back_later(
     restricted: Restricted,
 ) -> None:
     store, wanted = restricted.store, new()
@@ -115,7 +115,7 @@ async def test_a_place_that_could_not_be_given_back_is_given_back_later(
     assert await store.count() == 0
 
 
-async def test_an_extension_that_the_index_did_not_take_is_noted_later(
+async def test_an_extension_that_the_index_refused_is_written_later(
     restricted: Restricted,
 ) -> None:
     store = restricted.store
@@ -143,7 +143,7 @@ async def test_a_refusal_after_a_lost_answer_is_an_unknown_outcome(redis_url: st
     async def lost_then_refused(*_command: Any) -> None:
         raise next(answers, OutOfMemoryError())
 
-    pool.client.call = lost_then_refused  # type: ignore[method-assign]  # as Redis would answer
+    pool.client.call = lost_then_refused  # type: ignore[method-assign]  # answers like Redis
     with pytest.raises(OutcomeUnknownError):
         await store.save(lock, replace(lock.state, stm=(("a",),)), None)
     await pool.close()
@@ -166,8 +166,10 @@ async def test_no_key_of_an_ended_session_stays_in_redis(redis_url: str) -> None
     assert not [key for key in keys if session.session_id in key or "user:" in key]
 
 
-async def test_a_default_session_that_is_not_made_takes_one_place_at_most(redis_url: str) -> None:
-    """It never expires, so what a create leaves that failed halfway would count for ever."""
+async def test_a_default_session_that_cannot_be_created_takes_one_place_at_most(
+    redis_url: str,
+) -> None:
+    """It never expires, so every place that a failed create left would count for ever."""
     pool = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))
     store = RedisSessionStore(pool.client, uuid4().hex)
     await store.create(new(ttl_s=None), ENOUGH)
@@ -190,7 +192,7 @@ async def test_a_default_session_that_is_not_made_takes_one_place_at_most(redis_
 
 
 async def test_a_lock_that_a_failover_lost_saves_nothing(redis_url: str) -> None:
-    """A replica that takes over may not have heard of it: it answered that all was saved."""
+    """The replica that takes over may lack the lock: a save must not be "saved" unstored."""
     pool = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))
     store = RedisSessionStore(pool.client, uuid4().hex)
     session_id = (await store.create(new(), ENOUGH)).session_id
@@ -213,7 +215,7 @@ async def test_a_lock_that_a_failover_lost_saves_nothing(redis_url: str) -> None
     await pool.close()
 
 
-async def test_what_is_not_ours_in_redis_is_unavailable_and_said(redis_url: str) -> None:
+async def test_foreign_data_in_redis_is_reported_with_what_to_do(redis_url: str) -> None:
     instance = uuid4().hex
     pool = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))
     async with Redis.from_url(redis_url) as client:
@@ -230,7 +232,9 @@ async def test_what_is_not_ours_in_redis_is_unavailable_and_said(redis_url: str)
     await pool.close()
 
 
-async def test_a_password_that_redis_asks_for_is_said(redis_server: Any) -> None:
+async def test_a_missing_password_is_reported_with_the_variable_to_correct(
+    redis_server: Any,
+) -> None:
     pool = RedisConnectionPool(RedisOptions(url=redis_server.url, pool_size=2))
     await pool.client.config_set("requirepass", "secret")
     stranger = RedisConnectionPool(RedisOptions(url=redis_server.url, pool_size=2))
@@ -242,7 +246,7 @@ async def test_a_password_that_redis_asks_for_is_said(redis_server: Any) -> None
     await stranger.close()
 
 
-async def test_a_session_and_its_place_go_in_one_step(redis_url: str) -> None:
+async def test_a_session_is_deleted_with_its_places_in_one_step(redis_url: str) -> None:
     pool = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))
     store = RedisSessionStore(pool.client, uuid4().hex)
     session = await store.create(new(user_id="Ada"), ENOUGH)

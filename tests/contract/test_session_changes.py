@@ -8,11 +8,10 @@ from session_replicas import AB, CrashError, Pair, Replica, with_stm
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.observation import Observation
-from kato_service.errors import (
-    OutcomeUnknownError,
-)
+from kato_service.errors import OutcomeUnknownError
 from kato_service.processing.results import SequenceResult
 from kato_service.processing.sequence import SequenceOptions
+from kato_service.sessions.changes import SweepPlan
 from kato_service.sessions.memory import MemorySessionStore
 from kato_service.sessions.redis.store import RedisSessionStore
 from kato_service.sessions.state import Change, SessionState
@@ -36,7 +35,7 @@ async def test_a_crash_leaves_nothing_or_the_whole_learn(
     dying.store.call, dying.store.when = call, when
     with pytest.raises(CrashError):
         await dying.learn(session_id, unique_id="u")
-    # Whoever locks the session next completes what was begun.
+    # Whoever locks the session next completes the change.
     await alive.observe(session_id, "x")
     assert await alive.frequency() == frequency
     assert await dying.frequency() == frequency
@@ -87,7 +86,7 @@ async def test_a_crash_leaves_nothing_or_the_whole_sequence(
 
 
 async def sequence(replica: Replica, session_id: str) -> SequenceResult:
-    """Learns twice within one request."""
+    """Learn twice within one request."""
     deadline = Deadline.after(30)
     options = SequenceOptions(learn_after_each=False, learn_at_end=True, clear_stm_between=False)
 
@@ -104,7 +103,7 @@ async def sequence(replica: Replica, session_id: str) -> SequenceResult:
 
 
 @pytest.mark.parametrize("call", ["intend", "save"])
-async def test_a_retry_after_a_crash_counts_once(replicas: Pair, call: str) -> None:
+async def test_a_repeat_after_a_crash_counts_once(replicas: Pair, call: str) -> None:
     dying, alive = replicas
     session_id = await with_stm(dying)
     dying.store.call, dying.store.when = call, "after"
@@ -115,7 +114,7 @@ async def test_a_retry_after_a_crash_counts_once(replicas: Pair, call: str) -> N
     assert await alive.frequency() == 1
 
 
-async def test_a_later_learn_leaves_the_answer_to_a_repeat_alone(replicas: Pair) -> None:
+async def test_a_later_learn_does_not_change_the_answer_to_a_repeat(replicas: Pair) -> None:
     one, two = replicas
     session_id = await with_stm(one)
     assert (await one.learn(session_id, unique_id="first")).frequency == 1
@@ -126,7 +125,7 @@ async def test_a_later_learn_leaves_the_answer_to_a_repeat_alone(replicas: Pair)
     assert (again.repeated, again.frequency) == (True, 1)
 
 
-async def test_reads_show_a_change_that_is_not_installed_yet(replicas: Pair) -> None:
+async def test_reads_show_the_change_of_a_pending_intent(replicas: Pair) -> None:
     dying, alive = replicas
     session_id = await with_stm(dying)
     dying.store.call, dying.store.when = "intend", "after"
@@ -135,7 +134,7 @@ async def test_reads_show_a_change_that_is_not_installed_yet(replicas: Pair) -> 
     assert await alive.stm(session_id) == []
 
 
-async def test_a_save_whose_reply_is_lost_is_a_success_once_it_is_in_the_log(
+async def test_a_learn_in_the_log_succeeds_although_the_reply_to_its_save_is_lost(
     replicas: Pair,
 ) -> None:
     one, two = replicas
@@ -146,7 +145,7 @@ async def test_a_save_whose_reply_is_lost_is_a_success_once_it_is_in_the_log(
     assert await two.frequency() == 1
 
 
-async def test_an_observation_of_unknown_outcome_says_so(replicas: Pair) -> None:
+async def test_an_observation_with_an_unknown_outcome_is_safe_to_repeat(replicas: Pair) -> None:
     one, two = replicas
     session_id = await one.create()
     one.store.call, one.store.when = "save", "unanswered"
@@ -156,27 +155,28 @@ async def test_an_observation_of_unknown_outcome_says_so(replicas: Pair) -> None
     assert await two.stm(session_id) == ["a"]
 
 
-async def test_a_background_task_completes_what_nobody_locks(
-    replicas: Pair, monkeypatch: pytest.MonkeyPatch
+async def test_a_background_task_completes_a_change_that_nobody_else_completes(
+    replicas: Pair,
 ) -> None:
     dying, alive = replicas
+    sweeper = Replica(alive.store, alive.knowledge, sweep=SweepPlan(overdue_s=0.0))
     session_id = await with_stm(dying)
     dying.store.call, dying.store.when = "intend", "after"
     with pytest.raises(CrashError):
         await dying.learn(session_id)
-    monkeypatch.setattr("kato_service.sessions.session_manager.OVERDUE_S", 0.0)
-    sweeping = asyncio.create_task(alive.sessions.run())
+    sweeping = asyncio.create_task(sweeper.sessions.run())
     async with asyncio.timeout(60):
         while not await alive.frequency():
             await asyncio.sleep(0.02)
     sweeping.cancel()
+    await sweeper.sessions.close()
     assert await alive.stm(session_id) == []
 
 
-async def test_a_session_that_stays_busy_holds_up_no_other_completion(
-    replicas: Pair, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_busy_session_does_not_hold_up_the_completion_of_others(replicas: Pair) -> None:
     dying, alive = replicas
+    plan = SweepPlan(overdue_s=0.0, patience_s=0.1)
+    sweeper = Replica(alive.store, alive.knowledge, sweep=plan)
     busy, waiting = await with_stm(dying), await with_stm(dying)
     for session_id in (busy, waiting):
         dying.store.call, dying.store.when = "intend", "after"
@@ -184,18 +184,17 @@ async def test_a_session_that_stays_busy_holds_up_no_other_completion(
             await dying.learn(session_id)
     lock = await dying.store.store.lock(busy, "holder", rolling_forward=False)
     assert lock is not None
-    monkeypatch.setattr("kato_service.sessions.session_manager.OVERDUE_S", 0.0)
-    monkeypatch.setattr("kato_service.sessions.changes.SWEEP_PATIENCE_S", 0.1)
-    sweeping = asyncio.create_task(alive.sessions.run())
+    sweeping = asyncio.create_task(sweeper.sessions.run())
     async with asyncio.timeout(60):
         while not await alive.frequency():
             await dying.store.store.renew(lock)  # busy all the time
             await asyncio.sleep(0.02)
     sweeping.cancel()
+    await sweeper.sessions.close()
     assert await alive.stm(waiting) == []
 
 
-async def test_a_lost_lock_starts_the_request_again(replicas: Pair) -> None:
+async def test_a_request_that_lost_its_lock_starts_over(replicas: Pair) -> None:
     slow, quick = replicas
     session_id = await slow.create()
     deadline = Deadline.after(30)
@@ -205,9 +204,8 @@ async def test_a_lost_lock_starts_the_request_again(replicas: Pair) -> None:
         nonlocal planned
         planned += 1
         if planned == 1:
-            # As long a pause as takes the lease: somebody else gets the session.
-            owner = slow.store.store
-            await expire_lease(owner, session_id)
+            # Stands for a pause longer than the lease: another request gets the session.
+            await expire_lease(slow.store.store, session_id)
             await quick.observe(session_id, "quick")
         after = await slow.processor.observe(
             state, Observation(("slow",)), unique_id=None, deadline=deadline
@@ -219,9 +217,9 @@ async def test_a_lost_lock_starts_the_request_again(replicas: Pair) -> None:
 
 
 async def expire_lease(store: SessionStore, session_id: str) -> None:
-    """Let the lease of whoever holds the session be over."""
+    """End the lease of the holder of the session."""
     if isinstance(store, MemorySessionStore):
-        store._kept[session_id].lease_end = 0.0
+        store._sessions[session_id].lease_end = 0.0
         return
     assert isinstance(store, RedisSessionStore)
     await store._client.hset(store._keys(session_id)[0], "lea", "1")  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Requests at once: on one session, on many, and of many users."""
+"""Concurrent requests: on one session, on many sessions, and of many users."""
 
 import asyncio
 import secrets
@@ -11,7 +11,8 @@ from uuid import uuid4
 import pytest
 from session_replicas import AB, Crashing, Pair, Replica, opened, with_stm
 
-from kato_service.connections.redis_pool import RedisConnectionPool, RedisOptions
+from kato_service.connections.redis_client import RedisOptions
+from kato_service.connections.redis_pool import RedisConnectionPool
 from kato_service.domain.deadline import Deadline
 from kato_service.errors import (
     DeadlineExceededError,
@@ -25,7 +26,9 @@ from kato_service.sessions.redis.store import RedisSessionStore
 from kato_service.sessions.session_manager import SessionLimits
 
 
-async def test_every_acknowledged_observation_of_a_crowd_is_there_once(replicas: Pair) -> None:
+async def test_every_acknowledged_observation_of_many_clients_is_stored_once(
+    replicas: Pair,
+) -> None:
     session_id = await replicas[0].create()
 
     async def client(number: int) -> list[str]:
@@ -41,7 +44,7 @@ async def test_every_acknowledged_observation_of_a_crowd_is_there_once(replicas:
         assert [symbol for symbol in kept if symbol in symbols] == symbols
 
 
-async def test_repeats_of_one_request_at_once_count_once(replicas: Pair) -> None:
+async def test_concurrent_repeats_of_one_request_count_once(replicas: Pair) -> None:
     session_id = await replicas[0].create()
     answers = await asyncio.gather(
         *(replicas[i % 2].observe(session_id, "a", unique_id="same") for i in range(12))
@@ -51,7 +54,7 @@ async def test_repeats_of_one_request_at_once_count_once(replicas: Pair) -> None
     assert {answer.stm_length for answer in answers} == {1}
 
 
-async def test_what_one_replica_learned_the_other_knows_at_once(replicas: Pair) -> None:
+async def test_a_learn_on_one_replica_is_visible_on_the_other_at_once(replicas: Pair) -> None:
     session_id = await with_stm(replicas[0])
     learned = await replicas[0].learn(session_id)
     assert (learned.pattern_name, learned.frequency) == (AB, 1)
@@ -59,7 +62,7 @@ async def test_what_one_replica_learned_the_other_knows_at_once(replicas: Pair) 
     assert await replicas[1].stm(session_id) == []
 
 
-async def test_a_busy_session_is_refused_at_the_deadline(replicas: Pair) -> None:
+async def test_a_request_on_a_busy_session_fails_at_its_deadline(replicas: Pair) -> None:
     one, two = replicas
     session_id = await with_stm(one)
     lock = await one.store.store.lock(session_id, "holder", rolling_forward=False)
@@ -69,12 +72,14 @@ async def test_a_busy_session_is_refused_at_the_deadline(replicas: Pair) -> None
     assert await two.stm(session_id) == ["a", "b"]
 
 
-async def test_requests_take_as_few_round_trips_as_promised(redis_url: str, tmp_path: Path) -> None:
+async def test_requests_take_the_promised_number_of_round_trips(
+    redis_url: str, tmp_path: Path
+) -> None:
     pool = RedisConnectionPool(RedisOptions(url=redis_url))
     store = RedisSessionStore(pool.client, uuid4().hex)
     replica = Replica(Crashing(store), await opened(tmp_path))
     session_id = await with_stm(replica)
-    # Once each: Redis knows the scripts then.
+    # Run each script once, so that Redis has it.
     await replica.learn(session_id)
     await replica.sessions.load(session_id)
     await replica.sessions.page(user_id=None, limit=100, cursor=None)
@@ -83,7 +88,7 @@ async def test_requests_take_as_few_round_trips_as_promised(redis_url: str, tmp_
 
     async def counted(commands: Any) -> Any:
         nonlocal asked
-        # Nobody waits for an intent to be taken off the index.
+        # Taking an intent off the index happens in the background.
         asked += commands[0][0] != "ZREM"
         return await ask(commands)
 
@@ -93,7 +98,7 @@ async def test_requests_take_as_few_round_trips_as_promised(redis_url: str, tmp_
         await request
         return asked
 
-    pool.client.calls = counted  # type: ignore[method-assign]  # hands every call on
+    pool.client.calls = counted  # type: ignore[method-assign]  # passes every call on
     assert await trips(replica.observe(session_id, "a")) == 2
     assert await trips(replica.observe(session_id, "b")) == 2
     assert await trips(replica.learn(session_id)) == 3
@@ -118,7 +123,9 @@ async def test_without_the_log_a_learn_changes_nothing(replicas: Pair, tmp_path:
     await cut_off.knowledge.close()
 
 
-async def test_a_cancelled_request_still_happens_once_it_was_begun(replicas: Pair) -> None:
+async def test_a_change_that_started_happens_although_its_request_is_cancelled(
+    replicas: Pair,
+) -> None:
     one, two = replicas
     session_id = await with_stm(one)
     learning = asyncio.create_task(one.learn(session_id))
@@ -142,7 +149,7 @@ async def test_a_deleted_session_is_gone_everywhere(replicas: Pair) -> None:
         await two.sessions.delete(session_id, deadline=Deadline.after(5))
 
 
-async def test_deletes_and_observes_at_once_end_cleanly(replicas: Pair) -> None:
+async def test_concurrent_deletes_and_observations_end_cleanly(replicas: Pair) -> None:
     one, two = replicas
     for _ in range(10):
         session_id = await one.create()
@@ -157,7 +164,7 @@ async def test_deletes_and_observes_at_once_end_cleanly(replicas: Pair) -> None:
         assert not await one.sessions.exists(session_id)
 
 
-async def test_a_sliding_session_lives_on_by_being_used(replicas: Pair) -> None:
+async def test_a_session_that_extends_itself_lives_while_it_is_used(replicas: Pair) -> None:
     one, _ = replicas
     sliding = Replica(one.store, one.knowledge, SessionLimits(default_ttl_s=3, auto_extend=True))
     session_id = await sliding.create()
@@ -179,7 +186,7 @@ async def test_default_sessions_are_the_same_on_every_replica(replicas: Pair) ->
     assert await two.stm(ids[0]) == []
 
 
-async def test_a_default_session_counts_once_however_often_it_is_made(replicas: Pair) -> None:
+async def test_a_default_session_counts_once_however_often_it_is_created(replicas: Pair) -> None:
     one, two = replicas
     for _ in range(3):
         ids = await asyncio.gather(*(replica.sessions.default("Ada") for replica in (one, two) * 4))
@@ -196,7 +203,7 @@ NASTY = [
 ]
 
 
-async def test_users_share_nothing_whatever_they_are_called(replicas: Pair) -> None:
+async def test_users_share_nothing_whatever_their_names(replicas: Pair) -> None:
     one, two = replicas
     sessions = [await one.create(user_id) for user_id in NASTY]
     states = [await one.sessions.load(session_id) for session_id in sessions]
@@ -213,7 +220,7 @@ async def test_users_share_nothing_whatever_they_are_called(replicas: Pair) -> N
 @pytest.mark.parametrize(
     "session_id", ["", "a/b", "{x}", "x}:stm", "*", "\U0001f600", "x" * 65, "a b", "%00", "é"]
 )
-async def test_what_cannot_be_an_id_is_an_unknown_session(replicas: Pair, session_id: str) -> None:
+async def test_an_impossible_id_is_an_unknown_session(replicas: Pair, session_id: str) -> None:
     with pytest.raises(SessionNotFoundError):
         await replicas[0].sessions.load(session_id)
     assert not await replicas[0].sessions.exists(session_id)
@@ -233,7 +240,7 @@ async def test_twenty_sessions_of_one_user_lose_nothing(replicas: Pair) -> None:
         assert await two.stm(session_id) == [f"{session_id}-{number}" for number in range(5)]
 
 
-async def test_learns_at_once_on_many_sessions_are_counted_exactly(replicas: Pair) -> None:
+async def test_concurrent_learns_on_many_sessions_are_counted_exactly(replicas: Pair) -> None:
     sessions = [await with_stm(replicas[i % 2]) for i in range(12)]
     answers = await asyncio.gather(
         *(

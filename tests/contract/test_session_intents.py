@@ -1,19 +1,12 @@
-"""One suite for every `SessionStore`: intents are shown, installed once and rolled forward."""
+"""The suite for every `SessionStore`: intents are shown, installed once and rolled forward."""
 
 from dataclasses import replace
 
 import pytest
 from session_stores import SHORT_S, Kept, intent_for, new
 
-from kato_service.errors import (
-    SessionNotFoundError,
-)
-from kato_service.sessions.store import (
-    LEASE_S,
-    Fate,
-    Limits,
-    Saved,
-)
+from kato_service.errors import SessionNotFoundError
+from kato_service.sessions.store import LEASE_S, Fate, Limits, Saved
 
 
 async def test_all_overdue_intents_are_listed(kept: Kept) -> None:
@@ -66,11 +59,11 @@ async def test_a_roll_forward_installs_once_and_keeps_the_lock(kept: Kept) -> No
     state = await kept.store.load(session_id)
     assert state is not None
     assert (state.time, state.stm) == (4, (("y",),))
-    # The one that died comes back: its intent is done, and its save stores nothing.
+    # The dead holder comes back: its intent is installed, and its save stores nothing.
     assert await kept.store.save(dead, dead.state, intent.intent_id) is Saved.REFUSED
 
 
-async def test_an_intent_of_a_lost_lock_is_not_stored(kept: Kept) -> None:
+async def test_an_intent_under_a_lost_lock_is_not_stored(kept: Kept) -> None:
     session_id = (await kept.create()).session_id
     lost = await kept.locked(session_id)
     await kept.pass_time(LEASE_S + 0.1)
@@ -108,13 +101,13 @@ async def test_a_session_with_an_intent_outlives_its_expiry_until_installed(kept
         await kept.store.lock(session_id, "sweeper", rolling_forward=True)
 
 
-async def test_a_roll_forward_waits_for_who_holds_an_expired_session(kept: Kept) -> None:
+async def test_a_roll_forward_waits_for_the_holder_of_an_expired_session(kept: Kept) -> None:
     session_id = (await kept.create(ttl_s=SHORT_S)).session_id
     lock = await kept.locked(session_id)
     await kept.pass_time_holding(lock, SHORT_S + 0.1)
     with pytest.raises(SessionNotFoundError):
         await kept.store.lock(session_id, "client", rolling_forward=False)
-    # Not gone: its holder may still store an intent, which must not be forgotten before.
+    # Busy, not gone: its holder may still store an intent, which must not be forgotten before.
     assert await kept.store.lock(session_id, "sweep", rolling_forward=True) is None
     assert await kept.store.intend(lock, intent_for(lock, lock.state))
     await kept.store.release(session_id, "me")

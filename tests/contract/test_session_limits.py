@@ -1,4 +1,4 @@
-"""One suite for every `SessionStore`: limits of sessions, and the lists of them."""
+"""The suite for every `SessionStore`: limits on sessions, and lists of them."""
 
 import asyncio
 from dataclasses import replace
@@ -7,36 +7,44 @@ from uuid import uuid4
 import pytest
 from session_stores import SHORT_S, Kept, intent_for, new
 
-from kato_service.errors import (
-    SessionLimitExceededError,
-)
+from kato_service.errors import SessionLimitExceededError
 from kato_service.sessions.memory import SWEEP_EVERY, MemorySessionStore
 from kato_service.sessions.state import SessionState
-from kato_service.sessions.store import (
-    Limits,
-)
+from kato_service.sessions.store import Limits
 
 
 @pytest.mark.parametrize(
-    ("limits", "user_id", "whose"),
+    ("limits", "user_id", "message"),
     [
-        pytest.param(Limits(2, 100), None, "instance", id="instance"),
-        pytest.param(Limits(100, 2), "Ada", "user", id="user"),
+        pytest.param(
+            Limits(2, 100),
+            None,
+            r"^session limit reached for this instance \(2\); delete a session or raise"
+            r" MAX_SESSIONS$",
+            id="instance",
+        ),
+        pytest.param(
+            Limits(100, 2),
+            "Ada",
+            r"^session limit reached for this user \(2\); delete a session or raise"
+            r" MAX_SESSIONS_PER_USER$",
+            id="user",
+        ),
     ],
 )
 async def test_a_limit_refuses_one_session_too_many(
-    kept: Kept, limits: Limits, user_id: str | None, whose: str
+    kept: Kept, limits: Limits, user_id: str | None, message: str
 ) -> None:
     for _ in range(2):
         await kept.store.create(new(user_id=user_id, ttl_s=SHORT_S), limits)
-    with pytest.raises(SessionLimitExceededError, match=whose):
+    with pytest.raises(SessionLimitExceededError, match=message):
         await kept.store.create(new(user_id=user_id), limits)
     assert await kept.store.count() == 2
     await kept.pass_time(SHORT_S + 0.1)
     assert await kept.store.create(new(user_id=user_id), limits)
 
 
-async def test_creates_at_once_never_exceed_a_limit(kept: Kept) -> None:
+async def test_concurrent_creates_never_exceed_a_limit(kept: Kept) -> None:
     creates = [kept.store.create(new(user_id="Ada"), Limits(100, 5)) for _ in range(30)]
     outcomes = await asyncio.gather(*creates, return_exceptions=True)
     assert sum(isinstance(one, SessionState) for one in outcomes) == 5
@@ -63,7 +71,7 @@ async def test_pages_are_in_order_of_creation(kept: Kept) -> None:
     assert len(everybody) == 8
 
 
-async def test_pages_tell_how_long_each_stm_is(kept: Kept) -> None:
+async def test_pages_show_the_length_of_each_stm(kept: Kept) -> None:
     ids = [(await kept.create(metadata={"n": n})).session_id for n in range(3)]
     for events, session_id in enumerate(ids[:2], 1):
         lock = await kept.locked(session_id)
@@ -77,16 +85,16 @@ async def test_pages_tell_how_long_each_stm_is(kept: Kept) -> None:
     assert [one.state.time for one in page] == [0, 0, 7]
 
 
-async def test_sessions_that_ended_leave_the_memory_before_the_limit_is_reached() -> None:
+async def test_ended_sessions_leave_memory_before_the_limit_is_reached() -> None:
     now = [1_700_000_000.0]
     store = MemorySessionStore(lambda: now[0])
     for _ in range(5 * SWEEP_EVERY):
         await store.create(new(ttl_s=1), Limits(10**6, None))
         now[0] += 1
-    assert len(store._kept) <= SWEEP_EVERY + 1
+    assert len(store._sessions) <= SWEEP_EVERY + 1
 
 
-async def test_a_default_session_made_by_many_at_once_is_listed_as_the_one_that_lives(
+async def test_a_default_session_that_many_create_at_once_is_listed_once(
     kept: Kept,
 ) -> None:
     session_id = uuid4().hex

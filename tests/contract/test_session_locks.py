@@ -1,16 +1,10 @@
-"""One suite for every `SessionStore`: locks, their order, their leases and their fencing."""
+"""The suite for every `SessionStore`: locks, their order, leases and fencing tokens."""
 
 from dataclasses import replace
 
-import pytest
 from session_stores import SHORT_S, Kept, intent_for
 
-from kato_service.sessions.store import (
-    LEASE_S,
-    NOTED,
-    Fate,
-    Saved,
-)
+from kato_service.sessions.store import LEASE_S, NOTED, Fate, Saved
 
 
 async def test_a_lock_excludes_others_until_it_is_saved(kept: Kept) -> None:
@@ -23,7 +17,7 @@ async def test_a_lock_excludes_others_until_it_is_saved(kept: Kept) -> None:
     assert other.state.time == 1
 
 
-async def test_the_owner_of_a_lock_gets_the_same_again(kept: Kept) -> None:
+async def test_the_owner_of_a_lock_gets_the_same_lock_again(kept: Kept) -> None:
     session_id = (await kept.create()).session_id
     lock = await kept.locked(session_id)
     again = await kept.locked(session_id)
@@ -57,7 +51,7 @@ async def test_a_waiter_that_gave_up_is_skipped(kept: Kept) -> None:
     assert await kept.locked(session_id, "second")
 
 
-async def test_a_waiter_that_died_is_skipped_with_its_lease(kept: Kept) -> None:
+async def test_a_waiter_that_died_is_skipped_when_its_lease_ends(kept: Kept) -> None:
     session_id = (await kept.create()).session_id
     await kept.locked(session_id, "holder")
     await kept.store.lock(session_id, "dead", rolling_forward=False)
@@ -80,11 +74,10 @@ async def test_a_lost_lock_saves_nothing(kept: Kept) -> None:
     assert state.time == 1
 
 
-async def test_of_more_lost_locks_than_are_noted_the_oldest_are_of_unknown_outcome(
-    kept: Kept, monkeypatch: pytest.MonkeyPatch
+async def test_the_outcome_is_unknown_for_lost_locks_older_than_those_that_are_kept(
+    kept: Kept,
 ) -> None:
-    monkeypatch.setattr("kato_service.sessions.memory.LEASE_S", 0)
-    monkeypatch.setattr("kato_service.sessions.redis.store._LEASE_MS", 0)
+    kept.store = kept.new_store(0.0)
     session_id = (await kept.create()).session_id
     locks = [await kept.locked(session_id, f"owner{number}") for number in range(NOTED + 2)]
     after = [replace(lock.state, stm=((lock.owner,),)) for lock in locks]
@@ -95,7 +88,7 @@ async def test_of_more_lost_locks_than_are_noted_the_oldest_are_of_unknown_outco
     assert await kept.store.load(session_id) == after[-1]
 
 
-async def test_of_more_installed_intents_than_are_noted_the_latest_are_known(kept: Kept) -> None:
+async def test_the_latest_installed_intents_are_kept(kept: Kept) -> None:
     session_id = (await kept.create()).session_id
     ids = []
     for number in range(NOTED + 1):
@@ -115,7 +108,7 @@ async def test_a_renewed_lock_is_not_taken_over(kept: Kept) -> None:
     assert await kept.store.lock(session_id, "thief", rolling_forward=False) is None
 
 
-async def test_a_save_whose_answer_was_lost_is_answered_again(kept: Kept) -> None:
+async def test_a_save_whose_answer_was_lost_can_be_repeated(kept: Kept) -> None:
     session_id = (await kept.create()).session_id
     lock = await kept.locked(session_id)
     await kept.store.save(lock, replace(lock.state, time=1), None)
@@ -146,7 +139,7 @@ async def test_a_lost_lock_deletes_nothing(kept: Kept) -> None:
     assert await kept.store.exists(session_id)
 
 
-async def test_a_locked_session_outlives_its_expiry_for_its_holder(kept: Kept) -> None:
+async def test_the_holder_of_a_lock_can_save_after_the_session_expired(kept: Kept) -> None:
     session_id = (await kept.create(ttl_s=SHORT_S)).session_id
     lock = await kept.locked(session_id)
     await kept.pass_time_holding(lock, SHORT_S + 0.1)
@@ -154,7 +147,7 @@ async def test_a_locked_session_outlives_its_expiry_for_its_holder(kept: Kept) -
     assert await kept.store.save(lock, replace(lock.state, time=1), None) is Saved.SAVED
 
 
-async def test_nobody_waits_for_requests_on_other_sessions(kept: Kept) -> None:
+async def test_locks_of_different_sessions_do_not_wait_for_each_other(kept: Kept) -> None:
     one, two = (await kept.create()).session_id, (await kept.create()).session_id
     await kept.locked(one)
     assert await kept.locked(two)

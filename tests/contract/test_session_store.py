@@ -1,25 +1,19 @@
-"""One suite for every `SessionStore`: what is stored is found again, until it expires."""
+"""The suite for every `SessionStore`: a session is stored completely, until it expires."""
 
 from dataclasses import replace
 
 import pytest
 from session_stores import ENOUGH, SHORT_S, Kept, new
 
-from kato_service.errors import (
-    SessionNotFoundError,
-)
+from kato_service.errors import SessionNotFoundError
 from kato_service.sessions.redis import encoding
 from kato_service.sessions.state import Remembered
-from kato_service.sessions.store import (
-    Fate,
-    Limits,
-    Saved,
-)
+from kato_service.sessions.store import Fate, Limits, Saved
 
 NASTY = ("", "a,b", "]", "\x00", "née", "\U0001f600", '"', "\n")
 
 
-async def test_a_session_is_found_as_it_was_created(kept: Kept) -> None:
+async def test_a_session_is_loaded_as_it_was_created(kept: Kept) -> None:
     created = await kept.create(
         user_id="Ada", metadata={"a": [1, {"b": None}]}, overrides={"persistence": 3}
     )
@@ -28,7 +22,7 @@ async def test_a_session_is_found_as_it_was_created(kept: Kept) -> None:
     assert await kept.store.load(created.session_id) == created
 
 
-async def test_a_state_survives_storing_in_every_detail(kept: Kept) -> None:
+async def test_a_state_is_loaded_as_it_was_saved(kept: Kept) -> None:
     lock = await kept.locked((await kept.create()).session_id)
     full = replace(
         lock.state,
@@ -86,13 +80,11 @@ async def test_a_remembered_request_takes_96_bytes_at_most(
         pytest.param(3, slice(2, 3), id="the last kept"),
         pytest.param(3, slice(0, 0), id="emptied"),
         pytest.param(3, slice(3, 5), id="others"),
-        pytest.param(3, slice(0, 2), id="shortened from behind"),
+        pytest.param(3, slice(0, 2), id="the last dropped"),
         pytest.param(0, slice(0, 2500), id="many at once"),
     ],
 )
-async def test_lists_are_stored_by_what_changed_in_them(
-    kept: Kept, before: int, after: slice
-) -> None:
+async def test_the_change_of_a_list_is_stored(kept: Kept, before: int, after: slice) -> None:
     events = tuple((f"s{number}",) for number in range(2500))
     session_id = (await kept.create()).session_id
     lock = await kept.locked(session_id)
@@ -125,7 +117,7 @@ async def test_a_session_ends_with_its_time_to_live(kept: Kept) -> None:
         await kept.store.lock(short.session_id, "me", rolling_forward=False)
 
 
-async def test_an_extended_session_lives_on(kept: Kept) -> None:
+async def test_an_extended_session_outlives_its_first_expiry(kept: Kept) -> None:
     session = await kept.create(ttl_s=SHORT_S, user_id="Ada")
     extended = await kept.store.extend(session.session_id, 50)
     later = await kept.create(ttl_s=SHORT_S)
@@ -138,7 +130,7 @@ async def test_an_extended_session_lives_on(kept: Kept) -> None:
     assert await kept.store.count() == 1
 
 
-async def test_a_save_leaves_the_expiry_alone(kept: Kept) -> None:
+async def test_a_save_does_not_change_the_expiry(kept: Kept) -> None:
     session = await kept.create(ttl_s=40)
     lock = await kept.locked(session.session_id)
     extended = await kept.store.extend(session.session_id, 80)
@@ -149,7 +141,7 @@ async def test_a_save_leaves_the_expiry_alone(kept: Kept) -> None:
     assert (state.expires_at, state.ttl_s, state.time) == (extended.expires_at, 80, 1)
 
 
-async def test_a_session_without_expiry_stays_so(kept: Kept) -> None:
+async def test_an_extend_does_not_change_a_session_that_never_expires(kept: Kept) -> None:
     session = await kept.create(ttl_s=None)
     extended = await kept.store.extend(session.session_id, 1)
     assert extended is not None
@@ -165,7 +157,7 @@ async def test_a_default_session_keeps_its_id(kept: Kept) -> None:
     assert await kept.store.default_id(None, "four") == "four"
 
 
-async def test_creating_an_id_again_changes_nothing(kept: Kept) -> None:
+async def test_a_create_of_an_existing_id_changes_nothing(kept: Kept) -> None:
     given = new(ttl_s=None)
     lock = await kept.locked((await kept.store.create(given, ENOUGH)).session_id)
     await kept.store.save(lock, replace(lock.state, time=5), None)

@@ -54,7 +54,7 @@ def _learned_hello(api: httpx.Client, session_id: str) -> None:
     _observe(api, session_id, "alpha")
 
 
-def test_an_observation_is_answered_in_full(api: httpx.Client, session_id: str) -> None:
+def test_the_answer_to_an_observation_has_every_field(api: httpx.Client, session_id: str) -> None:
     answer = _observe(api, session_id, "b", "a")
     assert answer.pop("unique_id")
     assert str(answer.pop("processor_id")).startswith("kato~")
@@ -90,7 +90,7 @@ def test_a_repeated_unique_id_changes_nothing(api: httpx.Client, session_id: str
 
 
 @pytest.mark.parametrize("operation", ["learn", "clear-stm", "clear-all"])
-def test_a_repeated_change_answers_as_the_first_time(
+def test_the_repeat_of_a_change_gets_the_first_answer(
     api: httpx.Client, session_id: str, operation: str
 ) -> None:
     _observe(api, session_id, "a", "b")
@@ -137,7 +137,9 @@ def test_predictions_are_those_of_the_worked_example(api: httpx.Client, session_
     assert answer["stale"] is False
 
 
-def test_predictions_take_overrides_for_one_request(api: httpx.Client, session_id: str) -> None:
+def test_the_query_of_predictions_overrides_genes_for_one_request(
+    api: httpx.Client, session_id: str
+) -> None:
     _learned_hello(api, session_id)
     path = f"/v2/sessions/{session_id}/predictions"
     assert api.get(path, params={"recall_threshold": 0.9}).json()["predictions"] == []
@@ -192,7 +194,7 @@ def test_clear_all_drops_what_was_learned(api: httpx.Client, session_id: str) ->
     assert api.get(f"/v2/sessions/{session_id}").json()["time"] == 0
 
 
-def test_a_gene_holds_for_the_next_request_and_null_returns_it(
+def test_a_gene_holds_from_the_next_request_until_null_resets_it(
     api: httpx.Client, session_id: str
 ) -> None:
     path = f"/v2/sessions/{session_id}/config"
@@ -233,7 +235,7 @@ def test_a_sequence_can_learn_and_clear_between_its_items(
     assert len(api.get(f"/v2/sessions/{session_id}/patterns").json()["patterns"]) == 2
 
 
-def test_a_repeated_sequence_answers_without_the_lists_that_were_not_kept(
+def test_the_repeat_of_a_sequence_gets_the_first_answer_without_its_results(
     api: httpx.Client, session_id: str
 ) -> None:
     body = {"observations": [{"strings": ["a"]}, {"strings": ["b"]}], "unique_id": "once"}
@@ -244,7 +246,7 @@ def test_a_repeated_sequence_answers_without_the_lists_that_were_not_kept(
     assert _stm(api, session_id) == [["a"], ["b"]]
 
 
-def test_percept_data_keeps_as_much_metadata_as_a_session_may_hold(
+def test_percept_data_drops_metadata_beyond_the_limit_of_a_session(
     api: httpx.Client, session_id: str
 ) -> None:
     metadata = {"small": 1, "large": "x" * 20_000, "last": 2}
@@ -294,7 +296,7 @@ def test_emotives_are_averaged_into_the_pattern(api: httpx.Client, session_id: s
     assert pattern["emotives"] == [{"joy": 0.5}]
 
 
-def test_a_sequence_learns_no_more_than_can_wait_for_the_log(
+def test_a_sequence_that_learns_too_much_at_once_is_refused_as_a_whole(
     api: httpx.Client, session_id: str
 ) -> None:
     path = f"/v2/sessions/{session_id}"
@@ -307,7 +309,10 @@ def test_a_sequence_learns_no_more_than_can_wait_for_the_log(
     items = [{"strings": ["small"]}] * 12
     refused = api.post(f"{path}/observe-sequence", json={"observations": items})
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "LIMIT_EXCEEDED")
-    assert "split it" in refused.json()["error"]["message"]
+    assert refused.json()["error"]["message"] == (
+        "the sequence learns too much at once; split it, or keep less in the short-term memory"
+        " (genes stm_mode, max_pattern_length)"
+    )
     assert api.get(f"{path}/stm").json() == before
     taken = api.post(f"{path}/observe-sequence", json={"observations": items[:3]}).json()
     assert len(taken["auto_learned_patterns"]) == 3

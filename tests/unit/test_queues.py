@@ -1,4 +1,4 @@
-"""What waits inside a process has an end: beyond it, it is refused, and nothing else changes."""
+"""Every queue inside a process is bounded: what finds no place is refused and changes nothing."""
 
 import asyncio
 import threading
@@ -17,7 +17,6 @@ from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.limits import KnowledgeLimits
 from kato_service.knowledge.model.entries import Entry, Learn
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
-from kato_service.processing import matching_threads
 from kato_service.processing.matching_threads import MatchingThreads
 from kato_service.sessions.queue import SessionQueues
 from kato_service.settings import Settings
@@ -27,7 +26,7 @@ def soon() -> Deadline:
     return Deadline.after(30)
 
 
-async def test_a_session_has_so_many_waiters_and_others_go_on() -> None:
+async def test_a_full_queue_of_one_session_does_not_affect_another_session() -> None:
     queues, leave = SessionQueues(max_waiting=2), asyncio.Event()
 
     async def use(session_id: str) -> None:
@@ -36,7 +35,7 @@ async def test_a_session_has_so_many_waiters_and_others_go_on() -> None:
 
     users = [asyncio.create_task(use("a")) for _ in range(3)]
     await asyncio.sleep(0)
-    with pytest.raises(OverloadedError, match="repeat later"):
+    with pytest.raises(OverloadedError, match="retry later"):
         await use("a")
     other = asyncio.create_task(use("b"))
     leave.set()
@@ -44,13 +43,11 @@ async def test_a_session_has_so_many_waiters_and_others_go_on() -> None:
     await use("a")
 
 
-async def test_so_many_predictions_wait_for_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matching_threads, "WAITING_PER_THREAD", 0)
-    monkeypatch.setattr(matching_threads.os, "cpu_count", lambda: 1)
-    threads, leave = MatchingThreads(), threading.Event()
+async def test_a_prediction_is_refused_while_the_queue_of_the_threads_is_full() -> None:
+    threads, leave = MatchingThreads(3, waiting_per_thread=0), threading.Event()
     running = [asyncio.create_task(threads.run(lambda: leave.wait(30), soon())) for _ in range(3)]
     await asyncio.sleep(0)
-    with pytest.raises(OverloadedError, match="repeat later"):
+    with pytest.raises(OverloadedError, match="retry later"):
         await threads.run(lambda: True, soon())
     leave.set()
     assert await asyncio.gather(*running) == [True, True, True]
@@ -58,17 +55,16 @@ async def test_so_many_predictions_wait_for_a_thread(monkeypatch: pytest.MonkeyP
     threads.close()
 
 
-async def test_a_sequence_that_was_applied_is_not_refused_for_its_predictions(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_an_applied_sequence_succeeds_although_its_predictions_are_refused(
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(matching_threads, "WAITING_PER_THREAD", 0)
-    monkeypatch.setattr(matching_threads.os, "cpu_count", lambda: 1)
     settings = Settings(_env_file=None, DATA_DIR=tmp_path, VECTORS="disabled")  # type: ignore[call-arg]  # a setting of pydantic
     leave = threading.Event()
     async with running_service(settings) as service:
         await service.knowledge.start()
         threads = service.processor.threads
-        held = [asyncio.create_task(threads.run(lambda: leave.wait(30), soon())) for _ in range(3)]
+        waits = [threads.run(lambda: leave.wait(30), soon()) for _ in range(threads.capacity)]
+        held = [asyncio.create_task(wait) for wait in waits]
         await asyncio.sleep(0)
         transport = httpx.ASGITransport(make_app(service))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:

@@ -1,6 +1,5 @@
-"""The first generation's paths, bare and under ``/v1``: one default session (http-api.md §3)."""
+"""Operations of the older paths, under ``/v1`` and without it (http-api.md §3)."""
 
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated, Any
 
@@ -10,11 +9,11 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from kato_service import json_text
-from kato_service.api import processing
+from kato_service.api import patterns, processing
 from kato_service.api.errors import invalid_input
 from kato_service.api.intake.calls import Call, Called, call_of
 from kato_service.api.intake.operations import Operation
-from kato_service.api.shapes import nesting, rendering, responses
+from kato_service.api.shapes import rendering, responses
 from kato_service.api.shapes.requests import (
     GenesBody,
     ObservationBody,
@@ -34,8 +33,9 @@ from kato_service.errors import (
     VectorDimensionError,
     VectorsDisabledError,
 )
-from kato_service.processing import idempotency
+from kato_service.processing.idempotency import RequestIdentity
 from kato_service.processing.results import LearnResult, SequenceResult
+from kato_service.sessions.changes import Plan
 from kato_service.sessions.state import Change, SessionState
 
 _OK = "okay"
@@ -44,7 +44,11 @@ _OBSERVING = (VectorDimensionError, VectorsDisabledError, LimitExceededError, Se
 
 
 async def addressed(connection: HTTPConnection) -> str:
-    """The session that a legacy request means, by its headers."""
+    """The id of the session that the headers select; a default session is created on first use.
+
+    Raises:
+        SessionLimitExceededError: It would have to be created, and the instance is at its limit.
+    """
     headers = connection.headers
     if session_id := headers.get("x-session-id"):
         return session_id
@@ -71,10 +75,8 @@ async def observe(call: Called, session_id: Addressed, body: ObservationBody) ->
 async def learn(
     call: Called, session_id: Addressed, body: RepeatableBody | None = None
 ) -> Response:
-    unique_id = processing.unique_id_of(body)
-    plan = partial(call.service.processor.learn, unique_id=unique_id, deadline=call.deadline)
     try:
-        result = await call.change(session_id, plan)
+        result = await processing.learned(call, session_id, body)
     except EmptyStmError:
         result = _nothing_learned(await call.load(session_id))
     return rendering.response(rendering.learned(result) | {"status": _OK})
@@ -96,17 +98,15 @@ async def predictions(call: Called, session_id: Addressed) -> Response:
 async def clear_stm(
     call: Called, session_id: Addressed, body: RepeatableBody | None = None
 ) -> Response:
-    unique_id = processing.unique_id_of(body)
-    plan = partial(call.service.processor.clear_stm, unique_id=unique_id, deadline=call.deadline)
+    plan = partial(call.service.processor.clear_stm, unique_id=processing.unique_id_of(body))
     return _done(await _changed(call, session_id, plan), message="stm-cleared")
 
 
 async def clear_all(
     call: Called, session_id: Addressed, body: RepeatableBody | None = None
 ) -> Response:
-    unique_id = processing.unique_id_of(body)
     processor = call.service.processor
-    plan = partial(processor.clear_all, unique_id=unique_id, deadline=call.deadline)
+    plan = partial(processor.clear_all, unique_id=processing.unique_id_of(body))
     after = await _changed(call, session_id, plan)
     await processor.drop_cleared_vectors(after.processor_id, deadline=call.deadline)
     return _done(after, message="all-cleared")
@@ -137,33 +137,23 @@ async def get_gene(call: Called, session_id: Addressed, name: str) -> Response:
     genes = rendering.config(call.service.processor.genes(state))["config"]
     spelling = "sort_symbols" if name == "sort" else name
     if spelling not in genes:
-        raise NotFoundError("there is no such gene")
-    content = {"status": _OK, "processor_id": state.processor_id}
-    return rendering.response(content | {"gene": name, "value": genes[spelling]})
+        raise NotFoundError("there is no gene of this name")
+    return _answer(state, gene=name, value=genes[spelling])
 
 
 async def get_pattern(call: Called, session_id: Addressed, name: str) -> Response:
     state = await call.load(session_id)
-    pattern = await call.service.processor.patterns.get_pattern(
-        state.processor_id, rendering.bare(name), deadline=call.deadline
-    )
-    content = {"status": _OK, "processor_id": state.processor_id}
-    return rendering.response(content | {"pattern": rendering.pattern(pattern)})
+    return _answer(state, pattern=await patterns.pattern_of(call, state, name))
 
 
 async def get_percept_data(call: Called, session_id: Addressed) -> Response:
     state = await call.load(session_id)
-    content = {"status": _OK, "processor_id": state.processor_id}
-    return rendering.response(content | {"percept_data": rendering.percept(state)})
+    return _answer(state, percept_data=rendering.percept(state))
 
 
 async def get_cognition_data(call: Called, session_id: Addressed) -> Response:
     state = await call.load(session_id)
-    result = await processing.predicted(call, state)
-    predicted = nesting.spelled(result.predictions, state.stm, nested=False)
-    cognition = await rendering.cognition(state, predicted)
-    content = {"status": _OK, "processor_id": state.processor_id}
-    return rendering.response(content | {"cognition_data": cognition})
+    return _answer(state, cognition_data=await processing.cognition_of(call, state))
 
 
 async def status(call: Called, session_id: Addressed) -> Response:
@@ -173,17 +163,29 @@ async def status(call: Called, session_id: Addressed) -> Response:
 _PATHS: tuple[tuple[str, tuple[str, ...], Any, str, Any], ...] = (
     ("POST", ("/observe",), observe, "Observe one event", _OBSERVING),
     ("POST", ("/learn",), learn, "Learn the short-term memory", ()),
-    ("GET", ("/stm", "/short-term-memory"), get_stm, "Read the short-term memory", ()),
+    ("GET", ("/stm", "/short-term-memory"), get_stm, "Get the short-term memory", ()),
     ("GET", ("/predictions",), predictions, "Predict from the short-term memory", ()),
     ("POST", ("/predictions",), predictions, "Predict from the short-term memory", ()),
-    ("POST", ("/clear-stm", "/clear-short-term-memory"), clear_stm, "Empty the STM", ()),
-    ("POST", ("/clear-all", "/clear-all-memory"), clear_all, "Drop the knowledge base", ()),
+    (
+        "POST",
+        ("/clear-stm", "/clear-short-term-memory"),
+        clear_stm,
+        "Empty the short-term memory",
+        (),
+    ),
+    (
+        "POST",
+        ("/clear-all", "/clear-all-memory"),
+        clear_all,
+        "Empty the session, drop its knowledge base",
+        (),
+    ),
     ("POST", ("/observe-sequence",), observe_sequence, "Observe events in order", _OBSERVING),
     ("POST", ("/genes/update",), update_genes, "Change genes", ()),
-    ("GET", ("/gene/{name}",), get_gene, "Read a gene", (NotFoundError,)),
-    ("GET", ("/pattern/{name}",), get_pattern, "Read a pattern", (PatternNotFoundError,)),
-    ("GET", ("/percept-data",), get_percept_data, "What was last observed", ()),
-    ("GET", ("/cognition-data",), get_cognition_data, "Predictions, emotives, symbols, STM", ()),
+    ("GET", ("/gene/{name}",), get_gene, "Get a gene", (NotFoundError,)),
+    ("GET", ("/pattern/{name}",), get_pattern, "Get a pattern", (PatternNotFoundError,)),
+    ("GET", ("/percept-data",), get_percept_data, "Get the last observation", ()),
+    ("GET", ("/cognition-data",), get_cognition_data, "Get predictions, emotives and memory", ()),
 )
 OPERATIONS = tuple(
     Operation((method,), path, endpoint, summary, responses.Legacy, (*errors, SessionNotFoundError))
@@ -191,7 +193,7 @@ OPERATIONS = tuple(
     for path in paths
 )
 STATUS = Operation(
-    ("GET",), "/status", status, "State of the default session", responses.Legacy,
+    ("GET",), "/status", status, "Get the state of the session", responses.Legacy,
     (SessionNotFoundError,),
 )  # fmt: skip
 
@@ -199,19 +201,22 @@ STATUS = Operation(
 async def _from_empty(
     state: SessionState, *, call: Call, body: SequenceBody
 ) -> Change[SequenceResult]:
-    """A sequence that starts from an empty STM, as one change; one that goes on where it was cut
-    finds what it observed before."""
-    if idempotency.found(state, "observe-sequence", body.unique_id) is None:
+    """Plan a sequence from an empty STM, as one change.
+
+    A repeat must not empty it: an interrupted sequence continues after what it observed before.
+    """
+    if RequestIdentity.of("observe-sequence", body.unique_id).earlier(state) is None:
         processor = call.service.processor
-        cleared = await processor.clear_stm(state, unique_id=None, deadline=call.deadline)
+        cleared = await processor.clear_stm(state, unique_id=None)
         state = cleared.state or state
     return await processing.sequence_plan(call, body)(state)
 
 
-async def _changed(
-    call: Call, session_id: str, plan: Callable[[SessionState], Awaitable[Change[Any]]]
-) -> SessionState:
-    """The session as the change leaves it: reading it again may fail, the change is made."""
+async def _changed(call: Call, session_id: str, plan: Plan[Any]) -> SessionState:
+    """The session as the change leaves it.
+
+    It is not read again afterwards: that may fail, and the change is made.
+    """
     after: list[SessionState] = []
 
     async def noted(state: SessionState) -> Change[Any]:
@@ -223,25 +228,29 @@ async def _changed(
     return after[0]
 
 
+def _answer(state: SessionState, **content: Any) -> Response:
+    return rendering.response({"status": _OK, "processor_id": state.processor_id} | content)
+
+
 def _done(state: SessionState, **more: str) -> Response:
-    content = {
-        "status": _OK,
-        "processor_id": state.processor_id,
-        "session_id": state.session_id,
-        "time": state.time,
-        "stm_length": len(state.stm),
-    }
-    return rendering.response(content | more)
+    return _answer(
+        state,
+        session_id=state.session_id,
+        time=state.time,
+        stm_length=len(state.stm),
+        **more,
+    )
 
 
 async def _final_predictions(call: Call, session_id: str) -> Any:
-    """None where they cannot be had: the sequence was applied, and no error may say otherwise."""
+    """The predictions after a sequence; none if they fail, as the sequence is applied already."""
     try:
         state = await call.load(session_id)
-        predicted = await processing.predicted(call, state)
+        result = await processing.predicted(call, state)
+        predictions = await processing.spelled(call, state, result)
     except (StoreUnavailableError, OverloadedError, DeadlineExceededError, SessionNotFoundError):
         return ()
-    return await json_text.array(nesting.spelled(predicted.predictions, state.stm, nested=False))
+    return await json_text.array(predictions)
 
 
 def _patterns_learned(result: SequenceResult) -> list[str]:
@@ -268,7 +277,7 @@ def _user_id(given: str) -> str:
 
 
 def _utf8(header: str) -> str:
-    """Header bytes are UTF-8 where they can be, else Latin-1."""
+    """*header*, which the server decoded as Latin-1, as UTF-8 if its bytes are."""
     try:
         return header.encode("latin-1").decode()
     except UnicodeDecodeError:

@@ -1,15 +1,18 @@
-"""Patterns and vectors of the knowledge base a session works on (http-api.md §2)."""
+"""Operations on the patterns and vectors of a session's knowledge base (http-api.md §2)."""
+
+from typing import Any
 
 from starlette.responses import Response
 
 from kato_service import json_text
-from kato_service.api.intake.calls import Called
+from kato_service.api.intake.calls import Call, Called
 from kato_service.api.intake.operations import Operation
 from kato_service.api.sessions import Cursor, Limit
 from kato_service.api.shapes import rendering, responses
 from kato_service.api.shapes.requests import PatternBody
 from kato_service.domain.cursor import place_of
 from kato_service.errors import PatternNotFoundError, SessionNotFoundError, VectorNotFoundError
+from kato_service.sessions.state import SessionState
 
 _ERRORS = (SessionNotFoundError, PatternNotFoundError)
 
@@ -27,11 +30,15 @@ async def list_patterns(
 
 
 async def get_pattern(call: Called, session_id: str, name: str) -> Response:
-    state = await call.load(session_id)
+    return rendering.response(await pattern_of(call, await call.load(session_id), name))
+
+
+async def pattern_of(call: Call, state: SessionState, name: str) -> dict[str, Any]:
+    """The JSON of a pattern, under either spelling of its name."""
     pattern = await call.service.processor.patterns.get_pattern(
         state.processor_id, rendering.bare(name), deadline=call.deadline
     )
-    return rendering.response(rendering.pattern(pattern))
+    return rendering.pattern(pattern)
 
 
 async def update_pattern(call: Called, session_id: str, name: str, body: PatternBody) -> Response:
@@ -67,22 +74,22 @@ async def get_vector(call: Called, session_id: str, symbol: str) -> Response:
 
 OPERATIONS = (
     Operation(
-        ("GET",), "/patterns", list_patterns, "List the patterns in first-learned order",
+        ("GET",), "/patterns", list_patterns, "List patterns in the order of their first learn",
         responses.Patterns, (SessionNotFoundError,),
     ),
     Operation(
-        ("GET",), "/patterns/{name}", get_pattern, "Read a pattern", responses.Pattern, _ERRORS
+        ("GET",), "/patterns/{name}", get_pattern, "Get a pattern", responses.Pattern, _ERRORS
     ),
     Operation(
         ("PUT",), "/patterns/{name}", update_pattern, "Edit a pattern's frequency or emotives",
         responses.Pattern, _ERRORS,
     ),
     Operation(
-        ("DELETE",), "/patterns/{name}", delete_pattern, "Forget a pattern",
+        ("DELETE",), "/patterns/{name}", delete_pattern, "Delete a pattern",
         responses.PatternDeleted, _ERRORS,
     ),
     Operation(
-        ("GET",), "/vectors/{symbol}", get_vector, "Read the vector behind a symbol",
+        ("GET",), "/vectors/{symbol}", get_vector, "Get the vector of a symbol",
         responses.Vector, (SessionNotFoundError, VectorNotFoundError),
     ),
 )  # fmt: skip

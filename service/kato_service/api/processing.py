@@ -1,6 +1,6 @@
-"""What a session observes, learns, remembers and predicts (http-api.md §2)."""
+"""Operations of the processor: observe, learn, predict, clear, configure (http-api.md §2)."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import Annotated, Any
 
@@ -24,9 +24,10 @@ from kato_service.errors import (
     VectorDimensionError,
     VectorsDisabledError,
 )
-from kato_service.processing.results import PredictionsResult, SequenceResult
+from kato_service.processing.results import LearnResult, PredictionsResult, SequenceResult
 from kato_service.processing.sequence import SequenceOptions
-from kato_service.sessions.state import Change, SessionState
+from kato_service.sessions.changes import Plan
+from kato_service.sessions.state import SessionState
 
 _OBSERVING = (
     SessionNotFoundError,
@@ -41,6 +42,7 @@ async def observe(call: Called, session_id: str, body: ObservationBody) -> Respo
 
 
 async def observed(call: Call, session_id: str, body: ObservationBody) -> dict[str, Any]:
+    """The answer to an observation, once it is applied."""
     plan = partial(
         call.service.processor.observe,
         observation=body.observation(),
@@ -55,9 +57,8 @@ async def observe_sequence(call: Called, session_id: str, body: SequenceBody) ->
     return rendering.response(await rendering.sequence(result, call.dialect.ok))
 
 
-def sequence_plan(
-    call: Call, body: SequenceBody
-) -> Callable[[SessionState], Awaitable[Change[SequenceResult]]]:
+def sequence_plan(call: Call, body: SequenceBody) -> Plan[SequenceResult]:
+    """The plan of a sequence, for `Call.change`."""
     return partial(
         call.service.processor.observe_sequence,
         observations=[item.observation() for item in body.observations],
@@ -72,10 +73,13 @@ def sequence_plan(
 
 
 async def learn(call: Called, session_id: str, body: RepeatableBody | None = None) -> Response:
-    plan = partial(
-        call.service.processor.learn, unique_id=unique_id_of(body), deadline=call.deadline
-    )
-    return rendering.response(rendering.learned(await call.change(session_id, plan)))
+    return rendering.response(rendering.learned(await learned(call, session_id, body)))
+
+
+async def learned(call: Call, session_id: str, body: RepeatableBody | None) -> LearnResult:
+    """The result of a learn, once it is applied."""
+    plan = partial(call.service.processor.learn, unique_id=unique_id_of(body))
+    return await call.change(session_id, plan)
 
 
 async def get_stm(call: Called, session_id: str) -> Response:
@@ -94,16 +98,18 @@ async def get_predictions(
 
 
 async def clear_stm(call: Called, session_id: str, body: RepeatableBody | None = None) -> Response:
-    plan = partial(
-        call.service.processor.clear_stm, unique_id=unique_id_of(body), deadline=call.deadline
-    )
-    result = await call.change(session_id, plan)
-    return rendering.response(rendering.cleared(result, everything=False))
+    return rendering.response(await stm_cleared(call, session_id, body))
+
+
+async def stm_cleared(call: Call, session_id: str, body: RepeatableBody | None) -> dict[str, Any]:
+    """The answer to a clear of the STM, once it is applied."""
+    plan = partial(call.service.processor.clear_stm, unique_id=unique_id_of(body))
+    return rendering.cleared(await call.change(session_id, plan), everything=False)
 
 
 async def clear_all(call: Called, session_id: str, body: RepeatableBody | None = None) -> Response:
     processor = call.service.processor
-    plan = partial(processor.clear_all, unique_id=unique_id_of(body), deadline=call.deadline)
+    plan = partial(processor.clear_all, unique_id=unique_id_of(body))
     result = await call.change(session_id, plan)
     await processor.drop_cleared_vectors(result.processor_id, deadline=call.deadline)
     return rendering.response(rendering.cleared(result, everything=True))
@@ -125,11 +131,14 @@ async def get_percept_data(call: Called, session_id: str) -> Response:
 
 
 async def get_cognition_data(call: Called, session_id: str) -> Response:
-    state = await call.load(session_id)
-    result = await predicted(call, state)
-    predictions = await _spelled(call, state, result)
-    cognition = await rendering.cognition(state, predictions)
+    cognition = await cognition_of(call, await call.load(session_id))
     return rendering.response({"cognition_data": cognition, "session_id": session_id})
+
+
+async def cognition_of(call: Call, state: SessionState) -> dict[str, Any]:
+    """The JSON of a session's predictions, emotives, symbols and STM."""
+    result = await predicted(call, state)
+    return await rendering.cognition(state, await spelled(call, state, result))
 
 
 def stm_of(state: SessionState) -> dict[str, Any]:
@@ -143,6 +152,7 @@ async def predicted(
     limit: int | None = None,
     recall_threshold: float | None = None,
 ) -> PredictionsResult:
+    """The predictions of *state*; counted in the metrics."""
     result = await call.service.processor.predictions(
         state, limit=limit, recall_threshold=recall_threshold, deadline=call.deadline
     )
@@ -153,7 +163,8 @@ async def predicted(
 async def predictions_of(
     call: Call, state: SessionState, result: PredictionsResult
 ) -> dict[str, Any]:
-    predictions = await _spelled(call, state, result)
+    """The answer to a request for predictions."""
+    predictions = await spelled(call, state, result)
     return {
         "predictions": await json_text.array(predictions),
         "session_id": result.session_id,
@@ -165,14 +176,14 @@ async def predictions_of(
     }
 
 
-async def _spelled(
+async def spelled(
     call: Call, state: SessionState, result: PredictionsResult
 ) -> Iterable[dict[str, Any]]:
-    """Event by event they are lined up again, which takes its time."""
+    """The JSON of each prediction; nested, they are aligned again, which needs a thread."""
     if not call.dialect.nested:
         return nesting.spelled(result.predictions, state.stm, nested=False)
-    spelled = partial(nesting.spelled, result.predictions, state.stm, nested=True)
-    return await call.service.processor.threads.run(lambda: list(spelled()), call.deadline)
+    nested = partial(nesting.spelled, result.predictions, state.stm, nested=True)
+    return await call.service.processor.threads.run(lambda: list(nested()), call.deadline)
 
 
 OPERATIONS = (
@@ -188,7 +199,7 @@ OPERATIONS = (
         (EmptyStmError, SessionNotFoundError),
     ),
     Operation(
-        ("GET",), "/stm", get_stm, "Read the short-term memory", responses.Stm,
+        ("GET",), "/stm", get_stm, "Get the short-term memory", responses.Stm,
         (SessionNotFoundError,),
     ),
     Operation(
@@ -201,29 +212,30 @@ OPERATIONS = (
     ),
     Operation(
         ("POST",), "/clear-all", clear_all,
-        "Empty the short-term memory and drop the knowledge base", responses.Cleared,
+        "Empty the session and drop everything its knowledge base learned", responses.Cleared,
         (SessionNotFoundError,),
     ),
     Operation(
-        ("GET",), "/config", get_config, "Read every effective gene", responses.Config,
+        ("GET",), "/config", get_config, "Get all genes in effect", responses.Config,
         (SessionNotFoundError,),
     ),
     Operation(
-        ("POST",), "/config", set_config, "Change genes of this session; null: the default",
-        responses.Config, (SessionNotFoundError,),
+        ("POST",), "/config", set_config,
+        "Change genes of this session; null resets one to its default", responses.Config,
+        (SessionNotFoundError,),
     ),
     Operation(
-        ("GET",), "/percept-data", get_percept_data, "What this session last observed",
+        ("GET",), "/percept-data", get_percept_data, "Get the last observation of this session",
         responses.PerceptData, (SessionNotFoundError,),
     ),
     Operation(
         ("GET",), "/cognition-data", get_cognition_data,
-        "Predictions, emotives, symbols and short-term memory", responses.CognitionData,
+        "Get predictions, emotives, symbols and short-term memory", responses.CognitionData,
         (SessionNotFoundError,),
     ),
 )  # fmt: skip
 
 
 def unique_id_of(body: RepeatableBody | None) -> str | None:
-    """That of a request whose body may be missing."""
+    """The ``unique_id`` of a request whose body may be missing."""
     return body.unique_id if body else None

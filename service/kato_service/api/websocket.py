@@ -1,10 +1,9 @@
-"""The same operations over one socket: typed frames in, typed frames out (http-api.md §2)."""
+"""The operations of a session over a WebSocket, frame by frame (http-api.md §2)."""
 
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -36,12 +35,16 @@ from kato_service.errors import (
 log = structlog.get_logger()
 B = TypeVar("B", bound=Body)
 GOING_AWAY = 1001
+"""Close code of RFC 6455 for a server that is stopping."""
 
 
 class Frame(Body):
+    """What a client sends."""
+
     type: str
     payload: dict[str, Any] = Field(default={})
     id: str | int | float | None = None
+    """Chosen by the client; the reply carries it."""
 
 
 class PredictionsPayload(Body):
@@ -55,7 +58,7 @@ async def session_socket(websocket: WebSocket) -> None:
 
 
 async def legacy_socket(websocket: WebSocket) -> None:
-    """``/ws``: on the session that the headers mean."""
+    """``/ws``: on the session that the headers select."""
     try:
         session_id = await legacy.addressed(websocket)
     except KatoError as error:
@@ -65,8 +68,8 @@ async def legacy_socket(websocket: WebSocket) -> None:
 
 
 async def unknown_socket(websocket: WebSocket) -> None:
-    """Any other path."""
-    error = NotFoundError("there is no socket at this path")
+    """Any other path: refused."""
+    error = NotFoundError("there is no WebSocket at this path")
     await errors.denied(error, websocket.scope, websocket.receive, websocket.send)
 
 
@@ -87,12 +90,13 @@ async def _open(websocket: WebSocket, session_id: str) -> None:
 
 
 async def _converse(websocket: WebSocket, session_id: str) -> None:
-    """Answer frame by frame until the client goes, or the service does."""
+    """Answer one frame after the other until the client goes away or the service stops."""
     stopped = asyncio.create_task(websocket.app.state.service.stopped.wait())
     received: asyncio.Task[bytes] | None = None
     try:
         while not stopped.done():
             received = asyncio.create_task(_received(websocket))
+            # A shutdown must not wait for the next frame of a silent client.
             await asyncio.wait((received, stopped), return_when=asyncio.FIRST_COMPLETED)
             if received.done():
                 await _turn(websocket, session_id, received.result())
@@ -104,17 +108,20 @@ async def _converse(websocket: WebSocket, session_id: str) -> None:
 
 
 async def _turn(websocket: WebSocket, session_id: str, raw: bytes) -> None:
+    """Answer one frame, which has a deadline and a request id of its own."""
     service = websocket.app.state.service
     deadline = Deadline.after(service.settings.request_timeout_s)
     request_id = uuid4().hex
     structlog.contextvars.bind_contextvars(request_id=request_id)
     call = replace(call_of(websocket), deadline=deadline)
     reply = await _reply(call, session_id, raw, request_id, websocket.state.admission)
+    # A client that does not read its replies is dropped, not waited for.
     async with asyncio.timeout(service.settings.request_timeout_s):
         await websocket.send_text(json_text.text(reply).decode())
 
 
 async def _received(websocket: WebSocket) -> bytes:
+    """The next frame, text or bytes; raises WebSocketDisconnect."""
     message = await websocket.receive()
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message["code"])
@@ -132,14 +139,14 @@ async def _reply(
         with admission.body() as counted:
             counted.received(len(raw))
             frame = await _frame(raw, call.service.settings.max_body_bytes)
-            correlation = frame.id
+            correlation = frame.id  # known from here on, so refusals carry it too
             async with admission.request():
                 content = await _answer(call, session_id, frame)
     except KatoError as error:
         if isinstance(error, OverloadedError):
             call.service.metrics.shed(error.limit)
         content = {"type": "error"} | errors.envelope(error, request_id)
-    except Exception:  # the outermost boundary of a frame: the socket stays open
+    except Exception:  # the outermost boundary of a frame; the socket stays open
         log.exception("frame crashed")
         content = {"type": "error"} | errors.crash_envelope(request_id)
     return content if correlation is None else content | {"id": correlation}
@@ -147,7 +154,9 @@ async def _reply(
 
 async def _frame(raw: bytes, limit: int) -> Frame:
     if len(raw) > limit:
-        raise BodyTooLargeError(f"the frame is larger than {limit} bytes")
+        raise BodyTooLargeError(
+            f"the frame exceeds {limit} bytes (MAX_BODY_BYTES); send less at once"
+        )
     try:
         if len(raw) > large_json.AT_ONCE_BYTES:
             return _validated(Frame, await asyncio.to_thread(large_json.parsed, raw))
@@ -159,7 +168,7 @@ async def _frame(raw: bytes, limit: int) -> Frame:
 async def _answer(call: Call, session_id: str, frame: Frame) -> dict[str, Any]:
     if frame.type not in _TYPES:
         details = [{"location": ["type"], "reason": f"must be one of {', '.join(_TYPES)}"}]
-        raise InvalidInputError("unknown type of frame", details)
+        raise InvalidInputError("unknown frame type", details)
     reply_type, answer = _TYPES[frame.type]
     payload = await answer(call, session_id, frame.payload)
     return {"type": reply_type, "payload": payload}
@@ -171,8 +180,7 @@ async def _observe(call: Call, session_id: str, payload: Mapping[str, Any]) -> d
 
 async def _learn(call: Call, session_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     body = _validated(RepeatableBody, payload)
-    plan = partial(call.service.processor.learn, unique_id=body.unique_id, deadline=call.deadline)
-    return rendering.learned(await call.change(session_id, plan))
+    return rendering.learned(await processing.learned(call, session_id, body))
 
 
 async def _get_stm(call: Call, session_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -192,11 +200,7 @@ async def _get_predictions(
 
 
 async def _clear_stm(call: Call, session_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-    body = _validated(RepeatableBody, payload)
-    plan = partial(
-        call.service.processor.clear_stm, unique_id=body.unique_id, deadline=call.deadline
-    )
-    return rendering.cleared(await call.change(session_id, plan), everything=False)
+    return await processing.stm_cleared(call, session_id, _validated(RepeatableBody, payload))
 
 
 async def _ping(_call: Call, session_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -219,3 +223,4 @@ _TYPES: dict[str, tuple[str, _Answer]] = {
     "clear_stm": ("stm_cleared", _clear_stm),
     "ping": ("pong", _ping),
 }
+"""By type of frame: the type of its reply, and what answers it."""

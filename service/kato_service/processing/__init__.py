@@ -1,1 +1,1 @@
-"""Observe, learn and predict on a session state handed in; no per-user state is kept here."""
+"""The processor: plans what each verb does to a session; keeps no state of sessions itself."""

@@ -1,7 +1,13 @@
-"""Requests that carry a ``unique_id``: remembered, and answered again (sessions.md §7)."""
+"""Idempotency: a request with a ``unique_id`` happens once; its repeat returns the first outcome.
 
-from dataclasses import replace
+The memory of earlier requests is part of the session (sessions.md §7), so it is saved in the same
+step as the change that the request made.
+"""
+
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import Any
+from uuid import uuid4
 
 from kato_service.errors import InvalidInputError
 from kato_service.processing.results import (
@@ -13,35 +19,66 @@ from kato_service.processing.results import (
 from kato_service.sessions.state import Remembered, SessionState
 
 REMEMBERED = 256
+"""Requests that a session remembers; the oldest is forgotten beyond."""
 
 
-def key_of(unique_id: str) -> str:
-    """16 hex: the first 8 bytes of its SHA-256."""
-    return sha256(unique_id.encode()).hexdigest()[:16]
+@dataclass(frozen=True, slots=True)
+class RequestIdentity:
+    """What a request asks for, and the id that its repeat carries."""
 
+    operation: str
+    """observe | observe-sequence | learn | clear-stm | clear-all"""
+    unique_id: str
+    """The id that the client gave, or a random one if it gave none."""
+    repeatable: bool
+    """Whether the client gave the id, so that it can repeat the request."""
 
-def found(state: SessionState, operation: str, unique_id: str | None) -> Remembered | None:
-    """The request of that id, if the session remembers it.
+    @classmethod
+    def of(cls, operation: str, unique_id: str | None) -> "RequestIdentity":
+        """*unique_id*: as the client gave it, if it did."""
+        if unique_id is None:
+            return cls(operation, uuid4().hex, repeatable=False)
+        return cls(operation, unique_id, repeatable=True)
 
-    Raises:
-        InvalidInputError: It was another operation.
-    """
-    if unique_id is None:
-        return None
-    key = key_of(unique_id)
-    known = next((one for one in state.remembered if one.key == key), None)
-    if known is not None and known.operation != operation:
-        raise InvalidInputError(
-            f"unique_id: it belongs to a request to {known.operation} of this session",
-            [{"location": ["body", "unique_id"], "reason": "must not be used for two operations"}],
+    def earlier(self, state: SessionState) -> Remembered | None:
+        """The outcome of this request if the session applied it before.
+
+        Raises:
+            InvalidInputError: The id belongs to a request of another operation.
+        """
+        if not self.repeatable:
+            return None
+        key = self._key()
+        known = next((one for one in state.remembered if one.key == key), None)
+        if known is not None and known.operation != self.operation:
+            raise InvalidInputError(
+                f"unique_id: this session already used it for {known.operation}; use a new one",
+                [{"location": ["body", "unique_id"], "reason": "belongs to another operation"}],
+            )
+        return known
+
+    def remembered_in(self, state: SessionState, **outcome: Any) -> SessionState:
+        """*state* with this request as the last one remembered, if it can be repeated.
+
+        Args:
+            outcome: Fields of `Remembered` that the answer to a repeat needs.
+        """
+        if not self.repeatable:
+            return state
+        request = Remembered(
+            key=self._key(),
+            operation=self.operation,
+            time=state.time,
+            stm_length=len(state.stm),
+            **outcome,
         )
-    return known
+        # A sequence that continues after a failure replaces its own entry.
+        others = [one for one in state.remembered if one.key != request.key]
+        return replace(state, remembered=(*others, request)[-REMEMBERED:])
 
-
-def remembering(state: SessionState, request: Remembered) -> SessionState:
-    """The state with *request* as the last one remembered, in place of one of the same key."""
-    others = [one for one in state.remembered if one.key != request.key]
-    return replace(state, remembered=(*others, request)[-REMEMBERED:])
+    def _key(self) -> str:
+        """16 hex: the first 8 bytes of the id's SHA-256."""
+        return sha256(self.unique_id.encode()).hexdigest()[:16]
 
 
 def observed_again(state: SessionState, known: Remembered, unique_id: str) -> ObservationResult:
@@ -84,5 +121,5 @@ def learned_again(state: SessionState, known: Remembered, unique_id: str) -> Lea
     )
 
 
-def cleared_again(state: SessionState, _known: Remembered, unique_id: str) -> ClearResult:
+def cleared_again(state: SessionState, unique_id: str) -> ClearResult:
     return ClearResult(state.session_id, state.processor_id, unique_id, repeated=True)

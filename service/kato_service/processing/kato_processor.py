@@ -1,13 +1,12 @@
-"""The verbs on a session handed in: each plans a change, or answers without one.
+"""The processor: each verb takes a session's state and plans its change, or answers from it.
 
-It keeps nothing between requests; `SessionManager.change` stores what is planned here.
+Nothing here keeps anything of a session between requests; `SessionManager.change` stores what a
+verb plans.
 """
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
-from uuid import uuid4
+from typing import TypeVar
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.genes import Genes, GeneValue
@@ -17,12 +16,13 @@ from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.model.entries import Clear
 from kato_service.knowledge.stores.qdrant_store import QdrantStore
 from kato_service.processing import idempotency
-from kato_service.processing.limits import ObservationLimits as ObservationLimits
+from kato_service.processing.idempotency import RequestIdentity
+from kato_service.processing.limits import ObservationLimits
 from kato_service.processing.matching_threads import MatchingThreads
 from kato_service.processing.memory_manager import MemoryManager
 from kato_service.processing.observation_processor import ObservationProcessor
 from kato_service.processing.pattern_operations import PatternOperations
-from kato_service.processing.pattern_processor import TOKEN_BYTES, PatternProcessor
+from kato_service.processing.pattern_processor import PatternProcessor, new_token
 from kato_service.processing.results import (
     ClearResult,
     LearnResult,
@@ -38,10 +38,14 @@ from kato_service.processing.sequence import (
 )
 from kato_service.processing.vector_processor import VectorProcessor
 from kato_service.search.pattern_searcher import PatternSearcher
-from kato_service.sessions.state import Change, Remembered, SessionState
+from kato_service.sessions.state import Change, SessionState
+
+A = TypeVar("A")
 
 
 class KatoProcessor:
+    """One for all sessions and knowledge bases of a process."""
+
     def __init__(
         self,
         knowledge: KnowledgeBases,
@@ -54,7 +58,7 @@ class KatoProcessor:
         self._memory = MemoryManager(limits)
         self._vectors = VectorProcessor(knowledge, vectors, limits)
         self.threads = MatchingThreads()
-        """For what computes long on behalf of a request."""
+        """Where long computations of a request run, so that the event loop stays free."""
         self._patterns = PatternProcessor(knowledge, searcher, self._memory, self.threads)
         self._observations = ObservationProcessor(
             self._memory, self._vectors, self._patterns, limits
@@ -63,7 +67,7 @@ class KatoProcessor:
         self.patterns = PatternOperations(knowledge)
 
     def genes(self, state: SessionState) -> Genes:
-        """The instance's, with the session's own where it has any."""
+        """The genes in effect: the session's own where it has them, else the instance's."""
         return self._genes.overridden(state.overrides)
 
     async def observe(
@@ -74,23 +78,21 @@ class KatoProcessor:
         unique_id: str | None,
         deadline: Deadline,
     ) -> Change[ObservationResult]:
-        """Observe one event.
+        """Append one event to the STM, and learn it all if that makes it long enough.
 
         Raises:
             InvalidInputError: The observation is refused; nothing changed.
             StoreUnavailableError: Its vectors were not stored; nothing changed.
         """
-        known = idempotency.found(state, "observe", unique_id)
-        if known is not None and unique_id is not None:
-            return _unchanged(idempotency.observed_again(state, known, unique_id))
+        request = RequestIdentity.of("observe", unique_id)
+        if known := request.earlier(state):
+            return _unchanged(idempotency.observed_again(state, known, request.unique_id))
         genes, kb = self.genes(state), state.processor_id
         await self._observations.check(kb, (observation,), deadline=deadline)
         observed = await self._observations.observe(state, observation, genes, deadline=deadline)
-        result = observation_result(observed.state, observed, unique_id=unique_id or _unique_id())
-        after = _remembering(
+        result = observation_result(observed.state, observed, unique_id=request.unique_id)
+        after = request.remembered_in(
             observed.state,
-            "observe",
-            unique_id,
             pattern_name=observed.learned_name or "",
             stm_truncated=observed.stm_truncated,
         )
@@ -106,42 +108,37 @@ class KatoProcessor:
         unique_id: str | None,
         deadline: Deadline,
     ) -> Change[SequenceResult]:
-        """Observe events in order; a request that Qdrant cut goes on where it was cut.
+        """Observe events in order; the repeat of an interrupted sequence continues where it ended.
 
         Raises:
             InvalidInputError: One item is refused; nothing changed.
             StoreUnavailableError: The first item's vectors were not stored; nothing changed.
         """
-        known = idempotency.found(state, "observe-sequence", unique_id)
-        if known is not None and unique_id is not None and not known.partial:
-            return _unchanged(idempotency.sequence_again(state, known, unique_id))
+        request = RequestIdentity.of("observe-sequence", unique_id)
+        known = request.earlier(state)
+        if known is not None and not known.partial:
+            return _unchanged(idempotency.sequence_again(state, known, request.unique_id))
+        # All items are checked before the first one is applied: none is refused half-way.
         await self._observations.check(state.processor_id, observations, deadline=deadline)
         plan = SequencePlan(state, options, applied=known.count if known else 0)
         cut = await self._sequences.apply(plan, observations, self.genes(state), deadline=deadline)
-        after = _remembering(
-            plan.state,
-            "observe-sequence",
-            unique_id,
-            pattern_name=plan.final,
-            count=plan.applied,
-            partial=cut is not None,
+        after = request.remembered_in(
+            plan.state, pattern_name=plan.final, count=plan.applied, partial=cut is not None
         )
-        result = plan.result(unique_id or _unique_id())
+        result = plan.result(request.unique_id)
         return Change(after, lambda _applied: result, tuple(plan.learned), cut)
 
-    async def learn(
-        self, state: SessionState, *, unique_id: str | None, deadline: Deadline
-    ) -> Change[LearnResult]:
-        """Learn the STM as a pattern.
+    async def learn(self, state: SessionState, *, unique_id: str | None) -> Change[LearnResult]:
+        """Learn the STM as a pattern and empty it; with a single symbol in it nothing changes.
 
         Raises:
-            EmptyStmError: There is nothing in it.
+            EmptyStmError: The STM is empty.
         """
-        known = idempotency.found(state, "learn", unique_id)
-        if known is not None and unique_id is not None:
-            return _unchanged(idempotency.learned_again(state, known, unique_id))
+        request = RequestIdentity.of("learn", unique_id)
+        if known := request.earlier(state):
+            return _unchanged(idempotency.learned_again(state, known, request.unique_id))
         if not state.stm:
-            raise EmptyStmError("there is nothing to learn: observe something first")
+            raise EmptyStmError("the short-term memory is empty; observe something before learning")
         learned = self._patterns.learn(state, self.genes(state))
         status = "learned" if learned.entry else "insufficient_data"
         result = LearnResult(
@@ -150,51 +147,43 @@ class KatoProcessor:
             status=status,
             pattern_name=learned.name,
             frequency=0,
-            unique_id=unique_id or _unique_id(),
+            unique_id=request.unique_id,
         )
-        after = _remembering(
-            learned.state,
-            "learn",
-            unique_id,
-            status=status,
-            pattern_name=learned.name,
-            frequency=0,
+        after = request.remembered_in(
+            learned.state, status=status, pattern_name=learned.name, frequency=0
         )
         if learned.entry is None:
             return Change(after, lambda _applied: result)
+        # The log counts the learns of a pattern, so the frequency is known once it took the entry.
         return Change(
             after,
             lambda applied: replace(result, frequency=applied[-1].frequency),
             (learned.entry,),
         )
 
-    async def clear_stm(
-        self, state: SessionState, *, unique_id: str | None, deadline: Deadline
-    ) -> Change[ClearResult]:
-        """Empty STM and pending emotives."""
-        known = idempotency.found(state, "clear-stm", unique_id)
-        if known is not None and unique_id is not None:
-            return _unchanged(idempotency.cleared_again(state, known, unique_id))
-        after = _remembering(self._memory.cleared(state), "clear-stm", unique_id)
-        result = _cleared(state, unique_id)
+    async def clear_stm(self, state: SessionState, *, unique_id: str | None) -> Change[ClearResult]:
+        """Empty the STM, pending emotives and pending metadata."""
+        request = RequestIdentity.of("clear-stm", unique_id)
+        if request.earlier(state):
+            return _unchanged(idempotency.cleared_again(state, request.unique_id))
+        after = request.remembered_in(self._memory.cleared(state))
+        result = ClearResult(state.session_id, state.processor_id, request.unique_id)
         return Change(after, lambda _applied: result)
 
-    async def clear_all(
-        self, state: SessionState, *, unique_id: str | None, deadline: Deadline
-    ) -> Change[ClearResult]:
-        """Empty the session, and drop everything its knowledge base ever learned."""
-        known = idempotency.found(state, "clear-all", unique_id)
-        if known is not None and unique_id is not None:
-            return _unchanged(idempotency.cleared_again(state, known, unique_id))
-        after = _remembering(self._memory.cleared_all(state), "clear-all", unique_id)
-        result = _cleared(state, unique_id)
-        entry = Clear(token=secrets.token_hex(TOKEN_BYTES))
+    async def clear_all(self, state: SessionState, *, unique_id: str | None) -> Change[ClearResult]:
+        """Empty the session, and drop everything that its knowledge base ever learned."""
+        request = RequestIdentity.of("clear-all", unique_id)
+        if request.earlier(state):
+            return _unchanged(idempotency.cleared_again(state, request.unique_id))
+        after = request.remembered_in(self._memory.cleared_all(state))
+        result = ClearResult(state.session_id, state.processor_id, request.unique_id)
+        entry = Clear(token=new_token())
         return Change(after, lambda _applied: result, (entry,))
 
     async def configure(
         self, state: SessionState, overrides: Mapping[str, GeneValue | None]
     ) -> Change[Genes]:
-        """Merge validated genes into the session's own; None returns to the default."""
+        """Merge validated genes into the session's own; None returns a gene to its default."""
         merged = {**state.overrides, **overrides}
         kept = {name: value for name, value in merged.items() if value is not None}
         genes = self._genes.overridden(kept)
@@ -208,7 +197,17 @@ class KatoProcessor:
         recall_threshold: float | None = None,
         deadline: Deadline,
     ) -> PredictionsResult:
-        """Predict from the session's STM; *limit* and *recall_threshold* hold for this once."""
+        """Predictions of the session's STM.
+
+        Args:
+            limit: Replaces the gene ``max_predictions`` for this request only.
+            recall_threshold: Replaces the gene of that name for this request only.
+
+        Raises:
+            StoreUnavailableError: The knowledge log did not answer.
+            DeadlineExceededError: *deadline* passed first.
+            OverloadedError: Too many predictions wait for a thread.
+        """
         genes = self.genes(state)
         if limit is not None:
             genes = replace(genes, max_predictions=limit)
@@ -217,37 +216,14 @@ class KatoProcessor:
         return await self._patterns.predictions(state, genes, deadline=deadline)
 
     async def get_vector(self, kb: str, symbol: str, *, deadline: Deadline) -> tuple[float, ...]:
-        """The components of a stored vector, as they were given."""
+        """The components of a stored vector, as they were sent; raises VectorNotFoundError."""
         return await self._vectors.get(kb, symbol, deadline=deadline)
 
     async def drop_cleared_vectors(self, kb: str, *, deadline: Deadline) -> None:
-        """Drop the vectors that a clear left behind, as far as Qdrant answers now."""
+        """Drop the vectors that a clear left, as far as Qdrant answers before *deadline*."""
         await self._vectors.sweep(kb, deadline=deadline)
 
 
-def _unchanged(answer: Any) -> Change[Any]:
+def _unchanged(answer: A) -> Change[A]:
+    """No change: the request was applied before, and *answer* repeats its outcome."""
     return Change(None, lambda _applied: answer)
-
-
-def _cleared(state: SessionState, unique_id: str | None) -> ClearResult:
-    return ClearResult(state.session_id, state.processor_id, unique_id or _unique_id())
-
-
-def _remembering(
-    state: SessionState, operation: str, unique_id: str | None, **facts: Any
-) -> SessionState:
-    """*state*, remembering this request by its id if the client gave one."""
-    if unique_id is None:
-        return state
-    request = Remembered(
-        key=idempotency.key_of(unique_id),
-        operation=operation,
-        time=state.time,
-        stm_length=len(state.stm),
-        **facts,
-    )
-    return idempotency.remembering(state, request)
-
-
-def _unique_id() -> str:
-    return uuid4().hex

@@ -1,4 +1,4 @@
-"""Threads of their own for what computes long: nothing else ever waits behind it."""
+"""Threads for long computations, above all matching, so that nothing else ever waits for one."""
 
 import asyncio
 import os
@@ -12,24 +12,30 @@ from kato_service.errors import DeadlineExceededError, OverloadedError
 
 T = TypeVar("T")
 SPARE_THREADS = 2
-"""Beyond one a core, so that a long computation leaves room for short ones."""
-
-
+"""Threads beyond one per core, so that a long computation leaves room for short ones."""
 WAITING_PER_THREAD = 256
+"""Computations that may wait for each thread; more would only miss their deadlines."""
 
 
 class MatchingThreads:
-    def __init__(self) -> None:
-        count = (os.cpu_count() or 1) + SPARE_THREADS
+    """A bounded thread pool; what finds no place in its queue is refused at once."""
+
+    def __init__(
+        self, threads: int | None = None, *, waiting_per_thread: int = WAITING_PER_THREAD
+    ) -> None:
+        """*threads*: by default one per core and `SPARE_THREADS` more."""
+        count = threads or (os.cpu_count() or 1) + SPARE_THREADS
+        self.capacity = count * (1 + waiting_per_thread)
+        """Computations that may run or wait at once."""
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="matching")
-        self._places = Semaphore(count * (1 + WAITING_PER_THREAD))
+        self._places = Semaphore(self.capacity)
 
     async def run(self, compute: Callable[[], T], deadline: Deadline) -> T:
-        """What *compute* gives; it may go on in its thread when this gave up.
+        """What *compute* returns; the thread may finish it after this call gave up.
 
         Raises:
             DeadlineExceededError: Not done before *deadline*, or *compute* raised TimeoutError.
-            OverloadedError: Too much waits for a thread.
+            OverloadedError: Too many computations wait for a thread.
         """
         try:
             async with asyncio.timeout(deadline.remaining_s()):
@@ -38,7 +44,15 @@ class MatchingThreads:
             raise _too_late() from exc
 
     async def run_to_its_end(self, compute: Callable[[], T]) -> T:
-        """The same for what reads things that must not change: a cancelled wait goes on too."""
+        """What *compute* returns, for one that reads what must not change under it.
+
+        A cancelled call waits for the thread too, and is cancelled only then: its caller holds a
+        lock that protects what *compute* reads.
+
+        Raises:
+            DeadlineExceededError: *compute* raised TimeoutError.
+            OverloadedError: Too many computations wait for a thread.
+        """
         work = asyncio.wrap_future(self._submitted(compute))
         cancelled: asyncio.CancelledError | None = None
         while not work.done():
@@ -54,16 +68,18 @@ class MatchingThreads:
             raise _too_late() from exc
 
     def close(self) -> None:
-        """Nothing new runs; what runs is waited for by nobody."""
+        """Start nothing more; computations that run are not waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _submitted(self, compute: Callable[[], T]) -> Future[T]:
         if not self._places.acquire(blocking=False):
-            raise OverloadedError("matching", "too many predictions wait: repeat later")
+            raise OverloadedError("matching", "too many predictions wait for a thread; retry later")
         work = self._threads.submit(compute)
         work.add_done_callback(lambda _: self._places.release())
         return work
 
 
 def _too_late() -> DeadlineExceededError:
-    return DeadlineExceededError("matching was not done in time: predict from fewer symbols")
+    return DeadlineExceededError(
+        "matching did not finish before the deadline; predict from a shorter short-term memory"
+    )

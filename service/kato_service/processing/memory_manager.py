@@ -17,11 +17,11 @@ from kato_service.processing.limits import (
 from kato_service.sessions.state import SessionState
 
 MAX_UTF8_BYTES = 4
-"""Of one character."""
+"""UTF-8 bytes of one character, at most."""
 
 
 class MemoryManager:
-    """Pure: every method gives a new state."""
+    """Pure functions of a session's state: each returns a new one."""
 
     def __init__(self, limits: ObservationLimits) -> None:
         self._limits = limits
@@ -29,10 +29,13 @@ class MemoryManager:
     def observed(
         self, state: SessionState, observation: Observation, event: Event
     ) -> tuple[SessionState, bool]:
-        """The state after *observation*, whose symbols are *event*; whether old ones gave way.
+        """The state after *observation*, and whether anything older was dropped to make room.
+
+        Args:
+            event: The symbols of *observation*, those of its vectors included.
 
         Raises:
-            LimitExceededError: The event alone is more than an STM may hold.
+            LimitExceededError: The event alone exceeds what an STM may hold.
         """
         stm = self._appended(state.stm, event) if event else state.stm
         emotives = state.pending_emotives
@@ -53,21 +56,22 @@ class MemoryManager:
         return after, dropped
 
     def learned(self, state: SessionState, stm: Stm = ()) -> SessionState:
-        """The state after a learn that leaves *stm*."""
+        """The state after a learn that leaves *stm* in the short-term memory."""
         return replace(
             state,
             stm=stm,
             stm_seq=state.stm_seq + 1,
-            learned_emotives=felt(state),
+            learned_emotives=current_emotives(state),
             pending_emotives=(),
             pending_metadata={},
         )
 
     def cleared(self, state: SessionState) -> SessionState:
-        """The state without STM, emotives and metadata; time goes on."""
+        """The state without STM, emotives and metadata; its time stays."""
         return replace(self.learned(state), symbols=(), learned_emotives={})
 
     def cleared_all(self, state: SessionState) -> SessionState:
+        """The state of a session that observed nothing yet; what it remembers of requests stays."""
         return replace(self.cleared(state), time=0, percept={})
 
     def _with_metadata(self, pending: Metadata, more: Mapping[str, str]) -> Metadata:
@@ -75,8 +79,9 @@ class MemoryManager:
         return merged_metadata(pending, texts, self._limits.max_metadata_bytes)
 
     def _bounded(self, maps: tuple[Emotives, ...]) -> tuple[Emotives, ...]:
-        """As many of the newest as take no more room than an STM may."""
+        """The newest maps, as many as fit into the bytes that an STM may take."""
         limit = self._limits.max_stm_bytes
+        # An upper bound decides almost always, without encoding every name.
         if sum(map(len, maps)) * (MAX_UTF8_BYTES * MAX_EMOTIVE_KEY_CHARS + EMOTIVE_BYTES) <= limit:
             return maps
         kept = len(maps)
@@ -94,27 +99,27 @@ class MemoryManager:
         }
 
     def _shown(self, metadata: Mapping[str, str]) -> dict[str, str]:
-        """As much of an observation's metadata as a session may hold."""
+        """The part of an observation's metadata that fits the limit of a session."""
         kept = self._with_metadata({}, metadata)
         return {key: text for key, (text,) in kept.items()}
 
     def _appended(self, stm: Stm, event: Event) -> Stm:
-        """The STM with *event*, without as many of the oldest as the limits ask for."""
-        self._refuse_alone(event)
+        """The STM with *event* at its end and without the oldest events that no longer fit."""
+        self._require_fitting(event)
         longer = (*stm, event)[-self._limits.max_stm_events :]
         excess = self._excess(longer)
         return longer[excess:]
 
-    def _refuse_alone(self, event: Event) -> None:
+    def _require_fitting(self, event: Event) -> None:
         limits = self._limits
         if len(event) > limits.max_stm_symbols or event_bytes(event) > limits.max_stm_bytes:
             raise LimitExceededError(
-                f"one observation brings more than the {limits.max_stm_symbols} symbols or"
-                f" {limits.max_stm_bytes} bytes that a short-term memory may hold"
+                f"this observation alone exceeds the {limits.max_stm_symbols} symbols or"
+                f" {limits.max_stm_bytes} bytes that a short-term memory may hold; split it"
             )
 
     def _excess(self, stm: Stm) -> int:
-        """How many of the oldest events are too many."""
+        """How many of the oldest events have to go."""
         limits = self._limits
         symbols = sum(map(len, stm))
         size = self._size(stm)
@@ -126,20 +131,20 @@ class MemoryManager:
         return count
 
     def _size(self, stm: Stm) -> int:
-        """Bytes of UTF-8; an upper bound where that is within the limit already."""
+        """UTF-8 bytes of *stm*; only an upper bound if that is within the limit already."""
         bound = sum(len(symbol) for event in stm for symbol in event) * MAX_UTF8_BYTES
         return bound if bound <= self._limits.max_stm_bytes else sum(map(event_bytes, stm))
 
 
-def felt(state: SessionState) -> Emotives:
-    """Mean per name of the pending emotives; those of the last learn while none are pending."""
+def current_emotives(state: SessionState) -> Emotives:
+    """Mean per name of the pending emotives; those of the last learn if none are pending."""
     if not state.pending_emotives:
         return state.learned_emotives
     return mean_emotives(state.pending_emotives)
 
 
 def stm_after_auto_learn(stm: Stm, genes: Genes) -> Stm:
-    """What an automatic learn of *stm* leaves in it."""
+    """What an automatic learn of *stm* leaves in the short-term memory."""
     match genes.stm_mode:
         case "CLEAR":
             return ()
@@ -151,5 +156,5 @@ def stm_after_auto_learn(stm: Stm, genes: Genes) -> Stm:
 
 
 def event_bytes(event: Event) -> int:
-    """Of its symbols in UTF-8."""
+    """UTF-8 bytes of the symbols of *event*."""
     return sum(len(symbol.encode()) for symbol in event)

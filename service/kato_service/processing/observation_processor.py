@@ -1,4 +1,4 @@
-"""Observing one event on a session handed in (processor.md §3)."""
+"""Observing: checks of an observation, and its effect on a session (processor.md §3)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ from kato_service.sessions.state import SessionState
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """An observation as it is planned."""
+    """An observation that is planned, not yet stored."""
 
     state: SessionState
-    """The session afterwards, an automatic learn included."""
+    """The session afterwards; an automatic learn is part of it."""
     symbols: tuple[str, ...]
     stm_truncated: bool
     learned: Learn | None
@@ -33,7 +33,7 @@ class Observed:
 
     @property
     def learned_name(self) -> str | None:
-        """Bare digest."""
+        """Bare digest of the pattern that an automatic learn made."""
         return self.learned.name if self.learned else None
 
 
@@ -53,10 +53,10 @@ class ObservationProcessor:
     async def check(
         self, kb: str, observations: Sequence[Observation], *, deadline: Deadline
     ) -> None:
-        """Refuse observations of which one cannot be applied; nothing is stored.
+        """Refuse *observations* as a whole if one of them cannot be applied; stores nothing.
 
         Raises:
-            InvalidInputError: One is wrong, or beyond a limit.
+            InvalidInputError: One is invalid or exceeds a limit.
         """
         for observation in observations:
             self._check_strings(observation.strings)
@@ -69,10 +69,10 @@ class ObservationProcessor:
     async def observe(
         self, state: SessionState, observation: Observation, genes: Genes, *, deadline: Deadline
     ) -> Observed:
-        """Apply a checked observation.
+        """Store the vectors of a checked observation and plan its effect on the session.
 
         Raises:
-            StoreUnavailableError: Its vectors were not stored.
+            StoreUnavailableError: Its vectors were not stored; nothing changed.
         """
         vectors = await self._vectors.symbols(
             state.processor_id, observation.vectors, genes, deadline=deadline
@@ -89,26 +89,29 @@ class ObservationProcessor:
         limits = self._limits
         if len(strings) > limits.max_strings_per_event:
             raise LimitExceededError(
-                f"strings: an event has at most {limits.max_strings_per_event} of them"
+                f"strings: an event may have at most {limits.max_strings_per_event};"
+                " split it into several events"
             )
         if any(len(symbol) > limits.max_symbol_chars for symbol in strings):
             raise LimitExceededError(
-                f"strings: a symbol has at most {limits.max_symbol_chars} characters"
+                f"strings: each may have at most {limits.max_symbol_chars} characters"
             )
         _check_text(strings, "strings")
 
 
 def check_emotives(emotives: Emotives) -> None:
-    """Refuse a map that no session or pattern may hold.
+    """Refuse an emotive map that no session or pattern may hold.
 
     Raises:
-        LimitExceededError: Too many names, or too long ones.
-        InvalidInputError: A name is no text.
+        LimitExceededError: It has too many names, or one that is too long.
+        InvalidInputError: A name is not valid Unicode text.
     """
     if len(emotives) > MAX_EMOTIVE_KEYS:
-        raise LimitExceededError(f"emotives: at most {MAX_EMOTIVE_KEYS} of them")
+        raise LimitExceededError(f"emotives: a map may have at most {MAX_EMOTIVE_KEYS} names")
     if any(len(key) > MAX_EMOTIVE_KEY_CHARS for key in emotives):
-        raise LimitExceededError(f"emotives: a name has at most {MAX_EMOTIVE_KEY_CHARS} characters")
+        raise LimitExceededError(
+            f"emotives: a name may have at most {MAX_EMOTIVE_KEY_CHARS} characters"
+        )
     _check_text(tuple(emotives), "emotives")
 
 
@@ -117,6 +120,6 @@ def _check_text(texts: Sequence[str], field: str) -> None:
         "".join(texts).encode()
     except UnicodeEncodeError as exc:
         raise InvalidInputError(
-            f"{field}: a lone surrogate is no character",
+            f"{field}: contains a lone surrogate, which is not a character",
             [{"location": ["body", field], "reason": "must be valid Unicode text"}],
         ) from exc

@@ -1,7 +1,6 @@
-"""Reading and editing what a knowledge base has learned (processor.md §8)."""
+"""Reading, editing and deleting the patterns of a knowledge base (processor.md §8)."""
 
 import asyncio
-import secrets
 from collections.abc import Sequence
 
 from kato_service.domain.deadline import Deadline
@@ -11,7 +10,7 @@ from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.model.entries import Applied, Delete, Entry, Update
 from kato_service.knowledge.model.reading import PatternPage
 from kato_service.processing.observation_processor import check_emotives
-from kato_service.processing.pattern_processor import TOKEN_BYTES
+from kato_service.processing.pattern_processor import new_token
 
 
 class PatternOperations:
@@ -19,13 +18,13 @@ class PatternOperations:
         self._knowledge = knowledge
 
     async def get_pattern(self, kb: str, name: str, *, deadline: Deadline) -> Pattern:
-        """The pattern of that bare name.
+        """The pattern with the bare *name*.
 
         Raises:
-            PatternNotFoundError: There is none.
+            PatternNotFoundError: The knowledge base has none.
         """
-        async with self._knowledge.get(kb).reading(deadline=deadline) as view:
-            pattern = view.patterns.get(name)
+        async with self._knowledge.get(kb).reading(deadline=deadline) as knowledge:
+            pattern = knowledge.patterns.get(name)
         if pattern is None:
             raise _unknown()
         return pattern
@@ -33,9 +32,13 @@ class PatternOperations:
     async def list_patterns(
         self, kb: str, *, limit: int, after: int, deadline: Deadline
     ) -> PatternPage:
-        """Up to *limit* patterns in first-learned order, behind revision *after*."""
-        async with self._knowledge.get(kb).reading(deadline=deadline) as view:
-            return await asyncio.to_thread(view.page, after=after, limit=limit)
+        """Up to *limit* patterns in the order of their first learn.
+
+        Args:
+            after: Only patterns first learned after this revision.
+        """
+        async with self._knowledge.get(kb).reading(deadline=deadline) as knowledge:
+            return await asyncio.to_thread(knowledge.page, after=after, limit=limit)
 
     async def update_pattern(
         self,
@@ -47,29 +50,30 @@ class PatternOperations:
         persistence: int,
         deadline: Deadline,
     ) -> Pattern:
-        """The pattern right after the edit; what is None stays. An edit that is done is answered,
-        however long it took.
+        """The pattern right after the edit; what is None stays as it is.
+
+        *deadline* ends only the reads: once the edit is sent to the log, its outcome is waited for.
 
         Raises:
-            PatternNotFoundError: There is none.
-            LimitExceededError: More emotive maps than *persistence* keeps.
+            PatternNotFoundError: The knowledge base has no pattern of that name.
+            LimitExceededError: There are more emotive maps than *persistence* keeps.
         """
         _check_emotives(emotives or (), persistence)
         known = await self.get_pattern(kb, name, deadline=deadline)
         if frequency is None and emotives is None:
             return known
         window = None if emotives is None else tuple(dict(given) for given in emotives)
-        applied = await self._append(kb, Update(_token(), name, frequency, window), deadline)
+        applied = await self._append(kb, Update(new_token(), name, frequency, window), deadline)
         return applied.pattern or await self.get_pattern(kb, name, deadline=deadline)
 
     async def delete_pattern(self, kb: str, name: str, *, deadline: Deadline) -> None:
-        """Forget a pattern; symbol statistics keep what it taught.
+        """Delete a pattern; the symbol statistics keep what its learns counted.
 
         Raises:
-            PatternNotFoundError: There is none.
+            PatternNotFoundError: The knowledge base has none of that name.
         """
         await self.get_pattern(kb, name, deadline=deadline)
-        await self._append(kb, Delete(_token(), name), deadline)
+        await self._append(kb, Delete(new_token(), name), deadline)
 
     async def _append(self, kb: str, entry: Entry, deadline: Deadline) -> Applied:
         base = self._knowledge.get(kb)
@@ -80,6 +84,7 @@ class PatternOperations:
             raise OutcomeUnknownError(
                 f"{error.message}; outcome unknown, repeating is safe"
             ) from error
+        # Another request may have deleted the pattern since it was read.
         if not applied.met:
             raise _unknown()
         return applied
@@ -87,14 +92,13 @@ class PatternOperations:
 
 def _check_emotives(maps: Sequence[Emotives], persistence: int) -> None:
     if len(maps) > persistence:
-        raise LimitExceededError(f"emotives: a pattern keeps at most {persistence} maps")
+        raise LimitExceededError(
+            f"emotives: a pattern keeps at most {persistence} maps (the gene persistence);"
+            " send fewer, or raise the gene"
+        )
     for given in maps:
         check_emotives(given)
 
 
 def _unknown() -> PatternNotFoundError:
-    return PatternNotFoundError("this knowledge base has no such pattern")
-
-
-def _token() -> str:
-    return secrets.token_hex(TOKEN_BYTES)
+    return PatternNotFoundError("this knowledge base has no pattern of that name")

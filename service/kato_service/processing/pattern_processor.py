@@ -23,21 +23,22 @@ from kato_service.search.pattern_searcher import MIN_STATE_SYMBOLS, PatternSearc
 from kato_service.sessions.state import SessionState
 
 MIN_PATTERN_SYMBOLS = 2
+"""Symbols that a pattern has at least; fewer are not learned."""
 TOKEN_BYTES = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """A learn as it is planned."""
+    """A learn that is planned, not yet stored."""
 
     state: SessionState
     """The session afterwards."""
     entry: Learn | None
-    """None: there was too little to learn."""
+    """What is appended to the log; None: there was too little to learn."""
 
     @property
     def name(self) -> str:
-        """Bare digest, '' where nothing is learned."""
+        """Bare digest; '' if nothing is learned."""
         return self.entry.name if self.entry else ""
 
 
@@ -55,17 +56,17 @@ class PatternProcessor:
         self._memory = memory
 
     def learn(self, state: SessionState, genes: Genes) -> Learned:
-        """Learn the STM; with too little in it, the session stays as it is.
+        """Learn the STM and empty it; with too little in it, the session stays as it is.
 
         Raises:
-            LimitExceededError: The emotives are more than one entry of the log can hold.
+            LimitExceededError: The emotives are too large for one entry of the log.
         """
         if _symbols(state.stm) < MIN_PATTERN_SYMBOLS:
             return Learned(state, None)
         return Learned(self._memory.learned(state), _entry(state, genes))
 
     def auto_learned(self, state: SessionState, genes: Genes) -> Learned:
-        """What the STM's length makes of it; too little is dropped unlearned.
+        """Learn the STM if it reached ``max_pattern_length``; too few symbols are just dropped.
 
         Raises:
             LimitExceededError: As for `learn`.
@@ -79,27 +80,35 @@ class PatternProcessor:
     async def predictions(
         self, state: SessionState, genes: Genes, *, deadline: Deadline
     ) -> PredictionsResult:
-        """Predictions of the session's STM as it is, from everything acknowledged so far.
+        """Predictions of the session's STM, from everything acknowledged so far.
 
         Raises:
             StoreUnavailableError: The knowledge log did not answer.
-            DeadlineExceededError: Not before *deadline*.
+            DeadlineExceededError: *deadline* passed first.
+            OverloadedError: Too many predictions wait for a thread.
         """
         if _symbols(state.stm) < MIN_STATE_SYMBOLS:
             return _result(state, ())
         base = self._knowledge.get(state.processor_id)
         async with AsyncExitStack() as held:
             reading = base.reading(deadline=deadline, may_be_stale=True)
-            view = await held.enter_async_context(reading)
-            search = self._searcher.search(view, state.stm, genes)
+            knowledge = await held.enter_async_context(reading)
+            search = self._searcher.search(knowledge, state.stm, genes)
             until = time.monotonic() + deadline.remaining_s()
             compute = partial(self._searcher.run, search, until=until)
             if search.needs_reading:
+                # The search reads the index itself: learns wait until the thread is done.
                 found = await self._threads.run_to_its_end(compute)
             else:
+                # The search has a version of its own: learns need not wait for it.
                 await held.aclose()
                 found = await self._threads.run(compute, deadline)
-            return _result(state, found, stale=view.stale)
+            return _result(state, found, stale=knowledge.stale)
+
+
+def new_token() -> str:
+    """A random token for an entry of the log, by which a repeated append recognises it."""
+    return secrets.token_hex(TOKEN_BYTES)
 
 
 def _result(
@@ -119,7 +128,7 @@ def _entry(state: SessionState, genes: Genes) -> Learn:
     emotives = learned_emotives(state.pending_emotives)
     _require_fitting(emotives or {})
     return Learn(
-        token=secrets.token_hex(TOKEN_BYTES),
+        token=new_token(),
         name=pattern_name(state.stm),
         events=state.stm,
         emotives=emotives,
@@ -131,7 +140,7 @@ def _entry(state: SessionState, genes: Genes) -> Learn:
 def _require_fitting(emotives: Emotives) -> None:
     if emotives_bytes(emotives) > MAX_LEARNED_EMOTIVES_BYTES:
         raise LimitExceededError(
-            f"the emotives of one learn may take {MAX_LEARNED_EMOTIVES_BYTES} bytes:"
+            f"the emotives that wait for this learn exceed {MAX_LEARNED_EMOTIVES_BYTES} bytes;"
             " use fewer names, or clear the short-term memory"
         )
 

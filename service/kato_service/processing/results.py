@@ -1,4 +1,4 @@
-"""What the processor answers; api/ renders these."""
+"""What the verbs of the processor return; api/ renders these as JSON."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,9 @@ class ObservationResult:
     auto_learned_pattern: str | None = None
     """Bare digest."""
     stm_truncated: bool = False
+    """The oldest events or pending emotive maps had to make room."""
     repeated: bool = False
+    """The request was applied before; nothing changed now. So in every result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,9 @@ class LearnResult:
     status: str
     """learned | insufficient_data"""
     pattern_name: str
-    """Bare digest, '' where nothing was learned."""
+    """Bare digest; '' if nothing was learned."""
     frequency: int | None
+    """Learns of the pattern so far; None if that can no longer be told."""
     unique_id: str
     repeated: bool = False
 
@@ -40,9 +43,9 @@ class SequenceResult:
     observations_processed: int
     results: tuple[ObservationResult, ...]
     auto_learned_patterns: tuple[str, ...]
-    """Bare digests of everything learned on the way (auto-learn and learn_after_each)."""
+    """Bare digests of what automatic learns and ``learn_after_each`` learned, in order."""
     final_learned_pattern: str
-    """Bare digest of learn_at_end, '' where nothing was learned."""
+    """Bare digest of what ``learn_at_end`` learned; '' if nothing."""
     stm_length: int
     time: int
     unique_id: str
@@ -65,3 +68,4 @@ class PredictionsResult:
     time: int
     stm_length: int
     stale: bool = False
+    """Computed from memory while the log could not be reached: newer learns may be missing."""

@@ -1,4 +1,4 @@
-"""A sequence of observations while it is planned, item by item (http-api.md §2)."""
+"""A sequence of observations, planned item by item as one change (http-api.md §2)."""
 
 import asyncio
 from collections.abc import Sequence
@@ -26,32 +26,32 @@ class SequenceOptions:
 
 @dataclass(slots=True)
 class SequencePlan:
-    """What the items so far have made of the session."""
+    """What the items planned so far did to the session; grows with each of them."""
 
     state: SessionState
     options: SequenceOptions
     applied: int = 0
-    """Items, those of an earlier request of the same unique_id included."""
+    """Items, including those that an earlier request with the same ``unique_id`` applied."""
     results: list[ObservationResult] = field(default_factory=list)
     learned: list[Learn] = field(default_factory=list)
     """Entries for the log, in order."""
     learned_bytes: int = 0
     final: str = ""
-    """Bare digest of what `learn_at_end` learns."""
+    """Bare digest of what ``learn_at_end`` learns; '' if nothing."""
 
     def add(self, entry: Learn) -> None:
-        """Learn it with the others.
+        """Add a learn to those of the sequence.
 
         Raises:
-            LimitExceededError: Together they are more than one request may learn.
+            LimitExceededError: Together they exceed what one request may learn.
         """
         self.learned.append(entry)
         self.learned_bytes += sum(map(event_bytes, entry.events))
         if self.learned_bytes > MAX_LEARNED_BYTES:
-            reason = f"what it learns takes more than {MAX_LEARNED_BYTES} bytes"
+            reason = f"the patterns it learns exceed {MAX_LEARNED_BYTES} bytes"
             raise LimitExceededError(
-                "the sequence learns too much at once: split it, or keep less in the short-term"
-                " memory (stm_mode, max_pattern_length)",
+                "the sequence learns too much at once; split it, or keep less in the short-term"
+                " memory (genes stm_mode, max_pattern_length)",
                 [{"location": ["body", "observations"], "reason": reason}],
             )
 
@@ -86,10 +86,13 @@ class SequenceProcessor:
         *,
         deadline: Deadline,
     ) -> StoreUnavailableError | None:
-        """Apply what is left of checked *items*; the failure that cut them, if one did.
+        """Plan those of the checked *items* that *plan* does not have yet.
+
+        Returns:
+            The failure that ended the sequence early; None if all items are in *plan*.
 
         Raises:
-            StoreUnavailableError: None of them was applied.
+            StoreUnavailableError: Not even the first of them could be planned.
         """
         first = plan.applied
         for item in items[first:]:
@@ -98,7 +101,8 @@ class SequenceProcessor:
             except StoreUnavailableError as error:
                 if plan.applied == first:
                     raise
-                return _cut(error, plan.applied)
+                return _interrupted(error, plan.applied)
+            # A long sequence must not hold up other requests.
             await asyncio.sleep(0)
         if plan.options.learn_at_end:
             plan.final = self._learn(plan, genes)
@@ -107,7 +111,7 @@ class SequenceProcessor:
     async def _apply(
         self, plan: SequencePlan, item: Observation, genes: Genes, deadline: Deadline
     ) -> None:
-        """Add one item; a failure of a store leaves *plan* as it was."""
+        """Plan one item; if a store fails, *plan* stays as it was."""
         clears = plan.options.clear_stm_between and plan.applied > 0
         state = self._memory.cleared(plan.state) if clears else plan.state
         observed = await self._observations.observe(state, item, genes, deadline=deadline)
@@ -120,7 +124,11 @@ class SequenceProcessor:
         plan.results.append(observation_result(plan.state, observed, unique_id=""))
 
     def _learn(self, plan: SequencePlan, genes: Genes) -> str:
-        """Learn what there is; too little adds nothing and stays."""
+        """Learn the STM; with too little in it, nothing is added and it stays.
+
+        Returns:
+            The bare digest; '' if nothing was learned.
+        """
         learned = self._patterns.learn(plan.state, genes)
         plan.state = learned.state
         if learned.entry is not None:
@@ -131,7 +139,7 @@ class SequenceProcessor:
 def observation_result(
     state: SessionState, observed: Observed, *, unique_id: str
 ) -> ObservationResult:
-    """The answer to an observation that left *state*."""
+    """The result of an observation after which the session is *state*."""
     return ObservationResult(
         session_id=state.session_id,
         processor_id=state.processor_id,
@@ -144,9 +152,9 @@ def observation_result(
     )
 
 
-def _cut(error: StoreUnavailableError, applied: int) -> StoreUnavailableError:
+def _interrupted(error: StoreUnavailableError, applied: int) -> StoreUnavailableError:
     return StoreUnavailableError(
         f"{error.message}; the first {applied} observations are applied,"
-        " repeating with the same unique_id goes on behind them",
+        " and a repeat with the same unique_id continues after them",
         [{"applied": applied}],
     )

@@ -1,4 +1,4 @@
-"""Vectors of observations: their symbols, their storage, their neighbours (processor.md §4)."""
+"""Vectors of observations: their symbols, storage and neighbours (processor.md §4)."""
 
 import struct
 from collections.abc import Iterable, Sequence
@@ -27,57 +27,60 @@ log = structlog.get_logger()
 
 Vector = tuple[float, ...]
 ATTEMPTS = 5
-"""Clears by others that one observation outlives."""
+"""Tries to store vectors while other requests clear the knowledge base."""
 MAX_SWEPT = 10_000
-_TOO_LATE = "the vectors were not stored in time"
-_SLOW = "qdrant did not answer in time"
+"""Knowledge bases whose last sweep is kept in mind."""
+_TOO_LATE = "qdrant did not store the vectors before the deadline; retry later"
+_SLOW = "qdrant did not answer before the deadline; retry later"
+_DISABLED = "this instance accepts no vectors"
 
 
 class VectorProcessor:
-    """*store* None: vectors are refused."""
+    """Turns the vectors of an observation into symbols.
+
+    A clear is an entry of the log and nothing else: its revision names the next collection. The
+    collections from before it are dropped afterwards, at the latest when a process uses the
+    knowledge base next.
+    """
 
     def __init__(
         self, knowledge: KnowledgeBases, store: QdrantStore | None, limits: ObservationLimits
     ) -> None:
+        """*store* None: vectors are refused."""
         self._knowledge = knowledge
         self._store = store
         self._engine = None if store is None else VectorSearchEngine(store)
         self._limits = limits
         self._swept: dict[str, int] = {}
-        """By knowledge base the clear whose predecessors' collections were dropped; the oldest are
-        forgotten, and looked for again."""
+        """By knowledge base: the clear up to which older collections were dropped. The oldest
+        entries are forgotten, which costs one more look into Qdrant."""
 
     def check(self, vectors: Sequence[Vector]) -> None:
-        """Refuse what can never be stored together.
+        """Refuse *vectors* that could not be stored whatever the knowledge base holds.
 
         Raises:
-            VectorsDisabledError: This instance takes no vectors.
-            LimitExceededError: Too many, or too long.
-            VectorDimensionError: Not all of one dimension.
-            InvalidInputError: One is empty or zero.
+            VectorsDisabledError: This instance accepts no vectors.
+            LimitExceededError: There are too many, or one is too long.
+            VectorDimensionError: They have different dimensions.
+            InvalidInputError: One is empty or all zeros.
         """
         if not vectors:
             return
         if self._store is None:
-            raise VectorsDisabledError("this instance does not take vectors")
+            raise VectorsDisabledError(_DISABLED)
         self._check_limits(vectors)
         if not all(any(vector) for vector in vectors):
             raise InvalidInputError(
-                "a vector is empty or zero: it has no direction to compare",
-                [
-                    {
-                        "location": ["body", "vectors"],
-                        "reason": "must have a component that is not 0",
-                    }
-                ],
+                "vectors: one is empty or all zeros, so it has no direction to compare",
+                [{"location": ["body", "vectors"], "reason": "must have a non-zero component"}],
             )
         check_one_dimension(vectors)
 
     async def check_known(self, kb: str, vectors: Sequence[Vector], *, deadline: Deadline) -> None:
-        """Refuse vectors of another dimension than those the knowledge base has.
+        """Refuse *vectors* whose dimension differs from that of the knowledge base.
 
         Raises:
-            VectorDimensionError: They are.
+            VectorDimensionError: It differs.
             StoreUnavailableError: A store did not answer.
         """
         if not vectors or self._store is None:
@@ -91,10 +94,11 @@ class VectorProcessor:
     async def symbols(
         self, kb: str, vectors: Sequence[Vector], genes: Genes, *, deadline: Deadline
     ) -> tuple[str, ...]:
-        """Store *vectors*; their symbols and those of their neighbours, each once.
+        """Store *vectors* and return the symbols that they bring into the event.
 
-        Vector by vector its own symbol, then its neighbours, best first; sorted where the genes
-        say so.
+        Returns:
+            Vector by vector its own symbol, then its neighbours', best first; each symbol once.
+            Sorted instead if the genes say so.
 
         Raises:
             StoreUnavailableError: A store did not answer; repeating is safe.
@@ -107,25 +111,29 @@ class VectorProcessor:
                 async with within(deadline, _TOO_LATE):
                     found = await self._stored((kb, cleared), vectors, genes)
             except VectorsClearedError:
-                continue
+                continue  # another request cleared the knowledge base meanwhile
             return tuple(sorted(found)) if genes.sort_symbols else found
-        raise StoreUnavailableError("the vectors were cleared again and again: repeat")
+        raise StoreUnavailableError(
+            "other requests kept clearing this knowledge base while its vectors were stored; retry"
+        )
 
     async def get(self, kb: str, symbol: str, *, deadline: Deadline) -> Vector:
-        """The components as they were given.
+        """The components of the vector with the given *symbol*, as they were sent.
 
         Raises:
-            VectorNotFoundError: None was stored under *symbol*.
+            VectorNotFoundError: No vector is stored under it.
         """
         if self._store is None:
-            raise VectorNotFoundError("this instance does not take vectors")
+            raise VectorNotFoundError(_DISABLED)
         cleared = await self._cleared(kb, deadline)
         async with within(deadline, _SLOW):
             return await self._store.get(kb, cleared, symbol)
 
     async def sweep(self, kb: str, *, deadline: Deadline) -> None:
-        """Drop the vectors that a clear left behind; what fails or takes too long now is done at
-        the next use, as the clear itself is done already."""
+        """Drop the vectors that a clear left.
+
+        The clear is complete without this: what fails or takes too long is dropped at the next use.
+        """
         if self._store is None:
             return
         try:
@@ -152,9 +160,9 @@ class VectorProcessor:
         return tuple(found)
 
     async def _cleared(self, kb: str, deadline: Deadline) -> int:
-        """The revision of the last clear; what is older is dropped on the way, once."""
-        async with self._knowledge.get(kb).reading(deadline=deadline) as view:
-            cleared = view.cleared
+        """The revision of the last clear; collections from before it are dropped first, once."""
+        async with self._knowledge.get(kb).reading(deadline=deadline) as knowledge:
+            cleared = knowledge.cleared
         if self._swept.get(kb) != cleared:
             async with within(deadline, _SLOW):
                 await self._parts()[0].drop_before(kb, cleared)
@@ -165,33 +173,33 @@ class VectorProcessor:
 
     def _parts(self) -> tuple[QdrantStore, VectorSearchEngine]:
         if self._store is None or self._engine is None:
-            raise VectorsDisabledError("this instance does not take vectors")
+            raise VectorsDisabledError(_DISABLED)
         return self._store, self._engine
 
     def _check_limits(self, vectors: Iterable[Vector]) -> None:
         given = tuple(vectors)
         if len(given) > self._limits.max_vectors:
             raise LimitExceededError(
-                f"an observation has at most {self._limits.max_vectors} vectors"
+                f"vectors: an observation may have at most {self._limits.max_vectors}"
             )
         if any(len(vector) > self._limits.max_vector_dimensions for vector in given):
             raise LimitExceededError(
-                f"a vector has at most {self._limits.max_vector_dimensions} dimensions"
+                f"vectors: each may have at most {self._limits.max_vector_dimensions} components"
             )
 
 
 def vector_symbol(vector: Sequence[float]) -> str:
-    """``VCTR|`` and the SHA-1 of the little-endian float64 components, −0.0 as 0.0."""
+    """``VCTR|`` and the SHA-1 of the components as little-endian float64; −0.0 counts as 0.0."""
     packed = struct.pack(f"<{len(vector)}d", *(component + 0.0 for component in vector))
     return f"VCTR|{sha1(packed, usedforsecurity=False).hexdigest()}"
 
 
 def check_one_dimension(vectors: Iterable[Vector]) -> None:
-    """Refuse vectors that cannot be in one knowledge base.
+    """Refuse vectors of different dimensions: one knowledge base cannot hold them.
 
     Raises:
-        VectorDimensionError: They have different dimensions.
+        VectorDimensionError: Their dimensions differ.
     """
     given = sorted({len(vector) for vector in vectors})
     if len(given) > 1:
-        raise VectorDimensionError.between(given[0], given[1])
+        raise VectorDimensionError.mixed(given[0], given[-1])

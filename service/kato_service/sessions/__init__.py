@@ -1,1 +1,1 @@
-"""Sessions: lifecycle, exclusive access, their stores."""
+"""Sessions: their lifetime, exclusive access to one of them, and the stores that hold them."""

@@ -1,4 +1,4 @@
-"""Exclusive access of one request to one session, on all replicas together."""
+"""Exclusive access of one request to one session, across all replicas (sessions.md §2)."""
 
 import asyncio
 import secrets
@@ -10,12 +10,13 @@ from time import perf_counter
 from kato_service.backoff import Backoff
 from kato_service.domain.deadline import Deadline, within
 from kato_service.errors import StoreUnavailableError
-from kato_service.sessions.queue import SessionQueues
+from kato_service.sessions.queue import BUSY, SessionQueues
 from kato_service.sessions.store import LEASE_S, Lock, SessionStore
 
 RENEW_S = LEASE_S / 4
+"""Seconds between two renewals of a lease: three may fail before it ends."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.002, 0.05
-"""Before asking again for a lock that another process holds."""
+"""Back-off before asking again for a lock that another process holds."""
 OWNER_BYTES = 8
 
 
@@ -25,14 +26,14 @@ class Held:
 
     lock: Lock
     saved: bool = False
-    """The store unlocked it together with a save."""
+    """A save or a removal gave the lock back already."""
 
 
 class SessionAccess:
     def __init__(
         self, store: SessionStore, waited: Callable[[float], None], max_waiting: int
     ) -> None:
-        """*waited* is told how many seconds a request waited."""
+        """*waited* receives the seconds that each request waited for its session."""
         self._store = store
         self._waited = waited
         self._queues = SessionQueues(max_waiting)
@@ -41,12 +42,15 @@ class SessionAccess:
     async def locked(
         self, session_id: str, deadline: Deadline, *, rolling_forward: bool = False
     ) -> AsyncIterator[Held]:
-        """The session, locked as long as this lasts.
+        """The session, locked inside.
+
+        Args:
+            rolling_forward: As for `SessionStore.lock`.
 
         Raises:
-            SessionNotFoundError: There is none.
-            DeadlineExceededError: Others held it all the time.
-            OverloadedError: Too many wait for it.
+            SessionNotFoundError: There is no such session, or it expired.
+            DeadlineExceededError: Other requests held it until *deadline*.
+            OverloadedError: Too many requests wait for it.
             StoreUnavailableError: The store did not answer.
         """
         owner = secrets.token_hex(OWNER_BYTES)
@@ -63,6 +67,8 @@ class SessionAccess:
                 finally:
                     renewal.end()
             finally:
+                # Also after a failed or cancelled attempt: the store may hold the lock, or a
+                # place in its queue, for this owner.
                 if held is None or not held.saved:
                     await self._release(session_id, owner)
 
@@ -70,7 +76,7 @@ class SessionAccess:
         self, session_id: str, owner: str, deadline: Deadline, rolling_forward: bool
     ) -> Lock:
         backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, factor=1.5)
-        async with within(deadline, "the session was busy all the time"):
+        async with within(deadline, BUSY):
             while True:
                 lock = await self._store.lock(session_id, owner, rolling_forward=rolling_forward)
                 if lock is not None:
@@ -78,26 +84,30 @@ class SessionAccess:
                 await backoff.pause()
 
     async def _release(self, session_id: str, owner: str) -> None:
-        """What fails here ends with the lease."""
+        """If this fails, the lock ends with its lease."""
         with suppress(StoreUnavailableError):
             await self._store.release(session_id, owner)
 
 
 class _Renewal:
-    """Lets a lock's lease begin anew again and again; no more than a timer until that is due."""
+    """Renews the lease of a lock while its request runs.
+
+    Most requests end before the first renewal, so they pay for a timer only; the task starts when
+    the timer fires.
+    """
 
     def __init__(self, store: SessionStore, lock: Lock) -> None:
         self._store = store
         self._lock = lock
         self._task: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(RENEW_S, self._begin)
+        self._timer = asyncio.get_running_loop().call_later(RENEW_S, self._start)
 
     def end(self) -> None:
         self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
 
-    def _begin(self) -> None:
+    def _start(self) -> None:
         self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:

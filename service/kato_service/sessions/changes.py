@@ -1,7 +1,8 @@
-"""How a request changes its session and the knowledge log: all of it, once (sessions.md §4).
+"""How a request changes its session, alone or together with the knowledge log (sessions.md §3, §4).
 
-What a request appends to the log is stored with its session before, as an intent; whoever locks a
-session with an intent completes it first.
+What a request will append to the log is stored in its session first, as an intent: a small
+write-ahead log of one session. Whoever locks a session with an intent completes it before anything
+else, so a change happens once and as a whole, wherever a process or a store fails.
 """
 
 import secrets
@@ -28,25 +29,39 @@ Plan = Callable[[SessionState], Awaitable[Change[A]]]
 Extend = Callable[[SessionState], Awaitable[SessionState]]
 
 INTENT_ID_BYTES = 8
-SWEEP_PATIENCE_S = 15.0
+_TAKEN_OVER = "other requests kept taking over the session until the deadline; retry later"
 _REPEAT = "repeating with the same unique_id is safe"
 
 
+@dataclass(frozen=True, slots=True)
+class SweepPlan:
+    """When a background sweep completes the changes that their requests left unfinished."""
+
+    interval_s: float = 2.0
+    """Seconds between two looks for such changes."""
+    overdue_s: float = 5.0
+    """Seconds after which a change counts as left: a request that still works needs far less."""
+    patience_s: float = 15.0
+    """Seconds that completing one of them may wait for the session's lock; several leases, so that
+    it outlasts requests that hold the lock and died."""
+
+
 class _LockLostError(Exception):
-    """Somebody took the session over before anything was stored: start again."""
+    """Another request took the session over before anything was stored: start over."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionChanges:
-    """Nothing here is to be cancelled once it runs; `SessionManager` sees to that."""
+    """Must not be cancelled while it runs; `SessionManager` shields it from its requests."""
 
     store: SessionStore
     knowledge: KnowledgeBases
     access: SessionAccess
     extended: Extend
-    """Gives a session its lifetime anew, where every request does that."""
+    """Extends the lifetime of a session, on instances where every request does that."""
     completed: Callable[[str, str], None]
-    """Told the session and the id of every intent that needs nobody any more."""
+    """Called with session id and intent id when an intent needs no further attention."""
+    sweep: SweepPlan = SweepPlan()
 
     async def change(self, session_id: str, plan: Plan[A], deadline: Deadline) -> A:
         """Plan and store until it is done; see `SessionManager.change`."""
@@ -55,19 +70,20 @@ class SessionChanges:
                 return await self._change(session_id, plan, deadline)
             except _LockLostError:
                 if deadline.passed:
-                    raise DeadlineExceededError("the session was taken over again") from None
+                    raise DeadlineExceededError(_TAKEN_OVER) from None
 
     async def delete(self, session_id: str, deadline: Deadline) -> None:
+        """Complete a pending intent, then delete the session; see `SessionManager.delete`."""
         while True:
             with suppress(_LockLostError):
                 if await self._removed(session_id, deadline):
                     return
             if deadline.passed:
-                raise DeadlineExceededError("the session was taken over again")
+                raise DeadlineExceededError(_TAKEN_OVER)
 
     async def complete_overdue(self, session_id: str, intent_id: str) -> None:
-        """Complete what somebody began and left, or note that there is nothing to complete."""
-        deadline = Deadline.after(SWEEP_PATIENCE_S)
+        """Complete a change that its request left, or note that there is nothing to complete."""
+        deadline = Deadline.after(self.sweep.patience_s)
         with suppress(SessionNotFoundError):
             async with self.access.locked(session_id, deadline, rolling_forward=True) as held:
                 with suppress(_LockLostError):
@@ -76,10 +92,11 @@ class SessionChanges:
             await self.store.forget(session_id, intent_id)
 
     async def _change(self, session_id: str, plan: Plan[A], deadline: Deadline) -> A:
-        """One try."""
+        """One attempt."""
         async with self.access.locked(session_id, deadline) as held:
             held.lock = await self._rolled_forward(held.lock)
             change = await plan(await self.extended(held.lock.state))
+            # Nothing to save: the lock is just released.
             if change.state is None:
                 return change.answer(())
             after = _counted(change.state, held.lock)
@@ -87,6 +104,7 @@ class SessionChanges:
                 applied = await self._through_log(held, after, change.entries, deadline)
             else:
                 applied = await self._saved(held, after)
+        # A sequence that was interrupted: its first items are stored by now.
         if change.error is not None:
             raise change.error
         return change.answer(applied)
@@ -98,10 +116,10 @@ class SessionChanges:
             return held.saved
 
     async def _rolled_forward(self, lock: Lock) -> Lock:
-        """The lock, after the change that waits in its session was completed.
+        """The lock, after the intent that waits in its session was completed.
 
         Raises:
-            StoreUnavailableError: The log did not answer; the change stays.
+            StoreUnavailableError: The log did not answer; the intent stays.
         """
         if lock.intent is None:
             return lock
@@ -112,6 +130,7 @@ class SessionChanges:
     async def _installed(self, lock: Lock, intent: Intent) -> SessionState:
         base = self.knowledge.get(intent.state.processor_id)
         try:
+            # The request that stored the intent may have appended some or all of it: look first.
             applied = await base.append(intent.entries, since=intent.since, lookup=True)
         except StoreUnavailableError as error:
             raise StoreUnavailableError(
@@ -125,7 +144,10 @@ class SessionChanges:
     async def _through_log(
         self, held: Held, after: SessionState, entries: tuple[Entry, ...], deadline: Deadline
     ) -> tuple[Applied, ...]:
-        """Store the intent, append its entries, save: once the intent is stored, it happens."""
+        """Store the intent, append its entries, save the session.
+
+        The deadline ends only the first read: once the intent is stored, the change happens.
+        """
         base = self.knowledge.get(after.processor_id)
         since = await base.tail(deadline=deadline)
         intent = _intent(held.lock, after, entries, since)
@@ -135,14 +157,16 @@ class SessionChanges:
                 applied = await base.append(entries, since=since, lookup=lookup)
             except StoreUnavailableError as error:
                 raise StoreUnavailableError(
-                    f"{error.message}; the change will be completed, {_REPEAT}"
+                    f"{error.message}; the change will be completed later, {_REPEAT}"
                 ) from error
         await self._save_intended(held, installed(after, applied), intent.intent_id)
         return applied
 
     async def _save_intended(self, held: Held, state: SessionState, intent_id: str) -> None:
-        """What goes wrong here is no failure: the change is in the log, and whoever locks the
-        session installs it."""
+        """Save a change that is in the log already.
+
+        A failure is not one of the request: whoever locks the session next installs the change.
+        """
         with suppress(StoreUnavailableError):
             saved = await self.store.save(held.lock, state, intent_id)
             if saved is Saved.SAVED:
@@ -150,11 +174,15 @@ class SessionChanges:
                 self.completed(held.lock.session_id, intent_id)
 
     async def _intended(self, lock: Lock, intent: Intent) -> bool:
-        """Store the intent; whether somebody else may be completing it by now.
+        """Store the intent.
+
+        Returns:
+            Whether another request may be completing it by now, so that its entries have to be
+            looked up in the log before they are appended.
 
         Raises:
             _LockLostError: It was never stored.
-            OutcomeUnknownError: Nobody knows whether it was.
+            OutcomeUnknownError: It may have been stored.
         """
         try:
             if await self.store.intend(lock, intent):
@@ -169,7 +197,7 @@ class SessionChanges:
         raise _LockLostError
 
     async def _saved(self, held: Held, state: SessionState) -> tuple[Applied, ...]:
-        """Save a change that appends nothing."""
+        """Save a change that appends nothing to the log."""
         try:
             saved = await self.store.save(held.lock, state, None)
         except OutcomeUnknownError as error:
@@ -180,9 +208,9 @@ class SessionChanges:
             case Saved.REFUSED:
                 raise _LockLostError
             case Saved.GONE:
-                raise SessionNotFoundError("the session ended meanwhile")
+                raise SessionNotFoundError("the session ended before this change was saved")
             case Saved.UNKNOWN:
-                raise _unknown("the session was taken over again and again")
+                raise _unknown("too many other requests took over the session meanwhile")
         return ()
 
 

@@ -1,12 +1,16 @@
-"""Sessions inside this process, by the rules of those in Redis; they end with it."""
+"""Sessions inside this process, by the same rules as those in Redis; they end with the process.
+
+Every method runs without a pause on the event loop, so each is atomic, as a script in Redis is.
+"""
 
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from heapq import nsmallest
+from typing import Literal
 
-from kato_service.errors import SessionLimitExceededError, SessionNotFoundError
+from kato_service.errors import SessionNotFoundError
 from kato_service.sessions.state import Intent, SessionState
 from kato_service.sessions.store import (
     LEASE_S,
@@ -20,12 +24,12 @@ from kato_service.sessions.store import (
 )
 
 SWEEP_EVERY = 100
-"""Sessions created between two looks for those that ended."""
+"""Creates between two sweeps that drop ended sessions."""
 
 
 @dataclass(slots=True)
-class _Kept:
-    """One session and who works on it."""
+class _Session:
+    """One session with its lock."""
 
     state: SessionState
     place: int
@@ -33,55 +37,115 @@ class _Kept:
     counts_for: str | None
     """The user whose limit it counts for."""
     number: int = 0
+    """The last fencing token."""
     owner: str = ""
+    """Holder of the lock; '' if it is free."""
     lease_end: float = 0.0
     queue: dict[str, float] = field(default_factory=dict)
-    """Owners that wait, in order, and the ends of their places' leases."""
+    """Waiting owners in order, and when the leases of their places end."""
     lost: deque[int] = field(default_factory=lambda: deque(maxlen=NOTED))
+    """Fencing tokens of locks that were taken over."""
     intent: Intent | None = None
     installed: deque[str] = field(default_factory=lambda: deque(maxlen=NOTED))
+    """Ids of intents that were completed."""
 
     def expired(self, now: float) -> bool:
         return self.state.expires_at is not None and self.state.expires_at <= now
 
     def ended(self, now: float) -> bool:
-        """Nobody will see it again."""
+        """Whether nobody will need it again."""
         return self.expired(now) and self.intent is None and self.lease_end <= now
+
+    def shown(self) -> SessionState:
+        """The state as reads see it: with the change of a pending intent."""
+        return self.state if self.intent is None else self._with_times(self.intent.state)
+
+    def may_be_locked(self, owner: str, now: float, *, rolling_forward: bool) -> bool:
+        """Whether the session exists for a request that wants its lock."""
+        if not self.expired(now) or self.owner == owner:
+            return True
+        held = self.owner != "" and self.lease_end > now
+        return rolling_forward and (self.intent is not None or held)
+
+    def lock(self, owner: str, now: float, lease_s: float) -> bool:
+        """Lock it for *owner*, or give *owner* a place in the queue."""
+        if not self._is_next(owner, now, lease_s):
+            self.queue.setdefault(owner, now + lease_s)
+            return False
+        if self.owner != owner:
+            if self.owner:
+                self.lost.append(self.number)
+            self.number += 1
+        self.owner, self.lease_end = owner, now + lease_s
+        return True
+
+    def holds(self, lock: Lock) -> bool:
+        return (self.owner, self.number) == (lock.owner, lock.number)
+
+    def unlock(self) -> None:
+        self.owner, self.lease_end = "", 0.0
+
+    def write(self, state: SessionState, intent_id: str | None) -> None:
+        self.state = self._with_times(state)
+        if intent_id is not None:
+            self.intent = None
+            self.installed.append(intent_id)
+
+    def fate(self, intent_id: str) -> Fate:
+        if self.intent is not None and self.intent.intent_id == intent_id:
+            return Fate.PENDING
+        return Fate.INSTALLED if intent_id in self.installed else Fate.ABSENT
+
+    def saved_with(self, number: int) -> Saved:
+        """What became of the save under an older lock: it happened unless the lock was lost."""
+        if number in self.lost:
+            return Saved.REFUSED
+        if len(self.lost) == NOTED and number < min(self.lost):
+            return Saved.UNKNOWN
+        return Saved.SAVED
+
+    def _is_next(self, owner: str, now: float, lease_s: float) -> bool:
+        if self.owner == owner:
+            return True
+        if owner in self.queue:
+            self.queue[owner] = now + lease_s
+        self.queue = {who: ends for who, ends in self.queue.items() if ends > now}
+        first = next(iter(self.queue), owner)
+        if (self.owner and self.lease_end > now) or first != owner:
+            return False
+        self.queue.pop(owner, None)
+        return True
+
+    def _with_times(self, state: SessionState) -> SessionState:
+        """*state* with the lifetime that create and extend gave the session."""
+        return replace(state, ttl_s=self.state.ttl_s, expires_at=self.state.expires_at)
 
 
 class MemorySessionStore:
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time, *, lease_s: float = LEASE_S) -> None:
+        """*lease_s*: seconds that a lock outlives its last renewal."""
         self._clock = clock
-        self._kept: dict[str, _Kept] = {}
+        self._lease_s = lease_s
+        self._sessions: dict[str, _Session] = {}
+        """By id; ended ones stay until a sweep drops them."""
         self._defaults: dict[str | None, str] = {}
         self._of_user: Counter[str | None] = Counter()
-        """Sessions kept that count for a user's limit, ended ones that were not dropped too."""
+        """How many of the sessions count for each user."""
         self._places = 0
         self._intents: dict[tuple[str, str], float] = {}
 
     async def create(self, new: NewSession, limits: Limits) -> SessionState:
         known = self._living(new.session_id)
         if known is not None:
-            return _shown(known)
+            return known.shown()
         user_id = None if limits.sessions_of_user is None else new.user_id
         self._require_room(user_id, limits)
         now = self._clock()
         self._places += 1
         if self._places % SWEEP_EVERY == 0:
             self._drop_ended()
-        state = SessionState(
-            session_id=new.session_id,
-            incarnation=new.incarnation,
-            user_id=new.user_id,
-            processor_id=new.processor_id,
-            created_at=now,
-            ttl_s=new.ttl_s,
-            expires_at=None if new.ttl_s is None else now + new.ttl_s,
-            last_accessed_at=now,
-            metadata=new.metadata,
-            overrides=new.overrides,
-        )
-        self._kept[new.session_id] = _Kept(state, self._places, user_id)
+        state = new.created(now, expires_at=None if new.ttl_s is None else now + new.ttl_s)
+        self._sessions[new.session_id] = _Session(state, self._places, user_id)
         self._of_user[user_id] += 1
         return state
 
@@ -92,203 +156,147 @@ class MemorySessionStore:
         return self._defaults.setdefault(user_id, proposed)
 
     async def load(self, session_id: str) -> SessionState | None:
-        kept = self._living(session_id)
-        return None if kept is None else _shown(kept)
+        session = self._living(session_id)
+        return None if session is None else session.shown()
 
     async def exists(self, session_id: str) -> bool:
         return self._living(session_id) is not None
 
     async def extend(self, session_id: str, ttl_s: int | None) -> SessionState | None:
-        kept = self._living(session_id)
-        if kept is None:
+        session = self._living(session_id)
+        if session is None:
             return None
-        ttl_s = ttl_s or kept.state.ttl_s
-        if kept.state.expires_at is not None and ttl_s is not None:
+        ttl_s = ttl_s or session.state.ttl_s
+        if session.state.expires_at is not None and ttl_s is not None:
             expires_at = self._clock() + ttl_s
-            kept.state = replace(kept.state, ttl_s=ttl_s, expires_at=expires_at)
-        return _shown(kept)
+            session.state = replace(session.state, ttl_s=ttl_s, expires_at=expires_at)
+        return session.shown()
 
     async def count(self) -> int:
         return sum(1 for _ in self._all_living())
 
     async def page(self, user_id: str | None, *, after: int, limit: int) -> tuple[Listed, ...]:
         found = [
-            kept
-            for kept in self._all_living()
-            if kept.place > after and user_id in (None, kept.counts_for)
+            session
+            for session in self._all_living()
+            if session.place > after and user_id in (None, session.counts_for)
         ]
-        states = ((kept.place, _shown(kept)) for kept in nsmallest(limit, found, key=_place))
+        states = ((one.place, one.shown()) for one in nsmallest(limit, found, key=_place))
         return tuple(Listed(place, state, len(state.stm)) for place, state in states)
 
     async def lock(self, session_id: str, owner: str, *, rolling_forward: bool) -> Lock | None:
         now = self._clock()
-        kept = self._kept.get(session_id)
-        if kept is None or self._refused(kept, owner, now, rolling_forward=rolling_forward):
-            raise SessionNotFoundError("there is no such session, or it expired")
-        if not _entered(kept, owner, now):
+        session = self._sessions.get(session_id)
+        if session is None or not session.may_be_locked(
+            owner, now, rolling_forward=rolling_forward
+        ):
+            raise SessionNotFoundError
+        if not session.lock(owner, now, self._lease_s):
             return None
-        if kept.owner != owner:
-            if kept.owner:
-                kept.lost.append(kept.number)
-            kept.number += 1
-        kept.owner, kept.lease_end = owner, now + LEASE_S
-        return Lock(session_id, owner, kept.number, kept.state, kept.intent, now)
+        return Lock(session_id, owner, session.number, session.state, session.intent, now)
 
     async def renew(self, lock: Lock) -> None:
-        kept = self._kept.get(lock.session_id)
-        if kept is not None and _holds(kept, lock):
-            kept.lease_end = self._clock() + LEASE_S
+        session = self._sessions.get(lock.session_id)
+        if session is not None and session.holds(lock):
+            session.lease_end = self._clock() + self._lease_s
 
     async def release(self, session_id: str, owner: str) -> None:
-        kept = self._kept.get(session_id)
-        if kept is None:
+        session = self._sessions.get(session_id)
+        if session is None:
             return
-        kept.queue.pop(owner, None)
-        if kept.owner == owner:
-            _unlock(kept)
+        session.queue.pop(owner, None)
+        if session.owner == owner:
+            session.unlock()
 
     async def save(self, lock: Lock, state: SessionState, intent_id: str | None) -> Saved:
-        kept = self._kept.get(lock.session_id)
-        if kept is None or kept.state.incarnation != state.incarnation:
+        session = self._sessions.get(lock.session_id)
+        if session is None or session.state.incarnation != state.incarnation:
             return Saved.GONE
-        if kept.number != lock.number:
-            return _fate_of(kept, lock.number)
-        if kept.owner == lock.owner:
-            self._write(kept, state, intent_id)
-            _unlock(kept)
+        if session.number != lock.number:
+            return session.saved_with(lock.number)
+        if session.owner == lock.owner:
+            session.write(state, intent_id)
+            session.unlock()
         return Saved.SAVED
 
     async def intend(self, lock: Lock, intent: Intent) -> bool:
-        kept = self._kept.get(lock.session_id)
-        if kept is None or kept.state.incarnation != lock.state.incarnation:
+        session = self._sessions.get(lock.session_id)
+        if session is None or session.state.incarnation != lock.state.incarnation:
             return False
-        if self._fate(kept, intent.intent_id) is not Fate.ABSENT:
+        if session.fate(intent.intent_id) is not Fate.ABSENT:
             return True
-        if not _holds(kept, lock):
+        if not session.holds(lock):
             return False
-        kept.intent = intent
+        session.intent = intent
         self._intents[lock.session_id, intent.intent_id] = self._clock()
         return True
 
     async def install(self, lock: Lock, intent_id: str, state: SessionState) -> Fate:
-        kept = self._kept.get(lock.session_id)
-        if kept is None or kept.state.incarnation != state.incarnation:
+        session = self._sessions.get(lock.session_id)
+        if session is None or session.state.incarnation != state.incarnation:
             return Fate.ABSENT
-        fate = self._fate(kept, intent_id)
+        fate = session.fate(intent_id)
         if fate is Fate.PENDING:
-            self._write(kept, state, intent_id)
+            session.write(state, intent_id)
             return Fate.INSTALLED
         return fate
 
     async def fate(self, session_id: str, intent_id: str) -> Fate:
-        kept = self._kept.get(session_id)
-        return Fate.ABSENT if kept is None else self._fate(kept, intent_id)
+        session = self._sessions.get(session_id)
+        return Fate.ABSENT if session is None else session.fate(intent_id)
 
     async def remove(self, lock: Lock) -> bool:
-        kept = self._kept.get(lock.session_id)
-        if kept is None or kept.state.incarnation != lock.state.incarnation:
+        session = self._sessions.get(lock.session_id)
+        if session is None or session.state.incarnation != lock.state.incarnation:
             return True
-        if not _holds(kept, lock):
+        if not session.holds(lock):
             return False
         self._drop(lock.session_id)
         return True
 
     async def pending(self, *, older_than_s: float) -> tuple[tuple[str, str], ...]:
         latest = self._clock() - older_than_s
-        return tuple(pair for pair, begun_at in self._intents.items() if begun_at <= latest)
+        return tuple(pair for pair, stored_at in self._intents.items() if stored_at <= latest)
 
     async def forget(self, session_id: str, intent_id: str) -> None:
         self._intents.pop((session_id, intent_id), None)
 
-    def _living(self, session_id: str) -> _Kept | None:
-        kept = self._kept.get(session_id)
-        return None if kept is None or kept.expired(self._clock()) else kept
+    def _living(self, session_id: str) -> _Session | None:
+        session = self._sessions.get(session_id)
+        return None if session is None or session.expired(self._clock()) else session
 
-    def _all_living(self) -> Iterator[_Kept]:
+    def _all_living(self) -> Iterator[_Session]:
         now = self._clock()
-        return (kept for kept in self._kept.values() if not kept.expired(now))
+        return (session for session in self._sessions.values() if not session.expired(now))
 
     def _drop_ended(self) -> None:
         now = self._clock()
-        for session_id in [key for key, kept in self._kept.items() if kept.ended(now)]:
+        for session_id in [key for key, session in self._sessions.items() if session.ended(now)]:
             self._drop(session_id)
 
     def _drop(self, session_id: str) -> None:
-        user_id = self._kept.pop(session_id).counts_for
+        user_id = self._sessions.pop(session_id).counts_for
         self._of_user[user_id] -= 1
         if not self._of_user[user_id]:
             del self._of_user[user_id]
 
     def _require_room(self, user_id: str | None, limits: Limits) -> None:
+        # Ended sessions count until they are dropped; dropping them looks at all sessions, so it
+        # waits until a limit seems to be reached.
         if self._full(user_id, limits):
             self._drop_ended()
         if whose := self._full(user_id, limits):
-            raise SessionLimitExceededError.of(whose)
+            raise limits.exceeded(whose)
 
-    def _full(self, user_id: str | None, limits: Limits) -> str:
-        """Whose limit is reached; '' for none."""
-        if len(self._kept) >= limits.sessions:
+    def _full(self, user_id: str | None, limits: Limits) -> Literal["instance", "user"] | None:
+        """The owner of the limit that is reached; None: neither is."""
+        if len(self._sessions) >= limits.sessions:
             return "instance"
         of_user = limits.sessions_of_user
         if None not in (user_id, of_user) and self._of_user[user_id] >= (of_user or 0):
             return "user"
-        return ""
-
-    def _refused(self, kept: _Kept, owner: str, now: float, *, rolling_forward: bool) -> bool:
-        held = kept.owner != "" and kept.lease_end > now
-        needed = rolling_forward and (kept.intent is not None or held)
-        return kept.expired(now) and kept.owner != owner and not needed
-
-    def _write(self, kept: _Kept, state: SessionState, intent_id: str | None) -> None:
-        times = {"ttl_s": kept.state.ttl_s, "expires_at": kept.state.expires_at}
-        kept.state = replace(state, **times)  # type: ignore[arg-type]  # two fields of two types
-        if intent_id is not None:
-            kept.intent = None
-            kept.installed.append(intent_id)
-
-    def _fate(self, kept: _Kept, intent_id: str) -> Fate:
-        if kept.intent is not None and kept.intent.intent_id == intent_id:
-            return Fate.PENDING
-        return Fate.INSTALLED if intent_id in kept.installed else Fate.ABSENT
+        return None
 
 
-def _place(kept: _Kept) -> int:
-    return kept.place
-
-
-def _shown(kept: _Kept) -> SessionState:
-    if kept.intent is None:
-        return kept.state
-    times = {"ttl_s": kept.state.ttl_s, "expires_at": kept.state.expires_at}
-    return replace(kept.intent.state, **times)  # type: ignore[arg-type]  # as above
-
-
-def _entered(kept: _Kept, owner: str, now: float) -> bool:
-    """Whether *owner* has the lock now; if not, it has a place in the queue."""
-    if kept.owner == owner:
-        return True
-    if owner in kept.queue:
-        kept.queue[owner] = now + LEASE_S
-    kept.queue = {who: ends for who, ends in kept.queue.items() if ends > now}
-    first = next(iter(kept.queue), owner)
-    if (kept.owner and kept.lease_end > now) or first != owner:
-        kept.queue.setdefault(owner, now + LEASE_S)
-        return False
-    kept.queue.pop(owner, None)
-    return True
-
-
-def _holds(kept: _Kept, lock: Lock) -> bool:
-    return (kept.owner, kept.number) == (lock.owner, lock.number)
-
-
-def _unlock(kept: _Kept) -> None:
-    kept.owner, kept.lease_end = "", 0.0
-
-
-def _fate_of(kept: _Kept, number: int) -> Saved:
-    if number in kept.lost:
-        return Saved.REFUSED
-    if len(kept.lost) == NOTED and number < min(kept.lost):
-        return Saved.UNKNOWN
-    return Saved.SAVED
+def _place(session: _Session) -> int:
+    return session.place

@@ -1,6 +1,6 @@
-"""Requests of this process on one session, one after another in order of arrival.
+"""The queue in front of each session's lock, for the requests of this process.
 
-So only one of them asks the store for the session's lock at a time.
+They take turns in order of arrival, so that only one of them at a time asks the store for the lock.
 """
 
 import asyncio
@@ -11,38 +11,43 @@ from dataclasses import dataclass, field
 from kato_service.domain.deadline import Deadline, within
 from kato_service.errors import OverloadedError
 
+BUSY = "other requests kept the session locked until the deadline; retry later"
+
 
 @dataclass(slots=True)
 class _Queue:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     users: int = 0
+    """Requests that wait, and the one whose turn it is."""
 
 
 class SessionQueues:
     def __init__(self, max_waiting: int) -> None:
+        """*max_waiting*: requests that may wait for one session."""
         self._max_waiting = max_waiting
         self._queues: dict[str, _Queue] = {}
 
     @asynccontextmanager
     async def turn(self, session_id: str, deadline: Deadline) -> AsyncIterator[None]:
-        """Wait for the others, be alone inside.
+        """Wait for the requests before this one; no other one of the session runs inside.
 
         Raises:
             DeadlineExceededError: They took too long.
-            OverloadedError: There are too many of them.
+            OverloadedError: Too many of them wait.
         """
         queue = self._queues.setdefault(session_id, _Queue())
         if queue.users > self._max_waiting:
             raise OverloadedError(
-                "session", f"{self._max_waiting} requests wait for this session: repeat later"
+                "session",
+                f"{self._max_waiting} requests already wait for this session; retry later",
             )
         queue.users += 1
         try:
             if queue.users > 1:
-                async with within(deadline, "the session was busy all the time"):
+                async with within(deadline, BUSY):
                     await queue.lock.acquire()
             else:
-                await queue.lock.acquire()
+                await queue.lock.acquire()  # free: a timer would cost more than it saves
             try:
                 yield
             finally:

@@ -1,4 +1,4 @@
-"""Sessions: their life, and exclusive access of a request to one of them (sessions.md)."""
+"""Sessions: create, look up, list, extend, change and delete them (sessions.md)."""
 
 import asyncio
 import secrets
@@ -21,7 +21,7 @@ from kato_service.errors import (
 )
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.sessions.access import SessionAccess
-from kato_service.sessions.changes import Plan, SessionChanges
+from kato_service.sessions.changes import Plan, SessionChanges, SweepPlan
 from kato_service.sessions.state import SessionState
 from kato_service.sessions.store import Limits, Listed, NewSession, SessionStore
 
@@ -29,24 +29,31 @@ log = structlog.get_logger()
 A = TypeVar("A")
 
 SESSION_ID_BYTES = 18
+"""Random bytes of a session id: knowing one is the right to use the session."""
 MAX_SESSION_ID_CHARS = 64
-SWEEP_S = 2.0
 CLOSE_PATIENCE_S = 15.0
-OVERDUE_S = 5.0
-"""Age at which anybody completes an intent."""
+"""Seconds that a closing process waits for changes whose requests have gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
     default_ttl_s: int = 3600
+    """Seconds that a session lives if its request names no other time."""
     auto_extend: bool = False
+    """Every request on a session extends its lifetime."""
     max_sessions: int = 10_000
+    """Live sessions of the instance."""
     max_sessions_per_user: int = 100
     max_waiting: int = 1000
-    """Requests of this process that wait for one session."""
+    """Requests of this process that may wait for one session."""
 
 
 class SessionManager:
+    """Everything that the rest of the service does with sessions goes through here.
+
+    Changes run in tasks of their own, so that a request that goes away leaves none half done.
+    """
+
     def __init__(
         self,
         store: SessionStore,
@@ -55,17 +62,20 @@ class SessionManager:
         *,
         processor_id: str,
         waited: Callable[[float], None] = lambda _seconds: None,
+        sweep: SweepPlan | None = None,
     ) -> None:
-        """*waited* is told how many seconds a request waited for its session."""
+        """*waited* receives the seconds that each request waited for its session."""
         self._store = store
         self._limits = limits
         self._processor_id = processor_id
+        self._sweep = sweep or SweepPlan()
         self._changes = SessionChanges(
             store,
             knowledge,
             SessionAccess(store, waited, limits.max_waiting),
             self._extended,
             self._forget,
+            self._sweep,
         )
         self._working: set[asyncio.Task[Any]] = set()
 
@@ -80,7 +90,7 @@ class SessionManager:
         """A new session of *user_id*, with an unguessable id.
 
         Raises:
-            SessionLimitExceededError: The instance or the user has as many as it may.
+            SessionLimitExceededError: The instance or the user has reached its limit.
         """
         new = self._new(_new_id(), user_id, ttl_s=ttl_s or self._limits.default_ttl_s)
         new = replace(new, metadata=metadata, overrides=overrides)
@@ -88,16 +98,16 @@ class SessionManager:
         return await self._store.create(new, Limits(self._limits.max_sessions, of_user))
 
     async def default(self, user_id: str | None) -> str:
-        """The id of a user's default session (None: the instance's), made where there is none.
+        """The id of a user's default session (None: the instance's), which is created if missing.
 
         Raises:
-            SessionLimitExceededError: It would be made, and the instance has as many as it may.
+            SessionLimitExceededError: It is missing, and the instance has reached its limit.
         """
         session_id = await self._store.known_default(user_id)
         if session_id is None:
-            # Ids stay for good: none is given for a session that will not be made.
+            # The store keeps these ids for good: give none for a session that will be refused.
             if await self._store.count() >= self._limits.max_sessions:
-                raise SessionLimitExceededError.of("instance")
+                raise SessionLimitExceededError.of_instance(self._limits.max_sessions)
             session_id = await self._store.default_id(user_id, _new_id())
         if not await self._store.exists(session_id):
             new = self._new(session_id, user_id, ttl_s=None)
@@ -105,18 +115,18 @@ class SessionManager:
         return session_id
 
     async def load(self, session_id: str) -> SessionState:
-        """The session as it is, or as a change that is being completed will leave it.
+        """The session; if a change waits to be completed, as that change leaves it.
 
         Raises:
-            SessionNotFoundError: There is none, or it expired.
+            SessionNotFoundError: There is no such session, or it expired.
         """
         state = await self._store.load(_known_form(session_id))
         if state is None:
-            raise _not_found()
+            raise SessionNotFoundError
         return await self._extended(state)
 
     async def exists(self, session_id: str) -> bool:
-        """Leaves its lifetime alone."""
+        """Whether the session lives; never extends it."""
         with suppress(SessionNotFoundError):
             return await self._store.exists(_known_form(session_id))
         return False
@@ -127,10 +137,13 @@ class SessionManager:
     async def page(
         self, *, user_id: str | None, limit: int, cursor: str | None
     ) -> tuple[tuple[Listed, ...], str | None]:
-        """Live sessions in order of creation, and where the next page begins.
+        """Live sessions in order of creation, and the cursor of the next page; None: there is none.
+
+        Args:
+            user_id: Only sessions of this user; None: all.
 
         Raises:
-            InvalidInputError: The cursor is not one of ours.
+            InvalidInputError: *cursor* is not one that a page returned.
         """
         after = place_of(cursor)
         found = await self._store.page(user_id, after=after, limit=limit + 1)
@@ -139,48 +152,51 @@ class SessionManager:
         return shown, str(shown[-1].place) if more else None
 
     async def extend(self, session_id: str, ttl_s: int) -> SessionState:
-        """Raises SessionNotFoundError."""
+        """The session, which now lives *ttl_s* from now on; raises SessionNotFoundError."""
         state = await self._store.extend(_known_form(session_id), ttl_s)
         if state is None:
-            raise _not_found()
+            raise SessionNotFoundError
         return state
 
     async def delete(self, session_id: str, *, deadline: Deadline) -> None:
-        """Complete what is pending, then drop the session.
+        """Complete a pending change of the session, then delete it.
 
         Raises:
-            SessionNotFoundError: There is none.
-            DeadlineExceededError: It could not be locked in time.
+            SessionNotFoundError: There is no such session, or it expired.
+            DeadlineExceededError: Other requests held it until *deadline*.
         """
         await self._unstoppably(self._changes.delete(_known_form(session_id), deadline))
 
     async def change(self, session_id: str, plan: Plan[A], *, deadline: Deadline) -> A:
-        """Let *plan* change the session, alone on every replica, and give its answer.
+        """The answer of *plan*, once what it planned for the session is stored.
 
-        *plan* may be asked again with a newer state as long as nothing was stored. Cancelling the
-        wait cancels nothing.
+        No other request on any replica changes the session meanwhile. *plan* may be called again
+        with a newer state as long as nothing was stored. Cancelling this call does not cancel the
+        change.
 
         Raises:
-            SessionNotFoundError: There is no such session.
+            SessionNotFoundError: There is no such session, or it expired.
             DeadlineExceededError: Nothing changed.
-            OverloadedError: Too many wait for this session, or for the log; nothing changed.
-            StoreUnavailableError: Nothing changed, or the message says what may have.
+            OverloadedError: Too many requests wait for this session or the log; nothing changed.
+            StoreUnavailableError: Nothing changed, or the message says what may have changed.
         """
         known = _known_form(session_id)
         return await self._unstoppably(self._changes.change(known, plan, deadline))
 
     async def run(self) -> None:
-        """Complete what others began and did not finish, until cancelled."""
+        """Complete changes that their requests left unfinished; runs until cancelled."""
         while True:
             try:
-                for session_id, intent_id in await self._store.pending(older_than_s=OVERDUE_S):
+                for session_id, intent_id in await self._store.pending(
+                    older_than_s=self._sweep.overdue_s
+                ):
                     await self._complete(session_id, intent_id)
             except StoreUnavailableError as error:
-                log.warning("pending changes not asked for", reason=error.message)
-            await asyncio.sleep(SWEEP_S)
+                log.warning("pending changes not listed", reason=error.message)
+            await asyncio.sleep(self._sweep.interval_s)
 
     async def close(self) -> None:
-        """Wait for changes whose requests are gone already; what is left then stays an intent."""
+        """Wait for changes whose requests have gone; what is unfinished then stays an intent."""
         if self._working:
             _, unfinished = await asyncio.wait(self._working, timeout=CLOSE_PATIENCE_S)
             for task in unfinished:
@@ -188,14 +204,14 @@ class SessionManager:
             await asyncio.gather(*unfinished, return_exceptions=True)
 
     async def _complete(self, session_id: str, intent_id: str) -> None:
-        """One that cannot be completed now holds up none of the others."""
+        """Complete one change; if that fails now, the others must not wait for it."""
         try:
             await self._unstoppably(self._changes.complete_overdue(session_id, intent_id))
         except KatoError as error:
             log.warning("pending change not completed yet", reason=error.message)
 
     def _forget(self, session_id: str, intent_id: str) -> None:
-        """Take a completed intent off the index; nobody waits for it, a sweep would do it too."""
+        """Take a completed intent off the index, in the background: a sweep would do it too."""
         self._in_background(self._forgotten(session_id, intent_id))
 
     async def _forgotten(self, session_id: str, intent_id: str) -> None:
@@ -203,7 +219,7 @@ class SessionManager:
             await self._store.forget(session_id, intent_id)
 
     async def _unstoppably(self, work: Coroutine[Any, Any, A]) -> A:
-        """Its result; it goes on when the request that waits for it is cancelled."""
+        """The result of *work*, which continues when the request that waits for it is cancelled."""
         return await asyncio.shield(self._in_background(work))
 
     def _in_background(self, work: Coroutine[Any, Any, A]) -> "asyncio.Task[A]":
@@ -213,18 +229,17 @@ class SessionManager:
         return task
 
     def _ended(self, task: "asyncio.Task[Any]") -> None:
-        """Takes the outcome of work whose request has gone."""
         self._working.discard(task)
         if not task.cancelled():
-            task.exception()
+            task.exception()  # marks it as seen: the request that wanted to know may have gone
 
     async def _extended(self, state: SessionState) -> SessionState:
-        """The session, its lifetime begun anew where every request does that."""
+        """The session, with a new lifetime on instances where every request extends it."""
         if not self._limits.auto_extend or state.ttl_s is None:
             return state
         extended = await self._store.extend(state.session_id, None)
         if extended is None:
-            raise _not_found()
+            raise SessionNotFoundError
         return replace(state, expires_at=extended.expires_at)
 
     def _new(self, session_id: str, user_id: str | None, *, ttl_s: int | None) -> NewSession:
@@ -244,12 +259,8 @@ def _new_id() -> str:
 
 
 def _known_form(session_id: str) -> str:
-    """What cannot be an id of ours is as unknown as any other."""
+    """*session_id*, if it can be one: an id of any other form is as unknown as any other."""
     plain = session_id.replace("-", "").replace("_", "")
     if not (plain.isascii() and plain.isalnum() and len(session_id) <= MAX_SESSION_ID_CHARS):
-        raise _not_found()
+        raise SessionNotFoundError
     return session_id
-
-
-def _not_found() -> SessionNotFoundError:
-    return SessionNotFoundError("there is no such session, or it expired")

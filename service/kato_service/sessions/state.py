@@ -1,4 +1,4 @@
-"""What one session holds, and how a request changes it."""
+"""The state of one session, and the change that a request makes to it: plain values."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,38 +16,38 @@ A = TypeVar("A")
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A request that carried a ``unique_id``, and what is needed to answer it again."""
+    """A request that carried a ``unique_id``, and what the answer to its repeat needs."""
 
     key: str
-    """16 hex: the first 8 bytes of SHA-256 of the operation's client-given unique_id."""
+    """16 hex: the first 8 bytes of the SHA-256 of its ``unique_id``."""
     operation: str
     """observe | observe-sequence | learn | clear-stm | clear-all"""
     time: int
     stm_length: int
     status: str = ""
     pattern_name: str = ""
-    """Bare digest, '' where nothing was learned."""
+    """Bare digest; '' if nothing was learned."""
     frequency: int | None = None
-    """After a learn; 0 while a planned one is not in the log yet."""
+    """Learns of the pattern after this one; 0 while this one is not in the log yet."""
     count: int = 0
-    """Observations applied, for a sequence."""
+    """Observations that a sequence applied."""
     stm_truncated: bool = False
     partial: bool = False
-    """A sequence that a failure cut: its repeat goes on behind item ``count``."""
+    """A sequence that a failure interrupted: its repeat continues after ``count`` items."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionState:
-    """One session, a value: every change makes a new one."""
+    """One session as an immutable value: every change makes a new one."""
 
     session_id: str
     incarnation: str
-    """Random, given by create."""
+    """Random, given by create: tells this session from an earlier one of the same id."""
     user_id: str | None
     processor_id: str
     """Names the knowledge base."""
     created_at: float
-    """Seconds since the epoch, by the store's clock; so are all *_at."""
+    """Seconds since the epoch, by the store's clock, like every ``*_at`` here."""
     ttl_s: int | None
     """None: never expires (default sessions)."""
     expires_at: float | None
@@ -59,10 +59,10 @@ class SessionState:
     time: int = 0
     stm: Stm = ()
     stm_seq: int = 0
-    """+1 for every event or emotive map accepted, every learn, every clear."""
+    """Grows by one with every event or emotive map accepted, every learn and every clear."""
     pending_emotives: tuple[Emotives, ...] = ()
     learned_emotives: Emotives = field(default_factory=dict)
-    """Mean of those that the last learn took; what is felt until new ones come."""
+    """Mean of the emotives that the last learn took; current until new ones are observed."""
     pending_metadata: Metadata = field(default_factory=dict)
     percept: Mapping[str, Any] = field(default_factory=dict)
     """The last observation as it was sent: strings, vectors, emotives, metadata."""
@@ -74,12 +74,12 @@ class SessionState:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A change that touches the log, stored before it happens (sessions.md §4)."""
+    """A change that will append to the log, stored before it does (sessions.md §4)."""
 
     intent_id: str
     entries: tuple[Entry, ...]
     since: int
-    """The log's last revision known when it was planned: tokens are looked up behind it."""
+    """The log's last revision when the change was planned: its tokens can only be after it."""
     state: SessionState
     """The session as it will be afterwards."""
     created_at: float
@@ -87,29 +87,30 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Change(Generic[A]):
-    """What a request does to its session, planned before anything is stored."""
+    """What a request does to its session and the log, planned before anything is stored."""
 
     state: SessionState | None
-    """The session afterwards; None: nothing changes (e.g. a repeated request)."""
+    """The session afterwards; None: nothing changes, as for a repeated request."""
     answer: Callable[[tuple[Applied, ...]], A]
-    """The request's answer, from the outcome of its entries (same order as ``entries``)."""
+    """Makes the request's answer from the outcomes of its ``entries``, in their order."""
     entries: tuple[Entry, ...] = ()
     """What is appended to the log of ``state.processor_id``, in order, each with its token."""
     error: KatoError | None = None
-    """Raised to the client after the change was stored (a sequence cut by a store's failure)."""
+    """Raised once the change is stored: a failure interrupted the rest of a sequence."""
 
 
 @lru_cache(maxsize=4096)
 def label_of(session_id: str) -> str:
-    """What logs may know of a session id, which is the right to use the session."""
+    """The first 8 hex of SHA-256: what logs show of an id, as an id is the right to the session."""
     return sha256(session_id.encode()).hexdigest()[:8]
 
 
 def installed(state: SessionState, applied: tuple[Applied, ...]) -> SessionState:
-    """*state* with the outcome of its last entry filled into the learn that it remembers last.
+    """*state* with the frequency filled into the learn that it remembers last.
 
-    Only into one that waits for it: the request itself may not be remembered, those before it are
-    answered as the first time.
+    *applied* are the outcomes of the change that led to *state*. Only a learn that waits for its
+    frequency gets one: if the request that made the change is not remembered itself, the last one
+    remembered is older and has its own.
     """
     last = state.remembered[-1] if state.remembered else None
     if not applied or last is None or not last.pattern_name or last.frequency != 0:

@@ -1,17 +1,18 @@
-"""The port to where sessions are kept (sessions.md); memory.py and redis/ implement it."""
+"""The port to the store of sessions (sessions.md); memory.py and redis/ implement it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from kato_service.domain.genes import GeneValue
+from kato_service.errors import SessionLimitExceededError
 from kato_service.sessions.state import Intent, SessionState
 
 LEASE_S = 2.0
-"""How long a lock, or a place in its queue, outlives its last renewal."""
+"""Seconds that a lock, or a place in its queue, outlives its last renewal."""
 NOTED = 64
-"""Numbers of lost locks, and installed intents, that a session remembers."""
+"""Lost fencing tokens, and ids of installed intents, that a session keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,54 +22,81 @@ class NewSession:
     user_id: str | None
     processor_id: str
     ttl_s: int | None
-    """None: it never expires."""
+    """Seconds it lives; None: it never expires."""
     metadata: Mapping[str, Any]
     overrides: Mapping[str, GeneValue]
+
+    def created(self, at: float, *, expires_at: float | None) -> SessionState:
+        """The session as it begins; both times by the store's clock."""
+        return SessionState(
+            session_id=self.session_id,
+            incarnation=self.incarnation,
+            user_id=self.user_id,
+            processor_id=self.processor_id,
+            created_at=at,
+            ttl_s=self.ttl_s,
+            expires_at=expires_at,
+            last_accessed_at=at,
+            metadata=self.metadata,
+            overrides=self.overrides,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Live sessions; None: not limited."""
+    """How many sessions may live when a new one is created."""
 
     sessions: int
+    """Live sessions of the instance, at most."""
     sessions_of_user: int | None
+    """Live sessions of the user, at most; None: the new session counts for no user."""
+
+    def exceeded(self, whose: Literal["instance", "user"]) -> SessionLimitExceededError:
+        """The error of a create that reached the limit of the instance or the user."""
+        if whose == "user" and self.sessions_of_user is not None:
+            return SessionLimitExceededError.of_user(self.sessions_of_user)
+        return SessionLimitExceededError.of_instance(self.sessions)
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Exclusive access to one session, until its lease ends or somebody took it over."""
+    """Exclusive access to one session, until its lease ends or another owner takes it over."""
 
     session_id: str
     owner: str
     number: int
-    """Fencing number: greater than that of every lock before."""
+    """Fencing token: greater than that of every earlier lock of the session."""
     state: SessionState
     """The session as it was when the lock was taken."""
     intent: Intent | None
-    """A change that somebody began and that is to be completed first."""
+    """A change that another request left unfinished; to be completed before anything else."""
     locked_at: float
-    """By the store's clock."""
+    """Seconds since the epoch, by the store's clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
+    """A session as a list shows it."""
+
     place: int
     """In the order of creation."""
     state: SessionState
-    """As far as a list shows it: what it observed and remembers may be missing."""
+    """What it observed and remembers may be missing: a list does not show that."""
     stm_length: int
     """Events."""
 
 
 class Saved(StrEnum):
+    """What became of a save."""
+
     SAVED = "saved"
-    """It is stored, now or by an earlier call for the same lock."""
+    """The state is stored, by this call or by an earlier one for the same lock."""
     REFUSED = "refused"
     """The lock was lost before anything was stored: nothing changed."""
     GONE = "gone"
     """The session does not exist any more."""
     UNKNOWN = "unknown"
-    """So many locks were lost since that nobody can tell."""
+    """More locks were lost since than a session keeps: it may have been stored or not."""
 
 
 class Fate(StrEnum):
@@ -81,84 +109,94 @@ class Fate(StrEnum):
 
 
 class SessionStore(Protocol):
-    """Every call is safe to repeat, and is repeated by the store itself where its answer got lost.
+    """Every call is idempotent; an adapter may send one again whose answer was lost.
 
-    All of them raise StoreUnavailableError where the store did not answer, OutcomeUnknownError
-    where moreover something may have been stored. Expiry is judged by the store's clock.
+    Every call raises StoreUnavailableError if the store did not answer, and OutcomeUnknownError if
+    something may have been stored all the same. Expiry is judged by the store's clock.
     """
 
     async def create(self, new: NewSession, limits: Limits) -> SessionState:
-        """Keep a new session; one of that id that lives already stays as it is and is given.
+        """Store a new session; if one of that id lives already, return that one unchanged.
 
         Raises:
-            SessionLimitExceededError: There are as many as *limits* allow.
+            SessionLimitExceededError: *limits* are reached.
         """
 
     async def known_default(self, user_id: str | None) -> str | None:
-        """The id of a user's default session, if it was given one; writes nothing."""
+        """The id of a user's default session, if one was ever chosen; writes nothing."""
 
     async def default_id(self, user_id: str | None, proposed: str) -> str:
-        """The id of a user's default session, the same for ever; *proposed* where there is none."""
+        """The id of a user's default session: *proposed* the first time, the same for good then."""
 
     async def load(self, session_id: str) -> SessionState | None:
-        """The session, as it will be where a change of it is being completed; takes no lock."""
+        """The session with the change of a pending intent, without a lock; None: not alive."""
 
-    async def exists(self, session_id: str) -> bool: ...
+    async def exists(self, session_id: str) -> bool:
+        """Whether the session lives."""
 
     async def extend(self, session_id: str, ttl_s: int | None) -> SessionState | None:
-        """Give it *ttl_s* (None: what it had) from now; one that never expires stays so."""
+        """The session, which now lives *ttl_s* seconds from now; None: not alive.
+
+        Args:
+            ttl_s: None: as long as before. A session that never expires is not changed.
+        """
 
     async def count(self) -> int:
-        """Live sessions."""
+        """How many sessions live."""
 
     async def page(self, user_id: str | None, *, after: int, limit: int) -> tuple[Listed, ...]:
         """Up to *limit* live sessions in order of creation.
 
         Args:
-            after: Only those behind this place.
+            user_id: Only sessions that count for this user; None: all.
+            after: Only sessions after this place.
         """
 
     async def lock(self, session_id: str, owner: str, *, rolling_forward: bool) -> Lock | None:
-        """Lock and load; None: not yet, but *owner* has a place in the queue while it asks.
+        """Lock the session and load it; None: not yet, ask again.
 
-        The owner that holds the lock gets the same again.
+        *owner* keeps its place in the queue as long as it asks at least once per lease. The owner
+        that holds the lock gets the same lock again.
 
         Args:
-            rolling_forward: Lock it past its expiry too, while an intent waits in it; wait for one
-                who holds it past its expiry and may be about to store an intent.
+            rolling_forward: Lock an expired session too if an intent waits in it; and while an
+                expired session is held, wait for its holder, which may be about to store one.
 
         Raises:
-            SessionNotFoundError: There is none, or it expired.
+            SessionNotFoundError: There is no such session, or it expired.
         """
 
     async def renew(self, lock: Lock) -> None:
-        """Let the lease begin anew."""
+        """Start the lease over, if the lock is still held."""
 
     async def release(self, session_id: str, owner: str) -> None:
-        """Give the lock, or the place in the queue, back."""
+        """Give back the lock, or the place in its queue."""
 
     async def save(self, lock: Lock, state: SessionState, intent_id: str | None) -> Saved:
-        """Store the state and unlock; *intent_id* is thereby completed (`forget` it then).
+        """Store *state* and unlock, if the lock was not lost.
 
-        ``expires_at`` and ``ttl_s`` are no part of what is stored.
+        Args:
+            state: Its ``expires_at`` and ``ttl_s`` are not stored: only create and extend set them.
+            intent_id: The intent that *state* completes, if any; `forget` it afterwards.
         """
 
     async def intend(self, lock: Lock, intent: Intent) -> bool:
-        """Store what is about to happen; False: the lock was lost, nothing was stored *now*.
+        """Store the intent in the session; False: the lock was lost, and this call stored nothing.
 
-        From here on the session outlives its expiry until the intent is installed.
+        From then on the session is kept beyond its expiry until the intent is installed.
         """
 
     async def install(self, lock: Lock, intent_id: str, state: SessionState) -> Fate:
-        """Complete an intent under the lock, which stays: PENDING is never answered."""
+        """Store *state*, which completes the intent, and keep the lock; never returns PENDING."""
 
-    async def fate(self, session_id: str, intent_id: str) -> Fate: ...
+    async def fate(self, session_id: str, intent_id: str) -> Fate:
+        """What became of an intent so far."""
 
     async def remove(self, lock: Lock) -> bool:
-        """Delete the session; False: the lock was lost and it is still there."""
+        """Delete the session; False: the lock was lost, and the session is still there."""
 
     async def pending(self, *, older_than_s: float) -> tuple[tuple[str, str], ...]:
-        """Sessions and ids of intents that were begun so long ago and not noted as done."""
+        """Session id and intent id of every intent of that age that was not forgotten yet."""
 
     async def forget(self, session_id: str, intent_id: str) -> None:
-        """Note that an intent is done or was never stored."""
+        """Take an intent off those that `pending` returns: it is installed, or was never stored."""

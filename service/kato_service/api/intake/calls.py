@@ -1,6 +1,6 @@
-"""What an operation is called with."""
+"""What an operation is called with: the service, the deadline, and the client's dialect."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
@@ -13,36 +13,42 @@ from kato_service.api.shapes.dialect import Dialect, dialect_of
 from kato_service.domain.deadline import Deadline, within
 from kato_service.errors import DeadlineExceededError, OutcomeUnknownError
 from kato_service.service import Service
-from kato_service.sessions.state import Change, SessionState, label_of
+from kato_service.sessions.changes import Plan
+from kato_service.sessions.state import SessionState, label_of
 
 A = TypeVar("A")
-_SLOW = "the store of sessions did not answer in time"
+_SLOW = "the session store did not answer before the deadline"
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
+    """One request, or one frame of a WebSocket, on its way through an operation."""
+
     service: Service
     deadline: Deadline
     dialect: Dialect
 
-    async def change(
-        self, session_id: str, plan: Callable[[SessionState], Awaitable[Change[A]]]
-    ) -> A:
+    async def change(self, session_id: str, plan: Plan[A]) -> A:
+        """The answer of *plan*, once its change is stored; see `SessionManager.change`."""
         answer = await self.service.sessions.change(session_id, plan, deadline=self.deadline)
         self.service.metrics.answered(answer)
         return answer
 
     async def load(self, session_id: str) -> SessionState:
+        """The session, for reading; raises SessionNotFoundError."""
         async with self.reading():
             return await self.service.sessions.load(session_id)
 
     def reading(self) -> AbstractAsyncContextManager[None]:
-        """For reads of sessions: given up at the deadline."""
+        """Around a read of sessions: ends it at the deadline."""
         return within(self.deadline, _SLOW)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
-        """For writes of one step, which may have happened when they are given up."""
+        """Around a write that is one call to the store.
+
+        At the deadline it ends with OutcomeUnknownError: the store may still apply the call.
+        """
         try:
             async with within(self.deadline, _SLOW):
                 yield
@@ -52,12 +58,13 @@ class Call:
 
 
 def call_of(connection: HTTPConnection) -> Call:
+    """The call of a request that passed `SessionMiddleware`, which set its deadline."""
     path: str = connection.scope["path"]
     return Call(connection.app.state.service, connection.state.deadline, dialect_of(path))
 
 
 async def _called(connection: HTTPConnection) -> Call:
-    """On the loop: FastAPI takes what is not async to a thread."""
+    """Async, so that FastAPI calls it on the event loop and not in a thread."""
     return call_of(connection)
 
 

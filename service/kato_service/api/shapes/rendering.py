@@ -1,4 +1,4 @@
-"""Domain values as the JSON of http-api.md; only here is ``PTRN|`` added and stripped."""
+"""Domain values as the JSON of http-api.md; only this module adds and strips ``PTRN|``."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
@@ -12,7 +12,7 @@ from kato_service.api.shapes.dialect import Dialect
 from kato_service.domain.genes import Genes
 from kato_service.domain.pattern import Metadata, Pattern
 from kato_service.domain.prediction import Prediction
-from kato_service.processing.memory_manager import felt
+from kato_service.processing.memory_manager import current_emotives
 from kato_service.processing.results import (
     ClearResult,
     LearnResult,
@@ -23,10 +23,11 @@ from kato_service.sessions.state import SessionState
 
 _PREFIX = "PTRN|"
 _SHOWN_ID_CHARS = 8
+"""Characters of a session id that a list shows to callers without an API key."""
 _PREDICTION_FIELDS = tuple(field.name for field in fields(Prediction) if field.name != "metadata")
 _LEARN_MESSAGES = {
     "learned": "pattern learned",
-    "insufficient_data": "nothing learned: a pattern has at least two symbols",
+    "insufficient_data": "nothing learned: a pattern needs at least two symbols",
 }
 
 
@@ -35,16 +36,17 @@ def response(content: Mapping[str, Any]) -> Response:
 
 
 def spelled(name: str) -> str:
-    """``PTRN|<digest>``; nothing stays nothing."""
+    """``PTRN|<digest>`` for a bare digest; '' stays ''."""
     return _PREFIX + name if name else ""
 
 
 def bare(name: str) -> str:
+    """The bare digest of either spelling."""
     return name.removeprefix(_PREFIX)
 
 
 def timestamp(at: float) -> str:
-    """RFC 3339, UTC, with Z."""
+    """RFC 3339 in UTC, with Z, in milliseconds."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
@@ -121,7 +123,7 @@ def cleared(result: ClearResult, *, everything: bool) -> dict[str, Any]:
 
 
 def prediction(value: Prediction) -> dict[str, Any]:
-    """Keys in the order of processor.md §7, then the API's additions."""
+    """The keys of processor.md §7 in their order, then those that the API adds."""
     content: dict[str, Any] = {"type": "prototypical"}
     for name in _PREDICTION_FIELDS:
         content[name] = getattr(value, name)
@@ -144,7 +146,7 @@ def pattern(value: Pattern) -> dict[str, Any]:
 
 
 def percept(state: SessionState) -> dict[str, Any]:
-    """What the session last observed, as it was sent."""
+    """The last observation of the session, as it was sent."""
     last = state.percept
     metadata = last.get("metadata", {})
     return {
@@ -158,7 +160,7 @@ def percept(state: SessionState) -> dict[str, Any]:
 async def cognition(state: SessionState, predictions: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return {
         "predictions": await json_text.array(predictions),
-        "emotives": felt(state),
+        "emotives": current_emotives(state),
         "symbols": state.symbols,
         "stm": state.stm,
         "metadata": _metadata(state.pending_metadata),

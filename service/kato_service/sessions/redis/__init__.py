@@ -1,1 +1,1 @@
-"""Sessions in Redis: lock and load, save and unlock, one round trip each."""
+"""The adapter of the session store to Redis: scripts, their calls, encoding, errors."""

@@ -1,4 +1,8 @@
-"""Commands and scripts of sessions: through the circuit, sent again where an answer got lost."""
+"""Commands and scripts of sessions: sent through the circuit, and again if an answer got lost.
+
+Only this module repeats calls. It may, because every script and command of sessions has the same
+effect if it runs twice.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,15 +17,16 @@ from kato_service.backoff import Backoff
 from kato_service.connections.circuit import Circuit
 from kato_service.connections.redis_client import RedisClient
 from kato_service.connections.redis_pool import is_of_one_node
+from kato_service.connections.redis_server import Command
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.sessions.redis.errors import mapped, of_all
 
 ATTEMPTS = 3
-"""Of a call whose answer got lost; every script may run twice."""
+"""Times that a call is sent to a single server before it fails."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.25
+"""Back-off between two attempts."""
 FAILOVER_S = 10.0
-"""For a cluster to give the slots of a node that went to another one."""
-Command = Sequence[Any]
+"""Seconds that a cluster may need until a replica has taken over the slots of a dead node."""
 
 
 class RedisScripts:
@@ -30,31 +35,33 @@ class RedisScripts:
         self._circuit = circuit
 
     async def run(self, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-        """Run a script, which may run twice; raises as `call`."""
-        taken = (len(keys), *keys, *arguments)
-        return await self._again_and_again(_by_digest(script, taken), ("EVAL", script, *taken))
+        """The answer of a script, which may run twice; raises what `call` raises."""
+        given = (len(keys), *keys, *arguments)
+        return await self._retried(_by_digest(script, given), ("EVAL", script, *given))
 
     async def run_on_each(self, script: str, keys: Sequence[Sequence[str]]) -> list[Any]:
-        """Run a script that takes no arguments on each of *keys*, in one round trip where that
-        goes, else one after the other; raises as `call`."""
+        """The answers of a script without arguments on each of *keys*.
+
+        One round trip if all goes well, else one call after the other; raises what `call` raises.
+        """
         commands = [_by_digest(script, (len(some), *some)) for some in keys]
         try:
             with self._calling():
                 return await self._client.calls(commands)
         except StoreUnavailableError:
-            # Not known to a server yet, or an answer got lost.
+            # A server does not have the script yet, or an answer got lost.
             return [await self.run(script, some, ()) for some in keys]
 
     async def call(self, *command: Any) -> Any:
-        """Send a command that may run twice.
+        """The answer to a command, which may run twice.
 
         Raises:
             StoreUnavailableError: It did not run.
             OutcomeUnknownError: It may have run.
         """
-        return await self._again_and_again(command, command)
+        return await self._retried(command, command)
 
-    async def _again_and_again(self, command: Command, in_full: Command) -> Any:
+    async def _retried(self, command: Command, in_full: Command) -> Any:
         refused: StoreUnavailableError | None = None
         unanswered: OutcomeUnknownError | None = None
         backoff = self._backoff()
@@ -64,9 +71,9 @@ class RedisScripts:
             except OutcomeUnknownError as error:
                 unanswered = refused = error
             except StoreUnavailableError as error:
-                # That it is refused now says nothing of an earlier try.
+                # A refusal of this attempt says nothing about an earlier one without an answer.
                 refused = unanswered or error
-                if refused is error and not self._changes_hands(error):
+                if refused is error and not self._is_failing_over(error):
                     raise
             if attempt >= ATTEMPTS and backoff.is_over:
                 break
@@ -83,33 +90,33 @@ class RedisScripts:
                 return await self._client.call(*in_full)
 
     def _backoff(self) -> Backoff:
-        """A cluster takes a while to heal; a single server is asked `ATTEMPTS` times only."""
+        """A cluster is asked until it had time to heal; a single server only `ATTEMPTS` times."""
         heals_in_s = FAILOVER_S if self._client.clustered else 0.0
         return Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, give_up_after_s=heals_in_s)
 
-    def _changes_hands(self, error: StoreUnavailableError) -> bool:
-        """Whether another node of a cluster may answer soon."""
+    def _is_failing_over(self, error: StoreUnavailableError) -> bool:
+        """Whether another node of the cluster may answer soon."""
         cause = error.__cause__
         return self._client.clustered is True and cause is not None and is_of_one_node(cause)
 
     @contextmanager
     def _calling(self) -> Iterator[None]:
-        """Through the circuit, with errors of our own."""
+        """Send a call through the circuit and map the driver's errors to ours."""
         try:
             with self._circuit.guarding(of_all):
                 yield
         except NoScriptError as exc:
-            raise _UnknownScriptError("redis does not know the script yet") from exc
+            raise _UnknownScriptError("redis does not have the script yet") from exc
         except (RedisError, OSError) as exc:
             raise mapped(exc) from exc
 
 
 class _UnknownScriptError(StoreUnavailableError):
-    """To be sent in full: it did not run."""
+    """The server does not have the script: it did not run, and is sent in full next."""
 
 
-def _by_digest(script: str, taken: Sequence[Any]) -> Command:
-    return ("EVALSHA", _digest(script), *taken)
+def _by_digest(script: str, given: Sequence[Any]) -> Command:
+    return ("EVALSHA", _digest(script), *given)
 
 
 @cache

@@ -1,4 +1,8 @@
-"""A session as bytes: a small head, and lists that grow by what was added to them."""
+"""A session as Redis stores it: a small head, and lists that grow by what was added to them.
+
+The lists keep a save as small as its change: an STM of a thousand events is not sent again for one
+more event (sessions.md §1).
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,16 +17,17 @@ from kato_service.knowledge.stores.documents import UNDECODABLE, decoded, encode
 from kato_service.sessions.state import Intent, Remembered, SessionState
 
 VERSION = 1
+"""Version of the stored format, in every head."""
 T = TypeVar("T")
 _OPERATIONS = ("observe", "observe-sequence", "learn", "clear-stm", "clear-all")
 _STATUSES = ("", "learned", "insufficient_data")
-"""Stored as their places: only ever add to them."""
+"""Both are stored as positions in these tuples: append to them, never reorder."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A session as a store keeps it; the lists are joined by commas."""
+    """The stored fields of a session, in the order in which the scripts return them."""
 
     incarnation: bytes
     expires_ms: bytes
@@ -32,20 +37,23 @@ class Stored:
     intent_id: bytes
     intent: bytes
     stm: bytes
+    """JSON of the items without brackets, joined by commas; so are the next two."""
     emotives: bytes
     remembered: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class ListChange:
-    """What makes one list another: so many go from its front (-1: all), these come behind."""
+    """What turns a stored list into the new one."""
 
     drop: int
+    """Items to remove from its front; -1: all."""
     added: tuple[bytes, ...]
+    """Items to append, encoded."""
 
 
 def head(state: SessionState) -> bytes:
-    """Everything but the lists, the percept and what only create and extend write."""
+    """The state without the lists, the percept, and what only create and extend write."""
     facts = {
         "v": VERSION,
         "user": state.user_id,
@@ -61,17 +69,21 @@ def head(state: SessionState) -> bytes:
         "pending": dict(state.pending_metadata),
         "symbols": state.symbols,
     }
-    # Most sessions are idle: what is empty takes no room.
+    # Most sessions are idle: empty fields must take no room.
     return orjson.dumps({name: fact for name, fact in facts.items() if fact})
 
 
 def percept(state: SessionState) -> bytes:
-    """Never empty, as stores take an empty one for one that stays."""
+    """The last observation; never empty, because the scripts read '' as unchanged."""
     return orjson.dumps(dict(state.percept))
 
 
 def list_changes(before: SessionState | None, after: SessionState) -> tuple[ListChange, ...]:
-    """For STM, pending emotives and remembered requests; *before* None: whatever is there goes."""
+    """The changes of STM, pending emotives and remembered requests, in this order.
+
+    Args:
+        before: The state whose lists are stored; None: unknown, so the lists are replaced.
+    """
     known = None if before is None else _lists(before)
     encoders = (orjson.dumps, _map, _request)
     return tuple(
@@ -81,10 +93,10 @@ def list_changes(before: SessionState | None, after: SessionState) -> tuple[List
 
 
 def session(session_id: str, stored: Stored) -> SessionState:
-    """The session that *stored* is, without its intent.
+    """The session in *stored*, without the change of a pending intent.
 
     Raises:
-        StoreUnavailableError: It is not what this version writes.
+        StoreUnavailableError: This version cannot read it.
     """
     try:
         return _session(session_id, stored)
@@ -93,7 +105,7 @@ def session(session_id: str, stored: Stored) -> SessionState:
 
 
 def intent_of(session_id: str, stored: Stored) -> Intent | None:
-    """The change that waits in *stored*, if one does; raises as `session`."""
+    """The pending intent in *stored*, if there is one; raises what `session` raises."""
     if not stored.intent_id:
         return None
     try:
@@ -103,7 +115,7 @@ def intent_of(session_id: str, stored: Stored) -> Intent | None:
 
 
 def intent(value: Intent) -> bytes:
-    """The whole change: its entries with their tokens, and the session it leads to."""
+    """The encoded intent: its entries with their tokens, and the session it leads to."""
     stm, emotives, remembered = (
         b",".join(change.added).decode() for change in list_changes(None, value.state)
     )
@@ -123,7 +135,7 @@ def intent(value: Intent) -> bytes:
 
 
 def shown(session_id: str, stored: Stored) -> SessionState:
-    """The session as reads see it, with the change that waits in it; raises as `session`."""
+    """The session as reads see it: with the change of a pending intent; raises like `session`."""
     waiting = intent_of(session_id, stored)
     state = session(session_id, stored) if waiting is None else waiting.state
     return replace(state, session_id=session_id)
@@ -131,8 +143,8 @@ def shown(session_id: str, stored: Stored) -> SessionState:
 
 def _unreadable() -> StoreUnavailableError:
     return StoreUnavailableError(
-        "what redis holds of this session cannot be read: delete its keys, or run the version that"
-        " wrote them"
+        "what redis holds of this session cannot be read by this version; delete its keys, or run"
+        " the version that wrote them"
     )
 
 
@@ -197,9 +209,10 @@ def _list_change(
 
 
 def _shift(before: Sequence[T], after: Sequence[T]) -> int | None:
-    """How many of *before* went from its front, where the rest of it begins *after*.
+    """How many items were dropped from the front of *before*, if *after* begins with the others.
 
-    Unchanged items are the same objects, as every change of a session hands them on.
+    None if it does not. Items are compared by identity: every change of a session passes unchanged
+    ones on as they are, and comparing a thousand events by value would cost more than the save.
     """
     if not before:
         return 0
@@ -220,7 +233,7 @@ def _map(value: Mapping[str, float]) -> bytes:
 
 
 def _request(value: Remembered) -> bytes:
-    """At most 96 bytes: a session may hold 256 of them."""
+    """A row of at most 96 bytes, as a session may hold 256 of them."""
     numbers = (value.time, value.stm_length, _STATUSES.index(value.status))
     flags = value.stm_truncated + 2 * value.partial
     learned = (value.pattern_name, value.frequency, value.count, flags)

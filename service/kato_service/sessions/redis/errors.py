@@ -1,4 +1,4 @@
-"""What Redis, or the way to it, refused, as errors of our own."""
+"""Errors of Redis and its driver, mapped to ours with what a person can do about them."""
 
 from redis.exceptions import AuthenticationError, OutOfMemoryError, ReadOnlyError
 
@@ -10,36 +10,39 @@ from kato_service.connections.redis_pool import (
 )
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 
-_WAYS_OUT = {
-    "MISCONF": "redis cannot write to its disk: give it room; nothing was changed",
-    "READONLY": "redis is a replica that takes no writes: wait for its failover",
-    "WRONGTYPE": "redis holds something else under keys of this instance: give the instance another"
-    " PROCESSOR_ID, or a Redis of its own",
-    "NOPERM": "redis forbids its user what the service does: allow it all commands on its keys",
+_FIXES = {
+    "MISCONF": "redis cannot write to its disk and changed nothing; free space on its volume",
+    "READONLY": "this redis is a replica and accepts no writes; retry after its failover",
+    "WRONGTYPE": "redis holds other data under keys of this instance; give the instance another"
+    " PROCESSOR_ID, or its own Redis",
+    "NOPERM": "redis does not let its user run what the service needs; allow it all commands on the"
+    " keys of this instance",
 }
-"""By the word that its refusal begins with."""
+"""By the word with which Redis' refusal begins."""
 
 
 def of_all(exc: Exception) -> bool:
-    """Whether the store as a whole did not answer."""
+    """Whether the whole store did not answer, which counts as a failure for its circuit."""
     return is_unanswered(exc) and not is_of_one_node(exc)
 
 
 def mapped(exc: Exception) -> StoreUnavailableError:
-    """What *exc* means for the request, and what to do."""
+    """The error to raise for *exc*: what it means for the request, and what to do."""
     if is_busy(exc):
-        return StoreUnavailableError("every connection to redis is in use: repeat later")
+        return StoreUnavailableError(
+            "all connections to redis are in use; retry later, or raise REDIS_POOL_SIZE"
+        )
     if isinstance(exc, AuthenticationError):
         return StoreUnavailableError(REFUSED_CREDENTIALS)
     if is_unanswered(exc):
         return OutcomeUnknownError("redis did not answer")
     if isinstance(exc, OutOfMemoryError):
         return StoreUnavailableError(
-            "redis is full: give it more memory, or end sessions; nothing was changed"
+            "redis is full and changed nothing; give it more memory, or delete sessions"
         )
     if isinstance(exc, ReadOnlyError):
-        return StoreUnavailableError(_WAYS_OUT["READONLY"])
+        return StoreUnavailableError(_FIXES["READONLY"])
     if is_of_one_node(exc):
-        return StoreUnavailableError("a part of the redis cluster does not serve now: repeat later")
+        return StoreUnavailableError("part of the redis cluster is unavailable; retry later")
     word = str(exc).split(" ")[0]
-    return StoreUnavailableError(_WAYS_OUT.get(word, f"redis refused: {word}"))
+    return StoreUnavailableError(_FIXES.get(word, f"redis refused the command: {word}"))

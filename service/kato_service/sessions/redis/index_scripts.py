@@ -1,8 +1,9 @@
-"""What Redis runs in one step for the indexes of an instance's sessions: its limits, its lists.
+"""The Lua scripts for the indexes of an instance's sessions: limits, counts and lists.
 
-Members are session id and incarnation. Keys: live sessions by expiry, the same by place in the
-order of creation, the counter of places, the members of sessions that never expire by id, and, for
-a session of a user, that user's sessions by expiry; all share the hash tag of the instance.
+A member of an index is a session id and an incarnation. Keys: live sessions by expiry, the same by
+place in the order of creation, the counter of places, the members of sessions that never expire by
+id, and, for a session of a user, that user's sessions by expiry. All share the hash tag of the
+instance. Each script is atomic, and may run twice because its answer may get lost.
 """
 
 from kato_service.sessions.redis.session_scripts import ALLOW_OOM, PLAIN, READ_ONLY
@@ -10,7 +11,10 @@ from kato_service.sessions.redis.session_scripts import ALLOW_OOM, PLAIN, READ_O
 RESERVE = (
     PLAIN
     + """
--- member, ttl s or '', most sessions, most of the user or '' → 'full' | 'ok', now, expiry or ''
+-- member, ttl s or '', limit of the instance, limit of the user or ''
+-- → 'instance' | 'user' (whose limit is reached), or 'ok', now, expiry or ''
+-- Counting and reserving a place is one step, so replicas cannot pass a limit together.
+-- A second run finds its member, which has its place already, and only moves the expiry.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do
@@ -18,7 +22,8 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 if KEYS[5] then redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now) end
--- What never expires has one place: that of a try that made no session would stay for ever.
+-- A session that never expires has one place: that of a failed create would stay for good, so the
+-- next create of the same id takes it over.
 local replaces = false
 local id = string.match(ARGV[1], '%S+')
 if ARGV[2] == '' then
@@ -52,7 +57,7 @@ return {'ok', tostring(now), expiry}
 UNRESERVE = (
     ALLOW_OOM
     + """
--- member, from every index in KEYS
+-- member: give its place back in every index of KEYS; nothing is left for a second run
 for _, key in ipairs(KEYS) do redis.call('ZREM', key, ARGV[1]) end
 return 1
 """
@@ -61,7 +66,9 @@ return 1
 NOTE_EXPIRY = (
     ALLOW_OOM
     + """
--- member, expiry, in the indexes in KEYS: sessions, those of a user
+-- member, expiry: move it in the indexes of KEYS (sessions, and those of a user)
+-- Only if it is still there ('XX'), so that a deleted session does not come back. A second run
+-- writes the same.
 for _, key in ipairs(KEYS) do redis.call('ZADD', key, 'XX', ARGV[2], ARGV[1]) end
 if KEYS[2] then redis.call('PEXPIREAT', KEYS[2], ARGV[2], 'GT') end
 return 1
@@ -72,6 +79,7 @@ DEFAULT_ID = (
     PLAIN
     + """
 -- field, proposed → the id that stays
+-- The first proposal wins on all replicas; a second run finds it.
 redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
 return redis.call('HGET', KEYS[1], ARGV[1])
 """
@@ -80,7 +88,7 @@ return redis.call('HGET', KEYS[1], ARGV[1])
 PENDING = (
     READ_ONLY
     + """
--- age s, offset, count → members of the index of intents
+-- age s, offset, count → members of the index of intents that are at least so old
 local t = redis.call('TIME')
 local latest = string.format('%.6f', t[1] + t[2] / 1e6 - tonumber(ARGV[1]))
 return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', latest, 'LIMIT', ARGV[2], ARGV[3])
@@ -90,6 +98,7 @@ return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', latest, 'LIMIT', ARGV[2], AR
 COUNT = (
     READ_ONLY
     + """
+-- → live sessions; expired ones are dropped by the next create only, so they are not counted here
 local t = redis.call('TIME')
 return redis.call('ZCOUNT', KEYS[1], '(' .. (t[1] * 1000 + math.floor(t[2] / 1000)), '+inf')
 """
@@ -98,7 +107,7 @@ return redis.call('ZCOUNT', KEYS[1], '(' .. (t[1] * 1000 + math.floor(t[2] / 100
 PAGE = (
     READ_ONLY
     + """
--- after, limit → member, place, …
+-- after, limit → member, place, … of live sessions in order of creation
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local after, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -107,6 +116,7 @@ local function add(id, place)
   found[#found + 1] = id
   found[#found + 1] = place
 end
+-- Of one user: the index is ordered by expiry but short, so it is read whole and sorted by place.
 if KEYS[3] then
   local known = {}
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. now, '+inf')) do
@@ -117,6 +127,7 @@ if KEYS[3] then
   for i = 1, math.min(limit, #known) do add(known[i][1], tostring(known[i][2])) end
   return found
 end
+-- Of all: along the order of creation, in portions, skipping sessions that expired.
 while #found < 2 * limit do
   local some = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. after, '+inf', 'WITHSCORES',
     'LIMIT', 0, limit)

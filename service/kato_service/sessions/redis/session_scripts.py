@@ -1,24 +1,31 @@
-"""What Redis runs in one step for sessions: each script is one round trip.
+"""The Lua scripts for one session: each is atomic, and one round trip.
 
-Keys of a session: the hash, then the lists of its STM, pending emotives and remembered requests;
-all share the hash tag ``{session_id}``. Fields of the hash:
+Keys of a session: the hash, then the lists of its STM, pending emotives and remembered requests.
+All share the hash tag ``{session_id}``, so that a cluster keeps them on one node. Fields of the
+hash:
 
 ``inc`` incarnation · ``exp`` expiry, ms, '' for never · ``ttl`` seconds · ``head``, ``per`` encoded
-state · ``num`` fencing number · ``own``, ``lea`` holder of the lock and end of its lease, ms ·
-``que`` places in the queue, ``owner=ms;…`` · ``lost`` numbers of lost locks · ``iid``, ``int``
-intent · ``last`` ids of installed intents. What is empty is not there.
+state · ``num`` last fencing token · ``own``, ``lea`` holder of the lock and end of its lease, ms ·
+``que`` places in the queue, ``owner=ms;…`` · ``lost`` fencing tokens of locks taken over ·
+``iid``, ``int`` intent · ``last`` ids of installed intents. Empty fields are not stored.
+
+A script whose answer got lost is sent again, so every script may run twice. The comment of each
+says why the second run does no harm and returns the same.
 """
 
 ALLOW_OOM = "#!lua flags=allow-oom\n"
-"""May allocate above maxmemory: a full Redis must trap no lock."""
+"""May allocate above maxmemory: a full Redis must not trap a lock or an intent."""
 PLAIN = "#!lua\n"
+"""Refused above maxmemory: for what makes a session larger."""
 READ_ONLY = "#!lua flags=no-writes\n"
 
 _COMMON = """
+-- Milliseconds since the epoch: expiry and leases are judged by the clock of Redis alone.
 local function now_ms()
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
+-- Fields of the hash by name; a missing one is ''.
 local function fields(...)
   local found = redis.call('HMGET', KEYS[1], ...)
   local named = {}
@@ -26,8 +33,9 @@ local function fields(...)
   return named
 end
 local function expired(f, now) return f.exp ~= '' and tonumber(f.exp) <= now end
+-- Set the TTL of all keys: until the expiry, but not before *floor* (the end of a lease).
+-- While an intent is pending they have none: it must survive its session.
 local function keep(f, floor, pending)
-  -- Keys live until the expiry, not before *floor*; for good while an intent waits.
   for _, key in ipairs(KEYS) do
     if pending or f.exp == '' then
       redis.call('PERSIST', key)
@@ -36,13 +44,14 @@ local function keep(f, floor, pending)
     end
   end
 end
+-- The words of *text* and *one* after them; only the last 64.
 local function noted(text, one)
-  -- *text* with *one* behind it, the last 64 of them.
   local all = {}
   for each in string.gmatch(text, '%S+') do all[#all + 1] = each end
   all[#all + 1] = one
   return table.concat(all, ' ', math.max(1, #all - 63))
 end
+-- Whether *one* is among the words of *text*.
 local function holds(text, one)
   for each in string.gmatch(text, '%S+') do
     if each == one then return true end
@@ -57,17 +66,20 @@ local function queue(places)
   end
 end
 local function list(i) return table.concat(redis.call('LRANGE', KEYS[i], 0, -1), ',') end
-local function snapshot()
+-- The whole session, in the order of `encoding.Stored`.
+local function contents()
   local f = fields('inc', 'exp', 'ttl', 'head', 'per', 'iid', 'int')
   return {f.inc, f.exp, f.ttl, f.head, f.per, f.iid, f.int, list(2), list(3), list(4)}
 end
+-- Apply the list changes that begin at ARGV[at]. For each list: how many items go from its front
+-- (-1: all), how many are appended, and those.
 local function change_lists(at)
-  -- Per list in ARGV: how many go from its front (-1: all), how many come, and those.
   for i = 2, 4 do
     local drop, count = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
     at = at + 2
     if drop < 0 then redis.call('DEL', KEYS[i]) end
     if drop > 0 then redis.call('LTRIM', KEYS[i], drop, -1) end
+    -- In portions: Lua cannot unpack thousands of values at once.
     for from = at, at + count - 1, 1000 do
       redis.call('RPUSH', KEYS[i], unpack(ARGV, from, math.min(from + 999, at + count - 1)))
     end
@@ -79,12 +91,14 @@ local function write(head, percept, at)
   if percept ~= '' then redis.call('HSET', KEYS[1], 'per', percept) end
   change_lists(at)
 end
+-- Move the intent to the installed ones.
 local function install(id, last)
   redis.call('HDEL', KEYS[1], 'iid', 'int')
   redis.call('HSET', KEYS[1], 'last', noted(last, id))
 end
+-- What became of the save under an older fencing token: it happened, unless the lock was taken
+-- over first. Lost tokens older than the 64 kept ones are forgotten, so then nobody can tell.
 local function fate_of(number, lost)
-  -- What became of an older lock: saved, unless it was noted as lost.
   if holds(lost, number) then return 'refused' end
   local count, least = 0, math.huge
   for each in string.gmatch(lost, '%S+') do
@@ -99,7 +113,9 @@ CREATE = (
     PLAIN
     + _COMMON
     + """
--- incarnation, expiry, ttl, head → the session that lives now, and the time
+-- incarnation, expiry, ttl, head → the session that lives now
+-- Looking for a living session and writing the new one is one step, so one of two creates wins.
+-- A second run finds the session of the first.
 local now = now_ms()
 local f = fields('inc', 'exp', 'iid')
 if f.inc ~= '' and expired(f, now) and f.iid == '' then
@@ -111,7 +127,7 @@ if f.inc == '' then
     'num', '0')
   keep({exp = ARGV[2]}, 0, false)
 end
-return snapshot()
+return contents()
 """
 )
 
@@ -119,9 +135,10 @@ LOAD = (
     READ_ONLY
     + _COMMON
     + """
+-- → the session, or false. Hash and lists are read in one step, so no save shows in part.
 local f = fields('inc', 'exp')
 if f.inc == '' or expired(f, now_ms()) then return false end
-return snapshot()
+return contents()
 """
 )
 
@@ -129,11 +146,11 @@ LISTED = (
     READ_ONLY
     + _COMMON
     + """
--- → the session as `snapshot` gives it, but without lists, and how many events its STM has;
--- with everything, and -1, while an intent waits
+-- → the session as `contents` returns it, but without its lists, and how many events its STM has;
+-- with its lists, and -1, while an intent is pending
 local f = fields('inc', 'exp', 'ttl', 'head', 'iid')
 if f.inc == '' or expired(f, now_ms()) then return false end
-if f.iid ~= '' then return {snapshot(), -1} end
+if f.iid ~= '' then return {contents(), -1} end
 return {{f.inc, f.exp, f.ttl, f.head, '{}', '', '', '', '', ''}, redis.call('LLEN', KEYS[2])}
 """
 )
@@ -142,6 +159,7 @@ EXISTS = (
     READ_ONLY
     + _COMMON
     + """
+-- → 1 if the session lives
 local f = fields('inc', 'exp')
 return (f.inc ~= '' and not expired(f, now_ms())) and 1 or 0
 """
@@ -151,7 +169,9 @@ EXTEND = (
     ALLOW_OOM
     + _COMMON
     + """
--- ttl in seconds or '' → the session
+-- ttl in seconds, or '' for the last one → the session, or false
+-- Touches the expiry and nothing else, so it needs no lock: a save never writes these fields.
+-- A second run extends from a moment later.
 local now = now_ms()
 local f = fields('inc', 'exp', 'ttl', 'iid', 'lea')
 if f.inc == '' or expired(f, now) then return false end
@@ -161,7 +181,7 @@ if f.exp ~= '' then
   redis.call('HSET', KEYS[1], 'exp', f.exp, 'ttl', ttl)
   keep(f, tonumber(f.lea) or 0, f.iid ~= '')
 end
-return snapshot()
+return contents()
 """
 )
 
@@ -169,17 +189,20 @@ LOCK = (
     ALLOW_OOM
     + _COMMON
     + """
--- owner, lease ms, rolling forward → 'gone' | 'busy' | 'locked', number, now, session
+-- owner, lease ms, rolling forward → 'gone' | 'busy' | 'locked', fencing token, now, session
+-- Taking the lock and loading the session is one step, so the state is that of the last save.
+-- A second run finds its owner holding the lock, or in the queue, and changes only the lease.
 local owner, lease, rolling = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
 local now = now_ms()
 local f = fields('inc', 'exp', 'iid', 'num', 'own', 'lea', 'que', 'lost')
 local pending = f.iid ~= ''
 if f.inc == '' then return {'gone'} end
 local held = f.own ~= '' and f.own ~= owner and tonumber(f.lea) > now
--- Who holds it may be about to store an intent: to a roll-forward it is busy, not gone.
+-- The holder may be about to store an intent: to a roll-forward the session is busy, not gone.
 if f.own ~= owner and expired(f, now) and not (rolling and (pending or held)) then
   return {'gone'}
 end
+-- Places whose lease ended are dropped; the first of the others is next.
 local places, first, mine = {}, nil, false
 for who, ends in string.gmatch(f.que, '([^=;]+)=(%d+)') do
   if who == owner then
@@ -196,6 +219,7 @@ if held or (f.own ~= owner and first and first ~= owner) then
   return {'busy'}
 end
 if f.own ~= owner then
+  -- The last holder neither saved nor unlocked: from now on its save is refused.
   if f.own ~= '' then redis.call('HSET', KEYS[1], 'lost', noted(f.lost, f.num)) end
   f.num = redis.call('HINCRBY', KEYS[1], 'num', 1)
 end
@@ -203,7 +227,7 @@ if first == owner then table.remove(places, 1) end
 redis.call('HSET', KEYS[1], 'own', owner, 'lea', now + lease)
 if f.que ~= '' then queue(places) end
 if f.exp ~= '' and tonumber(f.exp) < now + lease then keep(f, now + lease, pending) end
-return {'locked', tostring(f.num), tostring(now), snapshot()}
+return {'locked', tostring(f.num), tostring(now), contents()}
 """
 )
 
@@ -211,7 +235,8 @@ RENEW = (
     ALLOW_OOM
     + _COMMON
     + """
--- owner, number, lease ms
+-- owner, fencing token, lease ms → 1 if the lock is still held
+-- A second run starts the lease over once more.
 local f = fields('exp', 'iid', 'num', 'own')
 if f.own ~= ARGV[1] or f.num ~= ARGV[2] then return 0 end
 local ends = now_ms() + tonumber(ARGV[3])
@@ -225,7 +250,8 @@ RELEASE = (
     ALLOW_OOM
     + _COMMON
     + """
--- owner
+-- owner → 1 if the session exists
+-- Owners are random and never reused: a second run finds nothing of its owner any more.
 local f = fields('inc', 'exp', 'iid', 'own', 'que')
 if f.inc == '' then return 0 end
 if f.own == ARGV[1] then
@@ -245,10 +271,14 @@ return 1
 _SAVE = (
     _COMMON
     + """
--- owner, number, incarnation, intent id or '', head, percept or '', lists
+-- owner, fencing token, incarnation, intent id or '', head, percept or '', list changes
+-- → 'saved' | 'refused' | 'gone' | 'unknown'
+-- State, intent and unlocking are one step: nobody locks a session that is saved in part.
+-- A second run meets a lock that is free, or a newer token, and finds from the lost tokens that
+-- the first one saved; it must not append to the lists again.
 local f = fields('inc', 'exp', 'num', 'own', 'lost', 'last')
 if f.inc ~= ARGV[3] then return 'gone' end
--- A failover may have lost the lock: a number that was not given yet, or is somebody else's.
+-- A failover may have lost the lock: the token was not given yet, or belongs to another owner.
 if tonumber(f.num) < tonumber(ARGV[2]) then return 'refused' end
 if f.num ~= ARGV[2] then return fate_of(ARGV[2], f.lost) end
 if f.own ~= ARGV[1] then return f.own == '' and 'saved' or 'refused' end
@@ -260,20 +290,23 @@ return 'saved'
 """
 )
 SAVE = PLAIN + _SAVE
-"""Refused above maxmemory."""
+"""Saves a state that may take more room than the one before; refused above maxmemory."""
 SAVE_SMALLER = ALLOW_OOM + _SAVE
-"""For a state that takes no more room than the one before."""
+"""Saves a state that takes no more room than the one before."""
 
 INTEND = (
     PLAIN
     + _COMMON
     + """
--- owner, number, incarnation, intent id, intent, when the lock was taken, member of the index
+-- owner, fencing token, incarnation, intent id, intent, when the lock was taken, member of the
+-- index → 1 if the intent is stored or was installed already
+-- The token is compared in the same step, so an owner that lost its lock stores nothing.
+-- A second run finds the id of the intent, pending or installed.
 local f = fields('inc', 'num', 'own', 'iid', 'last')
 if f.inc ~= ARGV[3] then return 0 end
 if f.iid == ARGV[4] or holds(f.last, ARGV[4]) then return 1 end
 if f.num ~= ARGV[2] or f.own ~= ARGV[1] then return 0 end
--- One server has all keys: the index comes along. In a cluster it was written before.
+-- A single server has all keys, so the index is written here. On a cluster it was written before.
 if KEYS[5] then redis.call('ZADD', KEYS[5], ARGV[6], ARGV[7]) end
 redis.call('HSET', KEYS[1], 'iid', ARGV[4], 'int', ARGV[5])
 keep({exp = ''}, 0, true)
@@ -285,7 +318,9 @@ INSTALL = (
     ALLOW_OOM
     + _COMMON
     + """
--- incarnation, intent id, head, percept, lists
+-- incarnation, intent id, head, percept, list changes → 'installed' | 'absent'
+-- State and intent change in one step. No fencing token is needed: the state is that of the
+-- intent, whoever installs it, and only while it is pending. A second run finds it installed.
 local f = fields('inc', 'exp', 'iid', 'last', 'lea')
 if f.inc ~= ARGV[1] then return 'absent' end
 if holds(f.last, ARGV[2]) then return 'installed' end
@@ -301,7 +336,7 @@ FATE = (
     READ_ONLY
     + _COMMON
     + """
--- intent id
+-- intent id → 'pending' | 'installed' | 'absent'
 local f = fields('iid', 'last')
 if f.iid == ARGV[1] then return 'pending' end
 if holds(f.last, ARGV[1]) then return 'installed' end
@@ -313,12 +348,14 @@ REMOVE = (
     ALLOW_OOM
     + _COMMON
     + """
--- owner, number, incarnation, member of the indexes
+-- owner, fencing token, incarnation, member of the indexes → 0 if the lock was lost
+-- The session goes in one step with its places in the indexes, as far as one server has both.
+-- A second run finds another incarnation or none, and drops only the places, once more.
 local f = fields('inc', 'num', 'own')
 local ours = f.inc == ARGV[3]
 if ours and (f.num ~= ARGV[2] or f.own ~= ARGV[1]) then return 0 end
 if ours then redis.call('DEL', unpack(KEYS, 1, 4)) end
--- One server has all keys: the indexes come along. In a cluster they follow.
+-- On a cluster there are no such keys here: the indexes follow.
 for place = 5, #KEYS do redis.call('ZREM', KEYS[place], ARGV[4]) end
 return 1
 """

@@ -1,4 +1,4 @@
-"""Sessions in Redis: lock and load, save and unlock, one round trip each (sessions.md)."""
+"""Sessions in Redis: lock and load, save and unlock, one round trip each (sessions.md §8)."""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,27 +26,36 @@ from kato_service.sessions.store import LEASE_S, Fate, Limits, Listed, Lock, New
 log = structlog.get_logger()
 
 PENDING_AT_ONCE = 100
+"""Intents read in one round trip."""
 LISTED_AT_ONCE = 100
-"""Sessions asked for in one round trip, so that reading them holds up nobody."""
+"""Sessions read in one round trip: few enough that nobody else waits for them."""
 MAX_UNNOTED = 10_000
+"""Index changes that wait until Redis takes them. More are dropped: a deleted session then keeps
+its place until it would have expired."""
 SLACK_BYTES = 1024
-"""By which counters, times and genes may enlarge a session in a full Redis."""
-_LEASE_MS = int(LEASE_S * 1000)
+"""Bytes by which counters, times and genes may enlarge a session in a full Redis."""
 _LISTS = ("stm", "emotives", "remembered")
-_PLACES = ("sessions", "order", "places", "lasting")
+_INDEXES = ("sessions", "order", "places", "lasting")
 
 
 class RedisSessionStore:
     def __init__(
-        self, client: RedisClient, processor_id: str, *, circuit: Circuit | None = None
+        self,
+        client: RedisClient,
+        processor_id: str,
+        *,
+        circuit: Circuit | None = None,
+        lease_s: float = LEASE_S,
     ) -> None:
+        """*lease_s*: seconds that a lock outlives its last renewal."""
         self._client = client
+        self._lease_ms = int(lease_s * 1000)
         self._scripts = RedisScripts(client, circuit or Circuit("redis"))
         self._prefix = f"kato:{processor_id}:"
         self._index = f"{self._prefix}{{{processor_id}}}:"
         self._unnoted: dict[str, tuple[SessionState, int | None]] = {}
-        """What the indexes are to learn as soon as Redis takes it: sessions, by their members, and
-        when they expire, ms; None: they are not there."""
+        """Changes of the indexes that Redis did not take yet, by member: the session, and when it
+        expires, ms; None: it is not there."""
 
     async def create(self, new: NewSession, limits: Limits) -> SessionState:
         try:
@@ -56,18 +65,7 @@ class RedisSessionStore:
             if known is None:
                 raise
             return known
-        state = SessionState(
-            session_id=new.session_id,
-            incarnation=new.incarnation,
-            user_id=new.user_id,
-            processor_id=new.processor_id,
-            created_at=now_ms / 1000,
-            ttl_s=new.ttl_s,
-            expires_at=None,
-            last_accessed_at=now_ms / 1000,
-            metadata=new.metadata,
-            overrides=new.overrides,
-        )
+        state = new.created(now_ms / 1000, expires_at=None)
         arguments = (
             *(new.incarnation, expires_ms, "" if new.ttl_s is None else new.ttl_s),
             encoding.head(state),
@@ -77,12 +75,14 @@ class RedisSessionStore:
                 session_scripts.CREATE, self._keys(new.session_id), arguments
             )
         except StoreUnavailableError as error:
-            if not isinstance(error, OutcomeUnknownError):  # else it may have been made
+            if not isinstance(error, OutcomeUnknownError):  # else it may exist
                 await self._note_or_later(state, None)
             raise
         living = encoding.shown(new.session_id, Stored(*found))
         if living.incarnation != new.incarnation:
-            if new.ttl_s is None:  # what lasts has one place, which that one lost to this try
+            # Another create was first: the place reserved for this one must not stay.
+            if new.ttl_s is None:
+                # Sessions that never expire have one place, which this try took from the winner.
                 await self._reserve(replace(new, incarnation=living.incarnation), limits)
             else:
                 await self._unreserve(state)
@@ -134,7 +134,7 @@ class RedisSessionStore:
             listed += [
                 Listed(place, *head)
                 for place, (_, incarnation), head in zip(places, members, heads, strict=True)
-                # A place may be of a session that was not made, or made anew.
+                # A place may belong to a create that failed, or to an earlier incarnation.
                 if head is not None and head[0].incarnation == incarnation
             ]
             if len(places) < limit:
@@ -143,12 +143,12 @@ class RedisSessionStore:
         return tuple(listed[:limit])
 
     async def lock(self, session_id: str, owner: str, *, rolling_forward: bool) -> Lock | None:
-        arguments = (owner, _LEASE_MS, int(rolling_forward))
+        arguments = (owner, self._lease_ms, int(rolling_forward))
         word, *rest = await self._scripts.run(
             session_scripts.LOCK, self._keys(session_id), arguments
         )
         if word == b"gone":
-            raise SessionNotFoundError("there is no such session, or it expired")
+            raise SessionNotFoundError
         if word == b"busy":
             return None
         number, now_ms, found = rest
@@ -163,7 +163,7 @@ class RedisSessionStore:
         )
 
     async def renew(self, lock: Lock) -> None:
-        arguments = (lock.owner, lock.number, _LEASE_MS)
+        arguments = (lock.owner, lock.number, self._lease_ms)
         await self._scripts.run(session_scripts.RENEW, self._keys(lock.session_id), arguments)
 
     async def release(self, session_id: str, owner: str) -> None:
@@ -178,7 +178,7 @@ class RedisSessionStore:
             *(lock.owner, lock.number, state.incarnation, intent_id or ""),
             *(head, percept, *_flat(changes)),
         )
-        # What gives the STM away is no larger for the request that it remembers instead.
+        # Emptying the STM frees more than the request that is remembered in its place takes.
         clears = bool(lock.state.stm) and not state.stm
         grows = any(change.added for change in changes) and not clears
         larger = grows or len(head) + len(percept) > _size(lock.state, kept) + SLACK_BYTES
@@ -190,6 +190,8 @@ class RedisSessionStore:
         index, pair = f"{self._index}intents", f"{lock.session_id} {intent.intent_id}"
         keys = self._keys(lock.session_id)
         if self._client.clustered:
+            # The index is on another node, so it cannot be one step: written first, a crash leaves
+            # at worst a member whose intent is absent, which a sweep forgets.
             await self._scripts.call("ZADD", index, lock.locked_at, pair)
         else:
             keys = (*keys, index)
@@ -241,8 +243,12 @@ class RedisSessionStore:
         await self._scripts.call("ZREM", f"{self._index}intents", f"{session_id} {intent_id}")
 
     async def _reserve(self, new: NewSession, limits: Limits) -> tuple[int, str]:
-        """A place within the limits: the time, and when the session expires."""
-        keys = [f"{self._index}{name}" for name in _PLACES]
+        """Reserve a place within the limits.
+
+        Returns:
+            Redis' time, and when the session expires, both in ms; '' for never.
+        """
+        keys = [f"{self._index}{name}" for name in _INDEXES]
         if new.user_id is not None and limits.sessions_of_user is not None:
             keys.append(self._user_key(new.user_id))
         ttl = "" if new.ttl_s is None else new.ttl_s
@@ -250,23 +256,26 @@ class RedisSessionStore:
         arguments = (_member(new), ttl, limits.sessions, most_of_user)
         word, *rest = await self._scripts.run(index_scripts.RESERVE, keys, arguments)
         if word != b"ok":
-            raise SessionLimitExceededError.of(word.decode())
+            raise limits.exceeded("user" if word == b"user" else "instance")
         return int(rest[0]), rest[1].decode()
 
     async def _unreserve(self, state: SessionState) -> None:
-        """Give its place within the limits back."""
+        """Give back the place that was reserved for the session."""
         keys = [f"{self._index}order", *self._indexes(state)]
         await self._scripts.run(index_scripts.UNRESERVE, keys, (_member(state),))
 
     async def _note_or_later(self, state: SessionState, expires_ms: int | None) -> None:
-        """Let the indexes know when a session expires, or that it is not there (None): what was
-        done with the session stays, whatever becomes of its place in them."""
+        """Write the expiry of a session into the indexes, or take it off them (None).
+
+        The session itself is changed already, so a failure here must not fail its request: the
+        indexes learn it later.
+        """
         try:
             await self._note(state, expires_ms)
         except StoreUnavailableError as error:
             if len(self._unnoted) < MAX_UNNOTED:
                 self._unnoted[_member(state)] = (state, expires_ms)
-            log.warning("index of sessions is behind", reason=error.message)
+            log.warning("index of sessions not updated yet", reason=error.message)
         else:
             self._unnoted.pop(_member(state), None)
 
@@ -274,12 +283,12 @@ class RedisSessionStore:
         if expires_ms is None:
             await self._unreserve(state)
             return
-        # A session that they forgot stays forgotten.
+        # A session that is no longer in the indexes stays out of them.
         arguments = (_member(state), expires_ms)
         await self._scripts.run(index_scripts.NOTE_EXPIRY, self._indexes(state), arguments)
 
     async def _note_now(self, state: SessionState, expires_ms: int | None) -> None:
-        """As `_note`, long after: the session may have been extended again by now."""
+        """Do what `_note` does, long after: by now the session may have been extended again."""
         if expires_ms is not None:
             keys = self._keys(state.session_id)
             found = await self._scripts.run(session_scripts.LOAD, keys, ())
@@ -291,7 +300,7 @@ class RedisSessionStore:
     async def _catch_up(self) -> None:
         for member, wanted in tuple(self._unnoted.items()):
             if self._unnoted.get(member) is not wanted:
-                continue
+                continue  # noted, or replaced, while the ones before were written
             try:
                 await self._note_now(*wanted)
             except StoreUnavailableError:
@@ -300,8 +309,10 @@ class RedisSessionStore:
                 del self._unnoted[member]
 
     async def _heads(self, session_ids: Sequence[str]) -> list[tuple[SessionState, int] | None]:
-        """Sessions without their lists, and how long their STMs are; None for those that ended or
-        that nobody can read."""
+        """Sessions without their lists, and the lengths of their STMs.
+
+        None for a session that ended, or that this version cannot read.
+        """
         heads: list[tuple[SessionState, int] | None] = []
         for first in range(0, len(session_ids), LISTED_AT_ONCE):
             some = session_ids[first : first + LISTED_AT_ONCE]
@@ -311,7 +322,7 @@ class RedisSessionStore:
         return heads
 
     def _indexes(self, state: SessionState) -> list[str]:
-        """Where its expiry is noted."""
+        """The keys of the indexes that hold its expiry."""
         of_user = [] if state.user_id is None else [self._user_key(state.user_id)]
         return [f"{self._index}sessions", *of_user]
 
@@ -329,14 +340,14 @@ def _head(session_id: str, found: Any) -> tuple[SessionState, int] | None:
     stored, events = found
     try:
         state = encoding.shown(session_id, Stored(*stored))
-    except StoreUnavailableError as error:  # the others are listed all the same
+    except StoreUnavailableError as error:  # one unreadable session must not fail the whole list
         log.warning("session not listed", session=label_of(session_id), reason=error.message)
         return None
     return state, len(state.stm) if events < 0 else events
 
 
 def _size(state: SessionState, kept: bool) -> int:
-    """Bytes of what is no list, without the percept where that stays."""
+    """Bytes of head and percept; *kept*: the percept stays as it is and is not counted."""
     return len(encoding.head(state)) + (0 if kept else len(encoding.percept(state)))
 
 
@@ -348,7 +359,7 @@ def _flat(changes: Iterable[ListChange]) -> Iterator[Any]:
 
 
 def _member(session: NewSession | SessionState) -> str:
-    """What the limit indexes hold: a session of the same id that was made anew is another one."""
+    """The member of an index: a later session of the same id is another one."""
     return f"{session.session_id} {session.incarnation}"
 
 
