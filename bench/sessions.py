@@ -30,7 +30,8 @@ import uvloop
 from redis import Redis
 from redis.exceptions import RedisError
 
-from kato_service.connections.redis_pool import RedisConnectionPool, RedisOptions
+from kato_service.connections.redis_client import RedisOptions
+from kato_service.connections.redis_pool import RedisConnectionPool
 from kato_service.domain.pattern import pattern_name
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.model.entries import Learn

@@ -10,7 +10,8 @@ from knowledge_stores import MemoryKnowledgeLog, Replica, Shelf
 from structlog.testing import capture_logs
 
 from kato_service.assembly import LONG_PENDING_S, _nothing_pending
-from kato_service.connections.redis_pool import RedisConnectionPool, RedisOptions
+from kato_service.connections.redis_client import RedisOptions
+from kato_service.connections.redis_pool import RedisConnectionPool
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError

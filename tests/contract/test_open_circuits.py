@@ -1,4 +1,4 @@
-"""Open circuits: unknown outcomes stay unknown, and changes that were started are completed."""
+"""Open circuits: an unknown outcome stays unknown, and a change that started is completed."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,7 +9,8 @@ import pytest
 from pymongo import AsyncMongoClient
 
 from kato_service.connections.circuit import Circuit
-from kato_service.connections.redis_pool import RedisConnectionPool, RedisOptions
+from kato_service.connections.redis_client import RedisOptions
+from kato_service.connections.redis_pool import RedisConnectionPool
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
@@ -55,7 +56,7 @@ async def knowledge(
     await client.close()
 
 
-async def test_an_entry_that_was_sent_is_of_unknown_outcome_when_the_circuit_opens_then(
+async def test_an_entry_sent_before_the_circuit_opened_has_an_unknown_outcome(
     mongo_url: str, faulty_proxy: NewProxy
 ) -> None:
     hasty = KnowledgeLimits(append_patience_s=5.0)
@@ -64,7 +65,7 @@ async def test_an_entry_that_was_sent_is_of_unknown_outcome_when_the_circuit_ope
     async with knowledge(proxy.port, circuit, hasty) as bases:
         base = bases.get("kato")
         await base.append([learn()], since=0)
-        proxy.lose_replies(INSERT, 2)  # both are in by then, and the second finds the first
+        proxy.lose_replies(INSERT, 2)  # both are inserted, and the second finds the first
         entry = learn()
         with pytest.raises(OutcomeUnknownError):
             await base.append([entry], since=1)
@@ -78,10 +79,10 @@ async def test_an_entry_that_was_sent_is_of_unknown_outcome_when_the_circuit_ope
         assert await base.tail(deadline=Deadline.after(10)) == 2
 
 
-async def test_a_command_continues_once_its_store_answers_again(
+async def test_a_command_succeeds_once_its_store_answers_again(
     mongo_url: str, faulty_proxy: NewProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing probes the stores of a command: no circuit may stay open."""
+    """Nothing probes the stores of a command, so no circuit may open."""
     proxy = await faulty_proxy(int(mongo_url.rpartition(":")[2].split("/")[0]))
     address = f"mongodb://kato:secret@127.0.0.1:{proxy.port}/?directConnection=true"
     monkeypatch.setenv("MONGO_BASE_URL", address)
@@ -127,13 +128,13 @@ async def test_a_learn_whose_intent_is_stored_is_completed_once_the_circuit_clos
         async def looking(state: SessionState) -> Change[str]:
             return Change(state, lambda _applied: "changed")
 
-        with pytest.raises(StoreUnavailableError, match="will be completed"):
+        with pytest.raises(StoreUnavailableError, match="will be completed later"):
             await sessions.change(made.session_id, learning, deadline=Deadline.after(30))
         with pytest.raises(StoreUnavailableError, match="not completed yet"):
             await sessions.change(made.session_id, looking, deadline=Deadline.after(30))
         answer = await sessions.change(other.session_id, looking, deadline=Deadline.after(30))
         assert answer == "changed"
-        with pytest.raises(StoreUnavailableError, match="repeat later"):  # its intent is not stored
+        with pytest.raises(StoreUnavailableError, match="retry later"):  # its intent is not stored
             await sessions.change(other.session_id, learning, deadline=Deadline.after(30))
         circuit.probed()
         for session_id in (made.session_id, other.session_id):
@@ -142,7 +143,7 @@ async def test_a_learn_whose_intent_is_stored_is_completed_once_the_circuit_clos
         await sessions.close()
 
 
-async def test_a_save_that_was_sent_is_of_unknown_outcome_when_the_circuit_opens_then(
+async def test_a_save_sent_before_the_circuit_opened_has_an_unknown_outcome(
     redis_server: Any,
 ) -> None:
     pool = RedisConnectionPool(RedisOptions(url=redis_server.url, socket_timeout_s=2.0))
@@ -156,7 +157,7 @@ async def test_a_save_that_was_sent_is_of_unknown_outcome_when_the_circuit_opens
     with pytest.raises(OutcomeUnknownError):
         await store.save(lock, lock.state, None)
     assert circuit.is_open
-    with pytest.raises(StoreUnavailableError, match="repeat later") as caught:
+    with pytest.raises(StoreUnavailableError, match="retry later") as caught:
         await store.load("s")
     assert not isinstance(caught.value, OutcomeUnknownError)
     redis_server.thaw()

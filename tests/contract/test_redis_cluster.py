@@ -1,4 +1,7 @@
-"""Sessions on a Redis Cluster whose nodes die and hand slots on (beside the store's own suite)."""
+"""Sessions on a Redis Cluster whose nodes die and whose slots move.
+
+What holds on every store is tested on a cluster too, in the suite of the session stores.
+"""
 
 import asyncio
 import re
@@ -11,7 +14,8 @@ from uuid import uuid4
 import pytest
 from redis.crc import key_slot
 
-from kato_service.connections.redis_pool import RedisConnectionPool, RedisOptions
+from kato_service.connections.redis_client import RedisOptions
+from kato_service.connections.redis_pool import RedisConnectionPool
 from kato_service.sessions.redis.store import RedisSessionStore
 from kato_service.sessions.state import Remembered, SessionState
 from kato_service.sessions.store import Limits, NewSession, Saved
@@ -30,15 +34,29 @@ async def store(redis_cluster: Any) -> AsyncIterator[RedisSessionStore]:
 
 
 def in_slots(slots: range) -> str:
-    """An id whose keys are there."""
+    """An id whose keys are in *slots*."""
     while key_slot((found := uuid4().hex).encode()) not in slots:
         pass
     return found
 
 
 async def created(store: RedisSessionStore, slots: range) -> str:
-    given = NewSession(in_slots(slots), uuid4().hex, None, "kb", 60, {}, {})
+    return await created_as(store, in_slots(slots))
+
+
+async def created_as(store: RedisSessionStore, session_id: str) -> str:
+    given = NewSession(session_id, uuid4().hex, None, "kb", 60, {}, {})
     return (await store.create(given, Limits(100, None))).session_id
+
+
+async def created_alone(store: RedisSessionStore, cluster: Any, asked: Any) -> str:
+    """A session on the first master whose slot has no keys of other tests: only those of the
+    session are moved, and a master gives no slot away that still has keys."""
+    while True:
+        session_id = in_slots(FIRST)
+        slot = key_slot(session_id.encode())
+        if asked(cluster.masters[0], "CLUSTER", "COUNTKEYSINSLOT", slot) == b"0":
+            return await created_as(store, session_id)
 
 
 async def observed(store: RedisSessionStore, session_id: str, symbol: str) -> None:
@@ -57,10 +75,10 @@ async def stm(store: RedisSessionStore, session_id: str) -> list[str]:
 async def test_a_session_is_found_while_its_slot_moves(
     redis_cluster: Any, asked: Any, store: RedisSessionStore
 ) -> None:
-    session_id = await created(store, FIRST)
+    session_id = await created_alone(store, redis_cluster, asked)
     lock = await store.lock(session_id, "me", rolling_forward=False)
     assert lock is not None
-    # All of its keys are there: a script on keys of which some are missing waits for the move.
+    # All of its keys exist: a script with some keys missing waits until the slot has moved.
     full = replace(
         lock.state,
         stm=(("before",),),
@@ -68,7 +86,7 @@ async def test_a_session_is_found_while_its_slot_moves(
         remembered=(Remembered("00ff", "observe", 1, 1),),
     )
     await store.save(lock, full, None)
-    with slot_on_its_way(redis_cluster, asked, session_id) as target:
+    with moving_slot(redis_cluster, asked, session_id) as target:
         for key in store._keys(session_id):
             asked(redis_cluster.masters[0], "MIGRATE", "127.0.0.1", target.port, key, 0, 5000)
         await observed(store, session_id, "asked for")
@@ -76,12 +94,12 @@ async def test_a_session_is_found_while_its_slot_moves(
     assert await stm(store, session_id) == ["before", "asked for", "moved"]
 
 
-async def test_a_request_waits_while_the_keys_of_its_session_are_apart(
+async def test_a_request_waits_while_the_keys_of_its_session_are_on_two_nodes(
     redis_cluster: Any, asked: Any, store: RedisSessionStore
 ) -> None:
-    session_id = await created(store, FIRST)
+    session_id = await created_alone(store, redis_cluster, asked)
     await observed(store, session_id, "before")
-    with slot_on_its_way(redis_cluster, asked, session_id) as target:
+    with moving_slot(redis_cluster, asked, session_id) as target:
         key = store._keys(session_id)[0]
         asked(redis_cluster.masters[0], "MIGRATE", "127.0.0.1", target.port, key, 0, 5000)
         request = asyncio.create_task(observed(store, session_id, "after"))
@@ -95,8 +113,8 @@ async def test_a_request_waits_while_the_keys_of_its_session_are_apart(
 
 
 @contextmanager
-def slot_on_its_way(cluster: Any, asked: Any, session_id: str) -> Iterator[Any]:
-    """The slot of a session, from the first master to the one that is given."""
+def moving_slot(cluster: Any, asked: Any, session_id: str) -> Iterator[Any]:
+    """The slot of a session moves from the first master to the one that is returned."""
     source, other, target = cluster.masters
     slot = key_slot(session_id.encode())
     source_id, target_id = (asked(one, "CLUSTER", "MYID") for one in (source, target))
@@ -107,7 +125,7 @@ def slot_on_its_way(cluster: Any, asked: Any, session_id: str) -> Iterator[Any]:
         asked(node, "CLUSTER", "SETSLOT", slot, "NODE", target_id)
 
 
-async def test_nodes_that_forgot_the_scripts_get_them_again(
+async def test_nodes_that_lost_the_scripts_get_them_again(
     redis_cluster: Any, asked: Any, store: RedisSessionStore
 ) -> None:
     sessions = [await created(store, slots) for slots in (FIRST, LAST)]
@@ -122,8 +140,10 @@ async def test_nodes_that_forgot_the_scripts_get_them_again(
 
 
 async def replicated(information: Callable[[], bytes]) -> None:
-    """Until the replica has confirmed all that the master wrote; WAIT asks for the writes of its
-    own connection only."""
+    """Wait until the replica has confirmed everything that the master wrote.
+
+    WAIT would cover only the writes of its own connection.
+    """
     async with asyncio.timeout(60):
         while True:
             found = information()
@@ -142,7 +162,7 @@ async def test_a_master_that_dies_is_replaced_within_a_request(
     await replicated(lambda: asked(redis_cluster.masters[0], "INFO", "replication"))
     redis_cluster.masters[0].kill9()
     request = asyncio.create_task(observed(store, orphan, "after"))
-    # Sessions of the others do not wait for the failover.
+    # Sessions on the other masters do not wait for the failover.
     async with asyncio.timeout(5):
         await observed(store, other, "meanwhile")
     async with asyncio.timeout(60):

@@ -1,4 +1,4 @@
-"""Stores that are away, at the start or in between: who answers what, and that it heals."""
+"""Outages of stores, at the start and later: what is answered meanwhile, and the recovery."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ New = Callable[..., Any]
 def until(look: Callable[[], bool], what: str, patience_s: float = 90) -> None:
     give_up_at = time.monotonic() + patience_s
     while not look():
-        assert time.monotonic() < give_up_at, f"{what}: not seen in time"
+        assert time.monotonic() < give_up_at, f"{what} was not seen in time"
         time.sleep(0.05)
 
 
@@ -52,14 +52,14 @@ def _shared(new_lasting_service: New, own_servers: dict[str, Any]) -> Iterator[A
 
 @pytest.fixture
 def service(_shared: Any, own_servers: dict[str, Any]) -> Any:
-    """A service over stores that its tests take away, all of them back again."""
+    """A service whose stores the tests take away; each test starts with all of them back."""
     for server in own_servers.values():
         if server.process is None:
             server.start()
         server.thaw()
     set_max_memory(own_servers["redis"].port, "0")
     _shared.await_ready()
-    until(lambda: health(_shared)["status"] == "healthy", "all stores are back")
+    until(lambda: health(_shared)["status"] == "healthy", "healthy stores")
     return _shared
 
 
@@ -73,7 +73,7 @@ def refusal(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, response.json()["error"]["code"]
 
 
-def test_it_starts_while_its_stores_are_away_and_becomes_ready_when_they_come(
+def test_a_service_starts_without_its_stores_and_becomes_ready_when_they_come(
     new_service: New, redis_server: Any, mongo_server: Any
 ) -> None:
     redis_server.kill9()
@@ -83,7 +83,7 @@ def test_it_starts_while_its_stores_are_away_and_becomes_ready_when_they_come(
     )
     service.start()
     alive = f"{service.url}/health/live"
-    until(lambda: answers(alive) == 200, "the process listens")
+    until(lambda: answers(alive) == 200, "a listening process")
     assert answers(f"{service.url}/health/ready") == 503
     assert answers(f"{service.url}/v2/health") == 503
     refused = patient.post(f"{service.url}/v2/sessions")
@@ -104,7 +104,7 @@ def answers(url: str) -> int:
         return 0
 
 
-def test_without_redis_sessions_answer_503_and_nothing_is_lost(
+def test_without_redis_sessions_fail_with_503_and_nothing_is_lost(
     service: Any, own_servers: dict[str, Any]
 ) -> None:
     redis_server = own_servers["redis"]
@@ -116,7 +116,7 @@ def test_without_redis_sessions_answer_503_and_nothing_is_lost(
     response = patient.post(f"{session}/observe", json={"strings": ["d"]})
     assert refusal(response) == (503, "STORE_UNAVAILABLE")
     assert "redis://" not in response.text
-    until(lambda: answers(f"{service.url}/health/ready") == 503, "not ready")
+    until(lambda: answers(f"{service.url}/health/ready") == 503, "a service that is not ready")
     assert health(service)["status"] == "unhealthy"
     assert answers(f"{service.url}/v2/health") == 503
     assert answers(f"{service.url}/health/live") == 200
@@ -139,19 +139,21 @@ SESSION_CALLS = (
 
 
 def assert_refused_at_once(response: httpx.Response) -> None:
-    """By an open circuit, so that nothing was sent; its message tells the way out."""
+    """An open circuit refused it, so nothing was sent; the message says what to do."""
     assert refusal(response) == (503, "STORE_UNAVAILABLE")
     assert response.headers["retry-after"] == "1"
     message = response.json()["error"]["message"]
-    assert "it is asked again and again in the background" in message
-    assert "repeat later" in message
+    assert "does not answer and is probed in the background until it does" in message
+    assert "retry later" in message
 
 
 def metrics(service: Any) -> str:
     return patient.get(f"{service.url}/metrics").text
 
 
-def test_a_frozen_redis_is_given_up_in_time(service: Any, own_servers: dict[str, Any]) -> None:
+def test_a_request_to_a_frozen_redis_fails_in_time(
+    service: Any, own_servers: dict[str, Any]
+) -> None:
     redis_server = own_servers["redis"]
     session = created(service.url)
     redis_server.freeze()
@@ -162,10 +164,10 @@ def test_a_frozen_redis_is_given_up_in_time(service: Any, own_servers: dict[str,
     redis_server.thaw()
     service.await_ready()
     body = {"strings": ["b"]}
-    until(lambda: patient.post(f"{session}/observe", json=body).status_code == 200, "it heals")
+    until(lambda: patient.post(f"{session}/observe", json=body).status_code == 200, "recovery")
 
 
-def test_without_mongodb_observing_goes_on_and_learning_waits(
+def test_without_mongodb_observing_succeeds_and_learning_fails_until_it_is_back(
     service: Any, own_servers: dict[str, Any]
 ) -> None:
     mongo_server = own_servers["mongodb"]
@@ -184,7 +186,7 @@ def test_without_mongodb_observing_goes_on_and_learning_waits(
     sequence = {"observations": [{"strings": ["x"]}, {"strings": ["y"]}]}
     applied = patient.post(f"{service.url}/observe-sequence", json=sequence, headers=headers)
     assert (applied.status_code, applied.json()["final_predictions"]) == (200, [])
-    until(lambda: mongodb(service) == "unhealthy", "mongodb counting as down")
+    until(lambda: mongodb(service) == "unhealthy", "mongodb counted as down")
     assert health(service)["status"] == "degraded"
     assert answers(f"{service.url}/v2/health") == 200
     assert answers(f"{service.url}/health/ready") == 200
@@ -195,12 +197,12 @@ def test_without_mongodb_observing_goes_on_and_learning_waits(
     assert patient.delete(other).status_code == 200
     mongo_server.start()
     learn = {"unique_id": "u"}
-    until(lambda: patient.post(f"{session}/learn", json=learn).status_code == 200, "it heals")
+    until(lambda: patient.post(f"{session}/learn", json=learn).status_code == 200, "recovery")
     (pattern,) = patient.get(f"{session}/patterns").json()["patterns"]
     assert (pattern["pattern_data"], pattern["frequency"]) == ([["a"], ["b"]], 1)
 
 
-def test_a_frozen_mongodb_costs_nobody_a_time_out_and_old_knowledge_serves_where_allowed(
+def test_with_a_frozen_mongodb_requests_fail_fast_or_get_stale_answers_where_allowed(
     new_service: New, redis_server: Any, mongo_server: Any
 ) -> None:
     services = [
@@ -226,7 +228,7 @@ def test_a_frozen_mongodb_costs_nobody_a_time_out_and_old_knowledge_serves_where
     strict, lenient = sessions
     mongo_server.freeze()
     for service in services:
-        until(lambda service=service: mongodb(service) == "unhealthy", "its circuit opens")
+        until(lambda service=service: mongodb(service) == "unhealthy", "an open circuit")
     assert_refused_at_once(patient.get(f"{strict}/predictions"))
     stale = patient.get(f"{lenient}/predictions")
     assert (stale.status_code, stale.json()["stale"], stale.json()["count"]) == (200, True, 1)
@@ -234,15 +236,16 @@ def test_a_frozen_mongodb_costs_nobody_a_time_out_and_old_knowledge_serves_where
         assert_refused_at_once(patient.post(f"{session}/learn"))
         assert_refused_at_once(patient.post(f"{session}/clear-all"))
         assert_refused_at_once(patient.get(f"{session}/patterns"))
-        # Nothing was begun, so the session is free.
+        # Nothing was started, so the session is free.
         assert patient.get(f"{session}/stm").json()["stm"] == [["a"], ["b"]]
         assert patient.post(f"{session}/observe", json={"strings": ["c"]}).status_code == 200
     mongo_server.thaw()
     for session in sessions:
-        until(lambda url=session: answers(f"{url}/predictions") == 200, "it heals")
-        # Until the next probe closes the circuit, old knowledge may serve on.
+        until(lambda url=session: answers(f"{url}/predictions") == 200, "recovery")
+        # Until the next probe closes the circuit, answers may still be stale.
         until(
-            lambda url=session: not patient.get(f"{url}/predictions").json()["stale"], "it is new"
+            lambda url=session: not patient.get(f"{url}/predictions").json()["stale"],
+            "fresh answers",
         )
 
 
@@ -265,7 +268,7 @@ def health(service: Any) -> dict[str, Any]:
     return found
 
 
-def test_without_qdrant_only_observations_with_vectors_wait(
+def test_without_qdrant_only_observations_with_vectors_fail(
     service: Any, own_servers: dict[str, Any]
 ) -> None:
     qdrant_server = own_servers["qdrant"]
@@ -280,7 +283,7 @@ def test_without_qdrant_only_observations_with_vectors_wait(
     assert refusal(refused) == (503, "STORE_UNAVAILABLE")
     assert patient.post(f"{session}/observe", json={"strings": ["a", "b"]}).status_code == 200
     assert patient.post(f"{session}/learn").status_code == 200
-    until(lambda: component(service, "qdrant")["circuit"] == "open", "its circuit opens")
+    until(lambda: component(service, "qdrant")["circuit"] == "open", "an open circuit")
     assert health(service)["status"] == "degraded"
     assert answers(f"{service.url}/health/ready") == 200
     assert_refused_at_once(patient.post(f"{session}/observe", json={"vectors": [[1.0, 0.0]]}))
@@ -297,18 +300,18 @@ def test_without_qdrant_only_observations_with_vectors_wait(
     assert patient.get(f"{session}/stm").json()["stm"] == [["c"]]
     qdrant_server.start()
     url = f"{session}/observe-sequence"
-    until(lambda: patient.post(url, json=sequence).status_code == 200, "it heals")
+    until(lambda: patient.post(url, json=sequence).status_code == 200, "recovery")
     assert patient.get(f"{session}/stm").json()["stm"] == [["c"], [known], ["d"]]
     cut = patient.post(f"{service.url}/observe-sequence", json=sequence, headers=older)
     assert cut.json()["observations_processed"] == 3
     older_stm = patient.get(f"{service.url}/stm", headers=older).json()["stm"]
     assert [older_stm[0], len(older_stm), older_stm[2]] == [["c"], 3, ["d"]]
     body = {"vectors": [[1.0, 0.0]]}
-    until(lambda: patient.post(f"{session}/observe", json=body).status_code == 200, "it heals")
+    until(lambda: patient.post(f"{session}/observe", json=body).status_code == 200, "recovery")
     assert patient.get(f"{session}/vectors/{known}").json()["vector"] == [1.0, 0.0]
 
 
-def test_a_full_redis_refuses_growth_and_traps_nothing(
+def test_a_full_redis_refuses_growth_and_nothing_else(
     service: Any, own_servers: dict[str, Any]
 ) -> None:
     redis_server = own_servers["redis"]
@@ -340,7 +343,7 @@ def set_max_memory(port: int, size: str) -> None:
         client.config_set("maxmemory", size)
 
 
-def test_a_request_ends_at_its_own_deadline_however_patient_its_store_is(
+def test_a_request_ends_at_its_deadline_even_if_the_time_out_of_its_store_is_longer(
     new_service: New, redis_server: Any
 ) -> None:
     service = new_service(
@@ -367,10 +370,10 @@ def test_a_request_ends_at_its_own_deadline_however_patient_its_store_is(
         assert "outcome unknown" in late.json()["error"]["message"]
     assert patient.post(f"{service.url}/observe", json={"strings": ["a"]}).is_error
     redis_server.thaw()
-    until(lambda: patient.get(f"{session}/stm").json().get("stm") == [], "it heals")
+    until(lambda: patient.get(f"{session}/stm").json().get("stm") == [], "recovery")
 
 
-def test_embedded_knowledge_that_cannot_be_read_is_no_healthy_store(new_service: New) -> None:
+def test_embedded_knowledge_that_cannot_be_read_is_unhealthy(new_service: New) -> None:
     service = new_service(**environment(VECTORS="disabled"))
     service.start()
     service.await_ready()
@@ -378,11 +381,11 @@ def test_embedded_knowledge_that_cannot_be_read_is_no_healthy_store(new_service:
     def state() -> str:
         return str(health(service)["components"]["mongodb"]["status"])
 
-    until(lambda: state() == "healthy", "it is read")
+    until(lambda: state() == "healthy", "a healthy store")
     kept = service.directory / "data" / "knowledge.sqlite"
     away = kept.with_name("elsewhere")
     kept.rename(away)
-    until(lambda: state() == "unhealthy", "that it cannot be read is seen")
+    until(lambda: state() == "unhealthy", "an unhealthy store")
     assert health(service)["status"] == "degraded"
     away.rename(kept)
-    until(lambda: state() == "healthy", "it heals")
+    until(lambda: state() == "healthy", "recovery")

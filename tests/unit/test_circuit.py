@@ -1,4 +1,4 @@
-"""When calls to a store are worth sending, and who finds out."""
+"""The circuit of a store: what opens it, what closes it, and what its monitor reports."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -47,7 +47,7 @@ def fail(circuit: Circuit, clock: Clock, times: int = 1) -> None:
             call(circuit, ConnectionError())
 
 
-def test_failures_in_a_row_open_it_and_calls_are_refused_unsent(
+def test_failures_in_a_row_open_the_circuit_and_calls_are_refused_unsent(
     circuit: Circuit, clock: Clock
 ) -> None:
     fail(circuit, clock, 2)
@@ -56,35 +56,37 @@ def test_failures_in_a_row_open_it_and_calls_are_refused_unsent(
         fail(circuit, clock)
     assert [(line["event"], line["store"]) for line in logs] == [("circuit opened", "redis")]
     sent = False
-    with pytest.raises(StoreUnavailableError, match="repeat later"), circuit.guarding(unanswered):
+    with pytest.raises(StoreUnavailableError, match="retry later"), circuit.guarding(unanswered):
         sent = True
     assert not sent
 
 
-def test_an_answer_in_between_starts_the_count_again(circuit: Circuit, clock: Clock) -> None:
+def test_an_answer_in_between_starts_the_count_over(circuit: Circuit, clock: Clock) -> None:
     for _ in range(5):
         fail(circuit, clock, 2)
         call(circuit)
     assert not circuit.is_open
 
 
-def test_a_refusal_is_no_failure(circuit: Circuit) -> None:
+def test_a_refusal_by_the_store_is_not_a_failure(circuit: Circuit) -> None:
     for _ in range(5):
         with pytest.raises(ValueError, match="full"):
             call(circuit, ValueError("full"))
     assert (circuit.is_open, circuit.errors) == (False, 0)
 
 
-def test_calls_that_break_together_are_one_failure(circuit: Circuit, clock: Clock) -> None:
+def test_calls_that_fail_together_count_as_one_failure(circuit: Circuit, clock: Clock) -> None:
     clock.now = 1.0
     for _ in range(50):
         circuit.failed(began=0.5)
     assert (circuit.failures, circuit.errors) == (1, 50)
 
 
-def test_a_late_answer_closes_nothing_and_a_probe_does(circuit: Circuit, clock: Clock) -> None:
+def test_a_probe_closes_the_circuit_and_a_late_answer_does_not(
+    circuit: Circuit, clock: Clock
+) -> None:
     with capture_logs() as logs:
-        with circuit.guarding(unanswered):  # sent before it opened, answered after
+        with circuit.guarding(unanswered):  # sent before the circuit opened, answered after
             fail(circuit, clock, 3)
         assert circuit.is_open
         circuit.probed()
@@ -92,14 +94,14 @@ def test_a_late_answer_closes_nothing_and_a_probe_does(circuit: Circuit, clock: 
     assert [line["event"] for line in logs] == ["circuit opened", "circuit closed"]
 
 
-def test_without_a_probe_it_never_opens(clock: Clock) -> None:
+def test_a_circuit_without_a_limit_never_opens(clock: Clock) -> None:
     circuit = Circuit("redis", clock=clock)
     fail(circuit, clock, 100)
     assert not circuit.is_open
 
 
 class SwitchedStore:
-    """A store that answers, or does not; `asked` counts."""
+    """A store that answers, fails or refuses as the test says; `asked` counts its probes."""
 
     name = "redis"
     backend = "redis"
@@ -139,7 +141,7 @@ async def until(look: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_a_failed_call_has_the_store_probed_at_once_not_at_the_next_interval() -> None:
+async def test_a_failed_call_makes_the_monitor_probe_at_once() -> None:
     store, circuit = SwitchedStore(), Circuit("redis", opens_after=3)
     async with monitored(store, circuit) as monitor:
         await until(lambda: monitor.usable)
@@ -164,7 +166,7 @@ async def test_a_single_failed_call_costs_one_probe() -> None:
         assert (store.asked, circuit.is_open) == (2, False)
 
 
-async def test_a_store_that_refuses_is_degraded_and_still_asked() -> None:
+async def test_a_store_that_refuses_is_degraded_and_still_usable() -> None:
     store, circuit = SwitchedStore(), Circuit("redis", opens_after=1)
     monitor = StoreMonitor(store, circuit, CheckPlan())
     assert await monitor.check()

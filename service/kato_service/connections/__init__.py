@@ -1,1 +1,1 @@
-"""Clients, pools, timeouts, health checks; the only place that makes clients."""
+"""Clients of the stores, their pools, timeouts, health checks and circuits; made only here."""

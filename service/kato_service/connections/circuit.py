@@ -1,4 +1,4 @@
-"""Whether calls to a store are worth sending: failures open the circuit, a probe closes it."""
+"""The circuit breaker of one store: failures in a row open it, a probe closes it."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 class Circuit:
-    """Closed: calls go through. Open: they are refused at once, until a probe was answered."""
+    """Closed: calls go through. Open: they are refused at once, until a probe is answered."""
 
     def __init__(
         self,
@@ -24,15 +24,21 @@ class Circuit:
         opens_after: float = inf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """*opens_after* failures in a row; without a probe that closes it again, it never opens."""
+        """A closed circuit.
+
+        Args:
+            opens_after: Failures in a row that open it; by default it never opens, for uses where
+                no probe would close it again.
+            clock: Seconds, monotonic.
+        """
         self.is_open = False
         self.failures = 0
-        """In a row; what fails together, as calls on connections that break at once, is one."""
+        """In a row. Calls that fail together, as when connections break at once, count as one."""
         self.errors = 0
         """Calls and probes without an answer so far."""
         self.last_error_at: datetime | None = None
         self.suspected = asyncio.Event()
-        """Set while there is reason to ask the store sooner than planned."""
+        """Set while there is a reason to probe the store sooner than planned."""
         self._store = store
         self._opens_after = opens_after
         self._clock = clock
@@ -40,19 +46,19 @@ class Circuit:
 
     @contextmanager
     def guarding(self, unanswered: Callable[[Exception], bool]) -> Iterator[None]:
-        """Refuse the call inside while open, else note how it went.
+        """Refuse the call inside while the circuit is open, else note how the call went.
 
         Args:
-            unanswered: Whether an exception means that the store did not answer; that it refused,
-                or that this process is at its limits, says nothing about it.
+            unanswered: Whether an exception means that the store did not answer. A refusal by the
+                store, or a limit of this process, is no failure of the store.
 
         Raises:
             StoreUnavailableError: The circuit is open; nothing was sent.
         """
         if self.is_open:
             raise StoreUnavailableError(
-                f"{self._store} does not answer; it is asked again and again in the background,"
-                " and used as soon as it answers: repeat later"
+                f"{self._store} does not answer and is probed in the background until it does;"
+                " retry later"
             )
         began = self._clock()
         try:
@@ -64,17 +70,20 @@ class Circuit:
         self.answered()
 
     def answered(self) -> None:
-        """A call was answered. A late answer closes no circuit: only a probe knows that it is one
-        to a call of now."""
+        """Note an answered call.
+
+        It closes no open circuit: the call may have been sent before the store failed. Only a probe
+        is known to be answered by the store as it is now.
+        """
         if not self.is_open:
             self._forget_failures()
 
     def failed(self, began: float) -> None:
-        """A call or probe that began then was not answered."""
+        """Note a call or probe that started at *began*, by the clock, and was not answered."""
         self.errors += 1
         self.last_error_at = datetime.now(UTC)
         if began < self._counted_at:
-            return
+            return  # it was on its way when the last failure was counted: the same outage
         self._counted_at = self._clock()
         self.failures += 1
         self.suspected.set()
@@ -83,7 +92,7 @@ class Circuit:
             log.warning("circuit opened", store=self._store, failures=self.failures)
 
     def probed(self) -> None:
-        """The store answered a probe."""
+        """Note an answered probe, which closes the circuit."""
         if self.is_open:
             self.is_open = False
             log.info("circuit closed", store=self._store)

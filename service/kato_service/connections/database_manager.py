@@ -1,4 +1,4 @@
-"""All connections of a process: opened, watched and closed together."""
+"""All connections of a process: opened, monitored and closed together."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -30,21 +30,25 @@ class DatabaseManager:
         self.circuits = {
             pool.name: Circuit(pool.name, opens_after=plan.failures) for pool in self._pools()
         }
-        """By role: what calls the store goes through its circuit."""
+        """By role (redis, mongodb, qdrant): every call to a store goes through its circuit."""
         self._monitors = {pool.name: self._monitor(pool, {}) for pool in self._pools()}
 
     async def open(self, set_up: Mapping[str, SetUp]) -> None:
-        """Make the clients; *set_up* is what a store needs once before it is usable.
+        """Make the clients; no server is asked yet.
+
+        Args:
+            set_up: By role, what a store needs once before it is usable; its monitor repeats that
+                until it succeeds.
 
         Raises:
-            SettingsError: A client cannot be made as configured.
+            SettingsError: A client cannot be made from the settings.
         """
         for pool in self._pools():
             await pool.open()
             self._monitors[pool.name] = self._monitor(pool, set_up)
 
     async def run(self) -> None:
-        """Check all stores until cancelled."""
+        """Monitor all stores until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for name, monitor in self._monitors.items():
                 tasks.create_task(monitor.run(), name=f"health of {name}")
@@ -55,7 +59,7 @@ class DatabaseManager:
 
     @property
     def set_up(self) -> bool:
-        """Every store was usable once."""
+        """Whether every store was set up, if only once."""
         return all(monitor.was_set_up for monitor in self._monitors.values())
 
     def usable(self, name: str) -> bool:

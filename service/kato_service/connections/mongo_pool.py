@@ -1,4 +1,4 @@
-"""Connections to MongoDB, or to a server that speaks its protocol."""
+"""Connections to MongoDB or to another server that speaks its protocol."""
 
 import warnings
 from dataclasses import dataclass, field
@@ -48,8 +48,9 @@ class MongoConnectionPool:
         self.database: AsyncDatabase[dict[str, Any]] = self.client[options.database]
 
     def _client(self, options: MongoOptions) -> AsyncMongoClient[dict[str, Any]]:
-        """Raises SettingsError where the URL holds what the driver does not take."""
+        """The driver's client; raises SettingsError if the driver rejects the URL."""
         try:
+            # The driver only warns of unknown options in a URL: make that an error.
             with warnings.catch_warnings():
                 warnings.simplefilter("error", UserWarning)
                 return AsyncMongoClient(
@@ -57,12 +58,12 @@ class MongoConnectionPool:
                 )
         except (PyMongoError, UserWarning, ValueError, TypeError) as exc:
             raise SettingsError(
-                "MONGO_BASE_URL: the driver does not take it as it is;"
+                "MONGO_BASE_URL: the MongoDB driver rejects the URL or one of its options;"
                 " accepted: mongodb://[user:password@]host[:port][/?options]"
             ) from exc
 
     async def open(self) -> None:
-        """Connections are made on first use."""
+        """Do nothing: connections are made on first use."""
 
     async def check(self) -> None:
         try:
@@ -80,7 +81,11 @@ class MongoConnectionPool:
 
 
 def _arguments(options: MongoOptions) -> dict[str, Any]:
-    """These win against the URL's own; the log decides by itself which writes are sent again."""
+    """The driver's options, which override those of the URL.
+
+    Writes are durable on a majority of the members when they are acknowledged. The driver does not
+    retry them: the knowledge log decides itself which writes may be sent again.
+    """
     return {
         "connect": False,
         "appname": "kato",
@@ -105,7 +110,7 @@ def _ms(seconds: float) -> int:
 
 
 class _Counter(ConnectionPoolListener):
-    """Counts the connections of all members."""
+    """Counts the connections to all members; the driver calls it for every change."""
 
     def __init__(self) -> None:
         self._open = 0

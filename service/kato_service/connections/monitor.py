@@ -1,6 +1,6 @@
-"""The background probe of one store: sets it up once, then asks it again and again.
+"""The background probe of one store: sets it up once, then checks it until the process ends.
 
-It alone decides when the store's circuit closes.
+Only this probe closes the circuit of the store.
 """
 
 import asyncio
@@ -21,26 +21,33 @@ from kato_service.errors import StoreRefusedError, StoreUnavailableError
 log = structlog.get_logger()
 
 FIRST_PAUSE_S = 0.1
+"""Back-off after the first failed check; it grows up to the interval of the plan."""
 SET_UP_TIMEOUT_S = 15.0
+"""Seconds for setting a store up, which makes indexes and takes longer than a check."""
 Status = Literal["healthy", "degraded", "unhealthy", "disabled"]
 
 
 @dataclass(frozen=True, slots=True)
 class CheckPlan:
+    """When a store is checked, and when it counts as down."""
+
     interval_s: float = 5.0
+    """Seconds between two checks of a store that answers."""
     timeout_s: float = 3.0
+    """Seconds that a check may take."""
     failures: int = 3
     """Calls and checks in a row without an answer, after which a store counts as down."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreHealth:
-    """What the last calls and checks found; no store is asked for it."""
+    """What the last calls and checks found; reading it asks no store."""
 
     status: Status
     backend: str
     circuit: Literal["closed", "open"]
     latency_ms: float | None
+    """Duration of the last check that was answered."""
     pool: PoolUsage
     last_error_at: datetime | None
     errors: int
@@ -48,8 +55,11 @@ class StoreHealth:
 
 
 class StoreMonitor:
-    """Probes one store. Healthy; degraded: what was asked last got no answer, or a refusal;
-    unhealthy: its circuit is open, or it was never set up."""
+    """Probes one store and reports its health.
+
+    Unhealthy: its circuit is open, or it was never set up. Degraded: the last call or check got no
+    answer, or a refusal. Disabled: the instance has no such store. Healthy otherwise.
+    """
 
     def __init__(
         self,
@@ -82,8 +92,8 @@ class StoreMonitor:
         )
 
     async def run(self) -> None:
-        """Probe until cancelled: at intervals, at once when calls fail, and then again and again,
-        each time a little later."""
+        """Probe until cancelled: at intervals, at once after a failed call, and with back-off while
+        the store does not answer."""
         backoff = self._backoff()
         while True:
             if await self.check():
@@ -95,7 +105,7 @@ class StoreMonitor:
                 await backoff.pause()
 
     async def check(self) -> bool:
-        """Whether the store answered; one that was never set up is set up."""
+        """Probe once: set the store up if it never was, else check it; whether it answered."""
         asked, began = time.perf_counter(), time.monotonic()
         ask = self._pool.check if self.was_set_up else self._set_up
         timeout_s = self._plan.timeout_s if self.was_set_up else SET_UP_TIMEOUT_S
@@ -136,5 +146,5 @@ class StoreMonitor:
             log.warning(
                 "store did not answer",
                 store=self._pool.name,
-                reason=str(error) or "no answer in time",
+                reason=str(error) or "it did not answer in time",
             )

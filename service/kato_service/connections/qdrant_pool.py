@@ -1,4 +1,4 @@
-"""Connections to Qdrant, or its client's own engine over files."""
+"""Connections to Qdrant, or the Qdrant client's own engine over local files."""
 
 import asyncio
 import math
@@ -41,9 +41,9 @@ class QdrantConnectionPool:
 
     @property
     def client(self) -> AsyncQdrantClient:
-        """There once it was opened."""
+        """The client; it exists once the pool was opened."""
         if self._client is None:
-            raise StoreUnavailableError("qdrant is not open")
+            raise StoreUnavailableError("the connection to qdrant is not open yet; retry later")
         return self._client
 
     async def open(self) -> None:
@@ -77,7 +77,8 @@ class QdrantConnectionPool:
             )
         except RuntimeError as exc:
             raise SettingsError(
-                "DATA_DIR: its vectors are used by another process; accepted: a folder of its own"
+                "DATA_DIR: another process uses its vectors; accepted: a folder that no other"
+                " process uses"
             ) from exc
 
     def _remote(self, url: str) -> AsyncQdrantClient:
@@ -94,7 +95,7 @@ class QdrantConnectionPool:
 
 
 def is_busy(exc: Exception) -> bool:
-    """Whether no connection of the pool got free in time: nothing was sent."""
+    """Whether no connection of the pool became free in time, so that nothing was sent."""
     return isinstance(_source(exc), httpx.PoolTimeout)
 
 
@@ -107,12 +108,12 @@ def is_unanswered(exc: Exception) -> bool:
 
 
 def _source(exc: Exception) -> Exception:
-    """What its client wrapped."""
+    """The error that Qdrant's client wrapped in one of its own."""
     return exc.source if isinstance(exc, ResponseHandlingException) else exc
 
 
 class _CountingTransport(httpx.AsyncHTTPTransport):
-    """Knows how many requests are under way."""
+    """Counts the requests in progress: httpx does not tell how many connections it has."""
 
     def __init__(self, max_size: int) -> None:
         super().__init__(
@@ -123,7 +124,7 @@ class _CountingTransport(httpx.AsyncHTTPTransport):
         self._most = 0
 
     def usage(self) -> PoolUsage:
-        """Idle ones are those that were needed at once so far: httpx keeps them."""
+        """An estimate: httpx keeps as many connections as were ever in use at once."""
         in_use = min(self._in_flight, self._max)
         return PoolUsage(in_use, min(self._most, self._max) - in_use, self._max)
 

@@ -1,4 +1,4 @@
-"""Commands to Redis, one server or a cluster, over connections that are kept."""
+"""The client of Redis, a single server or a cluster, over connections of our own."""
 
 import asyncio
 from collections.abc import Sequence
@@ -24,17 +24,20 @@ from kato_service.errors import SettingsError
 class RedisOptions:
     url: str = field(repr=False)
     pool_size: int = 50
+    """Commands in progress at once, each on a connection."""
     socket_timeout_s: float = 2.0
+    """Seconds for one round trip, connecting included, and for a free connection."""
 
 
 class BusyError(RedisConnectionError):
-    """Every connection was in use: nothing was sent."""
+    """Every connection was in use until the time-out; nothing was sent."""
 
 
 class RedisClient(Redis):
-    """One server, or the cluster that it belongs to; the first command finds out which.
+    """A client of one server, or of the cluster that it belongs to.
 
-    `call` and `calls` answer bytes, and repeat nothing: only their caller knows what is safe.
+    The first command finds out which. `call` and `calls` return bytes and never send anything
+    twice: only their caller knows which commands are idempotent.
     """
 
     def __init__(self, options: RedisOptions) -> None:
@@ -48,19 +51,22 @@ class RedisClient(Redis):
         self._cluster = RedisCluster(self._server, self._node)
         self._looking = asyncio.Lock()
         self.clustered: bool | None = None
-        """None: nobody asked yet."""
+        """Whether the server belongs to a cluster; None: not known yet."""
 
     async def call(self, *command: EncodableT) -> Any:
         """The answer to one command, whose keys are all in one slot.
 
         Raises:
-            BusyError: It was not sent.
-            RedisError: It was refused; or, where nothing answered, it may have run.
+            BusyError: No connection was free; it was not sent.
+            RedisError: It was refused; or nothing answered, and it may have run.
         """
         return (await self.calls((command,)))[0]
 
     async def calls(self, commands: Sequence[Command]) -> list[Any]:
-        """The answers to several, of one server in one round trip; raises as `call`."""
+        """The answers to several commands; raises what `call` raises.
+
+        One round trip on a single server; on a cluster one for each command.
+        """
         await self._enter()
         try:
             answers = await self._asked(commands)
@@ -83,7 +89,7 @@ class RedisClient(Redis):
         await self._pool.aclose()
 
     async def _enter(self) -> None:
-        """Take one of the places for commands under way."""
+        """Take one of the places for commands in progress."""
         if self._room.locked():
             await self._waited()
         else:
@@ -102,20 +108,20 @@ class RedisClient(Redis):
             async with asyncio.timeout(self._options.socket_timeout_s):
                 await self._room.acquire()
         except TimeoutError as exc:
-            raise BusyError("no connection got free in time") from exc
+            raise BusyError("no connection became free in time") from exc
 
     async def _look(self) -> None:
         async with self._looking:
             if self.clustered is not None:
-                return
+                return  # another command found out while this one waited
             (found,) = await self._server.asked((("INFO", "cluster"),))
             if isinstance(found, RedisError) and not isinstance(found, NoPermissionError):
                 raise found
-            # A user that may not ask: taken for a server of its own.
+            # A user that may not ask INFO: assume a single server.
             self.clustered = isinstance(found, bytes) and b"cluster_enabled:1" in found
 
     def _node(self, host: str, port: int) -> RedisServer:
-        """Another node of the cluster; a cluster has no database but 0."""
+        """A node of the cluster at that address; a cluster has only database 0."""
         arguments = _arguments(self._options) | {"port": port, "db": 0}
         if host:
             arguments["host"] = host
@@ -123,23 +129,24 @@ class RedisClient(Redis):
 
 
 def _pool(options: RedisOptions) -> ConnectionPool:
-    """Raises SettingsError where the URL holds what no connection takes."""
+    """Makes connections with the options of the URL; raises SettingsError if one is unknown."""
     try:
         pool = ConnectionPool(**_arguments(options))
+        # Options are checked when a connection is made, which would be too late: make one now.
         pool.connection_class(**pool.connection_kwargs)
     except (TypeError, ValueError) as exc:
         raise SettingsError(
-            "REDIS_URL: an option or the database of the URL is not known;"
+            "REDIS_URL: the URL has an unknown option or database;"
             " accepted: redis://[user:password@]host[:port][/database]"
         ) from exc
     return pool
 
 
 def _arguments(options: RedisOptions) -> dict[str, Any]:
-    """What the URL says, where no variable says otherwise."""
+    """The driver's options: those of the URL, overridden by those that settings decide."""
     return dict(parse_url(options.url)) | {
         "max_connections": options.pool_size,
-        "socket_timeout": None,  # `RedisServer` has its own, for both ways together
+        "socket_timeout": None,  # `RedisServer` has one for the whole round trip
         "socket_connect_timeout": options.socket_timeout_s,
         "socket_keepalive": True,
         "retry": Retry(NoBackoff(), 0),

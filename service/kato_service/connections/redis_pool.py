@@ -1,4 +1,4 @@
-"""The connections to Redis as the service holds them."""
+"""The connections to Redis as a store pool, and what the driver's errors mean."""
 
 from redis.exceptions import (
     AuthenticationError,
@@ -11,13 +11,12 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from kato_service.connections.redis_client import BusyError, RedisClient
-from kato_service.connections.redis_client import RedisOptions as RedisOptions
+from kato_service.connections.redis_client import BusyError, RedisClient, RedisOptions
 from kato_service.connections.redis_cluster import NodeDownError
 from kato_service.connections.store_pool import PoolUsage
 from kato_service.errors import StoreRefusedError, StoreUnavailableError
 
-REFUSED_CREDENTIALS = "redis refuses the user or password of REDIS_URL, or asks for them"
+REFUSED_CREDENTIALS = "redis rejects the user or password of REDIS_URL, or requires them"
 
 
 class RedisConnectionPool:
@@ -28,13 +27,13 @@ class RedisConnectionPool:
         self.client = RedisClient(options)
 
     async def open(self) -> None:
-        """Connections are made on first use."""
+        """Do nothing: connections are made on first use."""
 
     async def check(self) -> None:
         try:
             await self.client.call("PING")
-        except ResponseError as exc:  # a Redis that cannot write to its disk refuses a PING, too
-            raise StoreRefusedError(f"redis refused: {str(exc).split(' ')[0]}") from exc
+        except ResponseError as exc:  # a Redis that cannot write to its disk refuses even a PING
+            raise StoreRefusedError(f"redis refused a PING: {str(exc).split(' ')[0]}") from exc
         except AuthenticationError as exc:
             raise StoreUnavailableError(REFUSED_CREDENTIALS) from exc
         except (RedisError, OSError) as exc:
@@ -48,7 +47,7 @@ class RedisConnectionPool:
 
 
 def is_busy(exc: Exception) -> bool:
-    """Whether no connection got free in time: nothing was sent."""
+    """Whether no connection became free in time, so that nothing was sent."""
     return isinstance(exc, BusyError)
 
 
@@ -59,5 +58,5 @@ def is_unanswered(exc: Exception) -> bool:
 
 
 def is_of_one_node(exc: BaseException) -> bool:
-    """Whether only a part of a cluster did not answer, or is changing hands."""
+    """Whether only a part of a cluster did not answer, or is failing over."""
     return isinstance(exc, (NodeDownError, ClusterDownError, TryAgainError, ReadOnlyError))

@@ -1,4 +1,8 @@
-"""One Redis server, and the connections to it."""
+"""One Redis server and the idle connections to it.
+
+Only the driver's connections are used, not its commands and retries, which cost more than a round
+trip (decision 0016).
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,19 +19,19 @@ Command = Sequence[EncodableT]
 
 
 class RedisServer:
-    """One server, asked over connections that are kept for the next command."""
+    """One server, over connections that are kept for later commands."""
 
     def __init__(self, pool: ConnectionPool, timeout_s: float) -> None:
-        """*timeout_s* is for one round trip, connecting included."""
+        """*timeout_s*: seconds for one round trip, connecting included."""
         self._pool = pool
         self._timeout_s = timeout_s
         self.idle: list[AbstractConnection] = []
 
     async def asked(self, commands: Sequence[Command]) -> list[Any]:
-        """The answers, refusals among them, in one round trip.
+        """The answers to *commands*, in one round trip; refusals are returned among them.
 
         Raises:
-            RedisConnectionError, RedisTimeoutError, OSError: Nothing answered.
+            RedisConnectionError, RedisTimeoutError, OSError: The server did not answer.
         """
         connection = self.idle.pop() if self.idle else self._made()
         try:
@@ -36,10 +40,11 @@ class RedisServer:
             await self._drop(connection)
             raise RedisTimeoutError("no answer in time") from exc
         except (RedisConnectionError, RedisTimeoutError, OSError):
-            # What broke this connection has most likely broken the others.
+            # What broke this connection has most likely broken the idle ones too.
             await self._drop(connection)
             raise
         except BaseException:
+            # Cancelled in the middle: an answer may still come, and must not meet the next command.
             await connection.disconnect(nowait=True)
             raise
         finally:
@@ -70,7 +75,7 @@ class RedisServer:
 
 
 async def _answer(connection: AbstractConnection) -> Any:
-    """An answer, or the refusal that came instead."""
+    """The next answer; a refusal is returned, so that the answers after it are read too."""
     try:
         return await connection.read_response()
     except ResponseError as exc:

@@ -1,4 +1,4 @@
-"""What the connections to one store look like, whatever the store."""
+"""The interface that the connections to every store share."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class PoolUsage:
-    """Connections of one pool."""
+    """Numbers of connections of one pool; all 0 for an embedded store."""
 
     in_use: int = 0
     idle: int = 0
@@ -16,9 +16,9 @@ class PoolUsage:
 
 class StorePool(Protocol):
     name: str
-    """redis | mongodb | qdrant: the role, whatever plays it."""
+    """The role: redis (sessions), mongodb (knowledge) or qdrant (vectors)."""
     backend: str
-    """What plays it: the server's name, memory, sqlite, local or disabled."""
+    """What fills the role: redis, mongodb, qdrant, memory, sqlite, local or disabled."""
 
     async def open(self) -> None:
         """Make the client; asks no server."""
@@ -27,8 +27,8 @@ class StorePool(Protocol):
         """One cheap round trip.
 
         Raises:
-            StoreRefusedError: It answered that it cannot serve everything now.
-            StoreUnavailableError: The store did not answer as it should.
+            StoreRefusedError: The store answered that it cannot serve everything now.
+            StoreUnavailableError: The store did not answer, or not as it should.
         """
 
     def usage(self) -> PoolUsage: ...
@@ -37,16 +37,16 @@ class StorePool(Protocol):
 
 
 class EmbeddedStore:
-    """A store inside this process, or none at all: nothing to connect to."""
+    """A store inside this process, or a disabled one: there is nothing to connect to."""
 
     def __init__(self, name: str, backend: str) -> None:
         self.name = name
         self.backend = backend
         self.read: Callable[[], Awaitable[Any]] | None = None
-        """Something cheap, of a store that is kept in files; what is in memory is there."""
+        """A cheap read that checks a store in files; None for one in memory."""
 
     async def open(self) -> None:
-        """Nothing to make."""
+        """Do nothing: the store is opened by its owner."""
 
     async def check(self) -> None:
         if self.read is not None:
@@ -56,4 +56,4 @@ class EmbeddedStore:
         return PoolUsage()
 
     async def close(self) -> None:
-        """Its owner closes it."""
+        """Do nothing: the store is closed by its owner."""
