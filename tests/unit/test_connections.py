@@ -1,4 +1,4 @@
-"""Connections whose clients do not do their part are given up; others never are."""
+"""Connections whose clients do not do their part are dropped; others never are."""
 
 import asyncio
 import socket
@@ -14,18 +14,17 @@ from structlog.testing import capture_logs
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from kato_service.server.http_protocol import BoundedHttpProtocol
+from kato_service.server.answer_reading import AnswerReading, ReadingLimits
+from kato_service.server.http_protocol import BoundedHttpProtocol, HeadLimits
 from kato_service.server.websocket_protocol import BoundedWebSocketProtocol
 
-MODULE = "kato_service.server.answer_reading"
 ANSWER = b"x" * 20_000_000
 REQUEST = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 UPGRADE = (
     b"GET / HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
     b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
-NO_TEXT = b"\x81\x82\0\0\0\0\xff\xff"
-"""A frame of text that is none."""
+INVALID_TEXT_FRAME = b"\x81\x82\0\0\0\0\xff\xff"
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -44,13 +43,23 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": ANSWER})
 
 
+def with_limits(protocol: type[AnswerReading], limits: ReadingLimits) -> type[Any]:
+    return type(protocol.__name__, (protocol,), {"reading_limits": limits})
+
+
 @asynccontextmanager
-async def serving(application: Any = app) -> AsyncIterator[tuple[uvicorn.Server, int]]:
+async def serving(
+    application: Any = app,
+    *,
+    http: type[BoundedHttpProtocol] = BoundedHttpProtocol,
+    reading: ReadingLimits | None = None,
+) -> AsyncIterator[tuple[uvicorn.Server, int]]:
+    limits = reading or ReadingLimits()
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         application,
-        http=BoundedHttpProtocol,
-        ws=BoundedWebSocketProtocol,
+        http=with_limits(http, limits),
+        ws=with_limits(BoundedWebSocketProtocol, limits),
         lifespan="off",
         log_config=None,
     )
@@ -64,7 +73,7 @@ async def serving(application: Any = app) -> AsyncIterator[tuple[uvicorn.Server,
 
 
 async def asked(port: int, request: bytes = REQUEST) -> socket.socket:
-    """A connection whose answer waits."""
+    """A connection that sent *request* and reads nothing yet."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.setblocking(False)
@@ -89,23 +98,19 @@ async def until_dropped(server: uvicorn.Server) -> None:
     ("patience_s", "limit_bytes"),
     [pytest.param(0.2, 2**40, id="too slow"), pytest.param(60, 0, id="too many")],
 )
-async def test_an_answer_that_nobody_reads_is_not_kept(
-    monkeypatch: pytest.MonkeyPatch, patience_s: float, limit_bytes: int, request_bytes: bytes
+async def test_the_connection_of_an_answer_that_nobody_reads_is_dropped(
+    patience_s: float, limit_bytes: int, request_bytes: bytes
 ) -> None:
-    monkeypatch.setattr(f"{MODULE}.LOOK_S", 0.05)
-    monkeypatch.setattr(f"{MODULE}.READ_PATIENCE_S", patience_s)
-    monkeypatch.setattr(f"{MODULE}.MAX_UNREAD_BYTES", limit_bytes)
-    async with serving() as (server, port):
+    limits = ReadingLimits(patience_s=patience_s, max_unread_bytes=limit_bytes, look_s=0.05)
+    async with serving(reading=limits) as (server, port):
         with await asked(port, request_bytes) as client:
             # The first byte of the answer: from here on nobody reads it.
             assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 1), 60)
             await until_dropped(server)
 
 
-async def test_an_answer_that_is_read_slowly_arrives_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"{MODULE}.LOOK_S", 0.5)
-    monkeypatch.setattr(f"{MODULE}.READ_PATIENCE_S", 2.0)
-    async with serving() as (_, port):
+async def test_an_answer_that_is_read_slowly_arrives_completely() -> None:
+    async with serving(reading=ReadingLimits(patience_s=2.0, look_s=0.5)) as (_, port):
         with await asked(port) as client:
             received, loop = 0, asyncio.get_running_loop()
             while received < len(ANSWER):
@@ -115,12 +120,8 @@ async def test_an_answer_that_is_read_slowly_arrives_whole(monkeypatch: pytest.M
                 await asyncio.sleep(0.001)
 
 
-async def test_the_rest_of_an_answer_that_nobody_reads_ends_with_its_connection(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(f"{MODULE}.LOOK_S", 0.05)
-    monkeypatch.setattr(f"{MODULE}.READ_PATIENCE_S", 2.0)
-    async with serving() as (server, port):
+async def test_a_closed_connection_is_dropped_if_nobody_reads_its_last_answer() -> None:
+    async with serving(reading=ReadingLimits(patience_s=2.0, look_s=0.05)) as (server, port):
         with await asked(port) as client:
             assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 1), 60)
             (connection,) = server.server_state.connections
@@ -130,7 +131,7 @@ async def test_the_rest_of_an_answer_that_nobody_reads_ends_with_its_connection(
             await until_dropped(server)
 
 
-async def test_text_that_is_none_ends_its_socket_without_a_traceback(
+async def test_a_text_frame_that_is_not_utf8_ends_its_socket_without_a_traceback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with capture_logs() as lines:
@@ -138,13 +139,13 @@ async def test_text_that_is_none_ends_its_socket_without_a_traceback(
             with await asked(port, UPGRADE.replace(b" / ", b" /silent ")) as client:
                 loop = asyncio.get_running_loop()
                 assert b" 101 " in await asyncio.wait_for(loop.sock_recv(client, 4096), 60)
-                await loop.sock_sendall(client, NO_TEXT)
+                await loop.sock_sendall(client, INVALID_TEXT_FRAME)
                 await until_dropped(server)
     assert [line["reason"] for line in lines] == ["its client sent text that is not UTF-8"]
     assert not [record for record in caplog.records if record.exc_info]
 
 
-async def test_a_socket_that_is_refused_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_refused_socket_is_not_logged_as_an_error(caplog: pytest.LogCaptureFixture) -> None:
     async with serving() as (server, port):
         with await asked(port, UPGRADE.replace(b" / ", b" /refused ")) as client:
             loop = asyncio.get_running_loop()
@@ -153,7 +154,7 @@ async def test_a_socket_that_is_refused_is_no_error(caplog: pytest.LogCaptureFix
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-async def test_the_end_of_the_server_leaves_open_sockets_to_the_application() -> None:
+async def test_at_the_end_of_the_server_the_application_closes_open_sockets() -> None:
     answering = asyncio.Event()
 
     async def slow(scope: Any, receive: Any, send: Any) -> None:
@@ -173,25 +174,22 @@ async def test_the_end_of_the_server_leaves_open_sockets_to_the_application() ->
     assert closed.value.rcvd.code == 1001
 
 
-def test_what_arrives_while_the_process_stands_still_is_answered(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("kato_service.server.http_protocol.HEAD_PATIENCE_S", 1.5)
-    answer = uvloop.run(_answer_after_a_pause(monkeypatch))
+def test_a_request_that_arrives_while_the_process_stands_still_is_answered() -> None:
+    answer = uvloop.run(_answer_after_a_pause())
     assert answer.startswith(b"HTTP/1.1 200")
 
 
-async def _answer_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> bytes:
-    read = BoundedHttpProtocol.data_received
+async def _answer_after_a_pause() -> bytes:
+    class StandingStill(BoundedHttpProtocol):
+        head_limits = HeadLimits(patience_s=1.5)
 
-    def read_slowly(protocol: BoundedHttpProtocol, data: bytes) -> None:
-        if data == b"G":
-            waiting.sendall(REQUEST)
-            time.sleep(2.0)  # the process stands still
-        read(protocol, data)
+        def data_received(self, data: bytes) -> None:
+            if data == b"G":
+                waiting.sendall(REQUEST)
+                time.sleep(2.0)
+            super().data_received(data)
 
-    monkeypatch.setattr(BoundedHttpProtocol, "data_received", read_slowly)
-    async with serving() as (server, port):
+    async with serving(http=StandingStill) as (server, port):
         with await asked(port, b"") as waiting, await asked(port, b"") as other:
             await until(lambda: len(server.server_state.connections) == 2)
             loop = asyncio.get_running_loop()
@@ -199,9 +197,11 @@ async def _answer_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> bytes:
             return await asyncio.wait_for(loop.sock_recv(waiting, 99), 60)
 
 
-async def test_a_connection_that_asks_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kato_service.server.http_protocol.HEAD_PATIENCE_S", 0.3)
-    async with serving() as (server, port):
+async def test_a_connection_that_sends_no_request_is_closed() -> None:
+    class Impatient(BoundedHttpProtocol):
+        head_limits = HeadLimits(patience_s=0.3)
+
+    async with serving(http=Impatient) as (server, port):
         with await asked(port, b"") as client:
             assert not await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 99), 60)
             await until_dropped(server)

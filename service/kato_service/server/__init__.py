@@ -1,1 +1,1 @@
-"""The HTTP server around the application: protocols with bounds, signals, worker processes."""
+"""The HTTP server around the application: bounded protocols, signals, worker processes."""

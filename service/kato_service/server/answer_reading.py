@@ -1,33 +1,54 @@
-"""Connections whose clients do not read what they asked for are given up."""
+"""Drops connections whose clients do not read the answers they asked for.
+
+uvicorn's transports keep an unread answer for ever, and even a closed connection until its last
+byte is read. Each such client would cost the memory of its answer; see docs/decisions/0023.
+"""
 
 import asyncio
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import structlog
 
 log = structlog.get_logger()
 
-READ_PATIENCE_S = 30.0
-"""For a client to take `LEAST_READ_BYTES` more of an answer that waits for it."""
-LEAST_READ_BYTES = 64 * 1024
-MAX_UNREAD_BYTES = 64 * 1024 * 1024
-"""Of all answers that wait to be read, beside what the kernel holds; above it, the patience is
-`LOOK_S`. Memory is a few times this: an answer is held whole until its last byte left."""
-LOOK_S = 5.0
+
+@dataclass(frozen=True, slots=True)
+class ReadingLimits:
+    """How long an answer waits for a client that does not read it."""
+
+    patience_s: float = 30.0
+    """Seconds in which a client has to read `least_bytes` more: 2 KiB/s is slower than any link
+    that is of use."""
+    least_bytes: int = 64 * 1024
+    max_unread_bytes: int = 64 * 1024 * 1024
+    """Bytes of all unread answers together, without what the kernel holds. Above it clients have
+    only `look_s` instead of `patience_s`. Memory is a few times this, as an answer is held as a
+    whole until its last byte is sent."""
+    look_s: float = 5.0
+    """Seconds between two looks at what a client has read."""
 
 
 class AnswerReading(asyncio.Protocol):
-    """What a protocol of uvicorn inherits beside it: its transport would keep answers for ever,
-    and a connection that it closes, too, until the last byte is read."""
+    """Mixed into a protocol of uvicorn, before it in the bases.
+
+    The transport calls `pause_writing` when an answer starts to pile up; from then on a timer looks
+    at how much the client reads, until `resume_writing`.
+    """
+
+    reading_limits: ClassVar[ReadingLimits] = ReadingLimits()
+    """An attribute of the class, because uvicorn makes the instances; a subclass may set others."""
 
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
     connections: set[Any]
-    """All of the server."""
+    """All connections of the server."""
     _unread_bytes = 0
+    """How much waited when the client was last seen to read."""
     _read_at = 0.0
+    """When that was, by the clock of the loop."""
     _reading: asyncio.TimerHandle | None = None
-    """Set while an answer waits for its client to read on."""
+    """The timer of the next look; None while no answer waits for its client."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_reading()
@@ -39,31 +60,32 @@ class AnswerReading(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        # A closing transport never pauses again: its last bytes have to stay watched.
         if not self.transport.is_closing():
             self._end_reading()
 
     def await_the_rest(self) -> None:
-        """Of a connection that was closed: what is left, too, has to be read in time."""
+        """After a close: what is still unread has to be read in time, too."""
         if self._reading is None and self._waiting_bytes():
             self._note_reader()
 
     def _note_reader(self) -> None:
-        """The client reads, or begins to."""
+        """Start the client's time over: its answer begins to wait, or it read enough."""
         self._end_reading()
         self._unread_bytes, self._read_at = self._waiting_bytes(), self.loop.time()
-        self._reading = self.loop.call_later(LOOK_S, self._look_at_reader)
+        self._reading = self.loop.call_later(self.reading_limits.look_s, self._look_at_reader)
 
     def _look_at_reader(self) -> None:
-        unread_bytes = self._waiting_bytes()
-        if not unread_bytes or unread_bytes <= self._unread_bytes - LEAST_READ_BYTES:
+        limits, unread_bytes = self.reading_limits, self._waiting_bytes()
+        if not unread_bytes or unread_bytes <= self._unread_bytes - limits.least_bytes:
             self._note_reader()
             return
         waited_s = self.loop.time() - self._read_at
-        if waited_s >= READ_PATIENCE_S or self._all_unread_bytes() > MAX_UNREAD_BYTES:
+        if waited_s >= limits.patience_s or self._all_unread_bytes() > limits.max_unread_bytes:
             log.info("connection dropped", reason="its client does not read the answer")
             self.transport.abort()
             return
-        self._reading = self.loop.call_later(LOOK_S, self._look_at_reader)
+        self._reading = self.loop.call_later(limits.look_s, self._look_at_reader)
 
     def _all_unread_bytes(self) -> int:
         others = (one for one in self.connections if isinstance(one, AnswerReading))

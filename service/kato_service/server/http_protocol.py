@@ -1,8 +1,14 @@
-"""HTTP/1.1 of uvicorn with heads that are bounded in size and time, and refusals as envelopes."""
+"""uvicorn's HTTP/1.1 with request heads bounded in size and time, and refusals as envelopes.
+
+A head is the request line and the headers. uvicorn bounds neither its size nor the time it takes to
+arrive, and it answers what is not HTTP in plain text. The methods overridden here are uvicorn's, so
+its version has an upper bound; see docs/decisions/0023.
+"""
 
 import asyncio
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 from uuid import uuid4
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -11,22 +17,35 @@ from kato_service import json_text
 from kato_service.api.errors import refusal
 from kato_service.server.answer_reading import AnswerReading
 
-MAX_HEAD_BYTES = 64 * 1024
-"""Request line and headers; what arrives in one piece may be a little more."""
-HEAD_PATIENCE_S = 30.0
-"""For a request line and headers to arrive, from the connection or the first byte on."""
-SECOND_LOOK_S = 0.1
-"""After a pause of the whole process, timers come before what arrived meanwhile is read."""
+
+@dataclass(frozen=True, slots=True)
+class HeadLimits:
+    """How large a request head may be, and how long it may take."""
+
+    max_bytes: int = 64 * 1024
+    """Bytes of request line and headers. A head that arrives in one piece with other bytes may be
+    a little larger."""
+    patience_s: float = 30.0
+    """Seconds from the opening of the connection, or from the first byte of a later request, until
+    the head is complete."""
+    second_look_s: float = 0.1
+    """Seconds more after `patience_s`. When the whole process stood still, the event loop runs
+    expired timers before it reads what arrived meanwhile, and that may be the head."""
 
 
 class BoundedHttpProtocol(AnswerReading, HttpToolsProtocol):
+    head_limits: ClassVar[HeadLimits] = HeadLimits()
+    """An attribute of the class, because uvicorn makes the instances; a subclass may set others."""
+
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._in_head = False
+        """A head is awaited or is arriving."""
         self._heads = 0
-        """How many began."""
+        """How many heads were awaited so far."""
         self._head_bytes = 0
-        self._impatience: asyncio.TimerHandle | None = None
+        """Bytes of the present head that arrived in pieces of its own."""
+        self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base
         super().connection_made(transport)
@@ -41,18 +60,24 @@ class BoundedHttpProtocol(AnswerReading, HttpToolsProtocol):
         self.await_the_rest()
 
     def data_received(self, data: bytes) -> None:
-        begun = self._heads + self._is_idle()
+        # On an idle connection the first byte begins a head, so the whole piece may belong to it.
+        heads = self._heads + self._is_idle()
+        # The parser calls on_message_begin and on_headers_complete on the way.
         super().data_received(data)
-        # Of a piece in which a head began behind another request, nobody knows how much is head.
-        if not self._in_head or self._heads != begun or self.transport.is_closing():
+        # If a head began in this piece after the end of another request, it is unknown how much of
+        # the piece belongs to it: do not count. The pieces after it are counted.
+        if not self._in_head or self._heads != heads or self.transport.is_closing():
             return
         self._head_bytes += len(data)
-        if self._head_bytes > MAX_HEAD_BYTES:
-            limit = f"request line and headers may take {MAX_HEAD_BYTES} bytes"
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, limit)
+        if self._head_bytes > self.head_limits.max_bytes:
+            self._refuse(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                f"request line and headers exceed {self.head_limits.max_bytes} bytes",
+            )
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        # The first head of a connection is awaited since connection_made.
         if not self._in_head:
             self._await_head()
 
@@ -63,7 +88,8 @@ class BoundedHttpProtocol(AnswerReading, HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.cycle.response_complete:
-            self.cycle.body = bytearray()  # of a request that was answered unread
+            # The request was answered without reading its body: free what arrived of it.
+            self.cycle.body = bytearray()
         if self.transport.is_closing():
             self.await_the_rest()
 
@@ -71,46 +97,55 @@ class BoundedHttpProtocol(AnswerReading, HttpToolsProtocol):
         self._refuse(HTTPStatus.BAD_REQUEST, "this is not an HTTP/1.1 request")
 
     def _is_idle(self) -> bool:
-        """Whether what arrives next is the first byte of a head."""
+        """Whether the next byte to arrive is the first of a head."""
         cycle: Any = self.cycle
         return not self._in_head and cycle is not None and not cycle.more_body
 
     def _is_answering(self) -> bool:
-        """Whether a request that arrived whole waits for its answer."""
+        """Whether a request that arrived completely waits for its answer."""
         cycle: Any = self.cycle
         return cycle is not None and not cycle.response_complete and not cycle.more_body
 
     def _await_head(self) -> None:
         self._in_head, self._head_bytes = True, 0
         self._heads += 1
-        self._impatience = self.loop.call_later(HEAD_PATIENCE_S, self._look_again)
+        self._head_timer = self.loop.call_later(self.head_limits.patience_s, self._look_again)
 
     def _head_arrived(self) -> None:
         self._in_head = False
-        if self._impatience is not None:
-            self._impatience.cancel()
-            self._impatience = None
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
     def _look_again(self) -> None:
-        self._impatience = self.loop.call_later(SECOND_LOOK_S, self._too_slow)
+        self._head_timer = self.loop.call_later(self.head_limits.second_look_s, self._too_slow)
 
     def _too_slow(self) -> None:
         if self._head_bytes or self._is_answering():
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive in time")
+            self._refuse(
+                HTTPStatus.REQUEST_TIMEOUT,
+                f"request line and headers took longer than {self.head_limits.patience_s:g} s",
+            )
         elif not self.transport.is_closing():
-            self.transport.close()
+            self.transport.close()  # the client never sent anything
 
     def _refuse(self, status: HTTPStatus, message: str) -> None:
+        """Answer what never became a request, and close the connection.
+
+        With pipelining, a client matches answers to requests by their order alone. So nothing may
+        be sent that it would take for the answer to an earlier request.
+        """
         if self.transport.is_closing():
             return
         if self._is_answering():
-            # Its client would take the refusal for the answer to the request before.
+            # The answer of the earlier request goes out, then the connection closes.
             self.flow.pause_reading()
             self.shutdown()
             return
         cycle: Any = self.cycle
         if self.pipeline or (cycle is not None and cycle.response_started and cycle.more_body):
-            self.transport.close()  # in the body of a request that waits, or is answered already
+            # An earlier request waits unanswered, or its answer is on its way already.
+            self.transport.close()
             return
         body = json_text.text(refusal(message, uuid4().hex))
         head = (

@@ -1,4 +1,4 @@
-"""The server that runs the application in one process."""
+"""uvicorn, set up to serve the application in one process."""
 
 import gc
 import signal
@@ -16,15 +16,18 @@ from kato_service.service import Service
 from kato_service.settings import Settings
 
 KEEP_ALIVE_S = 75
-"""Longer than the pauses of ordinary clients, so that they find their connection again."""
+"""Seconds that an idle connection stays open: longer than ordinary clients pause."""
 BACKLOG = 65_535
-"""Connections that may wait to be accepted; the kernel takes its own limit where that is less. Of
-what is beyond, clients learn nothing but a time-out or a reset."""
+"""Connections that may wait to be accepted; the kernel lowers it to its own limit. Beyond it,
+clients only see a time-out or a reset."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class KatoServer(uvicorn.Server):
-    """Tells the service at once when it is asked to end, and leaves the closing to its owner."""
+    """Tells the service as soon as a signal asks it to end, and returns when everything is served.
+
+    What comes after (closing the stores) is up to the caller of `serve`.
+    """
 
     def __init__(self, service: Service, app: FastAPI) -> None:
         super().__init__(_config(service.settings, app))
@@ -32,11 +35,15 @@ class KatoServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        _spare_what_stays()
+        _freeze_garbage()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """As in the base class, which however ends the process before the service is closed."""
+        """Handle the signals while the server runs.
+
+        The base class raises them again afterwards, which ends the process before the service is
+        closed.
+        """
         known = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
         try:
             yield
@@ -49,9 +56,9 @@ class KatoServer(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def _spare_what_stays() -> None:
-    """Let no later collection of garbage go through modules and routes: it takes 80 ms, and the
-    event loop stands still meanwhile."""
+def _freeze_garbage() -> None:
+    """Exempt modules and routes from garbage collections: going through them takes 80 ms, in which
+    the event loop stands still."""
     gc.collect()
     gc.freeze()
 
@@ -64,7 +71,8 @@ def _config(settings: Settings, app: FastAPI) -> uvicorn.Config:
         backlog=BACKLOG,
         http=BoundedHttpProtocol,
         ws=BoundedWebSocketProtocol,
-        # Longer frames are refused by an envelope; only absurd ones end the socket.
+        # Frames above max_body_bytes are refused with an envelope; only those twice as large end
+        # the socket.
         ws_max_size=2 * settings.max_body_bytes,
         lifespan="off",
         log_config=None,

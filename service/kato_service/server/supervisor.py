@@ -1,4 +1,4 @@
-"""Several processes that serve on one socket: WORKERS greater than 1."""
+"""The parent of several worker processes that serve on one socket: WORKERS greater than 1."""
 
 import multiprocessing
 import signal
@@ -16,7 +16,7 @@ log = structlog.get_logger()
 LOOK_S = 0.5
 """Seconds between two looks at the workers."""
 MARGIN_S = 20.0
-"""Seconds beyond the grace of a shutdown after which workers are killed."""
+"""Seconds that a worker has beyond the shutdown grace to close its stores; then it is killed."""
 _SPAWN = multiprocessing.get_context("spawn")
 
 Serve = Callable[[list[socket.socket]], None]
@@ -24,7 +24,12 @@ Serve = Callable[[list[socket.socket]], None]
 
 class Supervisor:
     def __init__(self, serve: Serve, listener: socket.socket, *, workers: int, grace_s: float):
-        """*serve* is what each worker runs: importable, given the socket, ends on SIGTERM."""
+        """Nothing is started yet.
+
+        Args:
+            serve: What each worker runs, given the listening socket. It must be importable, because
+                workers are spawned, and must end on SIGTERM.
+        """
         self._serve = serve
         self._listener = listener
         self._grace_s = grace_s
@@ -33,7 +38,7 @@ class Supervisor:
         self._ending = threading.Event()
 
     def run(self) -> None:
-        """Keep the workers running until SIGTERM or SIGINT, then let them end."""
+        """Keep the workers running until SIGTERM or SIGINT, then wait for them to end."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
         self._workers = [self._started() for _ in range(self._count)]
@@ -52,7 +57,9 @@ class Supervisor:
     def _replaced(self, worker: SpawnProcess) -> SpawnProcess:
         if worker.is_alive():
             return worker
-        log.error("worker ended and is started again", pid=worker.pid, exit_code=worker.exitcode)
+        log.error(
+            "worker ended unexpectedly and was replaced", pid=worker.pid, exit_code=worker.exitcode
+        )
         return self._started()
 
     def _stop(self) -> None:
@@ -62,6 +69,6 @@ class Supervisor:
         for worker in self._workers:
             worker.join(max(0.0, give_up_at - time.monotonic()))
             if worker.is_alive():
-                log.error("worker did not end and is killed", pid=worker.pid)
+                log.error("worker did not end in time and was killed", pid=worker.pid)
                 worker.kill()
                 worker.join()

@@ -1,5 +1,8 @@
-"""WebSockets of uvicorn that wait for their readers only so long; what clients do wrong is no error
-in the log."""
+"""uvicorn's WebSockets, dropped when their clients do not read, and quiet about clients' mistakes.
+
+What a client does wrong is not an error of the service: it is logged as information, without a
+traceback.
+"""
 
 from typing import Any
 
@@ -10,8 +13,9 @@ from kato_service.server.answer_reading import AnswerReading
 
 log = structlog.get_logger()
 INVALID_TEXT = 1007
+"""Close code of RFC 6455 for text that is not UTF-8."""
 CLOSE_PATIENCE_S = 1.0
-"""For a client to confirm that its socket is closed, when the server ends."""
+"""Seconds that a client has to confirm the close of its socket when the server ends."""
 
 
 class BoundedWebSocketProtocol(AnswerReading, WebSocketsSansIOProtocol):
@@ -20,8 +24,8 @@ class BoundedWebSocketProtocol(AnswerReading, WebSocketsSansIOProtocol):
         self.await_the_rest()
 
     def shutdown(self) -> None:
-        """Leave an open socket to the application, which answers the frame at hand and then closes
-        with 1001; the base class would cut the answer off and close with 1012."""
+        """Leave an open socket to the application, which answers the current frame and closes with
+        1001; the base class would interrupt the answer and close with 1012."""
         if self.close_sent or not self.handshake_complete:
             super().shutdown()
             return
@@ -31,14 +35,14 @@ class BoundedWebSocketProtocol(AnswerReading, WebSocketsSansIOProtocol):
     async def send(self, message: Any) -> None:
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
-            self.handshake_complete = True  # else the refusal is called an error in the log
+            self.handshake_complete = True  # else uvicorn logs the refusal as an error
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
         self.await_the_rest()
 
     def send_receive_event_to_app(self) -> None:
-        """As in the base class, which however writes a traceback for what a client sent."""
+        """Check text first: the base class raises, and logs a traceback, if it is not UTF-8."""
         if self.curr_msg_data_type == "text" and not _is_text(b"".join(self.frames)):
             self.frames = []
             log.info("socket dropped", reason="its client sent text that is not UTF-8")
@@ -48,7 +52,7 @@ class BoundedWebSocketProtocol(AnswerReading, WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
 
-def _is_text(data: Any) -> bool:
+def _is_text(data: bytes) -> bool:
     try:
         data.decode()
     except UnicodeDecodeError:
