@@ -1,4 +1,4 @@
-"""What one client sends must not hold up, or change anything for, the others."""
+"""Whatever one client sends, the others are neither held up nor affected."""
 
 import json
 import socket
@@ -18,14 +18,14 @@ from websockets.sync.client import connect
 from support import patient
 
 LONGEST_STALL_S = 1.5
-"""Without the bounds the loop stands still for many seconds."""
+"""Seconds; without the bounds the loop stands still for much longer."""
 
 
 @contextmanager
 def watched(service: Any) -> Iterator[list[float]]:
-    """Seconds for which the service kept `/health/live` waiting, asked repeatedly meanwhile.
+    """Seconds for which the service delayed each `/health/live` while the block runs.
 
-    Only what the service computes during a wait counts: other processes are no stall of its own.
+    Only the processor time of the service counts: what other processes use is no stall.
     """
     waits: list[float] = []
     ended = threading.Event()
@@ -52,7 +52,7 @@ def watched(service: Any) -> Iterator[list[float]]:
 
 
 def sent(url: str, *pieces: bytes) -> bytes:
-    """The first bytes of the answer to what may be no request."""
+    """The start of the answer to *pieces*, which need not be a request."""
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=60) as connection:
         for piece in pieces:
@@ -78,7 +78,9 @@ def test_an_endless_head_is_refused(shared_service: Any) -> None:
     assert max(waits) < LONGEST_STALL_S
 
 
-def test_the_head_of_a_next_request_is_no_answer_to_the_one_before(service_url: str) -> None:
+def test_the_refusal_of_a_pipelined_head_is_not_sent_as_the_answer_before_it(
+    service_url: str,
+) -> None:
     body = json.dumps({"strings": ["a"], "metadata": {"long": "x" * 120_000}}).encode()
     head = b"POST /v1/observe HTTP/1.1\r\nHost: x\r\nX-User-ID: %s\r\nContent-Length: %d\r\n\r\n"
     request = head % (uuid4().hex.encode(), len(body)) + body
@@ -88,7 +90,7 @@ def test_the_head_of_a_next_request_is_no_answer_to_the_one_before(service_url: 
     assert sent(service_url, request + endless, *[b"a" * 65536] * 8).startswith(b"HTTP/1.1 200")
 
 
-def test_a_body_that_is_none_is_refused_at_once(service_url: str) -> None:
+def test_an_invalid_chunked_body_is_refused_at_once(service_url: str) -> None:
     head = b"POST /v1/observe HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     began = time.monotonic()
     assert sent(service_url, head, b"no length\r\n").startswith(b"HTTP/1.1 400")
@@ -100,7 +102,7 @@ def test_a_body_that_is_none_is_refused_at_once(service_url: str) -> None:
 @pytest.mark.parametrize(
     "nonsense", [b"FOO / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00", b"GET / HTTP/9\r\n\r\n"]
 )
-def test_what_is_no_request_gets_the_envelope(service_url: str, nonsense: bytes) -> None:
+def test_bytes_that_are_not_a_request_get_the_envelope(service_url: str, nonsense: bytes) -> None:
     answer = sent(service_url, nonsense)
     assert answer.startswith(b"HTTP/1.1 400")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "VALIDATION_ERROR"
@@ -126,7 +128,7 @@ def test_millions_of_empty_arrays_are_refused(
     assert max(waits) < LONGEST_STALL_S
 
 
-def test_brackets_in_large_texts_are_only_text(api: httpx.Client, session_id: str) -> None:
+def test_brackets_inside_strings_do_not_count_as_arrays(api: httpx.Client, session_id: str) -> None:
     observations = [{"strings": ["[{" * 500]} for _ in range(300)]
     body = {"observations": observations}
     answer = api.post(f"/v2/sessions/{session_id}/observe-sequence", json=body)
@@ -134,7 +136,7 @@ def test_brackets_in_large_texts_are_only_text(api: httpx.Client, session_id: st
 
 
 @pytest.mark.parametrize("number", [2**63, 1234567890123456789, -(2**63), 2**64 - 1])
-def test_whole_numbers_are_exact_in_bodies_of_any_size(api: httpx.Client, number: int) -> None:
+def test_integers_are_exact_in_bodies_of_any_size(api: httpx.Client, number: int) -> None:
     for padding in ("", " " * 300_000):
         body = f'{padding}{{"metadata": {{"id": {number}}}}}'
         headers = {"content-type": "application/json"}
@@ -142,7 +144,7 @@ def test_whole_numbers_are_exact_in_bodies_of_any_size(api: httpx.Client, number
         assert session["metadata"] == {"id": number}
 
 
-def test_an_emotive_name_is_as_long_as_an_observed_one_may_be(
+def test_an_edited_pattern_takes_no_longer_emotive_names_than_an_observation(
     api: httpx.Client, session_id: str
 ) -> None:
     path = f"/v2/sessions/{session_id}"
@@ -153,7 +155,7 @@ def test_an_emotive_name_is_as_long_as_an_observed_one_may_be(
     assert api.get(f"{path}/patterns/{name}").json()["emotives"] == []
 
 
-def test_a_frequency_never_passes_its_limit(api: httpx.Client, session_id: str) -> None:
+def test_a_frequency_never_exceeds_its_limit(api: httpx.Client, session_id: str) -> None:
     path = f"/v2/sessions/{session_id}"
     for _ in range(2):
         api.post(f"{path}/observe", json={"strings": ["a", "b"]})

@@ -1,4 +1,4 @@
-"""``/sessions`` as later KATO clients speak it."""
+"""``/sessions`` as clients of later KATO versions use it."""
 
 from uuid import uuid4
 
@@ -16,12 +16,12 @@ def session(api: httpx.Client) -> str:
     return f"/sessions/{answer['session_id']}"
 
 
-def test_an_observation_is_okay(api: httpx.Client, session: str) -> None:
+def test_the_status_of_an_observation_is_okay(api: httpx.Client, session: str) -> None:
     answer = api.post(f"{session}/observe", json={"strings": ["a"], "unknown": 1}).json()
     assert answer["status"] == "okay"
 
 
-def test_a_sequence_is_okay_down_to_its_items(api: httpx.Client, session: str) -> None:
+def test_the_status_of_a_sequence_and_of_its_items_is_okay(api: httpx.Client, session: str) -> None:
     body = {"observations": [{"strings": ["a"], "unknown": 1}]}
     answer = api.post(f"{session}/observe-sequence", json=body).json()
     assert answer["status"] == answer["results"][0]["status"] == "okay"
@@ -39,6 +39,6 @@ def test_missing_and_extras_are_nested_per_event(api: httpx.Client, session: str
     assert prediction["extras"] == [["x"], [], ["a"]]
 
 
-def test_both_spellings_serve_the_same_session(api: httpx.Client, session: str) -> None:
+def test_both_paths_serve_the_same_session(api: httpx.Client, session: str) -> None:
     api.post(f"{session}/observe", json={"strings": ["a"]})
     assert api.get(f"/v2{session}/stm").json()["stm"] == [["a"]]

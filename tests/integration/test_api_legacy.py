@@ -1,4 +1,4 @@
-"""The first generation's paths and headers, as its clients use them."""
+"""The older paths and headers, as clients of the first generation use them."""
 
 from collections.abc import Callable
 from uuid import uuid4
@@ -11,7 +11,7 @@ AB = "76d7efca2e96cb5eeddf4e06ac96a0f424630135"
 
 @pytest.fixture(params=["/v1", ""], ids=["v1", "bare"])
 def legacy(request: pytest.FixtureRequest, api: httpx.Client) -> httpx.Client:
-    """A client of one user's default session."""
+    """A client of the default session of one user."""
     api.headers["x-user-id"] = uuid4().hex
     api.base_url = httpx.URL(f"{api.base_url}{request.param}")
     return api
@@ -41,13 +41,13 @@ def test_an_old_client_observes_learns_and_predicts(legacy: httpx.Client) -> Non
 
 
 @pytest.mark.parametrize("path", ["/stm", "/short-term-memory"])
-def test_the_stm_is_read_by_both_names(legacy: httpx.Client, path: str) -> None:
+def test_the_stm_is_read_under_both_names(legacy: httpx.Client, path: str) -> None:
     legacy.post("/observe", json={"strings": ["a"]})
     assert legacy.get(path).json()["stm"] == [["a"]]
 
 
 @pytest.mark.parametrize("path", ["/clear-stm", "/clear-short-term-memory"])
-def test_the_stm_is_cleared_by_both_names(legacy: httpx.Client, path: str) -> None:
+def test_the_stm_is_cleared_under_both_names(legacy: httpx.Client, path: str) -> None:
     legacy.post("/observe", json={"strings": ["a"]})
     answer = legacy.post(path).json()
     assert (answer["status"], answer["message"]) == ("okay", "stm-cleared")
@@ -55,7 +55,7 @@ def test_the_stm_is_cleared_by_both_names(legacy: httpx.Client, path: str) -> No
 
 
 @pytest.mark.parametrize("path", ["/clear-stm", "/clear-all"])
-def test_a_repeated_clear_leaves_what_came_behind_it(legacy: httpx.Client, path: str) -> None:
+def test_the_repeat_of_a_clear_keeps_what_came_after_it(legacy: httpx.Client, path: str) -> None:
     body = {"unique_id": "once"}
     assert legacy.post(path, json=body).json()["stm_length"] == 0
     _learn_ab(legacy)
@@ -65,7 +65,7 @@ def test_a_repeated_clear_leaves_what_came_behind_it(legacy: httpx.Client, path:
 
 
 @pytest.mark.parametrize("path", ["/clear-all", "/clear-all-memory"])
-def test_everything_is_cleared_by_both_names(legacy: httpx.Client, path: str) -> None:
+def test_everything_is_cleared_under_both_names(legacy: httpx.Client, path: str) -> None:
     _learn_ab(legacy)
     answer = legacy.post(path).json()
     assert (answer["status"], answer["message"]) == ("okay", "all-cleared")
@@ -73,7 +73,9 @@ def test_everything_is_cleared_by_both_names(legacy: httpx.Client, path: str) ->
 
 
 @pytest.mark.parametrize("observed", [[], ["a"]], ids=["nothing", "one symbol"])
-def test_learning_too_little_is_an_empty_name(legacy: httpx.Client, observed: list[str]) -> None:
+def test_learning_too_little_returns_an_empty_name(
+    legacy: httpx.Client, observed: list[str]
+) -> None:
     legacy.post("/observe", json={"strings": observed})
     response = legacy.post("/learn")
     assert response.status_code == 200
@@ -81,7 +83,7 @@ def test_learning_too_little_is_an_empty_name(legacy: httpx.Client, observed: li
 
 
 @pytest.mark.parametrize("name", [AB, f"PTRN|{AB}"])
-def test_a_pattern_comes_wrapped(legacy: httpx.Client, name: str) -> None:
+def test_a_pattern_is_wrapped_in_a_status(legacy: httpx.Client, name: str) -> None:
     _learn_ab(legacy)
     answer = legacy.get(f"/pattern/{name}").json()
     assert answer["status"] == "okay"
@@ -132,7 +134,7 @@ def test_a_sequence_names_what_it_learned(legacy: httpx.Client) -> None:
     assert answer["final_predictions"] == []
 
 
-def test_a_sequence_without_observations_says_so(legacy: httpx.Client) -> None:
+def test_a_sequence_without_observations_names_the_missing_field(legacy: httpx.Client) -> None:
     response = legacy.post("/observe-sequence", json={})
     assert response.status_code == 422
     assert response.json()["detail"] == "Missing required field: observations"
@@ -153,7 +155,7 @@ def test_v1_status_describes_the_default_session(legacy: httpx.Client, service_u
 
 
 @pytest.mark.parametrize("header", ["x-user-id", "x-node-id"])
-def test_a_users_default_session_shares_its_users_knowledge(
+def test_the_default_session_of_a_user_shares_the_knowledge_of_the_user(
     api: httpx.Client, new_session: Callable[..., str], header: str
 ) -> None:
     user = f"ü {uuid4().hex}"
@@ -165,14 +167,16 @@ def test_a_users_default_session_shares_its_users_knowledge(
     assert api.get(f"/v2/sessions/{session_id}/patterns/{AB}").status_code == 200
 
 
-def test_a_test_id_is_a_user_of_its_own(api: httpx.Client, new_session: Callable[..., str]) -> None:
+def test_a_test_id_selects_the_user_named_test_and_that_id(
+    api: httpx.Client, new_session: Callable[..., str]
+) -> None:
     test_id = uuid4().hex
     answer = api.post("/observe", json={"strings": ["a"]}, headers={"x-test-id": test_id}).json()
     session = api.get(f"/v2/sessions/{new_session(user_id=f'test_{test_id}')}").json()
     assert answer["processor_id"] == session["processor_id"]
 
 
-def test_a_session_header_picks_that_session(api: httpx.Client, session_id: str) -> None:
+def test_a_session_header_selects_that_session(api: httpx.Client, session_id: str) -> None:
     headers = {"x-session-id": session_id}
     response = api.post("/v1/observe", json={"strings": ["a"]}, headers=headers)
     assert response.headers["x-session-id"] == session_id
@@ -184,16 +188,16 @@ def test_an_unknown_session_header_is_not_found(api: httpx.Client) -> None:
     assert response.json()["error"]["code"] == "SESSION_NOT_FOUND"
 
 
-def test_an_unprintable_user_header_is_refused(api: httpx.Client) -> None:
+def test_a_user_header_that_is_too_long_is_refused(api: httpx.Client) -> None:
     response = api.get("/v1/stm", headers={"x-user-id": "x" * 257})
     assert response.status_code == 422
 
 
-def test_without_headers_the_instances_own_session_answers(api: httpx.Client) -> None:
+def test_without_headers_the_default_session_of_the_instance_answers(api: httpx.Client) -> None:
     assert api.get("/v1/stm").json()["processor_id"] == "kato"
 
 
-def test_two_users_default_sessions_are_apart(api: httpx.Client) -> None:
+def test_the_default_sessions_of_two_users_are_separate(api: httpx.Client) -> None:
     one, two = ({"x-user-id": uuid4().hex} for _ in range(2))
     api.post("/v1/observe", json={"strings": ["a"]}, headers=one)
     assert api.get("/v1/stm", headers=two).json()["stm"] == []

@@ -15,7 +15,9 @@ def learned(api: httpx.Client, session_id: str) -> str:
 
 
 @pytest.mark.parametrize("name", [AB, f"PTRN|{AB}"])
-def test_a_pattern_is_read_by_either_spelling(api: httpx.Client, learned: str, name: str) -> None:
+def test_a_pattern_is_returned_under_either_spelling(
+    api: httpx.Client, learned: str, name: str
+) -> None:
     assert api.get(f"/v2/sessions/{learned}/patterns/{name}").json() == {
         "name": f"PTRN|{AB}",
         "pattern_data": [["a"], ["b"]],
@@ -26,7 +28,7 @@ def test_a_pattern_is_read_by_either_spelling(api: httpx.Client, learned: str, n
     }
 
 
-def test_patterns_are_listed_page_by_page_in_first_learned_order(
+def test_patterns_are_listed_page_by_page_in_order_of_first_learn(
     api: httpx.Client, session_id: str
 ) -> None:
     items = [{"strings": [symbol, "z"]} for symbol in "cab"]
@@ -42,7 +44,7 @@ def test_patterns_are_listed_page_by_page_in_first_learned_order(
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (422, "VALIDATION_ERROR")
 
 
-def test_a_list_goes_on_where_its_last_pattern_was_learned_anew(
+def test_a_list_continues_although_its_last_pattern_was_deleted_and_learned_again(
     api: httpx.Client, session_id: str
 ) -> None:
     path = f"/v2/sessions/{session_id}"
@@ -76,7 +78,7 @@ def test_a_deleted_pattern_stops_matching(api: httpx.Client, learned: str) -> No
     assert api.get(f"{path}/patterns/{AB}").json()["error"]["code"] == "PATTERN_NOT_FOUND"
 
 
-def test_a_vector_comes_back_as_it_was_given(api: httpx.Client, session_id: str) -> None:
+def test_a_vector_is_returned_as_it_was_sent(api: httpx.Client, session_id: str) -> None:
     body = {"vectors": [[0.1, -0.30000000000000004, 1e-7]]}
     symbols = api.post(f"/v2/sessions/{session_id}/observe", json=body).json()["symbols"]
     answer = api.get(f"/v2/sessions/{session_id}/vectors/{symbols[0]}").json()

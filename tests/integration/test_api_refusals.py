@@ -52,7 +52,7 @@ def _assert_refused(response: httpx.Response, status: int, code: str) -> dict[st
 
 @pytest.fixture
 def state_of(api: httpx.Client) -> Callable[[str], tuple[Any, ...]]:
-    """Everything a refused request must leave alone."""
+    """Everything that a refused request must not change."""
 
     def read(session_id: str) -> tuple[Any, ...]:
         path = f"/v2/sessions/{session_id}"
@@ -246,7 +246,9 @@ def test_a_wrong_body_changes_nothing(
         {"user": "alice"},
     ],
 )
-def test_a_wrong_session_is_not_created(quiet_api: httpx.Client, body: dict[str, Any]) -> None:
+def test_a_session_with_a_wrong_field_is_not_created(
+    quiet_api: httpx.Client, body: dict[str, Any]
+) -> None:
     before = quiet_api.get("/v2/sessions/count").json()
     _assert_refused(quiet_api.post("/v2/sessions", json=body), 422, "VALIDATION_ERROR")
     assert quiet_api.get("/v2/sessions/count").json() == before
@@ -280,7 +282,9 @@ def test_a_malformed_cursor_is_refused(api: httpx.Client) -> None:
     _assert_refused(response, 422, "VALIDATION_ERROR")
 
 
-def test_refusals_name_the_place_and_never_the_value(api: httpx.Client, session_id: str) -> None:
+def test_a_refusal_names_the_field_and_never_shows_the_value(
+    api: httpx.Client, session_id: str
+) -> None:
     body = {"strings": ["a", 5_550_199], "emotives": {"joy": "topsecret"}}
     response = api.post(f"/v2/sessions/{session_id}/observe", json=body)
     error = _assert_refused(response, 422, "VALIDATION_ERROR")
@@ -332,7 +336,7 @@ def test_an_unknown_path_is_not_found(api: httpx.Client) -> None:
     _assert_refused(api.get("/v3/anything"), 404, "NOT_FOUND")
 
 
-def test_a_wrong_method_is_named(api: httpx.Client, session_id: str) -> None:
+def test_a_wrong_method_is_refused_with_the_allowed_one(api: httpx.Client, session_id: str) -> None:
     response = api.delete(f"/v2/sessions/{session_id}/observe")
     _assert_refused(response, 405, "METHOD_NOT_ALLOWED")
     assert response.headers["allow"] == "POST"
@@ -380,6 +384,6 @@ def test_a_request_id_is_echoed(api: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("given", ["", "with space", "x" * 129])
-def test_an_unfit_request_id_is_replaced(api: httpx.Client, given: str) -> None:
+def test_an_invalid_request_id_is_replaced(api: httpx.Client, given: str) -> None:
     response = api.get("/v2/sessions/count", headers={"x-request-id": given})
     assert len(response.headers["x-request-id"]) == 32

@@ -1,4 +1,4 @@
-"""Sessions over HTTP: create, list, count, look at, extend, delete."""
+"""Sessions over HTTP: create, list, count, get, extend, delete."""
 
 import re
 from collections.abc import Callable
@@ -69,19 +69,19 @@ def test_a_session_id_cannot_be_guessed(new_session: Callable[..., str]) -> None
     assert len(new_session()) >= 22
 
 
-def test_a_session_overrides_genes_at_birth(api: httpx.Client) -> None:
+def test_a_session_can_override_genes_when_it_is_created(api: httpx.Client) -> None:
     config = {"sort": False, "recall_threshold": 0, "max_predictions": None}
     session = api.post("/v2/sessions", json={"config": config}).json()
     assert session["config"] == GENES | {"sort_symbols": False, "recall_threshold": 0}
 
 
-def test_a_session_is_found_again(api: httpx.Client, session_id: str) -> None:
+def test_a_session_is_returned_under_its_id(api: httpx.Client, session_id: str) -> None:
     session = api.get(f"/v2/sessions/{session_id}")
     assert session.json()["session_id"] == session_id
     assert session.headers["x-session-id"] == session_id
 
 
-def test_a_listing_shows_the_users_sessions_page_by_page(
+def test_a_list_shows_the_sessions_of_a_user_page_by_page(
     api: httpx.Client, new_session: Callable[..., str]
 ) -> None:
     user = uuid4().hex
@@ -95,7 +95,7 @@ def test_a_listing_shows_the_users_sessions_page_by_page(
     assert {s["session_id"][:8] for s in one["sessions"] + two["sessions"]} == created
 
 
-def test_a_listing_without_api_key_masks_session_ids(
+def test_a_list_without_an_api_key_masks_session_ids(
     api: httpx.Client, new_session: Callable[..., str]
 ) -> None:
     user = uuid4().hex
@@ -111,7 +111,9 @@ def test_the_count_grows_with_a_session(quiet_api: httpx.Client) -> None:
     assert quiet_api.get("/v2/sessions/count").json()["active_session_count"] == before + 1
 
 
-def test_exists_tells_living_from_unknown(api: httpx.Client, session_id: str) -> None:
+def test_exists_tells_a_live_session_from_an_unknown_one(
+    api: httpx.Client, session_id: str
+) -> None:
     assert api.get(f"/v2/sessions/{session_id}/exists").json() == {
         "exists": True,
         "session_id": session_id,
@@ -155,7 +157,7 @@ def test_what_a_deleted_session_learned_stays(
     assert api.get(f"/v2/sessions/{two}/patterns/{name}").json()["frequency"] == 1
 
 
-def test_metadata_is_taken_as_deep_as_every_answer_can_show_it(api: httpx.Client) -> None:
+def test_metadata_is_accepted_only_as_deep_as_every_answer_can_show_it(api: httpx.Client) -> None:
     made = 0
     for depth in (*range(235, 260), 900):
         value: list[object] = []

@@ -1,4 +1,4 @@
-"""Golden traces, played over HTTP: scripts of observe, learn, clear, get and delete."""
+"""Golden traces over HTTP: scripts of observe, learn, clear, get and delete."""
 
 import gzip
 import json
@@ -85,7 +85,7 @@ class _Player:
 
 
 @pytest.mark.parametrize("trace", _traces())
-def test_a_golden_trace_is_answered_as_promised(
+def test_the_answers_to_a_golden_trace_match(
     api: httpx.Client, new_session: Callable[..., str], trace: dict[str, Any]
 ) -> None:
     player = _Player(api, new_session(config=trace["config"]))

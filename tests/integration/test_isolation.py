@@ -1,4 +1,4 @@
-"""Whatever users, sessions and instances are called, none sees anything of another."""
+"""Users, sessions and instances see nothing of each other, whatever their names."""
 
 import http.client
 import json
@@ -39,7 +39,7 @@ ALTERED: list[Callable[[str], str]] = [
 
 @st.composite
 def users(draw: st.DrawFn) -> list[str]:
-    """Ids that are easily taken for each other."""
+    """Ids that are easily confused."""
     printable = st.text(min_size=1, max_size=20).filter(str.isprintable)
     some = draw(st.lists(st.one_of(st.sampled_from(NASTY), printable), min_size=1, max_size=2))
     altered = [draw(st.sampled_from(ALTERED))(user) for user in some]
@@ -66,7 +66,7 @@ def on_servers(request: pytest.FixtureRequest, database: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def learned(url: str) -> dict[str, list[str]]:
-    """By user, what was learned so far."""
+    """What each user learned so far."""
     return {}
 
 
@@ -77,7 +77,7 @@ def learned(url: str) -> dict[str, list[str]]:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(names=users())
-def test_users_share_nothing_whatever_they_are_called(
+def test_users_share_nothing_whatever_their_names(
     url: str, learned: dict[str, list[str]], names: list[str]
 ) -> None:
     with httpx.Client(base_url=url, timeout=60) as client:
@@ -106,13 +106,13 @@ def observe(client: httpx.Client, session: str, symbol: str, **more: Any) -> Non
 
 
 def patterns(client: httpx.Client, session: str) -> list[str]:
-    """What tells the patterns apart, in order of first learn."""
+    """The first symbol of each pattern, in order of first learn."""
     page = client.get(f"{session}/patterns", params={"limit": 1000}).json()
     return [pattern["pattern_data"][0][0] for pattern in page["patterns"]]
 
 
 @pytest.mark.parametrize("user", ["", "x" * 257, "a\x00b", "\n", "a\u200bb", "\ud800", 5, []])
-def test_what_cannot_be_a_user_is_refused(service_url: str, user: object) -> None:
+def test_an_invalid_user_id_is_refused(service_url: str, user: object) -> None:
     body = json.dumps({"user_id": user})
     headers = {"content-type": "application/json"}
     response = patient.post(f"{service_url}/v2/sessions", content=body, headers=headers)
@@ -121,8 +121,8 @@ def test_what_cannot_be_a_user_is_refused(service_url: str, user: object) -> Non
 
 
 @pytest.mark.parametrize("session_id", NASTY)
-def test_what_is_no_session_is_not_found(service_url: str, session_id: str) -> None:
-    """Asked byte by byte as it is: clients that tidy paths up would hide much."""
+def test_a_strange_session_id_is_not_found(service_url: str, session_id: str) -> None:
+    """Sent exactly as it is: an HTTP client that normalises paths would hide most cases."""
     spellings = (quote(session_id, safe=""), quote(session_id))
     for (method, rest), spelled in product(ON_SESSIONS, spellings):
         status, body = asked(service_url, method, f"/v2/sessions/{spelled}{rest}")
@@ -146,7 +146,7 @@ def asked(url: str, method: str, path: str) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", ["acme-1", "acme_1", "ACME.1", ".", "..", "x" * 110])
-def test_an_instance_may_be_called(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_valid_processor_id_is_accepted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROCESSOR_ID", name)
     assert read_settings().processor_id == name
 
@@ -158,13 +158,13 @@ def test_an_instance_may_be_called(name: str, monkeypatch: pytest.MonkeyPatch) -
         *("x" * 111, "x" * 256, "\\x00", " "),
     ],
 )
-def test_an_instance_may_not_be_called(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_processor_id_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROCESSOR_ID", name)
     with pytest.raises(SettingsError, match="PROCESSOR_ID"):
         read_settings()
 
 
-def test_instances_of_similar_names_share_stores_and_nothing_else(
+def test_instances_with_similar_names_on_the_same_stores_share_nothing(
     request: pytest.FixtureRequest, start_service: Start
 ) -> None:
     tag, database = uuid4().hex[:8], uuid4().hex

@@ -1,4 +1,4 @@
-"""More than a process may take on at once: refused at once, in bounded memory, and it goes on."""
+"""Requests beyond what a process takes on are refused at once, in bounded memory."""
 
 import asyncio
 import json
@@ -20,14 +20,14 @@ PATIENCE_S = 120
 
 
 class HalfSent:
-    """A request of which half the body is sent: it is in flight until the rest comes."""
+    """A request with half of its body sent: it is in progress until the rest is sent."""
 
     def __init__(self, port: int, path: str, body: bytes) -> None:
         self._port, self._path, self._body = port, path, body
         self._head = b""
         self.status = 0
 
-    async def begin(self) -> None:
+    async def start(self) -> None:
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
         head = f"POST {self._path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(self._body)}\r\n\r\n"
         self._writer.write(head.encode() + self._body[: len(self._body) // 2])
@@ -58,11 +58,11 @@ class HalfSent:
 async def sent(requests: list[HalfSent]) -> AsyncIterator[list[HalfSent]]:
     limit = asyncio.Semaphore(100)
 
-    async def begin(request: HalfSent) -> None:
+    async def start(request: HalfSent) -> None:
         async with limit:
-            await request.begin()
+            await request.start()
 
-    await asyncio.gather(*map(begin, requests))
+    await asyncio.gather(*map(start, requests))
     try:
         yield requests
     finally:
@@ -71,7 +71,7 @@ async def sent(requests: list[HalfSent]) -> AsyncIterator[list[HalfSent]]:
 
 
 async def refused(requests: list[HalfSent], count: int) -> list[HalfSent]:
-    """Those that are answered without their rest: *count*, and no more of them."""
+    """The *count* requests that are answered before they are complete; there must be no more."""
     waiting = {request.answer for request in requests}
     async with asyncio.timeout(PATIENCE_S):
         while len(requests) - len(waiting) < count:
@@ -136,7 +136,7 @@ async def answers(service: Any, *paths: str) -> set[int]:
         return {(await client.get(path)).status_code for path in paths}
 
 
-async def test_a_frame_that_is_too_much_is_refused_by_its_id_and_the_socket_stays_open(
+async def test_a_frame_beyond_the_limit_is_refused_under_its_id_and_the_socket_stays_open(
     new_service: New,
 ) -> None:
     service = started(new_service, MAX_REQUESTS_IN_FLIGHT="2")
@@ -162,7 +162,7 @@ async def test_bodies_that_are_too_large_together_are_refused(new_service: New) 
     path = f"{await path_of_session(service)}/observe"
     body = observation("s").ljust(20_000)
     async with sent([HalfSent(service.port, path, body) for _ in range(20)]) as requests:
-        turned_away = await refused(requests, 4)  # 8 whole bodies' bytes are 16 halves
+        turned_away = await refused(requests, 4)  # 16 halves have the bytes of the 8 allowed bodies
         assert {code(request)[:2] for request in turned_away} == {(503, "OVERLOADED")}
     async with httpx.AsyncClient(base_url=service.url, timeout=PATIENCE_S) as client:
         assert (await client.post(path, content=body)).status_code == 200

@@ -1,4 +1,4 @@
-"""The API over a socket."""
+"""The API over a WebSocket."""
 
 import json
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def test_a_ping_is_answered(socket: ClientConnection) -> None:
     assert (answer["type"], answer["id"]) == ("pong", "p")
 
 
-def test_what_a_socket_observes_is_seen_over_http(
+def test_an_observation_over_a_socket_is_visible_over_http(
     socket: ClientConnection, api: httpx.Client, session_id: str
 ) -> None:
     _ask(socket, type="observe", payload={"strings": ["a"]})
@@ -119,7 +119,7 @@ def test_a_session_deleted_under_a_socket_is_not_found(
     assert _ask(socket, type="ping")["type"] == "pong"
 
 
-def test_an_unknown_session_gets_no_socket(service_url: str) -> None:
+def test_a_socket_for_an_unknown_session_is_refused(service_url: str) -> None:
     url = f"{service_url.replace('http', 'ws', 1)}/v2/sessions/unknown/ws"
     with pytest.raises(InvalidStatus) as refused, connect(url, open_timeout=60):
         pass
@@ -138,7 +138,7 @@ def test_a_socket_of_later_clients_ignores_unknown_fields(
 
 
 @pytest.mark.parametrize("path", ["/ws", "/v1/ws"])
-def test_a_legacy_socket_serves_the_users_default_session(
+def test_a_legacy_socket_serves_the_default_session_of_the_user(
     service_url: str, api: httpx.Client, path: str
 ) -> None:
     headers = {"x-user-id": uuid4().hex}

@@ -1,4 +1,4 @@
-"""Large bodies are read as small ones are."""
+"""The parser of large bodies accepts and returns the same as that of small ones."""
 
 import json
 
@@ -17,7 +17,7 @@ from kato_service.api.intake import large_json
         b'{"a":1,"a":2}',
     ],
 )
-def test_a_large_body_means_what_a_small_one_means(raw: bytes) -> None:
+def test_both_parsers_return_the_same_value(raw: bytes) -> None:
     assert large_json.parsed(raw) == json_text.parsed(raw)
 
 
@@ -36,7 +36,7 @@ def test_a_large_body_means_what_a_small_one_means(raw: bytes) -> None:
         pytest.param(b"\xef\xbb\xbf[]", id="byte order mark"),
     ],
 )
-def test_what_a_small_body_may_not_hold_a_large_one_may_not(raw: bytes) -> None:
+def test_both_parsers_refuse_the_same_bodies(raw: bytes) -> None:
     for parsed in (large_json.parsed, json_text.parsed):
         with pytest.raises(json.JSONDecodeError):
             parsed(raw)

@@ -41,11 +41,11 @@ def prediction() -> Prediction:
 
 
 @pytest.mark.parametrize(("given", "name"), [(NAME, NAME), (f"PTRN|{NAME}", NAME), ("", "")])
-def test_either_spelling_of_a_pattern_is_taken(given: str, name: str) -> None:
+def test_either_spelling_of_a_pattern_name_is_accepted(given: str, name: str) -> None:
     assert rendering.bare(given) == name
 
 
-def test_no_name_is_spelled_as_nothing() -> None:
+def test_an_empty_name_stays_empty() -> None:
     assert rendering.spelled("") == ""
 
 
@@ -62,14 +62,14 @@ def test_a_prediction_leads_with_its_type_and_ends_with_the_spelled_name(
     assert content["pattern_name"] == f"PTRN|{NAME}"
 
 
-def test_a_predictions_metadata_comes_last_and_only_if_there_is_any(
+def test_the_metadata_of_a_prediction_comes_last_and_only_if_it_has_any(
     prediction: Prediction,
 ) -> None:
     content = rendering.prediction(replace(prediction, metadata={"k": ('"v"',)}))
     assert list(content)[-1] == "metadata"
 
 
-def test_a_pattern_counts_its_symbols() -> None:
+def test_the_length_of_a_pattern_counts_its_symbols() -> None:
     assert rendering.pattern(Pattern(NAME, (("a", "a"), ("b",))))["length"] == 3
 
 
@@ -94,5 +94,5 @@ def test_extras_are_nested_per_event_of_the_stm_by_position(prediction: Predicti
     assert nesting.extras(spaced, stm) == [["a", "x"], [], []]
 
 
-def test_no_extras_are_an_empty_list_per_event(prediction: Prediction) -> None:
+def test_without_extras_each_event_has_an_empty_list(prediction: Prediction) -> None:
     assert nesting.extras(replace(prediction, extras=()), (("a",), ("b",))) == [[], []]

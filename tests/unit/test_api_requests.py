@@ -1,4 +1,4 @@
-"""Bodies: strict types, known fields, the ranges of processor.md §9."""
+"""Bodies of requests: strict types, known fields, the ranges of processor.md §9."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -47,7 +47,7 @@ def test_an_observation_becomes_a_domain_value() -> None:
         {"unique_id": "x" * 257},
     ],
 )
-def test_wrong_observations_are_refused(fields: dict[str, Any]) -> None:
+def test_an_invalid_observation_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         ObservationBody.model_validate(fields)
 
@@ -65,17 +65,17 @@ def test_unknown_genes_are_refused_on_legacy_paths_too(legacy: None) -> None:
 
 
 @pytest.mark.parametrize("alias", ["user_id", "node_id"])
-def test_a_user_has_two_spellings(alias: str, legacy: None) -> None:
+def test_the_user_of_a_session_may_be_named_by_either_field(alias: str, legacy: None) -> None:
     assert SessionBody.model_validate({alias: "Ada"}).user_id == "Ada"
 
 
-def test_given_genes_keep_null_and_chosen_ones_drop_it() -> None:
+def test_given_genes_include_null_and_chosen_ones_do_not() -> None:
     overrides = GeneOverrides.model_validate({"sort": False, "persistence": None})
     assert overrides.given() == {"sort_symbols": False, "persistence": None}
     assert overrides.chosen() == {"sort_symbols": False}
 
 
-def test_a_whole_float_is_an_integer() -> None:
+def test_a_float_without_fraction_is_an_integer() -> None:
     assert GeneOverrides.model_validate({"max_predictions": 7.0}).chosen() == {"max_predictions": 7}
 
 
@@ -89,7 +89,7 @@ def test_a_whole_float_is_an_integer() -> None:
         ("vector_min_score", -1, 1),
     ],
 )
-def test_genes_are_taken_to_their_bounds_and_no_further(
+def test_genes_are_accepted_up_to_their_bounds_and_not_beyond(
     name: str, lowest: int, highest: int
 ) -> None:
     for value in (lowest, highest):

@@ -33,13 +33,13 @@ def _client(app: ASGIApp, **settings: Any) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url="http://test")
 
 
-async def test_a_body_passes_whole() -> None:
+async def test_a_body_reaches_the_application_unchanged() -> None:
     async with _client(_echo) as client:
         response = await client.post("/", content=b"[1,2]")
     assert response.content == b"[1,2]"
 
 
-async def test_a_crash_is_answered_without_its_text() -> None:
+async def test_the_answer_to_a_crash_does_not_show_its_text() -> None:
     async with _client(_crash) as client:
         response = await client.get("/", headers={"x-request-id": "r-1"})
     assert response.status_code == 500
@@ -48,12 +48,12 @@ async def test_a_crash_is_answered_without_its_text() -> None:
     assert "password" not in response.text
 
 
-async def _cut_off_by_the_server(scope: Scope, receive: Receive, send: Send) -> None:
+async def _cancelled_by_the_server(scope: Scope, receive: Receive, send: Send) -> None:
     raise asyncio.CancelledError
 
 
-async def test_a_request_that_the_end_of_the_service_cut_off_is_safe_to_repeat() -> None:
-    async with _client(_cut_off_by_the_server) as client:
+async def test_a_request_that_a_shutdown_cancelled_is_safe_to_repeat() -> None:
+    async with _client(_cancelled_by_the_server) as client:
         response = await client.get("/")
     error = response.json()["error"]
     assert (response.status_code, error["code"]) == (503, "STORE_UNAVAILABLE")
@@ -65,26 +65,26 @@ async def test_a_request_that_the_end_of_the_service_cut_off_is_safe_to_repeat()
 @pytest.mark.parametrize(
     "headers", [{}, {"authorization": "Basic a-key"}, {"x-api-key": ""}], ids=str
 )
-async def test_a_missing_key_is_asked_for(headers: dict[str, str]) -> None:
+async def test_a_request_without_an_api_key_is_unauthorized(headers: dict[str, str]) -> None:
     async with _client(_echo, API_KEY="a-key") as client:
         response = await client.post("/", headers=headers)
     assert response.status_code == 401
     assert response.headers["www-authenticate"] == "Bearer"
 
 
-async def test_a_key_that_is_no_ascii_is_just_wrong() -> None:
+async def test_an_api_key_that_is_not_ascii_is_forbidden_like_any_wrong_key() -> None:
     async with _client(_echo, API_KEY="a-key") as client:
         response = await client.post("/", headers={b"x-api-key": "ä".encode()})
     assert response.status_code == 403
 
 
 @pytest.mark.parametrize("path", ["/healthy", "/v2/healthz", "/metrics/x", "/v2/health/x"])
-async def test_paths_like_health_are_not_open(path: str) -> None:
+async def test_paths_that_only_resemble_health_need_the_api_key(path: str) -> None:
     async with _client(_echo, API_KEY="a-key") as client:
         assert (await client.get(path)).status_code == 401
 
 
-async def test_a_body_that_does_not_arrive_passes_its_deadline() -> None:
+async def test_a_body_that_does_not_arrive_ends_at_the_deadline() -> None:
     sent: list[Message] = []
 
     async def silence() -> Message:

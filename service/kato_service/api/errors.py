@@ -1,4 +1,4 @@
-"""The one envelope every refusal and failure is answered with (http-api.md §1)."""
+"""Errors as answers: every refusal and failure has the same envelope (http-api.md §1)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,22 +16,28 @@ from kato_service.errors import InvalidInputError, KatoError, OverloadedError
 log = structlog.get_logger()
 
 MAX_DETAILS = 20
+"""Findings about one body that an answer lists."""
 MAX_LOCATION_CHARS = 64
+"""Characters of a client's own field name that an answer repeats."""
 _ROUTING = {
-    404: ("NOT_FOUND", "there is nothing at this path"),
-    405: ("METHOD_NOT_ALLOWED", "this path does not know the method"),
-    413: ("BODY_TOO_LARGE", "the body is too large"),
+    404: ("NOT_FOUND", "there is no operation at this path; /docs lists all operations"),
+    405: ("METHOD_NOT_ALLOWED", "this path does not allow the method; see the Allow header"),
+    413: ("BODY_TOO_LARGE", "the body is too large; send less at once"),
 }
-_MALFORMED = ("VALIDATION_ERROR", "the request could not be read")
+"""Code and message for refusals of the web framework, by status."""
+_MALFORMED = ("VALIDATION_ERROR", "the request is malformed")
+"""Code and message for its other refusals."""
 
 
 def envelope(error: KatoError, request_id: str) -> dict[str, Any]:
+    """*error* as JSON."""
     return _envelope(
         error.code, error.message, request_id, retryable=error.retryable, details=error.details
     )
 
 
 def answered(error: KatoError, scope: Scope) -> Response:
+    """The answer to a request that ended with *error*; sheds are counted here."""
     if isinstance(error, OverloadedError):
         scope["app"].state.service.metrics.shed(error.limit)
     headers = {}
@@ -43,7 +49,7 @@ def answered(error: KatoError, scope: Scope) -> Response:
 
 
 async def denied(error: KatoError, scope: Scope, receive: Receive, send: Send) -> None:
-    """Refuse a WebSocket before it opens: with the envelope where the server can send one."""
+    """Refuse a WebSocket before it opens, with the envelope if the server can send one."""
     if "websocket.http.response" in scope.get("extensions", {}):
         await answered(error, scope)(scope, receive, send)
         return
@@ -51,16 +57,18 @@ async def denied(error: KatoError, scope: Scope, receive: Receive, send: Send) -
 
 
 def crashed(scope: Scope) -> Response:
-    """The answer to a bug of ours: its text stays in the log."""
+    """The answer to a bug of the service; what happened is in the log only."""
     return _response(500, crash_envelope(request_id_of(scope)))
 
 
 def crash_envelope(request_id: str) -> dict[str, Any]:
-    return _envelope("INTERNAL_ERROR", "an unexpected error, see the log", request_id)
+    return _envelope(
+        "INTERNAL_ERROR", "unexpected error in the service; report the request_id", request_id
+    )
 
 
 def invalid_input(errors: Sequence[Mapping[str, Any]]) -> InvalidInputError:
-    """Pydantic's findings as locations and reasons, never the values."""
+    """Pydantic's findings as locations and reasons, without any value."""
     details = [
         {"location": [_shortened(part) for part in error["loc"]], "reason": error["msg"]}
         for error in errors[:MAX_DETAILS]
@@ -69,7 +77,7 @@ def invalid_input(errors: Sequence[Mapping[str, Any]]) -> InvalidInputError:
 
 
 def refusal(message: str, request_id: str) -> dict[str, Any]:
-    """The envelope for what never became a request."""
+    """The envelope for bytes that never became a request."""
     return _envelope("VALIDATION_ERROR", message, request_id)
 
 
@@ -83,7 +91,10 @@ def request_id_of(scope: Scope) -> str:
 
 
 class RefusedBodyError(HTTPException):
-    """Carries a refusal through FastAPI's reading of bodies, which lets only its own kind pass."""
+    """Carries a refusal through FastAPI's reading of bodies.
+
+    FastAPI turns every exception raised there into one of its own, except for its HTTPException.
+    """
 
     def __init__(self, error: KatoError) -> None:
         super().__init__(error.status_code)
@@ -91,6 +102,7 @@ class RefusedBodyError(HTTPException):
 
 
 def install(app: FastAPI) -> None:
+    """Make *app* answer every error with the envelope."""
     app.add_exception_handler(RefusedBodyError, _on_refused_body)
     app.add_exception_handler(KatoError, _on_kato_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)

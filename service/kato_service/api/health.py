@@ -1,17 +1,19 @@
-"""Health, readiness, status and metrics, reported without asking a store (http-api.md §4)."""
+"""Liveness, readiness, health, status and metrics (http-api.md §4).
+
+None of these paths asks a store: they report what background checks and recent calls found.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from kato_service import __version__, json_text
 from kato_service.connections.monitor import StoreHealth
-from kato_service.knowledge.bases import KnowledgeUsage
-from kato_service.metrics import CONTENT_TYPE, Metrics
-from kato_service.settings import Settings
+from kato_service.metrics import CONTENT_TYPE
+from kato_service.service import Service
 
 Status = Literal["healthy", "degraded", "unhealthy"]
 _STARTED_AS = ("host", "port", "workers", "enable_v2_features", "cors_origins", "log_level")
@@ -24,32 +26,16 @@ _SHOWN = (
     *("recall_threshold", "max_predictions", "persistence", "max_pattern_length", "stm_mode"),
     *("sort_symbols", "vector_neighbors", "vector_min_score", "health_check_interval_s"),
 )
-"""Settings that hold no secret and no address."""
-
-
-class Reported(Protocol):
-    """The opened service, as far as reports about it go."""
-
-    settings: Settings
-    metrics: Metrics
-    started_at: datetime
-    active_sessions: int | None
-
-    @property
-    def engine_name(self) -> str: ...
-    @property
-    def ready(self) -> bool: ...
-    def stores(self) -> Mapping[str, StoreHealth]: ...
-    def knowledge_usage(self) -> KnowledgeUsage: ...
+"""Settings that the status shows: none holds a secret or an address."""
 
 
 def add_health(app: FastAPI) -> None:
-    """Add the paths that need no API key, and `/v2/status`, which does."""
+    """Add the paths of this module; see `session_middleware` for those that need no API key."""
     for path, endpoint, summary in _PATHS:
         app.router.add_api_route(
             path, endpoint, methods=["GET"], summary=summary, tags=["health"],
             operation_id="_".join(("get", *path.strip("/").split("/"))),
-            responses={503: {"description": "Not now"}} if "health" in path else {},
+            responses={503: {"description": "Not ready, or unhealthy"}} if "health" in path else {},
         )  # fmt: skip
 
 
@@ -109,7 +95,7 @@ async def metrics(request: Request) -> Response:
 
 
 def status_of(stores: Mapping[str, StoreHealth]) -> Status:
-    """Unhealthy without sessions; degraded without anything else (architecture.md §2)."""
+    """Unhealthy if sessions cannot be used; degraded if any other store is not healthy."""
     if stores["redis"].status == "unhealthy":
         return "unhealthy"
     well = all(found.status in ("healthy", "disabled") for found in stores.values())
@@ -117,19 +103,19 @@ def status_of(stores: Mapping[str, StoreHealth]) -> Status:
 
 
 _PATHS: tuple[tuple[str, Callable[[Request], Awaitable[Response]], str], ...] = (
-    ("/health/live", live, "Whether the event loop turns"),
-    ("/health/ready", ready, "Whether requests can be served"),
-    ("/health/startup", startup, "Whether the process listens"),
-    ("/v2/health", health, "How the service and its stores are"),
-    ("/health", health, "How the service and its stores are"),
-    ("/metrics", metrics, "Metrics as Prometheus text"),
-    ("/v2/status", status, "Sessions, knowledge, pools and configuration"),
-    ("/status", status, "Sessions, knowledge, pools and configuration"),
+    ("/health/live", live, "Check that the event loop runs"),
+    ("/health/ready", ready, "Check that requests can be served"),
+    ("/health/startup", startup, "Check that the process has started"),
+    ("/v2/health", health, "Get the health of the service and its stores"),
+    ("/health", health, "Get the health of the service and its stores"),
+    ("/metrics", metrics, "Get metrics as Prometheus text"),
+    ("/v2/status", status, "Get sessions, knowledge, pools and configuration"),
+    ("/status", status, "Get sessions, knowledge, pools and configuration"),
 )
 
 
-def _service(request: Request) -> Reported:
-    service: Reported = request.app.state.service
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
     return service
 
 

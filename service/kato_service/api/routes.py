@@ -1,4 +1,4 @@
-"""Every path of the API on one application; app.py calls this."""
+"""All paths of the API, mounted on the application."""
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -10,9 +10,9 @@ from kato_service.settings import Settings
 
 
 def include_routers(app: FastAPI, settings: Settings) -> None:
-    """Add middleware, error answers, operations and sockets (health is app.py's to add).
+    """Add operations, WebSockets, error answers and middleware; `health` adds its own paths.
 
-    Paths are looked through in this order: the busiest come first.
+    Requests are matched against the paths in this order, so the busiest come first.
     """
     if settings.enable_v2_features:
         _include_sessions(app, "/v2/sessions", tag="sessions")

@@ -1,4 +1,4 @@
-"""Sessions: create, list, look at, extend, delete (http-api.md §2)."""
+"""Operations on sessions: create, list, get, extend, delete (http-api.md §2)."""
 
 from typing import Annotated, Any
 
@@ -19,9 +19,9 @@ from kato_service.errors import (
 from kato_service.sessions.state import SessionState
 from kato_service.sessions.store import Listed
 
-Limit = Annotated[int, Query(ge=1, le=1000, description="Entries of a page.")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page.")]
 Cursor = Annotated[
-    str | None, Query(max_length=1024, description="`next_cursor` of the page before.")
+    str | None, Query(max_length=1024, description="`next_cursor` of the previous page.")
 ]
 
 
@@ -42,7 +42,9 @@ async def create_session(call: Called, body: SessionBody | None = None) -> Respo
 async def list_sessions(
     call: Called,
     user_id: Annotated[UserId | None, Query(description="Only sessions of this user.")] = None,
-    node_id: Annotated[UserId | None, Query(description="The same, as older clients say.")] = None,
+    node_id: Annotated[
+        UserId | None, Query(description="`user_id` as later clients spell it.")
+    ] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
@@ -102,19 +104,20 @@ OPERATIONS = (
     Operation(("GET",), "/count", count_sessions, "Count the active sessions", responses.Count),
     Operation(
         ("GET",), "/{session_id}/exists", session_exists,
-        "Say whether a session exists, leaving its lifetime alone", responses.Exists,
+        "Check whether a session exists, without extending it", responses.Exists,
     ),
     Operation(
-        ("GET",), "/{session_id}", get_session, "Look at a session", responses.Session,
+        ("GET",), "/{session_id}", get_session, "Get a session", responses.Session,
         (SessionNotFoundError,),
     ),
     Operation(
         ("DELETE",), "/{session_id}", delete_session,
-        "Delete a session; what it learned stays", responses.Deleted, (SessionNotFoundError,),
+        "Delete a session; learned patterns stay", responses.Deleted, (SessionNotFoundError,),
     ),
     Operation(
         ("POST", "PUT"), "/{session_id}/extend", extend_session,
-        "Give a session a new time to live, from now", responses.Extended, (SessionNotFoundError,),
+        "Set the time that a session has to live from now on", responses.Extended,
+        (SessionNotFoundError,),
     ),
 )  # fmt: skip
 
@@ -124,7 +127,10 @@ def _session(call: Call, state: SessionState) -> dict[str, Any]:
 
 
 def _listed(call: Call, found: Listed) -> dict[str, Any]:
-    """In full only for a caller that showed the instance's API key."""
+    """A session of a list; its id is masked on instances without an API key.
+
+    The id is the right to use the session, and without a key anybody can list sessions.
+    """
     content = _session(call, found.state) | {"stm_length": found.stm_length}
     if call.service.settings.api_key is None:
         content["session_id"] = rendering.masked(found.state.session_id)
@@ -133,13 +139,14 @@ def _listed(call: Call, found: Listed) -> dict[str, Any]:
 
 def _require_size(metadata: dict[str, Any], limit: int) -> None:
     if len(json_text.text(metadata)) > limit:
-        details = [{"location": ["body", "metadata"], "reason": f"more than {limit} bytes"}]
-        raise LimitExceededError("the metadata is too large", details)
+        details = [{"location": ["body", "metadata"], "reason": f"exceeds {limit} bytes"}]
+        message = f"metadata: exceeds {limit} bytes of JSON (MAX_METADATA_BYTES)"
+        raise LimitExceededError(message, details)
 
 
 def _one_of(query: int | None, body: int | None) -> int:
     given = query if body is None else body
     if given is None or (query is not None and query != given):
-        details = [{"location": ["ttl_seconds"], "reason": "give it once, as query or in the body"}]
+        details = [{"location": ["ttl_seconds"], "reason": "give it once, in query or body"}]
         raise InvalidInputError("Missing required field: ttl_seconds", details)
     return given

@@ -1,1 +1,1 @@
-"""How a request becomes the call of an operation."""
+"""From a request to the call of an operation: admission, key, body, deadline, route."""

@@ -1,7 +1,9 @@
-"""Large bodies, read in a worker thread in pieces, so that the event loop keeps turning.
+"""A JSON parser for large bodies that lets the event loop run meanwhile; for a worker thread.
 
-The fast parser holds the interpreter until it is done. This one calls back for every object and
-number, and there the loop gets its turn; what it accepts and gives is the same.
+orjson holds the interpreter lock until it has parsed the whole body. The parser of the standard
+library runs Python code for every object and number, where the interpreter may switch to the event
+loop. It is set up here to accept the same texts and return the same values as `json_text.parsed`
+(decision 0024).
 """
 
 import json
@@ -12,23 +14,25 @@ from typing import Any
 from kato_service import json_text
 
 AT_ONCE_BYTES = 256 * 1024
-"""Smaller bodies are read on the loop."""
+"""Bodies up to this size are parsed on the event loop, by orjson."""
 
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _MAX_INTEGER_CHARS = 20
+"""Characters of the longest integer of 64 bits, with its sign."""
 MAX_CONTAINERS = 100_000
-"""Arrays and objects of a large body: the parser calls nobody back for an array, so the loop gets
-no turn meanwhile. Far more than any operation takes."""
+"""Arrays and objects that a large body may hold, far more than any operation needs. The parser
+runs no Python code for an array, so a body full of arrays would hold up the event loop."""
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 def parsed(raw: bytes) -> Any:
-    """As json_text.parsed, and for the same texts.
+    """The value of *raw*, the same that `json_text.parsed` returns.
 
     Raises:
         json.JSONDecodeError: Not JSON (RFC 8259) in UTF-8.
     """
     _refuse_crowded(raw)
+    # Only orjson refuses lone surrogates; escapes of surrogates are rare in large bodies.
     if _SURROGATE_ESCAPE.search(raw):
         return json_text.parsed(raw)
     try:
@@ -47,7 +51,7 @@ def _real(text: str) -> float:
 
 
 def _whole(text: str) -> int | float:
-    """Integers of 64 bits, signed or not, are exact; others become doubles, as in json_text."""
+    """Integers of 64 bits, signed or unsigned, are exact; larger ones become doubles."""
     if len(text) > _MAX_INTEGER_CHARS:
         return _real(text)
     value = int(text)
@@ -55,6 +59,7 @@ def _whole(text: str) -> int | float:
 
 
 def _refuse_crowded(raw: bytes) -> None:
+    # Counting all brackets is fast and an upper bound; only beyond it are strings left out.
     if _containers(raw) > MAX_CONTAINERS and _containers(_STRING.sub(b"", raw)) > MAX_CONTAINERS:
         raise json.JSONDecodeError(f"more than {MAX_CONTAINERS} arrays and objects", "", 0)
 

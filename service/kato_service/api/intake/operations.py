@@ -1,4 +1,4 @@
-"""An operation as a row of http-api.md §2, and how it becomes a documented route."""
+"""An operation as a row of a table, and how it becomes a documented route."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -32,21 +32,26 @@ _ALWAYS: tuple[type[KatoError], ...] = (
     DeadlineExceededError,
     KatoError,
 )
+"""Errors that every operation may answer with."""
 _WITH_BODY: tuple[type[KatoError], ...] = (BodyTooLargeError, UnsupportedMediaTypeError)
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
+    """One row of `OPERATIONS` in the module of its subject; `routes` mounts it under prefixes."""
+
     methods: tuple[str, ...]
     path: str
     endpoint: Callable[..., Awaitable[Response]]
     summary: str
     answer: type[BaseModel]
+    """Documents the JSON of its answer; `rendering` writes it."""
     errors: tuple[type[KatoError], ...] = ()
-    """Beside those that every operation has."""
+    """Errors it may answer with, in addition to those of every operation."""
 
 
 def add(app: FastAPI, prefix: str, operations: Iterable[Operation], *, tag: str) -> None:
+    """Mount *operations* under *prefix*; *tag* groups them in the OpenAPI document."""
     for operation in operations:
         for method in operation.methods:
             _add(app, prefix + operation.path, method, operation, tag)

@@ -1,4 +1,7 @@
-"""What every request passes: its id, key, size, deadline and metrics (serving.md §3)."""
+"""What every request passes first: id, deadline, admission, API key, body, metrics.
+
+The order is that of docs/design/serving.md §3.
+"""
 
 import asyncio
 import re
@@ -29,13 +32,15 @@ from kato_service.settings import Settings
 log = structlog.get_logger()
 
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+"""What a client's request id, or a session id that is echoed in a header, may look like."""
 _KEYLESS = re.compile(r"/health(/.*)?|/v2/health|/metrics")
+"""Paths that need neither an API key nor a place among the requests in progress."""
 _JSON = re.compile(r"application/([\w.+-]+\+)?json")
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 class SessionMiddleware:
-    """The outermost boundary: whatever rises to here becomes an envelope."""
+    """The outermost boundary of the application: every exception that rises to it is answered."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -63,6 +68,7 @@ class SessionMiddleware:
         deadline = Deadline.after(self._settings.request_timeout_s)
         state = {"request_id": request_id, "deadline": deadline, "admission": self._admission}
         scope["state"] = {**scope.get("state", {}), **state}
+        # A pipelined request starts in a copy of the context of the one before it.
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(
             request_id=request_id, method=scope.get("method", "WEBSOCKET")
@@ -79,18 +85,18 @@ class SessionMiddleware:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = _Answer(scope, send)
         try:
-            # Whoever asks how this process is must learn it, above all when it has much to do.
+            # Probes and metrics have to be answered above all when the process is overloaded.
             keyless = _KEYLESS.fullmatch(scope["path"])
             async with nullcontext() if keyless else self._admission.request():
                 await self._serve(scope, receive, answer.send)
         except KatoError as error:
             await errors.answered(error, scope)(scope, receive, answer.send)
         except asyncio.CancelledError:
-            # Nobody but the server cancels a request, at the end of its grace, and it would answer
-            # 500. What was begun goes on; see SessionManager.change.
+            # Only the server cancels requests, when the shutdown grace ends, and would answer 500.
+            # A change that started continues; see SessionManager.change.
             if not answer.started:
                 await errors.answered(_cut_off(), scope)(scope, receive, answer.send)
-        except Exception:  # the outermost boundary: nothing of it reaches the client
+        except Exception:  # the outermost boundary; nothing of the exception reaches the client
             log.exception("request crashed")
             if not answer.started:
                 await errors.crashed(scope)(scope, receive, answer.send)
@@ -102,6 +108,7 @@ class SessionMiddleware:
         if scope["method"] not in _WITH_BODY:
             await self._app(scope, receive, send)
             return
+        # The body is read here, before any route: what is counted is what is held in memory.
         with self._admission.body() as counted:
             body = await self._body(scope, receive, counted)
             if body is None:
@@ -115,13 +122,16 @@ class SessionMiddleware:
             return
         given = _api_key(Headers(scope=scope))
         if given is None:
-            raise UnauthorizedError("an API key is required: X-API-Key or Authorization: Bearer")
+            raise UnauthorizedError(
+                "an API key is required; send it as X-API-Key or Authorization: Bearer"
+            )
         if not secrets.compare_digest(given.encode(), self._api_key):
-            raise ForbiddenError("the API key is wrong")
+            raise ForbiddenError("the API key is not valid for this instance")
 
     async def _body(self, scope: Scope, receive: Receive, counted: Body) -> bytes | None:
-        """The whole body; None when the client went away."""
+        """The whole body; None if the client went away."""
         limit = self._settings.max_body_bytes
+        # A declared length is refused before anything is read; other bodies while they arrive.
         declared = Headers(scope=scope).get("content-length", "0")
         if declared.isdecimal() and int(declared) > limit:
             raise _too_large(limit)
@@ -130,17 +140,17 @@ class SessionMiddleware:
             async with asyncio.timeout(deadline.remaining_s()):
                 return await _read(receive, limit, counted)
         except TimeoutError as exc:
-            raise DeadlineExceededError("the body did not arrive in time") from exc
+            raise DeadlineExceededError("the body did not arrive before the deadline") from exc
 
 
 class _Answer:
-    """Watches an answer go out: headers that go with it, its status, its time."""
+    """Watches an answer on its way out: adds headers, notes its status and its time."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._scope = scope
         self._send = send
         self._began = perf_counter()
-        self._status = 499
+        self._status = 499  # nothing was answered: the client went away
         self.started = False
 
     async def send(self, message: Message) -> None:
@@ -184,6 +194,7 @@ async def _read(receive: Receive, limit: int, counted: Body) -> bytes | None:
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
+    """A `receive` for the application: the body in one piece, then what the server sends."""
     unread = [body]
 
     async def replay() -> Message:
@@ -195,13 +206,15 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 
 
 def _require_json(scope: Scope) -> None:
-    """A body without a type is taken as JSON, as older clients send it."""
+    """Refuse a body that is not JSON; one without a type is JSON, as older clients send it."""
     headers = MutableHeaders(scope=scope)
     given = headers.get("content-type", "")
     if not given:
         headers["content-type"] = "application/json"
     elif not _JSON.fullmatch(given.split(";")[0].strip().lower()):
-        raise UnsupportedMediaTypeError("a body must be application/json")
+        raise UnsupportedMediaTypeError(
+            "the body must be JSON; send Content-Type: application/json"
+        )
 
 
 def _api_key(headers: Headers) -> str | None:
@@ -212,10 +225,10 @@ def _api_key(headers: Headers) -> str | None:
 
 def _cut_off() -> OutcomeUnknownError:
     return OutcomeUnknownError(
-        "the service ended before it was done; outcome unknown, repeating with the same unique_id"
-        " is safe"
+        "the service stopped before the request was done; outcome unknown, repeating with the same"
+        " unique_id is safe"
     )
 
 
 def _too_large(limit: int) -> BodyTooLargeError:
-    return BodyTooLargeError(f"the body is larger than {limit} bytes")
+    return BodyTooLargeError(f"the body exceeds {limit} bytes (MAX_BODY_BYTES); send less at once")

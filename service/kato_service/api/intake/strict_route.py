@@ -1,7 +1,8 @@
-"""How a request becomes the call of an operation: bodies parsed strictly, log lines that name it.
+"""Routes that parse bodies strictly and call operations (decision 0017).
 
-FastAPI documents every operation and reads the parameters of those with a query. The others take
-only a path and a body: they are called directly, as its general way takes longer than they do.
+FastAPI documents every operation, and reads the parameters of those that take a query. The others
+take only a path and a body; they are called directly, because FastAPI's general way to resolve
+parameters takes longer than an observation.
 """
 
 import asyncio
@@ -28,9 +29,12 @@ Endpoint = Callable[..., Awaitable[Response]]
 
 
 class StrictRoute(APIRoute):
+    """The route of one operation, for one method."""
+
     def __init__(self, path: str, endpoint: Endpoint, **options: Any) -> None:
         super().__init__(path, endpoint, **options)
         if _only_path_and_body(endpoint, self.param_convertors):
+            # APIRoute has documented the operation by now; only the call is replaced.
             self.app = _directly(path, endpoint)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -45,19 +49,20 @@ class StrictRoute(APIRoute):
 
 @dataclass(frozen=True, slots=True)
 class _BodyReader:
-    """Reads the body that an operation takes."""
+    """Parses and validates the body that an operation takes."""
 
     adapter: TypeAdapter[Any]
     required: bool
 
     async def read(self, raw: bytes) -> Any:
-        """Raises InvalidInputError."""
+        """The validated body; None if there is none. Raises InvalidInputError."""
         if len(raw) <= large_json.AT_ONCE_BYTES:
             return self.value(raw, json_text.parsed)
         async with _READING:
             return await asyncio.to_thread(self.value, raw, large_json.parsed)
 
     def value(self, raw: bytes, parsed: Callable[[bytes], Any]) -> Any:
+        """Do what `read` does, in the calling thread, with the parser *parsed*."""
         try:
             found = parsed(raw) if raw else None
         except JSONDecodeError as exc:
@@ -74,16 +79,17 @@ class _BodyReader:
 
 _MISSING = {"type": "missing", "loc": ("body",), "msg": "Field required"}
 _READING = asyncio.Semaphore(2)
-"""Large bodies that are read at once: a parsed one takes many times its bytes."""
+"""Large bodies that are parsed at once: a parsed one takes many times its bytes in memory."""
 
 
 class _StrictRequest(Request):
-    """For FastAPI's way to read a body."""
+    """The request that FastAPI reads a body from, with our parsers instead of its own."""
 
     async def json(self) -> Any:
         raw = await self.body()
         if len(raw) <= large_json.AT_ONCE_BYTES:
             return json_text.parsed(raw)
+        # Validated in the same thread, too; FastAPI accepts an instance of the model as it is.
         reader = _body_reader(self.scope["route"].endpoint)
         assert reader is not None
         try:
@@ -93,7 +99,7 @@ class _StrictRequest(Request):
 
 
 def _directly(path: str, endpoint: Endpoint) -> ASGIApp:
-    """The operation as an application; what it raises is answered where all errors are."""
+    """The operation as an ASGI application; its errors rise to the handlers of `errors`."""
     reader = _body_reader(endpoint)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,12 +115,16 @@ def _directly(path: str, endpoint: Endpoint) -> ASGIApp:
 
 
 def begin(connection: HTTPConnection, path: str) -> None:
-    """What every request and conversation on a route begins with."""
+    """Name the route in log lines, and set whether its bodies may have unknown fields.
+
+    Every request, and every WebSocket, on a route begins with this.
+    """
     label(connection, path)
     unknown_fields_ignored.set(not path.startswith("/v2/"))
 
 
 def _only_path_and_body(endpoint: Endpoint, in_path: Mapping[str, Any]) -> bool:
+    """Whether an operation takes only its call, strings from the path, and a body."""
     taken = inspect.signature(endpoint).parameters
     rest = taken.keys() - {"call", "body"}
     return "call" in taken and all(one in in_path and taken[one].annotation is str for one in rest)

@@ -1,1 +1,1 @@
-"""What goes in and comes out: request bodies, answers, and how each generation spells them."""
+"""The JSON of requests and answers, and how each generation of clients spells it."""

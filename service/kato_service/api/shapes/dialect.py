@@ -1,16 +1,18 @@
-"""How answers are spelled for a generation of clients, told from the path."""
+"""The dialect of a request: how its generation of clients spells answers, known by the path."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How answers are spelled for a generation of clients."""
+    """What differs between the answers to generations of clients."""
 
     ok: str = "ok"
+    """The ``status`` of a success."""
     user_field: str = "user_id"
+    """The field of a session that holds its user."""
     nested: bool = False
-    """``missing`` and ``extras`` event by event."""
+    """``missing`` and ``extras`` of a prediction are lists of events, not of symbols."""
 
 
 CURRENT = Dialect()

@@ -1,4 +1,7 @@
-"""``missing`` and ``extras`` event by event, as later clients of ``/sessions`` expect them."""
+"""Predictions as JSON, with ``missing`` and ``extras`` nested for the clients of ``/sessions``.
+
+Those clients expect one list per event, where the others get one list of all symbols.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -12,6 +15,7 @@ from kato_service.search.numpy_index import blocks_of
 def spelled(
     predictions: Iterable[Prediction], stm: Stm, *, nested: bool
 ) -> Iterator[dict[str, Any]]:
+    """The JSON of each prediction of *stm*; nesting aligns it again, which takes its time."""
     for prediction in predictions:
         content = rendering.prediction(prediction)
         if nested:
@@ -21,13 +25,13 @@ def spelled(
 
 
 def missing(prediction: Prediction) -> list[list[str]]:
-    """Per event of the present, its symbols that did not match."""
+    """For each event of the present, its symbols that did not match."""
     matched = set(prediction.matches)
     return [[symbol for symbol in event if symbol not in matched] for event in prediction.present]
 
 
 def extras(prediction: Prediction, stm: Stm) -> list[list[str]]:
-    """Per event of the STM, its symbols in no matching block."""
+    """For each event of the STM, its symbols that are in no matching block."""
     if not prediction.extras:
         return [[] for _ in stm]
     unmatched = _unmatched(prediction, flatten(stm))

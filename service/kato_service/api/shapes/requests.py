@@ -1,4 +1,4 @@
-"""What clients send: types and shapes, nothing coerced (limits are the processor's)."""
+"""The bodies of requests: types and shapes, nothing coerced. Most limits are the processor's."""
 
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -21,14 +21,15 @@ from kato_service.domain.observation import Observation
 
 MAX_TTL_S = 86_400
 MAX_SEQUENCE = 1000
+"""Observations of one sequence."""
 MAX_FREQUENCY = 2**31 - 1
 MAX_KEYS = 10_000
-"""Far above every limit of the processor: what is cheap to look at."""
+"""Entries of one map: far above every limit of the processor, and still cheap to validate."""
 LEVELS_AROUND = 8
-"""What answers put around a value, so that it can be written there as well."""
+"""Levels of nesting that answers put around a client's value, which have to be writable too."""
 
 unknown_fields_ignored: ContextVar[bool] = ContextVar("unknown_fields_ignored", default=False)
-"""True while a legacy path is served; elsewhere unknown fields are refused."""
+"""Whether the path that is served drops unknown fields, as all but ``/v2`` do, or refuses them."""
 
 
 def _printable(value: str) -> str:
@@ -38,6 +39,7 @@ def _printable(value: str) -> str:
 
 
 def _writable(value: Any) -> Any:
+    """*value*, if it can be written again inside an answer: JSON writers limit the nesting."""
     inside = value
     for _ in range(LEVELS_AROUND):
         inside = [inside]
@@ -46,14 +48,14 @@ def _writable(value: Any) -> Any:
 
 
 def _whole(value: Any) -> Any:
-    """JSON knows one kind of number: 1.0 is an integer too."""
+    """1.0 as 1: JSON has one kind of number."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value
 
 
 def _bounded(value: Any) -> Any:
-    """One finding instead of a million."""
+    """*value*, unless it is a huge map: one finding then, instead of a million."""
     if isinstance(value, dict) and len(value) > MAX_KEYS:
         raise ValueError(f"must not have more than {MAX_KEYS} entries")
     return value
@@ -71,7 +73,7 @@ Vector = Annotated[list[Real], Field(fail_fast=True)]
 
 
 class Body(BaseModel):
-    """A JSON object of known fields."""
+    """A JSON object with known fields."""
 
     model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
 
@@ -85,7 +87,7 @@ class Body(BaseModel):
 
 
 class ObservationItem(Body):
-    """One of a sequence."""
+    """One observation of a sequence."""
 
     strings: Annotated[list[str], Field(fail_fast=True)] = Field(
         default=[], examples=[["hello", "world"]]
@@ -120,13 +122,13 @@ class SequenceBody(Body):
 
 
 class RepeatableBody(Body):
-    """Of a request that takes nothing but the id by which a repeat is known."""
+    """The body of a request that takes only the id by which its repeat is recognised."""
 
     unique_id: UniqueId | None = None
 
 
 class GeneOverrides(Body):
-    """Null returns a gene to the instance's default."""
+    """Genes of a session; null returns one to the default of the instance."""
 
     model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
 
@@ -144,13 +146,15 @@ class GeneOverrides(Body):
     @model_validator(mode="before")
     @classmethod
     def _known(cls, value: Any) -> Any:
-        """Unknown genes are refused on every path."""
+        """Refuse unknown genes on every path: dropping one would look like a success."""
         return _bounded(value)
 
     def given(self) -> dict[str, GeneValue | None]:
+        """The genes that the body names, those it sets to null included."""
         return self.model_dump(exclude_unset=True)
 
     def chosen(self) -> dict[str, GeneValue]:
+        """The genes to which the body gives a value."""
         return self.model_dump(exclude_none=True)
 
 
@@ -172,7 +176,7 @@ class ConfigBody(Body):
 
 
 class GenesBody(Body):
-    """Legacy: the map of genes, in a field of its own or bare."""
+    """The genes to change: in the field ``genes``, or the map alone."""
 
     genes: GeneOverrides = Field(examples=[{"recall_threshold": 0.3}])
 
@@ -194,6 +198,7 @@ class PatternBody(Body):
 
 
 def _spellings(model: type[BaseModel]) -> frozenset[str]:
+    """All names of the fields of *model*, aliases included."""
     names = set(model.model_fields)
     for field in model.model_fields.values():
         if isinstance(field.validation_alias, AliasChoices):

@@ -1,4 +1,7 @@
-"""What the operations answer, for the OpenAPI document; rendering.py writes the bytes."""
+"""The JSON of answers, for the OpenAPI document alone; `rendering` writes it.
+
+Answers are not validated against these models at run time; a test compares the two.
+"""
 
 from typing import Any
 
@@ -18,7 +21,7 @@ class Error(BaseModel):
 
 
 class Refusal(BaseModel):
-    """The one envelope of every error."""
+    """The envelope of every error; `detail` repeats the message for older clients."""
 
     error: Error
     detail: str
@@ -28,13 +31,13 @@ class Session(BaseModel):
     session_id: str = Field(examples=[_SESSION_ID])
     user_id: str | None = Field(default=None, examples=["alice"])
     node_id: str | None = Field(default=None, description="`user_id` as later clients spell it.")
-    processor_id: str = Field(examples=["kato"])
+    processor_id: str = Field(examples=["kato"], description="Names the knowledge base.")
     created_at: str = Field(examples=[_AT])
     last_accessed: str = Field(examples=[_AT])
     expires_at: str | None = Field(examples=[_AT])
     ttl_seconds: int | None = Field(examples=[3600])
-    access_count: int = Field(examples=[3])
-    stm_length: int = Field(examples=[2])
+    access_count: int = Field(examples=[3], description="Requests that changed the session.")
+    stm_length: int = Field(examples=[2], description="Events.")
     time: int = Field(examples=[2])
     metadata: dict[str, Any] = Field(examples=[{"purpose": "demo"}])
     config: dict[str, Any] = Field(examples=[{"recall_threshold": 0.1, "max_predictions": 100}])
@@ -75,8 +78,12 @@ class Observation(BaseModel):
     unique_id: str = Field(examples=["9b1c"])
     auto_learned_pattern: str | None = Field(examples=[None])
     symbols: list[str] = Field(examples=[["hello", "world"]])
-    stm_truncated: bool = Field(examples=[False])
-    repeated: bool | None = Field(default=None, description="Present, and true, on a repeat.")
+    stm_truncated: bool = Field(
+        examples=[False], description="True if the oldest events or emotives had to make room."
+    )
+    repeated: bool | None = Field(
+        default=None, description="Present and true if the request was applied before."
+    )
 
 
 class Sequence(BaseModel):
@@ -90,18 +97,26 @@ class Sequence(BaseModel):
     stm_length: int = Field(examples=[2])
     time: int = Field(examples=[2])
     unique_id: str = Field(examples=["9b1c"])
-    repeated: bool | None = Field(default=None, description="Present, and true, on a repeat.")
+    repeated: bool | None = Field(
+        default=None, description="Present and true if the request was applied before."
+    )
 
 
 class Learned(BaseModel):
     status: str = Field(examples=["learned"], description="learned | insufficient_data")
-    pattern_name: str = Field(examples=[f"PTRN|{_NAME}"])
+    pattern_name: str = Field(
+        examples=[f"PTRN|{_NAME}"], description="Empty if nothing was learned."
+    )
     session_id: str = Field(examples=[_SESSION_ID])
     processor_id: str = Field(examples=["kato"])
-    frequency: int | None = Field(examples=[1])
+    frequency: int | None = Field(
+        examples=[1], description="Learns of the pattern so far; null if that cannot be told."
+    )
     message: str = Field(examples=["pattern learned"])
     unique_id: str = Field(examples=["9b1c"])
-    repeated: bool | None = Field(default=None, description="Present, and true, on a repeat.")
+    repeated: bool | None = Field(
+        default=None, description="Present and true if the request was applied before."
+    )
 
 
 class Cleared(BaseModel):
@@ -109,7 +124,9 @@ class Cleared(BaseModel):
     session_id: str = Field(examples=[_SESSION_ID])
     scope: str | None = Field(default=None, examples=["all"])
     unique_id: str = Field(examples=["9b1c"])
-    repeated: bool | None = Field(default=None, description="Present, and true, on a repeat.")
+    repeated: bool | None = Field(
+        default=None, description="Present and true if the request was applied before."
+    )
 
 
 class Stm(BaseModel):
@@ -152,7 +169,9 @@ class Predictions(BaseModel):
     count: int
     time: int
     stm_length: int
-    stale: bool = Field(description="True when the knowledge may lag, where that is allowed.")
+    stale: bool = Field(
+        description="True if MongoDB could not be reached, so that newer learns may be missing."
+    )
 
 
 class Config(BaseModel):
@@ -209,7 +228,7 @@ class Vector(BaseModel):
 
 
 class Legacy(BaseModel):
-    """The fields that every legacy answer has, beside its own."""
+    """The field that all answers of the older paths share; each has more of its own."""
 
     model_config = ConfigDict(extra="allow")
 
