@@ -136,7 +136,7 @@ def test_twenty_sessions_at_once_share_nothing(clients: list[httpx.Client], one_
             assert firsts == ({f"{number}-0"} if number % 2 else set())
 
 
-def test_vectors_are_neighbours_on_every_replica(clients: list[httpx.Client]) -> None:
+def test_a_vector_is_a_neighbour_on_every_replica(clients: list[httpx.Client]) -> None:
     one, two = clients
     user = uuid4().hex
     sessions = [created(one, user), created(two, user)]
@@ -193,7 +193,7 @@ def test_nothing_acknowledged_is_lost_when_a_replica_is_killed(
 
 
 def insisted(client: httpx.Client, urls: list[str], path: str, body: dict[str, Any]) -> None:
-    """Send it, through whichever replica answers, until one acknowledges it."""
+    """Send a change, to one replica after the other, until one acknowledges it."""
     body = {**body, "unique_id": uuid4().hex}
     for attempt in range(200):
         try:

@@ -1,4 +1,4 @@
-"""Compares what was acknowledged with what is there, on every replica, when all is quiet again."""
+"""Compares what was acknowledged with what every replica holds, once the stack has healed."""
 
 import asyncio
 import time
@@ -16,13 +16,13 @@ from torture.stack import Stack
 PATIENCE_S = 180.0
 PAGE = 200
 BY_ITSELF = {**GENES, "sort_symbols": False}
-"""Events are replayed as they were learned."""
+"""Genes for a replay: events keep the order in which they were learned."""
 
 
 async def check(
     stack: Stack, users: Iterable[User], crowds: Iterable[Crowd], reference: httpx.AsyncClient
 ) -> None:
-    """Raises ViolationError."""
+    """Compare everything; raises ViolationError."""
     for user in users:
         await _check_user(stack, user, reference)
     for crowd in crowds:
@@ -32,7 +32,7 @@ async def check(
 
 
 async def settled(client: httpx.AsyncClient, path: str, wanted: int = 200) -> bytes:
-    """The answer of one replica, as soon as it trusts its stores again."""
+    """The answer of one replica, once its circuits are closed again."""
     give_up_at = time.monotonic() + PATIENCE_S
     while True:
         response = await client.get(path, timeout=PATIENCE_S)
@@ -45,7 +45,7 @@ async def settled(client: httpx.AsyncClient, path: str, wanted: int = 200) -> by
 
 
 async def everywhere(stack: Stack, path: str, wanted: int = 200) -> bytes:
-    """What all replicas answer, byte by byte the same."""
+    """The answer of all replicas, which must be the same byte by byte."""
     answers = await asyncio.gather(*(settled(client, path, wanted) for client in stack.clients))
     if wanted == 200 and len(set(answers)) > 1:
         raise ViolationError(f"{path} differs between replicas: {answers}")
@@ -69,7 +69,7 @@ async def _check_user(stack: Stack, user: User, reference: httpx.AsyncClient) ->
 
 
 async def patterns_of(stack: Stack, session_id: str) -> list[dict[str, Any]]:
-    """All patterns of the session's user, in order of first learn."""
+    """All patterns of the user of a session, in order of first learn."""
     patterns: list[dict[str, Any]] = []
     cursor = ""
     while True:
@@ -103,7 +103,7 @@ def _check_order(user: User, earlier: History, later: History) -> None:
 async def _check_predictions(
     stack: Stack, user: User, order: Sequence[str], reference: httpx.AsyncClient
 ) -> None:
-    """The same bytes as from one process of its own that learned the same."""
+    """Predictions must have the same bytes as those of one process that learned the same."""
     stranger = uuid4().hex
     teacher = await _created(reference, stranger)
     for name, operation in user.knowledge.replayed(order):
@@ -147,12 +147,12 @@ async def _created(reference: httpx.AsyncClient, user: str) -> str:
 async def _done(asked: Any) -> httpx.Response:
     response: httpx.Response = await asked
     if response.status_code != 200:
-        raise ViolationError(f"the reference refused: {response.text}")
+        raise ViolationError(f"the reference process refused: {response.text}")
     return response
 
 
 async def _check_crowd(stack: Stack, crowd: Crowd) -> None:
-    """What was learned and what is left is what all sent, once, each in its own order."""
+    """Patterns and STM together must hold what all members sent: once, and in their order."""
     session_id = crowd.path.rpartition("/")[2]
     patterns = await patterns_of(stack, session_id)
     left = _json(await everywhere(stack, f"{crowd.path}/stm"))["stm"]
@@ -161,7 +161,7 @@ async def _check_crowd(stack: Stack, crowd: Crowd) -> None:
     for member, sent in crowd.observed.items():
         mine = [symbol for symbol in found if symbol.startswith(f"{member}-")]
         if mine != sent:
-            raise ViolationError(f"{crowd.name}: member {member} sent {sent}, there is {mine}")
+            raise ViolationError(f"{crowd.name}: member {member} sent {sent}, found {mine}")
     if any(pattern["frequency"] != 1 for pattern in patterns):
         raise ViolationError(f"{crowd.name}: learned twice: {patterns}")
     if len(found) != sum(map(len, crowd.observed.values())):
@@ -170,7 +170,7 @@ async def _check_crowd(stack: Stack, crowd: Crowd) -> None:
 
 def _require(user: User, what: str, found: Any, expected: Any) -> None:
     if found != expected:
-        raise ViolationError(f"{user.name}, {what}: {expected} expected, there is {found}")
+        raise ViolationError(f"{user.name}, {what}: expected {expected}, found {found}")
 
 
 def _predictions(content: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""How many points of attack, from which seed, on which servers; and the table at the end."""
+"""Number of faults, seed and servers of the torture tests, and the table of their results."""
 
 import os
 import secrets
@@ -13,14 +13,14 @@ from _pytest.terminal import TerminalReporter
 from torture.stack import Stack, built
 
 POINTS = int(os.environ.get("TORTURE_POINTS", "0"))
-"""Per kind of fault; 0: the short form."""
+"""Faults of each kind; 0: the short form."""
 SEED = int(os.environ.get("SEED", secrets.randbelow(10**9)))
 NewStack = Callable[..., Awaitable[Stack]]
 
 
 @pytest.fixture
 def seed(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> str:
-    """Of every random decision of this test."""
+    """The seed of every random decision of a test."""
     record_property("seed", SEED)
     print(f"SEED={SEED}")  # noqa: T201 - pytest shows it with a failure
     return f"{SEED} {request.node.name}"
@@ -30,7 +30,7 @@ def seed(request: pytest.FixtureRequest, record_property: Callable[[str, object]
 async def new_stack(
     request: pytest.FixtureRequest, new_service: Callable[..., Any], tmp_path: Path
 ) -> AsyncIterator[NewStack]:
-    """``await new_stack("redis", "mongodb")``: three replicas over these stores, running."""
+    """``await new_stack("redis", "mongodb")``: three running replicas over these stores."""
     stacks: list[Stack] = []
 
     async def make(*stores: str, **variables: str) -> Stack:
@@ -54,7 +54,7 @@ def reference_url(start_service: Callable[..., str]) -> str:
 
 @pytest.fixture
 async def reference(reference_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    """One process with stores and an engine of its own: what replicas are compared with."""
+    """A process with its own stores and another engine, to compare the replicas with."""
     async with httpx.AsyncClient(base_url=reference_url, timeout=60) as client:
         yield client
 

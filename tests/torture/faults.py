@@ -1,4 +1,4 @@
-"""What is done to a running stack: each fault hurts for a moment and heals again."""
+"""The faults that are injected into a running stack: each lasts a moment, then heals."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ STORES = ("redis", "mongodb", "qdrant")
 
 
 def a_moment(rng: Random) -> float:
-    """Seconds: mostly short, at times longer than a lock's lease and a client's patience."""
+    """Seconds, mostly few, sometimes more than the lease of a lock or the patience of a client."""
     return rng.uniform(0.05, 0.5) if rng.random() < 0.7 else rng.uniform(1.0, 3.5)
 
 
@@ -61,7 +61,7 @@ async def delay(stack: Stack, rng: Random, *, target: str) -> None:
 
 
 async def blackhole(stack: Stack, rng: Random, *, target: str) -> None:
-    """At its end, what was on the way arrives late, or never."""
+    """Afterwards, what was on its way arrives late or never."""
     proxies = _victims(stack, rng, target)
     for proxy in proxies:
         proxy.swallow()
@@ -95,7 +95,7 @@ KINDS = tuple(f"{target} {fault}" for target in ("replica", *STORES) for fault i
 
 
 def lanes(kind: str) -> list[Fault]:
-    """What goes on side by side for a kind of fault; of three replicas one always runs."""
+    """The faults of one kind that run side by side; of three replicas one always keeps running."""
     target, _, fault = kind.partition(" ")
     if fault in DISCONNECTED:
         return [partial(DISCONNECTED[fault], target=target)]
@@ -106,7 +106,7 @@ def lanes(kind: str) -> list[Fault]:
 
 
 def _victims(stack: Stack, rng: Random, target: str) -> list[TortureProxy]:
-    """The connections to a store, or of clients: of all replicas, or of one."""
+    """The proxies to a store, or to a replica: those of all replicas, or of one."""
     proxies = stack.proxies[target]
     return proxies if rng.random() < 0.5 else [rng.choice(proxies)]
 

@@ -1,6 +1,6 @@
-"""Clients that insist: every change is sent until its outcome is known, and then compared.
+"""Clients that repeat each change until its outcome is known, and check every answer.
 
-All of them live in one process, so what "acknowledged before it was asked" means is exact.
+All of them run in one process, so "acknowledged before it was requested" has an exact meaning.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ import httpx
 from torture.model import Deleted, Edited, Event, Item, Knowledge, Learned, Session, mean, symbol_of
 
 PATIENCE_S = 180.0
-"""For one request to get a clear answer, whatever is done to the stack meanwhile."""
+"""Seconds for one request to get a clear answer, whatever happens to the stack meanwhile."""
 GENES = {"recall_threshold": 0.01, "max_predictions": 1000, "vector_neighbors": 0}
 SHARED: tuple[tuple[Event, ...], ...] = ((("s1",), ("s2",)), (("s1",), ("s3", "s4")))
 """Patterns that all clients of a user learn."""
@@ -38,12 +38,12 @@ class Answer:
 
 
 class Line:
-    """Sends requests to whichever replica, again and again where the outcome is open."""
+    """Sends requests to random replicas, and repeats those whose outcome is open."""
 
     def __init__(
         self, clients: Sequence[httpx.AsyncClient], rng: Random, history: deque[str]
     ) -> None:
-        """*clients* are of one replica each."""
+        """*clients*: one for each replica."""
         self._clients = clients
         self._rng = rng
         self._history = history
@@ -55,10 +55,10 @@ class Line:
     async def insist(
         self, method: str, path: str, body: Any = None, *, gone: int | None = None
     ) -> Answer:
-        """The answer, when there is a clear one.
+        """The first answer with a clear outcome.
 
         Args:
-            gone: The status that says of a repeat that an earlier try did it.
+            gone: The status by which a repeat shows that an earlier try succeeded.
         """
         asked_at = time.monotonic()
         attempts = 0
@@ -108,36 +108,36 @@ class Line:
 
 @dataclass
 class User:
-    """One knowledge base, and how often its shared patterns were learned for sure."""
+    """A user: the knowledge base as it must be, and the bounds on its shared patterns."""
 
     name: str
     knowledge: Knowledge = field(default_factory=Knowledge)
     started: dict[str, int] = field(default_factory=dict)
-    """Learns of shared patterns that were sent, by pattern."""
+    """By shared pattern, how many learns of it were sent."""
     sessions: dict[str, Session] = field(default_factory=dict)
-    """Live ones, by id, as they must be."""
+    """Live sessions by id, as they must be."""
     deleted: list[str] = field(default_factory=list)
-    """Ids of sessions that are gone."""
+    """Ids of deleted sessions."""
     vectors: dict[str, list[float]] = field(default_factory=dict)
-    """By symbol, those acknowledged."""
+    """Acknowledged vectors, by symbol."""
 
 
 @dataclass
 class Client:
-    """One conversation after another, of one user, checked answer by answer."""
+    """A client of one user: random operations, each answer checked against the model."""
 
     name: str
     user: User
     line: Line
     rng: Random
     alone: bool
-    """The only client of its user: it may clear the whole knowledge base."""
+    """It is the only client of its user, so it may clear the whole knowledge base."""
     with_vectors: bool
     session_id: str = ""
     retired: set[str] = field(default_factory=set)
-    """Patterns of which an edit may still be under way: never learned again."""
+    """Patterns with an edit that may still happen: they are never learned again."""
     done: int = 0
-    """Changes that were acknowledged."""
+    """Acknowledged changes."""
 
     @property
     def session(self) -> Session:
@@ -157,7 +157,7 @@ class Client:
         acts = (
             (self._observe, 30), (self._sequence, 15), (self._learn, 15), (self._predict, 20),
             (self._read, 6), (self._clear, 3), (self._learn_shared, 8), (self._edit, 4),
-            (self._delete, 4), (self._begin_anew, 3), (self._clear_all, 1),
+            (self._delete, 4), (self._start_over, 3), (self._clear_all, 1),
         )  # fmt: skip
         act = self.rng.choices([act for act, _ in acts], [weight for _, weight in acts])[0]
         await act()
@@ -178,8 +178,8 @@ class Client:
         self.session_id = answer.body["session_id"]
         self.user.sessions[self.session_id] = session
 
-    async def _begin_anew(self) -> None:
-        """Leave the session, half of the time after deleting it."""
+    async def _start_over(self) -> None:
+        """Continue in a new session; half of the time after deleting the old one."""
         if self.rng.random() < 0.5:
             await self.line.insist("DELETE", self.path, gone=404)
             self.user.deleted.append(self.session_id)
@@ -270,7 +270,7 @@ class Client:
         self._perhaps_retire(name, answer)
 
     def _perhaps_retire(self, name: str, answer: Answer) -> None:
-        """An abandoned try may be done late; nothing tells it from a new one."""
+        """Retire a pattern if an earlier try of its edit may still happen, late."""
         if answer.attempts > 1:
             self.retired.add(name)
 
@@ -279,7 +279,7 @@ class Client:
         self._require(answer, stm=[list(event) for event in self.session.stm])
 
     async def _predict(self) -> None:
-        """Own patterns are all there, as often as they were learned; shared ones within bounds."""
+        """Own patterns are predicted with their exact frequencies, shared ones within bounds."""
         shared = {name: self._frequency(name) for name in self.user.started}
         answer = await self.line.insist("GET", f"{self.path}/predictions")
         predictions = {one["name"]: one for one in answer.body["predictions"]}
@@ -310,7 +310,7 @@ class Client:
         return history.state()[0] if history else 0
 
     async def _unwanted(self, after: Session, learned: Iterable[Learned]) -> bool:
-        """Whether a change would learn what is retired, or make the session long: then clear."""
+        """Whether a change would learn a retired pattern or make the STM long; if so, clear."""
         retired = any(one.name in self.retired for one in learned)
         if retired or len(after.stm) > LONGEST_STM:
             await self._clear()
@@ -324,7 +324,7 @@ class Client:
         answer: Answer | None,
         asked_at: float = 0.0,
     ) -> list[int]:
-        """Note what an acknowledged change did; the frequencies that its learns gave."""
+        """Note an acknowledged change; the frequencies that its learns must have returned."""
         self.done += 1
         self.user.sessions[self.session_id] = after
         if answer is not None:
@@ -339,7 +339,7 @@ class Client:
             raise ViolationError(f"{self.name}: {expected} expected: {answer.body}")
 
     def _item(self) -> Item:
-        """An observation whose symbols say whose it is."""
+        """An observation with symbols that name this client."""
         own = [f"{self.name}-{self.rng.randrange(5)}" for _ in range(self.rng.randint(1, 2))]
         item: Item = {"strings": own}
         if self.rng.random() < 0.2:
@@ -368,14 +368,14 @@ class Client:
 
 @dataclass
 class Crowd:
-    """Several clients on one session at once; each numbers what it observes."""
+    """Several clients that share one session; each numbers what it observes."""
 
     name: str
     line: Line
     rng: Random
     path: str = ""
     observed: dict[int, list[str]] = field(default_factory=dict)
-    """By member, what was acknowledged, in order."""
+    """By member, the acknowledged symbols in order."""
 
     async def run(self, stop: asyncio.Event, members: int = 3) -> None:
         answer = await self.line.insist("POST", "/v2/sessions", {"user_id": self.name})
@@ -394,7 +394,7 @@ class Crowd:
             await asyncio.sleep(self.rng.uniform(0, 0.05))
 
     async def _learn(self, stop: asyncio.Event) -> None:
-        """Now and then, when it is not too little."""
+        """Learn now and then, once something was observed."""
         while not stop.is_set():
             await asyncio.sleep(self.rng.uniform(0.2, 0.8))
             if sum(map(len, self.observed.values())):

@@ -1,6 +1,6 @@
-"""What a session and a knowledge base must hold, written again from processor.md, in little.
+"""A small model of sessions and knowledge bases, written from processor.md.
 
-Nothing of the service is used: it is what the service is compared with.
+It uses nothing of the service, because the service is compared with it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +29,7 @@ def symbol_of(vector: Sequence[float]) -> str:
 
 @dataclass(frozen=True)
 class Learned:
-    """One learn, as it is decided by the session that learns."""
+    """One learn, with what the session gives to it."""
 
     events: tuple[Event, ...]
     maps: tuple[Emotives, ...]
@@ -41,7 +41,7 @@ class Learned:
 
     @property
     def emotives(self) -> Emotives | None:
-        """What is appended to the pattern's window."""
+        """What the learn appends to the emotives of the pattern; None: nothing."""
         if not self.maps:
             return None
         means = mean(self.maps)
@@ -58,7 +58,7 @@ def mean(maps: Iterable[Emotives]) -> Emotives:
 
 @dataclass(frozen=True)
 class Session:
-    """A session that nobody but its one client changes."""
+    """A session that only one client changes."""
 
     max_pattern_length: int = 0
     stm_mode: str = "KEEP_LAST"
@@ -128,12 +128,12 @@ Operation = Learned | Edited | Deleted
 
 @dataclass
 class History:
-    """Everything that was acknowledged about one pattern, in order."""
+    """All acknowledged operations on one pattern, in order."""
 
     events: tuple[Event, ...]
     operations: list[Operation] = field(default_factory=list)
     asked_at: float = 0.0
-    """When the learn was sent that made it, or made it again after a delete."""
+    """When the learn was sent that created it, or re-created it after a delete."""
     acknowledged_at: float = 0.0
 
     @property
@@ -141,7 +141,7 @@ class History:
         return bool(self.operations) and not isinstance(self.operations[-1], Deleted)
 
     def state(self) -> tuple[int, list[Emotives]]:
-        """Frequency and window of emotives; a learn behind a delete begins anew."""
+        """Frequency and emotives of the pattern; a learn after a delete starts over."""
         frequency, window = 0, list[Emotives]()
         for operation in self.operations:
             match operation:
@@ -163,7 +163,7 @@ class Knowledge:
         self.histories: dict[str, History] = {}
 
     def learn(self, learned: Learned, asked_at: float, now: float) -> int:
-        """Note an acknowledged learn; the frequency that it gave."""
+        """Note an acknowledged learn; the frequency that it must have returned."""
         history = self.histories.setdefault(learned.name, History(learned.events))
         if not history.alive:
             history.asked_at, history.acknowledged_at = asked_at, now
@@ -176,7 +176,7 @@ class Knowledge:
         return {name: one for name, one in self.histories.items() if one.alive}
 
     def replayed(self, order: Sequence[str]) -> Iterator[tuple[str, Operation]]:
-        """An order of all operations that leaves the patterns in this *order*."""
+        """All operations, in an order after which the patterns are in *order*."""
         gone = [name for name in self.histories if name not in set(order)]
         for name in (*gone, *order):
             for operation in self.histories[name].operations:

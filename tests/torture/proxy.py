@@ -1,4 +1,4 @@
-"""A TCP proxy that hurts whoever talks through it, on command."""
+"""A TCP proxy that injects network faults on command."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager, suppress
 
 CHUNK = 1 << 16
 TURNS = 10
-"""Of the event loop, after which what was accepted last is served, and can be ended."""
+"""Turns of the event loop after which the last accepted connection is served and can be cut."""
 
 
 class TortureProxy:
-    """Stands before one server; whatever it does to connections, it changes no byte."""
+    """A proxy to one server; it delays or drops data, and never changes a byte."""
 
     def __init__(self, target: int) -> None:
         self.port = 0
@@ -27,32 +27,32 @@ class TortureProxy:
         return f"http://127.0.0.1:{self.port}"
 
     async def open(self) -> None:
-        """Listen, from the second time on where it listened before."""
+        """Listen; from the second time on at the same port as before."""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def cut(self) -> None:
-        """End every connection at once, whatever is under way."""
+        """Abort every connection."""
         for stream in self._streams:
             stream.transport.abort()
 
     def slow_down(self, delay_s: float) -> None:
-        """Every piece of data takes so much longer, in both directions."""
+        """Delay every piece of data, in both directions."""
         self._delay_s = delay_s
 
     def swallow(self) -> None:
-        """Take connections and data, deliver nothing: a network that is gone."""
+        """Accept connections and data but deliver nothing, like a lost network."""
         self._passing.clear()
 
     def refuse(self) -> None:
-        """End every connection, take no new one."""
+        """Abort every connection and accept no new one."""
         if self._server is not None:
             self._server.close()
             self._server = None
         self.cut()
 
     async def heal(self) -> None:
-        """What it still holds is delivered late, as a network does that comes back."""
+        """Work normally again; data that was held back is delivered late."""
         self._delay_s = 0.0
         self._passing.set()
         if self._server is None:

@@ -1,4 +1,4 @@
-"""Three replicas over shared stores, each connection through a proxy that can hurt it."""
+"""Three replicas over shared stores, with a fault-injecting proxy on every connection."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,11 +19,11 @@ HEAL_PATIENCE_S = 120.0
 @dataclass
 class Stack:
     replicas: list[Any]
-    """Of `ServiceProcess`."""
+    """Each a `ServiceProcess`."""
     servers: dict[str, Any]
-    """`RunningServer` by store; knowledge without one is an SQLite file that all share."""
+    """By store a `RunningServer`; without one for MongoDB, all replicas share an SQLite file."""
     proxies: dict[str, list[TortureProxy]]
-    """One per replica: before each of its stores, by name, and before itself."""
+    """By store, the proxies of the replicas to it; under ``replica``, those to the replicas."""
     clients: list[httpx.AsyncClient] = field(default_factory=list)
 
     async def start(self) -> None:
@@ -42,14 +42,14 @@ class Stack:
         await asyncio.gather(*waits)
 
     async def heal(self) -> None:
-        """Whatever was done to it, undone."""
+        """Undo every fault and wait until every replica serves."""
         for proxies in self.proxies.values():
             for proxy in proxies:
                 await proxy.heal()
         await self.ready()
 
     async def close(self) -> None:
-        """May be called again."""
+        """Stop replicas and proxies; may be called twice."""
         for client in self.clients:
             await client.aclose()
         for replica in self.replicas:
@@ -60,7 +60,7 @@ class Stack:
 
     @property
     def complaints(self) -> list[str]:
-        """Lines of the replicas' logs that tell of a bug."""
+        """Log lines of the replicas that report a bug."""
         lines = (line for one in self.replicas for line in one.log.splitlines())
         return [line for line in lines if "Traceback" in line or '"level":"error"' in line]
 
@@ -68,7 +68,7 @@ class Stack:
 async def built(
     new_service: Callable[..., Any], servers: dict[str, Any], directory: Path, **variables: str
 ) -> Stack:
-    """The stack, not started yet."""
+    """The stack; its replicas are not started yet."""
     proxies = {
         store: [TortureProxy(server.port) for _ in range(REPLICAS)]
         for store, server in servers.items()
@@ -91,7 +91,7 @@ async def _open(proxies: dict[str, list[TortureProxy]]) -> None:
 
 
 def _common(directory: Path) -> dict[str, str]:
-    """Impatient, so that much happens in little time."""
+    """Settings with short time-outs, so that much happens in little time."""
     return {
         "PROCESSOR_ID": "torture",
         "DATA_DIR": str(directory),
@@ -113,7 +113,7 @@ def _common(directory: Path) -> dict[str, str]:
 def _urls(
     servers: dict[str, Any], proxies: dict[str, list[TortureProxy]], replica: int
 ) -> dict[str, str]:
-    """What this replica calls each store: the address of its own proxy."""
+    """The variables that name the stores of a replica: the addresses of its own proxies."""
     names = {"redis": "REDIS_URL", "mongodb": "MONGO_BASE_URL", "qdrant": "QDRANT_URL"}
     urls = {
         names[store]: _through(server.url, proxies[store][replica].port)

@@ -1,4 +1,4 @@
-"""Many at once, on three replicas that nobody hurts: nothing lost, foreign, late or refused."""
+"""Many clients on three undisturbed replicas: nothing is lost, foreign, late or refused."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ def replicas(
     redis_url: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> list[Any]:
-    """Three processes over one Redis and one file."""
+    """Three processes over one Redis and one SQLite file."""
     variables = {
         "PROCESSOR_ID": uuid4().hex,
         "REDIS_URL": redis_url,
@@ -72,7 +72,7 @@ async def together(tasks: list[Awaitable[Any]]) -> list[Any]:
     return list(await asyncio.gather(*tasks))
 
 
-async def test_a_prediction_sees_every_learn_acknowledged_before_it_was_asked(
+async def test_a_prediction_includes_every_learn_acknowledged_before_it_was_requested(
     clients: Clients, seed: str
 ) -> None:
     started = acknowledged = seen = 0
@@ -133,7 +133,7 @@ async def test_a_hundred_clients_on_one_session_lose_nothing(clients: Clients) -
         assert mine == [f"{number}-{turn}" for turn in turns]
 
 
-async def test_a_thousand_sessions_at_once_hold_their_own(clients: Clients) -> None:
+async def test_a_thousand_sessions_at_once_hold_only_their_own_events(clients: Clients) -> None:
     user = uuid4().hex
     count = 1000 if POINTS else 150
 
@@ -148,7 +148,7 @@ async def test_a_thousand_sessions_at_once_hold_their_own(clients: Clients) -> N
     assert found == [[f"{number}-{turn}" for turn in range(3)] for number in range(count)]
 
 
-async def test_deletes_and_observations_at_once_leave_nothing_behind(clients: Clients) -> None:
+async def test_deletes_and_observations_at_once_leave_no_session(clients: Clients) -> None:
     before = await live(clients[0])
 
     async def race(number: int) -> None:
@@ -169,7 +169,7 @@ async def live(client: httpx.AsyncClient) -> int:
     return count
 
 
-async def test_a_session_lives_until_it_expires_and_then_no_longer(clients: Clients) -> None:
+async def test_a_session_lives_until_it_expires_and_no_longer(clients: Clients) -> None:
     async def until_it_is_gone(number: int) -> None:
         asked_at = time.monotonic()
         session = await created(clients[number % 3], ttl_seconds=2)

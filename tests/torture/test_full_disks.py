@@ -1,4 +1,4 @@
-"""Full and read-only disks: refused with the way out, nothing half-written, and it heals."""
+"""Full and read-only disks: the refusal says what to do, nothing is half written, all recovers."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ in_full = pytest.mark.skipif(
 
 
 class SmallDisk:
-    """A file system of its own in memory."""
+    """A small file system in memory."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -49,7 +49,7 @@ class SmallDisk:
         subprocess.run(("mount", "-o", f"remount,{options}", str(self.path)), check=True)
 
     def fill(self) -> None:
-        """Not a byte is left."""
+        """Fill the disk to the last byte."""
         with self._ballast.open("ab", buffering=0) as file:
             for size in (2**20, 2**12, 1):
                 try:
@@ -64,7 +64,7 @@ class SmallDisk:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    """``tmp_path`` as a disk of its own: what keeps files there goes before it in a test."""
+    """``tmp_path`` as a small disk; fixtures that keep files there must come before this one."""
     disk = SmallDisk(tmp_path)
     disk.mount()
     yield disk
@@ -82,7 +82,7 @@ def started(new_service: New, **variables: str) -> Any:
 
 @pytest.fixture
 def client_of() -> Iterator[Callable[[Any], httpx.Client]]:
-    """``client_of(service)``: speaks to a new session of the one user."""
+    """``client_of(service)``: a client on a new session of one user."""
     with ExitStack() as stack:
 
         def new(service: Any) -> httpx.Client:
@@ -112,7 +112,7 @@ def frequencies(client: httpx.Client) -> list[int]:
 
 
 @in_full
-def test_on_a_full_disk_embedded_knowledge_takes_no_learn_and_goes_on_once_there_is_room(
+def test_on_a_full_disk_embedded_knowledge_refuses_learns_until_there_is_space(
     small_disk: SmallDisk, new_service: New, client_of: Client
 ) -> None:
     service = started(new_service, DATA_DIR=str(small_disk.path))
@@ -139,7 +139,7 @@ def test_on_a_full_disk_embedded_knowledge_takes_no_learn_and_goes_on_once_there
     assert frequencies(client_of(service)) == [2]
 
 
-def test_on_a_full_disk_embedded_vectors_are_refused_and_kept_once_there_is_room(
+def test_on_a_full_disk_embedded_vectors_are_refused_until_there_is_space(
     small_disk: SmallDisk, new_service: New, client_of: Client
 ) -> None:
     service = started(new_service, DATA_DIR=str(small_disk.path), VECTORS="enabled")
@@ -182,7 +182,7 @@ async def test_a_read_only_knowledge_file_is_unavailable_until_it_can_be_written
     await bases.close()
 
 
-def test_a_redis_whose_disk_is_full_is_refused_and_goes_on_once_there_is_room(
+def test_a_redis_with_a_full_disk_refuses_changes_until_there_is_space(
     small_disk: SmallDisk, redis_server: Any, new_service: New, client_of: Client
 ) -> None:
     with redis(redis_server.port) as admin:
@@ -193,7 +193,8 @@ def test_a_redis_whose_disk_is_full_is_refused_and_goes_on_once_there_is_room(
     small_disk.fill()
     answers = [client.post("/observe", json={"strings": ["x" * 1000]}) for _ in range(100)]
     acknowledged = sum(answer.status_code == 200 for answer in answers)
-    assert "give it room" in refused(client.post("/observe", json={"strings": ["b"]}))
+    message = refused(client.post("/observe", json={"strings": ["b"]}))
+    assert "free space on its volume" in message
     assert client.get("/stm").json()["length"] == 1 + acknowledged
     until(lambda: patient.get(f"{service.url}/v2/health").json()["status"] == "degraded")
     assert {answer.status_code for answer in answers} <= {200, 503}
@@ -205,7 +206,7 @@ def test_a_redis_whose_disk_is_full_is_refused_and_goes_on_once_there_is_room(
 
 
 @in_full
-def test_a_redis_that_a_full_disk_ended_comes_back_with_everything_acknowledged(
+def test_a_redis_that_a_full_disk_ended_restarts_with_everything_acknowledged(
     small_disk: SmallDisk, redis_server: Any, new_service: New, client_of: Client
 ) -> None:
     service = started(new_service, REDIS_URL=redis_server.url)
@@ -229,7 +230,7 @@ def test_a_redis_that_a_full_disk_ended_comes_back_with_everything_acknowledged(
 
 
 @in_full
-def test_on_a_full_disk_the_mongodb_stand_in_takes_no_learn_and_goes_on_once_there_is_room(
+def test_on_a_full_disk_the_mongodb_stand_in_refuses_learns_until_there_is_space(
     small_disk: SmallDisk, mongo_server: Any, new_service: New, client_of: Client
 ) -> None:
     service = started(new_service, MONGO_BASE_URL=mongo_server.url, MONGO_POOL_MIN_SIZE="0")
@@ -256,5 +257,5 @@ def redis(port: int) -> Any:
 def until(look: Callable[[], bool]) -> None:
     give_up_at = time.monotonic() + 60
     while not look():
-        assert time.monotonic() < give_up_at, "it does not heal"
+        assert time.monotonic() < give_up_at, "it did not recover"
         time.sleep(0.1)

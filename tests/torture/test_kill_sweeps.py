@@ -1,4 +1,4 @@
-"""Whatever is killed, frozen or cut off: what was acknowledged is there, once, everywhere."""
+"""Whatever is killed, frozen or cut off, acknowledged changes exist once, on every replica."""
 
 import asyncio
 import sys
@@ -21,16 +21,16 @@ from torture.hammer import Client, Crowd, Line, User
 from torture.stack import Stack
 
 ROUND = 20
-"""Points between two checks."""
+"""Faults between two checks."""
 WORKED = 8
-"""Requests answered between two points."""
+"""Requests that are answered between two faults."""
 HEAL_S = 5.0
 SQLITE, MONGODB, QDRANT = ("redis",), ("redis", "mongodb"), ("redis", "mongodb", "qdrant")
 
 
 @dataclass
 class Sweep:
-    """One kind of fault, or some in turn, on one stack."""
+    """One kind of fault, or several in turn, on one stack."""
 
     stack: Stack
     kinds: tuple[str, ...]
@@ -41,7 +41,7 @@ class Sweep:
     tries: int = 0
 
     async def round(self, number: int, points: int, reference: httpx.AsyncClient) -> None:
-        """Hammer, hurt, heal, compare."""
+        """Load the stack, inject faults, heal it, compare."""
         line = Line(self.stack.clients, Random(f"{self.seed} {number} line"), self.history)
         clients = self._clients(number, line)
         crowd = Crowd(f"crowd-{number}", line, Random(f"{self.seed} {number} crowd"))
@@ -49,7 +49,7 @@ class Sweep:
         async with asyncio.TaskGroup() as tasks:
             for runner in (*clients, crowd):
                 tasks.create_task(runner.run(stop))
-            await self._hurt(line, Random(f"{self.seed} {number} faults"), points)
+            await self._inject(line, Random(f"{self.seed} {number} faults"), points)
             await self.stack.heal()
             stop.set()
         users = {client.user.name: client.user for client in clients}.values()
@@ -58,7 +58,7 @@ class Sweep:
         self.tries += line.attempts
         await check(self.stack, users, [crowd], reference)
 
-    async def _hurt(self, line: Line, rng: Random, points: int) -> None:
+    async def _inject(self, line: Line, rng: Random, points: int) -> None:
         for kind in self.kinds:
             lanes = faults.lanes(kind)
             await asyncio.gather(
@@ -69,7 +69,7 @@ class Sweep:
             )
 
     async def _lane(self, fault: faults.Fault, line: Line, rng: Random, points: int) -> None:
-        """Hurt again and again, each time in the middle of work that goes on."""
+        """Inject one fault after the other while clients keep working."""
         for _ in range(points):
             await worked(line)
             await asyncio.sleep(rng.uniform(0.05, 0.3))
@@ -97,7 +97,7 @@ def cases() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("stores", "kinds"), cases())
-async def test_what_was_acknowledged_is_there_once_on_every_replica(
+async def test_every_acknowledged_change_exists_once_on_every_replica(
     stores: tuple[str, ...],
     kinds: tuple[str, ...],
     seed: str,
@@ -115,7 +115,7 @@ async def test_what_was_acknowledged_is_there_once_on_every_replica(
         while left:
             points = min(ROUND, left)
             if done and "mongodb" in stores:
-                # The stand-in goes through all documents for each read: seconds, in the end.
+                # The stand-in scans all documents for each read, which takes seconds in the end.
                 await sweep.stack.close()
                 sweep.stack = await new_stack(*stores)
             await sweep.round(done, points, reference)
@@ -129,7 +129,7 @@ async def test_what_was_acknowledged_is_there_once_on_every_replica(
 
 
 async def worked(line: Line) -> None:
-    """Wait until some requests were answered, or for as long as a fault may keep that up."""
+    """Wait until some requests were answered, or as long as a fault may prevent that."""
     enough, give_up_at = line.answered + WORKED, time.monotonic() + HEAL_S
     while line.answered < enough and time.monotonic() < give_up_at:
         await asyncio.sleep(0.01)
@@ -137,7 +137,7 @@ async def worked(line: Line) -> None:
 
 @contextmanager
 def written(history: deque[str], path: Path) -> Iterator[None]:
-    """What was asked and answered, kept where something went wrong."""
+    """Write all requests and answers to *path* if the block fails."""
     try:
         yield
     except BaseException:

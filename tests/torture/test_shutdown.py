@@ -1,4 +1,4 @@
-"""A service that is told to end while its stores hang ends in time."""
+"""Shutdown while the stores hang."""
 
 import os
 import time
@@ -16,7 +16,7 @@ New = Callable[..., Any]
 
 
 @pytest.mark.skipif(os.environ.get("TORTURE_POINTS", "0") == "0", reason="make torture runs it")
-def test_frozen_stores_do_not_keep_it_from_ending(
+def test_a_service_ends_in_time_although_its_stores_are_frozen(
     new_service: New, redis_server: Any, mongo_server: Any
 ) -> None:
     service = new_service(
@@ -39,7 +39,7 @@ def test_frozen_stores_do_not_keep_it_from_ending(
         look = clients.submit(patient.get, f"{session}/predictions")
         give_up_at = time.monotonic() + 60
         while 'kato_store_errors_total{store="mongodb"} 0.0' in metrics(service):
-            assert time.monotonic() < give_up_at, "it does not ask mongodb"
+            assert time.monotonic() < give_up_at, "it did not ask mongodb"
             time.sleep(0.1)
         redis_server.freeze()
         began = time.monotonic()

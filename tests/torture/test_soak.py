@@ -1,6 +1,6 @@
-"""Mixed load for a long time: what a replica holds is as much at the end as it was early on.
+"""A mixed load for a long time: a replica uses no more at the end than early on.
 
-Only with ``SOAK_MINUTES`` (``make soak``): in a minute nothing can be seen to stay flat.
+Runs only with ``SOAK_MINUTES`` (``make soak``): whether usage stays flat does not show in a minute.
 """
 
 import asyncio
@@ -23,9 +23,9 @@ from torture.stack import Stack
 MINUTES = float(os.environ.get("SOAK_MINUTES", "0"))
 CLIENTS = int(os.environ.get("SOAK_CLIENTS", "6"))
 SESSION_S = 60
-"""Lifetime of a session: its keys outlive its conversation."""
+"""Seconds a session lives; its keys outlive its conversation."""
 CONVERSATION_S = 20
-"""No conversation is begun anew in a session that is older, however slow the machine."""
+"""Seconds after which a session is not used any more, however slow the machine."""
 USERS = 40
 SAMPLES = 20
 MiB = 2**20
@@ -35,24 +35,24 @@ pytestmark = pytest.mark.skipif(not MINUTES, reason="takes minutes: make soak")
 
 @dataclass(frozen=True)
 class Sample:
-    """What is there at one moment."""
+    """The usage at one moment."""
 
     seconds: int
     requests: int
     learns: int
     memory_mib: float
-    """Resident, of the largest replica."""
+    """Resident memory of the largest replica."""
     files: int
-    """Open, of the replica with the most."""
+    """Open files of the replica with the most."""
     threads: int
     redis_keys: int
     redis_mib: float
     file_mib: float
-    """Knowledge file, its write-ahead log included."""
+    """The knowledge file with its write-ahead log."""
 
 
 class Load:
-    """Conversations of a fixed set of users about a fixed set of patterns."""
+    """Conversations of a fixed set of users over a fixed set of symbols."""
 
     def __init__(self, line: Line, rng: Random) -> None:
         self.learns = 0
@@ -126,12 +126,12 @@ async def sampled(
 
 
 def _require_flat(samples: list[Sample]) -> None:
-    """From the second quarter on; a file grows by its learns, and each by as much."""
+    """Usage must not grow after the first quarter; the file grows evenly with the learns."""
     early, late = samples[len(samples) // 4], samples[-1]
     assert late.memory_mib < early.memory_mib * 1.1 + 10
     assert late.files <= early.files + 10
     assert late.threads <= early.threads + 4
-    # Sessions live for a while: there are as many as were made lately, be it more than before.
+    # Sessions live for a while, so their number follows the requests of the last minutes.
     more = max(1.0, _lately(samples, late) / _lately(samples, early))
     assert late.redis_keys < early.redis_keys * 1.5 * more + 50
     assert late.redis_mib < early.redis_mib * 1.5 * more + 2
@@ -142,12 +142,12 @@ def _require_flat(samples: list[Sample]) -> None:
 
 
 def _lately(samples: list[Sample], one: Sample) -> int:
-    """Requests since the sample before."""
+    """Requests since the previous sample."""
     return one.requests - samples[samples.index(one) - 1].requests
 
 
 async def _require_empty(stack: Stack) -> None:
-    """When the last session has expired, little more than the indexes of the limits is left."""
+    """After the last session expired, little more than the indexes must be left in Redis."""
     give_up_at = time.monotonic() + 3 * SESSION_S
     async with Redis(port=stack.servers["redis"].port) as redis:
         while len(keys := [key async for key in redis.scan_iter("*")]) > USERS:
