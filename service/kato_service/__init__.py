@@ -1,3 +1,3 @@
-"""The service: one KATO instance's session-isolated processor behind HTTP."""
+"""The service of a KATO instance: sessions, processor and knowledge, served over HTTP."""
 
 __version__ = "0.1.0"

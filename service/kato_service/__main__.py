@@ -1,4 +1,4 @@
-"""``kato-service``: read the environment, serve until told to end; or run a command."""
+"""``kato-service``: serve until a signal asks the process to end, or run a command."""
 
 import argparse
 import socket
@@ -17,16 +17,17 @@ from kato_service.settings_text import help_text
 from kato_service.transfer.command import add_commands, run
 
 EXIT_REFUSED = 2
+"""The environment is wrong, or a command refused."""
 
 
 def main() -> None:
-    """Serve; exits with 2 and one line on standard error where the environment is wrong."""
+    """Serve, or run a command; a wrong environment ends it with one line and exit code 2."""
     given = _parse_arguments()
     if given.run is not None:
         sys.exit(run(given))
     try:
         settings = read_settings()
-        PatternSearcher(settings.kato_engine)
+        PatternSearcher(settings.kato_engine)  # refuses an engine that is not installed
         _require_data_dir(settings)
         with _listening(settings) as listener:
             if settings.workers > 1:
@@ -51,12 +52,12 @@ def _listening(settings: Settings) -> socket.socket:
     except OSError as exc:
         raise SettingsError(
             f"HOST, PORT: cannot listen on {settings.host}:{settings.port} ({exc.strerror});"
-            " accepted: an address of this machine that nobody else listens on"
+            " accepted: an address and a port of this machine that no other process uses"
         ) from exc
 
 
 def _require_data_dir(settings: Settings) -> None:
-    """Refuse a folder for embedded stores that cannot be written."""
+    """Refuse a directory that embedded stores need but cannot write."""
     if "embedded" not in (settings.knowledge_in, settings.vectors_in):
         return
     folder: Path = settings.data_dir
@@ -67,15 +68,15 @@ def _require_data_dir(settings: Settings) -> None:
         probe.unlink()
     except OSError as exc:
         raise SettingsError(
-            f"DATA_DIR: {str(folder)!r} cannot be written ({exc.strerror}); accepted: a folder"
-            " that this user may write"
+            f"DATA_DIR: {str(folder)!r} cannot be written ({exc.strerror}); accepted: a directory"
+            " that this user can write"
         ) from exc
 
 
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="kato-service",
-        description="The service of a KATO instance. It reads these environment variables:\n\n"
+        description="Serve one KATO instance over HTTP, configured by environment variables:\n\n"
         + help_text(Settings),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

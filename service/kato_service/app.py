@@ -1,4 +1,4 @@
-"""The application over an opened service, and the server that runs it."""
+"""The application on an opened service, and the process that serves it."""
 
 import logging
 import os
@@ -22,11 +22,11 @@ from kato_service.settings import Settings, read_settings
 log = structlog.get_logger()
 
 _DESCRIPTION = """Deterministic pattern memory: observe events, learn patterns, get traceable
-predictions. Errors come in one envelope; see `Refusal`."""
+predictions. All errors have the same envelope; see `Refusal`."""
 
 
 def serve(sockets: list[socket.socket]) -> NoReturn:
-    """Serve in this process until told to end, then end it.
+    """Serve in this process until a signal asks it to end, then exit.
 
     Raises:
         SettingsError: The environment is wrong.
@@ -34,7 +34,7 @@ def serve(sockets: list[socket.socket]) -> NoReturn:
     settings = read_settings()
     configure_logs(level=settings.log_level, style=settings.log_format)
     uvloop.run(_serve(settings, sockets))
-    # Everything is closed and durable: threads that still match must not hold the process up.
+    # Everything is closed and durable: do not wait for threads that are still matching.
     logging.shutdown()
     sys.stdout.flush()
     os._exit(0)
@@ -51,17 +51,18 @@ async def _serve(settings: Settings, sockets: list[socket.socket]) -> None:
             **{name: found.backend for name, found in service.stores().items()},
         )
         if reason := service.searcher.slower_because:
-            log.warning("the compiled engine is missing, the slower one runs", reason=reason)
+            log.warning("compiled engine not available, slower one used", reason=reason)
         await KatoServer(service, make_app(service)).serve(sockets)
         log.info("service stopping")
 
 
 def make_app(service: Service) -> FastAPI:
+    """The application with all paths."""
     app = FastAPI(
         title="KATO",
         version=__version__,
         description=_DESCRIPTION,
-        # Metrics are ours; asking for every request whether somebody traces it takes its time.
+        # We have our own metrics, and asking for a tracer costs time in every request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.service = service

@@ -1,4 +1,4 @@
-"""Back-off with jitter: pauses that grow, so that many who retry do not retry together."""
+"""Back-off with jitter: growing random pauses, so that retries of many do not come together."""
 
 import asyncio
 import random
@@ -7,10 +7,10 @@ from math import inf
 
 
 class Backoff:
-    """Pauses from *first_s* up to *longest_s*, each *factor* times the one before.
+    """Pauses from *first_s* up to *longest_s* seconds, each *factor* times the one before.
 
     Args:
-        give_up_after_s: Seconds from now after which `is_over`.
+        give_up_after_s: Seconds from now after which `is_over` is true.
     """
 
     def __init__(
@@ -31,6 +31,6 @@ class Backoff:
         return time.monotonic() >= self._over_at
 
     async def pause(self) -> None:
-        """Wait for half of the pause at least, up to all of it."""
+        """Sleep for a random part of the pause, between half and all of it."""
         await asyncio.sleep(self._pause_s * random.uniform(0.5, 1.0))
         self._pause_s = min(self._longest_s, self._pause_s * self._factor)

@@ -1,4 +1,4 @@
-"""JSON as this service reads and writes it: strict in, compact out."""
+"""JSON: strict when it is read, compact when it is written, in portions when it is long."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -11,17 +11,17 @@ import orjson
 LOOP_SHARE_S = 0.002
 """Seconds of serialising after which other requests get their turn."""
 BATCH = 8
-"""Small items that are written by one call, whose own price is that of two of them."""
+"""Small items that one call writes: the call itself costs as much as two of them."""
 SMALL_S = 0.0005
-"""Seconds that a batch may take; where one takes longer, the next has a single item."""
+"""Seconds that a batch may take; after one that took longer, the next has a single item."""
 
 
 def parsed(raw: bytes | str) -> Any:
     """The value of *raw*.
 
     Raises:
-        orjson.JSONDecodeError: Not JSON (RFC 8259) in UTF-8: NaN, infinities, numbers beyond a
-            double, lone surrogates and nesting deeper than 1024 are refused here.
+        orjson.JSONDecodeError: *raw* is not JSON (RFC 8259) in UTF-8. NaN, infinities, numbers
+            beyond a double, lone surrogates and nesting deeper than 1024 are refused too.
     """
     return orjson.loads(raw)
 
@@ -30,7 +30,7 @@ def canonical(value: Any) -> str:
     """JSON text that is equal for equal values: keys sorted, no spaces.
 
     Raises:
-        ValueError: Nested too deeply to be written again.
+        ValueError: *value* is nested too deeply to be written again.
     """
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
@@ -39,16 +39,17 @@ def canonical(value: Any) -> str:
 
 
 def text(value: Any) -> bytes:
+    """*value* as compact JSON in UTF-8."""
     return orjson.dumps(value)
 
 
 def embedded(canonical_text: str) -> orjson.Fragment:
-    """A value already known as JSON text, to be placed into a larger one."""
+    """A value that is JSON text already, to be placed into a larger one as it is."""
     return orjson.Fragment(canonical_text)
 
 
 async def array(items: Iterable[Mapping[str, Any]]) -> orjson.Fragment:
-    """A JSON array written piece by piece, so that a long one does not hold up the loop."""
+    """A JSON array, written in portions so that a long one does not hold up the event loop."""
     pieces: list[bytes] = []
     source = iter(items)
     size, began = 1, perf_counter()

@@ -1,4 +1,4 @@
-"""Log lines: constant phrases with fields, as JSON or for people; libraries' lines among them."""
+"""Logging: constant phrases with fields, as JSON or for people, those of libraries included."""
 
 import logging
 import sys
@@ -8,19 +8,23 @@ import orjson
 import structlog
 
 _QUIET = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "pymongo", "qdrant_client")
-"""Libraries whose narration repeats ours: only their warnings are written."""
+"""Libraries whose lines repeat ours: only their warnings are written."""
 _MONGO_CLIENT = "pymongo.client"
 _TRACEBACKS = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 )
-"""Locals are session ids, bodies and keys: no line may hold them."""
+"""Without local variables: they hold session ids, bodies and keys, which no line may show."""
 
 
 def configure_logs(
     *, level: str, style: Literal["json", "console"], out: TextIO | None = None
 ) -> None:
-    """Send every line of this process to *out*, standard output by default: ours and those of
-    libraries."""
+    """Write every log line of this process to *out*, by default to standard output.
+
+    Args:
+        level: Lowest level that is written.
+        style: json for machines, console for people.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -68,7 +72,7 @@ def _rendering(style: Literal["json", "console"]) -> tuple[structlog.typing.Proc
 def _as_library_line(
     _logger: object, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """A library's line keeps its words in a field; the phrase is ours."""
+    """A line of a library, with our constant phrase and its own text in the field ``reason``."""
     record = event.get("_record")
     name = record.name if isinstance(record, logging.LogRecord) else "unknown"
     line = {**event, "event": "library reported", "library": name, "reason": str(event["event"])}
@@ -76,7 +80,10 @@ def _as_library_line(
 
 
 def _as_lost_connection(line: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """The driver's background work on a MongoDB that went: no bug, and no traceback."""
+    """*line* as a warning without traceback, if MongoDB's driver reports a lost connection.
+
+    Its background tasks log every lost connection as an error, which is not a bug of ours.
+    """
     _, error, _ = line.get("exc_info") or (None, None, None)
     if not type(error).__module__.startswith("pymongo."):
         return line

@@ -1,7 +1,8 @@
-"""The environment, read once in ``__main__`` and passed down (serving.md §7).
+"""The settings: the environment, read once in ``__main__`` and passed down (serving.md §7).
 
-An empty variable counts as not set. What a value may be stands in its type; what several
-variables may be together in `settings_rules`.
+An empty variable counts as not set. The type of a field says what its value may be; what several
+variables must agree on is in `settings_rules`. The docstrings of the fields are what
+``kato-service --help`` shows.
 """
 
 from pathlib import Path
@@ -38,14 +39,14 @@ from kato_service.settings_rules import (
 from kato_service.settings_text import refusal
 
 MIN_RETENTION_S = 60.0
-"""An append gets half of it: room for the stores' time-outs."""
+"""An append may take half of it, which leaves room for the time-outs of the stores."""
 MAX_RETENTION_S = 1e10
-"""Three centuries, so that the date before which entries go is one."""
+"""Three centuries: the date before which entries are dropped has to exist."""
 MAX_STM_BYTES = 5 * 2**20
 MAX_METADATA_BYTES = 128 * 2**10
-"""With the emotives that a learn may bring, a learn of so much fits into a document of MongoDB
-(16 MiB). One that does not is an intent that nobody can complete: its session would be lost, and
-no log of the instance be trimmed."""
+"""A learn of so many bytes, with the emotives that it may bring, fits into a document of MongoDB
+(16 MiB). The intent of one that does not could never be completed: its session would be stuck, and
+no log of the instance would be trimmed."""
 PositiveInt = Annotated[int, Field(gt=0), AfterValidator(in_64_bits)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 ProcessorId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,110}$")]
@@ -59,7 +60,7 @@ QdrantUrl = Annotated[SecretStr, AfterValidator(url_in("http", "https"))]
 
 
 class APIServiceConfig(BaseSettings):
-    """How the API is served."""
+    """How HTTP is served."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -72,86 +73,86 @@ class APIServiceConfig(BaseSettings):
     )
 
     host: Host = Field("0.0.0.0", validation_alias="HOST")
-    """Address to listen on; all of them, as a container needs it."""
+    """Address to listen on; by default all, as a container needs."""
     port: Port = Field(8000, validation_alias="PORT")
-    """TCP port of HTTP and WebSockets."""
+    """TCP port for HTTP and WebSockets."""
     workers: PositiveInt = Field(1, validation_alias="WORKERS")
-    """Processes that serve; each has its own pools and its own copy of the knowledge."""
+    """Worker processes; each has its own connection pools and its own copy of the knowledge."""
     enable_v2_features: bool = Field(True, validation_alias="ENABLE_V2_FEATURES")
-    """false serves only the legacy paths, health and metrics."""
+    """false serves only the older paths, health and metrics."""
     api_key: ApiKey | None = Field(None, validation_alias="API_KEY")
-    """Clients must send it; without one, nobody has to."""
+    """Key that clients must send; without one, anybody may call."""
     api_key_file: Path | None = Field(None, validation_alias="API_KEY_FILE")
-    """File to read the API key from, as Kubernetes mounts a Secret."""
+    """File that holds the API key, for example a mounted Secret."""
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(words)] = Field(
         (), validation_alias="CORS_ORIGINS"
     )
-    """Origins whose browsers may call, separated by commas; * for any."""
+    """Origins whose pages may call from a browser, separated by commas; * allows all."""
     request_timeout_s: PositiveFloat = Field(30.0, validation_alias="REQUEST_TIMEOUT")
-    """Seconds after which a request is answered 504, unchanged."""
+    """Seconds after which a request fails with 504 and changes nothing."""
     shutdown_grace_s: PositiveFloat = Field(20.0, validation_alias="SHUTDOWN_GRACE_S")
-    """Seconds that requests in flight may take after SIGTERM."""
+    """Seconds that requests in progress may still take after SIGTERM."""
     max_body_bytes: PositiveInt = Field(8 * 2**20, validation_alias="MAX_BODY_BYTES")
-    """Bytes of a request's body, and of a WebSocket frame."""
+    """Bytes of a request body or a WebSocket frame, at most."""
     max_requests_in_flight: PositiveInt = Field(2000, validation_alias="MAX_REQUESTS_IN_FLIGHT")
-    """Requests and WebSocket frames that a worker has in hand at once, those of one session half
-    of it; more are answered 503 OVERLOADED at once."""
+    """Requests and WebSocket frames in progress per worker; half of them may wait for one session.
+    More fail at once with 503 OVERLOADED."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = Field(
         "info", validation_alias="LOG_LEVEL"
     )
-    """Lines below it are not written; any case."""
+    """Lowest level of the log lines that are written, in upper or lower case."""
     log_format: Literal["json", "console"] = Field("json", validation_alias="LOG_FORMAT")
     """json for machines, console for people."""
 
     @property
     def url(self) -> str:
-        """Where a person on this machine reaches it."""
+        """Where a person on this machine reaches the service."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
 class Settings(APIServiceConfig):
-    """Everything the environment may change."""
+    """Everything that the environment can change."""
 
     processor_id: ProcessorId = Field("kato", validation_alias="PROCESSOR_ID")
-    """Names this instance's knowledge; instances that share stores need different ones."""
+    """Name of this instance's knowledge; instances that share stores need different ones."""
     kato_engine: Literal["auto", "c", "numpy"] = Field("auto", validation_alias="KATO_ENGINE")
-    """What matches patterns; auto takes the fastest there is."""
+    """Engine that matches patterns; auto selects the fastest that is installed."""
     data_dir: Path = Field(Path("data"), validation_alias="DATA_DIR")
-    """Folder of the embedded stores; made when one of them is used."""
+    """Directory of the embedded stores; created if one of them is used."""
 
     session_store: Literal["auto", "embedded", "redis"] = Field(
         "auto", validation_alias="SESSION_STORE"
     )
-    """Where sessions are; auto: in Redis if REDIS_URL is set, else in this process."""
+    """Where sessions are kept; auto: in Redis if REDIS_URL is set, else in this process."""
     knowledge_store: Literal["auto", "embedded", "mongodb"] = Field(
         "auto", validation_alias="KNOWLEDGE_STORE"
     )
-    """Where knowledge is; auto: in MongoDB if MONGO_BASE_URL is set, else in SQLite."""
+    """Where knowledge is kept; auto: in MongoDB if MONGO_BASE_URL is set, else in SQLite."""
     vector_store: Literal["auto", "embedded", "qdrant", "disabled"] = Field(
         "auto", validation_alias="VECTOR_STORE"
     )
-    """Where vectors are; auto: in Qdrant if QDRANT_URL is set, else in local files."""
+    """Where vectors are kept; auto: in Qdrant if QDRANT_URL is set, else in local files."""
     vectors: Literal["enabled", "disabled"] | None = Field(None, validation_alias="VECTORS")
-    """disabled refuses observations with vectors; the default leaves it to VECTOR_STORE."""
+    """disabled refuses observations with vectors; if not set, VECTOR_STORE decides."""
 
     redis_url: RedisUrl | None = Field(None, validation_alias="REDIS_URL")
-    """redis://[user:password@]host[:port][/database], or rediss://; any node of a cluster."""
+    """redis://[user:password@]host[:port][/database], or rediss://; of a cluster, any node."""
     redis_pool_size: PositiveInt = Field(50, validation_alias="REDIS_POOL_SIZE")
-    """Connections at most, per process."""
+    """Connections per process, at most."""
     redis_socket_timeout_s: PositiveFloat = Field(2.0, validation_alias="REDIS_SOCKET_TIMEOUT_S")
     """Seconds to connect, to wait for an answer, and to wait for a free connection."""
 
     mongo_base_url: MongoUrl | None = Field(None, validation_alias="MONGO_BASE_URL")
     """mongodb://[user:password@]host[:port][/?options], or mongodb+srv://."""
     mongo_database: DatabaseName = Field("kato", validation_alias="MONGO_DATABASE")
-    """Database of the knowledge; instances may share one, their processor ids keep them apart."""
+    """Database for the knowledge; instances with different processor ids may share one."""
     mongo_pool_size: PositiveInt = Field(50, validation_alias="MONGO_POOL_SIZE")
-    """Connections at most, per process and member."""
+    """Connections per process and member, at most."""
     mongo_pool_min_size: Annotated[int, Field(ge=0)] = Field(
         10, validation_alias="MONGO_POOL_MIN_SIZE"
     )
-    """Connections kept open, per process and member, so that a burst finds them."""
+    """Connections per process and member that stay open, ready for a burst."""
     mongo_max_idle_s: PositiveFloat = Field(60.0, validation_alias="MONGO_MAX_IDLE_S")
     """Seconds after which an idle connection beyond the minimum is closed."""
     mongo_wait_queue_timeout_s: PositiveFloat = Field(
@@ -161,119 +162,120 @@ class Settings(APIServiceConfig):
     mongo_server_selection_timeout_s: PositiveFloat = Field(
         5.0, validation_alias="MONGO_SERVER_SELECTION_TIMEOUT_S"
     )
-    """Seconds to wait for a primary, which an election needs."""
+    """Seconds to wait for a primary, as long as an election may take."""
 
     qdrant_url: QdrantUrl | None = Field(None, validation_alias="QDRANT_URL")
     """http://host[:port], or https://."""
     qdrant_host: Host | None = Field(None, validation_alias="QDRANT_HOST")
-    """Qdrant's host, instead of QDRANT_URL."""
+    """Host of Qdrant, instead of QDRANT_URL."""
     qdrant_port: Port = Field(6333, validation_alias="QDRANT_PORT")
-    """Qdrant's HTTP port, with QDRANT_HOST."""
+    """HTTP port of Qdrant, with QDRANT_HOST."""
     qdrant_grpc_port: Port = Field(6334, validation_alias="QDRANT_GRPC_PORT")
-    """Qdrant's gRPC port, with QDRANT_PREFER_GRPC."""
+    """gRPC port of Qdrant, with QDRANT_PREFER_GRPC."""
     qdrant_api_key: ApiKey | None = Field(None, validation_alias="QDRANT_API_KEY")
-    """Key that Qdrant asks for."""
+    """API key that Qdrant requires."""
     qdrant_pool_size: PositiveInt = Field(20, validation_alias="QDRANT_POOL_SIZE")
-    """Connections at most, per process."""
+    """Connections per process, at most."""
     qdrant_timeout_s: PositiveFloat = Field(10.0, validation_alias="QDRANT_TIMEOUT_S")
     """Seconds to wait for an answer."""
     qdrant_prefer_grpc: bool = Field(False, validation_alias="QDRANT_PREFER_GRPC")
-    """true speaks gRPC where Qdrant's client can."""
+    """true uses gRPC where Qdrant's client supports it."""
 
     health_check_interval_s: PositiveFloat = Field(5.0, validation_alias="HEALTH_CHECK_INTERVAL")
     """Seconds between two checks of a store."""
     health_check_timeout_s: PositiveFloat = Field(3.0, validation_alias="HEALTH_CHECK_TIMEOUT")
-    """Seconds a check may take."""
+    """Seconds that a check may take."""
     health_check_failures: PositiveInt = Field(3, validation_alias="HEALTH_CHECK_FAILURES")
-    """Calls and checks in a row without an answer, after which a store counts as down: its circuit
-    opens, and until a check is answered again, calls to it are refused at once."""
+    """Calls and checks in a row without an answer after which a store counts as down: calls to it
+    fail at once, until a check is answered again."""
 
     session_ttl_s: Annotated[int, Field(ge=1, le=86_400)] = Field(
         3600, validation_alias="SESSION_TTL"
     )
-    """Seconds a session lives, from its creation or last extend."""
+    """Seconds that a session lives from its creation or last extend."""
     session_auto_extend: bool = Field(False, validation_alias="SESSION_AUTO_EXTEND")
-    """true: every request on a session gives it a new lifetime."""
+    """true: every request on a session extends it."""
     max_sessions: PositiveInt = Field(10_000, validation_alias="MAX_SESSIONS")
-    """Live sessions of the instance."""
+    """Live sessions of the instance, at most."""
     max_sessions_per_user: PositiveInt = Field(100, validation_alias="MAX_SESSIONS_PER_USER")
-    """Live sessions of one user."""
+    """Live sessions of one user, at most."""
 
     recall_threshold: Annotated[float, Field(ge=0, le=1)] = Field(
         0.1, validation_alias="RECALL_THRESHOLD"
     )
-    """Similarity a prediction needs."""
+    """Similarity that a prediction must reach."""
     max_predictions: Annotated[int, Field(ge=1, le=10_000)] = Field(
         100, validation_alias="MAX_PREDICTIONS"
     )
-    """Predictions of an answer."""
+    """Predictions in one answer, at most."""
     persistence: Annotated[int, Field(ge=1, le=100)] = Field(5, validation_alias="PERSISTENCE")
-    """Learns whose emotives a pattern keeps."""
+    """Learns of a pattern whose emotives it keeps."""
     max_pattern_length: Annotated[int, Field(ge=0)] = Field(
         0, validation_alias="MAX_PATTERN_LENGTH"
     )
-    """Events after which the short-term memory is learned by itself; 0: never."""
+    """Events after which the short-term memory is learned automatically; 0: never."""
     stm_mode: StmMode = Field("KEEP_LAST", validation_alias="STM_MODE")
-    """What an automatic learn leaves in the short-term memory."""
+    """What an automatic learn leaves in the short-term memory: KEEP_LAST its last event, CLEAR
+    nothing, ROLLING all but its oldest event."""
     sort_symbols: bool = Field(True, validation_alias=AliasChoices("SORT_SYMBOLS", "SORT"))
-    """Sort the symbols of an event; SORT is the same."""
+    """true sorts the symbols of an event; SORT is another name."""
     vector_neighbors: Annotated[int, Field(ge=0, le=100)] = Field(
         3, validation_alias="VECTOR_NEIGHBORS"
     )
-    """Known vectors whose symbols join an observed one."""
+    """Nearest known vectors whose symbols join that of an observed one."""
     vector_min_score: Annotated[float, Field(ge=-1, le=1)] = Field(
         0.9, validation_alias="VECTOR_MIN_SCORE"
     )
-    """Cosine such a neighbour needs."""
+    """Cosine similarity that such a neighbour must reach."""
 
     max_stm_events: PositiveInt = Field(1000, validation_alias="MAX_STM_EVENTS")
-    """Events of a short-term memory; the oldest are dropped beyond."""
+    """Events of a short-term memory; beyond that the oldest are dropped."""
     max_stm_symbols: Annotated[int, Field(ge=1, le=65_535)] = Field(
         65_535, validation_alias="MAX_STM_SYMBOLS"
     )
-    """Symbols of a short-term memory; the engine counts with 16 bits."""
+    """Symbols of a short-term memory, likewise; the engine counts with 16 bits."""
     max_stm_bytes: Annotated[int, Field(ge=1, le=MAX_STM_BYTES)] = Field(
         4 * 2**20, validation_alias="MAX_STM_BYTES"
     )
-    """Bytes of UTF-8 of a short-term memory's symbols."""
+    """UTF-8 bytes of the symbols of a short-term memory, likewise."""
     max_pending_emotives: PositiveInt = Field(1000, validation_alias="MAX_PENDING_EMOTIVES")
-    """Emotive maps that wait for a learn."""
+    """Emotive maps that wait for a learn; beyond that the oldest are dropped."""
     max_strings_per_event: PositiveInt = Field(256, validation_alias="MAX_STRINGS_PER_EVENT")
-    """Strings of an observation."""
+    """Strings of an observation, at most."""
     max_symbol_chars: PositiveInt = Field(1024, validation_alias="MAX_SYMBOL_CHARS")
-    """Characters of a string."""
+    """Characters of a string, at most."""
     max_vectors_per_observation: PositiveInt = Field(
         16, validation_alias="MAX_VECTORS_PER_OBSERVATION"
     )
-    """Vectors of an observation."""
+    """Vectors of an observation, at most."""
     max_vector_dimensions: PositiveInt = Field(4096, validation_alias="MAX_VECTOR_DIMENSIONS")
-    """Components of a vector."""
+    """Components of a vector, at most."""
     max_metadata_bytes: Annotated[int, Field(ge=1, le=MAX_METADATA_BYTES)] = Field(
         16_384, validation_alias="MAX_METADATA_BYTES"
     )
-    """Bytes of JSON of a session's, and of a pattern's, metadata."""
+    """Bytes of JSON of the metadata of a session, and of what it collects for a pattern."""
 
     knowledge_max_staleness_s: NonNegativeFloat = Field(
         0.0, validation_alias="KNOWLEDGE_MAX_STALENESS_S"
     )
-    """Seconds that predictions may lag while MongoDB is away; 0: they are refused then."""
+    """Seconds that predictions may lag while MongoDB does not answer; 0: they fail then."""
     knowledge_memory_bytes: PositiveInt = Field(
         default_factory=half_of_memory, validation_alias="KNOWLEDGE_MEMORY_BYTES"
     )
-    """Bytes of knowledge kept in memory, by all workers together; half of what the container or
-    machine has. Beyond it, what was not used longest is unloaded."""
+    """Bytes of knowledge that all workers together keep in memory; by default half of the memory
+    of the container or machine. Beyond that, what was not used for longest is unloaded."""
     log_retention_s: Annotated[float, Field(ge=MIN_RETENTION_S, le=MAX_RETENTION_S)] = Field(
         172_800.0, validation_alias="LOG_RETENTION_S"
     )
-    """Seconds that entries of the knowledge log are kept once they are in its views."""
+    """Seconds that entries of the knowledge log are kept after they are in its views."""
 
     knowledge_snapshot_dir: Path | None = Field(None, validation_alias="KNOWLEDGE_SNAPSHOT_DIR")
-    """Directory of files that large knowledge bases start from; without it, `snapshots` in the
-    data directory while knowledge is embedded, else none are written."""
+    """Directory of snapshot files, from which large knowledge bases load faster. If not set: the
+    directory `snapshots` in DATA_DIR if knowledge is embedded, else no files are written."""
     knowledge_snapshot_bytes: PositiveInt = Field(
         4 * 1024**3, validation_alias="KNOWLEDGE_SNAPSHOT_BYTES"
     )
-    """Bytes of all these files together; the oldest are removed."""
+    """Bytes of all snapshot files together; beyond that the oldest are removed."""
 
     @property
     def sessions_in(self) -> Literal["embedded", "redis"]:
@@ -291,14 +293,14 @@ class Settings(APIServiceConfig):
 
     @property
     def qdrant_address(self) -> str | None:
-        """Its URL; without a port in it, Qdrant's clients take 6333."""
+        """The URL of Qdrant; if it has no port, Qdrant's client uses 6333."""
         if self.qdrant_url is not None:
             return self.qdrant_url.get_secret_value()
         return f"http://{self.qdrant_host}:{self.qdrant_port}" if self.qdrant_host else None
 
     @property
     def genes(self) -> Genes:
-        """The defaults of a processor."""
+        """The genes of a session that overrides none."""
         return Genes(
             recall_threshold=self.recall_threshold,
             max_predictions=self.max_predictions,
@@ -335,7 +337,9 @@ class Settings(APIServiceConfig):
 
     def _agree_on_vectors(self) -> None:
         if self.qdrant_url is not None and self.qdrant_host is not None:
-            raise SettingsError("QDRANT_HOST: set beside QDRANT_URL; accepted: one of them")
+            raise SettingsError(
+                "QDRANT_HOST: set together with QDRANT_URL; accepted: only one of them"
+            )
         if self.vectors == "disabled" and self.vector_store in ("embedded", "qdrant"):
             raise SettingsError(
                 f"VECTORS: 'disabled' contradicts VECTOR_STORE={self.vector_store}; "
@@ -353,7 +357,7 @@ def read_settings() -> Settings:
     """The settings of this process's environment.
 
     Raises:
-        SettingsError: One line that names a wrong variable and what is accepted.
+        SettingsError: A value is wrong; one line names the variable and what is accepted.
     """
     try:
         return Settings()

@@ -1,5 +1,6 @@
-"""Words about settings: the line that refuses a value, and the text of ``--help``."""
+"""Texts about settings: the line that refuses a value, and ``kato-service --help``."""
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,18 +12,20 @@ _PATTERNS = {
     "MONGO_DATABASE": "1 to 63 of A-Z a-z 0-9 _ -",
     "HOST": "a host name or address",
     "QDRANT_HOST": "a host name or address",
-    "API_KEY": "visible ASCII without blanks",
-    "QDRANT_API_KEY": "visible ASCII without blanks",
+    "API_KEY": "visible ASCII characters without spaces",
+    "QDRANT_API_KEY": "visible ASCII characters without spaces",
     "REDIS_URL": "redis://host or rediss://host",
     "MONGO_BASE_URL": "mongodb://host or mongodb+srv://host",
     "QDRANT_URL": "http://host or https://host",
     "CORS_ORIGINS": "origins separated by commas",
 }
+"""What a variable accepts, if its JSON schema does not say it."""
 _MAX_SHOWN_CHARS = 60
+"""Characters of a wrong value that its refusal shows."""
 
 
 def refusal(model: type[BaseModel], error: ValidationError) -> str:
-    """One line about the first wrong variable of *error*; no secret is in it."""
+    """One line about the first wrong variable in *error*, without any secret."""
     found = error.errors(include_url=False, include_context=False)[0]
     if not found["loc"]:
         return found["msg"]
@@ -32,12 +35,12 @@ def refusal(model: type[BaseModel], error: ValidationError) -> str:
 
 
 def accepted(model: type[BaseModel], variable: str) -> str:
-    """What *variable* may be, in words."""
+    """What *variable* accepts, in words."""
     return _PATTERNS.get(variable) or _kind(_schemas(model)[variable])
 
 
 def help_text(model: type[BaseModel]) -> str:
-    """Every variable with its meaning, default and what is accepted."""
+    """Every variable with its meaning, what it accepts, and its default."""
     return "\n".join(_lines(model))
 
 
@@ -46,8 +49,13 @@ def _lines(model: type[BaseModel]) -> Iterator[str]:
         default = schema.get("default")
         shown = "" if default in (None, []) else f" Default: {_spelled(default)}."
         yield f"  {variable}"
-        yield f"      {schema['description']}"
+        yield _paragraph(schema["description"])
         yield f"      Accepted: {accepted(model, variable)}.{shown}"
+
+
+def _paragraph(text: str) -> str:
+    indent = " " * 6
+    return textwrap.fill(text, 100, initial_indent=indent, subsequent_indent=indent)
 
 
 def _schemas(model: type[BaseModel]) -> Mapping[str, Mapping[str, Any]]:
@@ -56,7 +64,7 @@ def _schemas(model: type[BaseModel]) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
-    """A JSON schema in words."""
+    """What a JSON schema accepts, in words."""
     options = [option for option in schema.get("anyOf", ()) if option.get("type") != "null"]
     if options:
         return _kind(options[0])

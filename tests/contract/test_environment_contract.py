@@ -162,14 +162,14 @@ def test_an_api_key_is_read_from_its_file(started: Started) -> None:
     assert key.get_secret_value() == "se_cret-value"
 
 
-def test_the_defaults_of_both_sides_are_the_same(started: Started) -> None:
+def test_operator_and_service_have_the_same_defaults(started: Started) -> None:
     by_operator = started({}).model_dump()
     default = {name: field.default for name, field in Settings.model_fields.items()}
-    told = {"processor_id", "data_dir", "session_store", "knowledge_store", "vector_store"}
-    told |= {"vectors", "redis_url", "mongo_base_url", "qdrant_url", "qdrant_api_key"}
-    told |= {"knowledge_memory_bytes"}
+    given = {"processor_id", "data_dir", "session_store", "knowledge_store", "vector_store"}
+    given |= {"vectors", "redis_url", "mongo_base_url", "qdrant_url", "qdrant_api_key"}
+    given |= {"knowledge_memory_bytes"}
     differing = {name for name in default if by_operator[name] != default[name]}
-    assert differing <= told
+    assert differing <= given
 
 
 def test_the_service_reads_every_variable_of_the_operator_and_users_cannot_set_them(

@@ -1,4 +1,4 @@
-"""``kato-service`` as a person starts it: what it refuses, says, and how it ends."""
+"""``kato-service`` as a person starts it: what it refuses, what it prints, how it ends."""
 
 import itertools
 import json
@@ -43,7 +43,7 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     ("variables", "named"),
     [
         pytest.param({"PORT": "99999"}, "PORT", id="number out of range"),
-        pytest.param({"SESSION_TTL": "soon"}, "SESSION_TTL", id="no number"),
+        pytest.param({"SESSION_TTL": "soon"}, "SESSION_TTL", id="not a number"),
         pytest.param({"STM_MODE": "KEEP"}, "STM_MODE", id="unknown word"),
         pytest.param({"PROCESSOR_ID": "a/b"}, "PROCESSOR_ID", id="forbidden character"),
         pytest.param({"REDIS_URL": "http://x"}, "REDIS_URL", id="wrong scheme"),
@@ -52,13 +52,13 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         pytest.param({"HOST": "nope.invalid"}, "HOST", id="no such host"),
         pytest.param({"SESSION_STORE": "redis"}, "REDIS_URL", id="missing URL"),
         pytest.param({"WORKERS": "2"}, "WORKERS", id="workers with embedded stores"),
-        pytest.param({"MONGO_POOL_MIN_SIZE": "60"}, "MONGO_POOL", id="pool upside down"),
-        pytest.param({"RECALL_THRESHOLD": "nan"}, "RECALL_THRESHOLD", id="not a number"),
+        pytest.param({"MONGO_POOL_MIN_SIZE": "60"}, "MONGO_POOL", id="minimum above maximum"),
+        pytest.param({"RECALL_THRESHOLD": "nan"}, "RECALL_THRESHOLD", id="nan"),
         pytest.param({"LOG_RETENTION_S": "1e12"}, "LOG_RETENTION_S", id="beyond all dates"),
         pytest.param({"LOG_RETENTION_S": "0.01"}, "LOG_RETENTION_S", id="no time to append"),
         pytest.param({"MAX_REQUESTS_IN_FLIGHT": "9" * 30}, "MAX_REQUESTS", id="beyond 64 bits"),
         pytest.param({"KATO_ENGINE": "gpu"}, "KATO_ENGINE", id="unknown engine"),
-        pytest.param({"DATA_DIR": "/proc/nowhere"}, "DATA_DIR", id="folder that cannot be"),
+        pytest.param({"DATA_DIR": "/proc/nowhere"}, "DATA_DIR", id="impossible directory"),
     ],
 )
 def test_a_wrong_variable_stops_the_start_with_one_line(
@@ -72,7 +72,7 @@ def test_a_wrong_variable_stops_the_start_with_one_line(
     assert "accepted" in line or "missing" in line or "set" in line
 
 
-def test_a_refused_secret_is_not_repeated() -> None:
+def test_a_refused_secret_is_not_shown() -> None:
     done = run(REDIS_URL="tcp://user:hunter2@host")
     assert done.returncode == 2
     assert "hunter2" not in done.stderr + done.stdout
@@ -86,11 +86,11 @@ def test_help_lists_every_variable_with_its_default() -> None:
     assert "Default: 3600." in done.stdout
 
 
-def test_it_says_its_version() -> None:
+def test_the_version_is_printed() -> None:
     assert run("--version").stdout == f"kato-service {kato_service.__version__}\n"
 
 
-def test_it_says_in_its_log_and_health_what_it_runs_on(new_service: New) -> None:
+def test_log_and_health_name_the_engine_and_the_stores(new_service: New) -> None:
     service = new_service()
     service.start()
     service.await_ready()
@@ -157,8 +157,8 @@ def test_sigterm_under_load_ends_in_time_and_keeps_what_was_acknowledged(new_ser
     acknowledged: list[str] = []
     stopping = threading.Event()
 
-    def learn_on_and_on(number: int) -> None:
-        """Until the service takes no connection any more."""
+    def learn_until_it_stops(number: int) -> None:
+        """Learn until the service accepts no more connections."""
         path = created(service.url) + "/observe-sequence"
         with httpx.Client(base_url=service.url, timeout=60) as client:
             for count in itertools.count():
@@ -172,7 +172,7 @@ def test_sigterm_under_load_ends_in_time_and_keeps_what_was_acknowledged(new_ser
                 acknowledged.append(response.json().get("final_learned_pattern", response.text))
 
     with ThreadPoolExecutor(8) as clients:
-        learning = [clients.submit(learn_on_and_on, number) for number in range(8)]
+        learning = [clients.submit(learn_until_it_stops, number) for number in range(8)]
         until(lambda: len(acknowledged) >= 50, "50 learns")
         stopping.set()
         began = time.monotonic()
@@ -257,7 +257,7 @@ def test_workers_serve_one_port_and_are_replaced_when_they_die(
 
 
 def children(pid: int) -> set[int]:
-    """Worker processes: what multiprocessing spawned, but its resource tracker."""
+    """The worker processes: all children but the resource tracker of multiprocessing."""
     found = set()
     for child in psutil.Process(pid).children():
         with suppress(psutil.NoSuchProcess):  # it ended meanwhile

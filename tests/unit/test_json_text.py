@@ -1,4 +1,4 @@
-"""Strict JSON in, compact JSON out."""
+"""JSON is strict when it is read, compact when it is written."""
 
 import asyncio
 import json
@@ -23,12 +23,12 @@ from kato_service import json_text
         pytest.param(b"{'a':1}", id="single quotes"),
     ],
 )
-def test_what_is_not_strict_json_is_refused(raw: bytes) -> None:
+def test_only_strict_json_is_parsed(raw: bytes) -> None:
     with pytest.raises(orjson.JSONDecodeError):
         json_text.parsed(raw)
 
 
-def test_canonical_text_is_the_same_for_equal_values() -> None:
+def test_equal_values_have_the_same_canonical_text() -> None:
     assert json_text.canonical({"b": [1, "ä"], "a": None}) == '{"a":null,"b":[1,"ä"]}'
 
 
@@ -39,7 +39,7 @@ def test_a_value_that_could_not_be_written_again_is_refused() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
-async def test_an_array_written_in_pieces_is_the_array(count: int) -> None:
+async def test_an_array_written_in_portions_is_the_same_array(count: int) -> None:
     items = [{"n": n} for n in range(count)]
     content = {"items": await json_text.array(items), "embedded": json_text.embedded("[1]")}
     assert json.loads(json_text.text(content)) == {"items": items, "embedded": [1]}
