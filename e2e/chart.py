@@ -39,7 +39,7 @@ def install_chart(cluster: Cluster) -> None:
 
 
 def lint_chart() -> None:
-    """Lint and render the chart, with the test bed's own Helm where none is on PATH."""
+    """Lint and render the chart, with the test node's Helm if there is none on PATH."""
     helm: list[str | Path] = ["helm"]
     if shutil.which("helm") is None:
         helm = [node_binary(), "helm"]
@@ -49,6 +49,6 @@ def lint_chart() -> None:
 
 
 def node_binary() -> str:
-    """The path of the test bed's binary; what is said while it is made comes before."""
+    """The path of the test node's binary; progress lines of a build precede it."""
     lines = run(sys.executable, TESTBED / "testbed.py", "binaries", timeout_s=3600).splitlines()
     return next(line.removeprefix("testbed ") for line in lines if line.startswith("testbed "))

@@ -30,10 +30,10 @@ STANDINS = {
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster, and the images the platform runs on it."""
+    """A cluster, and the images that the platform uses on it."""
 
     images: Mapping[str, str]
-    """component → image: service, operator and, on the test node, the stores' stand-ins."""
+    """Image by component: service, operator and, on the test node, the stand-ins for stores."""
     env: Mapping[str, str] = field(default_factory=dict)
     """KUBECONFIG and PATH of the test node; empty for the current cluster."""
     is_test_node: bool = True
@@ -43,7 +43,9 @@ class Cluster:
     def tool(self, name: str) -> str:
         found = shutil.which(name, path=self.env.get("PATH"))
         if found is None:
-            raise PlatformError(f"{name} is not on PATH; install it, or leave CLUSTER unset")
+            raise PlatformError(
+                f"{name} is not on PATH; install it, or unset CLUSTER and KUBECONFIG"
+            )
         return found
 
     def kubectl(self, *arguments: str, stdin: str | None = None, timeout_s: float = 120) -> str:
@@ -60,7 +62,7 @@ class Cluster:
 
 
 def wants_current_cluster() -> bool:
-    """Whether a cluster is named, other than the test node that `up` tells to export."""
+    """Whether the environment names a cluster other than the test node."""
     named = os.environ.get("KUBECONFIG", "")
     is_other = bool(named) and named != node_env()["KUBECONFIG"]
     return is_other or os.environ.get("CLUSTER") == "current"
@@ -94,7 +96,7 @@ def running_node(dist: Path | None = None) -> Cluster:
 
 def start_test_node(dist: Path | None = None) -> Cluster:
     run_visibly(sys.executable, TESTBED / "testbed.py", "packages", "--node")
-    say("building images (the first time takes minutes; cached under .cache/)")
+    say("building images (minutes the first time; later from .cache/)")
     released = ("--dist", dist) if dist else ()
     run_visibly(sys.executable, TESTBED / "images.py", "--out", IMAGES_DIR, *released)
     say("starting the test node")
@@ -107,15 +109,15 @@ def start_test_node(dist: Path | None = None) -> Cluster:
 
 
 def current_cluster(dist: Path | None = None) -> Cluster:
-    """The cluster kubectl points at, with images it can reach."""
+    """The cluster that kubectl points at, with images that it can pull."""
     prefix = os.environ.get("IMAGES", "").rstrip("/")
     cluster = Cluster(images={}, is_test_node=False)
     context = cluster.kubectl("config", "current-context").strip()
     say(f"using the current cluster (context {context})")
     if not prefix and not context.startswith("kind-"):
         raise PlatformError(
-            "this cluster cannot see images built here: name a registry it can pull from and you\n"
-            "can push to, e.g. `make up CLUSTER=current IMAGES=registry.example/team`"
+            "this cluster cannot pull images from this machine: name a registry that it can pull\n"
+            "from and you can push to: make up CLUSTER=current IMAGES=registry.example/team"
         )
     images = {name: f"{prefix or 'localhost'}/kato-{name}:{VERSION}" for name in PROGRAMS}
     for target, image in images.items():

@@ -1,4 +1,4 @@
-"""Running commands for a person who watches: what happens, and what failed."""
+"""Runs commands and reports progress and failures to the person at the terminal."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ STARTED = time.monotonic()
 
 
 class PlatformError(Exception):
-    """Something a person must see: what failed and how to fix it, in a few lines."""
+    """An error for a person to read: what failed and how to fix it, in a few lines."""
 
 
 def say(text: str) -> None:
@@ -27,10 +27,10 @@ def run(
     stdin: str | None = None,
     env: Mapping[str, str] | None = None,
 ) -> str:
-    """Run to the end and give its standard output.
+    """Run *command* to its end and return its standard output.
 
     Raises:
-        PlatformError: It failed or took too long; carries what it said.
+        PlatformError: The command failed or took too long; carries its output.
     """
     try:
         done = subprocess.run(
@@ -44,20 +44,20 @@ def run(
         )
     except subprocess.TimeoutExpired as error:
         raise PlatformError(
-            f"{command[0]} {command[1]}: not done after {timeout_s:.0f} s"
+            f"{command[0]} {command[1]} did not end within {timeout_s:.0f} s"
         ) from error
     except FileNotFoundError as error:
-        raise PlatformError(f"{command[0]} is not installed or not on PATH") from error
+        raise PlatformError(f"{command[0]} is not on PATH; install it") from error
     if done.returncode:
         raise PlatformError(
-            f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stderr.strip()}"
+            f"{' '.join(map(str, command))} failed: exit {done.returncode}\n{done.stderr.strip()}"
         )
     return done.stdout
 
 
 def run_visibly(*command: str | Path) -> None:
-    """Run to the end, its output shown as it comes."""
+    """Run *command* to its end and show its output meanwhile."""
     sys.stdout.flush()
     done = subprocess.run([str(part) for part in command], check=False)
     if done.returncode:
-        raise PlatformError(f"{' '.join(map(str, command))}: exit {done.returncode}")
+        raise PlatformError(f"{' '.join(map(str, command))} failed: exit {done.returncode}")

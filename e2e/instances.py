@@ -1,4 +1,4 @@
-"""KatoInstances: applied, waited for, and what they wait for."""
+"""Applies KatoInstances and waits until they are ready."""
 
 import time
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ def apply(cluster: Cluster, manifest: Path, namespace: str = "default") -> None:
 
 
 def progress_of(instance: Mapping[str, Any]) -> str:
-    """One line: what is ready, and what the others wait for."""
+    """One line that names what is not ready and why, or else what is ready."""
     conditions = instance.get("status", {}).get("conditions", [])
     waiting = [
         f"{c['type']}: {c.get('message') or c.get('reason', '')}"
@@ -24,11 +24,11 @@ def progress_of(instance: Mapping[str, Any]) -> str:
         if c["status"] != "True" and c["type"].endswith("Ready") and c["type"] != "Ready"
     ]
     ready = [c["type"] for c in conditions if c["status"] == "True"]
-    return "; ".join(waiting) or ", ".join(ready) or "not seen by the operator yet"
+    return "; ".join(waiting) or ", ".join(ready) or "the operator has not seen it yet"
 
 
 def is_ready(instance: Mapping[str, Any]) -> bool:
-    """Ready for the generation that is there now."""
+    """Whether the instance is Ready for its current generation."""
     return any(
         c["type"] == "Ready"
         and c["status"] == "True"
@@ -40,10 +40,10 @@ def is_ready(instance: Mapping[str, Any]) -> bool:
 def wait_ready(
     cluster: Cluster, name: str, namespace: str = "default", timeout_s: float = 240
 ) -> float:
-    """Wait until the instance is Ready, saying what it waits for; the seconds it took.
+    """Wait until the instance is Ready, reporting progress. Returns the seconds it took.
 
     Raises:
-        PlatformError: Not Ready in time; carries the conditions.
+        PlatformError: The instance is not Ready in time; carries its last progress.
     """
     started = time.monotonic()
     shown = ""
@@ -58,7 +58,7 @@ def wait_ready(
         time.sleep(0.5)
     raise PlatformError(
         f"{name} is not Ready after {timeout_s:.0f} s: {shown}\n"
-        f"look with: kubectl -n {namespace} describe katoinstance {name}; "
+        f"to see why: kubectl -n {namespace} describe katoinstance {name}; "
         f"kubectl -n {SYSTEM_NAMESPACE} logs deployment/{RELEASE}-operator"
     )
 
@@ -68,4 +68,4 @@ def name_in(manifest: Path) -> str:
         key, _, value = line.partition("name:")
         if value and key.strip() in {"", "metadata: {"}:
             return value.strip(" }")
-    raise PlatformError(f"{manifest} names no instance")
+    raise PlatformError(f"{manifest}: no metadata.name found")

@@ -32,23 +32,23 @@ def up(dist: Path | None = None) -> None:
     say(f"{name} is Ready")
     status = cluster.get("katoinstance", name)["status"]
     url = status["endpoints"]["http"]
-    say(f"a pod in the cluster learns the LICENSE at {url}")
+    say(f"learning the LICENSE at {url}, from a pod in the cluster")
     output = learn_license(cluster, url)
     predicted_s = time.monotonic() - applied
     print(f"\n{output}")
-    say(f"apply → Ready {ready_s:.1f} s, apply → predictions printed {predicted_s:.1f} s")
+    say(f"after apply: Ready in {ready_s:.1f} s, predictions printed in {predicted_s:.1f} s")
     print_hints(cluster, name, url)
 
 
 @contextmanager
 def platform(dist: Path | None = None) -> Iterator[Cluster]:
-    """The chart on a cluster; a test node is taken away again, also one that did not come up.
+    """A cluster with the chart installed. A test node is removed afterwards, even if it failed.
 
     Args:
         dist: The release to take chart and images from, instead of this checkout.
 
     Raises:
-        PlatformError: The cluster is somebody's who uses KATO already.
+        PlatformError: The cluster already has KatoInstances.
     """
     if wants_current_cluster():
         _refuse_in_use(Cluster(images={}, is_test_node=False))
@@ -64,12 +64,12 @@ def platform(dist: Path | None = None) -> Iterator[Cluster]:
 
 
 def _refuse_in_use(cluster: Cluster) -> None:
-    """The tests kill pods of, and delete, instances of names that people use."""
+    """Refuse a cluster with instances: the tests would kill and delete those of common names."""
     installed = cluster.kubectl("get", "crd", "katoinstances.kato.dev", "--ignore-not-found")
     if installed and cluster.kubectl("get", "katoinstances", "-A", "-o", "name").strip():
         raise PlatformError(
-            "this cluster has KatoInstances, which the tests would disturb; use another one, or"
-            " none at all: the tests make a node of their own"
+            "this cluster has KatoInstances, and the tests would disturb them: use another"
+            " cluster, or unset KUBECONFIG and CLUSTER to use a test node"
         )
 
 
@@ -78,13 +78,13 @@ def print_hints(cluster: Cluster, name: str, url: str) -> None:
     lines = [
         "",
         f"{name} answers in the cluster at {url}",
-        "To look at it:",
+        "To look at it, run:",
         *(line.replace(os.environ["PATH"], "$PATH") for line in exports),
         f"  kubectl get katoinstance {name} -o wide",
         f"  kubectl describe katoinstance {name}",
         f"  kubectl port-forward service/{name} 8000:8000    # then: curl localhost:8000/v2/health",
         "Next: kubectl apply -f examples/three-instances.yaml",
-        "Undo all of this: make down",
+        "To undo all of this: make down",
     ]
     print("\n".join(lines))
 
@@ -92,14 +92,14 @@ def print_hints(cluster: Cluster, name: str, url: str) -> None:
 def down() -> None:
     if not wants_current_cluster():
         run_visibly(sys.executable, TESTBED / "testbed.py", "down")
-        say("the test node is gone; images and packages stay (make clean removes .cache/)")
+        say("removed the test node; images and packages stay (make clean removes .cache/)")
         return
     cluster = running_cluster()
     manifest = str(ROOT / "examples" / "minimal.yaml")
     cluster.kubectl("delete", "--ignore-not-found", "-f", manifest, timeout_s=180)
     cluster.helm("uninstall", RELEASE, "--namespace", SYSTEM_NAMESPACE, "--ignore-not-found")
-    say("instance and operator are gone; kept on purpose: the CRD, volumes and credentials")
-    say("remove these too: kubectl delete crd katoinstances.kato.dev; kubectl get pvc,secret")
+    say("removed the instance and the operator; kept the CRD, volumes and credentials")
+    say("to remove those, too: kubectl delete crd katoinstances.kato.dev; kubectl get pvc,secret")
 
 
 def _arguments() -> argparse.Namespace:

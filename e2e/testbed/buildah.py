@@ -109,7 +109,7 @@ def _make_base(architecture: str, tree: Path) -> None:
     buildah("commit", "-q", "--timestamp", "0", container, base_for(architecture))
     buildah("rm", container)
     shutil.rmtree(tree, ignore_errors=True)
-    say(f"base image made in {time.monotonic() - started:.0f} s")
+    say(f"base image built in {time.monotonic() - started:.0f} s")
 
 
 @contextmanager

@@ -15,7 +15,7 @@ NODE = "testbed"
 
 @dataclass(frozen=True)
 class ControlPlane:
-    """etcd and kube-apiserver below one directory, with their certificates."""
+    """etcd and kube-apiserver in one directory, with their certificates."""
 
     directory: Path
     address: str = "127.0.0.1"
@@ -32,7 +32,7 @@ class ControlPlane:
         return self.directory / "admin.kubeconfig"
 
     def make_certificates(self, users: dict[str, str]) -> None:
-        """A CA, the server's certificate, and per user a client certificate and kubeconfig."""
+        """Create a CA, a server certificate, and a client certificate and kubeconfig per user."""
         server = f"https://{self.address}:{self.port}"
         Certificates(self.pki, self.address, NODE).make(users, server)
 
@@ -88,7 +88,7 @@ class ControlPlane:
 
 @contextmanager
 def api_server(directory: Path, *, controller_manager: bool = True) -> Iterator[ControlPlane]:
-    """A real API server on free ports of 127.0.0.1, without nodes; stopped on leaving."""
+    """A real API server without nodes, on free ports of 127.0.0.1; stopped on exit."""
     plane = ControlPlane(
         directory, port=free_port(), etcd_port=free_port(), etcd_peer_port=free_port()
     )
@@ -107,7 +107,7 @@ def api_server(directory: Path, *, controller_manager: bool = True) -> Iterator[
         started.extend(
             _started(command, directory) for command in (plane.etcd(), plane.apiserver(*local))
         )
-        until(plane.answers, "the API server answering", 90)
+        until(plane.answers, "an answer of the API server", 90)
         if controller_manager:
             started.append(_started([*plane.controller_manager(), "--secure-port=0"], directory))
         yield plane

@@ -49,7 +49,7 @@ class Image:
 
     @property
     def key(self) -> str:
-        """What the image is made of, as one digest."""
+        """A digest of everything that the image is made of."""
         digest = hashlib.sha256(f"{self.base} {self.target} {BASE_PACKAGES}".encode())
         for given in self.inputs:
             files = sorted(given.rglob("*")) if given.is_dir() else [given]
@@ -126,7 +126,7 @@ def build_archive(image: Image, out: Path, dist: Path | None) -> None:
 
 
 def _require(base: str, out: Path, dist: Path | None) -> None:
-    """The image to build on is in buildah's storage: made, or read back from its archive."""
+    """Ensure that buildah's storage has the base image: load its archive, or make it."""
     architecture = native_architecture()
     if base == BASE:
         require_base(architecture, out)

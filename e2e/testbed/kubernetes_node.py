@@ -51,14 +51,14 @@ class Node:
         if not self.is_running:
             _require_root("a Kubernetes node")
             ensure_packages(NODE_PACKAGES)
-            self.down()  # whatever a node that was killed may have left
+            self.down()  # removes leftovers of a killed node
             teardown.refuse_next_to_another_node()
             self._start(images)
         else:
-            say("the node is running already")
+            say("the node is already running")
             self.load(images)
-        until(self._is_ready, f"node {NODE} Ready", 120)
-        say(f"node Ready: export KUBECONFIG={self.plane.kubeconfig}")
+        until(self._is_ready, f"node {NODE} to become Ready", 120)
+        say(f"the node is Ready; to use it: export KUBECONFIG={self.plane.kubeconfig}")
 
     @property
     def is_running(self) -> bool:
@@ -73,7 +73,7 @@ class Node:
         return {"KUBECONFIG": str(self.plane.kubeconfig), "PATH": f"{self.state / 'bin'}:$PATH"}
 
     def down(self) -> None:
-        """End what `up` started and remove its mounts, links, rules and files."""
+        """Stop what `up` started and remove its mounts, links, rules and files."""
         if not self.state.exists():
             return
         self._stop("kube-proxy", "kubelet")
@@ -87,7 +87,7 @@ class Node:
         shutil.rmtree(self.state, ignore_errors=True)
 
     def pid(self, part: str) -> int | None:
-        """The part's process id while it runs; another's may have it by now, such as Docker's."""
+        """The part's process id while it runs; another process may have taken over the number."""
         try:
             pid = int((self.state / f"{part}.pid").read_text())
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -104,10 +104,10 @@ class Node:
         self._spawn(self.plane.etcd())
         self._spawn(self.plane.apiserver(*self._apiserver_flags()))
         self._spawn(["containerd", "-c", str(self.state / "containerd.toml")], is_testbed=False)
-        until(lambda: (self.state / "containerd.sock").exists(), "containerd answering", 30)
+        until(lambda: (self.state / "containerd.sock").exists(), "the socket of containerd", 30)
         self.load(images)
-        until(self.plane.answers, "the API server answering", 90)
-        say("API server answers")
+        until(self.plane.answers, "an answer of the API server", 90)
+        say("the API server answers")
         for command in self._node_commands():
             self._spawn(command)
         self.plane.kubectl("apply", "-f", str(self.state / "storage-class.yaml"))
@@ -120,7 +120,7 @@ class Node:
             link.symlink_to(node_binary())
 
     def _node_commands(self) -> list[list[str]]:
-        """What runs once the API server answers."""
+        """Start the parts that need the API server."""
         scheduler, kubelet = "scheduler.kubeconfig", "kubelet.kubeconfig"
         return [
             self.plane.controller_manager(),
@@ -203,14 +203,14 @@ class Node:
 
 
 def _make_network() -> None:
-    """The bridge exists before anything else: its address is the node's."""
+    """Create the bridge first: its address is the node's address."""
     bridge = teardown.BRIDGE
     if subprocess.run(["ip", "link", "show", bridge], capture_output=True, check=False).returncode:
         run(["ip", "link", "add", bridge, "type", "bridge"])
         run(["ip", "addr", "add", f"{GATEWAY}/24", "dev", bridge])
         run(["ip", "link", "set", bridge, "up"])
     run(["sysctl", "-qw", "net.ipv4.ip_forward=1"])
-    if shutil.which("modprobe"):  # a kernel without modules needs no tool for them
+    if shutil.which("modprobe"):  # a kernel without modules does not need it
         subprocess.run(["modprobe", "br_netfilter"], capture_output=True, check=False)
     subprocess.run(
         ["sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=1"],
@@ -222,5 +222,5 @@ def _make_network() -> None:
 def _require_root(what: str) -> None:
     if os.geteuid() != 0 or sys.platform != "linux":
         raise TestbedError(
-            f"{what} needs root on Linux: use sudo, or a cluster of yours (KUBECONFIG)"
+            f"{what} needs root on Linux: use sudo, or your own cluster (KUBECONFIG)"
         )

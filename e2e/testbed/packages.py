@@ -17,14 +17,14 @@ def ensure_packages(names: Sequence[str]) -> None:
     """Install Debian packages that are missing.
 
     Raises:
-        TestbedError: Not root, or no Debian-like machine: names what to install.
+        TestbedError: Not root, or not a Debian-like machine; names the missing packages.
     """
     missing = [name for name in names if not _is_installed(name)]
     if not missing:
         return
     wanted = " ".join(missing)
     if shutil.which("apt-get") is None or os.geteuid() != 0:
-        raise TestbedError(f"missing: {wanted}; install them (as root: apt-get install {wanted})")
+        raise TestbedError(f"packages are missing: run as root: apt-get install {wanted}")
     say(f"installing {wanted}")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     run(["apt-get", "update", "-q"], timeout_s=600, env=env)

@@ -41,7 +41,9 @@ def run(
     )
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()[-3:]
-        raise TestbedError(f"{' '.join(command[:4])} …: exit {done.returncode}: {' | '.join(said)}")
+        raise TestbedError(
+            f"{' '.join(command[:4])} … failed with exit code {done.returncode}: {' | '.join(said)}"
+        )
     return done.stdout
 
 
@@ -49,12 +51,12 @@ def until(look: Callable[[], bool], what: str, timeout_s: float) -> None:
     give_up_at = time.monotonic() + timeout_s
     while not look():
         if time.monotonic() > give_up_at:
-            raise TestbedError(f"{what}: not within {timeout_s:.0f} s")
+            raise TestbedError(f"waited {timeout_s:.0f} s in vain for: {what}")
         time.sleep(0.2)
 
 
 def die_with_parent() -> None:
-    """PR_SET_PDEATHSIG, SIGKILL: nothing stays behind when the tests are killed."""
+    """PR_SET_PDEATHSIG: the kernel kills this process when the tests are killed."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 

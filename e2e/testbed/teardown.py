@@ -1,4 +1,4 @@
-"""What a test node leaves on its machine, and how that goes: its own, and nothing of others."""
+"""Removes what a test node leaves on its machine, and nothing of others."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from processes import TestbedError, run
 
 BRIDGE = "kato0"
 CNI_CACHE = Path("/var/lib/cni")
-"""Where CNI notes what it gave to whom; containers of others have their notes there, too."""
+"""Where CNI records its results, also those of containers that are not ours."""
 
 
 def kill_leftovers(state: Path) -> None:
@@ -34,7 +34,7 @@ def unmount(state: Path) -> None:
 
 
 def remove_cgroups() -> None:
-    """Empty ones of pods, in every hierarchy; one that is in use cannot be removed."""
+    """Remove the empty cgroups of pods in every hierarchy; one in use stays."""
     hierarchies = Path("/sys/fs/cgroup")
     for root in (*hierarchies.glob("kubepods"), *hierarchies.glob("*/kubepods")):
         groups = sorted((path for path in root.rglob("*") if path.is_dir()), reverse=True)
@@ -44,7 +44,7 @@ def remove_cgroups() -> None:
 
 
 def remove_log_links(state: Path) -> None:
-    """The kubelet links the logs of all nodes in one folder of the machine."""
+    """Remove our links from the folder where every kubelet of the machine links its logs."""
     for link in Path("/var/log/containers").glob("*.log"):
         if link.is_symlink() and str(link.readlink()).startswith(f"{state}/"):
             link.unlink(missing_ok=True)
@@ -61,7 +61,7 @@ def remove_network(state: Path, cni_cache: Path = CNI_CACHE) -> None:
 
 
 def _remove_rules(family: str) -> None:
-    """Take Kubernetes' rules out of one family, where this kernel has it."""
+    """Remove Kubernetes' rules from one family, if this kernel has it."""
     save, restore = f"{family}-save", f"{family}-restore"
     if shutil.which(save) is None:
         return
@@ -72,20 +72,20 @@ def _remove_rules(family: str) -> None:
 
 
 def rules_of_others(rules: str) -> str:
-    """What `iptables-save` printed, without chains and rules of kube-proxy, kubelet and CNI."""
+    """The output of `iptables-save` without chains and rules of kube-proxy, kubelet and CNI."""
     kept = (line for line in rules.splitlines() if "KUBE" not in line and "CNI-" not in line)
     return "".join(f"{line}\n" for line in kept)
 
 
 def refuse_next_to_another_node() -> None:
-    """Its rules could not be told from ours, and would go with them.
+    """Refuse a machine with another node: `down` could not tell its rules from ours.
 
     Raises:
-        TestbedError: There are rules of a kube-proxy, or of containers with CNI, already.
+        TestbedError: iptables already has rules of a kube-proxy or of CNI.
     """
     rules = run(["iptables-save"])
     if rules_of_others(rules) != rules:
         raise TestbedError(
-            "iptables has rules of a Kubernetes node or of CNI (KUBE, CNI-) already; use that"
-            " cluster with CLUSTER=current, or another machine"
+            "iptables already has rules of a Kubernetes node or of CNI (KUBE, CNI-): use that"
+            " cluster with CLUSTER=current, or use another machine"
         )

@@ -1,6 +1,6 @@
 """A one-node Kubernetes for tests, from packages only: `testbed.py up | down | load | env | …`.
 
-Standard library only. Everything lives below one directory; `down` takes all of it away again.
+Standard library only. It keeps everything in one directory; `down` removes all of it.
 """
 
 import argparse
@@ -17,17 +17,19 @@ from processes import TestbedError, say
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="start the node, load images").add_argument(
+    commands.add_parser("up", help="start the node and load images").add_argument(
         "images", nargs="*", type=Path
     )
     commands.add_parser("load", help="load images").add_argument("images", nargs="+", type=Path)
-    commands.add_parser("down", help="take everything away")
-    commands.add_parser("status", help="say whether it runs")
+    commands.add_parser("down", help="stop the node and remove everything")
+    commands.add_parser("status", help="print whether the node runs")
     commands.add_parser("env", help="print KUBECONFIG and PATH to export")
-    commands.add_parser("binaries", help="print the binaries' paths, building what is missing")
-    packages = commands.add_parser("packages", help="install Debian packages that are missing")
+    commands.add_parser(
+        "binaries", help="print the paths of the binaries; build them if they are missing"
+    )
+    packages = commands.add_parser("packages", help="install missing Debian packages")
     packages.add_argument("names", nargs="*")
-    packages.add_argument("--node", action="store_true", help="those the node needs")
+    packages.add_argument("--node", action="store_true", help="include those that the node needs")
     try:
         _command(parser.parse_args())
     except (TestbedError, subprocess.TimeoutExpired, OSError) as error:
@@ -43,7 +45,7 @@ def _command(arguments: argparse.Namespace) -> None:
             node.load(arguments.images)
         case "down":
             node.down()
-            say("nothing of the node is left")
+            say("the node is stopped and removed")
         case "status":
             print("running" if node.is_running else "not running")
         case "env":
