@@ -65,6 +65,8 @@ def http_protocol(kind: type[HttpToolsProtocol] = HttpToolsProtocol) -> HttpTool
         (HttpToolsProtocol, "resume_writing", [], READING),
         (WebSocketsSansIOProtocol, "run_asgi", [], WEBSOCKET),
         (WebSocketsSansIOProtocol, "send", ["message"], WEBSOCKET),
+        (WebSocketsSansIOProtocol, "shutdown", [], WEBSOCKET),
+        (WebSocketsSansIOProtocol, "stop_keepalive", [], WEBSOCKET),
         (WebSocketsSansIOProtocol, "keepalive_timeout", [], WEBSOCKET),
         (WebSocketsSansIOProtocol, "send_receive_event_to_app", [], WEBSOCKET),
         (WebSocketsSansIOProtocol, "handle_parser_exception", [], WEBSOCKET),
@@ -91,7 +93,7 @@ def test_a_method_that_ours_replaces_or_calls_takes_what_it_took(
         pytest.param(
             BoundedWebSocketProtocol,
             WebSocketsSansIOProtocol,
-            {"run_asgi", "send", "keepalive_timeout", "send_receive_event_to_app"},
+            {"run_asgi", "send", "shutdown", "keepalive_timeout", "send_receive_event_to_app"},
             WEBSOCKET,
             id="websocket",
         ),
@@ -188,6 +190,8 @@ async def test_websockets_have_the_attributes_that_ours_reads() -> None:
     protocol = WebSocketsSansIOProtocol(config(), ServerState(), {}, loop)
     for name in ("loop", "transport", "connections", "frames", "handshake_complete"):
         assert name in vars(protocol), f"{name} is gone: {WEBSOCKET} and {READING} build on it"
+    for name in ("close_sent", "close_timeout"):
+        assert name in vars(protocol), f"{name} is gone: {WEBSOCKET} builds on it"
     assert protocol.curr_msg_data_type in ("text", "bytes"), f"{WEBSOCKET} reads it"
     assert parameters(protocol.conn.send_close)[0] == "code", f"{WEBSOCKET} calls it"
 
