@@ -70,14 +70,14 @@ def in_pod(cluster: Cluster, deployment: str, namespace: str) -> dict[str, str]:
     )
 
 
-def test_install_yaml_and_the_images_are_enough_for_a_prediction(installed: Cluster) -> None:
+def test_install_yaml_and_the_images_suffice_for_a_prediction(installed: Cluster) -> None:
     apply(installed, EMBEDDED)
     wait_ready(installed, NAME)
     url = installed.get("katoinstance", NAME)["status"]["endpoints"]["http"]
     assert learn_license(installed, url).count("future ") == 3
 
 
-def test_the_sboms_list_what_the_images_hold(installed: Cluster, dist: Path) -> None:
+def test_the_sboms_list_the_content_of_the_images(installed: Cluster, dist: Path) -> None:
     places = {"service": (NAME, "default"), "operator": (f"{RELEASE}-operator", SYSTEM_NAMESPACE)}
     for program, archive in image_archives(dist).items():
         listed = components(dist / f"{archive.stem}.cdx.json")
@@ -94,7 +94,7 @@ def test_every_distribution_in_an_image_is_pinned(dist: Path, program: str) -> N
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_images_say_what_they_are(dist: Path, program: str) -> None:
+def test_images_carry_version_revision_and_licence(dist: Path, program: str) -> None:
     config = image_config(image_archives(dist)[program])["config"]
     assert config["Labels"][f"{LABEL}version"] == VERSION
     assert config["Labels"][f"{LABEL}licenses"] == "Apache-2.0"
@@ -103,13 +103,13 @@ def test_images_say_what_they_are(dist: Path, program: str) -> None:
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_nothing_of_the_machine_that_built_them_is_in_the_images(dist: Path, program: str) -> None:
+def test_images_hold_nothing_of_the_build_machine(dist: Path, program: str) -> None:
     config = image_config(image_archives(dist)[program])["config"]
     names = {line.partition("=")[0] for line in config["Env"]}
     assert names <= {"PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "DATA_DIR"}
 
 
-def test_the_checksums_are_those_of_the_files(dist: Path) -> None:
+def test_the_checksums_match_the_files(dist: Path) -> None:
     shown = run("sh", "-c", f"cd {dist} && sha256sum --check SHA256SUMS")
     checked = {line.removesuffix(": OK") for line in shown.splitlines()}
     assert checked == {file.name for file in dist.iterdir()} - {"SHA256SUMS"}

@@ -1,4 +1,4 @@
-"""What every test may ask for: real servers, processes of the service, a proxy before them."""
+"""Fixtures for all tests: real servers, processes of the service, a proxy in front of a server."""
 
 from hypothesis import HealthCheck, settings
 

@@ -36,7 +36,7 @@ async def knowledge_store(
 
 @pytest.fixture
 def limits() -> KnowledgeLimits:
-    """Of `log` and `replica`; a test parametrises it to run with other limits."""
+    """The limits of `log` and `replica`; a test may parametrise it to run with others."""
     return DEFAULT_LIMITS
 
 

@@ -67,7 +67,7 @@ async def fold_of(
     limits: KnowledgeLimits = DEFAULT_LIMITS,
     new_index: Callable[[], PatternIndex] = PlainPatterns,
 ) -> Fold:
-    """The fold that a process loads which starts now."""
+    """The fold that a newly started process loads."""
     return await FoldLoader(kb, log, new_index, limits).load(PendingEntries())
 
 
@@ -93,7 +93,7 @@ def facts(fold: Fold) -> dict[str, object]:
 
 
 async def drop_what_views_show(log: KnowledgeLog, *entries: Entry) -> None:
-    """Trim the log up to the entry of the checkpoint, so that nobody can use the others."""
+    """Trim the log up to the entry of the checkpoint, so that the earlier ones cannot be used."""
     head = await log.head("kato")
     assert head is not None
     assert head.checkpoint > 1

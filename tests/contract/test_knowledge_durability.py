@@ -138,7 +138,7 @@ async def test_reads_that_decide_anything_ask_a_primary_that_confirms_to_be_one(
         ),
     ],
 )
-async def test_a_write_that_may_be_taken_back_is_of_unknown_outcome(
+async def test_a_write_that_may_be_rolled_back_has_an_unknown_outcome(
     log: MongoKnowledgeLog, details: dict[str, Any], expected: type[Exception]
 ) -> None:
     server = MongoServer(log.views._patterns.database, 10.0, Circuit("mongodb"))

@@ -72,7 +72,7 @@ async def frequency(kb: SuperKnowledgeBase) -> int:
 
 
 async def appended(kb: SuperKnowledgeBase, entry: Entry) -> int:
-    """Append until the store is back, as a replica does that completes an intent."""
+    """Retry the append until the store is back, as a replica that completes an intent does."""
     lookup = False
     while True:
         try:
@@ -192,7 +192,7 @@ async def test_a_held_insert_and_a_roll_forward_elsewhere_count_once(
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_nothing_acknowledged_is_lost_or_doubled_when_the_server_is_killed(
+async def test_nothing_acknowledged_is_lost_or_duplicated_when_the_server_is_killed(
     mongo_server: Server, seed: int
 ) -> None:
     chance = random.Random(seed)
@@ -305,7 +305,7 @@ asyncio.run(main())
 """
 
 
-def test_processes_that_share_a_file_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+def test_processes_that_share_a_file_lose_and_duplicate_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "log.sqlite"), "60", NAME]
     processes = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -157,7 +157,7 @@ class World:
     async def begun_and_completed(
         self, replica: int, groups: list[list[Entry]], intents: "asyncio.Queue[list[Entry] | None]"
     ) -> None:
-        """Append as a request does, whose intent others may complete once it is stored."""
+        """Append as a request does; others may complete its intent once it is stored."""
         base = self.replicas[replica].get("kato")
         for group in groups:
             since = await base.tail(deadline=Deadline.after(60))
@@ -169,7 +169,7 @@ class World:
     async def rolled_forward(
         self, replica: int, intents: "asyncio.Queue[list[Entry] | None]"
     ) -> None:
-        """Complete intents on a running replica and, each of them again, on one that starts now."""
+        """Complete each intent on a running replica, and again on one that starts now."""
         while (group := await intents.get()) is not None:
             for bases in (self.replicas[replica], self.replica()):
                 applied = await bases.get("kato").append(group, since=0, lookup=True)

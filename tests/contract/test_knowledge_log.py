@@ -73,7 +73,7 @@ async def test_an_unknown_knowledge_base_is_empty_and_reading_it_writes_nothing(
     await log.close()
 
 
-async def test_learns_count_at_their_own_revision(replica: Replica) -> None:
+async def test_each_learn_returns_the_frequency_at_its_own_revision(replica: Replica) -> None:
     kb = replica().get("kato")
     first, other = learn("a", "b"), learn("b", "c")
     assert await added(kb, first, other, learn("a", "b")) == [(1, 1), (2, 1), (3, 2)]
@@ -89,7 +89,7 @@ async def test_another_replica_reads_an_append_at_once(replica: Replica) -> None
         assert await known(there) == {entry.name: count}
 
 
-async def test_knowledge_bases_of_one_store_do_not_meet(replica: Replica) -> None:
+async def test_knowledge_bases_in_one_store_are_isolated(replica: Replica) -> None:
     bases = replica()
     names = ["kato", "kato-1", "kato.1", "KATO", f"kato~{'0' * 40}"]
     for name in names:
@@ -98,7 +98,7 @@ async def test_knowledge_bases_of_one_store_do_not_meet(replica: Replica) -> Non
         assert await known(replica().get(name)) == {learn("a", name).name: 1}
 
 
-async def test_concurrent_writers_lose_nothing_and_double_nothing(replica: Replica) -> None:
+async def test_concurrent_writers_lose_and_duplicate_nothing(replica: Replica) -> None:
     kbs = [replica().get("kato"), replica().get("kato"), replica().get("kato")]
 
     async def learned(kb: SuperKnowledgeBase) -> list[tuple[int, int | None]]:
@@ -111,7 +111,7 @@ async def test_concurrent_writers_lose_nothing_and_double_nothing(replica: Repli
     assert [await known(kb) for kb in kbs] == [{learn("a", "b").name: 90}] * 3
 
 
-async def test_the_same_entry_appended_twice_is_in_once(replica: Replica) -> None:
+async def test_an_entry_that_is_appended_twice_is_stored_once(replica: Replica) -> None:
     kb = replica().get("kato")
     entry = learn("a", "b")
     together = await asyncio.gather(added(kb, entry), added(kb, entry))
@@ -175,7 +175,7 @@ async def test_a_cancelled_append_is_in_once_nevertheless(replica: Replica) -> N
     assert await known(kb) == {entry.name: 1}
 
 
-async def test_a_deleted_pattern_goes_last_when_learned_again_and_keeps_the_statistics(
+async def test_a_relearned_pattern_is_listed_last_and_keeps_its_statistics(
     replica: Replica,
 ) -> None:
     kb, there = replica().get("kato"), replica().get("kato")
@@ -224,7 +224,7 @@ async def test_clear_empties_everything_on_every_replica(replica: Replica) -> No
     assert await added(there, learn("a", "b")) == [(4, 1)]
 
 
-async def test_names_of_users_are_values_of_any_kind(replica: Replica) -> None:
+async def test_any_text_is_a_valid_symbol_and_key(replica: Replica) -> None:
     nasty = ("", ".", "$", "a.b", "$set", "ключ", "🙂", "a\x00b", "\n", "'", "k" * 300)
     entry = learn(
         nasty,  # type: ignore[arg-type]  # one event of these symbols

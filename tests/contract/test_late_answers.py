@@ -82,7 +82,7 @@ async def test_an_update_that_took_too_long_is_answered_as_done(
     assert (updated.frequency, updated.events) == (9, EVENTS)
 
 
-async def test_an_edit_of_unknown_outcome_says_so_and_that_a_repeat_is_safe(
+async def test_an_edit_with_an_unknown_outcome_says_that_a_repeat_is_safe(
     log: UnansweringLog, knowledge: KnowledgeBases
 ) -> None:
     patterns = PatternOperations(knowledge)

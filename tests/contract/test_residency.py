@@ -197,7 +197,7 @@ async def test_a_knowledge_base_with_a_registered_entry_stays_loaded(replica: Re
 
 
 @pytest.mark.parametrize("completed_by_another", [False, True])
-async def test_an_unload_between_registration_and_append_loses_and_doubles_nothing(
+async def test_an_unload_between_registration_and_append_loses_and_duplicates_nothing(
     replica: Replica, *, completed_by_another: bool
 ) -> None:
     here, there = replica(1).get("kato"), replica(1).get("kato")
@@ -213,7 +213,7 @@ async def test_an_unload_between_registration_and_append_loses_and_doubles_nothi
     assert [await frequency(here), await frequency(there)] == [2, 2]
 
 
-async def test_an_unload_while_entries_are_written_loses_and_doubles_nothing(
+async def test_an_unload_while_entries_are_written_loses_and_duplicates_nothing(
     replica: Replica,
 ) -> None:
     base = replica(1).get("kato")
@@ -225,7 +225,7 @@ async def test_an_unload_while_entries_are_written_loses_and_doubles_nothing(
     assert await frequency(base) == 50
 
 
-async def test_one_id_has_one_object_for_as_long_as_somebody_refers_to_it(
+async def test_an_id_has_one_object_while_anything_refers_to_it(
     replica: Replica,
 ) -> None:
     bases = replica(1)
@@ -239,7 +239,7 @@ async def test_one_id_has_one_object_for_as_long_as_somebody_refers_to_it(
     assert await frequency(base) == 2
 
 
-async def test_nothing_is_left_of_an_unloaded_knowledge_base(replica: Replica) -> None:
+async def test_an_unloaded_knowledge_base_leaves_nothing_behind(replica: Replica) -> None:
     bases = replica(1)
     left = []
     for number in range(5):

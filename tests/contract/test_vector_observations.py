@@ -67,7 +67,7 @@ class Replica:
 
 @pytest.fixture(params=["local mode", "server"])
 async def new_client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[NewClient]:
-    """A client; of the server a new one each time, as every process has its own."""
+    """Makes a client: a new one for the server each time, because every process has its own."""
     async with AsyncExitStack() as stack:
         local = AsyncQdrantClient(path=str(tmp_path / "vectors"))
         stack.push_async_callback(local.close)
@@ -116,7 +116,7 @@ async def test_a_vector_is_found_by_others_once_its_symbol_is_acknowledged(
     assert await there.observe((2.0, 0.0)) == (vector_symbol((2.0, 0.0)), symbol)
 
 
-async def test_a_symbol_enters_once_its_own_first_and_then_its_neighbours(
+async def test_each_symbol_enters_once_and_before_its_neighbours(
     new_replica: NewReplica,
 ) -> None:
     replica = await new_replica()
@@ -153,7 +153,7 @@ async def test_after_a_clear_another_dimension_is_accepted(new_replica: NewRepli
     assert await there.get((1.0, 0.0, 0.0)) == (1.0, 0.0, 0.0)
 
 
-async def test_collections_that_a_clear_left_are_dropped_when_a_process_first_looks(
+async def test_leftover_collections_are_dropped_at_the_first_use_by_a_process(
     new_replica: NewReplica, new_client: NewClient, kb: str
 ) -> None:
     here = await new_replica()
@@ -171,7 +171,7 @@ async def test_collections_that_a_clear_left_are_dropped_when_a_process_first_lo
     assert {collection_name(kb, 1), collection_name(f"{kb}_0", 0)} <= names
 
 
-async def test_first_vectors_of_two_dimensions_at_once_leave_one_dimension(
+async def test_concurrent_first_vectors_of_two_dimensions_leave_one_dimension(
     new_replica: NewReplica,
 ) -> None:
     replicas = [await new_replica() for _ in range(6)]
@@ -188,7 +188,7 @@ async def test_first_vectors_of_two_dimensions_at_once_leave_one_dimension(
     assert await replicas[0].get(stored.pop())
 
 
-async def test_neighbours_are_the_same_however_they_came_in_and_whoever_searched(
+async def test_neighbours_depend_neither_on_insertion_order_nor_on_the_client(
     tmp_path: Path, qdrant_url: str
 ) -> None:
     chance = random.Random(11)

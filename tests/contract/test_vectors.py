@@ -115,7 +115,7 @@ async def test_a_collection_is_created_once_by_racing_replicas(
     assert len(found) == 8
 
 
-async def test_a_clear_starts_a_collection_and_drops_its_own_older_ones_only(
+async def test_a_clear_starts_a_collection_and_drops_only_its_own_older_ones(
     store: QdrantStore, kb: str
 ) -> None:
     for base in (kb, f"{kb}_1", f"{kb}_", f"x_{kb}"):
@@ -141,7 +141,7 @@ async def test_a_write_whose_collection_was_dropped_fails(
     assert await here.neighbors(kb, 0, (1.0, 2.0), limit=3, min_score=0.0) == ()
 
 
-async def test_local_vectors_are_there_after_a_restart(tmp_path: Path, kb: str) -> None:
+async def test_local_vectors_survive_a_restart(tmp_path: Path, kb: str) -> None:
     first = AsyncQdrantClient(path=str(tmp_path))
     await QdrantStore(first).store(kb, 0, {"x": (0.1, 0.2)})
     await first.close()

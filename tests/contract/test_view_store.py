@@ -74,7 +74,7 @@ async def test_an_older_view_never_replaces_a_newer_one(log: KnowledgeLog) -> No
     )
 
 
-async def test_the_newest_of_views_written_at_once_stays(
+async def test_the_newest_of_concurrently_written_views_stays(
     knowledge_store: Store, request: pytest.FixtureRequest
 ) -> None:
     if "mongodb" in request.node.name:

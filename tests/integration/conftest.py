@@ -28,7 +28,7 @@ NewSession = Callable[..., str]
 
 @pytest.fixture(scope="session")
 def shared_service(new_lasting_service: NewService) -> Any:
-    """A service shared by the whole run: use users of your own."""
+    """A service shared by the whole run: use your own users."""
     service = new_lasting_service()
     service.start()
     service.await_ready()
@@ -61,7 +61,7 @@ def api(service_url: str) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def new_session(api: httpx.Client) -> NewSession:
-    """Creates a session, of a new user unless one is named; answers its id."""
+    """Creates a session, for a new user unless one is named; returns its id."""
 
     def create(**fields: Any) -> str:
         response = api.post("/v2/sessions", json={"user_id": uuid4().hex, **fields})

@@ -1,8 +1,8 @@
 """A stand-in for the MongoDB of an existing KATO deployment: BSON documents, served over the wire.
 
-FerretDB takes no arrays in arrays, which ``pattern_data`` is, so it cannot hold such documents.
-This answers what a driver needs to read: handshakes, ``listDatabases``, ``find`` and ``getMore``;
-everything else is an error, and every command is noted.
+FerretDB accepts no nested arrays, so it cannot hold ``pattern_data``. This stand-in answers what a
+driver needs to read: handshakes, ``listDatabases``, ``find`` and ``getMore``. Everything else is an
+error, and every command is recorded.
 """
 
 import socket
@@ -58,7 +58,7 @@ class DeployedKato(socketserver.ThreadingTCPServer):
         symbols: Sequence[Document] = (),
         totals: Document | None = None,
     ) -> None:
-        """A processor whose documents were made in this order."""
+        """Add a processor whose documents were created in this order."""
         collections = {
             "patterns_kb": patterns,
             "symbols_kb": symbols,

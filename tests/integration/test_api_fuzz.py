@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
 from support import patient
 
 BUDGET_S = 60.0
-"""Of processor time, of the service and of the generator of requests."""
+"""Processor time of the service and of the generator of requests together."""
 EXAMPLES_PER_OPERATION = 15
 CHECKS = [
     not_a_server_error,

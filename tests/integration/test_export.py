@@ -45,7 +45,7 @@ def test_an_output_that_cannot_be_written_is_reported(
 
 
 @pytest.mark.parametrize("user", ["", "x" * 257, "a\nb", "\udcff"])
-def test_a_user_that_the_api_refuses_is_refused(
+def test_the_commands_refuse_a_user_that_the_api_refuses(
     tmp_path: Path, embedded: Target, capsys: pytest.CaptureFixture[str], user: str
 ) -> None:
     with pytest.raises(SystemExit) as ended:

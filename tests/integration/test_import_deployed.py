@@ -166,7 +166,7 @@ def test_a_bad_document_is_reported_and_nothing_is_half_imported(
     assert f"{1:024x}" in reason or document["name"] in reason
 
 
-def test_bad_documents_stop_the_import_unless_they_are_left_out(
+def test_bad_documents_stop_the_import_unless_they_are_skipped(
     kato: DeployedKato, embedded: Target
 ) -> None:
     kato.deploy("old", patterns=[pattern("a", "b"), pattern("c", frequency=None)])
@@ -177,7 +177,7 @@ def test_bad_documents_stop_the_import_unless_they_are_left_out(
     assert len(exported(embedded)) == 2
 
 
-def test_a_processor_that_is_not_there_is_answered_with_those_that_are(
+def test_an_unknown_processor_is_answered_with_the_known_ones(
     kato: DeployedKato, embedded: Target
 ) -> None:
     for name in ("one", "two"):

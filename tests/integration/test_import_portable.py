@@ -79,7 +79,7 @@ def test_an_import_into_a_server_killed_in_the_middle_continues_and_is_exact(
     assert lines_of(file) == exported(target)
 
 
-def test_a_file_that_was_cut_or_changed_is_noticed_before_anything_is_written(
+def test_a_truncated_or_changed_file_is_noticed_before_anything_is_written(
     tmp_path: Path, embedded: Target
 ) -> None:
     whole = file_of(tmp_path, 30).read_bytes()

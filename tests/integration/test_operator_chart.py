@@ -137,7 +137,7 @@ def test_instances_are_refused_until_the_crd_is_installed(render: Render) -> Non
     assert "install the chart without them, then add them with helm upgrade" in refused.stderr
 
 
-def test_a_value_that_does_not_exist_is_refused() -> None:
+def test_an_unknown_value_is_refused() -> None:
     refused = helm("template", RELEASE, str(CHART), "--set", "defaultImages.reddis=x")
     assert refused.returncode != 0
     assert "reddis" in refused.stderr

@@ -229,7 +229,7 @@ def messages_of_rules(schema: Any) -> set[str]:
     return below | {rule["message"] for rule in here if "oldSelf" not in rule["rule"]}
 
 
-def test_every_rule_of_the_spec_is_broken_by_a_case_above() -> None:
+def test_every_rule_of_the_spec_has_a_case_that_breaks_it() -> None:
     spec = custom_resource_definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     broken: set[str] = set()
     for given, _, _ in (case.values for case in REFUSED):
@@ -353,7 +353,7 @@ def test_the_scale_subresource_reads_and_writes_the_replicas(
     assert kubernetes.get(f"{path}/prod").json()["spec"]["service"]["replicas"] == 3
 
 
-def test_scaling_past_one_pod_is_refused_with_an_embedded_store(
+def test_scaling_beyond_one_pod_is_refused_with_an_embedded_store(
     kubernetes: httpx.Client, create: Create, path: str
 ) -> None:
     create({"redis": {"mode": "Embedded"}})

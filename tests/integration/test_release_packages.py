@@ -1,4 +1,4 @@
-"""What `make dist` builds besides images: wheel, sdist, chart archive and install.yaml."""
+"""What `make dist` builds in addition to images: wheel, sdist, chart archive and install.yaml."""
 
 import json
 import os
@@ -43,7 +43,7 @@ class Packages:
 
 @pytest.fixture(scope="module")
 def packages(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Packages:
-    """Built from this checkout, as `make dist` does; Helm comes with the API server."""
+    """The packages of this checkout, built as `make dist` does; Helm comes with the API server."""
     work, out = (tmp_path_factory.mktemp(name) for name in ("work", "dist"))
     source = sources()
     source.export(work / "exported")
@@ -82,7 +82,7 @@ def test_the_wheel_holds_all_modules_of_both_programs_and_nothing_else(
     assert tops == {"kato_operator", "kato_service", f"kato-{sources().version}.dist-info"}
 
 
-def test_the_wheel_says_what_it_is(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_carries_version_and_licence(wheel: zipfile.ZipFile) -> None:
     info = f"kato-{sources().version}.dist-info"
     metadata = message_from_bytes(wheel.read(f"{info}/METADATA"))
     assert (metadata["Version"], metadata["License-Expression"]) == (
@@ -92,7 +92,7 @@ def test_the_wheel_says_what_it_is(wheel: zipfile.ZipFile) -> None:
     assert f"{info}/licenses/LICENSE" in wheel.namelist()
 
 
-def test_the_wheels_programs_and_engine_run_once_it_is_installed(
+def test_the_programs_and_engine_of_the_wheel_run(
     packages: Packages, wheel: zipfile.ZipFile, tmp_path: Path
 ) -> None:
     assert ENGINE in wheel.namelist()
@@ -111,7 +111,9 @@ def test_the_wheels_programs_and_engine_run_once_it_is_installed(
     assert done.stdout.split() == [str(tmp_path / ENGINE), sources().version]
 
 
-def test_the_sdist_holds_all_that_images_are_built_from(packages: Packages, tmp_path: Path) -> None:
+def test_the_sdist_holds_everything_that_images_are_built_from(
+    packages: Packages, tmp_path: Path
+) -> None:
     unpacked = unpack(packages.only("*.tar.gz"), tmp_path)
     text = (REPOSITORY / "Dockerfile").read_text(encoding="utf-8")
     copied = [line.split()[1:-1] for line in text.splitlines() if re.match(r"COPY [^-]", line)]
@@ -120,7 +122,7 @@ def test_the_sdist_holds_all_that_images_are_built_from(packages: Packages, tmp_
         assert (unpacked / name).exists(), name
 
 
-def test_the_sdist_of_the_same_commit_is_the_same_bytes(packages: Packages, tmp_path: Path) -> None:
+def test_the_same_commit_gives_the_same_sdist(packages: Packages, tmp_path: Path) -> None:
     from python_packages import build_sdist
 
     source = sources()
@@ -129,17 +131,17 @@ def test_the_sdist_of_the_same_commit_is_the_same_bytes(packages: Packages, tmp_
     assert again.read_bytes() == packages.only("*.tar.gz").read_bytes()
 
 
-def test_the_charts_archive_holds_the_chart(packages: Packages, tmp_path: Path) -> None:
+def test_the_chart_archive_holds_the_chart(packages: Packages, tmp_path: Path) -> None:
     unpacked = unpack(packages.only("*.tgz"), tmp_path)
     for path in (path for path in CHART.rglob("*") if path.is_file()):
         packed = unpacked / path.relative_to(CHART)
-        if path.name == "Chart.yaml":  # Helm writes it anew
+        if path.name == "Chart.yaml":  # Helm rewrites it
             assert yaml.safe_load(packed.read_text()) == yaml.safe_load(path.read_text())
         elif path.name != ".helmignore":
             assert packed.read_bytes() == path.read_bytes(), path
 
 
-def test_install_yaml_is_a_namespace_and_what_the_chart_renders(manifests: list[Manifest]) -> None:
+def test_install_yaml_is_a_namespace_and_the_rendered_chart(manifests: list[Manifest]) -> None:
     namespace, *rest = manifests
     assert (namespace["kind"], namespace["metadata"]) == ("Namespace", {"name": NAMESPACE})
     assert rest == objects(rendered(CHART, IMAGES))
@@ -154,7 +156,7 @@ def test_install_yaml_runs_the_images_of_the_release(manifests: list[Manifest]) 
     assert defaults == {"service": IMAGES["service"], "agent": IMAGES["operator"]}
 
 
-def test_install_yaml_is_applied_by_the_server_again_and_again(
+def test_install_yaml_can_be_applied_repeatedly(
     control_plane: ControlPlane, kubernetes: httpx.Client, packages: Packages
 ) -> None:
     def applied() -> Any:

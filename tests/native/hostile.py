@@ -1,4 +1,4 @@
-"""Calls of the compiled engine as nobody should make them, for fuzz.py.
+"""Calls that the compiled engine must survive although no caller should make them, for fuzz.py.
 
 Any method of its objects may be called with anything, and allocations fail at random. Whatever is
 refused is refused by an exception of those below; the index is sound after every call.

@@ -1,4 +1,4 @@
-"""HTTP requests that wait as long for an answer as a busy machine needs for it."""
+"""HTTP requests that wait for an answer as long as a busy machine needs."""
 
 from typing import Any
 

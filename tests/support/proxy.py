@@ -1,4 +1,4 @@
-"""A proxy before a real server that loses replies and holds requests back."""
+"""A proxy in front of a real server that loses replies and holds requests back."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,7 +13,7 @@ class FaultyProxy:
     """A TCP proxy that loses replies and delays requests on demand."""
 
     target: int
-    """Port of the server behind it."""
+    """Port of the server that it forwards to."""
     port: int = 0
     lost: int = 0
     """Replies lost so far."""
@@ -25,11 +25,11 @@ class FaultyProxy:
     _streams: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def lose_replies(self, marker: bytes, times: int = 1) -> None:
-        """The next requests that hold *marker* reach the server, their replies nobody."""
+        """Forward the next requests that contain *marker*, and drop their replies."""
         self._marker, self._to_lose = marker, times
 
     def hold_request(self, marker: bytes) -> None:
-        """The next request that holds *marker* waits for `release`; its sender is cut off."""
+        """Keep the next request that contains *marker* until `release`; cut its sender off."""
         self._marker, self._to_hold = marker, 1
 
     @property
@@ -38,7 +38,7 @@ class FaultyProxy:
         return len(self._held)
 
     async def release(self) -> None:
-        """Deliver what was held, to a server whose client is long gone."""
+        """Deliver the held requests although their senders are gone."""
         for upstream, request in self._held:
             upstream.write(request)
             await upstream.drain()
@@ -102,7 +102,7 @@ class FaultyProxy:
 
 @pytest.fixture
 async def faulty_proxy() -> AsyncIterator[Callable[[int], Awaitable[FaultyProxy]]]:
-    """``await faulty_proxy(port)``: a proxy before the server that listens there."""
+    """``await faulty_proxy(port)``: a proxy in front of the server on that port."""
     async with AsyncExitStack() as stack:
 
         async def opened(target: int) -> FaultyProxy:

@@ -1,4 +1,4 @@
-"""Real servers for the tests: free ports, own directories, gone when the tests are."""
+"""Real servers for the tests, on free ports, in their own directories, until the tests end."""
 
 import lzma
 import os
@@ -25,7 +25,7 @@ FIRST_PORT, PORTS_PER_WORKER, WORKERS = 10_000, 2_000, 10
 
 
 class Killable:
-    """A process that can be hurt."""
+    """A process that can be killed and frozen."""
 
     kill_patience_s: ClassVar = 30.0
     process: subprocess.Popen[bytes] | None
@@ -50,18 +50,18 @@ class Killable:
 
 @dataclass
 class RunningServer(Killable):
-    """One server process that can be killed, frozen and started again on its own data."""
+    """A server process that can be killed, frozen and restarted on its own data."""
 
     command: tuple[str, ...]
     port: int
     url: str
     log_path: Path
     probe: Callable[[int], bool]
-    """Whether what listens on the port is ready for clients."""
+    """Whether the server on the port is ready for clients."""
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> None:
-        """Run it and wait until it serves."""
+        """Start it and wait until it is ready."""
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [*_dying_with_us(), *self.command],
@@ -93,7 +93,7 @@ def _tail(path: Path) -> str:
 
 
 def free_port() -> int:
-    """A port that a server which is stopped finds again.
+    """A port that a stopped server can take again.
 
     It is below those that the kernel gives to clients and proxies, and in a range that no other
     worker of pytest-xdist takes ports from.
@@ -200,14 +200,14 @@ def _shared_qdrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running
 
 @dataclass
 class RedisCluster:
-    """Masters that share the slots, in their order, and a replica of the first one."""
+    """Masters in the order of their slots, and a replica of the first one."""
 
     masters: list[RunningServer]
     replica: RunningServer
 
     @property
     def url(self) -> str:
-        """Of a node that no test takes away."""
+        """The URL of a node that no test kills."""
         return self.masters[-1].url
 
     def start(self) -> None:
@@ -268,7 +268,7 @@ def _redis_cluster(directory: Path) -> RedisCluster:
 
 @pytest.fixture(scope="session")
 def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
-    """A Redis Cluster shared by the whole run: use keys of your own, take nodes away last.
+    """A Redis Cluster shared by the whole run: use your own keys, and kill nodes last.
 
     Tests on it belong to the xdist group "redis cluster", so that it is started once.
     """
@@ -286,37 +286,37 @@ def asked() -> Callable[..., bytes]:
 
 @pytest.fixture(scope="session")
 def redis_url(_shared_redis: RunningServer) -> str:
-    """A Redis shared by the whole run: use keys of your own."""
+    """A Redis shared by the whole run: use your own keys."""
     return _shared_redis.url
 
 
 @pytest.fixture(scope="session")
 def mongo_url(_shared_mongo: RunningServer) -> str:
-    """A MongoDB-protocol server shared by the whole run: use a database of your own."""
+    """A server with MongoDB's protocol shared by the whole run: use your own database."""
     return _shared_mongo.url
 
 
 @pytest.fixture(scope="session")
 def qdrant_url(_shared_qdrant: RunningServer) -> str:
-    """A Qdrant shared by the whole run: use knowledge bases of your own."""
+    """A Qdrant shared by the whole run: use your own knowledge bases."""
     return _shared_qdrant.url
 
 
 @pytest.fixture
 def redis_server(tmp_path: Path) -> Iterator[RunningServer]:
-    """A Redis of this test alone, to be killed and started again."""
+    """A Redis for this test alone, which may kill and restart it."""
     yield from _running(_redis(tmp_path))
 
 
 @pytest.fixture
 def mongo_server(tmp_path: Path, ferretdb: Path) -> Iterator[RunningServer]:
-    """A MongoDB-protocol server of this test alone, to be killed and started again."""
+    """A server with MongoDB's protocol for this test alone, which may kill and restart it."""
     yield from _running(_mongo(tmp_path, ferretdb))
 
 
 @pytest.fixture
 def qdrant_server(tmp_path: Path) -> Iterator[RunningServer]:
-    """A Qdrant of this test alone, to be killed and started again."""
+    """A Qdrant for this test alone, which may kill and restart it."""
     yield from _running(_qdrant(tmp_path))
 
 
@@ -324,7 +324,7 @@ def qdrant_server(tmp_path: Path) -> Iterator[RunningServer]:
 def own_servers(
     tmp_path_factory: pytest.TempPathFactory, ferretdb: Path
 ) -> Iterator[dict[str, RunningServer]]:
-    """Redis, MongoDB and Qdrant of one module alone; its tests leave them running."""
+    """Redis, MongoDB and Qdrant for one module alone; its tests leave them running."""
 
     def directory(store: str) -> Path:
         return tmp_path_factory.mktemp(store)

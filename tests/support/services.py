@@ -1,4 +1,4 @@
-"""Processes of the service itself, to be started, killed and started again."""
+"""Processes of the service, which tests start, kill and restart."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ NewService = Callable[..., "ServiceProcess"]
 
 @dataclass
 class ServiceProcess(Killable):
-    """One process of the service, to be killed and started again on its port and data."""
+    """A process of the service that can be killed and restarted on its port and data."""
 
     kill_patience_s = STOP_PATIENCE_S
 
@@ -68,7 +68,7 @@ class ServiceProcess(Killable):
             time.sleep(0.05)
 
     def stop(self) -> int | None:
-        """Ask it to end; its exit status."""
+        """Send SIGTERM; return the exit status."""
         if self.process is None:
             return None
         self.process.send_signal(signal.SIGTERM)
@@ -92,20 +92,20 @@ def _services(directories: pytest.TempPathFactory) -> Iterator[NewService]:
 
 @pytest.fixture
 def new_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewService]:
-    """``new_service(NAME=value, …)``: a service process with these variables, not started yet; it
-    ends with the test."""
+    """``new_service(NAME=value, …)``: a process of the service with these variables, not started
+    yet; it ends with the test."""
     yield from _services(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def new_lasting_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewService]:
-    """The same for services that several tests share."""
+    """The same for processes that several tests share."""
     yield from _services(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def start_service(new_lasting_service: NewService) -> StartService:
-    """Starts a service with the given environment variables; answers its URL."""
+    """Starts a service with the given environment variables; returns its URL."""
 
     def start(**variables: str) -> str:
         service = new_lasting_service(**variables)

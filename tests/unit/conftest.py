@@ -1,4 +1,4 @@
-"""Both matching engines; the compiled one is only missed where it cannot be built."""
+"""Both matching engines; tests skip the compiled one only where it cannot be built."""
 
 import importlib.util
 import os

@@ -66,7 +66,7 @@ class Text:
 
     @cached_property
     def anchors(self) -> frozenset[str]:
-        """What links to a page may have after the #."""
+        """The anchors that links to the page may use."""
         found: list[str] = []
         for heading in _HEADING.finditer(_blanked(_FENCE, self.content)):
             slug = _slug(heading["text"])
@@ -123,7 +123,7 @@ class Repository:
                     yield text.problem(match.start(), target, "there is no such section")
 
     def _bare_sections(self, text: Text) -> Iterator[Problem]:
-        """Sections of which no page is named are those of the page itself; code has none."""
+        """Sections cited without a page: they mean the page itself, and code has none."""
         rest = _blanked(_CITATION, text.content)
         if text.is_page:
             defined = {match["text"] for match in _DEFINITION.finditer(text.content)}
@@ -172,7 +172,7 @@ class Repository:
                 yield text.problem(match.start(), match["name"], "is nowhere in the code")
 
     def _pages(self, text: Text, mention: str) -> list[Text]:
-        """By its path from the text or from the root, else by its name alone."""
+        """The pages of a reference: by path from the text or the root, otherwise by file name."""
         for base in ((self.root / text.name).parent, self.root):
             path = (base / mention).resolve()
             if path.is_relative_to(self.root.resolve()):
@@ -183,7 +183,7 @@ class Repository:
 
     @cached_property
     def _paths(self) -> frozenset[str]:
-        """Every end of a path that begins with a whole name, folders with a slash at the end."""
+        """Every suffix of a path that starts with a whole name; folders end with a slash."""
         found: set[str] = set()
         for path in _below(self.root):
             whole = "/" + path.relative_to(self.root).as_posix() + ("/" if path.is_dir() else "")
@@ -215,13 +215,13 @@ def _blanked(pattern: re.Pattern[str], text: str) -> str:
 
 
 def _slug(heading: str) -> str:
-    """As GitHub makes it."""
+    """The anchor that GitHub makes from a heading."""
     shown = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
     return re.sub(r"[^\w\- ]", "", shown).replace(" ", "-")
 
 
 def _each_label(labels: str) -> list[str]:
-    """Those that are named, and those between the ends of a range."""
+    """The labels that are named, including those within a range."""
     found = re.findall(_LABEL, labels)
     for first, last in re.findall(rf"({_LABEL})[–-]{SIGN}?({_LABEL})", labels):
         mark = first.rstrip("0123456789")
@@ -231,7 +231,7 @@ def _each_label(labels: str) -> list[str]:
 
 
 def _misnamed(text: str, target: str) -> str:
-    """Whether a link that says the number of a decision leads to another one."""
+    """Whether the text of a link names another decision than its target."""
     number = re.fullmatch(r"(?:decision\s+)?(\d{4})", text)
     if number and not target.rpartition("/")[2].startswith(f"{number[1]}-"):
         return f"is not decision {number[1]}"

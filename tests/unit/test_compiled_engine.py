@@ -114,7 +114,7 @@ def test_a_frozen_copy_stays_what_it_was() -> None:
     assert len(best(index)) == 1
 
 
-def test_a_search_sees_the_knowledge_of_its_moment() -> None:
+def test_a_search_sees_the_knowledge_as_of_its_start() -> None:
     searcher = PatternSearcher("c")
     fold = Fold(searcher.new_index())
     learns = [
@@ -234,7 +234,7 @@ def test_an_index_out_of_memory_is_unchanged_and_can_be_used() -> None:
 
 
 @faults
-def test_corrections_out_of_memory_change_nothing() -> None:
+def test_corrections_that_run_out_of_memory_change_nothing() -> None:
     index = compiled.CompiledPatternIndex()
     index.put(pattern(random.Random(5), 1), learns=1)
     before = index.engine.totals()
@@ -252,7 +252,7 @@ def test_corrections_out_of_memory_change_nothing() -> None:
 
 
 @faults
-def test_a_load_out_of_memory_leaves_the_index_empty() -> None:
+def test_a_load_that_runs_out_of_memory_leaves_the_index_empty() -> None:
     rng, index = random.Random(6), compiled.CompiledPatternIndex()
     every = [pattern(rng, first, size=rng.randint(1, 60)) for first in range(1, 150)]
     mixed = rng.sample(every, len(every))
@@ -272,7 +272,7 @@ def test_a_load_out_of_memory_leaves_the_index_empty() -> None:
 
 
 @faults
-def test_stored_views_out_of_memory_leave_the_index_empty() -> None:
+def test_stored_views_that_run_out_of_memory_leave_the_index_empty() -> None:
     index = compiled.CompiledPatternIndex()
     every = list(patterns(150))
     views = StoredViews(tuple(orjson.dumps(document(one)) for one in every), is_bson=False)

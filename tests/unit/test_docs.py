@@ -7,7 +7,7 @@ from references import Repository
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = "tests/unit/test_docs.py"
-"""This file, which refers to what is not there."""
+"""This file, which contains wrong references."""
 
 PAGE = """# A page
 
@@ -23,7 +23,7 @@ See §1 and [the second](#2-other-things-code-and-a-link).
 
 @pytest.fixture
 def broken(tmp_path: Path) -> Path:
-    """A repository whose references are right so far."""
+    """A repository whose references are correct so far."""
     (tmp_path / "docs/decisions").mkdir(parents=True)
     (tmp_path / "docs/page.md").write_text(PAGE)
     (tmp_path / "docs/decisions/0007-so-it-is.md").write_text("# So it is: `DoesIt`\n")
@@ -38,17 +38,17 @@ def said(root: Path) -> list[str]:
     return [str(problem) for problem in Repository.read(root).problems()]
 
 
-def test_everything_that_is_referred_to_exists() -> None:
+def test_every_reference_resolves() -> None:
     assert [str(problem) for problem in Repository.read(ROOT, but=[SAMPLES]).problems()] == []
 
 
-def test_the_design_is_cited_and_found() -> None:
+def test_the_design_pages_are_read_and_cited() -> None:
     texts = Repository.read(ROOT).texts
     assert {"1", "7", "10"} <= texts["docs/design/processor.md"].labels
     assert "processor.md §7" in texts["service/kato_service/domain/prediction_metrics.py"].content
 
 
-def test_a_right_reference_is_no_problem(broken: Path) -> None:
+def test_a_correct_reference_is_not_reported(broken: Path) -> None:
     assert said(broken) == []
 
 
@@ -142,7 +142,7 @@ def test_a_broken_reference_is_found_where_it_is(
     assert problem in said(broken)
 
 
-def test_a_name_of_two_pages_is_no_reference(broken: Path) -> None:
+def test_a_name_shared_by_two_pages_is_not_a_reference(broken: Path) -> None:
     (broken / "docs/design").mkdir()
     (broken / "docs/design/page.md").write_text(PAGE)
     assert "code.py:1: page.md: names more than one page" in said(broken)

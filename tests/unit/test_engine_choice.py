@@ -24,7 +24,7 @@ def test_without_the_extension_the_slower_engine_runs_and_the_reason_is_known() 
 
 
 @pytest.mark.usefixtures("without_extension")
-def test_an_engine_that_is_missing_is_refused_in_one_line() -> None:
+def test_a_missing_engine_is_refused_in_one_line() -> None:
     with pytest.raises(SettingsError, match=r"^KATO_ENGINE: 'c' is not part .*$"):
         PatternSearcher("c")
 

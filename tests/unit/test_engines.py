@@ -135,7 +135,7 @@ def compared(searcher: PatternSearcher, history: History, *, learns: int, state:
 
 @settings(max_examples=60)
 @given(st.integers(0, 2**32), st.sampled_from(ALPHABETS), st.sampled_from((3, 9, 30)))
-def test_predictions_are_those_of_an_exhaustive_search(
+def test_predictions_match_an_exhaustive_search(
     searcher: PatternSearcher, seed: int, alphabet: Sequence[str], longest: int
 ) -> None:
     history = History(random.Random(seed), alphabet, longest)
@@ -144,7 +144,7 @@ def test_predictions_are_those_of_an_exhaustive_search(
 
 @settings(max_examples=15)
 @given(st.integers(0, 2**32), st.sampled_from(ALPHABETS))
-def test_predictions_of_long_states_and_patterns_are_those_of_an_exhaustive_search(
+def test_predictions_of_long_states_and_patterns_match_an_exhaustive_search(
     searcher: PatternSearcher, seed: int, alphabet: Sequence[str]
 ) -> None:
     history = History(random.Random(seed), alphabet, 150)
@@ -153,7 +153,7 @@ def test_predictions_of_long_states_and_patterns_are_those_of_an_exhaustive_sear
 
 @settings(max_examples=10)
 @given(st.integers(0, 2**32))
-def test_predictions_of_states_that_fill_machine_words_are_those_of_an_exhaustive_search(
+def test_predictions_of_states_that_fill_machine_words_match_an_exhaustive_search(
     searcher: PatternSearcher, seed: int
 ) -> None:
     history = History(random.Random(seed), "ab", 70)
@@ -168,14 +168,14 @@ def test_predictions_of_states_that_fill_machine_words_are_those_of_an_exhaustiv
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.1, 1.0])
-def test_nothing_learned_predicts_nothing(searcher: PatternSearcher, threshold: float) -> None:
+def test_without_patterns_nothing_is_predicted(searcher: PatternSearcher, threshold: float) -> None:
     reading = Fold(searcher.new_index()).reading()
     genes = Genes(recall_threshold=threshold)
     assert searcher.predict(reading, (("a", "b"),), genes) == ()
     assert searcher.predict(reading, (("a",),), genes) == ()
 
 
-def test_the_longest_state_and_a_pattern_beyond_the_api_are_matched(
+def test_the_longest_state_matches_a_pattern_beyond_the_limits_of_the_api(
     searcher: PatternSearcher,
 ) -> None:
     fold = Fold(searcher.new_index())
@@ -202,7 +202,7 @@ def test_equal_potentials_rank_by_first_learn_even_after_a_relearn(
     assert [pattern.first for pattern in page] == [2, 3, 5]
 
 
-def test_a_symbol_is_its_code_points_alone(searcher: PatternSearcher) -> None:
+def test_symbols_are_compared_by_code_point(searcher: PatternSearcher) -> None:
     fold = Fold(searcher.new_index())
     events = (("é", "A", "ﬁ"),)
     fold.apply(1, Learn("", pattern_name(events), events, None, 5))

@@ -69,14 +69,14 @@ def _assert_predicted(given: Case, expected: Case) -> None:
 
 
 @pytest.mark.parametrize("case", _cases("hashes"), ids=lambda case: case["id"])
-def test_a_pattern_has_the_promised_name(case: Case) -> None:
+def test_a_pattern_has_the_golden_name(case: Case) -> None:
     events = tuple(map(tuple, case["events"]))
     assert pattern_name(events) == case["sha1"]
     assert sum(map(len, events)) == case["length"]
 
 
 @pytest.mark.parametrize("case", _cases("kb"), ids=lambda case: case["kb"])
-def test_learning_leaves_the_promised_knowledge(case: Case, searcher: PatternSearcher) -> None:
+def test_learning_gives_the_golden_knowledge(case: Case, searcher: PatternSearcher) -> None:
     fold, names = _trained(case, _genes(case), searcher)
     assert names == case["learned_names"]
     expected = {pattern["name"]: pattern for pattern in case["state"]["patterns"]}
@@ -108,7 +108,7 @@ def _assert_counted(fold: Fold, state: Case) -> None:
 
 
 @pytest.mark.parametrize("case", _cases("predictions"), ids=lambda case: case["id"])
-def test_predictions_are_the_promised_ones(case: Case, searcher: PatternSearcher) -> None:
+def test_predictions_match_the_golden_ones(case: Case, searcher: PatternSearcher) -> None:
     genes = _genes(case)
     fold, names = _trained(case, genes, searcher)
     assert names == case["learned_names"]

@@ -88,7 +88,7 @@ def recounted(history: list[Entry], name: str) -> Pattern | None:
 
 
 @given(st.lists(entries, max_size=25))
-def test_patterns_are_what_a_recount_of_the_history_gives(history: list[Entry]) -> None:
+def test_patterns_match_a_recount_of_the_history(history: list[Entry]) -> None:
     fold = folded(history)
     expected = {pattern_name(what): recounted(history, pattern_name(what)) for what in EVENTS}
     assert fold.patterns == {name: pattern for name, pattern in expected.items() if pattern}
@@ -132,7 +132,7 @@ def test_frequencies_are_those_at_the_revision_of_the_entry(history: list[Entry]
             assert applied.frequency == (pattern.frequency if pattern else 0)
 
 
-def test_the_window_of_the_worked_example() -> None:
+def test_the_window_matches_the_worked_example() -> None:
     what = (("x",), ("x", "y"))
     history: list[Entry] = [
         Learn("", pattern_name(what), what, {"joy": run + 0.5}, persistence=3) for run in range(5)

@@ -86,7 +86,7 @@ def test_a_cleared_fold_takes_as_much_as_an_empty_one(fold: Fold, new_index: New
 
 
 @pytest.mark.parametrize("engine", ["numpy", "plain"])
-def test_the_estimate_is_what_python_allocates(engine: str) -> None:
+def test_the_estimate_is_close_to_what_python_allocates(engine: str) -> None:
     new = PlainPatterns if engine == "plain" else PatternSearcher(engine).new_index
     gc.collect()
     tracemalloc.start()

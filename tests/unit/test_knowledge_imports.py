@@ -138,7 +138,7 @@ def test_statistics_are_sums_over_learns_and_corrections(history: list[Entry]) -
 
 @few
 @given(histories)
-def test_every_engine_counts_and_keeps_the_same(history: list[Entry]) -> None:
+def test_every_engine_has_the_same_counts_and_patterns(history: list[Entry]) -> None:
     plain = folded(history)
     for engine in ("c", "numpy"):
         fold = folded(history, Fold(PatternSearcher(engine).new_index()))
@@ -180,7 +180,7 @@ def holds_nested_arrays(value: object) -> bool:
     return False
 
 
-def test_a_part_before_its_turn_changes_nothing() -> None:
+def test_an_import_part_out_of_turn_changes_nothing() -> None:
     fold = Fold(PlainPatterns())
     assert not fold.apply(1, an_import(part=1)).met
     assert (len(fold.patterns), fold.statistics.total_learns) == (0, 0)

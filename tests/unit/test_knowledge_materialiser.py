@@ -124,7 +124,7 @@ def test_attempts_back_off_while_a_store_does_not_answer(
     assert after(0.0) == ["kato"]
 
 
-def test_what_another_process_is_writing_is_tried_again(
+def test_a_base_that_another_process_writes_is_tried_again(
     materialiser: Materialiser, writing: Writing, after: After
 ) -> None:
     writing.result = None

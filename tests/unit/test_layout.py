@@ -62,7 +62,7 @@ def test_both_packages_and_the_project_have_one_version() -> None:
         ("python", {"index", "query", "stored", "python"}),
     ],
 )
-def test_rooms_of_the_engine_include_only_what_is_below_them(room: str, known: set[str]) -> None:
+def test_folders_of_the_engine_include_only_lower_layers(room: str, known: set[str]) -> None:
     sources = [*(ROOT / "service/kato_service/search/native" / room).glob("*.[ch]")]
     texts = [path.read_text(encoding="utf-8") for path in sources]
     included = {name for text in texts for name in re.findall(r'#include "(.*)/.*"', text)}
@@ -83,6 +83,6 @@ def test_every_package_has_a_contract_that_names_all_its_modules() -> None:
     assert packages == named
 
 
-def test_no_folder_has_more_modules_than_a_reader_takes_in() -> None:
+def test_no_folder_has_more_than_sixteen_modules() -> None:
     counts = {path.name: len([*path.glob("*.py")]) - 1 for path in _packages()}
     assert {name: count for name, count in counts.items() if count > 16} == {}

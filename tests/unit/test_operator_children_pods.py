@@ -153,7 +153,7 @@ def test_everything_is_labelled_and_owned(spec: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("spec", SPECS)
-def test_a_version_is_in_nothing_that_cannot_change_or_restarts_pods(spec: dict[str, Any]) -> None:
+def test_no_immutable_field_or_pod_template_holds_a_version(spec: dict[str, Any]) -> None:
     for workload in workloads(spec).values():
         inner = workload["spec"]
         places = [inner["selector"]["matchLabels"], inner["template"]["metadata"]["labels"]]

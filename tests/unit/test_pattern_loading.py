@@ -60,7 +60,7 @@ def test_a_loaded_index_predicts_as_a_learned_one(searcher: PatternSearcher) -> 
             assert fast.best(state, threshold=threshold, limit=50) == expected
 
 
-def test_a_load_of_nothing_leaves_an_empty_index(new_index: NewIndex) -> None:
+def test_loading_nothing_leaves_an_empty_index(new_index: NewIndex) -> None:
     index = new_index()
     loaded(index, (), ())
     assert len(index) == 0
@@ -84,7 +84,7 @@ def test_only_an_empty_index_can_be_loaded(new_index: NewIndex) -> None:
     assert list(index.after(-1)) == [first]
 
 
-def test_a_pattern_that_is_there_twice_is_refused(new_index: NewIndex) -> None:
+def test_a_duplicate_pattern_is_refused(new_index: NewIndex) -> None:
     index = new_index()
     (pattern,) = patterns(1)
     loader = index.loader()

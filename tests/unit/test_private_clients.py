@@ -1,4 +1,4 @@
-"""What is built on in qdrant-client, PyMongo, the Kubernetes client and kopf."""
+"""The parts of qdrant-client, PyMongo, the Kubernetes client and kopf that KATO builds on."""
 
 import ast
 import inspect
@@ -25,7 +25,7 @@ KUBE = "kato_operator/cluster/kube.py"
 HANDLERS = "kato_operator/handlers.py"
 
 
-async def test_local_vectors_say_what_is_missing_or_there_in_the_words_that_ours_reads() -> None:
+async def test_local_qdrant_reports_missing_and_existing_collections_in_known_words() -> None:
     client = AsyncQdrantClient(":memory:")
     config = VectorParams(size=2, distance=Distance.COSINE)
     try:
@@ -39,16 +39,14 @@ async def test_local_vectors_say_what_is_missing_or_there_in_the_words_that_ours
 
 
 @pytest.mark.parametrize("in_files", [False, True], ids=["memory", "files"])
-async def test_a_client_of_vectors_says_whether_they_are_local(
-    tmp_path: Path, in_files: bool
-) -> None:
+async def test_a_qdrant_client_tells_whether_it_is_local(tmp_path: Path, in_files: bool) -> None:
     given = {"path": str(tmp_path)} if in_files else {"location": ":memory:"}
     client = AsyncQdrantClient(**given, force_disable_check_same_thread=True)
     assert client.init_options.items() >= given.items(), f"{LOCAL} and {VECTORS} build on it"
     await client.close()
 
 
-async def test_a_client_of_vectors_sends_through_the_transport_it_is_given() -> None:
+async def test_a_qdrant_client_uses_the_given_transport() -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.PoolTimeout("busy", request=request)
 
@@ -60,7 +58,7 @@ async def test_a_client_of_vectors_sends_through_the_transport_it_is_given() -> 
     await client.close()
 
 
-def test_the_driver_of_mongodb_logs_what_fails_in_the_background_as_ours_recognises_it(
+def test_pymongo_logs_background_errors_in_the_form_that_we_recognise(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     error = AutoReconnect("gone")
@@ -74,7 +72,7 @@ def test_the_driver_of_mongodb_logs_what_fails_in_the_background_as_ours_recogni
     assert record.exc_info[1] is error, f"another error: {LOGS} builds on it"
 
 
-def test_requests_to_kubernetes_are_made_of_what_ours_gives() -> None:
+def test_requests_to_kubernetes_accept_our_arguments() -> None:
     serialize = getattr(kubernetes.ApiClient, "param_serialize", None)
     assert serialize is not None, f"ApiClient.param_serialize is gone: {KUBE} calls it"
     taken = parameters(serialize)
@@ -84,18 +82,18 @@ def test_requests_to_kubernetes_are_made_of_what_ours_gives() -> None:
     assert "_request_timeout" in parameters(kubernetes.ApiClient.call_api), f"{KUBE} gives it"
 
 
-def test_an_answer_of_kubernetes_holds_the_open_response() -> None:
+def test_a_kubernetes_response_holds_the_open_connection() -> None:
     source = inspect.getsource(kubernetes.rest.RESTResponse.__init__)
     assert "self.response = resp" in source, f"RESTResponse.response is gone: {KUBE} reads it"
 
 
-def test_kopfs_word_for_an_identity_is_a_string() -> None:
+def test_an_identity_of_kopf_is_a_string() -> None:
     hint = get_type_hints(kopf.operator)["identity"]
     (kind,) = (part for part in hint.__args__ if part is not type(None))
     assert kind.__supertype__ is str, f"an identity is more than a name: {HANDLERS} gives a str"
 
 
-def test_kopfs_operator_takes_what_ours_is_started_with() -> None:
+def test_kopfs_operator_accepts_our_arguments() -> None:
     calls = (node for node in ast.walk(ast.parse(inspect.getsource(handlers))))
     (call,) = (
         node

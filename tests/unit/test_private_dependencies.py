@@ -1,8 +1,8 @@
-"""What KATO builds on in other packages beyond what they promise, and the bounds that stand for it.
+"""The undocumented parts of other packages that KATO builds on, and the bounds on their versions.
 
-The files test_private_*.py hold the shapes themselves, package by package: a version that changes
-one fails there, with the name of the module that has to follow. Here: no such version is installed
-before somebody raises the bound, and nothing private is used unseen.
+The files test_private_*.py check these parts, package by package: a version that changes one fails
+there, naming the module that has to follow. The tests here make sure that no such version is
+installed before its bound is raised, and that every undocumented module in use is listed.
 """
 
 import ast
@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 BOUNDED = ("fastapi", "kopf", "kubernetes", "pymongo", "qdrant-client", "redis", "uvicorn")
-"""Packages of which more is used than they promise."""
+"""Packages of which KATO uses undocumented parts."""
 DOCUMENTED = {
     *("fastapi.exceptions", "fastapi.routing", "kubernetes.aio", "qdrant_client.models"),
     *("pymongo.asynchronous.collection", "pymongo.asynchronous.database", "pymongo.errors"),
@@ -32,11 +32,11 @@ UNDOCUMENTED = {
     "uvicorn.protocols.http.httptools_impl",
     "uvicorn.protocols.websockets.websockets_sansio_impl",
 }
-"""Modules that the service or the operator imports, and no manual of theirs names."""
+"""Modules that the service or the operator imports although no manual documents them."""
 
 
 def requirements(name: str) -> list[Requirement]:
-    """Every line of pyproject.toml that asks for the package."""
+    """Every requirement of pyproject.toml for the package."""
     project = PROJECT["project"]
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
     found = (Requirement(line) for group in groups for line in group)
@@ -44,7 +44,7 @@ def requirements(name: str) -> list[Requirement]:
 
 
 def nodes() -> Iterator[tuple[Path, ast.AST]]:
-    """Every piece of the service's and the operator's syntax, and its file."""
+    """Every syntax node of the service and the operator, with its file."""
     for folder in ("service", "operator"):
         for file in sorted((ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -71,7 +71,7 @@ def test_a_package_with_private_parts_in_use_has_an_upper_bound(name: str) -> No
 
 
 @pytest.mark.parametrize("name", BOUNDED)
-def test_the_version_in_use_is_one_that_these_tests_were_written_for(name: str) -> None:
+def test_the_installed_version_is_within_the_bounds(name: str) -> None:
     for requirement in requirements(name):
         assert requirement.specifier.contains(version(name)), (
             f"{name} {version(name)} is installed, pyproject.toml has {requirement}: raise the"
@@ -79,7 +79,7 @@ def test_the_version_in_use_is_one_that_these_tests_were_written_for(name: str) 
         )
 
 
-def test_every_module_without_a_manual_is_known_here() -> None:
+def test_every_undocumented_module_in_use_is_listed() -> None:
     packages = {name.replace("-", "_") for name in BOUNDED}
     found = {module for _, node in nodes() for module in imported(node) if "." in module}
     ours = {module for module in found if module.split(".")[0] in packages}

@@ -1,4 +1,4 @@
-"""What the API builds on in FastAPI: routes that answer, and read bodies, by themselves."""
+"""The parts of FastAPI that the API builds on: routes that answer and read bodies themselves."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ async def posted(made: FastAPI, content: bytes) -> httpx.Response:
 
 
 class ReplacedRoute(APIRoute):
-    """Answers without FastAPI, with what it knows of itself."""
+    """Answers without FastAPI, with its own path and endpoint."""
 
     def __init__(self, path: str, endpoint: Any, **options: Any) -> None:
         super().__init__(path, endpoint, **options)
@@ -49,7 +49,7 @@ class ReplacedRoute(APIRoute):
         await PlainTextResponse(f"{known} {list(self.param_convertors)}")(scope, receive, send)
 
 
-async def test_a_route_is_asked_by_the_application_that_it_has() -> None:
+async def test_a_route_handles_requests_with_its_own_app() -> None:
     answer = await posted(app(ReplacedRoute), b"{}")
     expected = "('/{name}', True) ['name']"
     assert answer.text == expected, f"routes changed: {ROUTES} and {INTAKE} build on it"
@@ -61,7 +61,7 @@ class RefusingRequest(Request):
 
 
 class RefusingRoute(APIRoute):
-    """Reads bodies by itself, and refuses them."""
+    """Reads bodies itself, and refuses them."""
 
     def get_route_handler(self) -> Any:
         handler = super().get_route_handler()
@@ -72,12 +72,12 @@ class RefusingRoute(APIRoute):
         return handle
 
 
-async def test_bodies_are_read_by_the_request_that_a_route_makes() -> None:
+async def test_a_body_is_read_by_the_request_that_the_route_creates() -> None:
     answer = await posted(app(RefusingRoute), b'{"number": 1}')
     assert answer.status_code == 418, f"reading changed: {ROUTES} and {ERRORS} build on it"
 
 
-async def test_a_body_that_is_no_json_is_named_so() -> None:
+async def test_a_body_that_is_not_json_is_reported_as_invalid_json() -> None:
     made, seen = app(APIRoute), []
 
     @made.exception_handler(RequestValidationError)
@@ -91,5 +91,5 @@ async def test_a_body_that_is_no_json_is_named_so() -> None:
 
 
 @pytest.mark.parametrize("name", ["tracing", "metrics", "logs"])
-def test_what_fastapi_reports_about_requests_can_be_switched_off(name: str) -> None:
+def test_the_telemetry_of_fastapi_can_be_switched_off(name: str) -> None:
     assert FastAPI(telemetry={name: False}), "kato_service/app.py switches it off"

@@ -1,4 +1,4 @@
-"""What the service builds on in redis-py: its connections, without its clients."""
+"""The parts of redis-py that the service builds on: its connections, without its clients."""
 
 import inspect
 from typing import Any
@@ -37,7 +37,7 @@ def pool() -> ConnectionPool:
         (Redis, "aclose", (), {}, CLIENT),
     ],
 )
-def test_a_method_that_ours_calls_takes_what_it_is_given(
+def test_a_method_that_we_call_accepts_our_arguments(
     base: type[Any], name: str, arguments: tuple[Any, ...], named: dict[str, Any], user: str
 ) -> None:
     method = getattr(base, name, None)
@@ -53,33 +53,33 @@ def test_no_method_of_our_client_hides_one_of_redis_by_accident() -> None:
     assert hidden == {"close"}, f"redis has methods of these names: {CLIENT}"
 
 
-def test_the_attributes_that_our_client_adds_are_none_of_redis() -> None:
+def test_redis_has_none_of_the_attributes_that_our_client_adds() -> None:
     assert not OWN & vars(Redis(connection_pool=pool())).keys(), f"redis uses them: {CLIENT}"
 
 
-def test_a_pool_makes_the_connections_that_ours_keeps() -> None:
+def test_a_pool_makes_connections_that_are_not_connected_yet() -> None:
     made = pool().make_connection()
     assert isinstance(made, AbstractConnection), f"{CONNECTION} builds on it"
     assert made.is_connected is False, f"is_connected changed: {CONNECTION} builds on it"
 
 
-def test_a_pool_says_what_its_connections_are_made_with() -> None:
+def test_a_pool_exposes_the_arguments_of_its_connections() -> None:
     made = pool()
     connection = made.connection_class(**made.connection_kwargs)
     assert isinstance(connection, Connection), f"{CLIENT} makes one to check the URL"
 
 
-def test_urls_are_taken_apart_into_arguments_of_connections() -> None:
+def test_urls_are_parsed_into_arguments_of_connections() -> None:
     expected = {"host": "host", "port": 7000, "db": 3, "username": "user", "password": "secret"}
     assert parse_url("redis://user:secret@host:7000/3") == expected, f"{CLIENT} builds on it"
 
 
-def test_commands_are_packed_as_pieces_of_bytes() -> None:
+def test_commands_are_packed_into_bytes() -> None:
     pieces = pool().make_connection().pack_command("GET", "key")
     assert b"".join(pieces) == b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n", f"{CONNECTION} builds on it"
 
 
-def test_notices_of_maintenance_can_be_switched_off() -> None:
+def test_maintenance_notifications_can_be_switched_off() -> None:
     taken = inspect.signature(AbstractConnection.__init__).parameters
     assert "maint_notifications_config" in taken, (
         f"connections know no notices: {CLIENT} switches them off"
@@ -89,10 +89,10 @@ def test_notices_of_maintenance_can_be_switched_off() -> None:
 
 
 @pytest.mark.parametrize("kind", [MovedError, AskError])
-def test_redirections_say_where_to_go(kind: type[Any]) -> None:
+def test_a_redirection_names_its_target(kind: type[Any]) -> None:
     error = kind("3999 127.0.0.1:6381")
     assert (error.host, error.port) == ("127.0.0.1", 6381), f"{CLUSTER} builds on it"
 
 
-def test_the_slot_of_a_key_is_known() -> None:
+def test_the_slot_of_a_key_follows_its_hash_tag() -> None:
     assert key_slot(b"{user}.a") == key_slot(b"user") == 5474, f"{CLUSTER} builds on it"

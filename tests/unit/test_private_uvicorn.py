@@ -1,6 +1,6 @@
-"""What the server of the service builds on in uvicorn's protocols and server.
+"""The parts of uvicorn's protocols and server that the server of the service builds on.
 
-They are classes of modules that uvicorn's manual does not name.
+uvicorn's manual does not document their modules.
 """
 
 import asyncio
@@ -78,7 +78,7 @@ def http_protocol(kind: type[HttpToolsProtocol] = HttpToolsProtocol) -> HttpTool
         (uvicorn.Server, "handle_exit", ["sig", "frame"], SERVER),
     ],
 )
-def test_a_method_that_ours_replaces_or_calls_takes_what_it_took(
+def test_a_method_that_we_replace_or_call_keeps_its_parameters(
     base: type[Any], name: str, taken: list[str], user: str
 ) -> None:
     method = getattr(base, name, None)
@@ -110,14 +110,14 @@ def test_a_method_that_ours_replaces_or_calls_takes_what_it_took(
         ),
     ],
 )
-def test_no_name_of_ours_hides_one_of_uvicorns_by_accident(
+def test_no_name_of_our_classes_hides_one_of_uvicorn_by_accident(
     ours: type[Any], base: type[Any], replaced: set[str], user: str
 ) -> None:
     hidden = {name for name in names_of(ours) if hasattr(base, name)}
     assert hidden == replaced, f"{base.__name__} changed: {user} builds on it"
 
 
-async def test_the_http_protocol_has_the_attributes_that_ours_reads() -> None:
+async def test_the_http_protocol_has_the_attributes_that_we_read() -> None:
     protocol = http_protocol()
     for name in ("loop", "transport", "flow", "cycle", "connections"):
         assert name in vars(protocol), f"{name} is gone: {HTTP} and {READING} build on it"
@@ -125,19 +125,19 @@ async def test_the_http_protocol_has_the_attributes_that_ours_reads() -> None:
     assert len(protocol.pipeline) == 0, f"the pipeline is not empty: {HTTP} builds on it"
 
 
-async def test_the_attributes_that_our_http_protocol_adds_are_none_of_uvicorns() -> None:
+async def test_uvicorn_has_none_of_the_attributes_that_our_http_protocol_adds() -> None:
     own = vars(http_protocol(BoundedHttpProtocol)).keys() - vars(http_protocol()).keys()
     assert own == {"_in_head", "_heads", "_head_bytes", "_impatience"}, f"{HTTP} adds them"
 
 
-def test_a_cycle_says_how_far_request_and_response_are() -> None:
+def test_a_cycle_has_the_progress_of_request_and_response() -> None:
     source = inspect.getsource(RequestResponseCycle.__init__)
     for name in ("body", "more_body", "response_started", "response_complete", "keep_alive"):
         assert f"self.{name} =" in source, f"cycle.{name} is gone: {HTTP} builds on it"
 
 
 def recording(called: list[str]) -> type[HttpToolsProtocol]:
-    """uvicorn's protocol, which notes the calls of what ours replaces."""
+    """uvicorn's protocol, recording the calls of methods that ours replaces."""
 
     def noted(name: str) -> Callable[..., Any]:
         def method(self: HttpToolsProtocol, *arguments: Any) -> Any:
@@ -156,7 +156,7 @@ def listening() -> Iterator[tuple[socket.socket, int]]:
 
 
 async def answered(kind: type[HttpToolsProtocol], request: bytes) -> bytes:
-    """What uvicorn answers with this protocol, until it closes the connection."""
+    """uvicorn's answer with this protocol, up to the end of the connection."""
     with listening() as (listener, port):
         server = uvicorn.Server(config(kind))
         task = asyncio.create_task(server._serve([listener]))
@@ -169,7 +169,7 @@ async def answered(kind: type[HttpToolsProtocol], request: bytes) -> bytes:
     return received
 
 
-async def test_a_request_is_told_in_the_order_that_ours_counts_on() -> None:
+async def test_the_callbacks_of_a_request_keep_their_order() -> None:
     called: list[str] = []
     request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
     assert (await answered(recording(called), request)).startswith(b"HTTP/1.1 204")
@@ -179,13 +179,13 @@ async def test_a_request_is_told_in_the_order_that_ours_counts_on() -> None:
     ], f"the order changed: {HTTP} builds on it"
 
 
-async def test_what_is_no_request_is_refused_by_the_method_that_ours_replaces() -> None:
+async def test_a_malformed_request_is_refused_by_the_method_that_we_replace() -> None:
     called: list[str] = []
     await answered(recording(called), b"no request\r\n\r\n")
     assert called.count("send_400_response") == 1, f"it is refused differently: {HTTP}"
 
 
-async def test_websockets_have_the_attributes_that_ours_reads() -> None:
+async def test_the_websocket_protocol_has_the_attributes_that_we_read() -> None:
     loop = asyncio.get_running_loop()
     protocol = WebSocketsSansIOProtocol(config(), ServerState(), {}, loop)
     for name in ("loop", "transport", "connections", "frames", "handshake_complete"):
@@ -196,7 +196,7 @@ async def test_websockets_have_the_attributes_that_ours_reads() -> None:
     assert parameters(protocol.conn.send_close)[0] == "code", f"{WEBSOCKET} calls it"
 
 
-def test_text_that_is_none_is_handled_as_ours_repeats_it() -> None:
+def test_text_that_is_not_utf_8_is_handled_as_our_copy_does() -> None:
     source = inspect.getsource(WebSocketsSansIOProtocol.send_receive_event_to_app)
     for part in ("UnicodeDecodeError", "send_close(1007)", "self.handle_parser_exception()"):
         assert part in source, f"uvicorn does not call {part}: {WEBSOCKET} repeats what it did"
@@ -223,7 +223,7 @@ class RecordingServer(uvicorn.Server):
         self.called.append("exit")
 
 
-async def test_the_server_starts_and_ends_inside_its_signal_handlers() -> None:
+async def test_the_server_starts_and_stops_while_it_handles_signals() -> None:
     with listening() as (listener, _):
         server = RecordingServer(config())
         await asyncio.wait_for(server.serve([listener]), 20)

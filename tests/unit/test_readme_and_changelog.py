@@ -1,4 +1,4 @@
-"""What a stranger reads first agrees with what the repository holds."""
+"""The README and the changelog agree with the repository."""
 
 import re
 import tomllib

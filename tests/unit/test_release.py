@@ -27,7 +27,7 @@ ENTRY = "enabled\ninterpreter /usr/libexec/qemu-binfmt/x\nflags: {}\noffset 0\n"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two files, one of which can be run."""
+    """Two files, one of them executable."""
     made = tmp_path / "content"
     (made / "bin").mkdir(parents=True)
     (made / "readme").write_text("words")
@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
-def test_an_archive_of_the_same_files_is_the_same_bytes(
+def test_the_same_files_give_the_same_archive(
     tmp_path: Path, folder: Path, compressed: bool
 ) -> None:
     def written(name: str) -> bytes:
@@ -51,7 +51,7 @@ def test_an_archive_of_the_same_files_is_the_same_bytes(
     assert written("two") == before
 
 
-def test_an_archive_keeps_content_and_what_can_be_run(tmp_path: Path, folder: Path) -> None:
+def test_an_archive_keeps_contents_and_executable_bits(tmp_path: Path, folder: Path) -> None:
     write_tar(tmp_path / "it.tar", folder, epoch=EPOCH, prefix="kato/")
     top = unpack(tmp_path / "it.tar", tmp_path / "unpacked")
     assert (top.name, (top / "readme").read_text()) == ("kato", "words")
@@ -69,7 +69,7 @@ def blob(layout: Path, content: Any) -> str:
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Path:
-    """An image as buildah writes it: named by its tag alone."""
+    """An image as buildah writes it, named only by its tag."""
     made = tmp_path / "layout"
     labels = {"org.opencontainers.image.version": "0.1.0"}
     config = blob(made, {"architecture": "arm64", "os": "linux", "config": {"Labels": labels}})
@@ -94,7 +94,7 @@ def test_containerd_finds_the_full_name_and_the_platform_of_an_image(archive: Pa
     assert image["platform"] == {"architecture": "arm64", "os": "linux"}
 
 
-def test_docker_finds_name_configuration_and_layers_of_an_image(archive: Path) -> None:
+def test_docker_finds_the_name_configuration_and_layers_of_an_image(archive: Path) -> None:
     (image,) = json.loads(read_member(archive, "manifest.json"))
     assert image["RepoTags"] == [NAME]
     assert json.loads(read_member(archive, image["Config"]))["architecture"] == "arm64"
@@ -107,11 +107,11 @@ def test_labels_are_read_from_an_archive(archive: Path) -> None:
     }
 
 
-def test_images_are_named_for_where_they_are_pulled_from() -> None:
+def test_images_are_named_after_their_registry() -> None:
     assert image_names("0.1.0", "registry.example/team")["service"] == NAME
 
 
-def test_architectures_have_files_and_stored_images_of_their_own() -> None:
+def test_each_architecture_has_its_own_file_and_stored_image() -> None:
     one, other = (ReleaseImage("service", name, "1", "localhost") for name in ("amd64", "arm64"))
     assert one.stem == "kato-service-1-linux-amd64"
     assert one.name == other.name
@@ -131,7 +131,7 @@ def test_every_machine_runs_its_own_programs(tmp_path: Path) -> None:
         pytest.param("", False, id="not registered"),
     ],
 )
-def test_other_programs_run_where_an_emulator_is_registered(
+def test_foreign_programs_run_where_an_emulator_is_registered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str, expected: bool
 ) -> None:
     monkeypatch.setattr(buildah.platform, "machine", lambda: "x86_64")
@@ -140,7 +140,7 @@ def test_other_programs_run_where_an_emulator_is_registered(
     assert buildah.can_run("arm64", tmp_path) is expected
 
 
-def test_an_architecture_that_cannot_be_built_is_told_how_to(
+def test_an_architecture_that_cannot_be_built_is_reported_with_advice(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     native = buildah.native_architecture()
@@ -150,7 +150,7 @@ def test_an_architecture_that_cannot_be_built_is_told_how_to(
     assert "apt-get install qemu-user-static binfmt-support" in shown
 
 
-def test_the_sbom_lists_every_distribution_at_its_version(tmp_path: Path) -> None:
+def test_the_sbom_lists_every_distribution_with_its_version(tmp_path: Path) -> None:
     site_packages = tmp_path / "site-packages"
     expected = {name: distribution(name).version for name in ("redis", "uvicorn", "structlog")}
     for name, version in expected.items():
@@ -162,7 +162,7 @@ def test_the_sbom_lists_every_distribution_at_its_version(tmp_path: Path) -> Non
     assert {one["name"]: one["version"] for one in document["components"]} == expected
 
 
-def test_the_sbom_is_about_kato_at_its_version_and_licence(tmp_path: Path) -> None:
+def test_the_sbom_describes_kato_with_version_and_licence(tmp_path: Path) -> None:
     source = sources()
     write_sbom(source, tmp_path / "none", tmp_path / "work", tmp_path / "it.cdx.json")
     document = json.loads((tmp_path / "it.cdx.json").read_text())
@@ -172,7 +172,7 @@ def test_the_sbom_is_about_kato_at_its_version_and_licence(tmp_path: Path) -> No
     assert about["licenses"][0]["license"]["id"] == "Apache-2.0"
 
 
-def test_checksums_are_what_sha256sum_checks(folder: Path) -> None:
+def test_sha256sum_accepts_the_checksums(folder: Path) -> None:
     write_checksums(folder)
     command = ["sha256sum", "--check", "--strict", "SHA256SUMS"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
@@ -202,7 +202,7 @@ def checkout(tmp_path: Path) -> Path:
     return root
 
 
-def test_a_release_names_the_commit_it_is_made_from(checkout: Path) -> None:
+def test_a_release_names_its_commit(checkout: Path) -> None:
     found = sources(checkout)
     head = subprocess.run(
         ["git", "-C", checkout, "rev-parse", "HEAD"], check=True, capture_output=True, text=True
@@ -210,7 +210,7 @@ def test_a_release_names_the_commit_it_is_made_from(checkout: Path) -> None:
     assert (found.version, found.revision) == ("1.2.3", head.stdout.strip())
 
 
-def test_a_release_of_changed_files_says_so(checkout: Path) -> None:
+def test_a_release_of_changed_files_is_marked_dirty(checkout: Path) -> None:
     with (checkout / "pyproject.toml").open("a") as file:
         file.write("# changed\n")
     assert sources(checkout).revision.endswith("-dirty")
@@ -237,6 +237,6 @@ def test_a_folder_with_other_files_is_not_replaced(
     assert (folder / "readme").read_text() == "words"
 
 
-def test_dates_in_labels_are_those_of_the_commit() -> None:
+def test_labels_carry_the_date_of_the_commit() -> None:
     source = Sources(Path(), "1", "c" * 40, EPOCH)
     assert source.created == "2023-11-14T22:13:20Z"

@@ -1,4 +1,4 @@
-"""Who shares a look-up, and who gets the next one."""
+"""Which callers share a look-up, and which get the next one."""
 
 import asyncio
 

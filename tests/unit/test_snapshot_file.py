@@ -96,7 +96,7 @@ def test_an_empty_index_is_restored(new_index: Callable[[], PatternIndex]) -> No
     assert len(again) == 0
 
 
-def test_only_an_empty_index_is_restored(index: PatternIndex) -> None:
+def test_only_an_empty_index_can_be_restored(index: PatternIndex) -> None:
     with pytest.raises(ValueError, match="without patterns"):
         index.restore(index.pieces() or ())
 
@@ -116,7 +116,7 @@ def _refused(path: Path, index: PatternIndex) -> bool:
     return False
 
 
-def test_a_file_that_ends_early_is_refused_wherever_it_ends(
+def test_a_truncated_file_is_refused_wherever_it_ends(
     path: Path, new_index: Callable[[], PatternIndex]
 ) -> None:
     whole, rng = path.read_bytes(), random.Random(1)
@@ -130,7 +130,7 @@ def test_a_file_that_ends_early_is_refused_wherever_it_ends(
     assert _refused(path, index)
 
 
-def test_a_flipped_bit_is_found(path: Path, new_index: Callable[[], PatternIndex]) -> None:
+def test_a_flipped_bit_is_detected(path: Path, new_index: Callable[[], PatternIndex]) -> None:
     whole, rng = path.read_bytes(), random.Random(2)
     index = new_index()
     for place in chain(range(150), (rng.randrange(len(whole)) for _ in range(60))):

@@ -118,7 +118,9 @@ def test_json_that_others_wrote_is_left(index: PatternIndex) -> None:
     assert index.loader().sift(views, cleared=0, checkpoint=CHECKPOINT).left == views.texts
 
 
-def test_damaged_documents_are_refused_or_left(index: PatternIndex, encoded: Encoded) -> None:
+def test_damaged_documents_are_refused_or_left_to_the_caller(
+    index: PatternIndex, encoded: Encoded
+) -> None:
     rng = random.Random(3)
     views = encoded(map(document, patterns(3)))
     text = b"".join(views.texts) if views.is_bson else views.texts[0]

@@ -1,4 +1,4 @@
-"""What the test node takes away when it goes: its own, and nothing of others."""
+"""What `down` removes of the test node: its own parts, and nothing of others."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ COMMIT
 
 
 def noted(cni_cache: Path, name: str, sandbox: str) -> Path:
-    """What CNI notes of one container."""
+    """The result that CNI records for one container."""
     file = cni_cache / "results" / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"result": {"interfaces": [{"sandbox": sandbox}]}}))
@@ -34,7 +34,7 @@ def noted(cni_cache: Path, name: str, sandbox: str) -> Path:
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of programs of this test, found before all others; `ip` does nothing."""
+    """A folder of programs that come first on PATH; `ip` does nothing."""
     folder = tmp_path / "bin"
     folder.mkdir()
     program(folder, "ip", "")
@@ -75,7 +75,7 @@ def test_only_our_own_notes_of_cni_are_removed(tmp_path: Path, programs: Path) -
 
 @pytest.fixture
 def sleeper(tmp_path: Path) -> Iterator[Callable[[Path], int]]:
-    """Starts a process that could be containerd, in a directory; its id."""
+    """Starts a process that looks like containerd in a directory; returns its id."""
     sleep = tmp_path / "containerd"
     sleep.symlink_to("/bin/sleep")
     started: list[subprocess.Popen[bytes]] = []
@@ -94,7 +94,7 @@ def sleeper(tmp_path: Path) -> Iterator[Callable[[Path], int]]:
         process.wait(timeout=10)
 
 
-def test_a_process_of_others_that_got_an_old_id_is_not_ours(
+def test_a_foreign_process_that_reuses_an_old_id_is_not_ours(
     tmp_path: Path, sleeper: Callable[[Path], int]
 ) -> None:
     node = Node(state=tmp_path / "node")
@@ -107,7 +107,7 @@ def test_a_process_of_others_that_got_an_old_id_is_not_ours(
 
 
 @pytest.mark.parametrize(("is_test_node", "downs"), [(True, 1), (False, 0)])
-def test_a_test_node_that_did_not_come_up_is_taken_away(
+def test_a_test_node_that_failed_to_start_is_removed(
     monkeypatch: pytest.MonkeyPatch, is_test_node: bool, downs: int
 ) -> None:
     gone: list[bool] = []
