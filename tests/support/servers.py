@@ -20,7 +20,7 @@ import pytest
 from binaries import ferretdb_binary
 
 REPOSITORY = Path(__file__).parent.parent.parent
-START_PATIENCE_S = 90.0
+START_PATIENCE_S = 300.0
 FIRST_PORT, PORTS_PER_WORKER, WORKERS = 10_000, 2_000, 10
 
 

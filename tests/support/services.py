@@ -55,7 +55,7 @@ class ServiceProcess(Killable):
 
     def is_ready(self) -> bool:
         with suppress(httpx.TransportError):
-            return httpx.get(f"{self.url}/health/ready", timeout=2).status_code == 200
+            return httpx.get(f"{self.url}/health/ready", timeout=5).status_code == 200
         return False
 
     def await_ready(self, patience_s: float = START_PATIENCE_S) -> None:

@@ -13,7 +13,7 @@ import httpx
 from torture.proxy import TortureProxy
 
 REPLICAS = 3
-HEAL_PATIENCE_S = 120.0
+HEAL_PATIENCE_S = 300.0
 
 
 @dataclass
