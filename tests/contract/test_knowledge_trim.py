@@ -94,7 +94,7 @@ async def test_old_entries_before_the_checkpoint_are_dropped_and_no_others(
     assert await frequency(here) == await frequency(replica().get("kato")) == 10
 
 
-async def test_nothing_is_trimmed_while_a_change_is_pending_or_that_is_unknown(
+async def test_nothing_is_trimmed_while_a_change_is_or_may_be_pending(
     replica: Replica, log: KnowledgeLog
 ) -> None:
     async def pending() -> bool:
@@ -140,7 +140,7 @@ async def test_a_replica_that_missed_a_trim_reloads(replica: Replica, log: Knowl
     assert await frequency(away) == 8
 
 
-async def test_a_replica_that_missed_a_trim_warns_of_no_replaced_store(
+async def test_a_replica_that_missed_a_trim_does_not_report_a_replaced_store(
     replica: Replica, log: KnowledgeLog
 ) -> None:
     away, here = replica().get("kato"), replica().get("kato")

@@ -98,7 +98,7 @@ async def restricted(redis_url: str) -> AsyncIterator[Restricted]:
     await admin.close()
 
 
-async def test_a_place_that_redis_did_not_take_back_is_given_back_later(
+async def test_a_place_that_redis_did_not_release_is_released_later(
     restricted: Restricted,
 ) -> None:
     store, wanted = restricted.store, new()
@@ -132,7 +132,7 @@ async def test_an_extension_that_the_index_refused_is_written_later(
     assert [one.state.session_id for one in listed] == [session_id]
 
 
-async def test_a_refusal_after_a_lost_answer_is_an_unknown_outcome(redis_url: str) -> None:
+async def test_a_refusal_after_a_lost_answer_leaves_an_unknown_outcome(redis_url: str) -> None:
     pool = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))
     store = RedisSessionStore(pool.client, uuid4().hex)
     session_id = (await store.create(new(), ENOUGH)).session_id

@@ -60,7 +60,7 @@ async def test_a_state_is_loaded_as_it_was_saved(kept: Kept) -> None:
         ),
     ],
 )
-async def test_a_remembered_request_takes_96_bytes_at_most(
+async def test_a_remembered_request_takes_at_most_96_bytes(
     kept: Kept, request_: Remembered
 ) -> None:
     lock = await kept.locked((await kept.create()).session_id)
@@ -106,7 +106,7 @@ async def test_an_unknown_session_is_unknown_to_every_call(kept: Kept) -> None:
         await kept.store.lock("nobody", "me", rolling_forward=True)
 
 
-async def test_a_session_ends_with_its_time_to_live(kept: Kept) -> None:
+async def test_a_session_expires_after_its_time_to_live(kept: Kept) -> None:
     short = await kept.create(ttl_s=SHORT_S)
     longer = await kept.create(ttl_s=60)
     await kept.pass_time(SHORT_S + 0.1)

@@ -24,7 +24,7 @@ def _learn_ab(legacy: httpx.Client) -> None:
     legacy.post("/learn")
 
 
-def test_an_old_client_observes_learns_and_predicts(legacy: httpx.Client) -> None:
+def test_a_legacy_client_observes_learns_and_predicts(legacy: httpx.Client) -> None:
     for strings in (["a"], ["b"]):
         answer = legacy.post("/observe", json={"strings": strings, "unknown": 1}).json()
         assert answer["status"] == "okay"

@@ -85,7 +85,7 @@ def test_a_vector_is_returned_as_it_was_sent(api: httpx.Client, session_id: str)
     assert answer == {"symbol": symbols[0], "vector": body["vectors"][0]}
 
 
-def test_near_vectors_bring_each_others_symbols(api: httpx.Client, session_id: str) -> None:
+def test_a_vector_adds_the_symbols_of_near_vectors(api: httpx.Client, session_id: str) -> None:
     path = f"/v2/sessions/{session_id}/observe"
     first = api.post(path, json={"vectors": [[1.0, 0.0]]}).json()["symbols"]
     second = api.post(path, json={"vectors": [[1.0, 0.01]]}).json()["symbols"]

@@ -121,7 +121,7 @@ def test_one_symbol_is_not_enough_to_learn_and_stays(api: httpx.Client, session_
     assert _stm(api, session_id) == [["a"]]
 
 
-def test_predictions_are_those_of_the_worked_example(api: httpx.Client, session_id: str) -> None:
+def test_predictions_match_the_worked_example(api: httpx.Client, session_id: str) -> None:
     _learned_hello(api, session_id)
     answer = api.get(f"/v2/sessions/{session_id}/predictions").json()
     prediction = answer["predictions"][0]
@@ -147,7 +147,7 @@ def test_the_query_of_predictions_overrides_genes_for_one_request(
     assert api.get(f"/v2/sessions/{session_id}/config").json()["config"]["recall_threshold"] == 0.1
 
 
-def test_a_learn_of_one_session_is_predicted_in_another_of_the_user(
+def test_what_one_session_learns_is_predicted_in_the_users_other_sessions(
     api: httpx.Client, new_session: Callable[..., str]
 ) -> None:
     user = uuid4().hex

@@ -164,7 +164,7 @@ def test_an_observation_beyond_a_limit_changes_nothing(
     assert state_of(used_session) == before
 
 
-def test_another_vector_dimension_changes_nothing(
+def test_a_vector_of_another_dimension_changes_nothing(
     api: httpx.Client, used_session: str, state_of: Callable[[str], Any]
 ) -> None:
     path = f"/v2/sessions/{used_session}/observe"

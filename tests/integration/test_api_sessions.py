@@ -50,7 +50,7 @@ def test_times_are_rfc_3339_in_utc(api: httpx.Client, field: str) -> None:
     assert RFC_3339_UTC.fullmatch(api.post("/v2/sessions").json()[field])
 
 
-def test_two_creates_of_one_user_are_two_sessions_of_one_knowledge_base(api: httpx.Client) -> None:
+def test_two_sessions_of_one_user_share_a_knowledge_base(api: httpx.Client) -> None:
     user = uuid4().hex
     one = api.post("/v2/sessions", json={"user_id": user}).json()
     two = api.post("/v2/sessions", json={"node_id": user}).json()

@@ -93,7 +93,7 @@ def test_a_truncated_or_changed_file_is_noticed_before_anything_is_written(
         "plain": text,
         "other": gzip.compress(b'{"format":"else"}\n'),
         "empty": b"",
-        "behind": gzip.compress(text + lines[1]),
+        "after the end": gzip.compress(text + lines[1]),
         "twice": whole + whole,
         "trailing": whole + b"more",
         "checksum": whole[:-8] + bytes([whole[-8] ^ 1]) + whole[-7:],

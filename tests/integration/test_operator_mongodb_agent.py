@@ -151,7 +151,7 @@ def test_without_a_server_the_agent_is_alive_and_not_ready(credentials: Path) ->
         agent.stop()
 
 
-def test_a_wrong_variable_prevents_the_start_with_one_line() -> None:
+def test_an_invalid_variable_prevents_the_start_and_is_reported_in_one_line() -> None:
     environment = {**os.environ, "KATO_AGENT_POD": "p-0", "KATO_AGENT_SERVICE_FQDN": "x"}
     ended = subprocess.run(
         [sys.executable, "-m", "kato_operator", "mongodb-agent"],

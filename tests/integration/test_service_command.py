@@ -61,7 +61,7 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         pytest.param({"DATA_DIR": "/proc/nowhere"}, "DATA_DIR", id="impossible directory"),
     ],
 )
-def test_a_wrong_variable_stops_the_start_with_one_line(
+def test_an_invalid_variable_prevents_the_start_and_is_reported_in_one_line(
     variables: dict[str, str], named: str
 ) -> None:
     done = run(**variables)

@@ -30,7 +30,7 @@ def _send(socket: ClientConnection, frame: str | bytes) -> dict[str, Any]:
     return answer
 
 
-def test_a_conversation_over_one_socket(socket: ClientConnection, session_id: str) -> None:
+def test_a_conversation_works_over_one_socket(socket: ClientConnection, session_id: str) -> None:
     one = _ask(socket, type="observe", payload={"strings": ["a"]}, id=1)
     assert (one["type"], one["id"], one["payload"]["stm_length"]) == ("observation_result", 1, 1)
     _ask(socket, type="observe", payload={"strings": ["b"]}, id=2)

@@ -206,7 +206,7 @@ def test_a_redis_with_a_full_disk_refuses_changes_until_there_is_space(
 
 
 @in_full
-def test_a_redis_that_a_full_disk_ended_restarts_with_everything_acknowledged(
+def test_a_redis_killed_by_a_full_disk_restarts_with_everything_acknowledged(
     small_disk: SmallDisk, redis_server: Any, new_service: New, client_of: Client
 ) -> None:
     service = started(new_service, REDIS_URL=redis_server.url)

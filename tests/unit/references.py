@@ -87,7 +87,7 @@ class Text:
 class Repository:
     root: Path
     texts: dict[str, Text] = field(default_factory=dict)
-    """By name."""
+    """Texts by their path below the repository."""
 
     @classmethod
     def read(cls, root: Path, *, but: Sequence[str] = ()) -> "Repository":

@@ -53,7 +53,7 @@ def test_a_time_is_rfc_3339_with_z() -> None:
     assert rendering.timestamp(1_767_225_600.25) == "2026-01-01T00:00:00.250Z"
 
 
-def test_a_prediction_leads_with_its_type_and_ends_with_the_spelled_name(
+def test_a_prediction_starts_with_its_type_and_ends_with_the_spelled_name(
     prediction: Prediction,
 ) -> None:
     content = rendering.prediction(prediction)

@@ -45,7 +45,7 @@ async def test_an_array_written_in_portions_is_the_same_array(count: int) -> Non
     assert json.loads(json_text.text(content)) == {"items": items, "embedded": [1]}
 
 
-async def test_a_long_array_lets_others_run() -> None:
+async def test_writing_a_long_array_lets_other_tasks_run() -> None:
     turns = 0
 
     async def others() -> None:
