@@ -58,6 +58,10 @@ test: install ## run unit, contract and integration tests on servers that they s
 	@$(PYTHON) e2e/testbed/testbed.py binaries
 	@$(BIN)/python -m pytest tests -n $(WORKERS_FOR_TESTS) --dist loadgroup $(PYTEST_ARGS)
 
+browser-test: install ## show in Chromium that pages of other origins can neither read nor change anything
+	@$(PYTHON) e2e/testbed/testbed.py packages chromium
+	@$(BIN)/python -m pytest tests/integration/test_browser.py $(PYTEST_ARGS)
+
 engine-check: install ## compare the C engine with difflib over PATTERNS=100000, every match (4 minutes on 2 idle cores)
 	@$(BIN)/python bench/check.py $${PATTERNS:-100000} $${QUERIES:-54}
 

@@ -6,8 +6,11 @@ KatoError
 │   ├── VectorsDisabledError     422 VECTORS_DISABLED
 │   └── LimitExceededError       422 LIMIT_EXCEEDED
 ├── EmptyStmError                400 EMPTY_STM
+├── MalformedRequestError        400 VALIDATION_ERROR
 ├── UnauthorizedError            401 UNAUTHORIZED
 ├── ForbiddenError               403 FORBIDDEN
+│   ├── CrossOriginError         403 CROSS_ORIGIN
+│   └── HostNotAllowedError      403 HOST_NOT_ALLOWED
 ├── NotFoundError                404 NOT_FOUND
 │   ├── SessionNotFoundError     404 SESSION_NOT_FOUND
 │   ├── PatternNotFoundError     404 PATTERN_NOT_FOUND
@@ -90,6 +93,13 @@ class EmptyStmError(KatoError):
     status_code = 400
 
 
+class MalformedRequestError(KatoError):
+    """The head of the request cannot be understood; the connection closes after the answer."""
+
+    code = "VALIDATION_ERROR"
+    status_code = 400
+
+
 class UnauthorizedError(KatoError):
     code = "UNAUTHORIZED"
     status_code = 401
@@ -98,6 +108,18 @@ class UnauthorizedError(KatoError):
 class ForbiddenError(KatoError):
     code = "FORBIDDEN"
     status_code = 403
+
+
+class CrossOriginError(ForbiddenError):
+    """A page of another origin sent the request."""
+
+    code = "CROSS_ORIGIN"
+
+
+class HostNotAllowedError(ForbiddenError):
+    """A browser may have been led to this machine by a name that its owner does not control."""
+
+    code = "HOST_NOT_ALLOWED"
 
 
 class NotFoundError(KatoError):

@@ -88,6 +88,9 @@ class APIServiceConfig(BaseSettings):
         (), validation_alias="CORS_ORIGINS"
     )
     """Origins whose pages may call from a browser, separated by commas; * allows all."""
+    trust_forwarded_host: bool = Field(False, validation_alias="TRUST_FORWARDED_HOST")
+    """true behind a proxy that replaces Host and sets X-Forwarded-Host: pages of that host count as
+    pages of this instance."""
     request_timeout_s: PositiveFloat = Field(30.0, validation_alias="REQUEST_TIMEOUT")
     """Seconds after which a request fails with 504 and changes nothing."""
     shutdown_grace_s: PositiveFloat = Field(20.0, validation_alias="SHUTDOWN_GRACE_S")

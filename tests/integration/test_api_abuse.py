@@ -70,7 +70,7 @@ def sent(url: str, *pieces: bytes) -> bytes:
 
 
 def test_an_endless_head_is_refused(shared_service: Any) -> None:
-    head = b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-A: "
+    head = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nX-A: "
     with watched(shared_service) as waits:
         answer = sent(shared_service.url, head, *([b"a" * 65536] * 64))
     assert answer.startswith(b"HTTP/1.1 431")
@@ -82,7 +82,10 @@ def test_the_refusal_of_a_pipelined_head_is_not_sent_as_the_answer_before_it(
     service_url: str,
 ) -> None:
     body = json.dumps({"strings": ["a"], "metadata": {"long": "x" * 120_000}}).encode()
-    head = b"POST /v1/observe HTTP/1.1\r\nHost: x\r\nX-User-ID: %s\r\nContent-Length: %d\r\n\r\n"
+    head = (
+        b"POST /v1/observe HTTP/1.1\r\nHost: localhost\r\n"
+        b"X-User-ID: %s\r\nContent-Length: %d\r\n\r\n"
+    )
     request = head % (uuid4().hex.encode(), len(body)) + body
     assert sent(service_url, request + b"GET /v1/s").startswith(b"HTTP/1.1 200")
     assert sent(service_url, request + b"no request at all").startswith(b"HTTP/1.1 200")
@@ -91,11 +94,11 @@ def test_the_refusal_of_a_pipelined_head_is_not_sent_as_the_answer_before_it(
 
 
 def test_an_invalid_chunked_body_is_refused_at_once(service_url: str) -> None:
-    head = b"POST /v1/observe HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /v1/observe HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     began = time.monotonic()
     assert sent(service_url, head, b"no length\r\n").startswith(b"HTTP/1.1 400")
     assert time.monotonic() - began < 10
-    two = b"GET /v1/stm HTTP/1.1\r\nHost: x\r\n\r\n" + head + b"no length\r\n"
+    two = b"GET /v1/stm HTTP/1.1\r\nHost: localhost\r\n\r\n" + head + b"no length\r\n"
     assert b" 400 " not in sent(service_url, two)
 
 

@@ -98,7 +98,7 @@ async def test_a_body_that_does_not_arrive_ends_at_the_deadline() -> None:
         "type": "http",
         "method": "POST",
         "path": "/",
-        "headers": [],
+        "headers": [(b"host", b"test")],
         "app": SimpleNamespace(state=SimpleNamespace()),
     }
     middleware = SessionMiddleware(_echo, Settings(_env_file=None, REQUEST_TIMEOUT=0.05))

@@ -11,7 +11,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from kato_service import json_text
-from kato_service.errors import InvalidInputError, KatoError, OverloadedError
+from kato_service.errors import (
+    InvalidInputError,
+    KatoError,
+    MalformedRequestError,
+    OverloadedError,
+)
 
 log = structlog.get_logger()
 
@@ -43,6 +48,8 @@ def answered(error: KatoError, scope: Scope) -> Response:
     headers = {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, MalformedRequestError):
+        headers["Connection"] = "close"  # what follows on the connection cannot be trusted
     if error.status_code == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return _response(error.status_code, envelope(error, request_id_of(scope)), headers)
@@ -51,7 +58,9 @@ def answered(error: KatoError, scope: Scope) -> Response:
 async def denied(error: KatoError, scope: Scope, receive: Receive, send: Send) -> None:
     """Refuse a WebSocket before it opens, with the envelope if the server can send one."""
     if "websocket.http.response" in scope.get("extensions", {}):
-        await answered(error, scope)(scope, receive, send)
+        answer = answered(error, scope)
+        answer.headers["X-Request-ID"] = request_id_of(scope)
+        await answer(scope, receive, send)
         return
     await send({"type": "websocket.close", "code": 1008, "reason": error.code})
 

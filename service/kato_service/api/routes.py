@@ -1,7 +1,6 @@
 """All paths of the API, mounted on the application."""
 
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
 
 from kato_service.api import errors, legacy, patterns, processing, sessions, websocket
 from kato_service.api.intake.operations import add
@@ -22,14 +21,6 @@ def include_routers(app: FastAPI, settings: Settings) -> None:
     app.router.redirect_slashes = False
     errors.install(app)
     app.add_middleware(SessionMiddleware, settings=settings)
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(settings.cors_origins),
-            allow_methods=["*"],
-            allow_headers=["*"],
-            expose_headers=["X-Request-ID", "X-Session-ID", "Retry-After"],
-        )
 
 
 def _include_legacy(app: FastAPI) -> None:

@@ -1,4 +1,4 @@
-"""What every request passes first: id, deadline, admission, API key, body, metrics.
+"""What every request passes first: id, deadline, origin, admission, API key, body, metrics.
 
 The order is that of docs/design/serving.md §3.
 """
@@ -16,16 +16,16 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kato_service.api import errors
+from kato_service.api.intake import bodies
 from kato_service.api.intake.admission import Admission, Body
+from kato_service.api.intake.cross_origin import CrossOrigin
 from kato_service.domain.deadline import Deadline
 from kato_service.errors import (
-    BodyTooLargeError,
     DeadlineExceededError,
     ForbiddenError,
     KatoError,
     OutcomeUnknownError,
     UnauthorizedError,
-    UnsupportedMediaTypeError,
 )
 from kato_service.settings import Settings
 
@@ -35,8 +35,7 @@ _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 """What a client's request id, or a session id that is echoed in a header, may look like."""
 _KEYLESS = re.compile(r"/health(/.*)?|/v2/health|/metrics")
 """Paths that need neither an API key nor a place among the requests in progress."""
-_JSON = re.compile(r"application/([\w.+-]+\+)?json")
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 class SessionMiddleware:
@@ -45,6 +44,7 @@ class SessionMiddleware:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._settings = settings
+        self._pages = CrossOrigin(settings)
         key = settings.api_key
         self._api_key = key.get_secret_value().encode() if key else None
         self._admission = Admission(
@@ -76,6 +76,7 @@ class SessionMiddleware:
 
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
+            self._pages.check(scope)
             self._authorize(scope)
         except KatoError as error:
             await errors.denied(error, scope, receive, send)
@@ -83,8 +84,12 @@ class SessionMiddleware:
         await self._app(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = _Answer(scope, send)
+        answer = _Answer(scope, send, self._pages)
         try:
+            self._pages.check(scope)
+            if preflight := self._pages.preflight(scope):
+                await preflight(scope, receive, answer.send)
+                return
             # Probes and metrics have to be answered above all when the process is overloaded.
             keyless = _KEYLESS.fullmatch(scope["path"])
             async with nullcontext() if keyless else self._admission.request():
@@ -114,8 +119,8 @@ class SessionMiddleware:
             if body is None:
                 return
             if body:
-                _require_json(scope)
-            await self._app(scope, _replayed(body, receive), send)
+                bodies.require_json(scope)
+            await self._app(scope, bodies.replayed(body, receive), send)
 
     def _authorize(self, scope: Scope) -> None:
         if self._api_key is None or _KEYLESS.fullmatch(scope["path"]):
@@ -134,11 +139,11 @@ class SessionMiddleware:
         # A declared length is refused before anything is read; other bodies while they arrive.
         declared = Headers(scope=scope).get("content-length", "0")
         if declared.isdecimal() and int(declared) > limit:
-            raise _too_large(limit)
+            raise bodies.too_large(limit)
         deadline: Deadline = scope["state"]["deadline"]
         try:
             async with asyncio.timeout(deadline.remaining_s()):
-                return await _read(receive, limit, counted)
+                return await bodies.read(receive, limit, counted)
         except TimeoutError as exc:
             raise DeadlineExceededError("the body did not arrive before the deadline") from exc
 
@@ -146,9 +151,10 @@ class SessionMiddleware:
 class _Answer:
     """Watches an answer on its way out: adds headers, notes its status and its time."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send, pages: CrossOrigin) -> None:
         self._scope = scope
         self._send = send
+        self._pages = pages
         self._began = perf_counter()
         self._status = 499  # nothing was answered: the client went away
         self.started = False
@@ -176,45 +182,7 @@ class _Answer:
         session_id = self._scope.get("path_params", {}).get("session_id", given)
         if _REQUEST_ID.fullmatch(session_id):
             yield "X-Session-ID", session_id
-
-
-async def _read(receive: Receive, limit: int, counted: Body) -> bytes | None:
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        piece = message.get("body", b"")
-        if len(body) + len(piece) > limit:
-            raise _too_large(limit)
-        counted.received(len(piece))
-        body += piece
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    """A `receive` for the application: the body in one piece, then what the server sends."""
-    unread = [body]
-
-    async def replay() -> Message:
-        if unread:
-            return {"type": "http.request", "body": unread.pop(), "more_body": False}
-        return await receive()
-
-    return replay
-
-
-def _require_json(scope: Scope) -> None:
-    """Refuse a body that is not JSON; one without a type is JSON, as older clients send it."""
-    headers = MutableHeaders(scope=scope)
-    given = headers.get("content-type", "")
-    if not given:
-        headers["content-type"] = "application/json"
-    elif not _JSON.fullmatch(given.split(";")[0].strip().lower()):
-        raise UnsupportedMediaTypeError(
-            "the body must be JSON; send Content-Type: application/json"
-        )
+        yield from self._pages.headers(self._scope)
 
 
 def _api_key(headers: Headers) -> str | None:
@@ -228,7 +196,3 @@ def _cut_off() -> OutcomeUnknownError:
         "the service stopped before the request was done; outcome unknown, repeating with the same"
         " unique_id is safe"
     )
-
-
-def _too_large(limit: int) -> BodyTooLargeError:
-    return BodyTooLargeError(f"the body exceeds {limit} bytes (MAX_BODY_BYTES); send less at once")
