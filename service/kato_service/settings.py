@@ -104,6 +104,8 @@ class APIServiceConfig(BaseSettings):
         "info", validation_alias="LOG_LEVEL"
     )
     """Lowest level of the log lines that are written, in upper or lower case."""
+    access_log: bool = Field(False, validation_alias="ACCESS_LOG")
+    """true writes a line at level info for every request: method, route, status, milliseconds."""
     log_format: Literal["json", "console"] = Field("json", validation_alias="LOG_FORMAT")
     """json for machines, console for people."""
 

@@ -340,6 +340,9 @@ def test_a_wrong_method_is_refused_with_the_allowed_one(api: httpx.Client, sessi
     response = api.delete(f"/v2/sessions/{session_id}/observe")
     _assert_refused(response, 405, "METHOD_NOT_ALLOWED")
     assert response.headers["allow"] == "POST"
+    several = api.post(f"/v2/sessions/{session_id}/patterns/{UNKNOWN_PATTERN}")
+    _assert_refused(several, 405, "METHOD_NOT_ALLOWED")
+    assert several.headers["allow"] == "DELETE, GET, PUT"
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "x"])

@@ -1,13 +1,16 @@
 """Errors as answers: every refusal and failure has the same envelope (http-api.md §1)."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from uuid import uuid4
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from kato_service import json_text
@@ -16,10 +19,13 @@ from kato_service.errors import (
     KatoError,
     MalformedRequestError,
     OverloadedError,
+    UnsupportedMediaTypeError,
 )
 
 log = structlog.get_logger()
 
+HEADER_SAFE = re.compile(r"[\x21-\x7e]{1,128}")
+"""What a client's request id, or a session id that is echoed in a header, may look like."""
 MAX_DETAILS = 20
 """Findings about one body that an answer lists."""
 MAX_LOCATION_CHARS = 64
@@ -50,6 +56,8 @@ def answered(error: KatoError, scope: Scope) -> Response:
         headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, MalformedRequestError):
         headers["Connection"] = "close"  # what follows on the connection cannot be trusted
+    if isinstance(error, UnsupportedMediaTypeError):
+        headers["Accept-Encoding"] = "gzip"
     if error.status_code == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return _response(error.status_code, envelope(error, request_id_of(scope)), headers)
@@ -85,14 +93,23 @@ def invalid_input(errors: Sequence[Mapping[str, Any]]) -> InvalidInputError:
     return InvalidInputError(_summary(errors[0]), details)
 
 
-def refusal(message: str, request_id: str) -> dict[str, Any]:
+def refusal(
+    message: str, request_id: str, *, code: str = "VALIDATION_ERROR", retryable: bool = False
+) -> dict[str, Any]:
     """The envelope for bytes that never became a request."""
-    return _envelope("VALIDATION_ERROR", message, request_id)
+    return _envelope(code, message, request_id, retryable=retryable)
 
 
 def not_json(reason: str) -> InvalidInputError:
     details = [{"location": ["body"], "reason": reason}]
     return InvalidInputError("the body is not valid JSON", details)
+
+
+def request_id_from(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The request id in *headers*, whose names are in lower case; a new one if none is valid."""
+    given = next((value for name, value in headers if name == b"x-request-id"), b"")
+    text = given.decode("latin-1")
+    return text if HEADER_SAFE.fullmatch(text) else uuid4().hex
 
 
 def request_id_of(scope: Scope) -> str:
@@ -143,7 +160,19 @@ async def _on_routing_error(request: Request, exc: Exception) -> Response:
     code, message = _ROUTING.get(exc.status_code, _MALFORMED)
     status = exc.status_code if exc.status_code in _ROUTING else 422
     content = _envelope(code, message, request_id_of(request.scope))
-    return _response(status, content, exc.headers)
+    headers = dict(exc.headers or {})
+    if status == 405:
+        headers["Allow"] = ", ".join(_methods(request.scope))
+    return _response(status, content, headers)
+
+
+def _methods(scope: Scope) -> list[str]:
+    """All methods of a path; the framework lists only those of the first route that has it."""
+    found: set[str] = set()
+    for route in scope["app"].routes:
+        if route.matches(scope)[0] is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return sorted(found)
 
 
 def _envelope(

@@ -37,6 +37,7 @@ def add_health(app: FastAPI) -> None:
             operation_id="_".join(("get", *path.strip("/").split("/"))),
             responses={503: {"description": "Not ready, or unhealthy"}} if "health" in path else {},
         )  # fmt: skip
+        app.router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
 
 
 async def live(request: Request) -> Response:

@@ -9,13 +9,13 @@ import asyncio
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar
-from uuid import uuid4
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from kato_service import json_text
-from kato_service.api.errors import refusal
+from kato_service.api.errors import request_id_from
 from kato_service.server.answer_reading import AnswerReading
+from kato_service.server.refusals import Refusal
+from kato_service.server.unread_bodies import UnreadBodies
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,13 @@ class HeadLimits:
     """How large a request head may be, and how long it may take."""
 
     max_bytes: int = 64 * 1024
-    """Bytes of request line and headers. A head that arrives in one piece with other bytes may be
-    a little larger."""
+    """Bytes of request line and headers as they are usually written, however they arrive. So many
+    bytes may also arrive in a row without any of a body: chunk extensions and trailers."""
+    blank_bytes: int = 4096
+    """Bytes by which a head that is still arriving may exceed `max_bytes`, for more blanks than
+    usual."""
+    max_headers: int = 128
+    """The WebSocket library takes no more."""
     patience_s: float = 30.0
     """Seconds from the opening of the connection, or from the first byte of a later request, until
     the head is complete."""
@@ -33,7 +38,21 @@ class HeadLimits:
     expired timers before it reads what arrived meanwhile, and that may be the head."""
 
 
-class BoundedHttpProtocol(AnswerReading, HttpToolsProtocol):
+_CODING = b"transfer-encoding"
+_STOPPING = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "the service stopped before the body arrived; nothing was started, retry later",
+    code="OVERLOADED",
+    retry_after_s=1,
+)
+_NOT_HTTP = Refusal(HTTPStatus.BAD_REQUEST, "this is not an HTTP/1.1 request")
+
+
+class _HeadRefusedError(Exception):
+    """Ends the parsing of a request that `_refusal` describes."""
+
+
+class BoundedHttpProtocol(UnreadBodies, AnswerReading, HttpToolsProtocol):
     head_limits: ClassVar[HeadLimits] = HeadLimits()
     """An attribute of the class, because uvicorn makes the instances; a subclass may set others."""
 
@@ -45,7 +64,13 @@ class BoundedHttpProtocol(AnswerReading, HttpToolsProtocol):
         """How many heads were awaited so far."""
         self._head_bytes = 0
         """Bytes of the present head that arrived in pieces of its own."""
+        self._bare_bytes = 0
+        """Bytes of the present message since the last piece that had some of a body."""
+        self._had_body = False
         self._head_timer: asyncio.TimerHandle | None = None
+        self._refusal = _NOT_HTTP
+        """The answer if the parser gives up."""
+        self._stopping = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base
         super().connection_made(transport)
@@ -66,35 +91,92 @@ class BoundedHttpProtocol(AnswerReading, HttpToolsProtocol):
         super().data_received(data)
         # If a head began in this piece after the end of another request, it is unknown how much of
         # the piece belongs to it: do not count. The pieces after it are counted.
-        if not self._in_head or self._heads != heads or self.transport.is_closing():
+        if self._heads != heads or self.transport.is_closing():
             return
-        self._head_bytes += len(data)
-        if self._head_bytes > self.head_limits.max_bytes:
-            self._refuse(
-                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-                f"request line and headers exceed {self.head_limits.max_bytes} bytes",
-            )
+        if self._in_head:
+            self._head_bytes += len(data)
+        elif not self._had_body:
+            self._bare_bytes += len(data)
+        self._had_body = False
+        limits = self.head_limits
+        if max(self._head_bytes, self._bare_bytes) > limits.max_bytes + limits.blank_bytes:
+            self._refuse(self._too_large())
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._bare_bytes = 0
         # The first head of a connection is awaited since connection_made.
         if not self._in_head:
             self._await_head()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # else a trailer, which must not change a request that was checked
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         self._head_arrived()
+        if refusal := self._beyond_bounds():
+            self._refusal = refusal
+            raise _HeadRefusedError
         super().on_headers_complete()
+        if self.expect_100_continue and self.cycle is not None:
+            # A client that is refused may send the body all the same, or the next request.
+            self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        self._had_body, self._bare_bytes = True, 0
+        super().on_body(body)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.cycle.response_complete:
             # The request was answered without reading its body: free what arrived of it.
             self.cycle.body = bytearray()
+        if self._stopping and self.cycle.response_complete:
+            self.close_after_body()
         if self.transport.is_closing():
             self.await_the_rest()
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(HTTPStatus.BAD_REQUEST, "this is not an HTTP/1.1 request")
+        self._refuse(self._refusal)
+
+    def shutdown(self) -> None:
+        """Let what arrived completely be answered; refuse what is still arriving."""
+        self._stopping = True
+        cycle: Any = self.cycle
+        if cycle is None or not cycle.more_body:
+            super().shutdown()
+        elif self.pipeline:
+            # Requests before it are still being answered: drop it and let them finish.
+            self.pipeline.popleft()
+            cycle.response_complete, cycle.more_body = True, False
+        else:
+            self._refuse(_STOPPING)
+
+    def _beyond_bounds(self) -> Refusal | None:
+        limits = self.head_limits
+        sizes = (len(name) + len(value) + len(": \r\n") for name, value in self.headers)
+        line = len(self.parser.get_method()) + len(self.url) + len("  HTTP/1.1\r\n\r\n")
+        if line + sum(sizes) > limits.max_bytes:
+            return self._too_large()
+        if len(self.headers) > limits.max_headers:
+            return Refusal(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                f"the request has more than {limits.max_headers} headers",
+            )
+        codings = [value.strip().lower() for name, value in self.headers if name == _CODING]
+        if codings and codings != [b"chunked"]:
+            return Refusal(
+                HTTPStatus.NOT_IMPLEMENTED,
+                "Transfer-Encoding: only chunked is understood; compress with Content-Encoding",
+            )
+        return None
+
+    def _too_large(self) -> Refusal:
+        return Refusal(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+            f"request line and headers exceed {self.head_limits.max_bytes} bytes",
+        )
 
     def _is_idle(self) -> bool:
         """Whether the next byte to arrive is the first of a head."""
@@ -122,14 +204,13 @@ class BoundedHttpProtocol(AnswerReading, HttpToolsProtocol):
 
     def _too_slow(self) -> None:
         if self._head_bytes or self._is_answering():
-            self._refuse(
-                HTTPStatus.REQUEST_TIMEOUT,
-                f"request line and headers took longer than {self.head_limits.patience_s:g} s",
-            )
+            patience_s = self.head_limits.patience_s
+            message = f"request line and headers took longer than {patience_s:g} s"
+            self._refuse(Refusal(HTTPStatus.REQUEST_TIMEOUT, message))
         elif not self.transport.is_closing():
             self.transport.close()  # the client never sent anything
 
-    def _refuse(self, status: HTTPStatus, message: str) -> None:
+    def _refuse(self, refusal: Refusal) -> None:
         """Answer what never became a request, and close the connection.
 
         With pipelining, a client matches answers to requests by their order alone. So nothing may
@@ -140,17 +221,12 @@ class BoundedHttpProtocol(AnswerReading, HttpToolsProtocol):
         if self._is_answering():
             # The answer of the earlier request goes out, then the connection closes.
             self.flow.pause_reading()
-            self.shutdown()
+            super().shutdown()
             return
         cycle: Any = self.cycle
         if self.pipeline or (cycle is not None and cycle.response_started and cycle.more_body):
             # An earlier request waits unanswered, or its answer is on its way already.
             self.transport.close()
             return
-        body = json_text.text(refusal(message, uuid4().hex))
-        head = (
-            f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
+        self.transport.write(refusal.answer(request_id_from(self.headers or ())))
         self.transport.close()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
@@ -14,6 +15,8 @@ from kato_service.server.http_protocol import BoundedHttpProtocol
 from kato_service.server.websocket_protocol import BoundedWebSocketProtocol
 from kato_service.service import Service
 from kato_service.settings import Settings
+
+log = structlog.get_logger()
 
 KEEP_ALIVE_S = 75
 """Seconds that an idle connection stays open: longer than ordinary clients pause."""
@@ -32,10 +35,25 @@ class KatoServer(uvicorn.Server):
     def __init__(self, service: Service, app: FastAPI) -> None:
         super().__init__(_config(service.settings, app))
         self._service = service
+        self._was_ready = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         _freeze_garbage()
+
+    async def on_tick(self, counter: int) -> bool:
+        self._log_readiness()
+        return await super().on_tick(counter)
+
+    def _log_readiness(self) -> None:
+        ready = self._service.ready
+        if ready == self._was_ready:
+            return
+        self._was_ready = ready
+        if ready:
+            log.info("service ready", url=self._service.settings.url)
+        elif not self._service.stopping:
+            log.warning("service not ready", reason="sessions cannot be used; see store lines")
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -4,12 +4,17 @@ What a client does wrong is not an error of the service: it is logged as informa
 traceback.
 """
 
+from http import HTTPStatus
 from typing import Any
 
 import structlog
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
 
+from kato_service.api.errors import request_id_from
 from kato_service.server.answer_reading import AnswerReading
+from kato_service.server.refusals import Refusal
 
 log = structlog.get_logger()
 INVALID_TEXT = 1007
@@ -19,6 +24,33 @@ CLOSE_PATIENCE_S = 1.0
 
 
 class BoundedWebSocketProtocol(AnswerReading, WebSocketsSansIOProtocol):
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.conn.reject = self._rejection  # type: ignore[method-assign]  # its text is not JSON
+        self._request_id = request_id_from(())
+
+    def handle_connect(self, event: Request) -> None:
+        raw = event.headers.raw_items()
+        self._request_id = request_id_from((name.encode(), value.encode()) for name, value in raw)
+        super().handle_connect(event)
+
+    def _rejection(self, status: HTTPStatus | int, text: str) -> Response:
+        """The answer to an upgrade that is no valid handshake, as the envelope."""
+        status = HTTPStatus(status)
+        reason = text.partition("\n")[0].rpartition("connection: ")[2].rstrip(".")
+        code = "METHOD_NOT_ALLOWED" if status == 405 else "VALIDATION_ERROR"
+        refusal = Refusal(status, f"the WebSocket handshake is not valid: {reason}", code)
+        body = refusal.body(self._request_id)
+        headers = Headers(
+            {
+                "Content-Type": "application/json",
+                "Content-Length": str(len(body)),
+                "X-Request-ID": self._request_id,
+                "Connection": "close",
+            }
+        )
+        return Response(status.value, status.phrase, headers, body)
+
     async def run_asgi(self) -> None:
         await super().run_asgi()
         self.await_the_rest()

@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Iterator
 from contextlib import nullcontext
 from time import perf_counter
-from uuid import uuid4
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -31,8 +30,6 @@ from kato_service.settings import Settings
 
 log = structlog.get_logger()
 
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
-"""What a client's request id, or a session id that is echoed in a header, may look like."""
 _KEYLESS = re.compile(r"/health(/.*)?|/v2/health|/metrics")
 """Paths that need neither an API key nor a place among the requests in progress."""
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -62,9 +59,7 @@ class SessionMiddleware:
         await self._answer(scope, receive, send)
 
     def _begin(self, scope: Scope) -> None:
-        headers = Headers(scope=scope)
-        given = headers.get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+        request_id = errors.request_id_from(scope["headers"])
         deadline = Deadline.after(self._settings.request_timeout_s)
         state = {"request_id": request_id, "deadline": deadline, "admission": self._admission}
         scope["state"] = {**scope.get("state", {}), **state}
@@ -75,6 +70,8 @@ class SessionMiddleware:
         )
 
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._settings.access_log:
+            send = _logging_upgrade(send)
         try:
             self._pages.check(scope)
             self._authorize(scope)
@@ -84,7 +81,7 @@ class SessionMiddleware:
         await self._app(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = _Answer(scope, send, self._pages)
+        answer = _Answer(scope, send, self._pages, logged=self._settings.access_log)
         try:
             self._pages.check(scope)
             if preflight := self._pages.preflight(scope):
@@ -143,7 +140,7 @@ class SessionMiddleware:
         deadline: Deadline = scope["state"]["deadline"]
         try:
             async with asyncio.timeout(deadline.remaining_s()):
-                return await bodies.read(receive, limit, counted)
+                return await bodies.read(scope, receive, limit, counted)
         except TimeoutError as exc:
             raise DeadlineExceededError("the body did not arrive before the deadline") from exc
 
@@ -151,8 +148,9 @@ class SessionMiddleware:
 class _Answer:
     """Watches an answer on its way out: adds headers, notes its status and its time."""
 
-    def __init__(self, scope: Scope, send: Send, pages: CrossOrigin) -> None:
+    def __init__(self, scope: Scope, send: Send, pages: CrossOrigin, *, logged: bool) -> None:
         self._scope = scope
+        self._logged = logged
         self._send = send
         self._pages = pages
         self._began = perf_counter()
@@ -174,15 +172,29 @@ class _Answer:
         service = getattr(self._scope["app"].state, "service", None)
         if service is not None:
             service.metrics.request(self._scope["method"], route, self._status, elapsed_s)
-        log.debug("request answered", status=self._status, elapsed_ms=round(elapsed_s * 1000, 3))
+        write = log.info if self._logged else log.debug
+        elapsed_ms = round(elapsed_s * 1000, 3)
+        write("request answered", route=route, status=self._status, elapsed_ms=elapsed_ms)
 
     def _echoed(self) -> Iterator[tuple[str, str]]:
         yield "X-Request-ID", errors.request_id_of(self._scope)
         given = Headers(scope=self._scope).get("x-session-id", "")
         session_id = self._scope.get("path_params", {}).get("session_id", given)
-        if _REQUEST_ID.fullmatch(session_id):
+        if errors.HEADER_SAFE.fullmatch(session_id):
             yield "X-Session-ID", session_id
         yield from self._pages.headers(self._scope)
+
+
+def _logging_upgrade(send: Send) -> Send:
+    """*send* of a WebSocket, with a line in the log when the upgrade is answered."""
+
+    async def logged(message: Message) -> None:
+        status = {"websocket.accept": 101}.get(message["type"], message.get("status"))
+        if status is not None:
+            log.info("request answered", status=status)
+        await send(message)
+
+    return logged
 
 
 def _api_key(headers: Headers) -> str | None:
