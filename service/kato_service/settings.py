@@ -30,6 +30,7 @@ from kato_service.settings_rules import (
     half_of_memory,
     in_64_bits,
     key_from_file,
+    require_pair,
     require_pools,
     require_shared_stores,
     url_in,
@@ -84,6 +85,11 @@ class APIServiceConfig(BaseSettings):
     """Key that clients must send; without one, anybody may call."""
     api_key_file: Path | None = Field(None, validation_alias="API_KEY_FILE")
     """File that holds the API key, for example a mounted Secret."""
+    tls_cert_file: Path | None = Field(None, validation_alias="TLS_CERT_FILE")
+    """File in PEM with the certificate, then those of its issuers: the port then speaks HTTPS only.
+    It is re-read when it changes."""
+    tls_key_file: Path | None = Field(None, validation_alias="TLS_KEY_FILE")
+    """File in PEM with the key of the certificate, without a password; re-read likewise."""
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(words)] = Field(
         (), validation_alias="CORS_ORIGINS"
     )
@@ -113,7 +119,10 @@ class APIServiceConfig(BaseSettings):
     def url(self) -> str:
         """Where a person on this machine reaches the service."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        scheme = "http" if self.tls_cert_file is None else "https"
+        return (
+            f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
+        )
 
 
 class Settings(APIServiceConfig):
@@ -331,6 +340,7 @@ class Settings(APIServiceConfig):
             )
         )
         self._agree_on_vectors()
+        require_pair(self.tls_cert_file, self.tls_key_file)
         require_pools(self.mongo_pool_min_size, self.mongo_pool_size)
         embedded = {
             "REDIS_URL": self.sessions_in,

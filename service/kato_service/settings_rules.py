@@ -1,6 +1,7 @@
 """Checks of values of the environment, alone and together (serving.md §7)."""
 
 import os
+import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -94,6 +95,54 @@ def key_from_file(given: dict[str, object]) -> dict[str, object]:
     if not key:
         raise SettingsError("API_KEY_FILE: the file is empty; accepted: a file that holds the key")
     return given | {"API_KEY": key}
+
+
+def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """What a server needs to speak TLS with this pair.
+
+    Raises:
+        SettingsError: The files cannot be read, or are no pair.
+    """
+    for variable, path in (("TLS_CERT_FILE", certificate), ("TLS_KEY_FILE", key)):
+        try:
+            path.read_bytes()
+        except OSError as exc:
+            raise SettingsError(
+                f"{variable}: the file cannot be read ({exc.strerror}); accepted: a file in PEM"
+            ) from exc
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(certificate, key, password="")  # without one, it asks the terminal
+    except ssl.SSLError as exc:
+        raise _wrong_pair(certificate) from exc
+    return context
+
+
+def require_pair(certificate: Path | None, key: Path | None) -> None:
+    """Refuse a certificate without its key, a key without a certificate, and two that differ."""
+    if certificate is not None and key is not None:
+        tls_context(certificate, key)
+    elif certificate is not None or key is not None:
+        missing, given = "TLS_KEY_FILE", "TLS_CERT_FILE"
+        if certificate is None:
+            missing, given = given, missing
+        raise SettingsError(f"{missing}: missing, but {given} is set; accepted: both, or none")
+
+
+def _wrong_pair(certificate: Path) -> SettingsError:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(certificate)
+    except ssl.SSLError:
+        return SettingsError(
+            "TLS_CERT_FILE: the file holds no certificate; accepted: the certificate in PEM, then"
+            " those of its issuers"
+        )
+    return SettingsError(
+        "TLS_KEY_FILE: the file holds no key of the certificate in TLS_CERT_FILE; accepted: its"
+        " private key in PEM, without a password"
+    )
 
 
 def url_in(*schemes: str) -> Callable[[SecretStr], SecretStr]:

@@ -33,7 +33,8 @@ class ServiceProcess(Killable):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        scheme = "https" if "TLS_CERT_FILE" in self.variables else "http"
+        return f"{scheme}://127.0.0.1:{self.port}"
 
     @property
     def log(self) -> str:
@@ -55,7 +56,8 @@ class ServiceProcess(Killable):
 
     def is_ready(self) -> bool:
         with suppress(httpx.TransportError):
-            return httpx.get(f"{self.url}/health/ready", timeout=5).status_code == 200
+            answer = httpx.get(f"{self.url}/health/ready", timeout=5, verify=False)
+            return answer.status_code == 200
         return False
 
     def await_ready(self, patience_s: float = START_PATIENCE_S) -> None:

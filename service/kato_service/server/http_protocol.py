@@ -38,6 +38,8 @@ class HeadLimits:
     expired timers before it reads what arrived meanwhile, and that may be the head."""
 
 
+_TLS_CLOSE_S = 1.0
+"""Seconds that the end of a TLS connection may take during a shutdown."""
 _CODING = b"transfer-encoding"
 _STOPPING = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -152,6 +154,9 @@ class BoundedHttpProtocol(UnreadBodies, AnswerReading, HttpToolsProtocol):
             cycle.response_complete, cycle.more_body = True, False
         else:
             self._refuse(_STOPPING)
+        if self.scheme == "https" and self.transport.is_closing():
+            # TLS waits half a minute for a client to confirm the end; idle ones never do.
+            self.loop.call_later(_TLS_CLOSE_S, self.transport.abort)
 
     def _beyond_bounds(self) -> Refusal | None:
         limits = self.head_limits

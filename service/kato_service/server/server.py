@@ -1,5 +1,6 @@
 """uvicorn, set up to serve the application in one process."""
 
+import asyncio
 import gc
 import signal
 import socket
@@ -12,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from kato_service.server.http_protocol import BoundedHttpProtocol
+from kato_service.server.tls import Certificate
 from kato_service.server.websocket_protocol import BoundedWebSocketProtocol
 from kato_service.service import Service
 from kato_service.settings import Settings
@@ -36,10 +38,21 @@ class KatoServer(uvicorn.Server):
         super().__init__(_config(service.settings, app))
         self._service = service
         self._was_ready = False
+        self._watch: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        settings = self._service.settings
+        if settings.tls_cert_file is not None and settings.tls_key_file is not None:
+            certificate = Certificate(settings.tls_cert_file, settings.tls_key_file)
+            self.config.ssl = certificate.context
+            self._watch = asyncio.create_task(certificate.watch())
         await super().startup(sockets)
         _freeze_garbage()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         self._log_readiness()

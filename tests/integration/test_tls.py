@@ -1,0 +1,128 @@
+"""HTTPS on the service's own port, and certificates that change while it runs."""
+
+import ssl
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from kato_service.errors import SettingsError
+from kato_service.settings import read_settings
+from support.raw_http import head, opened, received
+from support.services import NewService, ServiceProcess
+
+PATIENCE_S = 60.0
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Callable[[str], tuple[Path, Path]]:
+    """Makes a certificate for a common name, and its key."""
+
+    def make(name: str) -> tuple[Path, Path]:
+        certificate, key = tmp_path / f"{name}.crt", tmp_path / f"{name}.key"
+        subject = ("-subj", f"/CN={name}", "-days", "2", "-nodes")
+        kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+        files = ("-keyout", str(key), "-out", str(certificate))
+        command = ["openssl", "req", "-x509", *kind, *subject, *files]
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        return certificate, key
+
+    return make
+
+
+def _serial(service: ServiceProcess) -> str:
+    """What a new connection is shown."""
+    return ssl.get_server_certificate(("127.0.0.1", service.port), timeout=20)
+
+
+def _await(condition: Callable[[], bool]) -> None:
+    give_up_at = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < give_up_at
+        time.sleep(0.2)
+
+
+def test_a_new_certificate_is_used_without_dropping_connections(
+    new_service: NewService, pair: Callable[[str], tuple[Path, Path]], tmp_path: Path
+) -> None:
+    first, second = pair("first"), pair("second")
+    files = tmp_path / "tls.crt", tmp_path / "tls.key"
+    for source, file in zip(first, files, strict=True):
+        file.write_bytes(source.read_bytes())
+    service = new_service(
+        TLS_CERT_FILE=str(files[0]), TLS_KEY_FILE=str(files[1]), VECTORS="disabled"
+    )
+    service.start()
+    service.await_ready()
+    with opened(service.url) as lasting:
+        lasting.sendall(head("GET", "/health/live"))
+        assert received(lasting).status == 200
+        before = _serial(service)
+        assert before == first[0].read_text()
+
+        files[0].write_bytes(second[0].read_bytes())
+        _await(lambda: "certificate not used" in service.log)
+        assert _serial(service) == before
+        files[1].write_bytes(second[1].read_bytes())
+        _await(lambda: _serial(service) == second[0].read_text())
+        files[0].write_bytes(b"")
+        files[1].unlink()
+        _await(lambda: service.log.count("certificate not used") >= 2)
+        assert _serial(service) == second[0].read_text()
+
+        lasting.sendall(head("GET", "/health/live"))
+        assert received(lasting).status == 200
+        began = time.monotonic()
+        assert service.stop() == 0
+        assert time.monotonic() - began < 20
+    assert f'"url":"{service.url}"' in service.log
+
+
+def test_a_tls_port_speaks_no_plain_http(
+    new_service: NewService, pair: Callable[[str], tuple[Path, Path]]
+) -> None:
+    certificate, key = pair("only")
+    service = new_service(TLS_CERT_FILE=str(certificate), TLS_KEY_FILE=str(key), VECTORS="disabled")
+    service.start()
+    service.await_ready()
+    with pytest.raises(httpx.TransportError):
+        httpx.get(service.url.replace("https", "http", 1) + "/health/live")
+    context = ssl.create_default_context(cafile=certificate)
+    context.check_hostname = False
+    answer = httpx.get(f"{service.url}/health/live", verify=context)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "named"),
+    [
+        pytest.param("one.crt", "", "TLS_KEY_FILE: missing", id="no key"),
+        pytest.param("", "one.key", "TLS_CERT_FILE: missing", id="no certificate"),
+        pytest.param("one.crt", "two.key", "TLS_KEY_FILE: the file holds no key", id="other key"),
+        pytest.param("one.key", "one.key", "TLS_CERT_FILE: the file holds no c", id="a key twice"),
+        pytest.param(
+            "one.crt", "one.crt", "TLS_KEY_FILE: the file holds no key", id="no key in it"
+        ),
+        pytest.param("nowhere", "one.key", "TLS_CERT_FILE: the file cannot be read", id="no file"),
+        pytest.param("one.crt", ".", "TLS_KEY_FILE: the file cannot be read", id="a directory"),
+    ],
+)
+def test_a_wrong_pair_stops_the_start_and_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch,
+    pair: Callable[[str], tuple[Path, Path]],
+    tmp_path: Path,
+    certificate: str,
+    key: str,
+    named: str,
+) -> None:
+    pair("one")
+    pair("two")
+    for variable, file in (("TLS_CERT_FILE", certificate), ("TLS_KEY_FILE", key)):
+        monkeypatch.setenv(variable, str(tmp_path / file) if file else "")
+    with pytest.raises(SettingsError) as refused:
+        read_settings()
+    assert refused.value.message.startswith(named)
+    assert "accepted" in refused.value.message
