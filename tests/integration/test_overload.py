@@ -17,6 +17,7 @@ CLIENTS = 2000
 PLACES = 20
 BODY_BYTES = 128 * 1024
 PATIENCE_S = 120
+JSON = {"content-type": "application/json"}
 
 
 class HalfSent:
@@ -29,7 +30,10 @@ class HalfSent:
 
     async def start(self) -> None:
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
-        head = f"POST {self._path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(self._body)}\r\n\r\n"
+        head = (
+            f"POST {self._path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(self._body)}\r\n\r\n"
+        )
         self._writer.write(head.encode() + self._body[: len(self._body) // 2])
         self.answer = asyncio.create_task(self._answer())
 
@@ -165,4 +169,4 @@ async def test_bodies_that_are_too_large_together_are_refused(new_service: New) 
         turned_away = await refused(requests, 4)  # 16 halves have the bytes of the 8 allowed bodies
         assert {code(request)[:2] for request in turned_away} == {(503, "OVERLOADED")}
     async with httpx.AsyncClient(base_url=service.url, timeout=PATIENCE_S) as client:
-        assert (await client.post(path, content=body)).status_code == 200
+        assert (await client.post(path, content=body, headers=JSON)).status_code == 200

@@ -29,9 +29,10 @@ READING = "kato_service/server/answer_reading.py"
 SERVER = "kato_service/server/server.py"
 REPLACED_HTTP = {
     *("connection_made", "connection_lost", "data_received", "send_400_response"),
-    *("on_message_begin", "on_headers_complete", "on_response_complete"),
-    "timeout_keep_alive_handler",
+    *("on_message_begin", "on_header", "on_headers_complete", "on_body", "on_response_complete"),
+    *("timeout_keep_alive_handler", "shutdown"),
 }
+REPLACED_SERVER = {"startup", "on_tick", "shutdown", "capture_signals", "handle_exit"}
 REPLACED_READING = {"connection_lost", "pause_writing", "resume_writing"}
 
 
@@ -56,7 +57,9 @@ def http_protocol(kind: type[HttpToolsProtocol] = HttpToolsProtocol) -> HttpTool
         (HttpToolsProtocol, "connection_lost", ["exc"], HTTP),
         (HttpToolsProtocol, "data_received", ["data"], HTTP),
         (HttpToolsProtocol, "on_message_begin", [], HTTP),
+        (HttpToolsProtocol, "on_header", ["name", "value"], HTTP),
         (HttpToolsProtocol, "on_headers_complete", [], HTTP),
+        (HttpToolsProtocol, "on_body", ["body"], HTTP),
         (HttpToolsProtocol, "on_response_complete", [], HTTP),
         (HttpToolsProtocol, "send_400_response", ["msg"], HTTP),
         (HttpToolsProtocol, "timeout_keep_alive_handler", [], HTTP),
@@ -64,6 +67,7 @@ def http_protocol(kind: type[HttpToolsProtocol] = HttpToolsProtocol) -> HttpTool
         (HttpToolsProtocol, "pause_writing", [], READING),
         (HttpToolsProtocol, "resume_writing", [], READING),
         (WebSocketsSansIOProtocol, "run_asgi", [], WEBSOCKET),
+        (WebSocketsSansIOProtocol, "handle_connect", ["event"], WEBSOCKET),
         (WebSocketsSansIOProtocol, "send", ["message"], WEBSOCKET),
         (WebSocketsSansIOProtocol, "shutdown", [], WEBSOCKET),
         (WebSocketsSansIOProtocol, "stop_keepalive", [], WEBSOCKET),
@@ -74,6 +78,8 @@ def http_protocol(kind: type[HttpToolsProtocol] = HttpToolsProtocol) -> HttpTool
         (WebSocketsSansIOProtocol, "pause_writing", [], READING),
         (WebSocketsSansIOProtocol, "resume_writing", [], READING),
         (uvicorn.Server, "startup", ["sockets"], SERVER),
+        (uvicorn.Server, "on_tick", ["counter"], SERVER),
+        (uvicorn.Server, "shutdown", ["sockets"], SERVER),
         (uvicorn.Server, "capture_signals", [], SERVER),
         (uvicorn.Server, "handle_exit", ["sig", "frame"], SERVER),
     ],
@@ -93,7 +99,10 @@ def test_a_method_that_we_replace_or_call_keeps_its_parameters(
         pytest.param(
             BoundedWebSocketProtocol,
             WebSocketsSansIOProtocol,
-            {"run_asgi", "send", "shutdown", "keepalive_timeout", "send_receive_event_to_app"},
+            {
+                *("run_asgi", "handle_connect", "send", "shutdown"),
+                *("keepalive_timeout", "send_receive_event_to_app"),
+            },
             WEBSOCKET,
             id="websocket",
         ),
@@ -104,10 +113,7 @@ def test_a_method_that_we_replace_or_call_keeps_its_parameters(
             *(AnswerReading, WebSocketsSansIOProtocol, REPLACED_READING, READING),
             id="reading of websockets",
         ),
-        pytest.param(
-            *(KatoServer, uvicorn.Server, {"startup", "capture_signals", "handle_exit"}, SERVER),
-            id="server",
-        ),
+        pytest.param(KatoServer, uvicorn.Server, REPLACED_SERVER, SERVER, id="server"),
     ],
 )
 def test_no_name_of_our_classes_hides_one_of_uvicorn_by_accident(
@@ -127,7 +133,10 @@ async def test_the_http_protocol_has_the_attributes_that_we_read() -> None:
 
 async def test_uvicorn_has_none_of_the_attributes_that_our_http_protocol_adds() -> None:
     own = vars(http_protocol(BoundedHttpProtocol)).keys() - vars(http_protocol()).keys()
-    assert own == {"_in_head", "_heads", "_head_bytes", "_impatience"}, f"{HTTP} adds them"
+    assert own == {
+        *("_in_head", "_heads", "_head_bytes", "_head_timer", "_bare_bytes"),
+        *("_had_body", "_refusal", "_stopping"),
+    }, f"{HTTP} adds them"
 
 
 def test_a_cycle_has_the_progress_of_request_and_response() -> None:
@@ -174,8 +183,8 @@ async def test_the_callbacks_of_a_request_keep_their_order() -> None:
     request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
     assert (await answered(recording(called), request)).startswith(b"HTTP/1.1 204")
     assert called == [
-        *("connection_made", "data_received", "on_message_begin", "on_headers_complete"),
-        *("on_response_complete", "connection_lost"),
+        *("connection_made", "data_received", "on_message_begin", "on_header", "on_header"),
+        *("on_headers_complete", "on_response_complete", "connection_lost"),
     ], f"the order changed: {HTTP} builds on it"
 
 
