@@ -135,14 +135,6 @@ def until(look: Callable[[], bool], what: str) -> None:
         time.sleep(0.01)
 
 
-def accepts(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=60).close()
-    except ConnectionError:
-        return False
-    return True
-
-
 def created(url: str) -> str:
     session_id = patient.post(f"{url}/v2/sessions", json={"user_id": "me"}).json()["session_id"]
     return f"/v2/sessions/{session_id}"
