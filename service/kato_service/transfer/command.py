@@ -46,10 +46,12 @@ Command = Callable[[argparse.Namespace, Settings], Coroutine[None, None, int]]
 _ENVIRONMENT = (
     "The knowledge is found through the environment variables of the service (kato-service --help)."
 )
-_EXITS = """exit codes: 0 done; 1 the comparison found differences; 2 refused, nothing changed;
-3 a store did not answer; 130 interrupted. After 3 and 130, repeat the command: it continues where
-it stopped."""
-_REPEAT = "repeat the command, it continues where it stopped"
+_IMPORT_EXITS = """exit codes: 0 done; 1 the comparison found differences, or the source changed;
+2 refused, nothing changed; 3 a store did not answer; 130 interrupted. After 3 and 130, repeat the
+command: it continues where it stopped."""
+_EXPORT_EXITS = """exit codes: 0 done; 2 refused; 3 a store did not answer; 130 interrupted. The
+file of -o is only written with 0."""
+_REPEAT = "repeat the command; an import continues where it stopped"
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
@@ -114,7 +116,7 @@ def _add_import(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         description="Import knowledge exactly: patterns with names, frequencies, emotives and"
         " metadata, symbol statistics and totals. The source is only read. The import is compared"
         f" with its source at the end. {_ENVIRONMENT}",
-        epilog=_EXITS,
+        epilog=_IMPORT_EXITS,
     )
     parser.add_argument(
         "file", nargs="?", type=Path, help="a file that `kato-service export` wrote"
@@ -144,7 +146,7 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         description="Export a knowledge base as gzip-compressed JSON lines: the same knowledge"
         " always gives the same bytes. The service may be running. Vectors are not exported."
         f" {_ENVIRONMENT}",
-        epilog=_EXITS,
+        epilog=_EXPORT_EXITS,
     )
     parser.add_argument(
         "--user",
