@@ -263,7 +263,7 @@ async def test_an_error_names_what_is_wrong_with_a_file_but_not_its_path(tmp_pat
 
 
 async def test_an_append_that_gives_up_is_completed_once_later(mongo_server: Server) -> None:
-    hasty = KnowledgeLimits(append_patience_s=0.2)
+    hasty = KnowledgeLimits(append_retry_s=0.2)
     names = (mongo_server.url, mongo_server.port, "kato")
     entry = learn()
     async with over_mongo(*names, hasty, serverSelectionTimeoutMS=200) as bases:

@@ -59,7 +59,7 @@ def log(tmp_path: Path) -> UnansweringLog:
 
 @pytest.fixture
 async def knowledge(log: SlowLog) -> AsyncIterator[KnowledgeBases]:
-    hasty = KnowledgeLimits(append_patience_s=0.1)
+    hasty = KnowledgeLimits(append_retry_s=0.1)
     bases = KnowledgeBases(log, PatternSearcher().new_index, limits=hasty)
     await bases.start()
     await bases.get("kato").append([Learn("token", NAME, EVENTS, None, 5)], since=0)

@@ -59,7 +59,7 @@ async def knowledge(
 async def test_an_entry_sent_before_the_circuit_opened_has_an_unknown_outcome(
     mongo_url: str, faulty_proxy: NewProxy
 ) -> None:
-    hasty = KnowledgeLimits(append_patience_s=5.0)
+    hasty = KnowledgeLimits(append_retry_s=5.0)
     proxy = await faulty_proxy(int(mongo_url.rpartition(":")[2].split("/")[0]))
     circuit = Circuit("mongodb", opens_after=2)
     async with knowledge(proxy.port, circuit, hasty) as bases:

@@ -18,7 +18,7 @@ class KnowledgeLimits:
     """Estimated bytes that loaded knowledge bases may take together before idle ones are unloaded.
     The service sets it from its memory; a command that loads a single one needs no limit."""
     max_staleness_s: float = 0.0
-    """Seconds since the last successful look at the log within which predictions may still be
+    """Seconds since the last successful read of the log within which predictions may still be
     answered while the log does not answer; 0: never, every prediction is up to date."""
     retention_s: float = 172_800.0
     """Seconds that an entry stays in the log at least (two days): an append or a pending change
@@ -45,9 +45,9 @@ class KnowledgeLimits:
     replayed_entries: int = 20_000
     """Entries of a log that are read again to answer what an earlier entry did. Others wait
     meanwhile, a third of a second for so many; after a longer log the answer is unknown."""
-    append_patience_s: float = 10.0
-    """Seconds that entries of unknown outcome are sent again before their append fails: enough
-    for a store to change its primary, less than most clients wait."""
+    append_retry_s: float = 10.0
+    """Seconds that entries of unknown outcome are retried before their append fails: enough for a
+    store to change its primary, less than most clients wait."""
 
     dirty_patterns: int = 100_000
     """Names of changed patterns that are listed for the next write of views (20 MB for so many);
@@ -72,16 +72,16 @@ class KnowledgeLimits:
     trim_entries: int = 1000
     """Old entries that are dropped at once: a call has its time-out."""
     check_every_s: float = 5.0
-    """Seconds between looks whether a store went back to a backup."""
+    """Seconds between checks whether a store went back to a backup."""
     trim_every_s: float = 60.0
-    """Seconds between looks for entries that are old enough to go."""
+    """Seconds between checks for entries that are old enough to be dropped."""
     bases_per_round: int = 20
     """Knowledge bases that one round of upkeep looks at, however many are loaded."""
 
     snapshot_every_s: float = 60.0
-    """Seconds between looks whether snapshot files are due."""
+    """Seconds between checks whether snapshot files are due."""
     snapshot_close_s: float = 5.0
-    """Seconds that a process that ends takes for its last snapshot files."""
+    """Seconds that an ending process may take for its last snapshot files."""
 
     busy_timeout_s: float = 5.0
     """Seconds that SQLite waits for another process to unlock the file."""

@@ -239,9 +239,7 @@ class LogWriter:
         self._pending.release([pending])
 
     def _backoff(self) -> Backoff:
-        return Backoff(
-            FIRST_PAUSE_S, LONGEST_PAUSE_S, give_up_after_s=self._limits.append_patience_s
-        )
+        return Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, give_up_after_s=self._limits.append_retry_s)
 
 
 def _mark_sent(group: list[PendingEntry]) -> None:
