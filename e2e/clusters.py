@@ -69,7 +69,7 @@ def wants_current_cluster() -> bool:
 
 
 def start_cluster(dist: Path | None = None) -> Cluster:
-    """The cluster, with images it can run; those of the release in *dist* where that is given."""
+    """A running cluster with images: from the release in *dist*, or from this checkout."""
     return current_cluster(dist) if wants_current_cluster() else start_test_node(dist)
 
 
@@ -87,7 +87,7 @@ def node_env() -> dict[str, str]:
 
 
 def running_node(dist: Path | None = None) -> Cluster:
-    """The running test node."""
+    """The test node, once it runs."""
     images = {name: f"localhost/kato-{name}:{VERSION}" for name in PROGRAMS}
     if dist:
         images = {name: image_name(archive) for name, archive in image_archives(dist).items()}
@@ -131,7 +131,7 @@ def current_cluster(dist: Path | None = None) -> Cluster:
 
 
 def _make_or_load(target: str, image: str, dist: Path | None) -> None:
-    """Let docker have *image*, from this checkout or from a release."""
+    """Give docker *image*: built from this checkout, or loaded from a release."""
     if dist is None:
         say(f"docker build --target {target} → {image}")
         run("docker", "build", "--target", target, "-t", image, ROOT, timeout_s=1800)
@@ -151,7 +151,7 @@ def image_archives(dist: Path) -> dict[str, Path]:
     archives = {name: dist / f"kato-{name}-{VERSION}-linux-{ARCHITECTURE}.tar" for name in PROGRAMS}
     for archive in archives.values():
         if not archive.is_file():
-            raise PlatformError(f"{archive}: there is no such file; build the release: make dist")
+            raise PlatformError(f"{archive}: no such file; build the release with: make dist")
     return archives
 
 

@@ -1,6 +1,6 @@
 """The platform on a cluster: brought up and taken away (`make up`, `make down`, e2e).
 
-From this checkout, or with `up --dist DIR` from a release alone, as `make dist` builds it.
+It comes from this checkout, or with `up --dist DIR` from a release that `make dist` built.
 
 Standard library only: it runs before anything is installed. By Helm, kubectl and HTTP, as a user
 would.

@@ -30,7 +30,8 @@ def write_tar(
 def unpack(archive: Path, folder: Path) -> Path:
     """Unpack a tar file below *folder*; its only top folder."""
     with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
+        safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # since 3.11.4
+        tar.extractall(folder, **safely)
     (top,) = folder.iterdir()
     return top
 

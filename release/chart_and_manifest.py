@@ -1,12 +1,12 @@
 """The chart's archive, and `install.yaml`: what Helm renders from it, in one file for kubectl."""
 
-import os
 import shutil
 from pathlib import Path
 
 from archives import unpack, write_tar
 from binaries import node_binary
-from sources import Sources, tool
+from processes import run_tool
+from sources import Sources
 
 RELEASE = "kato"
 NAMESPACE = "kato-system"
@@ -61,4 +61,4 @@ def rendered(chart: Path, images: dict[str, str]) -> str:
 def helm(*arguments: str) -> str:
     """Run Helm: the one on PATH, else the test bed's."""
     program = ["helm"] if shutil.which("helm") else [str(node_binary()), "helm"]
-    return tool([*program, *arguments], dict(os.environ))
+    return run_tool([*program, *arguments])

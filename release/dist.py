@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e" / "testbed"))
+from buildah import native_architecture, require_root
 from chart_and_manifest import install_manifest, package_chart
 from checksums import NAME as CHECKSUMS
 from checksums import write_checksums
@@ -35,7 +36,7 @@ PACKAGES = ("buildah", "debootstrap")
 
 
 def build(source: Sources, options: argparse.Namespace) -> None:
-    """Build everything, unless what is in the folder was built from the same files and options."""
+    """Build everything, unless the folder holds what the same files and options give."""
     out: Path = options.out.resolve()
     _refuse_foreign(out)
     CACHE.mkdir(parents=True, exist_ok=True)
@@ -48,13 +49,12 @@ def build(source: Sources, options: argparse.Namespace) -> None:
             say(f"{out.name}/ is up to date")
             return
         say(f"building KATO {source.version} from commit {source.revision} into {out.name}/")
-        unpacked = build_packages(source, work, made, prefix=options.images)
         if architectures:
+            require_root()
             ensure_packages(PACKAGES)
+        unpacked = build_packages(source, work, made, prefix=options.images)
         for architecture in architectures:
-            say(f"building images for {architecture} (minutes; many where it is emulated)")
-            for image in release_images(source.version, options.images, architecture):
-                build_image(source, unpacked, image, made, base=options.base)
+            build_images(source, unpacked, made, architecture, options)
         write_checksums(made)
         shutil.rmtree(out, ignore_errors=True)
         shutil.copytree(made, out)
@@ -62,15 +62,15 @@ def build(source: Sources, options: argparse.Namespace) -> None:
 
 
 def build_packages(source: Sources, work: Path, out: Path, *, prefix: str) -> Path:
-    """Everything but images; the folder of the unpacked sdist.
+    """Build sdist, wheel, chart and install.yaml; the folder of the unpacked sdist.
 
     Args:
-        work: A folder for what is made on the way, with the exported sources in `exported`.
+        work: A folder for intermediate files; its `exported` holds the exported sources.
     """
     sdist, unpacked = build_sdist(source, work, out)
-    say(f"{sdist.name}: the sources that everything below is built from")
+    say(f"{sdist.name}: the sources; the rest is built from it")
     wheel = build_wheel(source, unpacked, work / "wheel", out)
-    say(f"{wheel.name}: both programs, with the engine compiled for this machine's architecture")
+    say(f"{wheel.name}: both programs, with the engine compiled")
     chart = package_chart(source, unpacked / "charts" / "kato", work / "chart", out)
     say(f"{chart.name}: the Helm chart")
     text = install_manifest(chart, source.version, image_names(source.version, prefix))
@@ -79,16 +79,27 @@ def build_packages(source: Sources, work: Path, out: Path, *, prefix: str) -> Pa
     return unpacked
 
 
+def build_images(
+    source: Sources, unpacked: Path, out: Path, architecture: str, options: argparse.Namespace
+) -> None:
+    """Both images for one architecture, with their SBOMs."""
+    emulated = architecture != native_architecture()
+    duration = "half an hour: emulated" if emulated else "2 minutes"
+    say(f"building images for {architecture} ({duration})")
+    for image in release_images(source.version, options.images, architecture):
+        build_image(source, unpacked, image, out, base=options.base)
+
+
 def _refuse_foreign(out: Path) -> None:
-    """Raises TestbedError where the folder holds anything that a release does not."""
+    """Raises TestbedError if the folder holds files and is not a release: it would be replaced."""
     if out.exists() and any(out.iterdir()) and not (out / CHECKSUMS).exists():
-        raise TestbedError(f"{out} holds other files: name a folder of its own with --out")
+        raise TestbedError(f"{out} holds other files; choose an empty folder with --out")
 
 
 def _key(
     source: Sources, exported: Path, options: argparse.Namespace, architectures: tuple[str, ...]
 ) -> str:
-    """One digest of all that makes a release."""
+    """A digest of all that determines a release."""
     digest = hashlib.sha256(repr((source.revision, architectures)).encode())
     digest.update(repr((options.images, options.base)).encode())
     for file in sorted(path for path in exported.rglob("*") if path.is_file()):
@@ -112,15 +123,15 @@ def _checksums_of(out: Path) -> str:
 
 
 def print_hints(source: Sources, out: Path) -> None:
-    """What there is now, how to check and try it, and how to undo it."""
+    """Print the files, and how to verify, try and undo the release."""
     for path in sorted(out.iterdir()):
         print(f"  {path.stat().st_size / 2**20:7.1f} MiB  {path.name}")
     lines = [
         f"Verify: (cd {out.name} && sha256sum --check {CHECKSUMS}); more in docs/releasing.md",
-        f"Try it: make up DIST={out.name}  (undo: make down)",
-        f"Undo:   rm -r {out.name} .cache/dist",
-        f"        STORAGE_DRIVER=vfs buildah rmi {stored(source.version)}",
-        f"        (the Debian packages {' and '.join(PACKAGES)} stay)",
+        f"Try it: make up DIST={out.name}    (to undo: make down)",
+        f"To undo: rm -r {out.name} .cache/dist",
+        f"         STORAGE_DRIVER=vfs buildah rmi {stored(source.version)}",
+        f"         (the Debian packages {' and '.join(PACKAGES)} stay)",
     ]
     print("\n".join(lines))
 
@@ -135,13 +146,13 @@ def _options() -> argparse.Namespace:
         nargs="*",
         choices=ARCHITECTURES,
         default=ARCHITECTURES,
-        help="architectures of the images (default: all that this machine runs programs of)",
+        help="architectures of the images (default: all whose programs this machine can run)",
     )
     parser.add_argument(
-        "--images", default="localhost", help="registry and path that the images are named for"
+        "--images", default="localhost", help="registry and path in the names of the images"
     )
     parser.add_argument(
-        "--base", default="", help="an image to build on (default: a debootstrapped Debian)"
+        "--base", default="", help="image to build on (default: a debootstrapped Debian)"
     )
     return parser.parse_args()
 

@@ -6,8 +6,8 @@ import zipfile
 from pathlib import Path
 
 from archives import unpack, write_tar
-from processes import TestbedError
-from sources import Sources, tool
+from processes import TestbedError, run_tool
+from sources import Sources
 
 ENGINE = "kato_service/search/_engine.abi3.so"
 
@@ -44,4 +44,4 @@ def build_wheel(source: Sources, unpacked: Path, work: Path, out: Path) -> Path:
 def _build(source: Sources, what: str, folder: Path, out: Path) -> None:
     command = [sys.executable, "-m", "build", "--no-isolation", what, "--outdir", str(out)]
     # Without debug information, which would hold the path of a temporary folder.
-    tool([*command, str(folder)], {**source.environment, "CFLAGS": "-g0"})
+    run_tool([*command, str(folder)], env={**source.environment, "CFLAGS": "-g0"})

@@ -53,16 +53,16 @@ def release_images(version: str, prefix: str, architecture: str) -> list[Release
 
 
 def buildable(wanted: Iterable[str]) -> Iterator[str]:
-    """Those of the *wanted* architectures that can be built here; says what the others need."""
+    """The *wanted* architectures that can be built here; prints what the others need."""
     for architecture in wanted:
         if can_run(architecture):
             yield architecture
             continue
         say(
-            f"no images for {architecture}: this machine does not run programs of {architecture}."
-            " To build them here, as root: apt-get install qemu-user-static binfmt-support"
-            " (undo: apt-get purge qemu-user-static binfmt-support); then repeat this command."
-            f" Or run it on a machine with {architecture}"
+            f"no images for {architecture}: this machine cannot run {architecture} programs."
+            f" Build them on an {architecture} machine, or install an emulator here, as root:"
+            " apt-get install qemu-user-static binfmt-support"
+            " (to undo: apt-get purge qemu-user-static binfmt-support)"
         )
 
 
@@ -73,27 +73,26 @@ def build_image(
 
     Args:
         context: The unpacked sdist.
-        base: An image to build on that buildah can find; none for the debootstrapped one.
+        base: The image to build on, as buildah finds it; by default, a debootstrapped Debian.
     """
     started = time.monotonic()
     work = context.parent
     if not base:
         require_base(image.architecture, work)
-    _build(source, context, image, base or base_for(image.architecture))
+    identity = _build(source, context, image, base or base_for(image.architecture))
     layout = work / image.stem
-    buildah("push", "-q", "--format", "oci", image.stored_as, f"oci:{layout}:{image.version}")
+    buildah("push", "-q", "--format", "oci", identity, f"oci:{layout}:{image.version}")
     write_archive(layout, out / f"{image.stem}.tar", name=image.name, epoch=source.epoch)
-    with _mounted(image.stored_as, image.architecture) as files:
+    with _mounted(identity) as files:
         (site_packages,) = files.glob(SITE_PACKAGES)
-        target = out / f"{image.stem}.cdx.json"
-        write_sbom(source, site_packages, work / "sbom", target)
-    say(f"{image.stem}.tar and .cdx.json in {time.monotonic() - started:.0f} s")
+        write_sbom(source, site_packages, work / "sbom", out / f"{image.stem}.cdx.json")
+    say(f"{image.stem}.tar and .cdx.json after {time.monotonic() - started:.0f} s")
 
 
-def _build(source: Sources, context: Path, image: ReleaseImage, base: str) -> None:
+def _build(source: Sources, context: Path, image: ReleaseImage, base: str) -> str:
     labels = {"version": source.version, "revision": source.revision, "created": source.created}
     named = (f"org.opencontainers.image.{name}={value}" for name, value in labels.items())
-    build(
+    return build(
         context / "Dockerfile",
         context,
         image.stored_as,
@@ -101,16 +100,15 @@ def _build(source: Sources, context: Path, image: ReleaseImage, base: str) -> No
         target=image.target,
         options=[
             *("--arch", image.architecture, "--timestamp", str(source.epoch)),
-            "--identity-label=false",
             *(part for label in named for part in ("--label", label)),
         ],
     )
 
 
 @contextmanager
-def _mounted(name: str, architecture: str) -> Iterator[Path]:
-    """The files of an image, which need not be able to run here."""
-    container = buildah("from", "--pull=never", "--arch", architecture, name).strip()
+def _mounted(identity: str) -> Iterator[Path]:
+    """The files of an image, whose programs need not run here."""
+    container = buildah("from", "--pull=never", identity).strip()
     try:
         yield Path(buildah("mount", container).strip())
     finally:

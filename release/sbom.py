@@ -5,7 +5,8 @@ import sys
 import venv
 from pathlib import Path
 
-from sources import Sources, tool
+from processes import run_tool
+from sources import Sources
 
 
 def write_sbom(source: Sources, site_packages: Path, work: Path, target: Path) -> None:
@@ -22,5 +23,5 @@ def write_sbom(source: Sources, site_packages: Path, work: Path, target: Path) -
     command = [sys.executable, "-m", "cyclonedx_py", "environment", str(work)]
     described = ["--pyproject", str(source.root / "pyproject.toml")]
     written = ["--output-reproducible", "--of", "JSON", "-o", str(target)]
-    tool([*command, *described, *written], source.environment)
+    run_tool([*command, *described, *written], env=source.environment)
     shutil.rmtree(work)

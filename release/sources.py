@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -60,18 +59,3 @@ def sources(root: Path = ROOT) -> Sources:
 def _git(root: Path, *arguments: str) -> str:
     # The checkout may belong to another user, as a mounted folder does.
     return run(["git", "-c", f"safe.directory={root}", "-C", str(root), *arguments])
-
-
-def tool(command: list[str], environment: dict[str, str], *, timeout_s: float = 900) -> str:
-    """Run a tool; its standard output.
-
-    Raises:
-        TestbedError: It failed; carries its last lines.
-    """
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False
-    )
-    if done.returncode:
-        said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-12:])
-        raise TestbedError(f"{' '.join(command[:4])} … failed:\n{said}")
-    return done.stdout

@@ -11,7 +11,7 @@ from configparser import ConfigParser
 from contextlib import contextmanager
 from pathlib import Path
 
-from processes import TestbedError, say
+from processes import TestbedError, run_tool, say
 
 BASE_PACKAGES = "python3,python3-venv,ca-certificates"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -63,14 +63,22 @@ def build(
     base: str,
     target: str = "",
     options: Sequence[str] = (),
-) -> None:
-    """Build one image and keep it in buildah's storage under *name*."""
+) -> str:
+    """Build an image and keep it in buildah's storage under *name*; its id."""
     chosen = ("--target", target) if target else ()
-    with _pip_mounts() as mounts:
+    with _pip_mounts() as mounts, tempfile.NamedTemporaryFile("r") as identity:
         buildah(
             *("bud", "-q", "--layers=false", "--pull=false", "--build-arg", f"BASE={base}"),
-            *(*chosen, *mounts, *options, "-f", str(dockerfile), "-t", name, str(context)),
+            *(*chosen, *mounts, *options, "-f", str(dockerfile), "-t", name),
+            *("--iidfile", identity.name, str(context)),
         )
+        return Path(identity.name).read_text().strip()
+
+
+def require_root() -> None:
+    """Raises TestbedError for anybody else, for whom buildah would end in the middle of a build."""
+    if os.geteuid() != 0:
+        raise TestbedError("building images needs root: use sudo")
 
 
 def require_base(architecture: str, work: Path) -> None:
@@ -87,19 +95,20 @@ def is_known(name: str) -> bool:
 
 def buildah(*arguments: str) -> str:
     """Run buildah; its standard output."""
-    return _run(["buildah", *arguments], timeout_s=3600, env=_env())
+    return run_tool(["buildah", *arguments], timeout_s=3600, env=_env())
 
 
 def _make_base(architecture: str, tree: Path) -> None:
     started = time.monotonic()
-    say(f"making the base image for {architecture} (debootstrap, about a minute)")
+    say(f"building the base image for {architecture} with debootstrap ({_duration(architecture)})")
     shutil.rmtree(tree, ignore_errors=True)
     options = ["--variant=minbase", f"--arch={architecture}", f"--include={BASE_PACKAGES}"]
-    _run(["debootstrap", *options, "bookworm", str(tree)], timeout_s=3600)
+    run_tool(["debootstrap", *options, "bookworm", str(tree)], timeout_s=3600)
     # The commit below gives every file the same time, and Python would compile anew what seems to
     # be older or newer than its source.
     compiled = ("python3", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash")
-    _run(["chroot", str(tree), *compiled, "/usr/lib/python3", "/usr/lib/python3.11"], timeout_s=900)
+    folders = ("/usr/lib/python3", "/usr/lib/python3.11")
+    run_tool(["chroot", str(tree), *compiled, *folders], timeout_s=3600)
     for unneeded in _UNNEEDED:
         path = tree / unneeded
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -110,6 +119,10 @@ def _make_base(architecture: str, tree: Path) -> None:
     buildah("rm", container)
     shutil.rmtree(tree, ignore_errors=True)
     say(f"base image built in {time.monotonic() - started:.0f} s")
+
+
+def _duration(architecture: str) -> str:
+    return "about a minute" if architecture == native_architecture() else "10 minutes: emulated"
 
 
 @contextmanager
@@ -140,13 +153,3 @@ def _pip_options() -> dict[str, str]:
 
 def _env() -> dict[str, str]:
     return {**os.environ, "BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "vfs"}
-
-
-def _run(command: Sequence[str], *, timeout_s: float, env: dict[str, str] | None = None) -> str:
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=timeout_s, env=env, check=False
-    )
-    if done.returncode:
-        said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-12:])
-        raise TestbedError(f"{' '.join(command[:3])} … failed:\n{said}")
-    return done.stdout

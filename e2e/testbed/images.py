@@ -1,8 +1,8 @@
-"""Builds the test node's images with buildah, from packages only: `images.py [--out] [--dist]`.
+"""Builds the test node's images with buildah, from packages only: `images.py [--out …] [--dist …]`.
 
 The product's images come from its Dockerfile, on a debootstrapped base; the pause image and the
 stand-ins for stores are for the test node only. Images whose inputs are unchanged are kept. With
---dist the product's images are those of a release, and are not built here.
+--dist the product's images come from a release and are not built here.
 """
 
 import argparse
@@ -143,14 +143,14 @@ def _archive_of(name: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / ".cache" / "images")
-    parser.add_argument("--dist", type=Path, help="folder of a release to take images from")
+    parser.add_argument("--dist", type=Path, help="folder of a release with the product's images")
     options = parser.parse_args()
     try:
         ensure_packages(NODE_PACKAGES)
         build_all(options.out.resolve(), options.dist)
     except (TestbedError, subprocess.TimeoutExpired, OSError) as error:
         sys.exit(f"images: {error}")
-    say(f"all images are ready after {time.monotonic() - STARTED:.0f} s")
+    say(f"all images are ready after {time.monotonic() - STARTED:.0f} s (to undo: make clean)")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 STARTED = time.monotonic()
@@ -44,6 +44,23 @@ def run(
         raise TestbedError(
             f"{' '.join(command[:4])} … failed with exit code {done.returncode}: {' | '.join(said)}"
         )
+    return done.stdout
+
+
+def run_tool(
+    command: Sequence[str], *, timeout_s: float = 900, env: Mapping[str, str] | None = None
+) -> str:
+    """Run a tool that explains itself at length; its standard output.
+
+    Raises:
+        TestbedError: It failed; carries its last lines.
+    """
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=timeout_s, env=env, check=False
+    )
+    if done.returncode:
+        said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-12:])
+        raise TestbedError(f"{' '.join(command[:3])} … failed:\n{said}")
     return done.stdout
 
 
