@@ -16,6 +16,7 @@ TESTS = [
     for name in (
         "golden",
         "engines",
+        "repeats",
         "compiled_engine",
         "pattern_loading",
         "stored_views",

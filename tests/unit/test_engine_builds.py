@@ -17,7 +17,14 @@ pytestmark = [
 ]
 ENGINE_TESTS = tuple(
     f"tests/unit/test_{name}.py"
-    for name in ("engines", "compiled_engine", "pattern_loading", "stored_views", "snapshot_file")
+    for name in (
+        "engines",
+        "repeats",
+        "compiled_engine",
+        "pattern_loading",
+        "stored_views",
+        "snapshot_file",
+    )
 )
 
 

@@ -16,9 +16,13 @@ static void frozen_dealloc(PyObject *self)
     object_freed(self);
 }
 
-static void out_of_time(void)
+static void given_up(const query *query)
 {
-    PyErr_SetString(PyExc_TimeoutError, "matching was not done in time");
+    if (query_expired(query)) {
+        PyErr_SetString(PyExc_TimeoutError, "matching was not done in time");
+    } else {
+        PyErr_NoMemory();
+    }
 }
 
 /*
@@ -60,7 +64,7 @@ static PyObject *frozen_best(PyObject *self, PyObject *args)
     failed = query_run(&answer->query);
     Py_END_ALLOW_THREADS
     if (failed) {
-        query_expired(&answer->query) ? out_of_time() : (void)PyErr_NoMemory();
+        given_up(&answer->query);
         Py_DECREF(answer);
         return NULL;
     }
@@ -109,15 +113,31 @@ static PyObject *answer_row(PyObject *self, Py_ssize_t place)
     }
     PyObject *row = prediction_row(&answer->query, &answer->query.candidates[place],
                                    answer->symbols);
-    if (row != NULL && query_expired(&answer->query)) {
+    if (row != NULL && answer->query.scratch.expired) {
         Py_CLEAR(row);
-        out_of_time();
+        given_up(&answer->query);
     }
     return row;
 }
 
+/* Test builds only: steps of matching so far, as they are counted for looks at the clock. */
+#ifdef KATO_FAULT_INJECTION
+static PyObject *answer_steps(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromUnsignedLongLong(((answer_object *)self)->query.scratch.steps);
+}
+#endif
+
+static PyMethodDef answer_methods[] = {
+#ifdef KATO_FAULT_INJECTION
+    {"steps", answer_steps, METH_NOARGS, NULL},
+#endif
+    {NULL, NULL, 0, NULL},
+};
+
 static PyType_Slot answer_slots[] = {
     {Py_tp_dealloc, answer_dealloc},
+    {Py_tp_methods, answer_methods},
     {Py_sq_length, answer_length},
     {Py_sq_item, answer_row},
     {0, NULL},

@@ -9,6 +9,13 @@
 
 enum { STEPS_A_LOOK = 1 << 18 }; /* steps between looks at the clock: less than a millisecond */
 
+/* Steps of a walk over pairs, per symbol of the state, that take as long as sorting its suffixes. */
+#ifdef KATO_SMALL_SEGMENTS
+enum { PATIENCE = 0 };
+#else
+enum { PATIENCE = 128 };
+#endif
+
 /*
  * Boxes on the stack share neither rows nor columns and are never empty. So there is at most one
  * for every symbol of the shorter side, and one more while a box is split.
@@ -37,6 +44,7 @@ int align_open(align_scratch *scratch, const state *state, uint32_t longest_patt
         return -1;
     }
     scratch->next_stamp = 2; /* 0 marks positions that no row has set */
+    scratch->patience = PATIENCE * length;
     scratch->until = INFINITY;
     return 0;
 }
@@ -44,6 +52,7 @@ int align_open(align_scratch *scratch, const state *state, uint32_t longest_patt
 int align_expired(align_scratch *scratch, uint64_t steps)
 {
     scratch->work += steps;
+    scratch->steps += steps;
     if (scratch->work >= STEPS_A_LOOK && !scratch->expired) {
         struct timespec now;
         clock_gettime(CLOCK_MONOTONIC, &now);
@@ -62,6 +71,7 @@ void align_close(align_scratch *scratch)
     kato_free(scratch->stamps);
     kato_free(scratch->boxes);
     kato_free(scratch->found);
+    repeats_free(scratch->repeats);
     memset(scratch, 0, sizeof(*scratch));
 }
 

@@ -29,9 +29,13 @@ typedef struct {
     uint64_t next_stamp;
     void *boxes;        /* stack of the parts that are still to be searched */
     block *found;       /* room for every block of a pattern */
+    struct repeats *repeats; /* made for the first pattern that repeats itself with a long state */
+    uint64_t patience;  /* steps that walks over pairs may take before it is made */
     double until;       /* when to give up, in seconds of the monotonic clock */
     uint64_t work;      /* steps since the last look at the clock */
-    int expired;        /* it gave up: what was found is incomplete */
+    uint64_t steps;     /* all steps */
+    int expired;        /* it gave up: what was found is incomplete, … */
+    int no_memory;      /* … because there was no memory */
 } align_scratch;
 
 /* Count *steps*, and look at the clock after many; gives `expired`, which is never reset. */

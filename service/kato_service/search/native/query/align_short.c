@@ -3,7 +3,11 @@
  * there is a row of bits, one for each position of the symbol in the state, in one to four words.
  * A whole row is compared at once; every function is compiled for each number of words.
  */
+#include <string.h>
+
 #include "query/boxes.h"
+
+enum { SHORT_RUN = 4 };
 
 #define EACH(word) uint32_t word = 0; word < words; word++
 #define INLINE static inline __attribute__((always_inline))
@@ -103,46 +107,68 @@ INLINE alignment chain_of_all(const align_scratch *scratch, uint32_t rows, uint3
     return sum;
 }
 
-/* Whether the row's symbol comes right after that of the row before in the pattern. */
-INLINE int follows(const align_scratch *scratch, uint32_t row)
+/* Whether the symbols of this row and the *by* rows before follow each other in the pattern. */
+INLINE int follows(const align_scratch *scratch, uint32_t row, uint32_t by)
 {
-    return scratch->row_at[row] == scratch->row_at[row - 1] + 1;
+    return scratch->row_at[row] == scratch->row_at[row - by] + by;
 }
 
-/* One word of a row that is moved up by one column. */
-INLINE uint64_t moved_up(const uint64_t *row, uint32_t word)
+/* One word of a row that is moved up by 1 … 255 columns. */
+INLINE uint64_t moved_up(const uint64_t *row, uint32_t word, uint32_t by)
 {
-    return row[word] << 1 | (word > 0 ? row[word - 1] >> 63 : 0);
+    uint32_t words = by / 64, bits = by % 64;
+    uint64_t moved = word >= words ? row[word - words] << bits : 0;
+    return word > words && bits > 0 ? moved | row[word - words - 1] >> (64 - bits) : moved;
 }
 
 /*
- * Prolong all runs of the box by one symbol: bit j of runs[row] says that a run of the current
- * length ends at this row and column j. Gives 0, and changes nothing, if no run can be longer.
+ * Prolong all runs of the box by *by* symbols, which they already have: bit j of runs[row] says that
+ * a run of the current length ends at this row and column j. It is longer if another ends *by* before.
+ * Gives 0, and changes nothing, if no run can be longer.
  */
-INLINE int prolonged(align_scratch *scratch, const box *part, uint32_t words)
+INLINE int prolonged(align_scratch *scratch, const box *part, uint32_t by, uint32_t words)
 {
     uint64_t any = 0;
     uint64_t *runs = scratch->runs;
-    for (uint32_t row = part->to - 1; row > part->from; row--) {
+    for (uint32_t row = part->to - 1; row >= part->from + by; row--) {
         for (EACH(word)) {
-            uint64_t before = moved_up(runs + (row - 1) * words, word);
-            any |= follows(scratch, row) ? runs[row * words + word] & before : 0;
+            uint64_t before = moved_up(runs + (row - by) * words, word, by);
+            any |= follows(scratch, row, by) ? runs[row * words + word] & before : 0;
         }
     }
     if (any == 0) {
         return 0;
     }
-    for (uint32_t row = part->to - 1; row > part->from; row--) {
+    for (uint32_t row = part->to - 1; row >= part->from + by; row--) {
         for (EACH(word)) {
-            uint64_t before = moved_up(runs + (row - 1) * words, word);
+            uint64_t before = moved_up(runs + (row - by) * words, word, by);
             uint64_t *run = &runs[row * words + word];
-            *run = follows(scratch, row) ? *run & before : 0;
+            *run = follows(scratch, row, by) ? *run & before : 0;
         }
     }
-    for (EACH(word)) {
-        runs[part->from * words + word] = 0;
-    }
+    memset(runs + part->from * words, 0, by * words * sizeof(*runs));
     return 1;
+}
+
+/*
+ * Leave only the ends of the longest runs; gives their length. Most are short, so the length grows
+ * by one at first. Beyond SHORT_RUN it doubles while it can, then it grows by halves.
+ */
+INLINE uint32_t longest_runs(align_scratch *scratch, const box *part, uint32_t words)
+{
+    uint32_t size = 1, rounds = 1, by;
+    while (size < SHORT_RUN && prolonged(scratch, part, 1, words)) {
+        size++;
+    }
+    for (by = size; size >= SHORT_RUN && prolonged(scratch, part, by, words); by = size) {
+        size += by;
+        rounds++;
+    }
+    for (by = size < SHORT_RUN ? 0 : by / 2; by > 0; by /= 2, rounds++) {
+        size += prolonged(scratch, part, by, words) ? by : 0;
+    }
+    align_expired(scratch, (uint64_t)(part->to - part->from) * (rounds + SHORT_RUN));
+    return size;
 }
 
 /* Find the longest block of the box, the first of equals; push the boxes before and after it. */
@@ -156,11 +182,7 @@ INLINE uint32_t split(align_scratch *scratch, const box *part, box *stack, gathe
             runs[row * words + word] = scratch->rows[row * words + word] & columns.words[word];
         }
     }
-    uint32_t size = 1, row = part->from, pushed = 0;
-    while (prolonged(scratch, part, words)) {
-        size++;
-    }
-    align_expired(scratch, (uint64_t)(part->to - part->from) * size);
+    uint32_t size = longest_runs(scratch, part, words), row = part->from, pushed = 0;
     if (size == 1) {
         chain(scratch, part, all, words);
         return 0;
@@ -199,7 +221,7 @@ INLINE row_facts rows_of(const state *state, align_scratch *scratch, const uint3
         const uint64_t *row = state->masks + local * words;
         uint64_t any = 0;
         for (EACH(word)) {
-            pairs |= row[word] & moved_up(before, word);
+            pairs |= row[word] & moved_up(before, word, 1);
             any |= row[word];
             scratch->rows[rows * words + word] = row[word];
         }

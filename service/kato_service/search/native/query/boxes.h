@@ -38,4 +38,13 @@ alignment short_aligned(const state *state, align_scratch *scratch, const uint32
 alignment long_aligned(const state *state, align_scratch *scratch, const uint32_t *tokens,
                        uint32_t count, block *list);
 
+/*
+ * For a long state and a pattern that repeat themselves: the longest block of a box, the first of
+ * equals; size 0 if there is none. It has to be begun for every pattern. Both may give up.
+ */
+void repeats_begin(align_scratch *scratch, const state *state, const uint32_t *tokens,
+                   uint32_t count);
+block repeats_longest(align_scratch *scratch, const box *part);
+void repeats_free(struct repeats *own);
+
 #endif

@@ -6,6 +6,8 @@
 /* More than rounding to 12 decimals and the errors of a few additions can change a potential. */
 #define SLACK 1e-9
 
+enum { SCORE_STEPS = 8 }; /* steps that scoring a symbol counts for */
+
 /* Restore the order of a heap, whose least value is on top, below *place*. */
 static void sift_down(double *heap, uint32_t count, uint32_t place)
 {
@@ -113,11 +115,14 @@ static void weigh(query *query)
     const state *state = &query->state;
     for (uint32_t local = 1; local <= state->distinct; local++) {
         double probability = counts_probability(&query->frozen->counts, state->symbols[local]);
-        query->weights[local] = query->covered[local] ? probability * state->counts[local] : 0.0;
+        double weight = query->covered[local] ? probability * state->counts[local] : 0.0;
+        query->weights.by_local[local] = weight;
     }
+    query->weights.length = length_of(query->weights.by_local, state->distinct);
 }
 
-static void score(query *query, candidate *found)
+/* -1: expired. */
+static int score(query *query, candidate *found)
 {
     const segment_view *view = &query->frozen->segments[found->segment];
     uint32_t start = view_offsets(view)[found->local];
@@ -125,12 +130,13 @@ static void score(query *query, candidate *found)
     uint32_t matched = found->alignment.matched;
     present part = {view_tokens(view) + start + found->present_begin,
                     found->present_end - found->present_begin};
-    double distance = cosine_distance(&query->state, query->weights, &query->frozen->counts, part,
+    double distance = cosine_distance(&query->state, &query->weights, &query->frozen->counts, part,
                                       query->occurrences);
     double shares = (double)matched / size + (double)matched / part.count;
     double noise = signal_to_noise(matched, query->state.length - matched);
     found->itfdf = itfdf_similarity(distance, found->frequency, query->total_frequency);
     found->potential = potential_of(shares, noise, found->itfdf, found->alignment.blocks);
+    return align_expired(&query->scratch, (uint64_t)SCORE_STEPS * part.count) ? -1 : 0;
 }
 
 /* Best first; equal ones in order of first learns, which is the order of their places. */
@@ -146,13 +152,15 @@ static int compare(const void *left, const void *right)
     return (a->local > b->local) - (a->local < b->local);
 }
 
-void candidates_rank(query *query)
+int candidates_rank(query *query)
 {
     settle_floor(query);
     drop_hopeless(query);
     weigh(query);
     for (size_t at = 0; at < query->candidate_count; at++) {
-        score(query, &query->candidates[at]);
+        if (score(query, &query->candidates[at]) < 0) {
+            return -1;
+        }
     }
     if (query->candidate_count > 1) {
         qsort(query->candidates, query->candidate_count, sizeof(candidate), compare);
@@ -160,4 +168,5 @@ void candidates_rank(query *query)
     if (query->candidate_count > query->limit) {
         query->candidate_count = query->limit;
     }
+    return 0;
 }

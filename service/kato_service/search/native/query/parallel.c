@@ -120,6 +120,8 @@ int query_run_shared(query *query, uint32_t from)
         pthread_join(thread, NULL);
         failed |= other.failed;
         query->scratch.expired |= other.query.scratch.expired;
+        query->scratch.steps += other.query.scratch.steps;
+        query->scratch.no_memory |= other.query.scratch.no_memory;
     }
     if (!failed) {
         failed = take_over(query, &other.query);

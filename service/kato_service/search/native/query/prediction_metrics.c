@@ -48,16 +48,16 @@ static void count_symbols(present part, tally *occurrences)
     }
 }
 
-double length_of(const double *weights, uint32_t count)
+double length_of(const double *by_local, uint32_t count)
 {
     double total = 0.0;
     for (uint32_t local = 1; local <= count; local++) {
-        total += weights[local] * weights[local];
+        total += by_local[local] * by_local[local];
     }
     return sqrt(total);
 }
 
-double cosine_distance(const state *state, const double *weights, const symbol_counts *counts,
+double cosine_distance(const state *state, const weights *weights, const symbol_counts *counts,
                        present part, tally *occurrences)
 {
     double product = 0.0, total = 0.0;
@@ -71,12 +71,12 @@ double cosine_distance(const state *state, const double *weights, const symbol_c
         double weight = counts_probability(counts, symbol) * occurrences[symbol];
         uint32_t local = state_local(state, symbol);
         if (local != 0) {
-            product += weights[local] * weight;
+            product += weights->by_local[local] * weight;
         }
         total += weight * weight;
         occurrences[symbol] = 0;
     }
-    double length = length_of(weights, state->distinct) * sqrt(total);
+    double length = weights->length * sqrt(total);
     return length != 0.0 ? 1.0 - product / length : 1.0;
 }
 

@@ -29,12 +29,18 @@ double round12(double value);
 /* (2M − E) / (2M + E); 0 if the denominator is 0. */
 double signal_to_noise(uint32_t matched, uint32_t extra);
 
-/* 1 − cos of the counts weighted with P; *weights* are those of the state, by local number. */
-double cosine_distance(const state *state, const double *weights, const symbol_counts *counts,
+/* The state's counts weighted with P, by local number, and the length of this vector. */
+typedef struct {
+    double *by_local;
+    double length;
+} weights;
+
+/* 1 − cos of the counts weighted with P. */
+double cosine_distance(const state *state, const weights *weights, const symbol_counts *counts,
                        present part, tally *occurrences);
 
-/* The length of the vector weights[1] … weights[count]. */
-double length_of(const double *weights, uint32_t count);
+/* The length of the vector by_local[1] … by_local[count]. */
+double length_of(const double *by_local, uint32_t count);
 
 double itfdf_similarity(double distance, uint32_t frequency, uint64_t total_frequency);
 double potential_of(double shares, double noise, double itfdf, uint32_t blocks);

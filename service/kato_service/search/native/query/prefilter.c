@@ -6,6 +6,8 @@
 
 #include "query/query.h"
 
+enum { FIND_STEPS = 64 }; /* steps that a search for a symbol's entries counts for */
+
 /* Entries of one of the state's symbols, of which the state holds *most*. */
 typedef struct {
     uint32_t start, count, most;
@@ -103,6 +105,7 @@ static uint32_t overlapping(query *query, const segment_view *view, const postin
     for (uint32_t local = 1; local <= state->distinct; local++) {
         entries += postings_find(found, state->symbols[local], &list.start);
     }
+    align_expired(&query->scratch, entries + (uint64_t)FIND_STEPS * state->distinct);
     if (entries == 0) {
         return 0;
     }

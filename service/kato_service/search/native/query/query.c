@@ -37,10 +37,11 @@ static int allocate(query *opened)
     opened->survivors = kato_allocate(SEGMENT_PATTERNS + 1, sizeof(*opened->survivors));
     opened->covered = kato_allocate_zeroed(distinct + 1, sizeof(*opened->covered));
     opened->in_matches = kato_allocate_zeroed(distinct + 1, sizeof(*opened->in_matches));
-    opened->weights = kato_allocate(distinct + 1, sizeof(*opened->weights));
+    opened->weights.by_local = kato_allocate(distinct + 1, sizeof(double));
     opened->bounds = kato_allocate(opened->limit, sizeof(*opened->bounds));
     int complete = opened->occurrences && opened->needed && opened->overlap && opened->survivors
-                   && opened->covered && opened->in_matches && opened->weights && opened->bounds;
+                   && opened->covered && opened->in_matches && opened->weights.by_local
+                   && opened->bounds;
     return complete ? align_open(&opened->scratch, &opened->state, (uint32_t)longest) : -1;
 }
 
@@ -86,7 +87,7 @@ void query_until(query *opened, double until)
 
 int query_expired(const query *opened)
 {
-    return opened->scratch.expired;
+    return opened->scratch.expired && !opened->scratch.no_memory;
 }
 
 void query_close(query *query)
@@ -99,7 +100,7 @@ void query_close(query *query)
     kato_free(query->survivors);
     kato_free(query->covered);
     kato_free(query->in_matches);
-    kato_free(query->weights);
+    kato_free(query->weights.by_local);
     kato_free(query->bounds);
     kato_free(query->candidates);
     memset(query, 0, sizeof(*query));
@@ -220,7 +221,7 @@ int query_run_segment(query *query, uint32_t segment)
             return -1;
         }
     }
-    return 0;
+    return query->scratch.expired ? -1 : 0;
 }
 
 /* Whether the remaining segments, judged by those so far, keep two threads busy. */
@@ -242,6 +243,5 @@ int query_run(query *query)
     if (done < query->frozen->segment_count && query_run_shared(query, done) < 0) {
         return -1;
     }
-    candidates_rank(query);
-    return 0;
+    return candidates_rank(query);
 }

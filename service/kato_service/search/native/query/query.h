@@ -35,7 +35,7 @@ typedef struct {
     uint64_t uncovered_mask; /* short state: what uncovered symbols touch; else all bits, or none */
     uint64_t total_frequency; /* Fsum, so far */
     uint64_t aligned; /* patterns that were aligned so far */
-    double *weights; /* by local number, P·count, for the ranking */
+    weights weights; /* for the ranking */
     double *bounds; /* heap of the best lower bounds of potentials, without their common 1 */
     uint32_t bound_count;
     double floor; /* patterns with a base below it are not among the best */
@@ -70,7 +70,7 @@ uint32_t find_survivors(query *query, const segment_view *view);
 /* Add a candidate, unless it cannot be among the best. -1: no memory. */
 int candidates_add(query *query, const candidate *found);
 
-/* Score and sort the candidates, and drop all after the limit. Cannot fail. */
-void candidates_rank(query *query);
+/* Score and sort the candidates, and drop all after the limit. -1: expired. */
+int candidates_rank(query *query);
 
 #endif
