@@ -36,6 +36,7 @@ def prediction() -> Prediction:
         future=(),
         confidence=1.0,
         itfdf_similarity=1.0,
+        blocks=(0, 2),
         metadata={},
     )
 
@@ -90,9 +91,9 @@ def test_missing_is_nested_per_event_of_the_present(prediction: Prediction) -> N
 
 def test_extras_are_nested_per_event_of_the_stm_by_position(prediction: Prediction) -> None:
     stm = (("a", "x"), ("a",), ("b",))
-    spaced = replace(prediction, sequence=(("a",), ("b",)))
+    spaced = replace(prediction, blocks=(2, 2))
     assert nesting.extras(spaced, stm) == [["a", "x"], [], []]
 
 
 def test_without_extras_each_event_has_an_empty_list(prediction: Prediction) -> None:
-    assert nesting.extras(replace(prediction, extras=()), (("a",), ("b",))) == [[], []]
+    assert nesting.extras(prediction, (("a",), ("b",))) == [[], []]

@@ -247,7 +247,7 @@ async def _final_predictions(call: Call, session_id: str) -> Any:
     try:
         state = await call.load(session_id)
         result = await processing.predicted(call, state)
-        predictions = await processing.spelled(call, state, result)
+        predictions = processing.spelled(call, state, result)
     except (StoreUnavailableError, OverloadedError, DeadlineExceededError, SessionNotFoundError):
         return ()
     return await json_text.array(predictions)

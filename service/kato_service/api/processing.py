@@ -1,6 +1,6 @@
 """Operations of the processor: observe, learn, predict, clear, configure (http-api.md §2)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, Any
 
@@ -138,7 +138,7 @@ async def get_cognition_data(call: Called, session_id: str) -> Response:
 async def cognition_of(call: Call, state: SessionState) -> dict[str, Any]:
     """The JSON of a session's predictions, emotives, symbols and STM."""
     result = await predicted(call, state)
-    return await rendering.cognition(state, await spelled(call, state, result))
+    return await rendering.cognition(state, spelled(call, state, result))
 
 
 def stm_of(state: SessionState) -> dict[str, Any]:
@@ -164,7 +164,7 @@ async def predictions_of(
     call: Call, state: SessionState, result: PredictionsResult
 ) -> dict[str, Any]:
     """The answer to a request for predictions."""
-    predictions = await spelled(call, state, result)
+    predictions = spelled(call, state, result)
     return {
         "predictions": await json_text.array(predictions),
         "session_id": result.session_id,
@@ -176,14 +176,11 @@ async def predictions_of(
     }
 
 
-async def spelled(
+def spelled(
     call: Call, state: SessionState, result: PredictionsResult
-) -> Iterable[dict[str, Any]]:
-    """The JSON of each prediction; nested, they are aligned again, which needs a thread."""
-    if not call.dialect.nested:
-        return nesting.spelled(result.predictions, state.stm, nested=False)
-    nested = partial(nesting.spelled, result.predictions, state.stm, nested=True)
-    return await call.service.processor.threads.run(lambda: list(nested()), call.deadline)
+) -> Iterator[dict[str, Any]]:
+    """The JSON of each prediction."""
+    return nesting.spelled(result.predictions, state.stm, nested=call.dialect.nested)
 
 
 OPERATIONS = (

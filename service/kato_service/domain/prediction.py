@@ -9,7 +9,8 @@ from kato_service.domain.pattern import Emotives, Event, Metadata
 class Prediction:
     """One pattern that the STM recalled; fields in the order in which the API renders them.
 
-    The API puts ``type`` ("prototypical") first and adds ``pattern_name`` and ``metadata``.
+    The API puts ``type`` ("prototypical") first, adds ``pattern_name`` and ``metadata``, and leaves
+    ``blocks`` out.
     """
 
     name: str
@@ -34,4 +35,6 @@ class Prediction:
     future: tuple[Event, ...]
     confidence: float
     itfdf_similarity: float
+    blocks: tuple[int, ...]
+    """Of every matching block, in order, its start in the state and its size in symbols."""
     metadata: Metadata

@@ -28,6 +28,7 @@ Row = tuple[
     Events,  # future
     float,  # confidence
     float,  # itfdf_similarity
+    tuple[int, ...],  # blocks
 ]
 
 class Index:

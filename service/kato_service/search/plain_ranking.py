@@ -167,5 +167,6 @@ def _prediction(scored: _Scored, query: _Query) -> Prediction:
         future=alignment.future,
         confidence=metrics.confidence(match.matched, len(present)),
         itfdf_similarity=scored.itfdf,
+        blocks=tuple(number for _, start, size in match.blocks for number in (start, size)),
         metadata=pattern.metadata,
     )

@@ -7,15 +7,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kato_service.api.shapes import rendering
-from kato_service.domain.pattern import Stm, flatten
+from kato_service.domain.pattern import Stm
 from kato_service.domain.prediction import Prediction
-from kato_service.search.numpy_index import blocks_of
 
 
 def spelled(
     predictions: Iterable[Prediction], stm: Stm, *, nested: bool
 ) -> Iterator[dict[str, Any]]:
-    """The JSON of each prediction of *stm*; nesting aligns it again, which takes its time."""
+    """The JSON of each prediction of *stm*."""
     for prediction in predictions:
         content = rendering.prediction(prediction)
         if nested:
@@ -32,24 +31,11 @@ def missing(prediction: Prediction) -> list[list[str]]:
 
 def extras(prediction: Prediction, stm: Stm) -> list[list[str]]:
     """For each event of the STM, its symbols that are in no matching block."""
-    if not prediction.extras:
-        return [[] for _ in stm]
-    unmatched = _unmatched(prediction, flatten(stm))
-    positions = iter(range(sum(map(len, stm))))
+    is_matched = bytearray(sum(map(len, stm)))
+    for start, size in zip(prediction.blocks[::2], prediction.blocks[1::2], strict=True):
+        is_matched[start : start + size] = b"\1" * size
+    marks = iter(is_matched)
     return [
-        [
-            symbol
-            for symbol, position in zip(event, positions, strict=False)
-            if position in unmatched
-        ]
+        [symbol for symbol, matched in zip(event, marks, strict=False) if not matched]
         for event in stm
     ]
-
-
-def _unmatched(prediction: Prediction, state: tuple[str, ...]) -> set[int]:
-    matched = {
-        position
-        for _, start, size in blocks_of(state)(flatten(prediction.sequence))
-        for position in range(start, start + size)
-    }
-    return set(range(len(state))) - matched

@@ -24,7 +24,9 @@ from kato_service.sessions.state import SessionState
 _PREFIX = "PTRN|"
 _SHOWN_ID_CHARS = 8
 """Characters of a session id that a list shows to callers without an API key."""
-_PREDICTION_FIELDS = tuple(field.name for field in fields(Prediction) if field.name != "metadata")
+_PREDICTION_FIELDS = tuple(
+    field.name for field in fields(Prediction) if field.name not in ("blocks", "metadata")
+)
 _LEARN_MESSAGES = {
     "learned": "pattern learned",
     "insufficient_data": "nothing learned: a pattern needs at least two symbols",

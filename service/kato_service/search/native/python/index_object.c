@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "python/objects.h"
+#include "python/symbol_tuples.h"
 
 static PyObject *index_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -76,7 +77,7 @@ static PyObject *index_get(PyObject *self, PyObject *name_given)
     const pattern_record record = segment_records(found)[local];
     uint32_t frequency = view_frequencies(&view)[local];
     uint32_t start = view_offsets(&view)[local], end = view_offsets(&view)[local + 1];
-    PyObject *events = events_of(symbols, view_tokens(&view) + start, end - start);
+    PyObject *events = events_of(symbols, view_tokens(&view) + start, end - start, 0);
     segment_view_drop(&view);
     symbols_drop(symbols);
     if (events == NULL) {

@@ -8,11 +8,9 @@
 int name_parse(PyObject *text, uint8_t *name);
 PyObject *name_text(const uint8_t *name);
 
-/* The events of a pattern, as a tuple of tuples of str. */
-PyObject *events_of(const symbol_table *symbols, const uint32_t *tokens, uint32_t count);
-
 /*
- * A prediction: the fields of Prediction in their order, without emotives and metadata.
+ * A prediction: the fields of Prediction in their order, without emotives and metadata. Other
+ * threads get the interpreter lock while a large one is made.
  * *state_symbols*: the tuple that the query was opened with.
  */
 PyObject *prediction_row(query *query, const candidate *found, PyObject *state_symbols);
