@@ -1,10 +1,10 @@
 """JSON: strict when it is read, compact when it is written, in portions when it is long."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from time import perf_counter
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -12,6 +12,8 @@ LOOP_SHARE_S = 0.002
 """Seconds of serialising after which other requests get their turn."""
 BATCH = 8
 """Small items that one call writes: the call itself costs as much as two of them."""
+LONG_BYTES = 2**20
+"""Joining so many bytes releases the interpreter lock: in a thread it does not hold up the loop."""
 SMALL_S = 0.0005
 """Seconds that a batch may take; after one that took longer, the next has a single item."""
 
@@ -38,9 +40,18 @@ def canonical(value: Any) -> str:
         raise ValueError("nested too deeply") from exc
 
 
+class Pieces:
+    """JSON text of a long value. No dataclass: orjson would write one as an object."""
+
+    __slots__ = ("texts",)
+
+    def __init__(self, texts: tuple[bytes, ...]) -> None:
+        self.texts = texts
+
+
 def text(value: Any) -> bytes:
     """*value* as compact JSON in UTF-8."""
-    return orjson.dumps(value)
+    return orjson.dumps(value, default=_whole)
 
 
 def embedded(canonical_text: str) -> orjson.Fragment:
@@ -48,18 +59,78 @@ def embedded(canonical_text: str) -> orjson.Fragment:
     return orjson.Fragment(canonical_text)
 
 
-async def array(items: Iterable[Mapping[str, Any]]) -> orjson.Fragment:
-    """A JSON array, written in portions so that a long one does not hold up the event loop."""
+async def array(items: Iterable[Mapping[str, Any]]) -> Pieces:
+    """A JSON array, written in portions so that a long one does not hold up the event loop.
+
+    All long arrays together leave the loop as much time for others as they take.
+    """
     pieces: list[bytes] = []
     source = iter(items)
     size, began = 1, perf_counter()
     started = began
-    while batch := list(islice(source, size)):
-        pieces.append(orjson.dumps(batch)[1:-1])
-        now = perf_counter()
-        size = BATCH if now - started < SMALL_S else 1
-        if now - began > LOOP_SHARE_S:
-            await asyncio.sleep(0)
-            began = now = perf_counter()
-        started = now
-    return orjson.Fragment(b"[" + b",".join(pieces) + b"]")
+    with _Writer() as writer:
+        while batch := list(islice(source, size)):
+            pieces += (b",", orjson.dumps(batch)[1:-1])
+            now = perf_counter()
+            size = BATCH if now - started < SMALL_S else 1
+            if now - began > LOOP_SHARE_S:
+                await writer.pause(now - began)
+                began = now = perf_counter()
+            started = now
+    return Pieces((b"[", *pieces[1:], b"]"))
+
+
+async def long_text(value: Any) -> bytes:
+    """As `text`; where it is long, it is put together in a thread, without the interpreter lock."""
+    parts = list(_parts(value))
+    if sum(map(len, parts)) < LONG_BYTES:
+        return b"".join(parts)
+    return await asyncio.to_thread(b"".join, parts)
+
+
+class _Writer:
+    """One array that is being written."""
+
+    long_ones: ClassVar[int] = 0
+
+    def __init__(self) -> None:
+        self._is_long = False
+
+    def __enter__(self) -> "_Writer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _Writer.long_ones -= self._is_long
+
+    async def pause(self, written_s: float) -> None:
+        """After so many seconds on the loop: others write meanwhile, too."""
+        if not self._is_long:
+            self._is_long = True
+            _Writer.long_ones += 1
+        await asyncio.sleep(written_s * _Writer.long_ones)
+
+
+def _parts(value: Any) -> Iterator[bytes]:
+    if isinstance(value, Pieces):
+        yield from value.texts
+    elif _holds_pieces(value):
+        for number, (key, member) in enumerate(value.items()):
+            yield b"," if number else b"{"
+            yield orjson.dumps(key)
+            yield b":"
+            yield from _parts(member)
+        yield b"}"
+    else:
+        yield text(value)
+
+
+def _holds_pieces(value: Any) -> bool:
+    return isinstance(value, dict) and any(
+        isinstance(member, Pieces) or _holds_pieces(member) for member in value.values()
+    )
+
+
+def _whole(value: Any) -> orjson.Fragment:
+    if isinstance(value, Pieces):
+        return orjson.Fragment(b"".join(value.texts))
+    raise TypeError

@@ -43,6 +43,7 @@ async def test_an_array_written_in_portions_is_the_same_array(count: int) -> Non
     items = [{"n": n} for n in range(count)]
     content = {"items": await json_text.array(items), "embedded": json_text.embedded("[1]")}
     assert json.loads(json_text.text(content)) == {"items": items, "embedded": [1]}
+    assert await json_text.long_text({"in": content}) == json_text.text({"in": content})
 
 
 async def test_writing_a_long_array_lets_other_tasks_run() -> None:

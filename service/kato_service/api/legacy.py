@@ -92,7 +92,7 @@ async def predictions(call: Called, session_id: Addressed) -> Response:
     state = await call.load(session_id)
     result = await processing.predicted(call, state)
     content = await processing.predictions_of(call, state, result)
-    return rendering.response({"status": _OK} | content)
+    return await rendering.long_response({"status": _OK} | content)
 
 
 async def clear_stm(
@@ -124,7 +124,7 @@ async def observe_sequence(call: Called, session_id: Addressed, body: SequenceBo
         ),
         "final_predictions": await _final_predictions(call, session_id),
     }
-    return rendering.response(content)
+    return await rendering.long_response(content)
 
 
 async def update_genes(call: Called, session_id: Addressed, body: GenesBody) -> Response:
@@ -153,7 +153,8 @@ async def get_percept_data(call: Called, session_id: Addressed) -> Response:
 
 async def get_cognition_data(call: Called, session_id: Addressed) -> Response:
     state = await call.load(session_id)
-    return _answer(state, cognition_data=await processing.cognition_of(call, state))
+    cognition = await processing.cognition_of(call, state)
+    return await rendering.long_response(_content(state, cognition_data=cognition))
 
 
 async def status(call: Called, session_id: Addressed) -> Response:
@@ -229,7 +230,11 @@ async def _changed(call: Call, session_id: str, plan: Plan[Any]) -> SessionState
 
 
 def _answer(state: SessionState, **content: Any) -> Response:
-    return rendering.response({"status": _OK, "processor_id": state.processor_id} | content)
+    return rendering.response(_content(state, **content))
+
+
+def _content(state: SessionState, **content: Any) -> dict[str, Any]:
+    return {"status": _OK, "processor_id": state.processor_id} | content
 
 
 def _done(state: SessionState, **more: str) -> Response:

@@ -94,7 +94,7 @@ async def get_predictions(
 ) -> Response:
     state = await call.load(session_id)
     result = await predicted(call, state, limit=limit, recall_threshold=recall_threshold)
-    return rendering.response(await predictions_of(call, state, result))
+    return await rendering.long_response(await predictions_of(call, state, result))
 
 
 async def clear_stm(call: Called, session_id: str, body: RepeatableBody | None = None) -> Response:
@@ -132,7 +132,8 @@ async def get_percept_data(call: Called, session_id: str) -> Response:
 
 async def get_cognition_data(call: Called, session_id: str) -> Response:
     cognition = await cognition_of(call, await call.load(session_id))
-    return rendering.response({"cognition_data": cognition, "session_id": session_id})
+    content = {"cognition_data": cognition, "session_id": session_id}
+    return await rendering.long_response(content)
 
 
 async def cognition_of(call: Call, state: SessionState) -> dict[str, Any]:

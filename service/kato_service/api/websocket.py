@@ -117,7 +117,7 @@ async def _turn(websocket: WebSocket, session_id: str, raw: bytes) -> None:
     reply = await _reply(call, session_id, raw, request_id, websocket.state.admission)
     # A client that does not read its replies is dropped, not waited for.
     async with asyncio.timeout(service.settings.request_timeout_s):
-        await websocket.send_text(json_text.text(reply).decode())
+        await websocket.send_text((await json_text.long_text(reply)).decode())
 
 
 async def _received(websocket: WebSocket) -> bytes:

@@ -37,6 +37,11 @@ def response(content: Mapping[str, Any]) -> Response:
     return Response(json_text.text(content), media_type="application/json")
 
 
+async def long_response(content: Mapping[str, Any]) -> Response:
+    """The same for what may be long."""
+    return Response(await json_text.long_text(content), media_type="application/json")
+
+
 def spelled(name: str) -> str:
     """``PTRN|<digest>`` for a bare digest; '' stays ''."""
     return _PREFIX + name if name else ""
