@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from math import inf
 from pathlib import Path
 from time import perf_counter
 
@@ -29,6 +28,8 @@ from kato_service.knowledge.writing.trimming import TrimPlan
 from kato_service.metrics import Metrics
 from kato_service.processing.kato_processor import KatoProcessor
 from kato_service.processing.limits import ObservationLimits
+from kato_service.processing.matching_threads import MatchingThreads
+from kato_service.search.pace import Pace
 from kato_service.search.pattern_searcher import PatternSearcher, Search
 from kato_service.service import RESTART_DELAY_S, Service
 from kato_service.sessions.memory import MemorySessionStore
@@ -50,12 +51,13 @@ class MeasuredSearcher(PatternSearcher):
         super().__init__(engine)
         self._metrics = metrics
 
-    def run(self, search: Search, *, until: float = inf) -> tuple[Prediction, ...]:
+    def run(self, search: Search, pace: Pace | None = None) -> tuple[Prediction, ...]:
         began = perf_counter()
         try:
-            return super().run(search, until=until)
+            return super().run(search, pace)
         finally:
-            self._metrics.matched(perf_counter() - began)
+            held_s = pace.held_s if pace else 0.0
+            self._metrics.matched(perf_counter() - began - held_s)
 
 
 @asynccontextmanager
@@ -106,6 +108,9 @@ async def _assembled(
     await databases.open({"mongodb": knowledge.start})
     vectors = _vectors(settings, databases)
     limits = _observation_limits(settings)
+    threads = MatchingThreads(
+        settings.matching_budget_s, waiting=settings.max_requests_in_flight // 4
+    )
     service = Service(
         settings=settings,
         sessions=SessionManager(
@@ -115,7 +120,7 @@ async def _assembled(
             processor_id=settings.processor_id,
             waited=metrics.waited,
         ),
-        processor=KatoProcessor(knowledge, searcher, vectors, settings.genes, limits),
+        processor=KatoProcessor(knowledge, searcher, vectors, settings.genes, limits, threads),
         searcher=searcher,
         knowledge=knowledge,
         databases=databases,

@@ -24,6 +24,7 @@ KatoError
 │   └── VectorsClearedError      503 STORE_UNAVAILABLE (another request cleared the knowledge base)
 ├── OverloadedError              503 OVERLOADED
 ├── DeadlineExceededError        504 DEADLINE_EXCEEDED
+│   └── MatchingBudgetError      504 MATCHING_BUDGET_EXCEEDED (a retry would take as long)
 ├── TransferError                stops an import or export; nothing was changed
 │   └── SourceChangedError       stops an import in the middle
 └── SettingsError                stops the start with one line
@@ -214,6 +215,13 @@ class DeadlineExceededError(KatoError):
     code = "DEADLINE_EXCEEDED"
     status_code = 504
     retryable = True
+
+
+class MatchingBudgetError(DeadlineExceededError):
+    """A prediction computes longer than one may: repeating it would take as long."""
+
+    code = "MATCHING_BUDGET_EXCEEDED"
+    retryable = False
 
 
 class SettingsError(KatoError):

@@ -30,6 +30,7 @@ from kato_service.settings_rules import (
     half_of_memory,
     in_64_bits,
     key_from_file,
+    require_budget,
     require_pair,
     require_pools,
     require_shared_stores,
@@ -99,6 +100,9 @@ class APIServiceConfig(BaseSettings):
     pages of this instance."""
     request_timeout_s: PositiveFloat = Field(30.0, validation_alias="REQUEST_TIMEOUT")
     """Seconds after which a request fails with 504 and changes nothing."""
+    matching_budget: PositiveFloat | None = Field(None, validation_alias="MATCHING_BUDGET_S")
+    """Seconds that one prediction may compute, not counting its waits for other users; then it
+    fails with 504, and a retry would too. Below REQUEST_TIMEOUT; the default is a third of it."""
     shutdown_grace_s: PositiveFloat = Field(20.0, validation_alias="SHUTDOWN_GRACE_S")
     """Seconds that requests in progress may still take after SIGTERM."""
     max_body_bytes: PositiveInt = Field(8 * 2**20, validation_alias="MAX_BODY_BYTES")
@@ -114,6 +118,10 @@ class APIServiceConfig(BaseSettings):
     """true writes a line at level info for every request: method, route, status, milliseconds."""
     log_format: Literal["json", "console"] = Field("json", validation_alias="LOG_FORMAT")
     """json for machines, console for people."""
+
+    @property
+    def matching_budget_s(self) -> float:
+        return self.matching_budget or self.request_timeout_s / 3
 
     @property
     def url(self) -> str:
@@ -341,6 +349,7 @@ class Settings(APIServiceConfig):
         )
         self._agree_on_vectors()
         require_pair(self.tls_cert_file, self.tls_key_file)
+        require_budget(self.matching_budget_s, self.request_timeout_s)
         require_pools(self.mongo_pool_min_size, self.mongo_pool_size)
         embedded = {
             "REDIS_URL": self.sessions_in,

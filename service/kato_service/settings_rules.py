@@ -55,6 +55,15 @@ def chosen_store(choice: StoreChoice) -> None:
         )
 
 
+def require_budget(budget_s: float, request_timeout_s: float) -> None:
+    """A budget that the request does not outlive would never be told of."""
+    if budget_s >= request_timeout_s:
+        raise SettingsError(
+            f"MATCHING_BUDGET_S: {budget_s:g} is not below REQUEST_TIMEOUT; "
+            f"accepted: seconds below {request_timeout_s:g}"
+        )
+
+
 def require_pools(min_size: int, max_size: int) -> None:
     """Refuse a MongoDB pool whose minimum is above its maximum."""
     if min_size > max_size:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import httpx
@@ -18,6 +18,7 @@ from kato_service.knowledge.limits import KnowledgeLimits
 from kato_service.knowledge.model.entries import Entry, Learn
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.processing.matching_threads import MatchingThreads
+from kato_service.search.pace import Pace
 from kato_service.sessions.queue import SessionQueues
 from kato_service.settings import Settings
 
@@ -43,15 +44,20 @@ async def test_a_full_queue_of_one_session_does_not_affect_another_session() -> 
     await use("a")
 
 
-async def test_a_prediction_is_refused_while_the_queue_of_the_threads_is_full() -> None:
-    threads, leave = MatchingThreads(3, waiting_per_thread=0), threading.Event()
-    running = [asyncio.create_task(threads.run(lambda: leave.wait(30), soon())) for _ in range(3)]
+def held(leave: threading.Event) -> Callable[[Pace], bool]:
+    return lambda _pace: leave.wait(30)
+
+
+async def test_predictions_of_a_user_are_refused_while_too_many_wait_and_others_are_not() -> None:
+    threads, leave = MatchingThreads(processors=1, waiting=2), threading.Event()
+    running = [asyncio.create_task(threads.run("a", held(leave), soon())) for _ in range(3)]
     await asyncio.sleep(0)
     with pytest.raises(OverloadedError, match="retry later"):
-        await threads.run(lambda: True, soon())
+        await threads.run("a", lambda _pace: True, soon())
+    assert await threads.run("b", lambda _pace: True, soon())
     leave.set()
     assert await asyncio.gather(*running) == [True, True, True]
-    assert await threads.run(lambda: True, soon())
+    assert await threads.run("a", lambda _pace: True, soon())
     threads.close()
 
 
@@ -63,8 +69,8 @@ async def test_an_applied_sequence_succeeds_although_its_predictions_are_refused
     async with running_service(settings) as service:
         await service.knowledge.start()
         threads = service.processor.threads
-        waits = [threads.run(lambda: leave.wait(30), soon()) for _ in range(threads.capacity)]
-        held = [asyncio.create_task(wait) for wait in waits]
+        waits = [threads.run("kato", held(leave), soon()) for _ in range(threads.capacity)]
+        waiting = [asyncio.create_task(wait) for wait in waits]
         await asyncio.sleep(0)
         transport = httpx.ASGITransport(make_app(service))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
@@ -73,7 +79,7 @@ async def test_an_applied_sequence_succeeds_although_its_predictions_are_refused
             refused = await client.get("/predictions")
             stm = (await client.get("/stm")).json()["stm"]
         leave.set()
-        await asyncio.gather(*held)
+        await asyncio.gather(*waiting)
     assert refused.json()["error"]["code"] == "OVERLOADED"
     assert (sent.status_code, sent.json()["final_predictions"]) == (200, [])
     assert stm == [["a"], ["b"]]

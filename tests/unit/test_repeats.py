@@ -173,7 +173,7 @@ def compiled_best(word: Word, state: Word, until: float) -> Any:
     index = engine.Index()
     one = pattern(word)
     index.put(one.name, one.events, 1, 1, 1, 1, 1)
-    return index.snapshot().best(tuple(state), 1e-9, 1, until)
+    return index.frozen().best(tuple(state), 1e-9, 1, until)
 
 
 @counted

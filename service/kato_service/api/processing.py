@@ -177,9 +177,7 @@ async def predictions_of(
     }
 
 
-def spelled(
-    call: Call, state: SessionState, result: PredictionsResult
-) -> Iterator[dict[str, Any]]:
+def spelled(call: Call, state: SessionState, result: PredictionsResult) -> Iterator[dict[str, Any]]:
     """The JSON of each prediction."""
     return nesting.spelled(result.predictions, state.stm, nested=call.dialect.nested)
 

@@ -53,11 +53,12 @@ class KatoProcessor:
         vectors: QdrantStore | None,
         genes: Genes,
         limits: ObservationLimits,
+        threads: MatchingThreads | None = None,
     ) -> None:
         self._genes = genes
         self._memory = MemoryManager(limits)
         self._vectors = VectorProcessor(knowledge, vectors, limits)
-        self.threads = MatchingThreads()
+        self.threads = threads or MatchingThreads()
         """Where long computations of a request run, so that the event loop stays free."""
         self._patterns = PatternProcessor(knowledge, searcher, self._memory, self.threads)
         self._observations = ObservationProcessor(

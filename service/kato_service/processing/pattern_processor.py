@@ -1,7 +1,6 @@
 """Learning a session's short-term memory, and predicting from it (processor.md §5–7)."""
 
 import secrets
-import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -85,8 +84,10 @@ class PatternProcessor:
         Raises:
             StoreUnavailableError: The knowledge log did not answer.
             DeadlineExceededError: *deadline* passed first.
-            OverloadedError: Too many predictions wait for a thread.
+            MatchingBudgetError: Matching takes too long.
+            OverloadedError: Too many predictions of this user wait.
         """
+        self._threads.require_place(state.processor_id)
         if _symbols(state.stm) < MIN_STATE_SYMBOLS:
             return _result(state, ())
         base = self._knowledge.get(state.processor_id)
@@ -94,15 +95,15 @@ class PatternProcessor:
             reading = base.reading(deadline=deadline, may_be_stale=True)
             knowledge = await held.enter_async_context(reading)
             search = self._searcher.search(knowledge, state.stm, genes)
-            until = time.monotonic() + deadline.remaining_s()
-            compute = partial(self._searcher.run, search, until=until)
+            compute = partial(self._searcher.run, search)
             if search.needs_reading:
                 # The search reads the index itself: learns wait until the thread is done.
-                found = await self._threads.run_to_its_end(compute)
+                run = self._threads.run_to_its_end
             else:
                 # The search has a version of its own: learns need not wait for it.
                 await held.aclose()
-                found = await self._threads.run(compute, deadline)
+                run = self._threads.run
+            found = await run(state.processor_id, compute, deadline)
             return _result(state, found, stale=knowledge.stale)
 
 

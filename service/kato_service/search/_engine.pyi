@@ -4,6 +4,7 @@ then."""
 from collections.abc import Iterator
 
 from kato_service.domain.pattern import Event
+from kato_service.search.pace import Pace
 
 Events = tuple[Event, ...]
 Symbols = tuple[str, ...]
@@ -136,10 +137,19 @@ class Restorer:
     def finish(self, learns: int, symbols: int, distinct_symbols: int, /) -> Index: ...
 
 class Frozen:
-    def best(self, state: Symbols, threshold: float, limit: int, until: float = ..., /) -> Answer:
+    def best(
+        self,
+        state: Symbols,
+        threshold: float,
+        limit: int,
+        until: float = ...,
+        pace: Pace | None = ...,
+        /,
+    ) -> Answer:
         """Computes without the interpreter lock; any number of threads may ask at once.
 
-        Raises TimeoutError at *until*, in seconds of the monotonic clock; so does reading a row."""
+        Raises TimeoutError at *until*, in seconds of the monotonic clock, or later by as long as
+        *pace* held it up; so does reading a row."""
 
 class Answer:
     """The best predictions, best first; a row is made when it is read. For one thread at a time."""

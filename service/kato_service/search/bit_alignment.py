@@ -1,9 +1,9 @@
 """difflib's matching blocks on bits: one integer per pattern symbol, one bit per position."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 from kato_service.domain.alignment import Block
+from kato_service.search.pace import Pace
 
 MAX_BITS = 512
 """Longest state, in symbols, for which bits are faster than difflib."""
@@ -20,7 +20,9 @@ def position_masks(state: Sequence[str]) -> dict[str, int]:
     return masks
 
 
-def matching_blocks(symbols: Sequence[str], masks: Mapping[str, int]) -> tuple[Block, ...]:
+def matching_blocks(
+    symbols: Sequence[str], masks: Mapping[str, int], pace: Pace
+) -> tuple[Block, ...]:
     """The blocks of ``SequenceMatcher(None, symbols, state, autojunk=False)`` (processor.md §6),
     without the empty one at the end.
 
@@ -37,7 +39,7 @@ def matching_blocks(symbols: Sequence[str], masks: Mapping[str, int]) -> tuple[B
     while boxes:
         first, end, columns = boxes.pop()
         runs = [row & columns for row in rows[first:end]]
-        size, runs = _longest_runs(runs)
+        size, runs = _longest_runs(runs, pace)
         if size == 1:
             found += _chain(first, runs)
         elif size > 1:
@@ -47,16 +49,25 @@ def matching_blocks(symbols: Sequence[str], masks: Mapping[str, int]) -> tuple[B
     return tuple(sorted(found))
 
 
-def _longest_runs(runs: list[int]) -> tuple[int, list[int]]:
-    """Length of the longest run of equal symbols, and by row the columns where such runs end."""
-    # A run that ends at a column of this row is one longer than one that ends a column earlier in
-    # the row before: shifting by one column and intersecting prolongs all runs at once.
+def _longest_runs(runs: list[int], pace: Pace) -> tuple[int, list[int]]:
+    """Length of the longest run of equal symbols, and by row the columns where such runs end.
+
+    The length doubles while there are such runs, then it grows by halves.
+    """
+    # A run that ends at a column of this row is longer by a step if another one ends a step of
+    # columns earlier and a step of rows before: shifting and intersecting prolongs all at once.
     if not any(runs):
         return 0, runs
-    size = 1
-    while any(longer := [0, *(run & before << 1 for before, run in pairwise(runs))]):
-        runs = longer
-        size += 1
+    size, step, is_growing = 1, 1, True
+    while step:
+        pace.look()
+        longer = [run & before << step for before, run in zip(runs, runs[step:], strict=False)]
+        if any(longer):
+            runs = [0] * step + longer
+            size += step
+        else:
+            is_growing = False
+        step = size if is_growing else step // 2
     return size, runs
 
 

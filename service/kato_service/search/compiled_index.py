@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from math import inf
 from threading import Lock
 from weakref import WeakSet
 
@@ -13,6 +12,7 @@ from kato_service.domain.statistics import Corrections
 from kato_service.knowledge.model.index import Piece, SiftedViews, StoredViews, require_empty
 from kato_service.search import _engine
 from kato_service.search.index_pieces import pieces, restored
+from kato_service.search.pace import Pace
 from kato_service.search.pattern_extras import NONE, Extras
 
 PAGE = 256
@@ -124,9 +124,9 @@ class CompiledPatternIndex:
         *,
         threshold: float,
         limit: int,
-        until: float = inf,
+        pace: Pace | None = None,
     ) -> tuple[Prediction, ...]:
-        return self.frozen().best(state, threshold=threshold, limit=limit, until=until)
+        return self.frozen().best(state, threshold=threshold, limit=limit, pace=pace)
 
     def frozen(self) -> "_Frozen":
         with self._changing:
@@ -166,9 +166,10 @@ class _Frozen:
         *,
         threshold: float,
         limit: int,
-        until: float = inf,
+        pace: Pace | None = None,
     ) -> tuple[Prediction, ...]:
-        answer = self.engine.best(state, threshold, limit, until)
+        paced = (pace.until, pace) if pace else ()
+        answer = self.engine.best(state, threshold, limit, *paced)
         # One row at a time, so that other threads get the interpreter lock in between.
         return tuple(self._prediction(row) for row in answer)
 

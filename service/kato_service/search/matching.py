@@ -1,10 +1,10 @@
 """The port to matching engines: the patterns of a fold, and the best of them for a state."""
 
-from math import inf
 from typing import Protocol
 
 from kato_service.domain.prediction import Prediction
 from kato_service.knowledge.model.index import PatternIndex
+from kato_service.search.pace import Pace
 
 
 class Searchable(Protocol):
@@ -14,7 +14,7 @@ class Searchable(Protocol):
         *,
         threshold: float,
         limit: int,
-        until: float = inf,
+        pace: Pace | None = None,
     ) -> tuple[Prediction, ...]:
         """The *limit* best predictions, best first, equal ones by first learn.
 
@@ -24,10 +24,10 @@ class Searchable(Protocol):
 
         Args:
             state: The flattened STM.
-            until: When to give up, in seconds of the monotonic clock.
+            pace: What may hold it up or end it; it looks about every millisecond.
 
         Raises:
-            TimeoutError: It was not done by then.
+            TimeoutError: Its pace gives it no more time.
         """
 
 

@@ -8,9 +8,6 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
-from math import inf
-from time import monotonic
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +19,8 @@ from kato_service.domain.statistics import SymbolCounts
 from kato_service.knowledge.fold.footprint import extras_bytes, pattern_bytes
 from kato_service.knowledge.model.index import UnsavedIndex
 from kato_service.search.bit_alignment import MAX_BITS, matching_blocks, position_masks
+from kato_service.search.long_alignment import LongAlignment
+from kato_service.search.pace import Pace, paced
 from kato_service.search.plain_ranking import Match, best_predictions
 
 _Alignment = Callable[[Sequence[str]], tuple[Block, ...]]
@@ -100,16 +99,15 @@ class NumpyPatternIndex(UnsavedIndex):
         *,
         threshold: float,
         limit: int,
-        until: float = inf,
+        pace: Pace | None = None,
     ) -> tuple[Prediction, ...]:
-        found = self.matches(state, threshold, until)
-        return best_predictions(found, state, self.statistics, limit=limit)
+        pace = pace or Pace()
+        found = self.matches(state, threshold, pace)
+        return best_predictions(found, state, self.statistics, limit=limit, pace=pace)
 
-    def matches(
-        self, state: Sequence[str], threshold: float, until: float = inf
-    ) -> tuple[Match, ...]:
-        align = blocks_of(state)
-        slots = _in_time(self._candidates(state, threshold), until)
+    def matches(self, state: Sequence[str], threshold: float, pace: Pace) -> tuple[Match, ...]:
+        align = _blocks_with(state, pace)
+        slots = paced(self._candidates(state, threshold), pace)
         found = (self._match(align, slot, len(state)) for slot in slots)
         return tuple(match for match in found if match is not None and _kept(match, threshold))
 
@@ -174,28 +172,12 @@ class NumpyPatternIndex(UnsavedIndex):
             self._append(pattern)
 
 
-def blocks_of(state: Sequence[str]) -> _Alignment:
-    """A function that aligns a pattern with *state*: on bits for a short state, else by difflib."""
-    if len(state) <= MAX_BITS:
-        masks = position_masks(state)
-        return lambda symbols: matching_blocks(symbols, masks)
-    matcher = SequenceMatcher(None, autojunk=False)
-    matcher.set_seq2(state)
-
-    def blocks(symbols: Sequence[str]) -> tuple[Block, ...]:
-        matcher.set_seq1(symbols)
-        *found, _end = matcher.get_matching_blocks()
-        return tuple((block.a, block.b, block.size) for block in found)
-
-    return blocks
-
-
-def _in_time(slots: Iterable[int], until: float) -> Iterator[int]:
-    """*slots* until the time is over. A single alignment is never interrupted."""
-    for slot in slots:
-        if monotonic() > until:
-            raise TimeoutError("matching was not done in time")
-        yield slot
+def _blocks_with(state: Sequence[str], pace: Pace) -> _Alignment:
+    """A function that aligns a pattern with *state*: on bits for a short state."""
+    if len(state) > MAX_BITS:
+        return LongAlignment(state, pace).blocks
+    masks = position_masks(state)
+    return lambda symbols: matching_blocks(symbols, masks, pace)
 
 
 def _kept(match: Match, threshold: float) -> bool:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from math import inf
 from typing import cast
 
 from kato_service.domain.genes import Genes
@@ -13,6 +12,7 @@ from kato_service.errors import SettingsError
 from kato_service.knowledge.model.reading import KnowledgeReading
 from kato_service.search.matching import MatchingIndex, Searchable
 from kato_service.search.numpy_index import NumpyPatternIndex
+from kato_service.search.pace import Pace
 
 MIN_STATE_SYMBOLS = 2
 """Symbols in a state at least: a shorter one predicts nothing."""
@@ -23,7 +23,7 @@ class Search:
     """A prediction that is ready to run, on a knowledge base as it was at one moment."""
 
     patterns: Searchable
-    state: tuple[str, ...]
+    stm: Stm
     genes: Genes
     needs_reading: bool
     """Whether the reading has to be held until the search has run."""
@@ -46,29 +46,26 @@ class PatternSearcher:
         """A search of *reading* as it is now; takes microseconds, while the reading is held."""
         index = cast(MatchingIndex, reading.index)  # every index of a fold is from `new_index`
         frozen = index.frozen()
-        return Search(frozen or index, flatten(stm), genes, needs_reading=frozen is None)
+        return Search(frozen or index, stm, genes, needs_reading=frozen is None)
 
     def predict(self, reading: KnowledgeReading, stm: Stm, genes: Genes) -> tuple[Prediction, ...]:
         """The best predictions, best first: a pure function of its arguments."""
         return self.run(self.search(reading, stm, genes))
 
-    def run(self, search: Search, *, until: float = inf) -> tuple[Prediction, ...]:
+    def run(self, search: Search, pace: Pace | None = None) -> tuple[Prediction, ...]:
         """The best predictions, best first. Computes, perhaps for long: call it from a thread.
 
-        Args:
-            until: When to give up, in seconds of the monotonic clock.
-
         Raises:
-            TimeoutError: It was not done by then.
+            TimeoutError: Its *pace* gives it no more time.
         """
-        state, genes = search.state, search.genes
+        state, genes = flatten(search.stm), search.genes
         if len(state) < MIN_STATE_SYMBOLS:
             return ()
         return search.patterns.best(
             state,
             threshold=genes.recall_threshold,
             limit=genes.max_predictions,
-            until=until,
+            pace=pace,
         )
 
 

@@ -13,6 +13,7 @@ from kato_service.domain.pattern import Pattern, flatten
 from kato_service.domain.prediction import Prediction
 from kato_service.domain.prediction_metrics import SymbolProbabilities
 from kato_service.domain.statistics import SymbolStatistics
+from kato_service.search.pace import Pace, paced
 
 SLACK = 1e-9
 """More than rounding can change a potential."""
@@ -60,17 +61,29 @@ class _Scored:
 
 
 def best_predictions(
-    matches: Iterable[Match], state: tuple[str, ...], statistics: SymbolStatistics, *, limit: int
+    matches: Iterable[Match],
+    state: tuple[str, ...],
+    statistics: SymbolStatistics,
+    *,
+    limit: int,
+    pace: Pace | None = None,
 ) -> tuple[Prediction, ...]:
-    """The *limit* best of *matches* as predictions, best first, equal ones by first learn."""
+    """The *limit* best of *matches* as predictions, best first, equal ones by first learn.
+
+    Raises:
+        TimeoutError: Its *pace* gives it no more time.
+    """
+    pace = pace or Pace()
     found = tuple(matches)
     total_frequency = sum(match.pattern.frequency for match in found)
-    kept = [_kept(match, state) for match in _hopeful(found, state, total_frequency, limit)]
-    in_sight = {symbol for one in kept for symbol in one.present} | _shown(found, state)
+    hopeful = _hopeful(found, state, total_frequency, limit)
+    kept = [_kept(match, state) for match in paced(hopeful, pace)]
+    shown = _shown(paced(found, pace), state)
+    in_sight = {symbol for one in kept for symbol in one.present} | shown
     probability = SymbolProbabilities.of(in_sight, statistics)
     query = _Query(statistics, probability, total_frequency, Counter(state))
-    ranked = sorted((_scored(one, query) for one in kept), key=_rank)
-    return tuple(_prediction(one, query) for one in ranked[:limit])
+    ranked = sorted((_scored(one, query) for one in paced(kept, pace)), key=_rank)
+    return tuple(_prediction(one, query) for one in paced(ranked[:limit], pace))
 
 
 def _kept(match: Match, state: Sequence[str]) -> _Kept:

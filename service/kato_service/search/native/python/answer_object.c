@@ -1,5 +1,6 @@
 /* Frozen: a frozen copy of an index. Answer: what a query found; rows are made when read. */
 #include "python/objects.h"
+#include "python/pace.h"
 
 #include <math.h>
 
@@ -8,6 +9,7 @@ typedef struct {
     query query;
     PyObject *frozen; /* keeps alive what the query reads */
     PyObject *symbols;  /* the state, a tuple of str */
+    held_pace pace;
 } answer_object;
 
 static void frozen_dealloc(PyObject *self)
@@ -25,48 +27,57 @@ static void given_up(const query *query)
     }
 }
 
-/*
- * Frozen.best(state, threshold, limit[, until]): the query runs without the interpreter lock. What
- * it needs from Python objects (the state's numbers) is copied before, in query_open.
- */
-static PyObject *frozen_best(PyObject *self, PyObject *args)
+/* An answer that is still to be computed. NULL with an exception set. */
+static answer_object *answer_opened(frozen_object *from, PyObject *symbols, double threshold,
+                                    unsigned long long limit)
 {
-    PyObject *symbols;
-    double threshold;
-    double until = INFINITY;
-    unsigned long long limit;
-    if (!PyArg_ParseTuple(args, "OdK|d", &symbols, &threshold, &limit, &until)) {
-        return NULL;
-    }
     if (!PyTuple_Check(symbols) || PyTuple_Size(symbols) == 0
         || PyTuple_Size(symbols) >= MAX_PATTERN_SYMBOLS) {
         PyErr_SetString(PyExc_TypeError, "a state is a tuple of 1 to 2**28 - 1 symbols");
         return NULL;
     }
-    frozen_object *from = (frozen_object *)self;
-    module_state *types = PyType_GetModuleState(Py_TYPE(self));
+    module_state *types = PyType_GetModuleState(Py_TYPE((PyObject *)from));
     answer_object *answer = (answer_object *)object_made(types->answer_type);
-    if (answer == NULL) {
-        return NULL;
-    }
     /* Memory is allocated by the limit, and a limit may be any number. */
     limit = limit < from->living ? limit : from->living;
-    if (query_open(&answer->query, &from->taken, symbols, threshold, limit ? (uint32_t)limit : 1)
-        < 0) {
-        Py_DECREF(answer);
+    if (answer != NULL
+        && query_open(&answer->query, &from->taken, symbols, threshold, limit ? (uint32_t)limit : 1)
+               < 0) {
+        Py_CLEAR(answer);
+    }
+    if (answer != NULL) {
+        answer->frozen = Py_NewRef((PyObject *)from);
+        answer->symbols = Py_NewRef(symbols);
+    }
+    return answer;
+}
+
+/*
+ * Frozen.best(state, threshold, limit[, until[, pace]]): the query runs without the interpreter
+ * lock. What it needs from Python objects (the state's numbers) is copied before, in query_open.
+ */
+static PyObject *frozen_best(PyObject *self, PyObject *args)
+{
+    PyObject *symbols, *pace = Py_None;
+    double threshold, until = INFINITY;
+    unsigned long long limit;
+    if (!PyArg_ParseTuple(args, "OdK|dO", &symbols, &threshold, &limit, &until, &pace)) {
         return NULL;
     }
-    query_until(&answer->query, until);
-    answer->frozen = Py_NewRef(self);
-    answer->symbols = Py_NewRef(symbols);
+    answer_object *answer = answer_opened((frozen_object *)self, symbols, threshold, limit);
+    if (answer == NULL || pace_open(&answer->pace, pace) < 0) {
+        Py_XDECREF((PyObject *)answer);
+        return NULL;
+    }
+    pacemaker who = pacemaker_of(&answer->pace);
+    query_limit(&answer->query, until, &who);
     int failed;
     Py_BEGIN_ALLOW_THREADS
     failed = query_run(&answer->query);
     Py_END_ALLOW_THREADS
     if (failed) {
         given_up(&answer->query);
-        Py_DECREF(answer);
-        return NULL;
+        Py_CLEAR(answer);
     }
     return (PyObject *)answer;
 }
@@ -93,6 +104,7 @@ static void answer_dealloc(PyObject *self)
 {
     answer_object *answer = (answer_object *)self;
     query_close(&answer->query);
+    pace_close(&answer->pace);
     Py_XDECREF(answer->frozen);
     Py_XDECREF(answer->symbols);
     object_freed(self);
@@ -111,11 +123,14 @@ static PyObject *answer_row(PyObject *self, Py_ssize_t place)
         PyErr_SetString(PyExc_IndexError, "prediction number out of range");
         return NULL;
     }
-    PyObject *row = prediction_row(&answer->query, &answer->query.candidates[place],
-                                   answer->symbols);
-    if (row != NULL && answer->query.scratch.expired) {
+    query *query = &answer->query;
+    PyObject *row = NULL;
+    if (!align_look(&query->scratch)) {
+        row = prediction_row(query, &query->candidates[place], answer->symbols);
+    }
+    if (query->scratch.expired) {
         Py_CLEAR(row);
-        given_up(&answer->query);
+        given_up(query);
     }
     return row;
 }

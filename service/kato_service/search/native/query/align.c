@@ -49,15 +49,35 @@ int align_open(align_scratch *scratch, const state *state, uint32_t longest_patt
     return 0;
 }
 
+static void obey(align_scratch *scratch)
+{
+    double waited = scratch->pace.obeyed(scratch->pace.whom);
+    if (waited >= 0.0) {
+        scratch->until += waited;
+    } else {
+        scratch->expired = 1;
+    }
+}
+
+int align_look(align_scratch *scratch)
+{
+    const uint8_t *signal = scratch->pace.signal;
+    struct timespec now;
+    scratch->work = 0;
+    if (signal != NULL && __atomic_load_n(signal, __ATOMIC_RELAXED)) {
+        obey(scratch);
+    }
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    scratch->expired |= (double)now.tv_sec + 1e-9 * (double)now.tv_nsec > scratch->until;
+    return scratch->expired;
+}
+
 int align_expired(align_scratch *scratch, uint64_t steps)
 {
     scratch->work += steps;
     scratch->steps += steps;
     if (scratch->work >= STEPS_A_LOOK && !scratch->expired) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        scratch->expired = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec > scratch->until;
-        scratch->work = 0;
+        align_look(scratch);
     }
     return scratch->expired;
 }

@@ -19,6 +19,13 @@ typedef struct {
     uint64_t touched; /* short states: `state_touches` of the pattern's symbols; else all bits */
 } alignment;
 
+/* Holds a query up or ends it, from any thread; asked at every look at the clock. */
+typedef struct {
+    const uint8_t *signal;        /* not 0: obey; NULL: nobody does it */
+    double (*obeyed)(void *whom); /* waits; gives the seconds, or a negative number to give up */
+    void *whom;
+} pacemaker;
+
 /* Scratch memory for one state and patterns up to some length. */
 typedef struct {
     uint64_t *rows;     /* short state: positions of each symbol that the state holds */
@@ -32,6 +39,7 @@ typedef struct {
     struct repeats *repeats; /* made for the first pattern that repeats itself with a long state */
     uint64_t patience;  /* steps that walks over pairs may take before it is made */
     double until;       /* when to give up, in seconds of the monotonic clock */
+    pacemaker pace;
     uint64_t work;      /* steps since the last look at the clock */
     uint64_t steps;     /* all steps */
     int expired;        /* it gave up: what was found is incomplete, … */
@@ -40,6 +48,9 @@ typedef struct {
 
 /* Count *steps*, and look at the clock after many; gives `expired`, which is never reset. */
 int align_expired(align_scratch *scratch, uint64_t steps);
+
+/* Look at the clock now. */
+int align_look(align_scratch *scratch);
 
 /* -1: no memory, and nothing has to be closed. No lock needed. */
 int align_open(align_scratch *scratch, const state *state, uint32_t longest_pattern);

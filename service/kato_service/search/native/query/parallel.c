@@ -51,6 +51,7 @@ static int share_open(share *share, const query *whole, atomic_uint *next)
         return -1;
     }
     own->scratch.until = whole->scratch.until;
+    own->scratch.pace = whole->scratch.pace;
     memcpy(own->covered, whole->covered, (distinct + 1) * sizeof(*own->covered));
     memcpy(own->bounds, whole->bounds, own->bound_count * sizeof(*own->bounds));
     return 0;

@@ -80,9 +80,10 @@ int query_open(query *opened, const frozen *frozen, PyObject *symbols, double th
     return 0;
 }
 
-void query_until(query *opened, double until)
+void query_limit(query *opened, double until, const pacemaker *pace)
 {
     opened->scratch.until = until;
+    opened->scratch.pace = *pace;
 }
 
 int query_expired(const query *opened)

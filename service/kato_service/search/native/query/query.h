@@ -47,8 +47,8 @@ typedef struct {
 /* -1 with an exception set. *symbols*: tuple of str. Open and close under the interpreter lock. */
 int query_open(query *opened, const frozen *frozen, PyObject *symbols, double threshold,
                uint32_t limit);
-/* Set when to give up, in seconds of the monotonic clock; by default never. */
-void query_until(query *opened, double until);
+/* Set when to give up, in seconds of the monotonic clock, and what holds it up; by default never. */
+void query_limit(query *opened, double until, const pacemaker *pace);
 int query_expired(const query *opened);
 void query_close(query *query);
 
