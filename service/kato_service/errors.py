@@ -18,13 +18,16 @@ KatoError
 ├── BodyTooLargeError            413 BODY_TOO_LARGE
 ├── UnsupportedMediaTypeError    415 UNSUPPORTED_MEDIA_TYPE
 ├── SessionLimitExceededError    429 SESSION_LIMIT_EXCEEDED
+├── RateLimitedError             429 RATE_LIMITED
 ├── StoreUnavailableError        503 STORE_UNAVAILABLE
 │   ├── StoreRefusedError        503 STORE_UNAVAILABLE (the store answers, but refuses for now)
 │   ├── OutcomeUnknownError      503 STORE_UNAVAILABLE (it may have happened; repeating is safe)
 │   └── VectorsClearedError      503 STORE_UNAVAILABLE (another request cleared the knowledge base)
 ├── OverloadedError              503 OVERLOADED
+├── AuthUnavailableError         503 AUTH_UNAVAILABLE
 ├── DeadlineExceededError        504 DEADLINE_EXCEEDED
 │   └── MatchingBudgetError      504 MATCHING_BUDGET_EXCEEDED (a retry would take as long)
+├── UnusableError                a file of keys or a token issuer; the last good state stays in use
 ├── TransferError                stops an import or export; nothing was changed
 │   └── SourceChangedError       stops an import in the middle
 └── SettingsError                stops the start with one line
@@ -49,7 +52,7 @@ class KatoError(Exception):
     code: ClassVar[str] = "INTERNAL_ERROR"
     status_code: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
-    retry_after_s: ClassVar[int | None] = None
+    retry_after_s: int | None = None
 
     def __init__(self, message: str, details: Sequence[Mapping[str, Any]] = ()) -> None:
         super().__init__(message)
@@ -102,8 +105,15 @@ class MalformedRequestError(KatoError):
 
 
 class UnauthorizedError(KatoError):
+    """Nobody knows who is calling."""
+
     code = "UNAUTHORIZED"
     status_code = 401
+
+    def __init__(self, message: str, *, challenge: str = "Bearer") -> None:
+        """*challenge* is the value of WWW-Authenticate."""
+        super().__init__(message)
+        self.challenge = challenge
 
 
 class ForbiddenError(KatoError):
@@ -176,6 +186,28 @@ class SessionLimitExceededError(KatoError):
         )
 
 
+class RateLimitedError(KatoError):
+    """The caller has used up its requests for now; this one was not begun."""
+
+    code = "RATE_LIMITED"
+    status_code = 429
+    retryable = True
+
+    def __init__(self, retry_after_s: int) -> None:
+        details = [{"retry_after_s": retry_after_s}]
+        super().__init__(f"too many requests; retry after {retry_after_s} s", details)
+        self.retry_after_s = retry_after_s
+
+
+class AuthUnavailableError(KatoError):
+    """Credentials cannot be checked just now."""
+
+    code = "AUTH_UNAVAILABLE"
+    status_code = 503
+    retryable = True
+    retry_after_s = 2
+
+
 class StoreUnavailableError(KatoError):
     """A store did not answer, or could not be asked; what was asked of it did not happen."""
 
@@ -222,6 +254,10 @@ class MatchingBudgetError(DeadlineExceededError):
 
     code = "MATCHING_BUDGET_EXCEEDED"
     retryable = False
+
+
+class UnusableError(KatoError):
+    """A file of keys, or what a token issuer published, cannot be read or used."""
 
 
 class SettingsError(KatoError):

@@ -10,6 +10,7 @@ import structlog
 _QUIET = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "pymongo", "qdrant_client")
 """Libraries whose lines repeat ours: only their warnings are written."""
 _MONGO_CLIENT = "pymongo.client"
+_AUDIT = "kato_service.audit"
 _TRACEBACKS = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 )
@@ -47,6 +48,17 @@ def configure_logs(
         )
     )
     _install(handler, level.upper())
+
+
+def audit_logger() -> structlog.typing.FilteringBoundLogger:
+    """Its lines are written whatever the level of the log is: whoever asks for quiet still has to
+    be able to tell who did what."""
+    logger = logging.getLogger(_AUDIT)
+    logger.setLevel(logging.INFO)
+    wrapped: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
+        logger, wrapper_class=structlog.make_filtering_bound_logger(logging.INFO)
+    )
+    return wrapped
 
 
 def _install(handler: logging.Handler, level: str) -> None:

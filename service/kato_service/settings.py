@@ -24,6 +24,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kato_service.domain.genes import Genes, StmMode
 from kato_service.errors import SettingsError
+from kato_service.settings_access import AccessConfig, ApiKey
 from kato_service.settings_rules import (
     StoreChoice,
     chosen_store,
@@ -35,7 +36,6 @@ from kato_service.settings_rules import (
     require_pools,
     require_shared_stores,
     url_in,
-    without_blanks,
     words,
 )
 from kato_service.settings_text import refusal
@@ -54,7 +54,6 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 ProcessorId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,110}$")]
 DatabaseName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,63}$")]
 Host = Annotated[str, StringConstraints(pattern=r"^[^\s/@]+$")]
-ApiKey = Annotated[SecretStr, AfterValidator(without_blanks)]
 AnyCase = BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
 RedisUrl = Annotated[SecretStr, AfterValidator(url_in("redis", "rediss"))]
 MongoUrl = Annotated[SecretStr, AfterValidator(url_in("mongodb", "mongodb+srv"))]
@@ -82,10 +81,6 @@ class APIServiceConfig(BaseSettings):
     """Worker processes; each has its own connection pools and its own copy of the knowledge."""
     enable_v2_features: bool = Field(True, validation_alias="ENABLE_V2_FEATURES")
     """false serves only the older paths, health and metrics."""
-    api_key: ApiKey | None = Field(None, validation_alias="API_KEY")
-    """Key that clients must send; without one, anybody may call."""
-    api_key_file: Path | None = Field(None, validation_alias="API_KEY_FILE")
-    """File that holds the API key, for example a mounted Secret."""
     tls_cert_file: Path | None = Field(None, validation_alias="TLS_CERT_FILE")
     """File in PEM with the certificate, then those of its issuers: the port then speaks HTTPS only.
     It is re-read when it changes."""
@@ -133,7 +128,7 @@ class APIServiceConfig(BaseSettings):
         )
 
 
-class Settings(APIServiceConfig):
+class Settings(AccessConfig, APIServiceConfig):
     """Everything that the environment can change."""
 
     processor_id: ProcessorId = Field("kato", validation_alias="PROCESSOR_ID")
@@ -350,6 +345,7 @@ class Settings(APIServiceConfig):
         self._agree_on_vectors()
         require_pair(self.tls_cert_file, self.tls_key_file)
         require_budget(self.matching_budget_s, self.request_timeout_s)
+        self.agree_on_access()
         require_pools(self.mongo_pool_min_size, self.mongo_pool_size)
         embedded = {
             "REDIS_URL": self.sessions_in,

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -171,6 +172,27 @@ def without_blanks(key: SecretStr) -> SecretStr:
     if not text or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("the key is empty or has characters that an HTTP header cannot carry")
     return key
+
+
+def safe_url(url: str) -> str:
+    """Check that *url* is https, or http on this machine: whoever answers decides who gets in."""
+    parts = urlsplit(url)
+    local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if parts.scheme != "https" and not (parts.scheme == "http" and local):
+        raise ValueError("is not an https URL")
+    if not parts.hostname or parts.username is not None or parts.port == 0:
+        raise ValueError("is not such a URL")
+    return url
+
+
+def networks(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Check that each is a network (CIDR) or an address."""
+    for each in given:
+        try:
+            ip_network(each)
+        except ValueError:
+            raise ValueError(f"{each[:60]!r} is not a network") from None
+    return given
 
 
 def words(value: object) -> object:

@@ -18,6 +18,14 @@ _PATTERNS = {
     "MONGO_BASE_URL": "mongodb://host or mongodb+srv://host",
     "QDRANT_URL": "http://host or https://host",
     "CORS_ORIGINS": "origins separated by commas",
+    "TOKEN_ISSUER": "https://host, or http on this machine",
+    "TOKEN_JWKS_URL": "https://host/path, or http on this machine",
+    "TOKEN_AUDIENCE": "audiences separated by commas",
+    "TOKEN_USER_CLAIM": "the name of a claim",
+    "TOKEN_SCOPE_CLAIM": "the name of a claim",
+    "TOKEN_SCOPES": "read, write, metrics, admin, separated by commas",
+    "TOKEN_ADMIN_SUBJECTS": "subjects separated by commas",
+    "TRUSTED_PROXIES": "networks separated by commas, for example 10.0.0.0/8",
 }
 """What a variable accepts, if its JSON schema does not say it."""
 _MAX_SHOWN_CHARS = 60

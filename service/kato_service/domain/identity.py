@@ -2,6 +2,13 @@
 
 from hashlib import sha256
 
+MAX_USER_ID_CHARS = 256
+
+
+def is_user_id(value: str) -> bool:
+    """Whether *value* can name a user: 1 to 256 printable characters."""
+    return 1 <= len(value) <= MAX_USER_ID_CHARS and value.isprintable()
+
 
 def processor_id_of(base: str, user_id: str | None) -> str:
     """The id of a user's knowledge base: ``<base>~<40 hex digits of SHA-256 of the user id>``.

@@ -1,0 +1,101 @@
+"""The parts of access, put together from the settings."""
+
+from collections.abc import Callable
+from math import ceil
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from kato_service.access.access_control import AccessControl, TokenSource
+from kato_service.access.audit import AuditLog
+from kato_service.access.key_lines import key_lines
+from kato_service.access.key_ring import KeyRing
+from kato_service.access.rate_limits import Rate, RateLimits
+from kato_service.access.shared_buckets import RedisBuckets
+from kato_service.access.watched_file import WatchedFile, line_of
+from kato_service.connections.database_manager import DatabaseManager
+from kato_service.connections.redis_pool import RedisConnectionPool
+from kato_service.errors import SettingsError, UnusableError
+from kato_service.settings import Settings
+from kato_service.settings_access import ApiKey
+
+T = TypeVar("T")
+BURST_S = 2.0
+"""Seconds whose requests may come at once, where no burst is set."""
+_KEY: TypeAdapter[ApiKey] = TypeAdapter(ApiKey)
+
+
+def access_control(settings: Settings) -> AccessControl:
+    """Who may call, as the settings say.
+
+    Raises:
+        SettingsError: A file of keys cannot be used.
+    """
+    audit = AuditLog()
+    only_key = None if settings.api_key is None else settings.api_key.get_secret_value()
+    keys = KeyRing(
+        audit,
+        only_key=only_key,
+        only_key_file=_watched("API_KEY_FILE", settings.api_key_file, _one_key),
+        named_keys=_watched("API_KEYS_FILE", settings.api_keys_file, key_lines),
+    )
+    return AccessControl(settings.auth, audit, keys, _tokens(settings))
+
+
+def rate_limits(settings: Settings, databases: DatabaseManager) -> RateLimits | None:
+    """How often callers may come; None: as often as they like."""
+    per_s = settings.rate_limit_per_s
+    if per_s is None:
+        return None
+    rate = Rate(per_s, settings.rate_limit_burst or max(1, ceil(per_s * BURST_S)))
+    if not isinstance(databases.redis, RedisConnectionPool):
+        return RateLimits(rate)
+    circuit = databases.circuits["redis"]
+    return RateLimits(rate, RedisBuckets(databases.redis.client, settings.processor_id, circuit))
+
+
+def _watched(
+    variable: str, path: Path | None, parsed: Callable[[bytes], T]
+) -> WatchedFile[T] | None:
+    if path is None:
+        return None
+    try:
+        return WatchedFile(variable, path, parsed)
+    except UnusableError as exc:
+        raise SettingsError(
+            f"{variable}: {exc.message}; accepted: a file as access.md says"
+        ) from exc
+
+
+def _one_key(content: bytes) -> str:
+    try:
+        return _KEY.validate_python(line_of(content)).get_secret_value()
+    except ValidationError:
+        raise UnusableError("the key holds characters that no header can carry") from None
+
+
+def _tokens(settings: Settings) -> TokenSource | None:
+    if settings.auth != "token":
+        return None
+    # Loading the library of tokens takes 50 ms, which only instances with tokens spend.
+    from kato_service.access.issuer_documents import IssuerAddress
+    from kato_service.access.issuer_keys import IssuerKeys
+    from kato_service.access.tokens import TokenRules, Tokens
+
+    assert settings.token_issuer is not None
+    address = IssuerAddress(
+        settings.token_issuer,
+        settings.token_jwks_url,
+        settings.token_ca_file,
+        settings.token_jwks_bearer_file,
+    )
+    rules = TokenRules(
+        issuer=settings.token_issuer,
+        audiences=settings.token_audience,
+        user_claim=settings.token_user_claim,
+        scope_claim=settings.token_scope_claim,
+        scopes=settings.token_scopes,
+        admin_subjects=frozenset(settings.token_admin_subjects),
+    )
+    return Tokens(rules, IssuerKeys(address))
