@@ -9,6 +9,7 @@ import pytest
 from kato_operator import children, names
 from kato_operator.children import Facts
 from kato_operator.crd.instance import parse
+from kato_service.access.opening import access_control
 from kato_service.settings import Settings, read_settings
 
 Manifest = dict[str, Any]
@@ -21,6 +22,7 @@ EXTERNAL = {
     "mongodb": {"mode": "External", "external": {"urlSecretRef": SOURCE}},
     "qdrant": {"mode": "External", "external": {"url": "http://q.example:6333"}},
 }
+NAMED_KEYS = '{"name": "a", "sha256": "' + 64 * "0" + '", "scopes": ["read"]}'
 REFERRED = {"redis-url": "rediss://u:p@r.example/0", "mongodb-url": "mongodb+srv://m.example"}
 ALTERNATIVES = {"API_KEY", "SORT", "QDRANT_HOST", "QDRANT_PORT", "QDRANT_GRPC_PORT"}
 """Variables that users cannot set, because they are alternatives to one that the operator sets."""
@@ -48,8 +50,9 @@ def environment(spec: dict[str, Any], root: Path) -> dict[str, str]:
         secret = made["Secret", key["name"]]["stringData"] if key else {}
         found[item["name"]] = secret[key["key"]] if key else item["value"]
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    theirs = {"stringData": {"x": NAMED_KEYS}}
     for volume in (it for it in pod["volumes"] if "secret" in it):
-        secret = made["Secret", volume["secret"]["secretName"]]["stringData"]
+        secret = made.get(("Secret", volume["secret"]["secretName"]), theirs)["stringData"]
         for file in volume["secret"]["items"]:
             path = root / mounts[volume["name"]].lstrip("/") / file["path"]
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -162,12 +165,65 @@ def test_an_api_key_is_read_from_its_file(started: Started) -> None:
     assert key.get_secret_value() == "se_cret-value"
 
 
+TOKENS = {
+    "auth": {
+        "mode": "Token",
+        "apiKeysSecretRef": SOURCE,
+        "token": {
+            "source": "Cluster",
+            "audiences": ["kato", "https://kato.example"],
+            "userClaim": "email",
+            "scopeClaim": "roles",
+            "scopes": ["read", "metrics"],
+            "adminSubjects": ["system:serviceaccount:ops:admin"],
+        },
+    },
+    "rateLimit": {"requestsPerSecond": 50, "burst": 7, "by": "Address"},
+    "expose": {"trustedProxies": ["10.0.0.0/8", "fd00::/8"]},
+}
+
+
+def test_tokens_and_rates_of_a_spec_are_the_services_own(started: Started) -> None:
+    settings = started({"service": TOKENS})
+    assert settings.auth == "token"
+    assert settings.token_issuer == "https://kubernetes.default.svc.cluster.local"
+    assert settings.token_jwks_url == "https://kubernetes.default.svc/openid/v1/jwks"
+    assert settings.token_audience == ("kato", "https://kato.example")
+    assert (settings.token_user_claim, settings.token_scope_claim) == ("email", "roles")
+    assert settings.token_scopes == ("read", "metrics")
+    assert settings.token_admin_subjects == ("system:serviceaccount:ops:admin",)
+    assert (settings.rate_limit_per_s, settings.rate_limit_burst) == (50, 7)
+    assert settings.rate_limit_by == "address"
+    assert settings.trusted_proxies == ("10.0.0.0/8", "fd00::/8")
+
+
+@pytest.mark.parametrize(
+    ("auth", "mode"),
+    [
+        ({}, "none"),
+        ({"mode": "ApiKey"}, "api_key"),
+        ({"mode": "ApiKey", "apiKeysSecretRef": SOURCE}, "api_key"),
+        ({"mode": "Token", "token": {"issuer": "https://login.example"}}, "token"),
+    ],
+)
+def test_the_service_lets_in_whom_the_spec_names(
+    started: Started, auth: dict[str, Any], mode: str
+) -> None:
+    settings = started({"service": {"auth": auth}})
+    access = access_control(settings)
+    named = "apiKeysSecretRef" in auth
+    assert access.mode == mode
+    assert len(access.keys) == (1 if mode == "api_key" else 0)
+    assert (settings.api_keys_file is not None) == named
+    assert (settings.api_key is not None) == (mode == "api_key" and not named)
+
+
 def test_operator_and_service_have_the_same_defaults(started: Started) -> None:
     by_operator = started({}).model_dump()
     default = {name: field.default for name, field in Settings.model_fields.items()}
     given = {"processor_id", "data_dir", "session_store", "knowledge_store", "vector_store"}
     given |= {"vectors", "redis_url", "mongo_base_url", "qdrant_url", "qdrant_api_key"}
-    given |= {"knowledge_memory_bytes"}
+    given |= {"knowledge_memory_bytes", "auth_mode"}
     differing = {name for name in default if by_operator[name] != default[name]}
     assert differing <= given
 
@@ -180,7 +236,7 @@ def test_the_service_reads_every_variable_of_the_operator_and_users_cannot_set_t
         for field in Settings.model_fields.values()
         for choice in getattr(field.validation_alias, "choices", [field.validation_alias])
     }
-    specs = ({}, {"service": {"auth": {"mode": "ApiKey"}}})
+    specs = ({}, {"service": {"auth": {"mode": "ApiKey"}}}, {"service": TOKENS})
     found = {name for spec in specs for name in environment(spec, tmp_path)}
     assert found <= known
     assert found | ALTERNATIVES == set(names.OWNED_VARIABLES)

@@ -99,14 +99,6 @@ def test_a_missing_url_prevents_the_start(spec: dict[str, Any], urls: list[str])
         assert source == {"name": "prod-connections", "key": item["name"]}
 
 
-def test_an_api_key_comes_as_a_file() -> None:
-    spec = service(auth={"mode": "ApiKey"})
-    assert {"name": "API_KEY_FILE", "value": "/etc/kato/service/api-key"} in container(spec)["env"]
-    (volume,) = [it["secret"] for it in pod(spec)["volumes"] if it["name"] == "api-key"]
-    assert volume["items"] == [{"key": "API_KEY", "path": "api-key"}]
-    assert made(spec)["Secret", "prod-connections"]["stringData"]["API_KEY"] == "secret-value"
-
-
 def test_variables_of_the_spec_come_last() -> None:
     source = {"secretKeyRef": {"name": "mine", "key": "x"}}
     given = [
@@ -129,7 +121,7 @@ def test_variables_of_the_spec_come_last() -> None:
         pytest.param({"processor": {"recallThreshold": "0.5"}}, id="a default of the processor"),
         pytest.param({"sessions": {"ttlSeconds": 60}}, id="a limit of sessions"),
         pytest.param({"mongodb": {"managed": {"members": 3}}}, id="a url"),
-        pytest.param(service(auth={"mode": "ApiKey"}), id="an API key"),
+        pytest.param(service(auth={"mode": "ApiKey"}), id="authentication"),
     ],
 )
 def test_a_changed_setting_or_connection_restarts_the_pods(change: dict[str, Any]) -> None:

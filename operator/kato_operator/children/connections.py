@@ -36,7 +36,7 @@ def secret_variables(instance: KatoInstance, facts: Facts) -> dict[str, str]:
         **_mongodb(instance, facts),
         **_qdrant(instance, facts),
     }
-    if instance.spec.service.auth.mode == "ApiKey":
+    if instance.spec.service.auth.takes_one_key:
         found[API_KEY] = _overridden(names.SERVICE_API_KEY, facts)
     return found
 

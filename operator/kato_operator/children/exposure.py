@@ -1,6 +1,9 @@
 """How clients and Prometheus reach the service: Service, Ingress, ServiceMonitor."""
 
+from kato_operator import names
+from kato_operator.children import connections
 from kato_operator.children.component import Component, annotated, labelled
+from kato_operator.crd.instance import KatoInstance
 from kato_operator.crd.service import Ingress
 from kato_operator.manifests import Manifest
 
@@ -38,12 +41,22 @@ def service_monitor(component: Component) -> tuple[Manifest, ...]:
     monitoring = component.instance.spec.monitoring
     if monitoring.service_monitor == "Disabled":
         return ()
-    spec = {
-        "selector": {"matchLabels": component.selector},
-        "endpoints": [{"port": PORT, "path": "/metrics"}],
-    }
+    endpoint = {"port": PORT, "path": "/metrics", **_credentials(component.instance)}
+    spec = {"selector": {"matchLabels": component.selector}, "endpoints": [endpoint]}
     manifest = component.manifest("ServiceMonitor", spec=spec)
     return (labelled(manifest, dict(monitoring.labels)),)
+
+
+def _credentials(instance: KatoInstance) -> Manifest:
+    """What Prometheus sends: the key that the spec names for it, else the one API key."""
+    wanted = instance.spec.monitoring.key_secret_ref
+    if wanted is not None:
+        source = {"name": wanted.name, "key": wanted.key}
+    elif instance.spec.service.auth.takes_one_key:
+        source = {"name": names.connections(instance.metadata.name), "key": connections.API_KEY}
+    else:
+        return {}
+    return {"authorization": {"type": "Bearer", "credentials": source}}
 
 
 def _ingress_spec(service: str, wanted: Ingress) -> Manifest:

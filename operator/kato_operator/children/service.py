@@ -2,6 +2,7 @@
 
 from kato_operator import names
 from kato_operator.children import (
+    access,
     availability,
     connections,
     exposure,
@@ -25,8 +26,6 @@ a shorter grace period in a hand-edited Deployment; this way it accepts it, and 
 the grace period back.
 """
 GRACE_S = PRE_STOP_S + settings.SHUTDOWN_GRACE_S + 10
-API_KEY_DIR = "/etc/kato/service"
-API_KEY_FILE = "api-key"
 CA_DIR, _, CA_FILE = connections.CA_FILE.rpartition("/")
 HISTORY = 3
 
@@ -85,11 +84,17 @@ def _template(component: Component, image: images.ChosenImage, facts: Facts) -> 
     template = {"metadata": {"labels": component.labels}, "spec": _pod(component, image, facts)}
     read = {
         **settings.variables(component.instance),
-        **connections.secret_variables(component.instance, facts),
+        **_secrets_read_once(component.instance, facts),
         names.MONGODB_CA: facts.external.get(names.MONGODB_CA, ""),
     }
     annotations = {**wanted.annotations, names.CONFIG_HASH_ANNOTATION: digest(read)}
     return labelled(annotated(template, annotations), dict(wanted.labels))
+
+
+def _secrets_read_once(instance: KatoInstance, facts: Facts) -> dict[str, str]:
+    """The secret variables but the API key, which the service reads again when it changes."""
+    found = connections.secret_variables(instance, facts)
+    return {name: value for name, value in found.items() if name != connections.API_KEY}
 
 
 def _pod(component: Component, image: images.ChosenImage, facts: Facts) -> Manifest:
@@ -129,9 +134,7 @@ def _data(instance: KatoInstance) -> Manifest:
 
 def _files(instance: KatoInstance) -> list[Manifest]:
     """The volumes with the secrets that the service reads from files."""
-    secret, found = names.connections(instance.metadata.name), []
-    if _has_api_key(instance):
-        found.append(pods.secret_files("api-key", secret, {API_KEY_FILE: connections.API_KEY}))
+    secret, found = names.connections(instance.metadata.name), access.volumes(instance)
     if _has_ca(instance):
         found.append(pods.secret_files("mongodb-ca", secret, {CA_FILE: names.MONGODB_CA}))
     return found
@@ -141,16 +144,11 @@ def _mounts(instance: KatoInstance) -> list[Manifest]:
     found: list[Manifest] = [
         {"name": "tmp", "mountPath": "/tmp"},
         stores.data_volume(settings.DATA_DIR),
+        *access.mounts(instance),
     ]
-    if _has_api_key(instance):
-        found.append({"name": "api-key", "mountPath": API_KEY_DIR, "readOnly": True})
     if _has_ca(instance):
         found.append({"name": "mongodb-ca", "mountPath": CA_DIR, "readOnly": True})
     return found
-
-
-def _has_api_key(instance: KatoInstance) -> bool:
-    return instance.spec.service.auth.mode == "ApiKey"
 
 
 def _has_ca(instance: KatoInstance) -> bool:
@@ -176,11 +174,11 @@ def _server(component: Component, image: images.ChosenImage, facts: Facts) -> Ma
 def _variables(instance: KatoInstance, facts: Facts) -> list[Manifest]:
     """The secret variables, then those of the spec; all others come from the ConfigMap."""
     secret = names.connections(instance.metadata.name)
-    urls = connections.secret_variables(instance, facts).keys() - {connections.API_KEY}
-    key = {"name": "API_KEY_FILE", "value": f"{API_KEY_DIR}/{API_KEY_FILE}"}
     return [
-        *(pods.from_secret(name, secret, name) for name in sorted(urls)),
-        *([key] if _has_api_key(instance) else []),
+        *(
+            pods.from_secret(name, secret, name)
+            for name in sorted(_secrets_read_once(instance, facts))
+        ),
         *(_variable(variable) for variable in instance.spec.service.env),
     ]
 

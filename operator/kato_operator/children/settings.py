@@ -1,6 +1,7 @@
 """The plain settings of the service: its environment variables that hold no secret."""
 
 from kato_operator import names
+from kato_operator.children import access
 from kato_operator.children.component import Component
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.crd.service import Processor, Sessions
@@ -25,6 +26,7 @@ def variables(instance: KatoInstance) -> dict[str, str]:
     return {
         "PROCESSOR_ID": instance.processor_id,
         **_process(spec),
+        **access.variables(instance),
         **_stores(spec),
         **_pools(spec.connection_pools),
         **_health_checks(spec.health_checks),

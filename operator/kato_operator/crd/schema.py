@@ -16,7 +16,8 @@ NAME_RULE = Rule(f"self.metadata.name.matches('{NAME_PATTERN}')", NAME_MESSAGE)
 SUPPORTED = frozenset(
     {
         *("type", "description", "default", "enum", "pattern", "format", "anyOf"),
-        *("minimum", "maximum", "minLength", "maxLength", "maxItems", "maxProperties", "required"),
+        *("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "maxProperties"),
+        "required",
     }
 )
 """Keywords of a pydantic schema that a structural schema may have, besides x-kubernetes-…."""

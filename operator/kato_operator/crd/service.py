@@ -5,7 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from kato_operator import names
-from kato_operator.crd.parts import Disruption, Image, Resources, SecretKey, Spread, Storage
+from kato_operator.crd.access import ATOMIC, Auth, Network, RateLimit
+from kato_operator.crd.parts import Disruption, Image, Resources, Spread, Storage
 from kato_operator.crd.rules import (
     BY_NAME,
     Annotations,
@@ -64,6 +65,10 @@ class Expose(Model):
     """Annotations of Service and Ingress."""
     ingress: Ingress | None = None
     """Creates an Ingress; absent: none."""
+    trusted_proxies: Annotated[
+        tuple[Network, ...], Field(max_length=64, json_schema_extra=ATOMIC)
+    ] = ()
+    """Networks (CIDR) of proxies whose X-Forwarded-For is believed."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -73,13 +78,6 @@ class Expose(Model):
             lambda expose: has_no_key_below(expose.annotations, "kato.dev/"),
         ),
     )
-
-
-class Auth(Model):
-    mode: Literal["None", "ApiKey"] = "None"
-    """ApiKey: clients must send an API key."""
-    api_key_secret_ref: SecretKey | None = None
-    """Secret with the API key; absent: a key is generated into the credentials Secret."""
 
 
 class KeySelector(Model):
@@ -224,6 +222,8 @@ class Service(Model):
     """How clients reach the service."""
     auth: Auth = Auth()
     """How clients authenticate."""
+    rate_limit: RateLimit | None = None
+    """How often callers may come; absent: as often as they like."""
     resources: Resources = Resources()
     """Resources of each pod."""
     env: Annotated[

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from kato_operator import names
-from kato_operator.crd.parts import Switch
+from kato_operator.crd.parts import SecretKey, Switch
 from kato_operator.crd.rules import Labels, Model, Rule, unchangeable
 from kato_operator.crd.service import Count, Processor, Seconds, Service, Sessions
 from kato_operator.crd.stores import MongoDB, Qdrant, Redis
@@ -79,6 +79,8 @@ class Monitoring(Model):
     """Creates a ServiceMonitor for the Prometheus operator."""
     labels: Labels = Field(default={})
     """Labels of the ServiceMonitor, by which the Prometheus operator may select it."""
+    key_secret_ref: SecretKey | None = None
+    """Secret with the key or token that Prometheus sends; absent: the one API key, if there is."""
 
 
 EMBEDDED = " || ".join(f"self.{it}.mode == 'Embedded'" for it in names.STORES)

@@ -56,9 +56,13 @@ def references(instance: KatoInstance) -> dict[str, Reference]:
     if spec.qdrant.external is not None:
         key = spec.qdrant.external.api_key_secret_ref
         found.append((names.QDRANT_API_KEY, names.QDRANT, key))
-    if spec.service.auth.mode == "ApiKey":
-        key = spec.service.auth.api_key_secret_ref
-        found.append((names.SERVICE_API_KEY, names.SERVICE, key))
+    auth = spec.service.auth
+    if auth.takes_one_key:
+        found.append((names.SERVICE_API_KEY, names.SERVICE, auth.api_key_secret_ref))
+    if auth.takes_named_keys:
+        found.append((names.SERVICE_API_KEYS, names.SERVICE, auth.api_keys_secret_ref))
+    if auth.accepted_tokens is not None:
+        found.append((names.TOKEN_CA, names.SERVICE, auth.accepted_tokens.ca_secret_ref))
     return {name: Reference(component, key) for name, component, key in found if key is not None}
 
 
