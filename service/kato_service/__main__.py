@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 from kato_service import __version__
+from kato_service.access.command import add_command as add_key_command
+from kato_service.access.opening import access_control
 from kato_service.app import serve
 from kato_service.errors import SettingsError
 from kato_service.logs import configure_logs
@@ -14,7 +16,7 @@ from kato_service.server.server import BACKLOG
 from kato_service.server.supervisor import Supervisor
 from kato_service.settings import Settings, read_settings
 from kato_service.settings_text import help_text
-from kato_service.transfer.command import add_commands, run
+from kato_service.transfer.command import add_commands
 
 EXIT_REFUSED = 2
 """The environment is wrong, or a command refused."""
@@ -23,11 +25,12 @@ EXIT_REFUSED = 2
 def main() -> None:
     """Serve, or run a command; a wrong environment ends it with one line and exit code 2."""
     given = _parse_arguments()
-    if given.run is not None:
-        sys.exit(run(given))
+    if given.main is not None:
+        sys.exit(given.main(given))
     try:
         settings = read_settings()
         PatternSearcher(settings.kato_engine)  # refuses an engine that is not installed
+        access_control(settings)  # refuses files of keys that cannot be used
         _require_data_dir(settings)
         with _listening(settings) as listener:
             if settings.workers > 1:
@@ -81,8 +84,10 @@ def _parse_arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"kato-service {__version__}")
-    parser.set_defaults(run=None)
-    add_commands(parser)
+    parser.set_defaults(main=None)
+    commands = parser.add_subparsers(title="commands (none: serve)", metavar="")
+    add_commands(commands)
+    add_key_command(commands)
     return parser.parse_args()
 
 

@@ -12,7 +12,8 @@ from fastapi import FastAPI
 
 from kato_service import __version__
 from kato_service.api.health import add_health
-from kato_service.api.routes import include_routers
+from kato_service.api.intake.guards import open_paths
+from kato_service.api.routes import guard_documents, include_routers, make_gate
 from kato_service.assembly import running_service
 from kato_service.logs import configure_logs
 from kato_service.server.server import KatoServer
@@ -46,6 +47,7 @@ async def _serve(settings: Settings, sockets: list[socket.socket]) -> None:
             "service starting",
             version=__version__,
             url=settings.url,
+            auth=settings.auth,
             engine=service.engine_name,
             processor_id=settings.processor_id,
             **{name: found.backend for name, found in service.stores().items()},
@@ -66,6 +68,9 @@ def make_app(service: Service) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.service = service
-    include_routers(app, service.settings)
+    app.state.gate = make_gate(service)
+    include_routers(app, service.settings, app.state.gate)
     add_health(app)
+    guard_documents(app)
+    app.state.gate.open_paths = open_paths(app)
     return app

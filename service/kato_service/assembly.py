@@ -9,6 +9,7 @@ from time import perf_counter
 
 import structlog
 
+from kato_service.access.opening import access_control, rate_limits
 from kato_service.connections.database_manager import DatabaseManager
 from kato_service.connections.mongo_pool import MongoConnectionPool, MongoOptions
 from kato_service.connections.monitor import CheckPlan
@@ -70,6 +71,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
         background = (
             databases.run,
             service.sessions.run,
+            service.access.run,
             service.count_sessions,
             service.knowledge.run_materialiser,
             service.knowledge.run_upkeep,
@@ -125,7 +127,10 @@ async def _assembled(
         knowledge=knowledge,
         databases=databases,
         metrics=metrics,
+        access=access_control(settings),
+        rate_limits=rate_limits(settings, databases),
     )
+    stack.push_async_callback(service.access.close)
     stack.callback(service.processor.threads.close)
     stack.push_async_callback(service.sessions.close)
     metrics.watch(service)

@@ -53,6 +53,8 @@ class KatoError(Exception):
     status_code: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
     retry_after_s: int | None = None
+    challenge: str | None = None
+    """The value of WWW-Authenticate: what credentials would help."""
 
     def __init__(self, message: str, details: Sequence[Mapping[str, Any]] = ()) -> None:
         super().__init__(message)
@@ -111,26 +113,30 @@ class UnauthorizedError(KatoError):
     status_code = 401
 
     def __init__(self, message: str, *, challenge: str = "Bearer") -> None:
-        """*challenge* is the value of WWW-Authenticate."""
         super().__init__(message)
         self.challenge = challenge
 
 
 class ForbiddenError(KatoError):
+    """The caller is known, and may not do this."""
+
     code = "FORBIDDEN"
     status_code = 403
+    challenge: str | None = 'Bearer error="insufficient_scope"'
 
 
 class CrossOriginError(ForbiddenError):
     """A page of another origin sent the request."""
 
     code = "CROSS_ORIGIN"
+    challenge = None
 
 
 class HostNotAllowedError(ForbiddenError):
     """A browser may have been led to this machine by a name that its owner does not control."""
 
     code = "HOST_NOT_ALLOWED"
+    challenge = None
 
 
 class NotFoundError(KatoError):

@@ -28,6 +28,7 @@ class Gauges(Protocol):
     def knowledge_usage(self) -> KnowledgeUsage: ...
     def stores(self) -> Mapping[str, StoreHealth]: ...
     def labels(self) -> dict[str, str]: ...
+    def credential_sources(self) -> Mapping[str, bool]: ...
 
 
 class Metrics:
@@ -55,6 +56,14 @@ class Metrics:
             "kato_requests_shed",
             "Requests and frames refused because a limit was reached.",
             "limit",
+        )
+        self._refusals = self._counter(
+            "kato_auth_refusals",
+            "Requests and frames refused because of who sent them, by the code of the error.",
+            "code",
+        )
+        self._rate_limited = self._counter(
+            "kato_rate_limited", "Requests and frames refused because of too many before them."
         )
         self._waits = Histogram(
             "kato_session_lock_wait_seconds",
@@ -92,6 +101,12 @@ class Metrics:
     def shed(self, limit: str) -> None:
         self._shed.labels(limit).inc()
 
+    def refused(self, code: str) -> None:
+        self._refusals.labels(code).inc()
+
+    def rate_limited(self) -> None:
+        self._rate_limited.inc()
+
     def waited(self, elapsed_s: float) -> None:
         self._waits.observe(elapsed_s)
 
@@ -128,6 +143,7 @@ class _Watched(Collector):
         info.add_metric((), self._gauges.labels())
         yield info
         yield self._sessions()
+        yield self._credentials()
         yield from self._knowledge()
         yield from self._stores()
 
@@ -169,6 +185,16 @@ class _Watched(Collector):
             counter = CounterMetricFamily(name, meaning)
             counter.add_metric((), value)
             yield counter
+
+    def _credentials(self) -> Metric:
+        up = GaugeMetricFamily(
+            "kato_auth_source_up",
+            "1 if the file or issuer that credentials are checked by could be read last.",
+            labels=["source"],
+        )
+        for source, usable in self._gauges.credential_sources().items():
+            up.add_metric((source,), float(usable))
+        return up
 
     def _stores(self) -> Iterable[Metric]:
         up = GaugeMetricFamily("kato_store_up", "1 if the store is usable.", labels=["store"])

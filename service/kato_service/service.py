@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from kato_service.access.access_control import AccessControl
+from kato_service.access.rate_limits import RateLimits
 from kato_service.connections.database_manager import DatabaseManager
 from kato_service.connections.monitor import StoreHealth
 from kato_service.errors import StoreUnavailableError
@@ -32,6 +34,9 @@ class Service:
     knowledge: KnowledgeBases
     databases: DatabaseManager
     metrics: Metrics
+    access: AccessControl
+    rate_limits: RateLimits | None = None
+    """None: callers may send as much as they like."""
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     active_sessions: int | None = None
@@ -54,6 +59,10 @@ class Service:
 
     def knowledge_usage(self) -> KnowledgeUsage:
         return self.knowledge.usage()
+
+    def credential_sources(self) -> dict[str, bool]:
+        """Whether the files and the issuer that credentials are checked by could be read last."""
+        return {state.source: state.usable for state in self.access.sources()}
 
     def labels(self) -> dict[str, str]:
         """The labels of ``kato_service_info``: what this process runs on."""

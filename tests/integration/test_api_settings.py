@@ -15,17 +15,20 @@ def keyed_url(start_service: Callable[..., str]) -> str:
     return start_service(API_KEY=KEY, MAX_BODY_BYTES="1000", CORS_ORIGINS="http://ui.example")
 
 
-@pytest.mark.parametrize("path", ["/v2/sessions/count", "/v1/stm", "/sessions/x", "/openapi.json"])
+@pytest.mark.parametrize(
+    "path", ["/v2/sessions/count", "/v1/stm", "/sessions/x", "/metrics", "/v2/status", "/nothing"]
+)
 def test_an_instance_with_a_key_requires_it(keyed_url: str, path: str) -> None:
     response = patient.get(keyed_url + path)
     assert response.status_code == 401
     assert response.json()["error"]["code"] == "UNAUTHORIZED"
 
 
-def test_a_wrong_key_is_forbidden(keyed_url: str) -> None:
+def test_a_wrong_key_is_unauthorized(keyed_url: str) -> None:
     response = patient.get(f"{keyed_url}/v2/sessions/count", headers={"x-api-key": "wrong"})
-    assert response.status_code == 403
-    assert response.json()["error"]["code"] == "FORBIDDEN"
+    assert response.status_code == 401
+    assert response.json()["error"]["code"] == "UNAUTHORIZED"
+    assert response.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
 @pytest.mark.parametrize(
@@ -35,9 +38,14 @@ def test_the_key_is_accepted_in_either_header(keyed_url: str, headers: dict[str,
     assert patient.get(f"{keyed_url}/v2/sessions/count", headers=headers).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/health", "/health/live", "/v2/health", "/metrics"])
-def test_health_and_metrics_need_no_key(keyed_url: str, path: str) -> None:
-    assert patient.get(keyed_url + path).status_code == 200
+@pytest.mark.parametrize(
+    "path", ["/health", "/health/live", "/health/ready", "/v2/health", "/openapi.json", "/docs"]
+)
+@pytest.mark.parametrize("headers", [{}, {"x-api-key": "wrong"}], ids=["no key", "a wrong key"])
+def test_health_and_the_documents_need_no_key(
+    keyed_url: str, path: str, headers: dict[str, str]
+) -> None:
+    assert patient.get(keyed_url + path, headers=headers).status_code == 200
 
 
 def test_a_list_shows_whole_ids_to_a_caller_with_the_key(keyed_url: str) -> None:

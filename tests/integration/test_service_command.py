@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -59,6 +60,10 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         pytest.param({"MAX_REQUESTS_IN_FLIGHT": "9" * 30}, "MAX_REQUESTS", id="beyond 64 bits"),
         pytest.param({"KATO_ENGINE": "gpu"}, "KATO_ENGINE", id="unknown engine"),
         pytest.param({"DATA_DIR": "/proc/nowhere"}, "DATA_DIR", id="impossible directory"),
+        pytest.param({"API_KEYS_FILE": "/proc/nowhere"}, "API_KEYS_FILE", id="no file of keys"),
+        pytest.param({"API_KEYS_FILE": "/dev/null"}, "API_KEYS_FILE", id="no keys in it"),
+        pytest.param({"AUTH_MODE": "api_key"}, "AUTH_MODE", id="authentication without keys"),
+        pytest.param({"TOKEN_ISSUER": "https://i.example"}, "TOKEN_AUDIENCE", id="no audience"),
     ],
 )
 def test_an_invalid_variable_prevents_the_start_and_is_reported_in_one_line(
@@ -70,6 +75,41 @@ def test_an_invalid_variable_prevents_the_start_and_is_reported_in_one_line(
     (line,) = done.stderr.splitlines()
     assert named in line
     assert "accepted" in line or "missing" in line or "set" in line
+
+
+def test_a_new_key_opens_the_instance_that_knows_its_line(new_service: New, tmp_path: Path) -> None:
+    made = run("key", "shop", "--scope", "write", "--user", "alice")
+    assert made.returncode == 0
+    (line,), (told,) = made.stdout.splitlines(), made.stderr.splitlines()
+    key = told.rpartition(" ")[2]
+    assert told == f"the key 'shop', shown only now: {key}"
+    assert key not in line
+    assert json.loads(line).keys() == {"name", "sha256", "scopes", "user"}
+    (tmp_path / "keys.jsonl").write_text(line)
+    service = new_service(API_KEYS_FILE=str(tmp_path / "keys.jsonl"))
+    service.start()
+    service.await_ready()
+    created = patient.post(f"{service.url}/v2/sessions", headers={"x-api-key": key})
+    assert created.json()["user_id"] == "alice"
+    assert patient.post(f"{service.url}/v2/sessions").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("a b", "--scope", "read"), "name is not accepted; accepted: 1 to 64 of"),
+        (("a", "--scope", "admin", "--user", "u"), "the key has a user and the scope admin"),
+        (("a", "--scope", "read", "--user", ""), "user is not accepted; accepted: 1 to 256"),
+        (("a",), "the following arguments are required: --scope"),
+        (("a", "--scope", "root"), "invalid choice: 'root'"),
+    ],
+)
+def test_a_key_that_no_instance_would_take_is_not_made(
+    arguments: tuple[str, ...], words: str
+) -> None:
+    done = run("key", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
 
 
 def test_a_refused_secret_is_not_shown() -> None:

@@ -48,7 +48,7 @@ def command(target: Target, *arguments: object) -> Completed:
 def done(target: Target, *arguments: object, code: int = 0) -> str:
     """Run the command in this process, which must end with *code*; gives what it wrote."""
     parser = argparse.ArgumentParser()
-    add_commands(parser)
+    add_commands(parser.add_subparsers())
     given = parser.parse_args(list(map(str, arguments)))
     said = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stderr(said):

@@ -58,6 +58,8 @@ class Issuer:
     delay_s: float = 0.0
     bearer: str | None = None
     """What callers must send."""
+    content_type: str = "application/json"
+    """Of every document; clients must accept it."""
     announced: dict[str, Any] = field(default_factory=dict)
     """Replaces fields of the discovery document."""
     asked: list[str] = field(default_factory=list)
@@ -120,8 +122,9 @@ def _handler(issuer: Issuer) -> type[BaseHTTPRequestHandler]:
                 self.headers.get("authorization") != f"Bearer {issuer.bearer}"
             )
             body = json.dumps(issuer.document(self.path)).encode()
-            self.send_response(401 if refused else issuer.status)
-            self.send_header("content-type", "application/json")
+            acceptable = issuer.content_type in str(self.headers.get("accept"))
+            self.send_response(401 if refused else issuer.status if acceptable else 406)
+            self.send_header("content-type", issuer.content_type)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

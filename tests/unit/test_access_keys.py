@@ -82,7 +82,7 @@ def test_a_file_may_hold_comments_blank_lines_or_one_array() -> None:
         (line("k", user="a\nb"), "line 1: user is not accepted"),
         (line("k", user=7), "line 1: user is not accepted"),
         (line("k", key="k"), "line 1: the field 'key' is unknown; known are name, sha256"),
-        (line("k", user="a", scopes=["admin"]), "line 1: it has a user and the scope admin"),
+        (line("k", user="a", scopes=["admin"]), "line 1: the key has a user and the scope admin"),
         (f"{line('k')}\n{line('l')}", "the name 'app' is given to two keys"),
         (f"{line('k')}\n{line('k', name='b')}", "two keys have the same sha256"),
     ],

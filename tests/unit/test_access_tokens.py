@@ -92,7 +92,8 @@ async def test_a_token_that_is_not_for_now_or_for_us_is_refused(
 
 
 async def test_clocks_may_differ_a_little(issuer: Issuer) -> None:
-    for claims in ({"exp": NOW - 10}, {"nbf": int(time.time()) + 10}):
+    now = int(time.time())
+    for claims in ({"exp": now - 5}, {"nbf": now + 10}):
         await tokens(issuer).caller(issuer.token(**claims).encode())
 
 
@@ -316,7 +317,7 @@ async def test_what_an_issuer_publishes_is_checked(
 def secure_issuer(tmp_path: Path) -> Iterator[tuple[Issuer, Path]]:
     """As the API server of a cluster: TLS by an authority of its own, and a token to read keys."""
     context, ca_file = server_certificate(tmp_path)
-    made = Issuer(bearer="the pod's token")
+    made = Issuer(bearer="the pod's token", content_type="application/jwk-set+json")
     made.add_key()
     running = serving(made, context=context)
     next(running)

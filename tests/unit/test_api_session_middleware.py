@@ -8,7 +8,10 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kato_service.access.opening import access_control
+from kato_service.api.intake.gate import Gate
 from kato_service.api.intake.session_middleware import SessionMiddleware
+from kato_service.metrics import Metrics
 from kato_service.settings import Settings
 
 
@@ -23,10 +26,12 @@ async def _crash(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _client(app: ASGIApp, **settings: Any) -> httpx.AsyncClient:
-    wrapped = SessionMiddleware(app, Settings(_env_file=None, **settings))
+    read = Settings(_env_file=None, **settings)
+    gate = Gate(access_control(read), Metrics(), open_paths=frozenset({"/health", "/v2/health"}))
+    wrapped = SessionMiddleware(app, read, gate)
 
     async def with_application(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["app"] = SimpleNamespace(state=SimpleNamespace())
+        scope["app"] = SimpleNamespace(state=SimpleNamespace(gate=gate))
         await wrapped(scope, receive, send)
 
     transport = httpx.ASGITransport(with_application)
@@ -72,10 +77,11 @@ async def test_a_request_without_an_api_key_is_unauthorized(headers: dict[str, s
     assert response.headers["www-authenticate"] == "Bearer"
 
 
-async def test_an_api_key_that_is_not_ascii_is_forbidden_like_any_wrong_key() -> None:
+async def test_an_api_key_that_is_not_ascii_is_wrong_like_any_other() -> None:
     async with _client(_echo, API_KEY="a-key") as client:
         response = await client.post("/", headers={b"x-api-key": "ä".encode()})
-    assert response.status_code == 403
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
 @pytest.mark.parametrize("path", ["/healthy", "/v2/healthz", "/metrics/x", "/v2/health/x"])
@@ -101,7 +107,9 @@ async def test_a_body_that_does_not_arrive_ends_at_the_deadline() -> None:
         "headers": [(b"host", b"test")],
         "app": SimpleNamespace(state=SimpleNamespace()),
     }
-    middleware = SessionMiddleware(_echo, Settings(_env_file=None, REQUEST_TIMEOUT=0.05))
+    settings = Settings(_env_file=None, REQUEST_TIMEOUT=0.05)
+    gate = Gate(access_control(settings), Metrics())
+    middleware = SessionMiddleware(_echo, settings, gate)
     await asyncio.wait_for(middleware(scope, silence, send), timeout=60)
     assert sent[0]["status"] == 504
     assert b"DEADLINE_EXCEEDED" in sent[1]["body"]

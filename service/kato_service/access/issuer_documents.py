@@ -17,6 +17,8 @@ TIMEOUT_S = 3.0
 """To connect, and between two pieces of an answer."""
 TOTAL_TIMEOUT_S = 10.0
 MAX_DOCUMENT_BYTES = 2**20
+_ACCEPTED = "application/json, application/jwk-set+json"
+"""The API server of Kubernetes sends its keys as the second type only."""
 _DISCOVERY = "/.well-known/openid-configuration"
 
 
@@ -58,7 +60,7 @@ class IssuerDocuments:
     async def _client(self) -> httpx.AsyncClient:
         """A client with the certificates and the token of now."""
         context, token = await asyncio.to_thread(self._read_files)
-        headers = {"accept": "application/json", "user-agent": "kato-service"}
+        headers = {"accept": _ACCEPTED, "user-agent": "kato-service"}
         if token is not None:
             headers["authorization"] = f"Bearer {token}"
         return httpx.AsyncClient(

@@ -40,7 +40,9 @@ class KeyLine(BaseModel):
     @model_validator(mode="after")
     def _one_user_or_all(self) -> Self:
         if self.user is not None and "admin" in self.scopes:
-            raise ValueError("it has a user and the scope admin, which acts for every user")
+            raise ValueError(
+                "the key has a user and the scope admin, which acts as every user; leave one out"
+            )
         return self
 
     @property

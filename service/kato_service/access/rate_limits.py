@@ -27,6 +27,11 @@ class Rate:
         """Seconds in which one token comes back."""
         return 1.0 / self.per_s
 
+    @property
+    def whole_window_s(self) -> int:
+        """Seconds in which an empty bucket fills, as a whole number of at least 1."""
+        return max(1, ceil(self.burst * self.period_s))
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:

@@ -48,9 +48,8 @@ def envelope(error: KatoError, request_id: str) -> dict[str, Any]:
 
 
 def answered(error: KatoError, scope: Scope) -> Response:
-    """The answer to a request that ended with *error*; sheds are counted here."""
-    if isinstance(error, OverloadedError):
-        scope["app"].state.service.metrics.shed(error.limit)
+    """The answer to a request that ended with *error*."""
+    note(error, scope)
     headers = {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(error.retry_after_s)
@@ -58,9 +57,17 @@ def answered(error: KatoError, scope: Scope) -> Response:
         headers["Connection"] = "close"  # what follows on the connection cannot be trusted
     if isinstance(error, UnsupportedMediaTypeError):
         headers["Accept-Encoding"] = "gzip"
-    if error.status_code == 401:
-        headers["WWW-Authenticate"] = "Bearer"
+    if error.challenge is not None:
+        headers["WWW-Authenticate"] = error.challenge
     return _response(error.status_code, envelope(error, request_id_of(scope)), headers)
+
+
+def note(error: KatoError, scope: Scope) -> None:
+    """Count what was refused, and tell the audit log whom it concerns."""
+    if isinstance(error, OverloadedError):
+        scope["app"].state.service.metrics.shed(error.limit)
+    elif error.challenge is not None:
+        scope["app"].state.gate.refused(scope, error)
 
 
 async def denied(error: KatoError, scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,16 +11,18 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from kato_service import __version__, json_text
+from kato_service.access.scopes import Scope
+from kato_service.api.intake.guards import Need, guard
 from kato_service.connections.monitor import StoreHealth
 from kato_service.metrics import CONTENT_TYPE
 from kato_service.service import Service
 
 Status = Literal["healthy", "degraded", "unhealthy"]
-_STARTED_AS = ("host", "port", "workers", "enable_v2_features", "cors_origins", "log_level")
+_STARTED_AS = ("host", "port", "workers", "enable_v2_features", "cors_origins", "log_level", "auth")
 _SHOWN = (
     *_STARTED_AS,
     *("request_timeout_s", "shutdown_grace_s", "max_body_bytes", "session_ttl_s"),
-    "max_requests_in_flight",
+    *("max_requests_in_flight", "rate_limit_per_s", "rate_limit_burst", "rate_limit_by"),
     *("session_auto_extend", "max_sessions", "max_sessions_per_user", "max_stm_events"),
     *("max_stm_symbols", "max_stm_bytes", "knowledge_max_staleness_s", "knowledge_memory_bytes"),
     *("recall_threshold", "max_predictions", "persistence", "max_pattern_length", "stm_mode"),
@@ -30,7 +32,7 @@ _SHOWN = (
 
 
 def add_health(app: FastAPI) -> None:
-    """Add the paths of this module; see `session_middleware` for those that need no API key."""
+    """Add the paths of this module; health is open to everybody."""
     for path, endpoint, summary in _PATHS:
         app.router.add_api_route(
             path, endpoint, methods=["GET"], summary=summary, tags=["health"],
@@ -38,6 +40,8 @@ def add_health(app: FastAPI) -> None:
             responses={503: {"description": "Not ready, or unhealthy"}} if "health" in path else {},
         )  # fmt: skip
         app.router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
+        for route in app.router.routes[-2:]:
+            guard(route, Need(Scope.OPEN if "health" in path else Scope.METRICS))
 
 
 async def live(request: Request) -> Response:
@@ -57,7 +61,7 @@ async def ready(request: Request) -> Response:
 async def health(request: Request) -> Response:
     service = _service(request)
     stores = service.stores()
-    status = status_of(stores)
+    status = status_of(stores, credentials=service.access.is_healthy)
     content = {
         "status": status,
         "uptime_seconds": round((datetime.now(UTC) - service.started_at).total_seconds(), 1),
@@ -65,6 +69,10 @@ async def health(request: Request) -> Response:
         "processor_id": service.settings.processor_id,
         "engine": service.engine_name,
         "components": {name: _component(found) for name, found in stores.items()},
+        "auth": {
+            "mode": service.access.mode,
+            "status": "healthy" if service.access.is_healthy else "degraded",
+        },
         "active_sessions": service.active_sessions,
     }
     return _response(content, 503 if status == "unhealthy" else 200)
@@ -75,7 +83,7 @@ async def status(request: Request) -> Response:
     loaded = service.knowledge_usage()
     stores = service.stores()
     content = {
-        "status": status_of(stores),
+        "status": status_of(stores, credentials=service.access.is_healthy),
         "version": __version__,
         "engine": service.engine_name,
         "sessions": {"active": service.active_sessions},
@@ -95,12 +103,13 @@ async def metrics(request: Request) -> Response:
     return Response(_service(request).metrics.text(), media_type=CONTENT_TYPE)
 
 
-def status_of(stores: Mapping[str, StoreHealth]) -> Status:
-    """Unhealthy if sessions cannot be used; degraded if any other store is not healthy."""
+def status_of(stores: Mapping[str, StoreHealth], *, credentials: bool) -> Status:
+    """Unhealthy if sessions cannot be used; degraded if any other store is not healthy, or the
+    source of credentials cannot be read (False)."""
     if stores["redis"].status == "unhealthy":
         return "unhealthy"
     well = all(found.status in ("healthy", "disabled") for found in stores.values())
-    return "healthy" if well else "degraded"
+    return "healthy" if well and credentials else "degraded"
 
 
 _PATHS: tuple[tuple[str, Callable[[Request], Awaitable[Response]], str], ...] = (

@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from kato_service import json_text
+from kato_service.access.scopes import Scope
 from kato_service.api import patterns, processing
 from kato_service.api.errors import invalid_input
 from kato_service.api.intake.calls import Call, Called, call_of
@@ -57,8 +58,7 @@ async def addressed(connection: HTTPConnection) -> str:
         user_id = f"test_{test_id}"
     call = call_of(connection)
     known = _user_id(user_id) if user_id else None
-    async with call.writing():
-        return await call.service.sessions.default(known)
+    return await call.default(known)
 
 
 async def _addressed(request: Request) -> str:
@@ -161,41 +161,46 @@ async def status(call: Called, session_id: Addressed) -> Response:
     return _done(await call.load(session_id))
 
 
-_PATHS: tuple[tuple[str, tuple[str, ...], Any, str, Any], ...] = (
-    ("POST", ("/observe",), observe, "Observe one event", _OBSERVING),
-    ("POST", ("/learn",), learn, "Learn the short-term memory", ()),
-    ("GET", ("/stm", "/short-term-memory"), get_stm, "Get the short-term memory", ()),
-    ("GET", ("/predictions",), predictions, "Predict from the short-term memory", ()),
-    ("POST", ("/predictions",), predictions, "Predict from the short-term memory", ()),
+_READ, _WRITE = Scope.READ, Scope.WRITE
+_PATHS: tuple[tuple[str, tuple[str, ...], Scope, Any, str, Any], ...] = (
+    ("POST", ("/observe",), _WRITE, observe, "Observe one event", _OBSERVING),
+    ("POST", ("/learn",), _WRITE, learn, "Learn the short-term memory", ()),
+    ("GET", ("/stm", "/short-term-memory"), _READ, get_stm, "Get the short-term memory", ()),
+    ("GET", ("/predictions",), _READ, predictions, "Predict from the short-term memory", ()),
+    ("POST", ("/predictions",), _READ, predictions, "Predict from the short-term memory", ()),
     (
-        "POST",
-        ("/clear-stm", "/clear-short-term-memory"),
-        clear_stm,
-        "Empty the short-term memory",
-        (),
+        *("POST", ("/clear-stm", "/clear-short-term-memory"), _WRITE),
+        *(clear_stm, "Empty the short-term memory", ()),
     ),
     (
-        "POST",
-        ("/clear-all", "/clear-all-memory"),
-        clear_all,
-        "Empty the session, drop its knowledge base",
-        (),
+        *("POST", ("/clear-all", "/clear-all-memory"), _WRITE),
+        *(clear_all, "Empty the session, drop its knowledge base", ()),
     ),
-    ("POST", ("/observe-sequence",), observe_sequence, "Observe events in order", _OBSERVING),
-    ("POST", ("/genes/update",), update_genes, "Change genes", ()),
-    ("GET", ("/gene/{name}",), get_gene, "Get a gene", (NotFoundError,)),
-    ("GET", ("/pattern/{name}",), get_pattern, "Get a pattern", (PatternNotFoundError,)),
-    ("GET", ("/percept-data",), get_percept_data, "Get the last observation", ()),
-    ("GET", ("/cognition-data",), get_cognition_data, "Get predictions, emotives and memory", ()),
+    (
+        *("POST", ("/observe-sequence",), _WRITE),
+        *(observe_sequence, "Observe events in order", _OBSERVING),
+    ),
+    ("POST", ("/genes/update",), _WRITE, update_genes, "Change genes", ()),
+    ("GET", ("/gene/{name}",), _READ, get_gene, "Get a gene", (NotFoundError,)),
+    ("GET", ("/pattern/{name}",), _READ, get_pattern, "Get a pattern", (PatternNotFoundError,)),
+    ("GET", ("/percept-data",), _READ, get_percept_data, "Get the last observation", ()),
+    (
+        *("GET", ("/cognition-data",), _READ),
+        *(get_cognition_data, "Get predictions, emotives and memory", ()),
+    ),
 )
+_AUDITED = (clear_all, update_genes)
 OPERATIONS = tuple(
-    Operation((method,), path, endpoint, summary, responses.Legacy, (*errors, SessionNotFoundError))
-    for method, paths, endpoint, summary, errors in _PATHS
+    Operation(
+        (method,), path, endpoint, summary, responses.Legacy, (*errors, SessionNotFoundError),
+        scope=scope, audited=endpoint in _AUDITED,
+    )
+    for method, paths, scope, endpoint, summary, errors in _PATHS
     for path in paths
-)
+)  # fmt: skip
 STATUS = Operation(
     ("GET",), "/status", status, "Get the state of the session", responses.Legacy,
-    (SessionNotFoundError,),
+    (SessionNotFoundError,), scope=Scope.READ,
 )  # fmt: skip
 
 

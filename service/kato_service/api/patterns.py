@@ -5,6 +5,7 @@ from typing import Any
 from starlette.responses import Response
 
 from kato_service import json_text
+from kato_service.access.scopes import Scope
 from kato_service.api.intake.calls import Call, Called
 from kato_service.api.intake.operations import Operation
 from kato_service.api.sessions import Cursor, Limit
@@ -75,21 +76,22 @@ async def get_vector(call: Called, session_id: str, symbol: str) -> Response:
 OPERATIONS = (
     Operation(
         ("GET",), "/patterns", list_patterns, "List patterns in the order of their first learn",
-        responses.Patterns, (SessionNotFoundError,),
+        responses.Patterns, (SessionNotFoundError,), scope=Scope.READ,
     ),
     Operation(
-        ("GET",), "/patterns/{name}", get_pattern, "Get a pattern", responses.Pattern, _ERRORS
+        ("GET",), "/patterns/{name}", get_pattern, "Get a pattern", responses.Pattern, _ERRORS,
+        scope=Scope.READ,
     ),
     Operation(
         ("PUT",), "/patterns/{name}", update_pattern, "Edit a pattern's frequency or emotives",
-        responses.Pattern, _ERRORS,
+        responses.Pattern, _ERRORS, scope=Scope.WRITE, audited=True,
     ),
     Operation(
         ("DELETE",), "/patterns/{name}", delete_pattern, "Delete a pattern",
-        responses.PatternDeleted, _ERRORS,
+        responses.PatternDeleted, _ERRORS, scope=Scope.WRITE, audited=True,
     ),
     Operation(
         ("GET",), "/vectors/{symbol}", get_vector, "Get the vector of a symbol",
-        responses.Vector, (SessionNotFoundError, VectorNotFoundError),
+        responses.Vector, (SessionNotFoundError, VectorNotFoundError), scope=Scope.READ,
     ),
 )  # fmt: skip

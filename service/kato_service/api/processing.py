@@ -8,6 +8,7 @@ from fastapi import Query
 from starlette.responses import Response
 
 from kato_service import json_text
+from kato_service.access.scopes import Scope
 from kato_service.api.intake.calls import Call, Called
 from kato_service.api.intake.operations import Operation
 from kato_service.api.shapes import nesting, rendering, responses
@@ -184,50 +185,51 @@ def spelled(call: Call, state: SessionState, result: PredictionsResult) -> Itera
 
 OPERATIONS = (
     Operation(
-        ("POST",), "/observe", observe, "Observe one event", responses.Observation, _OBSERVING
+        ("POST",), "/observe", observe, "Observe one event", responses.Observation, _OBSERVING,
+        scope=Scope.WRITE,
     ),
     Operation(
         ("POST",), "/observe-sequence", observe_sequence, "Observe up to 1000 events in order",
-        responses.Sequence, _OBSERVING,
+        responses.Sequence, _OBSERVING, scope=Scope.WRITE,
     ),
     Operation(
         ("POST",), "/learn", learn, "Learn the short-term memory as a pattern", responses.Learned,
-        (EmptyStmError, SessionNotFoundError),
+        (EmptyStmError, SessionNotFoundError), scope=Scope.WRITE,
     ),
     Operation(
         ("GET",), "/stm", get_stm, "Get the short-term memory", responses.Stm,
-        (SessionNotFoundError,),
+        (SessionNotFoundError,), scope=Scope.READ,
     ),
     Operation(
         ("GET",), "/predictions", get_predictions, "Predict from the short-term memory",
-        responses.Predictions, (SessionNotFoundError,),
+        responses.Predictions, (SessionNotFoundError,), scope=Scope.READ,
     ),
     Operation(
         ("POST",), "/clear-stm", clear_stm, "Empty the short-term memory", responses.Cleared,
-        (SessionNotFoundError,),
+        (SessionNotFoundError,), scope=Scope.WRITE,
     ),
     Operation(
         ("POST",), "/clear-all", clear_all,
         "Empty the session and drop everything its knowledge base learned", responses.Cleared,
-        (SessionNotFoundError,),
+        (SessionNotFoundError,), scope=Scope.WRITE, audited=True,
     ),
     Operation(
         ("GET",), "/config", get_config, "Get all genes in effect", responses.Config,
-        (SessionNotFoundError,),
+        (SessionNotFoundError,), scope=Scope.READ,
     ),
     Operation(
         ("POST",), "/config", set_config,
         "Change genes of this session; null resets one to its default", responses.Config,
-        (SessionNotFoundError,),
+        (SessionNotFoundError,), scope=Scope.WRITE, audited=True,
     ),
     Operation(
         ("GET",), "/percept-data", get_percept_data, "Get the last observation of this session",
-        responses.PerceptData, (SessionNotFoundError,),
+        responses.PerceptData, (SessionNotFoundError,), scope=Scope.READ,
     ),
     Operation(
         ("GET",), "/cognition-data", get_cognition_data,
         "Get predictions, emotives, symbols and short-term memory", responses.CognitionData,
-        (SessionNotFoundError,),
+        (SessionNotFoundError,), scope=Scope.READ,
     ),
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ from fastapi import Query
 from starlette.responses import Response
 
 from kato_service import json_text
+from kato_service.access.scopes import Scope
 from kato_service.api.intake.calls import Call, Called
 from kato_service.api.intake.operations import Operation
 from kato_service.api.shapes import rendering, responses
@@ -29,13 +30,12 @@ async def create_session(call: Called, body: SessionBody | None = None) -> Respo
     body = body or SessionBody()
     metadata = body.metadata or {}
     _require_size(metadata, call.service.settings.max_metadata_bytes)
-    async with call.writing():
-        state = await call.service.sessions.create(
-            user_id=body.user_id,
-            ttl_s=body.ttl_seconds,
-            metadata=metadata,
-            overrides=body.config.chosen() if body.config else {},
-        )
+    state = await call.create(
+        user_id=body.user_id,
+        ttl_s=body.ttl_seconds,
+        metadata=metadata,
+        overrides=body.config.chosen() if body.config else {},
+    )
     return rendering.response(_session(call, state))
 
 
@@ -48,23 +48,17 @@ async def list_sessions(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    async with call.reading():
-        found, next_cursor = await call.service.sessions.page(
-            user_id=user_id or node_id, limit=limit, cursor=cursor
-        )
+    found, next_cursor = await call.page(user_id=user_id or node_id, limit=limit, cursor=cursor)
     sessions = await json_text.array(_listed(call, one) for one in found)
     return rendering.response({"sessions": sessions, "next_cursor": next_cursor})
 
 
 async def count_sessions(call: Called) -> Response:
-    async with call.reading():
-        count = await call.service.sessions.count()
-    return rendering.response({"active_session_count": count})
+    return rendering.response({"active_session_count": await call.count()})
 
 
 async def session_exists(call: Called, session_id: str) -> Response:
-    async with call.reading():
-        exists = await call.service.sessions.exists(session_id)
+    exists = await call.exists(session_id)
     return rendering.response({"exists": exists, "session_id": session_id})
 
 
@@ -73,7 +67,7 @@ async def get_session(call: Called, session_id: str) -> Response:
 
 
 async def delete_session(call: Called, session_id: str) -> Response:
-    await call.service.sessions.delete(session_id, deadline=call.deadline)
+    await call.delete(session_id)
     return rendering.response({"status": "deleted", "session_id": session_id})
 
 
@@ -84,8 +78,7 @@ async def extend_session(
     ttl_seconds: Annotated[int | None, Query(ge=1, le=MAX_TTL_S)] = None,
 ) -> Response:
     ttl_s = _one_of(ttl_seconds, body.ttl_seconds if body else None)
-    async with call.writing():
-        state = await call.service.sessions.extend(session_id, ttl_s)
+    state = await call.extend(session_id, ttl_s)
     content = {
         "status": "extended",
         "session_id": session_id,
@@ -98,26 +91,33 @@ async def extend_session(
 OPERATIONS = (
     Operation(
         ("POST",), "", create_session, "Create a session", responses.Session,
-        (InvalidInputError, LimitExceededError, SessionLimitExceededError),
+        (InvalidInputError, LimitExceededError, SessionLimitExceededError), scope=Scope.WRITE,
     ),
-    Operation(("GET",), "", list_sessions, "List the active sessions", responses.Sessions),
-    Operation(("GET",), "/count", count_sessions, "Count the active sessions", responses.Count),
+    Operation(
+        ("GET",), "", list_sessions, "List the active sessions", responses.Sessions,
+        scope=Scope.READ,
+    ),
+    Operation(
+        ("GET",), "/count", count_sessions, "Count the active sessions", responses.Count,
+        scope=Scope.READ,
+    ),
     Operation(
         ("GET",), "/{session_id}/exists", session_exists,
-        "Check whether a session exists, without extending it", responses.Exists,
+        "Check whether a session exists, without extending it", responses.Exists, scope=Scope.READ,
     ),
     Operation(
         ("GET",), "/{session_id}", get_session, "Get a session", responses.Session,
-        (SessionNotFoundError,),
+        (SessionNotFoundError,), scope=Scope.READ,
     ),
     Operation(
         ("DELETE",), "/{session_id}", delete_session,
         "Delete a session; learned patterns stay", responses.Deleted, (SessionNotFoundError,),
+        scope=Scope.WRITE, audited=True,
     ),
     Operation(
         ("POST", "PUT"), "/{session_id}/extend", extend_session,
         "Set the time that a session has to live from now on", responses.Extended,
-        (SessionNotFoundError,),
+        (SessionNotFoundError,), scope=Scope.WRITE,
     ),
 )  # fmt: skip
 
@@ -127,12 +127,12 @@ def _session(call: Call, state: SessionState) -> dict[str, Any]:
 
 
 def _listed(call: Call, found: Listed) -> dict[str, Any]:
-    """A session of a list; its id is masked on instances without an API key.
+    """A session of a list; its id is masked on instances that ask for no credentials.
 
-    The id is the right to use the session, and without a key anybody can list sessions.
+    The id is the right to use the session there, and anybody can list sessions.
     """
     content = _session(call, found.state) | {"stm_length": found.stm_length}
-    if call.service.settings.api_key is None:
+    if not call.caller.is_known:
         content["session_id"] = rendering.masked(found.state.session_id)
     return content
 

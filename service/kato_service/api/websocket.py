@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kato_service import json_text
+from kato_service.access.scopes import Scope
 from kato_service.api import errors, legacy, processing
 from kato_service.api.intake import large_json
 from kato_service.api.intake.admission import Admission
@@ -29,13 +30,15 @@ from kato_service.errors import (
     InvalidInputError,
     KatoError,
     NotFoundError,
-    OverloadedError,
+    UnauthorizedError,
 )
 
 log = structlog.get_logger()
 B = TypeVar("B", bound=Body)
 GOING_AWAY = 1001
 """Close code of RFC 6455 for a server that is stopping."""
+POLICY_VIOLATION = 1008
+"""Close code of RFC 6455 for a client that may not go on."""
 
 
 class Frame(Body):
@@ -114,10 +117,13 @@ async def _turn(websocket: WebSocket, session_id: str, raw: bytes) -> None:
     request_id = uuid4().hex
     structlog.contextvars.bind_contextvars(request_id=request_id)
     call = replace(call_of(websocket), deadline=deadline)
-    reply = await _reply(call, session_id, raw, request_id, websocket.state.admission)
+    reply = await _reply(websocket, call, session_id, raw, request_id)
     # A client that does not read its replies is dropped, not waited for.
     async with asyncio.timeout(service.settings.request_timeout_s):
         await websocket.send_text((await json_text.long_text(reply)).decode())
+        if reply.get("error", {}).get("code") == UnauthorizedError.code:
+            await websocket.close(POLICY_VIOLATION, "the credentials of this socket have ended")
+            raise WebSocketDisconnect(POLICY_VIOLATION)
 
 
 async def _received(websocket: WebSocket) -> bytes:
@@ -132,8 +138,9 @@ async def _received(websocket: WebSocket) -> bytes:
 
 
 async def _reply(
-    call: Call, session_id: str, raw: bytes, request_id: str, admission: Admission
+    websocket: WebSocket, call: Call, session_id: str, raw: bytes, request_id: str
 ) -> dict[str, Any]:
+    admission: Admission = websocket.state.admission
     correlation: Any = None
     try:
         with admission.body() as counted:
@@ -141,10 +148,10 @@ async def _reply(
             frame = await _frame(raw, call.service.settings.max_body_bytes)
             correlation = frame.id  # known from here on, so refusals carry it too
             async with admission.request():
-                content = await _answer(call, session_id, frame)
+                caller = await websocket.app.state.gate.admit_frame(websocket.scope)
+                content = await _answer(replace(call, caller=caller), session_id, frame)
     except KatoError as error:
-        if isinstance(error, OverloadedError):
-            call.service.metrics.shed(error.limit)
+        errors.note(error, websocket.scope)
         content = {"type": "error"} | errors.envelope(error, request_id)
     except Exception:  # the outermost boundary of a frame; the socket stays open
         log.exception("frame crashed")
@@ -169,7 +176,8 @@ async def _answer(call: Call, session_id: str, frame: Frame) -> dict[str, Any]:
     if frame.type not in _TYPES:
         details = [{"location": ["type"], "reason": f"must be one of {', '.join(_TYPES)}"}]
         raise InvalidInputError("unknown frame type", details)
-    reply_type, answer = _TYPES[frame.type]
+    reply_type, scope, answer = _TYPES[frame.type]
+    call.caller.require(scope)
     payload = await answer(call, session_id, frame.payload)
     return {"type": reply_type, "payload": payload}
 
@@ -215,12 +223,12 @@ def _validated(model: type[B], value: Any) -> B:
 
 
 _Answer = Callable[[Call, str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
-_TYPES: dict[str, tuple[str, _Answer]] = {
-    "observe": ("observation_result", _observe),
-    "learn": ("learn_result", _learn),
-    "get_stm": ("stm", _get_stm),
-    "get_predictions": ("predictions", _get_predictions),
-    "clear_stm": ("stm_cleared", _clear_stm),
-    "ping": ("pong", _ping),
+_TYPES: dict[str, tuple[str, Scope, _Answer]] = {
+    "observe": ("observation_result", Scope.WRITE, _observe),
+    "learn": ("learn_result", Scope.WRITE, _learn),
+    "get_stm": ("stm", Scope.READ, _get_stm),
+    "get_predictions": ("predictions", Scope.READ, _get_predictions),
+    "clear_stm": ("stm_cleared", Scope.WRITE, _clear_stm),
+    "ping": ("pong", Scope.READ, _ping),
 }
-"""By type of frame: the type of its reply, and what answers it."""
+"""By type of frame: the type of its reply, what its caller needs, and what answers it."""

@@ -21,7 +21,14 @@ from kato_service.errors import (
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.model.entries import Applied, Entry
 from kato_service.sessions.access import Held, SessionAccess
-from kato_service.sessions.state import Change, Intent, SessionState, installed
+from kato_service.sessions.state import (
+    Change,
+    Intent,
+    Sees,
+    SessionState,
+    installed,
+    require_seen,
+)
 from kato_service.sessions.store import Fate, Lock, Saved, SessionStore
 
 A = TypeVar("A")
@@ -63,20 +70,22 @@ class SessionChanges:
     """Called with session id and intent id when an intent needs no further attention."""
     sweep: SweepPlan = SweepPlan()
 
-    async def change(self, session_id: str, plan: Plan[A], deadline: Deadline) -> A:
+    async def change(
+        self, session_id: str, plan: Plan[A], deadline: Deadline, sees: Sees | None = None
+    ) -> A:
         """Plan and store until it is done; see `SessionManager.change`."""
         while True:
             try:
-                return await self._change(session_id, plan, deadline)
+                return await self._change(session_id, plan, deadline, sees)
             except _LockLostError:
                 if deadline.passed:
                     raise DeadlineExceededError(_TAKEN_OVER) from None
 
-    async def delete(self, session_id: str, deadline: Deadline) -> None:
+    async def delete(self, session_id: str, deadline: Deadline, sees: Sees | None = None) -> None:
         """Complete a pending intent, then delete the session; see `SessionManager.delete`."""
         while True:
             with suppress(_LockLostError):
-                if await self._removed(session_id, deadline):
+                if await self._removed(session_id, deadline, sees):
                     return
             if deadline.passed:
                 raise DeadlineExceededError(_TAKEN_OVER)
@@ -91,9 +100,12 @@ class SessionChanges:
         if await self.store.fate(session_id, intent_id) is not Fate.PENDING:
             await self.store.forget(session_id, intent_id)
 
-    async def _change(self, session_id: str, plan: Plan[A], deadline: Deadline) -> A:
+    async def _change(
+        self, session_id: str, plan: Plan[A], deadline: Deadline, sees: Sees | None
+    ) -> A:
         """One attempt."""
         async with self.access.locked(session_id, deadline) as held:
+            require_seen(held.lock.state, sees)
             held.lock = await self._rolled_forward(held.lock)
             change = await plan(await self.extended(held.lock.state))
             # Nothing to save: the lock is just released.
@@ -109,8 +121,9 @@ class SessionChanges:
             raise change.error
         return change.answer(applied)
 
-    async def _removed(self, session_id: str, deadline: Deadline) -> bool:
+    async def _removed(self, session_id: str, deadline: Deadline, sees: Sees | None) -> bool:
         async with self.access.locked(session_id, deadline) as held:
+            require_seen(held.lock.state, sees)
             held.lock = await self._rolled_forward(held.lock)
             held.saved = await self.store.remove(held.lock)
             return held.saved

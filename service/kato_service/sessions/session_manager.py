@@ -22,7 +22,7 @@ from kato_service.errors import (
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.sessions.access import SessionAccess
 from kato_service.sessions.changes import Plan, SessionChanges, SweepPlan
-from kato_service.sessions.state import SessionState
+from kato_service.sessions.state import Sees, SessionState, require_seen
 from kato_service.sessions.store import Limits, Listed, NewSession, SessionStore
 
 log = structlog.get_logger()
@@ -31,6 +31,8 @@ A = TypeVar("A")
 SESSION_ID_BYTES = 18
 """Random bytes of a session id: knowing one is the right to use the session."""
 MAX_SESSION_ID_CHARS = 64
+COUNTED_AT_ONCE = 1000
+"""Sessions of one page while those of a user are counted."""
 CLOSE_PATIENCE_S = 15.0
 """Seconds that a closing process waits for changes whose requests have gone."""
 
@@ -114,8 +116,11 @@ class SessionManager:
             await self._store.create(new, Limits(self._limits.max_sessions, None))
         return session_id
 
-    async def load(self, session_id: str) -> SessionState:
+    async def load(self, session_id: str, *, sees: Sees | None = None) -> SessionState:
         """The session; if a change waits to be completed, as that change leaves it.
+
+        Args:
+            sees: Whose sessions the caller may know of; None: everybody's. The same below.
 
         Raises:
             SessionNotFoundError: There is no such session, or it expired.
@@ -123,16 +128,30 @@ class SessionManager:
         state = await self._store.load(_known_form(session_id))
         if state is None:
             raise SessionNotFoundError
+        require_seen(state, sees)
         return await self._extended(state)
 
-    async def exists(self, session_id: str) -> bool:
+    async def exists(self, session_id: str, *, sees: Sees | None = None) -> bool:
         """Whether the session lives; never extends it."""
         with suppress(SessionNotFoundError):
-            return await self._store.exists(_known_form(session_id))
+            if sees is None:
+                return await self._store.exists(_known_form(session_id))
+            await self._seen(session_id, sees)
+            return True
         return False
 
     async def count(self) -> int:
+        """Live sessions of the instance."""
         return await self._store.count()
+
+    async def count_of(self, user_id: str | None) -> int:
+        """Live sessions of a user (None: those without a user), which are looked at one by one."""
+        counted, cursor = 0, None
+        while True:
+            found, cursor = await self.page_of(user_id, limit=COUNTED_AT_ONCE, cursor=cursor)
+            counted += len(found)
+            if cursor is None:
+                return counted
 
     async def page(
         self, *, user_id: str | None, limit: int, cursor: str | None
@@ -151,23 +170,42 @@ class SessionManager:
         more = len(found) > limit
         return shown, str(shown[-1].place) if more else None
 
-    async def extend(self, session_id: str, ttl_s: int) -> SessionState:
+    async def page_of(
+        self, user_id: str | None, *, limit: int, cursor: str | None
+    ) -> tuple[tuple[Listed, ...], str | None]:
+        """A `page` of the sessions of one user (None: of those without a user).
+
+        Those without a user are found among all, so a page of them may end early.
+        """
+        found, next_cursor = await self.page(user_id=user_id, limit=limit, cursor=cursor)
+        return tuple(it for it in found if it.state.user_id == user_id), next_cursor
+
+    async def extend(
+        self, session_id: str, ttl_s: int, *, sees: Sees | None = None
+    ) -> SessionState:
         """The session, which now lives *ttl_s* from now on; raises SessionNotFoundError."""
+        if sees is not None:
+            await self._seen(session_id, sees)
         state = await self._store.extend(_known_form(session_id), ttl_s)
         if state is None:
             raise SessionNotFoundError
         return state
 
-    async def delete(self, session_id: str, *, deadline: Deadline) -> None:
+    async def delete(
+        self, session_id: str, *, deadline: Deadline, sees: Sees | None = None
+    ) -> None:
         """Complete a pending change of the session, then delete it.
 
         Raises:
             SessionNotFoundError: There is no such session, or it expired.
             DeadlineExceededError: Other requests held it until *deadline*.
         """
-        await self._unstoppably(self._changes.delete(_known_form(session_id), deadline))
+        known = _known_form(session_id)
+        await self._unstoppably(self._changes.delete(known, deadline, sees))
 
-    async def change(self, session_id: str, plan: Plan[A], *, deadline: Deadline) -> A:
+    async def change(
+        self, session_id: str, plan: Plan[A], *, deadline: Deadline, sees: Sees | None = None
+    ) -> A:
         """The answer of *plan*, once what it planned for the session is stored.
 
         No other request on any replica changes the session meanwhile. *plan* may be called again
@@ -181,7 +219,7 @@ class SessionManager:
             StoreUnavailableError: Nothing changed, or the message says what may have changed.
         """
         known = _known_form(session_id)
-        return await self._unstoppably(self._changes.change(known, plan, deadline))
+        return await self._unstoppably(self._changes.change(known, plan, deadline, sees))
 
     async def run(self) -> None:
         """Complete changes that their requests left unfinished; runs until cancelled."""
@@ -232,6 +270,12 @@ class SessionManager:
         self._working.discard(task)
         if not task.cancelled():
             task.exception()  # marks it as seen: the request that wanted to know may have gone
+
+    async def _seen(self, session_id: str, sees: Sees) -> None:
+        state = await self._store.load(_known_form(session_id))
+        if state is None:
+            raise SessionNotFoundError
+        require_seen(state, sees)
 
     async def _extended(self, state: SessionState) -> SessionState:
         """The session, with a new lifetime on instances where every request extends it."""

@@ -8,10 +8,12 @@ from typing import Any, Generic, TypeVar
 
 from kato_service.domain.genes import GeneValue
 from kato_service.domain.pattern import Emotives, Metadata, Stm
-from kato_service.errors import KatoError
+from kato_service.errors import KatoError, SessionNotFoundError
 from kato_service.knowledge.model.entries import Applied, Entry
 
 A = TypeVar("A")
+Sees = Callable[[str | None], bool]
+"""Whether a caller may know of the sessions of a user (None: of those without a user)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,13 @@ class Change(Generic[A]):
 def label_of(session_id: str) -> str:
     """The first 8 hex of SHA-256: what logs show of an id, as an id is the right to the session."""
     return sha256(session_id.encode()).hexdigest()[:8]
+
+
+def require_seen(state: SessionState, sees: Sees | None) -> None:
+    """Raises SessionNotFoundError if the session is none of the caller's (None: all are): its
+    answer must not differ from that for an id that was never given."""
+    if sees is not None and not sees(state.user_id):
+        raise SessionNotFoundError
 
 
 def installed(state: SessionState, applied: tuple[Applied, ...]) -> SessionState:

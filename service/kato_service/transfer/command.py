@@ -54,8 +54,7 @@ file of -o is only written with 0."""
 _REPEAT = "repeat the command; an import continues where it stopped"
 
 
-def add_commands(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(title="commands (none: serve)", metavar="")
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     _add_import(commands)
     _add_export(commands)
 
@@ -136,7 +135,7 @@ def _add_import(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "--merge", action="store_true", help="add to a knowledge base that is not empty"
     )
     parser.add_argument("--skip-refused", action="store_true", help="skip what cannot be imported")
-    parser.set_defaults(run=_import)
+    parser.set_defaults(main=run, run=_import)
 
 
 def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -161,7 +160,7 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         type=Path,
         help="the file to write (default: standard output)",
     )
-    parser.set_defaults(run=_export)
+    parser.set_defaults(main=run, run=_export)
 
 
 async def _import(given: argparse.Namespace, settings: Settings) -> int:

@@ -1,20 +1,27 @@
-"""What an operation is called with: the service, the deadline, and the client's dialect."""
+"""What an operation is called with: the service, the caller, the deadline, the client's dialect.
 
-from collections.abc import AsyncIterator
+Operations reach sessions through their call only, which shows a caller its own and no others
+(docs/access.md).
+"""
+
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import structlog
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from kato_service.access.scopes import Caller
 from kato_service.api.shapes.dialect import Dialect, dialect_of
 from kato_service.domain.deadline import Deadline, within
+from kato_service.domain.genes import GeneValue
 from kato_service.errors import DeadlineExceededError, OutcomeUnknownError
 from kato_service.service import Service
 from kato_service.sessions.changes import Plan
-from kato_service.sessions.state import SessionState, label_of
+from kato_service.sessions.state import Sees, SessionState, label_of
+from kato_service.sessions.store import Listed
 
 A = TypeVar("A")
 _SLOW = "the session store did not answer before the deadline"
@@ -27,17 +34,86 @@ class Call:
     service: Service
     deadline: Deadline
     dialect: Dialect
+    caller: Caller
 
     async def change(self, session_id: str, plan: Plan[A]) -> A:
         """The answer of *plan*, once its change is stored; see `SessionManager.change`."""
-        answer = await self.service.sessions.change(session_id, plan, deadline=self.deadline)
+        answer = await self.service.sessions.change(
+            session_id, plan, deadline=self.deadline, sees=self._sees
+        )
         self.service.metrics.answered(answer)
         return answer
 
     async def load(self, session_id: str) -> SessionState:
         """The session, for reading; raises SessionNotFoundError."""
         async with self.reading():
-            return await self.service.sessions.load(session_id)
+            return await self.service.sessions.load(session_id, sees=self._sees)
+
+    async def exists(self, session_id: str) -> bool:
+        async with self.reading():
+            return await self.service.sessions.exists(session_id, sees=self._sees)
+
+    async def create(
+        self,
+        *,
+        user_id: str | None,
+        ttl_s: int | None,
+        metadata: Mapping[str, Any],
+        overrides: Mapping[str, GeneValue],
+    ) -> SessionState:
+        """A new session of the user that the caller acts as; see `SessionManager.create`.
+
+        Raises:
+            ForbiddenError: The caller may not act as *user_id*.
+        """
+        user_id = self.caller.acting_as(user_id)
+        async with self.writing():
+            return await self.service.sessions.create(
+                user_id=user_id, ttl_s=ttl_s, metadata=metadata, overrides=overrides
+            )
+
+    async def default(self, user_id: str | None) -> str:
+        """The default session of the user that the caller acts as; see `SessionManager.default`.
+
+        Raises:
+            ForbiddenError: The caller may not act as *user_id*.
+        """
+        user_id = self.caller.acting_as(user_id)
+        async with self.writing():
+            return await self.service.sessions.default(user_id)
+
+    async def page(
+        self, *, user_id: str | None, limit: int, cursor: str | None
+    ) -> tuple[tuple[Listed, ...], str | None]:
+        """A page of the sessions of *user_id*, or of all that the caller may know of.
+
+        Raises:
+            ForbiddenError: The caller may not act as *user_id*.
+        """
+        user_id = self.caller.acting_as(user_id)
+        sessions = self.service.sessions
+        async with self.reading():
+            if self.caller.is_admin:
+                return await sessions.page(user_id=user_id, limit=limit, cursor=cursor)
+            return await sessions.page_of(user_id, limit=limit, cursor=cursor)
+
+    async def count(self) -> int:
+        """The sessions that the caller may know of."""
+        async with self.reading():
+            if self.caller.is_admin:
+                return await self.service.sessions.count()
+            return await self.service.sessions.count_of(self.caller.user)
+
+    async def extend(self, session_id: str, ttl_s: int) -> SessionState:
+        async with self.writing():
+            return await self.service.sessions.extend(session_id, ttl_s, sees=self._sees)
+
+    async def delete(self, session_id: str) -> None:
+        await self.service.sessions.delete(session_id, deadline=self.deadline, sees=self._sees)
+
+    @property
+    def _sees(self) -> Sees | None:
+        return None if self.caller.is_admin else self.caller.sees
 
     def reading(self) -> AbstractAsyncContextManager[None]:
         """Around a read of sessions: ends it at the deadline."""
@@ -58,9 +134,10 @@ class Call:
 
 
 def call_of(connection: HTTPConnection) -> Call:
-    """The call of a request that passed `SessionMiddleware`, which set its deadline."""
-    path: str = connection.scope["path"]
-    return Call(connection.app.state.service, connection.state.deadline, dialect_of(path))
+    """The call of a request that passed `SessionMiddleware`, which set deadline and caller."""
+    state = connection.state
+    dialect = dialect_of(connection.scope["path"])
+    return Call(connection.app.state.service, state.deadline, dialect, state.caller)
 
 
 async def _called(connection: HTTPConnection) -> Call:

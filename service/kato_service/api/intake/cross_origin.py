@@ -33,6 +33,11 @@ _DOCUMENTS = re.compile(r"/(docs|redoc)(/.*)?")
 """Pages that a link on another site may open."""
 _METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 _PREFLIGHT_AGE_S = 600
+_EXPOSED = (
+    "X-Request-ID, X-Session-ID, Retry-After, WWW-Authenticate, RateLimit-Limit,"
+    " RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, RateLimit"
+)
+"""Headers of answers that a page may read."""
 
 
 class CrossOrigin:
@@ -41,14 +46,14 @@ class CrossOrigin:
     def __init__(self, settings: Settings) -> None:
         self._origins = frozenset(one.lower().rstrip("/") for one in settings.cors_origins)
         self._every_origin = "*" in self._origins
-        self._keyed = settings.api_key is not None
+        self._keyed = settings.auth != "none"
         self._only_loopback = not self._keyed and is_loopback(settings.host)
         self._trust_forwarded_host = settings.trust_forwarded_host
 
     def check(self, scope: Scope) -> None:
         """Let pass what a program, or a page that may call, sent.
 
-        An instance with an API key leaves requests to the key, which no foreign page has. Only
+        An instance with authentication leaves requests to it: no foreign page has credentials. Only
         WebSockets and preflights are still checked: nothing else keeps a page from reading those.
 
         Raises:
@@ -91,7 +96,7 @@ class CrossOrigin:
         if not self._origins or (origin := self._allowed(scope)) is None:
             return
         yield "Access-Control-Allow-Origin", "*" if self._every_origin else origin
-        yield "Access-Control-Expose-Headers", "X-Request-ID, X-Session-ID, Retry-After"
+        yield "Access-Control-Expose-Headers", _EXPOSED
         if not self._every_origin:
             yield "Vary", "Origin"
 

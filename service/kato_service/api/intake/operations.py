@@ -1,7 +1,7 @@
 """An operation as a row of a table, and how it becomes a documented route."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -9,15 +9,19 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from kato_service.access.scopes import Scope
+from kato_service.api.intake.guards import Need, guard
 from kato_service.api.intake.strict_route import StrictRoute
 from kato_service.api.shapes import responses
 from kato_service.errors import (
+    AuthUnavailableError,
     BodyTooLargeError,
     DeadlineExceededError,
     ForbiddenError,
     InvalidInputError,
     KatoError,
     OverloadedError,
+    RateLimitedError,
     StoreUnavailableError,
     UnauthorizedError,
     UnsupportedMediaTypeError,
@@ -27,8 +31,10 @@ _ALWAYS: tuple[type[KatoError], ...] = (
     UnauthorizedError,
     ForbiddenError,
     InvalidInputError,
+    RateLimitedError,
     StoreUnavailableError,
     OverloadedError,
+    AuthUnavailableError,
     DeadlineExceededError,
     KatoError,
 )
@@ -48,6 +54,10 @@ class Operation:
     """Documents the JSON of its answer; `rendering` writes it."""
     errors: tuple[type[KatoError], ...] = ()
     """Errors it may answer with, in addition to those of every operation."""
+    scope: Scope = field(kw_only=True)
+    """What its callers need (docs/access.md)."""
+    audited: bool = field(default=False, kw_only=True)
+    """Whether the audit log has a line about every call."""
 
 
 def add(app: FastAPI, prefix: str, operations: Iterable[Operation], *, tag: str) -> None:
@@ -59,17 +69,20 @@ def add(app: FastAPI, prefix: str, operations: Iterable[Operation], *, tag: str)
 
 def _add(app: FastAPI, path: str, method: str, operation: Operation, tag: str) -> None:
     errors = (*operation.errors, *_ALWAYS, *(_WITH_BODY if method in ("POST", "PUT") else ()))
+    operation_id = _operation_id(method, path)
     app.router.add_api_route(
         path,
         operation.endpoint,
         methods=[method],
-        operation_id=_operation_id(method, path),
+        operation_id=operation_id,
         summary=operation.summary,
         tags=[tag],
         response_model=operation.answer,
         responses=_documented(errors),
         route_class_override=StrictRoute,
     )
+    audited = operation_id if operation.audited else None
+    guard(app.router.routes[-1], Need(operation.scope, audited))
 
 
 def _operation_id(method: str, path: str) -> str:

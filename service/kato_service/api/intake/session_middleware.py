@@ -1,11 +1,9 @@
-"""What every request passes first: id, deadline, origin, admission, API key, body, metrics.
+"""What every request passes first: id, deadline, origin, admission, caller, body, metrics.
 
 The order is that of docs/design/serving.md §3.
 """
 
 import asyncio
-import re
-import secrets
 from collections.abc import Iterator
 from contextlib import nullcontext
 from time import perf_counter
@@ -18,32 +16,28 @@ from kato_service.api import errors
 from kato_service.api.intake import bodies
 from kato_service.api.intake.admission import Admission, Body
 from kato_service.api.intake.cross_origin import CrossOrigin
+from kato_service.api.intake.gate import ALWAYS_ANSWERED, Gate, rate_limit_headers
 from kato_service.domain.deadline import Deadline
 from kato_service.errors import (
     DeadlineExceededError,
-    ForbiddenError,
     KatoError,
     OutcomeUnknownError,
-    UnauthorizedError,
 )
 from kato_service.settings import Settings
 
 log = structlog.get_logger()
 
-_KEYLESS = re.compile(r"/health(/.*)?|/v2/health|/metrics")
-"""Paths that need neither an API key nor a place among the requests in progress."""
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 class SessionMiddleware:
     """The outermost boundary of the application: every exception that rises to it is answered."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, gate: Gate) -> None:
         self._app = app
         self._settings = settings
         self._pages = CrossOrigin(settings)
-        key = settings.api_key
-        self._api_key = key.get_secret_value().encode() if key else None
+        self._gate = gate
         self._admission = Admission(
             max_requests=settings.max_requests_in_flight, max_body_bytes=settings.max_body_bytes
         )
@@ -74,7 +68,7 @@ class SessionMiddleware:
             send = _logging_upgrade(send)
         try:
             self._pages.check(scope)
-            self._authorize(scope)
+            await self._gate.admit(scope)
         except KatoError as error:
             await errors.denied(error, scope, receive, send)
             return
@@ -88,8 +82,8 @@ class SessionMiddleware:
                 await preflight(scope, receive, answer.send)
                 return
             # Probes and metrics have to be answered above all when the process is overloaded.
-            keyless = _KEYLESS.fullmatch(scope["path"])
-            async with nullcontext() if keyless else self._admission.request():
+            spared = ALWAYS_ANSWERED.fullmatch(scope["path"])
+            async with nullcontext() if spared else self._admission.request():
                 await self._serve(scope, receive, answer.send)
         except KatoError as error:
             await errors.answered(error, scope)(scope, receive, answer.send)
@@ -106,7 +100,7 @@ class SessionMiddleware:
             answer.record()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._authorize(scope)
+        await self._gate.admit(scope)
         if scope["method"] not in _WITH_BODY:
             await self._app(scope, receive, send)
             return
@@ -118,17 +112,6 @@ class SessionMiddleware:
             if body:
                 bodies.require_json(scope)
             await self._app(scope, bodies.replayed(body, receive), send)
-
-    def _authorize(self, scope: Scope) -> None:
-        if self._api_key is None or _KEYLESS.fullmatch(scope["path"]):
-            return
-        given = _api_key(Headers(scope=scope))
-        if given is None:
-            raise UnauthorizedError(
-                "an API key is required; send it as X-API-Key or Authorization: Bearer"
-            )
-        if not secrets.compare_digest(given.encode(), self._api_key):
-            raise ForbiddenError("the API key is not valid for this instance")
 
     async def _body(self, scope: Scope, receive: Receive, counted: Body) -> bytes | None:
         """The whole body; None if the client went away."""
@@ -183,6 +166,7 @@ class _Answer:
         if errors.HEADER_SAFE.fullmatch(session_id):
             yield "X-Session-ID", session_id
         yield from self._pages.headers(self._scope)
+        yield from rate_limit_headers(self._scope)
 
 
 def _logging_upgrade(send: Send) -> Send:
@@ -195,12 +179,6 @@ def _logging_upgrade(send: Send) -> Send:
         await send(message)
 
     return logged
-
-
-def _api_key(headers: Headers) -> str | None:
-    key = headers.get("x-api-key")
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    return key or (token.strip() if scheme.lower() == "bearer" else None) or None
 
 
 def _cut_off() -> OutcomeUnknownError:

@@ -1,0 +1,125 @@
+"""Lets a request in: whose it is, and whether its caller may send one now.
+
+What the caller may do is decided at the route (`guards`).
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from starlette.types import Scope
+
+from kato_service.access.access_control import AccessControl
+from kato_service.access.addresses import ClientAddresses, counted_together
+from kato_service.access.credentials import Credential, credential_of
+from kato_service.access.rate_limits import Decision, RateLimits
+from kato_service.access.scopes import ANYONE, Caller
+from kato_service.errors import KatoError, RateLimitedError, UnauthorizedError
+from kato_service.metrics import Metrics
+
+ALWAYS_ANSWERED = re.compile(r"/health(/.*)?|/v2/health|/metrics")
+"""Paths that are never refused for too many requests: probes and monitoring need them most then."""
+RATE_LIMIT_HEADERS = (
+    *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
+    *("RateLimit-Policy", "RateLimit"),
+)
+NOBODY = Caller("anyone", "", frozenset())
+"""The caller of an open path, whatever it sent."""
+
+
+@dataclass(slots=True)
+class Gate:
+    access: AccessControl
+    metrics: Metrics
+    limits: RateLimits | None = None
+    limited_by: Literal["key", "user", "address"] = "key"
+    addresses: ClientAddresses = field(default_factory=ClientAddresses)
+    open_paths: frozenset[str] = frozenset()
+    """Paths that need no credentials."""
+
+    async def admit(self, scope: Scope) -> None:
+        """Note who sends a request, or opens a WebSocket; routes and operations rely on it.
+
+        Raises:
+            UnauthorizedError: Its credentials are missing or wrong.
+            AuthUnavailableError: They cannot be checked now.
+            RateLimitedError: Its caller has sent too many requests.
+        """
+        state = scope["state"]
+        state["caller"], state["credential"] = NOBODY, None
+        if self.access.mode == "none":
+            state["caller"] = ANYONE
+        elif scope["path"] not in self.open_paths:
+            state["credential"] = credential_of(scope["headers"])
+            state["caller"] = await self._known(scope)
+        if self.limits is not None and not ALWAYS_ANSWERED.fullmatch(scope["path"]):
+            await self._take(self.limits, scope, self._bucket(scope))
+
+    async def admit_frame(self, scope: Scope) -> Caller:
+        """The caller of a WebSocket's next frame, by what its credentials are worth now.
+
+        Raises:
+            UnauthorizedError: They were withdrawn, or have ended.
+            AuthUnavailableError, RateLimitedError: As for a request.
+        """
+        state = scope["state"]
+        if self.access.mode != "none":
+            state["caller"] = await self._known(scope)
+        if self.limits is not None:
+            await self._take(self.limits, scope, self._bucket(scope))
+        caller: Caller = state["caller"]
+        return caller
+
+    async def _known(self, scope: Scope) -> Caller:
+        credential: Credential | None = scope["state"]["credential"]
+        try:
+            return await self.access.caller(credential)
+        except UnauthorizedError:
+            # Guessing is limited like any other use.
+            if self.limits is not None:
+                await self._take(self.limits, scope, self._of_address(scope))
+            raise
+
+    def refused(self, scope: Scope, error: KatoError) -> None:
+        """Note in the audit log that the caller was not let in, or not let do something."""
+        caller: Caller = scope["state"]["caller"]
+        self.metrics.refused(error.code)
+        self.access.audit.refused(
+            caller if caller.is_known else None,
+            error.code,
+            error.message,
+            self.addresses.of(scope),
+        )
+
+    async def _take(self, limits: RateLimits, scope: Scope, bucket: str) -> None:
+        decision = await limits.take(bucket)
+        scope["state"]["rate_limit"] = decision
+        if not decision.allowed:
+            self.metrics.rate_limited()
+            raise RateLimitedError(decision.retry_after_s)
+
+    def _bucket(self, scope: Scope) -> str:
+        """Whose tokens a request takes."""
+        caller: Caller = scope["state"]["caller"]
+        if self.limited_by == "address" or not caller.is_known:
+            return self._of_address(scope)
+        if self.limited_by == "user" and not caller.is_admin:
+            return f"user {caller.user or ''}"
+        return f"{caller.kind} {caller.name}"
+
+    def _of_address(self, scope: Scope) -> str:
+        return f"address {counted_together(self.addresses.of(scope))}"
+
+
+def rate_limit_headers(scope: Scope) -> Iterator[tuple[str, str]]:
+    """What an answer says about the limit of its caller; nothing while there is none."""
+    decision: Decision | None = scope.get("state", {}).get("rate_limit")
+    if decision is None:
+        return
+    rate, full_in_s = decision.rate, decision.full_in_whole_s
+    yield "RateLimit-Limit", str(rate.burst)
+    yield "RateLimit-Remaining", str(decision.remaining)
+    yield "RateLimit-Reset", str(full_in_s)
+    yield "RateLimit-Policy", f'"caller";q={rate.burst};w={rate.whole_window_s}'
+    yield "RateLimit", f'"caller";r={decision.remaining};t={full_in_s}'

@@ -1,0 +1,104 @@
+"""What a caller needs to reach a route: checked around every route, in this one place."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.requests import HTTPConnection
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as Connection
+
+from kato_service.access.scopes import Caller, Scope
+from kato_service.api import errors
+from kato_service.api.intake.gate import Gate
+from kato_service.errors import ForbiddenError, KatoError
+from kato_service.sessions.state import label_of
+
+_PATTERN_NAME = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a route asks of its callers."""
+
+    scope: Scope
+    audited: str | None = None
+    """What the audit log calls it; None: it is no administrative call."""
+
+
+def guard(route: BaseRoute, need: Need) -> None:
+    """Let only callers with *need* reach *route*."""
+    guarded: Any = route
+    inner: ASGIApp = guarded.app
+
+    async def app(connection: Connection, receive: Receive, send: Send) -> None:
+        caller: Caller = connection["state"]["caller"]
+        try:
+            caller.require(need.scope)
+        except ForbiddenError as error:
+            if connection["type"] != "websocket":
+                raise
+            await errors.denied(error, connection, receive, send)
+            return
+        if need.audited is None:
+            await inner(connection, receive, send)
+            return
+        watched = _Watched(send)
+        try:
+            await inner(connection, receive, watched.send)
+        except KatoError as error:
+            watched.status = error.status_code
+            raise
+        finally:
+            _note(connection, need.audited, watched.status)
+
+    guarded.app = app
+    guarded.need = need
+
+
+def need_of(route: BaseRoute) -> Need | None:
+    need: Need | None = getattr(route, "need", None)
+    return need
+
+
+def open_paths(app: FastAPI) -> frozenset[str]:
+    """The paths that need no credentials.
+
+    Raises:
+        LookupError: A route has no guard: nobody said what it needs.
+    """
+    found = set()
+    for route in app.routes:
+        need, path = need_of(route), str(getattr(route, "path", route))
+        if need is None:
+            raise LookupError(f"the route {path} has no guard")
+        if need.scope is Scope.OPEN and "{" not in path:
+            found.add(path)
+    return frozenset(found)
+
+
+class _Watched:
+    """Notes the status of an answer."""
+
+    def __init__(self, send: Send) -> None:
+        self.status = 500
+        self._send = send
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
+
+
+def _note(connection: Connection, action: str, status: int) -> None:
+    caller: Caller = connection["state"]["caller"]
+    gate: Gate = connection["app"].state.gate
+    given = HTTPConnection(connection)
+    session_id = given.path_params.get("session_id") or given.headers.get("x-session-id")
+    target = {"session": label_of(session_id)} if session_id else {}
+    name = str(given.path_params.get("name", "")).removeprefix("PTRN|")
+    if _PATTERN_NAME.fullmatch(name):
+        target["pattern"] = name
+    gate.access.audit.called(caller, action, status, **target)

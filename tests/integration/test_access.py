@@ -1,0 +1,319 @@
+"""Who may do what: every operation, with every kind of credential, on a running process."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from kato_service.access.opening import access_control
+from kato_service.access.scopes import Scope
+from kato_service.api.intake.guards import need_of, open_paths
+from kato_service.app import make_app
+from kato_service.metrics import Metrics
+from kato_service.settings import Settings
+from support.access import Caller, callers, code_of, key_line
+from support.services import NewService, ServiceProcess
+
+MANUAL = Path(__file__).parents[2] / "docs" / "access.md"
+KEYS = (
+    key_line("reader", "read", user="alice"),
+    key_line("writer", "write", user="alice"),
+    key_line("stranger", "write", user="bob"),
+    key_line("instance", "write"),
+    key_line("monitor", "metrics"),
+    key_line("admin", "admin"),
+)
+GRANTED = {
+    "reader": {Scope.READ},
+    "writer": {Scope.READ, Scope.WRITE},
+    "monitor": {Scope.METRICS},
+    "admin": {Scope.READ, Scope.WRITE, Scope.METRICS},
+}
+BODIES: dict[str, Any] = {
+    "observe": {"strings": ["a", "b"]},
+    "observe-sequence": {"observations": [{"strings": ["a"]}]},
+    "extend": {"ttl_seconds": 60},
+    "config": {"config": {"persistence": 5}},
+    "update": {"genes": {"persistence": 5}},
+    "patterns": {"frequency": 2},
+}
+PATTERN = "0" * 40
+
+
+def app() -> FastAPI:
+    """The application, for its routes."""
+    settings = Settings(_env_file=None)  # type: ignore[call-arg]  # a setting of pydantic
+    service: Any = SimpleNamespace(
+        settings=settings, access=access_control(settings), metrics=Metrics(), rate_limits=None
+    )
+    return make_app(service)
+
+
+def routes() -> Iterator[tuple[str, str, Scope]]:
+    """Every route: its method (WS: a WebSocket), its path and the scope that it needs."""
+    for route in app().routes:
+        need = need_of(route)
+        assert need is not None
+        methods = sorted(getattr(route, "methods", None) or {"WS"})
+        for method in methods:
+            if method != "HEAD" and "{path:path}" not in route.path:  # type: ignore[attr-defined]  # every kind of ours has one
+                yield method, route.path, need.scope  # type: ignore[attr-defined]  # as above
+
+
+ROUTES = list(routes())
+HTTP = [route for route in ROUTES if route[0] != "WS"]
+
+
+def documented() -> dict[tuple[str, str], str]:
+    """The manual's table: the scope of each method and path."""
+    found: dict[tuple[str, str], str] = {}
+    rows = re.findall(
+        r"^\| `?(none|read|write|metrics)`? \| (`[A-Z]+ .*) \|$", MANUAL.read_text(), re.M
+    )
+    for scope, operations in rows:
+        for method, path in re.findall(r"`([A-Z]+) ([^`]+)`", operations):
+            for spelled in spellings(path):
+                found[method, spelled] = scope.replace("none", "open")
+    return found
+
+
+def spellings(path: str) -> Iterator[str]:
+    path = path.replace("…", "/v2/sessions/{session_id}")
+    yield path
+    if path.startswith("/v2/sessions"):
+        yield path.removeprefix("/v2")
+    if path.startswith("/v1/") and path != "/v1/status":
+        yield path.removeprefix("/v1")
+
+
+def test_the_manuals_table_is_what_the_routes_need() -> None:
+    assert documented() == {(method, path): scope.value for method, path, scope in ROUTES}
+
+
+def test_an_application_with_a_route_that_nobody_guards_does_not_start() -> None:
+    made = app()
+
+    async def leak() -> dict[str, str]:
+        return {}
+
+    made.add_api_route("/leak", leak)
+    with pytest.raises(LookupError, match="/leak has no guard"):
+        open_paths(made)
+
+
+@pytest.fixture(scope="module")
+def keys_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("keys") / "keys.jsonl"
+    path.write_text("\n".join(KEYS))
+    return path
+
+
+@pytest.fixture(scope="module")
+def service(new_lasting_service: NewService, keys_file: Path) -> ServiceProcess:
+    service = new_lasting_service(API_KEYS_FILE=str(keys_file), MAX_SESSIONS_PER_USER="5000")
+    service.start()
+    service.await_ready()
+    return service
+
+
+@pytest.fixture(scope="module")
+def caller(service: ServiceProcess) -> Iterator[Caller]:
+    with callers(service.url) as caller:
+        yield caller
+
+
+def sent(
+    client: httpx.Client, method: str, path: str, session_id: str, **headers: str
+) -> httpx.Response:
+    """The answer to a request that fits the route."""
+    values = {"session_id": session_id, "name": PATTERN, "symbol": "VCTR|x"}
+    last = next(word for word in reversed(path.split("/")) if not word.startswith("{"))
+    body = BODIES.get(last) if method in ("POST", "PUT") else None
+    headers = {"x-request-id": "the-same"} | headers
+    return client.request(method, path.format(**values), json=body, headers=headers)
+
+
+@pytest.fixture(scope="module")
+def session_id(caller: Caller) -> str:
+    """A session of alice."""
+    return created(caller, "writer")
+
+
+def created(caller: Caller, key: str, **fields: Any) -> str:
+    sending = caller(key)
+    answer = sending.post("/v2/sessions", json=fields)
+    assert answer.status_code == 200, answer.text
+    found: str = answer.json()["session_id"]
+    return found
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), HTTP)
+def test_without_the_right_credentials_only_open_paths_are_answered(
+    caller: Caller, session_id: str, method: str, path: str, scope: Scope
+) -> None:
+    for headers in ({}, {"x-api-key": "wrong"}, {"authorization": "Basic d3Jvbmc6"}):
+        sending = caller(None)
+        answer = sent(sending, method, path, session_id, **headers)
+        if scope is Scope.OPEN:
+            assert answer.status_code == 200
+        else:
+            assert (answer.status_code, code_of(answer)) == (401, "UNAUTHORIZED")
+            assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), HTTP)
+@pytest.mark.parametrize("key", GRANTED)
+def test_a_scope_opens_what_the_manual_says(
+    caller: Caller, key: str, method: str, path: str, scope: Scope
+) -> None:
+    own = created(caller, "writer")
+    sending = caller(key)
+    answer = sent(sending, method, path, own)
+    if scope in GRANTED[key] or scope is Scope.OPEN:
+        assert answer.status_code not in (401, 403), answer.text
+        assert answer.status_code < 500
+    else:
+        assert (answer.status_code, code_of(answer)) == (403, "FORBIDDEN")
+        assert f"needs the scope {scope}" in answer.json()["error"]["message"]
+        assert answer.headers["www-authenticate"] == 'Bearer error="insufficient_scope"'
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [(method, path) for method, path, _ in HTTP if "{session_id}" in path]
+)
+@pytest.mark.parametrize("key", ["stranger", "instance"])
+def test_a_session_of_another_user_is_like_one_that_never_was(
+    caller: Caller, session_id: str, key: str, method: str, path: str
+) -> None:
+    sending = caller(key)
+    theirs = sent(sending, method, path, session_id)
+    nobodys = sent(sending, method, path, "a" * len(session_id))
+    if path.endswith("/exists"):
+        assert theirs.json() == {"exists": False, "session_id": session_id}
+        assert nobodys.status_code == theirs.status_code == 200
+        return
+    assert (theirs.status_code, theirs.json()) == (nobodys.status_code, nobodys.json())
+    assert code_of(theirs) == "SESSION_NOT_FOUND"
+
+
+def test_nothing_that_a_stranger_tried_changed_the_session(caller: Caller, keys_file: Path) -> None:
+    own = created(caller, "writer", ttl_seconds=600)
+    sending = caller("writer")
+    sending.post(f"/v2/sessions/{own}/observe", json={"strings": ["kept"]})
+    before = sending.get(f"/v2/sessions/{own}").json()
+    sending = caller("stranger")
+    for method, path, _ in HTTP:
+        if "{session_id}" in path:
+            sent(sending, method, path, own)
+        elif path.startswith("/v1/"):
+            sent(sending, method, path, own, **{"x-session-id": own})
+    sending = caller("writer")
+    assert sending.get(f"/v2/sessions/{own}").json() == before
+    assert sending.get(f"/v2/sessions/{own}/stm").json()["stm"] == [["kept"]]
+
+
+@pytest.mark.parametrize(
+    "path", [path for method, path, _ in HTTP if path.startswith("/v1/") and method == "GET"]
+)
+def test_the_older_paths_show_no_session_of_another_user(
+    caller: Caller, session_id: str, path: str
+) -> None:
+    sending = caller("stranger")
+    answer = sent(sending, "GET", path, session_id, **{"x-session-id": session_id})
+    assert (answer.status_code, code_of(answer)) == (404, "SESSION_NOT_FOUND")
+
+
+@pytest.mark.parametrize("header", ["x-user-id", "x-node-id", "x-test-id"])
+def test_the_older_paths_act_as_the_callers_own_user(caller: Caller, header: str) -> None:
+    sending = caller("stranger")
+    named = sending.post("/observe", json={"strings": ["x"]}, headers={header: "alice"})
+    assert (named.status_code, code_of(named)) == (403, "FORBIDDEN")
+    assert "acts as user 'bob' only" in named.json()["error"]["message"]
+    own = sending.post("/observe", json={"strings": ["own"]})
+    assert own.status_code == 200
+    spelled = sending.get("/stm", headers={"x-user-id": "bob"}).json()
+    assert spelled["session_id"] == own.json()["session_id"]
+    sending = caller("admin")
+    assert sending.get("/stm", headers={"x-user-id": "bob"}).json()["stm"] == spelled["stm"]
+    assert sending.get(f"/v2/sessions/{spelled['session_id']}").json()["user_id"] == "bob"
+
+
+def test_a_caller_creates_sessions_of_its_own_user_only(caller: Caller) -> None:
+    for key, own in (("writer", "alice"), ("instance", None)):
+        sending = caller(key)
+        assert sending.post("/v2/sessions").json()["user_id"] == own
+        if own is not None:
+            same = sending.post("/v2/sessions", json={"user_id": own})
+            assert same.json()["user_id"] == own
+        for path, field in (("/v2/sessions", "user_id"), ("/sessions", "node_id")):
+            other = sending.post(path, json={field: "carol"})
+            assert (other.status_code, code_of(other)) == (403, "FORBIDDEN")
+            assert "acts as" in other.json()["error"]["message"]
+    sending = caller("admin")
+    answer = sending.post("/v2/sessions", json={"user_id": "carol"})
+    assert answer.json()["user_id"] == "carol"
+
+
+def test_lists_and_counts_hold_the_callers_own_sessions(caller: Caller) -> None:
+    mine = {created(caller, "stranger") for _ in range(3)}
+    nobodys = {created(caller, "instance") for _ in range(2)}
+    others = created(caller, "writer")
+    for key, own, foreign in (("stranger", mine, nobodys), ("instance", nobodys, mine)):
+        sending = caller(key)
+        listed = everything(sending)
+        assert own <= listed
+        assert not listed & {*foreign, others}
+        counted = sending.get("/v2/sessions/count").json()["active_session_count"]
+        assert counted == len(listed)
+        named = sending.get("/v2/sessions", params={"user_id": "alice"})
+        assert (named.status_code, code_of(named)) == (403, "FORBIDDEN")
+    sending = caller("admin")
+    assert {*mine, *nobodys, others} <= everything(sending)
+
+
+def everything(sending: httpx.Client) -> set[str]:
+    found: set[str] = set()
+    cursor = None
+    while True:
+        params = {"limit": 50} | ({} if cursor is None else {"cursor": cursor})
+        page = sending.get("/v2/sessions", params=params).json()
+        found |= {session["session_id"] for session in page["sessions"]}
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return found
+
+
+def test_users_of_different_keys_share_no_knowledge(caller: Caller) -> None:
+    learned = {"observations": [{"strings": ["p"]}, {"strings": ["q"]}], "learn_at_end": True}
+    for key in ("writer", "stranger"):
+        own = created(caller, key)
+        sending = caller(key)
+        if key == "writer":
+            sending.post(f"/v2/sessions/{own}/observe-sequence", json=learned)
+        patterns = sending.get(f"/v2/sessions/{own}/patterns").json()["patterns"]
+        symbols = [pattern["pattern_data"] for pattern in patterns]
+        assert ([["p"], ["q"]] in symbols) == (key == "writer")
+
+
+def test_unknown_paths_and_methods_say_nothing_to_strangers(caller: Caller) -> None:
+    for method, path in (
+        ("GET", "/nothing"),
+        ("DELETE", "/v2/sessions"),
+        ("GET", "/health/nothing"),
+    ):
+        sending = caller(None)
+        assert sending.request(method, path).status_code == 401
+        sending = caller("reader")
+        assert sending.request(method, path).status_code in (404, 405)
+
+
+def test_a_body_is_not_read_from_strangers(caller: Caller) -> None:
+    """The answer comes although most of the body never does."""
+    sending = caller(None)
+    answer = sending.post("/v2/sessions", content=iter([b"{" + b" " * 1000] * 10_000))
+    assert answer.status_code == 401
