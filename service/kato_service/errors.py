@@ -4,6 +4,7 @@ KatoError
 ├── InvalidInputError            422 VALIDATION_ERROR
 │   ├── VectorDimensionError     422 VECTOR_DIMENSION
 │   ├── VectorsDisabledError     422 VECTORS_DISABLED
+│   ├── UniqueIdReusedError      422 UNIQUE_ID_REUSED
 │   └── LimitExceededError       422 LIMIT_EXCEEDED
 ├── EmptyStmError                400 EMPTY_STM
 ├── MalformedRequestError        400 VALIDATION_ERROR
@@ -88,6 +89,12 @@ class VectorDimensionError(InvalidInputError):
 
 class VectorsDisabledError(InvalidInputError):
     code = "VECTORS_DISABLED"
+
+
+class UniqueIdReusedError(InvalidInputError):
+    """The ``unique_id`` belongs to another request of the session; nothing changed."""
+
+    code = "UNIQUE_ID_REUSED"
 
 
 class LimitExceededError(InvalidInputError):
@@ -191,6 +198,20 @@ class SessionLimitExceededError(KatoError):
             " delete a session or raise MAX_SESSIONS_PER_USER"
         )
 
+    @classmethod
+    def of_caller(cls, limit: int) -> "SessionLimitExceededError":
+        return cls(
+            f"session limit reached for this client address ({limit}, so that it leaves some of"
+            " MAX_SESSIONS to others); delete a session or raise MAX_SESSIONS"
+        )
+
+    def for_default(self) -> "SessionLimitExceededError":
+        """This error as the answer to a request that needed a new default session."""
+        return SessionLimitExceededError(
+            "this request needs the default session of its user, which does not exist yet:"
+            f" {self.message}"
+        )
+
 
 class RateLimitedError(KatoError):
     """The caller has used up its requests for now; this one was not begun."""
@@ -244,7 +265,7 @@ class OverloadedError(KatoError):
     retry_after_s = 1
 
     def __init__(self, limit: str, message: str) -> None:
-        """*limit*: requests, bodies, session, matching or knowledge, as the metrics label it."""
+        """*limit*: requests, bodies, sockets, session, matching, knowledge (metric label)."""
         super().__init__(message)
         self.limit = limit
 

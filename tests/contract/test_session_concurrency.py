@@ -178,18 +178,20 @@ async def test_a_session_that_extends_itself_lives_while_it_is_used(replicas: Pa
 
 async def test_default_sessions_are_the_same_on_every_replica(replicas: Pair) -> None:
     one, two = replicas
-    ids = await asyncio.gather(*(replica.sessions.default("Ada") for replica in (one, two) * 5))
+    ids = await asyncio.gather(*(replica.sessions.default_id("Ada") for replica in (one, two) * 5))
     assert len(set(ids)) == 1
-    assert await one.sessions.default(None) not in ids
+    assert await one.sessions.default_id(None) not in ids
     await one.sessions.delete(ids[0], deadline=Deadline.after(5))
-    assert await two.sessions.default("Ada") == ids[0]
+    assert await two.sessions.default_id("Ada") == ids[0]
     assert await two.stm(ids[0]) == []
 
 
 async def test_a_default_session_counts_once_however_often_it_is_created(replicas: Pair) -> None:
     one, two = replicas
     for _ in range(3):
-        ids = await asyncio.gather(*(replica.sessions.default("Ada") for replica in (one, two) * 4))
+        ids = await asyncio.gather(
+            *(replica.sessions.default_id("Ada") for replica in (one, two) * 4)
+        )
         assert await one.sessions.count() == 1
         listed, _ = await two.sessions.page(user_id=None, limit=10, cursor=None)
         assert [one.state.session_id for one in listed] == [ids[0]]

@@ -22,6 +22,8 @@ GENES = {"recall_threshold": 0.01, "max_predictions": 1000, "vector_neighbors": 
 SHARED: tuple[tuple[Event, ...], ...] = ((("s1",), ("s2",)), (("s1",), ("s3", "s4")))
 """Patterns that all clients of a user learn."""
 LONGEST_STM = 10
+REPEATED_SHARE = 0.05
+"""How often a change that is done is sent again, and its id with another request."""
 
 
 class ViolationError(AssertionError):
@@ -53,11 +55,18 @@ class Line:
         """Requests whose outcome is clear."""
 
     async def insist(
-        self, method: str, path: str, body: Any = None, *, gone: int | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        gone: int | None = None,
+        wanted: int = 200,
     ) -> Answer:
         """The first answer with a clear outcome.
 
         Args:
+            wanted: The status that the answer must have.
             gone: The status by which a repeat shows that an earlier try succeeded.
         """
         asked_at = time.monotonic()
@@ -68,16 +77,34 @@ class Line:
             if response is not None and response.status_code not in (503, 504):
                 if response.status_code == gone and attempts > 1:
                     return Answer({}, b"", gone, asked_at, attempts)
-                self._require(response, method, path, body)
+                self._require(response, method, path, body, wanted)
                 self.answered += 1
-                return Answer(response.json(), response.content, 200, asked_at, attempts)
+                return Answer(response.json(), response.content, wanted, asked_at, attempts)
             await asyncio.sleep(self._rng.uniform(0.005, 0.1))
         raise ViolationError(f"{method} {path} {body} got no clear answer in {PATIENCE_S} s")
 
     async def change(self, path: str, **body: Any) -> Answer:
         self._count += 1
         unique_id = f"{self._count}-{self._rng.getrandbits(64):x}"
-        return await self.insist("POST", path, {**body, "unique_id": unique_id})
+        given = {**body, "unique_id": unique_id}
+        answer = await self.insist("POST", path, given)
+        if self._rng.random() < REPEATED_SHARE:
+            await self._repeat(path, given)
+        return answer
+
+    async def _repeat(self, path: str, given: dict[str, Any]) -> None:
+        """Send a request that is done again, which repeats it, and another one under its id."""
+        again = await self.insist("POST", path, dict(reversed(given.items())))
+        if again.body.get("repeated") is not True:
+            raise ViolationError(f"{path} {given} was applied again: {again.body}")
+        parent, _, operation = path.rpartition("/")
+        other, body = ("observe", {"strings": ["another"]})
+        if operation == "observe" and self._rng.random() < 0.5:
+            other, body = "clear-stm", {}
+        body = {**body, "unique_id": given["unique_id"]}
+        refused = await self.insist("POST", f"{parent}/{other}", body, wanted=422)
+        if refused.body["error"]["code"] != "UNIQUE_ID_REUSED":
+            raise ViolationError(f"{other} under the id of {path} {given}: {refused.body}")
 
     async def _sent(self, method: str, path: str, body: Any) -> httpx.Response | None:
         number = self._rng.randrange(len(self._clients))
@@ -94,8 +121,10 @@ class Line:
         self._note(began, number, method, path, body, outcome)
         return response
 
-    def _require(self, response: httpx.Response, method: str, path: str, body: Any) -> None:
-        if response.status_code != 200:
+    def _require(
+        self, response: httpx.Response, method: str, path: str, body: Any, wanted: int
+    ) -> None:
+        if response.status_code != wanted:
             asked = f"{method} {path} {json.dumps(body)}"
             raise ViolationError(f"{asked}: {response.status_code} {response.text}")
 

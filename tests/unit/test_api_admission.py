@@ -1,10 +1,13 @@
 """However many requests arrive at once, the event loop runs everything else between them."""
 
 import asyncio
+from contextlib import AsyncExitStack, ExitStack
+from uuid import uuid4
 
 import pytest
 
 from kato_service.api.intake.admission import STARTED_PER_TURN, Admission
+from kato_service.api.intake.callers import caller_of
 from kato_service.errors import OverloadedError
 
 MANY = 200
@@ -18,7 +21,7 @@ async def test_a_turn_of_the_loop_starts_a_few_requests_in_order_of_arrival() ->
     given, started, per_turn = admission(), list[int](), list[int]()
 
     async def request(number: int) -> None:
-        async with given.request():
+        async with given.request(uuid4().hex):
             started.append(number)
 
     requests = [asyncio.create_task(request(number)) for number in range(MANY)]
@@ -36,7 +39,7 @@ async def test_the_turn_of_a_cancelled_request_goes_to_the_next() -> None:
     given, started = admission(), list[int]()
 
     async def request(number: int) -> None:
-        async with given.request():
+        async with given.request(uuid4().hex):
             started.append(number)
 
     requests = [asyncio.create_task(request(number)) for number in range(4 * STARTED_PER_TURN)]
@@ -54,7 +57,7 @@ async def test_a_waiting_request_holds_a_place_and_gives_it_back() -> None:
     given = admission(most=2 * STARTED_PER_TURN)
 
     async def request() -> None:
-        async with given.request():
+        async with given.request(uuid4().hex):
             pass
 
     requests = [asyncio.create_task(request()) for _ in range(2 * STARTED_PER_TURN)]
@@ -64,3 +67,66 @@ async def test_a_waiting_request_holds_a_place_and_gives_it_back() -> None:
         await asyncio.gather(*(request() for _ in range(STARTED_PER_TURN + 1)))
     await asyncio.gather(*requests)
     await asyncio.gather(*(request() for _ in range(2 * STARTED_PER_TURN)))
+
+
+async def test_one_caller_leaves_a_tenth_of_the_places_to_others() -> None:
+    given = admission(most=20)
+    async with AsyncExitStack() as held:
+        for _ in range(18):
+            await held.enter_async_context(given.request("one"))
+        with pytest.raises(OverloadedError, match=r"^18 requests of this client address are"):
+            await held.enter_async_context(given.request("one"))
+        for _ in range(2):
+            await held.enter_async_context(given.request("other"))
+        with pytest.raises(OverloadedError, match=r"^20 requests are in progress"):
+            await held.enter_async_context(given.request("third"))
+    async with given.request("one"):
+        pass
+
+
+def test_one_caller_leaves_the_bytes_of_one_body_to_others() -> None:
+    given = admission()
+    with ExitStack() as held:
+        for _ in range(7):
+            held.enter_context(given.body("one")).received(1024)
+        with pytest.raises(OverloadedError, match="bodies of this client address in progress"):
+            held.enter_context(given.body("one")).received(1)
+        held.enter_context(given.body("other")).received(1024)
+        with pytest.raises(OverloadedError, match=r"^the bodies in progress"):
+            held.enter_context(given.body("third")).received(1)
+    with given.body("one") as body:
+        body.received(1024)
+
+
+def test_one_caller_leaves_a_tenth_of_the_sockets_to_others() -> None:
+    given = Admission(max_requests=1, max_body_bytes=1, max_sockets=10)
+    with ExitStack() as held:
+        for _ in range(9):
+            held.enter_context(given.socket("one"))
+        with pytest.raises(OverloadedError, match=r"^9 WebSockets of this client address"):
+            held.enter_context(given.socket("one"))
+        held.enter_context(given.socket("other"))
+        with pytest.raises(OverloadedError, match=r"^10 WebSockets are open"):
+            held.enter_context(given.socket("third"))
+    with given.socket("one"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("host", "caller"),
+    [
+        ("10.1.2.3", "10.1.2.3"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::"),
+        ("2001:db8:1:3::9", "2001:db8:1:3::"),
+        ("::ffff:10.1.2.3", "10.1.2.3"),
+        ("fe80::1%eth0", "fe80::"),
+        ("testclient", "testclient"),
+    ],
+)
+def test_a_caller_is_an_address_or_an_ipv6_network(host: str, caller: str) -> None:
+    assert caller_of({"type": "http", "client": (host, 1)}) == caller
+
+
+def test_connections_without_an_address_are_one_caller() -> None:
+    assert caller_of({"type": "http", "client": None}) == "unknown"

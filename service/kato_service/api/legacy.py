@@ -1,7 +1,10 @@
 """Operations of the older paths, under ``/v1`` and without it (http-api.md §3)."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
+from uuid import uuid4
 
 from fastapi import Depends
 from pydantic import TypeAdapter, ValidationError
@@ -17,9 +20,9 @@ from kato_service.api.intake.operations import Operation
 from kato_service.api.shapes import rendering, responses
 from kato_service.api.shapes.requests import (
     GenesBody,
+    LegacySequenceBody,
     ObservationBody,
     RepeatableBody,
-    SequenceBody,
     UserId,
 )
 from kato_service.errors import (
@@ -29,111 +32,165 @@ from kato_service.errors import (
     NotFoundError,
     OverloadedError,
     PatternNotFoundError,
+    SessionLimitExceededError,
     SessionNotFoundError,
     StoreUnavailableError,
+    UniqueIdReusedError,
     VectorDimensionError,
     VectorsDisabledError,
 )
-from kato_service.processing.idempotency import RequestIdentity
-from kato_service.processing.results import LearnResult, SequenceResult
+from kato_service.processing.results import ClearResult, LearnResult, SequenceResult
 from kato_service.sessions.changes import Plan
 from kato_service.sessions.state import Change, SessionState
 
+A = TypeVar("A")
 _OK = "okay"
 _USER_ID: TypeAdapter[str] = TypeAdapter(UserId)
-_OBSERVING = (VectorDimensionError, VectorsDisabledError, LimitExceededError, SessionNotFoundError)
+_REPEATABLE = (UniqueIdReusedError, SessionLimitExceededError)
+_OBSERVING = (VectorDimensionError, VectorsDisabledError, LimitExceededError, *_REPEATABLE)
 
 
-async def addressed(connection: HTTPConnection) -> str:
-    """The id of the session that the headers select; a default session is created on first use.
+@dataclass(slots=True)
+class Address:
+    """The session that a request or a WebSocket selects."""
 
-    Raises:
-        SessionLimitExceededError: It would have to be created, and the instance is at its limit.
-    """
-    headers = connection.headers
-    if session_id := headers.get("x-session-id"):
-        return session_id
-    user_id = headers.get("x-user-id") or headers.get("x-node-id")
-    if not user_id and (test_id := headers.get("x-test-id")):
-        user_id = f"test_{test_id}"
-    call = call_of(connection)
-    known = _user_id(user_id) if user_id else None
-    return await call.default(known)
+    session_id: str | None
+    """None: the default session of ``user_id``, as long as its id is not needed."""
+    user_id: str | None = None
+    """None: the default session is the instance's own."""
+
+    @classmethod
+    def of(cls, connection: HTTPConnection) -> "Address":
+        """The address in the headers; raises InvalidInputError."""
+        headers = connection.headers
+        if session_id := headers.get("x-session-id"):
+            return cls(session_id)
+        user_id = headers.get("x-user-id") or headers.get("x-node-id")
+        if not user_id and (test_id := headers.get("x-test-id")):
+            user_id = f"test_{test_id}"
+        return cls(None, _user_id(user_id) if user_id else None)
+
+    async def id(self, call: Call) -> str:
+        """The id of the session, for a change; a default session is created if it is missing.
+
+        To be called once the request is known to be valid: until then nothing may be created.
+
+        Raises:
+            SessionLimitExceededError: It would have to be created, and a limit is reached.
+            ForbiddenError: The caller may not act as its user.
+        """
+        if self.session_id is None:
+            self.session_id = await call.default_id(self.user_id)
+        return self.session_id
+
+    async def state(self, call: Call) -> SessionState:
+        """The session, for a read; a default session that is missing is blank and stays missing.
+
+        Raises:
+            SessionNotFoundError: There is no session of the given id.
+            ForbiddenError: The caller may not act as the user of a default session.
+        """
+        if self.session_id is not None:
+            return await call.load(self.session_id)
+        state = await call.default(self.user_id)
+        self.session_id = rendering.session_id(state)
+        return state
+
+    async def missing(self, call: Call) -> SessionState | None:
+        """The blank state of a default session that does not exist; None: it exists."""
+        if self.session_id is None:
+            state = await self.state(call)
+            if not state.session_id:
+                return state
+        return None
 
 
-async def _addressed(request: Request) -> str:
-    return await addressed(request)
+async def _addressed(request: Request) -> Address:
+    return Address.of(request)
 
 
-Addressed = Annotated[str, Depends(_addressed)]
+async def _shown(request: Request) -> SessionState:
+    return await Address.of(request).state(call_of(request))
 
 
-async def observe(call: Called, session_id: Addressed, body: ObservationBody) -> Response:
-    return rendering.response(await processing.observed(call, session_id, body))
+Addressed = Annotated[Address, Depends(_addressed)]
+Shown = Annotated[SessionState, Depends(_shown)]
+"""The session, for a read."""
 
 
-async def learn(
-    call: Called, session_id: Addressed, body: RepeatableBody | None = None
-) -> Response:
-    try:
-        result = await processing.learned(call, session_id, body)
-    except EmptyStmError:
-        result = _nothing_learned(await call.load(session_id))
+async def observe(call: Called, address: Addressed, body: ObservationBody) -> Response:
+    return rendering.response(await processing.observed(call, await address.id(call), body))
+
+
+async def learn(call: Called, address: Addressed, body: RepeatableBody | None = None) -> Response:
+    if blank := await address.missing(call):
+        result = _nothing_learned(blank, processing.unique_id_of(body))
+    else:
+        result = await _learned(call, await address.id(call), body)
     return rendering.response(rendering.learned(result) | {"status": _OK})
 
 
-async def get_stm(call: Called, session_id: Addressed) -> Response:
-    state = await call.load(session_id)
+async def _learned(call: Call, session_id: str, body: RepeatableBody | None) -> LearnResult:
+    try:
+        return await processing.learned(call, session_id, body)
+    except EmptyStmError:
+        return _nothing_learned(await call.load(session_id), processing.unique_id_of(body))
+
+
+async def get_stm(state: Shown) -> Response:
     content = {"status": _OK, "processor_id": state.processor_id}
     return rendering.response(processing.stm_of(state) | content)
 
 
-async def predictions(call: Called, session_id: Addressed) -> Response:
-    state = await call.load(session_id)
+async def predictions(call: Called, state: Shown) -> Response:
     result = await processing.predicted(call, state)
     content = await processing.predictions_of(call, state, result)
     return await rendering.long_response({"status": _OK} | content)
 
 
 async def clear_stm(
-    call: Called, session_id: Addressed, body: RepeatableBody | None = None
+    call: Called, address: Addressed, body: RepeatableBody | None = None
 ) -> Response:
-    plan = partial(call.service.processor.clear_stm, unique_id=processing.unique_id_of(body))
-    return _done(await _changed(call, session_id, plan), message="stm-cleared")
+    unique_id = processing.unique_id_of(body)
+    if unique_id is None and (blank := await address.missing(call)):
+        return _done(blank, message="stm-cleared", unique_id=uuid4().hex)
+    plan = partial(call.service.processor.clear_stm, unique_id=unique_id)
+    after, result = await _changed(call, await address.id(call), plan)
+    return _cleared(after, result, "stm-cleared")
 
 
 async def clear_all(
-    call: Called, session_id: Addressed, body: RepeatableBody | None = None
+    call: Called, address: Addressed, body: RepeatableBody | None = None
 ) -> Response:
     processor = call.service.processor
     plan = partial(processor.clear_all, unique_id=processing.unique_id_of(body))
-    after = await _changed(call, session_id, plan)
+    after, result = await _changed(call, await address.id(call), plan)
     await processor.drop_cleared_vectors(after.processor_id, deadline=call.deadline)
-    return _done(after, message="all-cleared")
+    return _cleared(after, result, "all-cleared")
 
 
-async def observe_sequence(call: Called, session_id: Addressed, body: SequenceBody) -> Response:
-    result = await call.change(session_id, partial(_from_empty, call=call, body=body))
+async def observe_sequence(call: Called, address: Addressed, body: LegacySequenceBody) -> Response:
+    session_id = await address.id(call)
+    result = await call.change(session_id, processing.sequence_plan(call, body, from_empty=True))
     content = {
         "status": _OK,
         "processor_id": result.processor_id,
         "observations_processed": result.observations_processed,
         "patterns_learned": _patterns_learned(result),
-        "individual_results": await json_text.array(
-            rendering.observed(item, _OK) for item in result.results
-        ),
+        "individual_results": await json_text.array(_individual(result, body)),
         "final_predictions": await _final_predictions(call, session_id),
+        "unique_id": result.unique_id,
     }
-    return await rendering.long_response(content)
+    return await rendering.long_response(content | rendering.repeated(result))
 
 
-async def update_genes(call: Called, session_id: Addressed, body: GenesBody) -> Response:
+async def update_genes(call: Called, address: Addressed, body: GenesBody) -> Response:
     plan = partial(call.service.processor.configure, overrides=body.genes.given())
-    return _done(await _changed(call, session_id, plan), message="genes-updated")
+    after, _ = await _changed(call, await address.id(call), plan)
+    return _done(after, message="genes-updated")
 
 
-async def get_gene(call: Called, session_id: Addressed, name: str) -> Response:
-    state = await call.load(session_id)
+async def get_gene(call: Called, state: Shown, name: str) -> Response:
     genes = rendering.config(call.service.processor.genes(state))["config"]
     spelling = "sort_symbols" if name == "sort" else name
     if spelling not in genes:
@@ -141,46 +198,50 @@ async def get_gene(call: Called, session_id: Addressed, name: str) -> Response:
     return _answer(state, gene=name, value=genes[spelling])
 
 
-async def get_pattern(call: Called, session_id: Addressed, name: str) -> Response:
-    state = await call.load(session_id)
+async def get_pattern(call: Called, state: Shown, name: str) -> Response:
     return _answer(state, pattern=await patterns.pattern_of(call, state, name))
 
 
-async def get_percept_data(call: Called, session_id: Addressed) -> Response:
-    state = await call.load(session_id)
+async def get_percept_data(state: Shown) -> Response:
     return _answer(state, percept_data=rendering.percept(state))
 
 
-async def get_cognition_data(call: Called, session_id: Addressed) -> Response:
-    state = await call.load(session_id)
+async def get_cognition_data(call: Called, state: Shown) -> Response:
     cognition = await processing.cognition_of(call, state)
     return await rendering.long_response(_content(state, cognition_data=cognition))
 
 
-async def status(call: Called, session_id: Addressed) -> Response:
-    return _done(await call.load(session_id))
+async def status(state: Shown) -> Response:
+    return _done(state)
 
 
 _READ, _WRITE = Scope.READ, Scope.WRITE
 _PATHS: tuple[tuple[str, tuple[str, ...], Scope, Any, str, Any], ...] = (
     ("POST", ("/observe",), _WRITE, observe, "Observe one event", _OBSERVING),
-    ("POST", ("/learn",), _WRITE, learn, "Learn the short-term memory", ()),
+    ("POST", ("/learn",), _WRITE, learn, "Learn the short-term memory", (UniqueIdReusedError,)),
     ("GET", ("/stm", "/short-term-memory"), _READ, get_stm, "Get the short-term memory", ()),
     ("GET", ("/predictions",), _READ, predictions, "Predict from the short-term memory", ()),
     ("POST", ("/predictions",), _READ, predictions, "Predict from the short-term memory", ()),
     (
         *("POST", ("/clear-stm", "/clear-short-term-memory"), _WRITE),
-        *(clear_stm, "Empty the short-term memory", ()),
+        *(clear_stm, "Empty the short-term memory", _REPEATABLE),
     ),
     (
         *("POST", ("/clear-all", "/clear-all-memory"), _WRITE),
-        *(clear_all, "Empty the session, drop its knowledge base", ()),
+        *(clear_all, "Empty the session, drop its knowledge base", _REPEATABLE),
     ),
     (
         *("POST", ("/observe-sequence",), _WRITE),
         *(observe_sequence, "Observe events in order", _OBSERVING),
     ),
-    ("POST", ("/genes/update",), _WRITE, update_genes, "Change genes", ()),
+    (
+        "POST",
+        ("/genes/update",),
+        _WRITE,
+        update_genes,
+        "Change genes",
+        (SessionLimitExceededError,),
+    ),
     ("GET", ("/gene/{name}",), _READ, get_gene, "Get a gene", (NotFoundError,)),
     ("GET", ("/pattern/{name}",), _READ, get_pattern, "Get a pattern", (PatternNotFoundError,)),
     ("GET", ("/percept-data",), _READ, get_percept_data, "Get the last observation", ()),
@@ -204,34 +265,20 @@ STATUS = Operation(
 )  # fmt: skip
 
 
-async def _from_empty(
-    state: SessionState, *, call: Call, body: SequenceBody
-) -> Change[SequenceResult]:
-    """Plan a sequence from an empty STM, as one change.
+async def _changed(call: Call, session_id: str, plan: Plan[A]) -> tuple[SessionState, A]:
+    """The session as the change leaves it, and the result of *plan*.
 
-    A repeat must not empty it: an interrupted sequence continues after what it observed before.
-    """
-    if RequestIdentity.of("observe-sequence", body.unique_id).earlier(state) is None:
-        processor = call.service.processor
-        cleared = await processor.clear_stm(state, unique_id=None)
-        state = cleared.state or state
-    return await processing.sequence_plan(call, body)(state)
-
-
-async def _changed(call: Call, session_id: str, plan: Plan[Any]) -> SessionState:
-    """The session as the change leaves it.
-
-    It is not read again afterwards: that may fail, and the change is made.
+    The session is not read again afterwards: that may fail, and the change is made.
     """
     after: list[SessionState] = []
 
-    async def noted(state: SessionState) -> Change[Any]:
+    async def noted(state: SessionState) -> Change[A]:
         change = await plan(state)
         after[:] = [change.state or state]
         return change
 
-    await call.change(session_id, noted)
-    return after[0]
+    result = await call.change(session_id, noted)
+    return after[0], result
 
 
 def _answer(state: SessionState, **content: Any) -> Response:
@@ -242,10 +289,15 @@ def _content(state: SessionState, **content: Any) -> dict[str, Any]:
     return {"status": _OK, "processor_id": state.processor_id} | content
 
 
-def _done(state: SessionState, **more: str) -> Response:
+def _cleared(state: SessionState, result: ClearResult, message: str) -> Response:
+    again = rendering.repeated(result)
+    return _done(state, message=message, unique_id=result.unique_id, **again)
+
+
+def _done(state: SessionState, **more: Any) -> Response:
     return _answer(
         state,
-        session_id=state.session_id,
+        session_id=rendering.session_id(state),
         time=state.time,
         stm_length=len(state.stm),
         **more,
@@ -263,19 +315,31 @@ async def _final_predictions(call: Call, session_id: str) -> Any:
     return await json_text.array(predictions)
 
 
+def _individual(result: SequenceResult, body: LegacySequenceBody) -> Iterator[dict[str, Any]]:
+    """The answers of the items that this request applied, each with the id that it was sent with.
+
+    After an interruption these are the last ones. The id of an item is only echoed: a sequence is
+    repeated as a whole, by its own.
+    """
+    first = len(body.observations) - len(result.results)
+    for item, given in zip(result.results, body.observations[first:], strict=False):
+        content = rendering.observed(item, _OK)
+        yield content | ({"unique_id": given.unique_id} if given.unique_id else {})
+
+
 def _patterns_learned(result: SequenceResult) -> list[str]:
     names = (*result.auto_learned_patterns, result.final_learned_pattern)
     return [rendering.spelled(name) for name in names if name]
 
 
-def _nothing_learned(state: SessionState) -> LearnResult:
+def _nothing_learned(state: SessionState, unique_id: str | None) -> LearnResult:
     return LearnResult(
         session_id=state.session_id,
         processor_id=state.processor_id,
         status="insufficient_data",
         pattern_name="",
         frequency=0,
-        unique_id="",
+        unique_id=unique_id or uuid4().hex,
     )
 
 

@@ -22,6 +22,7 @@ from kato_service.errors import (
     EmptyStmError,
     LimitExceededError,
     SessionNotFoundError,
+    UniqueIdReusedError,
     VectorDimensionError,
     VectorsDisabledError,
 )
@@ -35,6 +36,7 @@ _OBSERVING = (
     VectorDimensionError,
     VectorsDisabledError,
     LimitExceededError,
+    UniqueIdReusedError,
 )
 
 
@@ -58,8 +60,10 @@ async def observe_sequence(call: Called, session_id: str, body: SequenceBody) ->
     return rendering.response(await rendering.sequence(result, call.dialect.ok))
 
 
-def sequence_plan(call: Call, body: SequenceBody) -> Plan[SequenceResult]:
-    """The plan of a sequence, for `Call.change`."""
+def sequence_plan(
+    call: Call, body: SequenceBody, *, from_empty: bool = False
+) -> Plan[SequenceResult]:
+    """The plan of a sequence, for `Call.change`; *from_empty* as in `SequenceOptions`."""
     return partial(
         call.service.processor.observe_sequence,
         observations=[item.observation() for item in body.observations],
@@ -67,6 +71,7 @@ def sequence_plan(call: Call, body: SequenceBody) -> Plan[SequenceResult]:
             learn_after_each=body.learn_after_each,
             learn_at_end=body.learn_at_end,
             clear_stm_between=body.clear_stm_between,
+            from_empty=from_empty,
         ),
         unique_id=body.unique_id,
         deadline=call.deadline,
@@ -144,7 +149,7 @@ async def cognition_of(call: Call, state: SessionState) -> dict[str, Any]:
 
 
 def stm_of(state: SessionState) -> dict[str, Any]:
-    return {"stm": state.stm, "session_id": state.session_id, "length": len(state.stm)}
+    return {"stm": state.stm, "session_id": rendering.session_id(state), "length": len(state.stm)}
 
 
 async def predicted(
@@ -169,7 +174,7 @@ async def predictions_of(
     predictions = spelled(call, state, result)
     return {
         "predictions": await json_text.array(predictions),
-        "session_id": result.session_id,
+        "session_id": rendering.session_id(state),
         "processor_id": result.processor_id,
         "count": len(result.predictions),
         "time": result.time,
@@ -194,7 +199,7 @@ OPERATIONS = (
     ),
     Operation(
         ("POST",), "/learn", learn, "Learn the short-term memory as a pattern", responses.Learned,
-        (EmptyStmError, SessionNotFoundError), scope=Scope.WRITE,
+        (EmptyStmError, SessionNotFoundError, UniqueIdReusedError), scope=Scope.WRITE,
     ),
     Operation(
         ("GET",), "/stm", get_stm, "Get the short-term memory", responses.Stm,
@@ -206,12 +211,12 @@ OPERATIONS = (
     ),
     Operation(
         ("POST",), "/clear-stm", clear_stm, "Empty the short-term memory", responses.Cleared,
-        (SessionNotFoundError,), scope=Scope.WRITE,
+        (SessionNotFoundError, UniqueIdReusedError), scope=Scope.WRITE,
     ),
     Operation(
         ("POST",), "/clear-all", clear_all,
         "Empty the session and drop everything its knowledge base learned", responses.Cleared,
-        (SessionNotFoundError,), scope=Scope.WRITE, audited=True,
+        (SessionNotFoundError, UniqueIdReusedError), scope=Scope.WRITE, audited=True,
     ),
     Operation(
         ("GET",), "/config", get_config, "Get all genes in effect", responses.Config,

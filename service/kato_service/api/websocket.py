@@ -13,11 +13,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kato_service import json_text
 from kato_service.access.scopes import Scope
-from kato_service.api import errors, legacy, processing
+from kato_service.api import errors, processing
 from kato_service.api.intake import large_json
 from kato_service.api.intake.admission import Admission
 from kato_service.api.intake.calls import Call, call_of
 from kato_service.api.intake.strict_route import begin
+from kato_service.api.legacy import Address
 from kato_service.api.shapes import rendering
 from kato_service.api.shapes.requests import (
     Body,
@@ -57,17 +58,17 @@ class PredictionsPayload(Body):
 
 async def session_socket(websocket: WebSocket) -> None:
     """``/v2/sessions/{session_id}/ws``"""
-    await _open(websocket, websocket.path_params["session_id"])
+    await _open(websocket, Address(websocket.path_params["session_id"]))
 
 
 async def legacy_socket(websocket: WebSocket) -> None:
     """``/ws``: on the session that the headers select."""
     try:
-        session_id = await legacy.addressed(websocket)
+        address = Address.of(websocket)
     except KatoError as error:
         await errors.denied(error, websocket.scope, websocket.receive, websocket.send)
         return
-    await _open(websocket, session_id)
+    await _open(websocket, address)
 
 
 async def unknown_socket(websocket: WebSocket) -> None:
@@ -76,23 +77,23 @@ async def unknown_socket(websocket: WebSocket) -> None:
     await errors.denied(error, websocket.scope, websocket.receive, websocket.send)
 
 
-async def _open(websocket: WebSocket, session_id: str) -> None:
+async def _open(websocket: WebSocket, address: Address) -> None:
     begin(websocket, websocket.scope["route"].path)
     try:
-        await call_of(websocket).load(session_id)
+        await address.state(call_of(websocket))
     except KatoError as error:
         await errors.denied(error, websocket.scope, websocket.receive, websocket.send)
         return
     await websocket.accept()
     try:
-        await _converse(websocket, session_id)
+        await _converse(websocket, address)
     except WebSocketDisconnect:
         log.debug("socket closed")
     except TimeoutError:
         log.info("socket dropped", reason="its client does not read the answers")
 
 
-async def _converse(websocket: WebSocket, session_id: str) -> None:
+async def _converse(websocket: WebSocket, address: Address) -> None:
     """Answer one frame after the other until the client goes away or the service stops."""
     stopped = asyncio.create_task(websocket.app.state.service.stopped.wait())
     received: asyncio.Task[bytes] | None = None
@@ -102,7 +103,7 @@ async def _converse(websocket: WebSocket, session_id: str) -> None:
             # A shutdown must not wait for the next frame of a silent client.
             await asyncio.wait((received, stopped), return_when=asyncio.FIRST_COMPLETED)
             if received.done():
-                await _turn(websocket, session_id, received.result())
+                await _turn(websocket, address, received.result())
         await websocket.close(GOING_AWAY, "the service is stopping; connect again")
     finally:
         for task in (stopped, received):
@@ -110,14 +111,14 @@ async def _converse(websocket: WebSocket, session_id: str) -> None:
                 task.cancel()
 
 
-async def _turn(websocket: WebSocket, session_id: str, raw: bytes) -> None:
+async def _turn(websocket: WebSocket, address: Address, raw: bytes) -> None:
     """Answer one frame, which has a deadline and a request id of its own."""
     service = websocket.app.state.service
     deadline = Deadline.after(service.settings.request_timeout_s)
     request_id = uuid4().hex
     structlog.contextvars.bind_contextvars(request_id=request_id)
     call = replace(call_of(websocket), deadline=deadline)
-    reply = await _reply(websocket, call, session_id, raw, request_id)
+    reply = await _reply(websocket, call, address, raw, request_id)
     # A client that does not read its replies is dropped, not waited for.
     async with asyncio.timeout(service.settings.request_timeout_s):
         await websocket.send_text((await json_text.long_text(reply)).decode())
@@ -138,18 +139,18 @@ async def _received(websocket: WebSocket) -> bytes:
 
 
 async def _reply(
-    websocket: WebSocket, call: Call, session_id: str, raw: bytes, request_id: str
+    websocket: WebSocket, call: Call, address: Address, raw: bytes, request_id: str
 ) -> dict[str, Any]:
     admission: Admission = websocket.state.admission
     correlation: Any = None
     try:
-        with admission.body() as counted:
+        with admission.body(call.address) as counted:
             counted.received(len(raw))
             frame = await _frame(raw, call.service.settings.max_body_bytes)
             correlation = frame.id  # known from here on, so refusals carry it too
-            async with admission.request():
+            async with admission.request(call.address):
                 caller = await websocket.app.state.gate.admit_frame(websocket.scope)
-                content = await _answer(replace(call, caller=caller), session_id, frame)
+                content = await _answer(replace(call, caller=caller), address, frame)
     except KatoError as error:
         errors.note(error, websocket.scope)
         content = {"type": "error"} | errors.envelope(error, request_id)
@@ -172,47 +173,49 @@ async def _frame(raw: bytes, limit: int) -> Frame:
         raise errors.not_json(exc.msg) from exc
 
 
-async def _answer(call: Call, session_id: str, frame: Frame) -> dict[str, Any]:
+async def _answer(call: Call, address: Address, frame: Frame) -> dict[str, Any]:
     if frame.type not in _TYPES:
         details = [{"location": ["type"], "reason": f"must be one of {', '.join(_TYPES)}"}]
         raise InvalidInputError("unknown frame type", details)
     reply_type, scope, answer = _TYPES[frame.type]
     call.caller.require(scope)
-    payload = await answer(call, session_id, frame.payload)
+    payload = await answer(call, address, frame.payload)
     return {"type": reply_type, "payload": payload}
 
 
-async def _observe(call: Call, session_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-    return await processing.observed(call, session_id, _validated(ObservationBody, payload))
+async def _observe(call: Call, address: Address, payload: Mapping[str, Any]) -> dict[str, Any]:
+    body = _validated(ObservationBody, payload)
+    return await processing.observed(call, await address.id(call), body)
 
 
-async def _learn(call: Call, session_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+async def _learn(call: Call, address: Address, payload: Mapping[str, Any]) -> dict[str, Any]:
     body = _validated(RepeatableBody, payload)
-    return rendering.learned(await processing.learned(call, session_id, body))
+    return rendering.learned(await processing.learned(call, await address.id(call), body))
 
 
-async def _get_stm(call: Call, session_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+async def _get_stm(call: Call, address: Address, payload: Mapping[str, Any]) -> dict[str, Any]:
     _validated(Body, payload)
-    return processing.stm_of(await call.load(session_id))
+    return processing.stm_of(await address.state(call))
 
 
 async def _get_predictions(
-    call: Call, session_id: str, payload: Mapping[str, Any]
+    call: Call, address: Address, payload: Mapping[str, Any]
 ) -> dict[str, Any]:
     body = _validated(PredictionsPayload, payload)
-    state = await call.load(session_id)
+    state = await address.state(call)
     result = await processing.predicted(
         call, state, limit=body.limit, recall_threshold=body.recall_threshold
     )
     return await processing.predictions_of(call, state, result)
 
 
-async def _clear_stm(call: Call, session_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-    return await processing.stm_cleared(call, session_id, _validated(RepeatableBody, payload))
+async def _clear_stm(call: Call, address: Address, payload: Mapping[str, Any]) -> dict[str, Any]:
+    body = _validated(RepeatableBody, payload)
+    return await processing.stm_cleared(call, await address.id(call), body)
 
 
-async def _ping(_call: Call, session_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-    return {"session_id": session_id}
+async def _ping(_call: Call, address: Address, payload: Mapping[str, Any]) -> dict[str, Any]:
+    return {"session_id": address.session_id}
 
 
 def _validated(model: type[B], value: Any) -> B:
@@ -222,7 +225,7 @@ def _validated(model: type[B], value: Any) -> B:
         raise errors.invalid_input(exc.errors(include_url=False)) from exc
 
 
-_Answer = Callable[[Call, str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
+_Answer = Callable[[Call, Address, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 _TYPES: dict[str, tuple[str, Scope, _Answer]] = {
     "observe": ("observation_result", Scope.WRITE, _observe),
     "learn": ("learn_result", Scope.WRITE, _learn),

@@ -27,6 +27,8 @@ class Unloadable(Protocol):
     def in_use(self) -> bool: ...
     @property
     def memory_bytes(self) -> int: ...
+    @property
+    def is_blank(self) -> bool: ...
     def unload(self) -> None: ...
 
 
@@ -34,7 +36,8 @@ class Residency:
     """Refers to every knowledge base from its first use until it is unloaded, so to all in use.
 
     Above the limit, idle knowledge bases are unloaded, least recently used first. The most recently
-    used one always stays, so that a knowledge base that is larger than the limit works, alone.
+    used one always stays, so that a knowledge base that is larger than the limit works, alone. One
+    whose log has no entry is not kept at all: anybody can ask for any number of them.
     """
 
     def __init__(self, limit_bytes: float) -> None:
@@ -46,6 +49,8 @@ class Residency:
         """By id, least recently used first."""
         self._bytes: dict[str, int] = {}
         self._is_check_due = False
+        self._blank: set[str] = set()
+        """Those that were blank when their last use ended."""
 
     def use_started(self, base: Unloadable) -> None:
         self._kept[base.id] = base
@@ -63,7 +68,9 @@ class Residency:
         if base is None:
             return
         self._weigh(base)
-        if self.used_bytes > self._limit_bytes:
+        if base.is_blank:
+            self._blank.add(base_id)
+        if self._blank or self.used_bytes > self._limit_bytes:
             self._check_soon()
 
     def _weigh(self, base: Unloadable) -> None:
@@ -80,6 +87,7 @@ class Residency:
 
     def _check(self) -> None:
         self._is_check_due = False
+        self._drop_blank()
         before = self.unloads
         slice_end = time.monotonic() + SLICE_S
         for base in self._surplus():
@@ -104,8 +112,18 @@ class Residency:
                 excess -= self._bytes.get(base.id, 0)
         return surplus
 
+    def _drop_blank(self) -> None:
+        for base_id in self._blank:
+            base = self._kept.get(base_id)
+            if base is not None and base.is_blank and not base.in_use:
+                self._drop(base)
+        self._blank.clear()
+
     def _unload(self, base: Unloadable) -> None:
+        self._drop(base)
+        self.unloads += 1
+
+    def _drop(self, base: Unloadable) -> None:
         base.unload()
         del self._kept[base.id]
         self.used_bytes -= self._bytes.pop(base.id, 0)
-        self.unloads += 1

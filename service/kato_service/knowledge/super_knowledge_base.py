@@ -84,6 +84,11 @@ class SuperKnowledgeBase:
         fold = self._current.fold
         return EMPTY_BYTES + (0 if fold is None else fold.memory_bytes)
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether no entry of its log is in memory, as a rule because it has none."""
+        return self._current.revision == 0
+
     def unload(self) -> None:
         """Take it out of memory; the next use loads it from the store again."""
         self._current.unload()

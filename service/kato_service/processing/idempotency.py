@@ -4,22 +4,32 @@ The memory of earlier requests is part of the session (sessions.md §7), so it i
 step as the change that the request made.
 """
 
-from dataclasses import dataclass, replace
-from hashlib import sha256
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from hashlib import blake2b, sha256
 from typing import Any
 from uuid import uuid4
 
-from kato_service.errors import InvalidInputError
+from kato_service import json_text
+from kato_service.domain.observation import Observation
+from kato_service.errors import UniqueIdReusedError
 from kato_service.processing.results import (
     ClearResult,
     LearnResult,
     ObservationResult,
     SequenceResult,
 )
-from kato_service.sessions.state import Remembered, SessionState
+from kato_service.processing.sequence import SequenceOptions
+from kato_service.sessions.state import CONTENT_BITS, Remembered, SessionState
 
 REMEMBERED = 256
 """Requests that a session remembers; the oldest is forgotten beyond."""
+NO_CONTENT = b""
+"""The content of a request that is its operation alone."""
+DIGEST_BYTES = 16
+YIELD_EVERY = 16
+"""Observations after whose digests other requests get their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +42,42 @@ class RequestIdentity:
     """The id that the client gave, or a random one if it gave none."""
     repeatable: bool
     """Whether the client gave the id, so that it can repeat the request."""
+    content: int
+    """A hash of what the request asks for, of `CONTENT_BITS` bits and never 0."""
 
     @classmethod
-    def of(cls, operation: str, unique_id: str | None) -> "RequestIdentity":
-        """*unique_id*: as the client gave it, if it did."""
+    def of(
+        cls, operation: str, unique_id: str | None, content: bytes = NO_CONTENT
+    ) -> "RequestIdentity":
+        """The identity of a request.
+
+        Args:
+            unique_id: As the client gave it, if it did.
+            content: Equal for requests that ask for the same; see `content_of`.
+        """
         if unique_id is None:
-            return cls(operation, uuid4().hex, repeatable=False)
-        return cls(operation, unique_id, repeatable=True)
+            return cls(operation, uuid4().hex, repeatable=False, content=0)
+        digest = blake2b(content, digest_size=CONTENT_BITS // 8).digest()
+        number = int.from_bytes(digest, "big") or 1
+        return cls(operation, unique_id, repeatable=True, content=number)
 
     def earlier(self, state: SessionState) -> Remembered | None:
         """The outcome of this request if the session applied it before.
 
         Raises:
-            InvalidInputError: The id belongs to a request of another operation.
+            UniqueIdReusedError: The id belongs to a request of another operation or content.
         """
         if not self.repeatable:
             return None
         key = self._key()
         known = next((one for one in state.remembered if one.key == key), None)
-        if known is not None and known.operation != self.operation:
-            raise InvalidInputError(
-                f"unique_id: this session already used it for {known.operation}; use a new one",
-                [{"location": ["body", "unique_id"], "reason": "belongs to another operation"}],
-            )
+        if known is None:
+            return None
+        if known.operation != self.operation:
+            raise _reused(f"for {known.operation}", "belongs to another operation")
+        # An earlier version, or an older replica that rewrote the list, noted no content.
+        if known.content and known.content != self.content:
+            raise _reused(f"for another {known.operation}", "belongs to another content")
         return known
 
     def remembered_in(self, state: SessionState, **outcome: Any) -> SessionState:
@@ -70,6 +93,7 @@ class RequestIdentity:
             operation=self.operation,
             time=state.time,
             stm_length=len(state.stm),
+            content=self.content,
             **outcome,
         )
         # A sequence that continues after a failure replaces its own entry.
@@ -79,6 +103,35 @@ class RequestIdentity:
     def _key(self) -> str:
         """16 hex: the first 8 bytes of the id's SHA-256."""
         return sha256(self.unique_id.encode()).hexdigest()[:16]
+
+
+def content_of(observation: Observation) -> bytes:
+    """A digest that is equal for equal observations, however their JSON was written."""
+    given = {
+        "strings": observation.strings,
+        "vectors": observation.vectors,
+        "emotives": dict(observation.emotives),
+        "metadata": dict(observation.metadata),
+    }
+    return blake2b(json_text.canonical(given).encode(), digest_size=DIGEST_BYTES).digest()
+
+
+async def content_of_all(observations: Sequence[Observation], options: SequenceOptions) -> bytes:
+    """A digest that is equal for equal sequences; computed in portions."""
+    digest = blake2b(digest_size=DIGEST_BYTES)
+    digest.update(json_text.canonical(asdict(options)).encode())
+    for number, observation in enumerate(observations, 1):
+        digest.update(content_of(observation))
+        if number % YIELD_EVERY == 0:
+            await asyncio.sleep(0)
+    return digest.digest()
+
+
+def _reused(used: str, reason: str) -> UniqueIdReusedError:
+    return UniqueIdReusedError(
+        f"unique_id: this session already used it {used}; nothing changed, use a new one",
+        [{"location": ["body", "unique_id"], "reason": reason}],
+    )
 
 
 def observed_again(state: SessionState, known: Remembered, unique_id: str) -> ObservationResult:

@@ -85,7 +85,8 @@ class KatoProcessor:
             InvalidInputError: The observation is refused; nothing changed.
             StoreUnavailableError: Its vectors were not stored; nothing changed.
         """
-        request = RequestIdentity.of("observe", unique_id)
+        content = idempotency.content_of(observation) if unique_id else b""
+        request = RequestIdentity.of("observe", unique_id, content)
         if known := request.earlier(state):
             return _unchanged(idempotency.observed_again(state, known, request.unique_id))
         genes, kb = self.genes(state), state.processor_id
@@ -115,12 +116,15 @@ class KatoProcessor:
             InvalidInputError: One item is refused; nothing changed.
             StoreUnavailableError: The first item's vectors were not stored; nothing changed.
         """
-        request = RequestIdentity.of("observe-sequence", unique_id)
+        content = await idempotency.content_of_all(observations, options) if unique_id else b""
+        request = RequestIdentity.of("observe-sequence", unique_id, content)
         known = request.earlier(state)
         if known is not None and not known.partial:
             return _unchanged(idempotency.sequence_again(state, known, request.unique_id))
         # All items are checked before the first one is applied: none is refused half-way.
         await self._observations.check(state.processor_id, observations, deadline=deadline)
+        if options.from_empty and known is None:
+            state = self._memory.cleared(state)
         plan = SequencePlan(state, options, applied=known.count if known else 0)
         cut = await self._sequences.apply(plan, observations, self.genes(state), deadline=deadline)
         after = request.remembered_in(

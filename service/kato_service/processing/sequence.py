@@ -22,6 +22,8 @@ class SequenceOptions:
     learn_after_each: bool
     learn_at_end: bool
     clear_stm_between: bool
+    from_empty: bool = False
+    """Empty the short-term memory before the first item, as the older paths do."""
 
 
 @dataclass(slots=True)

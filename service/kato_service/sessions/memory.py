@@ -8,7 +8,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from heapq import nsmallest
-from typing import Literal
 
 from kato_service.errors import SessionNotFoundError
 from kato_service.sessions.state import Intent, SessionState
@@ -21,6 +20,7 @@ from kato_service.sessions.store import (
     Lock,
     NewSession,
     Saved,
+    Whose,
 )
 
 SWEEP_EVERY = 100
@@ -36,6 +36,8 @@ class _Session:
     """In the order of creation."""
     counts_for: str | None
     """The user whose limit it counts for."""
+    caller: str | None = None
+    """The client address that created it."""
     number: int = 0
     """The last fencing token."""
     owner: str = ""
@@ -131,6 +133,8 @@ class MemorySessionStore:
         self._defaults: dict[str | None, str] = {}
         self._of_user: Counter[str | None] = Counter()
         """How many of the sessions count for each user."""
+        self._of_caller: Counter[str | None] = Counter()
+        """How many of the sessions each client address created."""
         self._places = 0
         self._intents: dict[tuple[str, str], float] = {}
 
@@ -145,8 +149,11 @@ class MemorySessionStore:
         if self._places % SWEEP_EVERY == 0:
             self._drop_ended()
         state = new.created(now, expires_at=None if new.ttl_s is None else now + new.ttl_s)
-        self._sessions[new.session_id] = _Session(state, self._places, user_id)
+        if new.session_id in self._sessions:
+            self._drop(new.session_id)  # ended, and of the same id
+        self._sessions[new.session_id] = _Session(state, self._places, user_id, limits.caller)
         self._of_user[user_id] += 1
+        self._of_caller[limits.caller] += 1
         return state
 
     async def known_default(self, user_id: str | None) -> str | None:
@@ -275,10 +282,14 @@ class MemorySessionStore:
             self._drop(session_id)
 
     def _drop(self, session_id: str) -> None:
-        user_id = self._sessions.pop(session_id).counts_for
-        self._of_user[user_id] -= 1
-        if not self._of_user[user_id]:
-            del self._of_user[user_id]
+        session = self._sessions.pop(session_id)
+        for counts, counted in (
+            (self._of_user, session.counts_for),
+            (self._of_caller, session.caller),
+        ):
+            counts[counted] -= 1
+            if not counts[counted]:
+                del counts[counted]
 
     def _require_room(self, user_id: str | None, limits: Limits) -> None:
         # Ended sessions count until they are dropped; dropping them looks at all sessions, so it
@@ -288,14 +299,15 @@ class MemorySessionStore:
         if whose := self._full(user_id, limits):
             raise limits.exceeded(whose)
 
-    def _full(self, user_id: str | None, limits: Limits) -> Literal["instance", "user"] | None:
+    def _full(self, user_id: str | None, limits: Limits) -> Whose | None:
         """The owner of the limit that is reached; None: neither is."""
         if len(self._sessions) >= limits.sessions:
             return "instance"
         of_user = limits.sessions_of_user
         if None not in (user_id, of_user) and self._of_user[user_id] >= (of_user or 0):
             return "user"
-        return None
+        of_caller = self._of_caller[limits.caller] if limits.caller is not None else 0
+        return "caller" if of_caller >= limits.sessions_of_caller else None
 
 
 def _place(session: _Session) -> int:

@@ -21,6 +21,7 @@ from kato_service.errors import (
 )
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.sessions.access import SessionAccess
+from kato_service.sessions.blank_defaults import BlankDefaults
 from kato_service.sessions.changes import Plan, SessionChanges, SweepPlan
 from kato_service.sessions.state import Sees, SessionState, require_seen
 from kato_service.sessions.store import Limits, Listed, NewSession, SessionStore
@@ -33,6 +34,8 @@ SESSION_ID_BYTES = 18
 MAX_SESSION_ID_CHARS = 64
 COUNTED_AT_ONCE = 1000
 """Sessions of one page while those of a user are counted."""
+UNSTORED = ""
+"""Stands for the id of a default session that does not exist: reads create none."""
 CLOSE_PATIENCE_S = 15.0
 """Seconds that a closing process waits for changes whose requests have gone."""
 
@@ -79,42 +82,64 @@ class SessionManager:
             self._forget,
             self._sweep,
         )
+        self._blank_defaults = BlankDefaults(store)
         self._working: set[asyncio.Task[Any]] = set()
 
     async def create(
         self,
         *,
         user_id: str | None,
+        caller: str | None = None,
         ttl_s: int | None = None,
         metadata: Mapping[str, Any],
         overrides: Mapping[str, GeneValue],
     ) -> SessionState:
         """A new session of *user_id*, with an unguessable id.
 
+        Args:
+            caller: Who asks, as a client address; None: the session counts for no caller.
+
         Raises:
-            SessionLimitExceededError: The instance or the user has reached its limit.
+            SessionLimitExceededError: The instance, the user or the caller has reached its limit.
         """
         new = self._new(_new_id(), user_id, ttl_s=ttl_s or self._limits.default_ttl_s)
         new = replace(new, metadata=metadata, overrides=overrides)
         of_user = None if user_id is None else self._limits.max_sessions_per_user
-        return await self._store.create(new, Limits(self._limits.max_sessions, of_user))
+        limits = self._limits_for(caller, of_user=of_user)
+        try:
+            return await self._store.create(new, limits)
+        except SessionLimitExceededError:
+            if not await self._blank_defaults.dropped():
+                raise
+        return await self._store.create(new, limits)
 
-    async def default(self, user_id: str | None) -> str:
+    async def default_id(self, user_id: str | None, *, caller: str | None = None) -> str:
         """The id of a user's default session (None: the instance's), which is created if missing.
 
+        Args:
+            caller: As for `create`.
+
         Raises:
-            SessionLimitExceededError: It is missing, and the instance has reached its limit.
+            SessionLimitExceededError: It is missing, and a limit is reached.
         """
         session_id = await self._store.known_default(user_id)
-        if session_id is None:
-            # The store keeps these ids for good: give none for a session that will be refused.
-            if await self._store.count() >= self._limits.max_sessions:
-                raise SessionLimitExceededError.of_instance(self._limits.max_sessions)
-            session_id = await self._store.default_id(user_id, _new_id())
-        if not await self._store.exists(session_id):
-            new = self._new(session_id, user_id, ttl_s=None)
-            await self._store.create(new, Limits(self._limits.max_sessions, None))
-        return session_id
+        if session_id is not None and await self._store.exists(session_id):
+            return session_id
+        try:
+            return await self._created_default(session_id, user_id, caller)
+        except SessionLimitExceededError as error:
+            if not await self._blank_defaults.dropped():
+                raise error.for_default() from error
+        try:
+            return await self._created_default(session_id, user_id, caller)
+        except SessionLimitExceededError as error:
+            raise error.for_default() from error
+
+    async def default(self, user_id: str | None) -> SessionState:
+        """A user's default session, for reading; a blank one, stored nowhere, if it is missing."""
+        session_id = await self._store.known_default(user_id)
+        state = None if session_id is None else await self._store.load(session_id)
+        return state or self._new(UNSTORED, user_id, ttl_s=None).created(0.0, expires_at=None)
 
     async def load(self, session_id: str, *, sees: Sees | None = None) -> SessionState:
         """The session; if a change waits to be completed, as that change leaves it.
@@ -285,6 +310,22 @@ class SessionManager:
         if extended is None:
             raise SessionNotFoundError
         return replace(state, expires_at=extended.expires_at)
+
+    async def _created_default(
+        self, session_id: str | None, user_id: str | None, caller: str | None
+    ) -> str:
+        """Create the default session; *session_id*: the one it had before, if it had one."""
+        limits = self._limits_for(caller, of_user=None)
+        if session_id is None:
+            # The store keeps these ids for good: give none for a session that will be refused.
+            if await self._store.count() >= limits.sessions:
+                raise limits.exceeded("instance")
+            session_id = await self._store.default_id(user_id, _new_id())
+        await self._store.create(self._new(session_id, user_id, ttl_s=None), limits)
+        return session_id
+
+    def _limits_for(self, caller: str | None, *, of_user: int | None) -> Limits:
+        return Limits(self._limits.max_sessions, of_user, caller)
 
     def _new(self, session_id: str, user_id: str | None, *, ttl_s: int | None) -> NewSession:
         return NewSession(

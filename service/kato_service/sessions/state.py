@@ -14,6 +14,8 @@ from kato_service.knowledge.model.entries import Applied, Entry
 A = TypeVar("A")
 Sees = Callable[[str | None], bool]
 """Whether a caller may know of the sessions of a user (None: of those without a user)."""
+CONTENT_BITS = 48
+"""Bits of a request's content that a session remembers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Remembered:
     stm_truncated: bool = False
     partial: bool = False
     """A sequence that a failure interrupted: its repeat continues after ``count`` items."""
+    content: int = 0
+    """`CONTENT_BITS` bits of a hash of what was asked; 0: an earlier version did not note it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,16 @@ def require_seen(state: SessionState, sees: Sees | None) -> None:
     answer must not differ from that for an id that was never given."""
     if sees is not None and not sees(state.user_id):
         raise SessionNotFoundError
+
+
+def is_blank(state: SessionState) -> bool:
+    """Whether nothing distinguishes the session from one that was just created."""
+    held = (
+        *(state.stm, state.time, state.pending_emotives, state.learned_emotives),
+        *(state.pending_metadata, state.percept, state.symbols),
+        *(state.remembered, state.overrides, state.metadata),
+    )
+    return not any(held)
 
 
 def installed(state: SessionState, applied: tuple[Applied, ...]) -> SessionState:

@@ -6,11 +6,14 @@ from enum import StrEnum
 from typing import Any, Literal, Protocol
 
 from kato_service.domain.genes import GeneValue
+from kato_service.domain.shares import share_of_caller
 from kato_service.errors import SessionLimitExceededError
 from kato_service.sessions.state import Intent, SessionState
 
 LEASE_S = 2.0
 """Seconds that a lock, or a place in its queue, outlives its last renewal."""
+Whose = Literal["instance", "user", "caller"]
+"""Who a limit on sessions is for."""
 NOTED = 64
 """Lost fencing tokens, and ids of installed intents, that a session keeps."""
 
@@ -50,11 +53,20 @@ class Limits:
     """Live sessions of the instance, at most."""
     sessions_of_user: int | None
     """Live sessions of the user, at most; None: the new session counts for no user."""
+    caller: str | None = None
+    """The client address that asks for the session; None: it counts for none."""
 
-    def exceeded(self, whose: Literal["instance", "user"]) -> SessionLimitExceededError:
-        """The error of a create that reached the limit of the instance or the user."""
+    @property
+    def sessions_of_caller(self) -> int:
+        """Live sessions that one caller may have created, at most: it leaves some to others."""
+        return share_of_caller(self.sessions)
+
+    def exceeded(self, whose: Whose) -> SessionLimitExceededError:
+        """The error of a create that reached the limit of the instance, the user or the caller."""
         if whose == "user" and self.sessions_of_user is not None:
             return SessionLimitExceededError.of_user(self.sessions_of_user)
+        if whose == "caller":
+            return SessionLimitExceededError.of_caller(self.sessions_of_caller)
         return SessionLimitExceededError.of_instance(self.sessions)
 
 

@@ -1,18 +1,25 @@
 """Admission: how much a process takes on at once; more is refused before it costs memory.
 
-Decisions 0019 (places are taken before bodies are read) and 0022 (a turn of the loop starts a few
-requests) explain why.
+Of everything that is bounded here, one caller may hold only a part, so that whoever takes all it
+can leaves the rest to the others. Decisions 0019 (places are taken before bodies are read), 0022 (a
+turn of the loop starts a few requests) and 0037 (one caller cannot hold everything) explain why.
 """
 
 import asyncio
+import resource
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+from kato_service.domain.shares import share_of_caller
 from kato_service.errors import OverloadedError
 
 BODIES = 8
 """Bodies of the largest size that may be held at once."""
+BODIES_OF_CALLER = 7
+"""Those of them that one caller may send."""
+MAX_SOCKETS = 10_000
+"""Open WebSockets, as far as the limit on open files allows as many."""
 
 STARTED_PER_TURN = 3
 """Requests that start in one turn of the event loop: an observation computes half a millisecond,
@@ -20,46 +27,79 @@ and everything else waits for the end of the turn."""
 
 
 class Admission:
-    def __init__(self, *, max_requests: int, max_body_bytes: int) -> None:
+    def __init__(
+        self, *, max_requests: int, max_body_bytes: int, max_sockets: int | None = None
+    ) -> None:
+        """*max_sockets*: open WebSockets; None: as many as files and `MAX_SOCKETS` allow."""
         self._max_requests = max_requests
-        self._max_bytes = BODIES * max_body_bytes
-        self._requests = 0
-        self._bytes = 0
+        self._max_body_bytes = max_body_bytes
+        self._max_sockets = max_sockets or most_sockets()
+        self._requests = Held()
+        """Requests in progress by caller; so for bytes of bodies and open WebSockets."""
+        self._bytes = Held()
+        self._sockets = Held()
         self._started = 0
         """Requests that started in this turn of the event loop."""
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @asynccontextmanager
-    async def request(self) -> AsyncIterator[None]:
+    async def request(self, caller: str) -> AsyncIterator[None]:
         """A place among the requests in progress; entered when it is the request's turn to start.
 
         However many requests arrive at once, the loop looks at timers and connections after each
         few of them, and continues with those that started. They start in the order of arrival.
 
         Raises:
-            OverloadedError: All places are taken.
+            OverloadedError: All places are taken, or all that one caller may hold.
         """
-        if self._requests >= self._max_requests:
+        if self._requests.total >= self._max_requests:
             raise OverloadedError(
                 "requests",
                 f"{self._max_requests} requests are in progress, as many as MAX_REQUESTS_IN_FLIGHT"
                 " allows; retry later",
             )
-        self._requests += 1
-        try:
+        of_caller = share_of_caller(self._max_requests)
+        if self._requests.of(caller) >= of_caller:
+            raise OverloadedError(
+                "requests",
+                f"{of_caller} requests of this client address are in progress, nine tenths of"
+                " MAX_REQUESTS_IN_FLIGHT and as many as one address may have; retry later",
+            )
+        with self._requests.held(caller):
             await self._turn()
             yield
-        finally:
-            self._requests -= 1
 
     @contextmanager
-    def body(self) -> Iterator["Body"]:
+    def body(self, caller: str) -> Iterator["Body"]:
         """One body; the bytes received of it count until this ends."""
-        body = Body(self)
+        body = Body(self, caller)
         try:
             yield body
         finally:
-            self._bytes -= body.size
+            self._bytes.add(caller, -body.size)
+
+    @contextmanager
+    def socket(self, caller: str) -> Iterator[None]:
+        """One open WebSocket.
+
+        Raises:
+            OverloadedError: As many as possible are open, or as many as one caller may hold.
+        """
+        if self._sockets.total >= self._max_sockets:
+            raise OverloadedError(
+                "sockets",
+                f"{self._max_sockets} WebSockets are open, as many as this process allows; close"
+                " some, or retry later",
+            )
+        of_caller = share_of_caller(self._max_sockets)
+        if self._sockets.of(caller) >= of_caller:
+            raise OverloadedError(
+                "sockets",
+                f"{of_caller} WebSockets of this client address are open, as many as one address"
+                " may have; close some, or retry later",
+            )
+        with self._sockets.held(caller):
+            yield
 
     async def _turn(self) -> None:
         loop = asyncio.get_running_loop()
@@ -84,25 +124,66 @@ class Admission:
         if self._started:
             loop.call_soon(self._next_turn, loop)
 
-    def _received(self, count: int) -> None:
-        if self._bytes + count > self._max_bytes:
-            raise OverloadedError(
-                "bodies",
-                f"the bodies in progress would exceed {self._max_bytes} bytes, which is"
-                f" {BODIES} times MAX_BODY_BYTES; retry later",
-            )
-        self._bytes += count
+    def _received(self, caller: str, count: int) -> None:
+        for whose, held, bodies in (
+            ("bodies", self._bytes.total, BODIES),
+            ("bodies of this client address", self._bytes.of(caller), BODIES_OF_CALLER),
+        ):
+            if held + count > bodies * self._max_body_bytes:
+                raise OverloadedError(
+                    "bodies",
+                    f"the {whose} in progress would exceed {bodies * self._max_body_bytes} bytes,"
+                    f" which is {bodies} times MAX_BODY_BYTES; retry later",
+                )
+        self._bytes.add(caller, count)
 
 
 class Body:
     """A body while it arrives, and until its request ends."""
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, admission: Admission, caller: str) -> None:
         self._admission = admission
+        self._caller = caller
         self.size = 0
         """Bytes received so far."""
 
     def received(self, count: int) -> None:
         """Count *count* bytes more; raises OverloadedError if all bodies together are too large."""
-        self._admission._received(count)
+        self._admission._received(self._caller, count)
         self.size += count
+
+
+class Held:
+    """How much of one shared thing each caller holds."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._of: dict[str, int] = {}
+        """By caller; without those that hold nothing."""
+
+    def of(self, caller: str) -> int:
+        return self._of.get(caller, 0)
+
+    def add(self, caller: str, count: int) -> None:
+        self.total += count
+        if left := self.of(caller) + count:
+            self._of[caller] = left
+        else:
+            self._of.pop(caller, None)
+
+    @contextmanager
+    def held(self, caller: str) -> Iterator[None]:
+        """One more, until this ends."""
+        self.add(caller, 1)
+        try:
+            yield
+        finally:
+            self.add(caller, -1)
+
+
+def most_sockets() -> int:
+    """WebSockets that may be open: three quarters of the files that it may."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return (
+        MAX_SOCKETS if soft == resource.RLIM_INFINITY else min(MAX_SOCKETS, max(1, soft * 3 // 4))
+    )

@@ -14,6 +14,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from kato_service.access.scopes import Caller
+from kato_service.api.intake.callers import caller_of
 from kato_service.api.shapes.dialect import Dialect, dialect_of
 from kato_service.domain.deadline import Deadline, within
 from kato_service.domain.genes import GeneValue
@@ -35,6 +36,8 @@ class Call:
     deadline: Deadline
     dialect: Dialect
     caller: Caller
+    address: str
+    """The client address, for what one client may hold; see `callers`."""
 
     async def change(self, session_id: str, plan: Plan[A]) -> A:
         """The answer of *plan*, once its change is stored; see `SessionManager.change`."""
@@ -69,17 +72,34 @@ class Call:
         user_id = self.caller.acting_as(user_id)
         async with self.writing():
             return await self.service.sessions.create(
-                user_id=user_id, ttl_s=ttl_s, metadata=metadata, overrides=overrides
+                user_id=user_id,
+                caller=self.address,
+                ttl_s=ttl_s,
+                metadata=metadata,
+                overrides=overrides,
             )
 
-    async def default(self, user_id: str | None) -> str:
-        """The default session of the user that the caller acts as; see `SessionManager.default`.
+    async def default_id(self, user_id: str | None) -> str:
+        """The id of the default session of the user that the caller acts as; created if missing.
+
+        Raises:
+            ForbiddenError: The caller may not act as *user_id*.
+            SessionLimitExceededError: It would have to be created, and a limit is reached.
+        """
+        user_id = self.caller.acting_as(user_id)
+        async with self.writing():
+            return await self.service.sessions.default_id(user_id, caller=self.address)
+
+    async def default(self, user_id: str | None) -> SessionState:
+        """The default session of the user that the caller acts as, for reading.
+
+        A blank one, stored nowhere, if it is missing.
 
         Raises:
             ForbiddenError: The caller may not act as *user_id*.
         """
         user_id = self.caller.acting_as(user_id)
-        async with self.writing():
+        async with self.reading():
             return await self.service.sessions.default(user_id)
 
     async def page(
@@ -135,9 +155,10 @@ class Call:
 
 def call_of(connection: HTTPConnection) -> Call:
     """The call of a request that passed `SessionMiddleware`, which set deadline and caller."""
-    state = connection.state
-    dialect = dialect_of(connection.scope["path"])
-    return Call(connection.app.state.service, state.deadline, dialect, state.caller)
+    scope, state = connection.scope, connection.state
+    service: Service = connection.app.state.service
+    dialect = dialect_of(scope["path"])
+    return Call(service, state.deadline, dialect, state.caller, caller_of(scope))
 
 
 async def _called(connection: HTTPConnection) -> Call:

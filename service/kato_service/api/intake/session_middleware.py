@@ -5,7 +5,7 @@ The order is that of docs/design/serving.md §3.
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from time import perf_counter
 
 import structlog
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kato_service.api import errors
 from kato_service.api.intake import bodies
 from kato_service.api.intake.admission import Admission, Body
+from kato_service.api.intake.callers import caller_of
 from kato_service.api.intake.cross_origin import CrossOrigin
 from kato_service.api.intake.gate import ALWAYS_ANSWERED, Gate, rate_limit_headers
 from kato_service.domain.deadline import Deadline
@@ -66,13 +67,15 @@ class SessionMiddleware:
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._settings.access_log:
             send = _logging_upgrade(send)
-        try:
-            self._pages.check(scope)
-            await self._gate.admit(scope)
-        except KatoError as error:
-            await errors.denied(error, scope, receive, send)
-            return
-        await self._app(scope, receive, send)
+        with ExitStack() as held:
+            try:
+                self._pages.check(scope)
+                await self._gate.admit(scope)
+                held.enter_context(self._admission.socket(caller_of(scope)))
+            except KatoError as error:
+                await errors.denied(error, scope, receive, send)
+                return
+            await self._app(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = _Answer(scope, send, self._pages, logged=self._settings.access_log)
@@ -83,7 +86,8 @@ class SessionMiddleware:
                 return
             # Probes and metrics have to be answered above all when the process is overloaded.
             spared = ALWAYS_ANSWERED.fullmatch(scope["path"])
-            async with nullcontext() if spared else self._admission.request():
+            place = nullcontext() if spared else self._admission.request(caller_of(scope))
+            async with place:
                 await self._serve(scope, receive, answer.send)
         except KatoError as error:
             await errors.answered(error, scope)(scope, receive, answer.send)
@@ -105,7 +109,7 @@ class SessionMiddleware:
             await self._app(scope, receive, send)
             return
         # The body is read here, before any route: what is counted is what is held in memory.
-        with self._admission.body() as counted:
+        with self._admission.body(caller_of(scope)) as counted:
             body = await self._body(scope, receive, counted)
             if body is None:
                 return

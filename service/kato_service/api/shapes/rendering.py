@@ -57,6 +57,11 @@ def timestamp(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
+def session_id(state: SessionState) -> str | None:
+    """The id of the session; None for a default session that does not exist."""
+    return state.session_id or None
+
+
 def masked(session_id: str) -> str:
     return session_id[:_SHOWN_ID_CHARS] + "…"
 
@@ -90,7 +95,7 @@ def observed(result: ObservationResult, ok: str) -> dict[str, Any]:
         "symbols": result.symbols,
         "stm_truncated": result.stm_truncated,
     }
-    return content | _repeated(result.repeated)
+    return content | repeated(result)
 
 
 async def sequence(result: SequenceResult, ok: str) -> dict[str, Any]:
@@ -106,7 +111,7 @@ async def sequence(result: SequenceResult, ok: str) -> dict[str, Any]:
         "time": result.time,
         "unique_id": result.unique_id,
     }
-    return content | _repeated(result.repeated)
+    return content | repeated(result)
 
 
 def learned(result: LearnResult) -> dict[str, Any]:
@@ -119,14 +124,14 @@ def learned(result: LearnResult) -> dict[str, Any]:
         "message": _LEARN_MESSAGES[result.status],
         "unique_id": result.unique_id,
     }
-    return content | _repeated(result.repeated)
+    return content | repeated(result)
 
 
 def cleared(result: ClearResult, *, everything: bool) -> dict[str, Any]:
     content: dict[str, Any] = {"status": "cleared", "session_id": result.session_id}
     if everything:
         content["scope"] = "all"
-    return content | {"unique_id": result.unique_id} | _repeated(result.repeated)
+    return content | {"unique_id": result.unique_id} | repeated(result)
 
 
 def prediction(value: Prediction) -> dict[str, Any]:
@@ -178,8 +183,11 @@ def _metadata(metadata: Metadata) -> dict[str, Any]:
     return {key: [json_text.embedded(text) for text in texts] for key, texts in metadata.items()}
 
 
-def _repeated(repeated: bool) -> dict[str, bool]:
-    return {"repeated": True} if repeated else {}
+def repeated(
+    result: ObservationResult | SequenceResult | LearnResult | ClearResult,
+) -> dict[str, bool]:
+    """The field that tells the answer to a repeat from the first one."""
+    return {"repeated": True} if result.repeated else {}
 
 
 def config(genes: Genes) -> dict[str, Any]:

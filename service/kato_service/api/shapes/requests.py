@@ -121,6 +121,25 @@ class SequenceBody(Body):
     unique_id: UniqueId | None = None
 
 
+def _echoable(value: Any) -> Any:
+    """*value* if it can be a ``unique_id``; older clients may send anything, which is ignored."""
+    return value if isinstance(value, str) and 0 < len(value) <= 256 else None
+
+
+class LegacyItem(ObservationItem):
+    unique_id: Annotated[str | None, BeforeValidator(_echoable)] = Field(
+        default=None, description="Echoed in the answer of the item; it makes nothing repeatable."
+    )
+
+
+class LegacySequenceBody(SequenceBody):
+    """A sequence on the older paths, whose items may carry ids of their own."""
+
+    observations: Annotated[list[LegacyItem], Field(fail_fast=True)] = Field(  # type: ignore[assignment]  # narrower, and only read
+        max_length=MAX_SEQUENCE, examples=[[{"strings": ["a"]}, {"strings": ["b"]}]]
+    )
+
+
 class RepeatableBody(Body):
     """The body of a request that takes only the id by which its repeat is recognised."""
 

@@ -18,6 +18,8 @@ from kato_service.sessions.state import Intent, Remembered, SessionState
 
 VERSION = 1
 """Version of the stored format, in every head."""
+FLAG_BITS = 2
+"""Flags of a remembered request."""
 T = TypeVar("T")
 _OPERATIONS = ("observe", "observe-sequence", "learn", "clear-stm", "clear-all")
 _STATUSES = ("", "learned", "insufficient_data")
@@ -233,9 +235,12 @@ def _map(value: Mapping[str, float]) -> bytes:
 
 
 def _request(value: Remembered) -> bytes:
-    """A row of at most 96 bytes, as a session may hold 256 of them."""
+    """A row of at most 128 bytes, as a session may hold 256 of them.
+
+    The content is above the flags in one number, where versions that do not note it overlook it.
+    """
     numbers = (value.time, value.stm_length, _STATUSES.index(value.status))
-    flags = value.stm_truncated + 2 * value.partial
+    flags = value.stm_truncated + 2 * value.partial + (value.content << FLAG_BITS)
     learned = (value.pattern_name, value.frequency, value.count, flags)
     return orjson.dumps((value.key, _OPERATIONS.index(value.operation), *numbers, *learned))
 
@@ -253,6 +258,7 @@ def _remembered(row: Sequence[Any]) -> Remembered:
         count=count,
         stm_truncated=bool(flags & 1),
         partial=bool(flags & 2),
+        content=flags >> FLAG_BITS,
     )
 
 

@@ -2,8 +2,9 @@
 
 A member of an index is a session id and an incarnation. Keys: live sessions by expiry, the same by
 place in the order of creation, the counter of places, the members of sessions that never expire by
-id, and, for a session of a user, that user's sessions by expiry. All share the hash tag of the
-instance. Each script is atomic, and may run twice because its answer may get lost.
+id, and, for a session of a user, that user's sessions by expiry. Last come, for a session that
+counts for a caller, the members that it created, and a mark that these were searched. All share the
+hash tag of the instance. Each script is atomic, and may run twice because its answer may get lost.
 """
 
 from kato_service.sessions.redis.session_scripts import ALLOW_OOM, PLAIN, READ_ONLY
@@ -11,8 +12,8 @@ from kato_service.sessions.redis.session_scripts import ALLOW_OOM, PLAIN, READ_O
 RESERVE = (
     PLAIN
     + """
--- member, ttl s or '', limit of the instance, limit of the user or ''
--- → 'instance' | 'user' (whose limit is reached), or 'ok', now, expiry or ''
+-- member, ttl s or '', limit of the instance, limit of the user or '', limit of the caller or ''
+-- → 'instance' | 'user' | 'caller' (whose limit is reached), or 'ok', now, expiry or ''
 -- Counting and reserving a place is one step, so replicas cannot pass a limit together.
 -- A second run finds its member, which has its place already, and only moves the expiry.
 local t = redis.call('TIME')
@@ -21,7 +22,23 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do
   redis.call('ZREM', KEYS[2], gone)
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-if KEYS[5] then redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now) end
+local of_user, of_caller, searched = KEYS[5], nil, nil
+if ARGV[5] ~= '' then
+  of_caller, searched = KEYS[#KEYS - 1], KEYS[#KEYS]
+  if #KEYS < 7 then of_user = nil end
+end
+if of_user then redis.call('ZREMRANGEBYSCORE', of_user, '-inf', now) end
+-- Nothing else takes sessions that ended off the caller's set, so they are looked for when it
+-- seems to be full; at most once a second, as that reads all of it.
+local function caller_is_full()
+  if not of_caller or redis.call('SCARD', of_caller) < tonumber(ARGV[5]) then return false end
+  if redis.call('SET', searched, '', 'NX', 'PX', 1000) then
+    for _, one in ipairs(redis.call('SMEMBERS', of_caller)) do
+      if not redis.call('ZSCORE', KEYS[1], one) then redis.call('SREM', of_caller, one) end
+    end
+  end
+  return redis.call('SCARD', of_caller) >= tonumber(ARGV[5])
+end
 -- A session that never expires has one place: that of a failed create would stay for good, so the
 -- next create of the same id takes it over.
 local replaces = false
@@ -37,18 +54,23 @@ if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
   if not replaces and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then
     return {'instance'}
   end
-  if KEYS[5] and ARGV[4] ~= '' and redis.call('ZCARD', KEYS[5]) >= tonumber(ARGV[4]) then
+  if of_user and ARGV[4] ~= '' and redis.call('ZCARD', of_user) >= tonumber(ARGV[4]) then
     return {'user'}
   end
+  if not replaces and caller_is_full() then return {'caller'} end
   redis.call('ZADD', KEYS[2], redis.call('INCR', KEYS[3]), ARGV[1])
 end
 if ARGV[2] == '' then redis.call('HSET', KEYS[4], id, ARGV[1]) end
+if of_caller then
+  redis.call('SADD', of_caller, ARGV[1])
+  redis.call('EXPIRE', of_caller, 172800)
+end
 local expiry = ARGV[2] == '' and '' or tostring(now + tonumber(ARGV[2]) * 1000)
 local score = expiry == '' and '+inf' or expiry
 redis.call('ZADD', KEYS[1], score, ARGV[1])
-if KEYS[5] then
-  redis.call('ZADD', KEYS[5], score, ARGV[1])
-  redis.call('PEXPIREAT', KEYS[5], redis.call('ZRANGE', KEYS[5], -1, -1, 'WITHSCORES')[2])
+if of_user then
+  redis.call('ZADD', of_user, score, ARGV[1])
+  redis.call('PEXPIREAT', of_user, redis.call('ZRANGE', of_user, -1, -1, 'WITHSCORES')[2])
 end
 return {'ok', tostring(now), expiry}
 """

@@ -21,7 +21,16 @@ from kato_service.sessions.redis import encoding, index_scripts, session_scripts
 from kato_service.sessions.redis.calls import RedisScripts
 from kato_service.sessions.redis.encoding import ListChange, Stored
 from kato_service.sessions.state import Intent, SessionState, label_of
-from kato_service.sessions.store import LEASE_S, Fate, Limits, Listed, Lock, NewSession, Saved
+from kato_service.sessions.store import (
+    LEASE_S,
+    Fate,
+    Limits,
+    Listed,
+    Lock,
+    NewSession,
+    Saved,
+    Whose,
+)
 
 log = structlog.get_logger()
 
@@ -35,6 +44,7 @@ its place until it would have expired."""
 SLACK_BYTES = 1024
 """Bytes by which counters, times and genes may enlarge a session in a full Redis."""
 _LISTS = ("stm", "emotives", "remembered")
+_WHOSE: dict[bytes, Whose] = {b"instance": "instance", b"user": "user", b"caller": "caller"}
 _INDEXES = ("sessions", "order", "places", "lasting")
 
 
@@ -251,12 +261,16 @@ class RedisSessionStore:
         keys = [f"{self._index}{name}" for name in _INDEXES]
         if new.user_id is not None and limits.sessions_of_user is not None:
             keys.append(self._user_key(new.user_id))
+        if limits.caller is not None:
+            of_caller = f"{self._index}caller:{_digest(limits.caller)}"
+            keys += (of_caller, f"{of_caller}:searched")
         ttl = "" if new.ttl_s is None else new.ttl_s
         most_of_user = "" if limits.sessions_of_user is None else limits.sessions_of_user
-        arguments = (_member(new), ttl, limits.sessions, most_of_user)
+        most_of_caller = "" if limits.caller is None else limits.sessions_of_caller
+        arguments = (_member(new), ttl, limits.sessions, most_of_user, most_of_caller)
         word, *rest = await self._scripts.run(index_scripts.RESERVE, keys, arguments)
         if word != b"ok":
-            raise limits.exceeded("user" if word == b"user" else "instance")
+            raise limits.exceeded(_WHOSE[word])
         return int(rest[0]), rest[1].decode()
 
     async def _unreserve(self, state: SessionState) -> None:
