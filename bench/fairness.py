@@ -194,7 +194,7 @@ async def hostile(connections: int, paths: list[str]) -> None:
 
 
 async def _ask(path: str, seen: "Counter[str]") -> None:
-    request = f"GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n".encode()
+    request = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".encode()
     while True:
         reader, writer = await asyncio.open_connection("127.0.0.1", embedded.PORT, limit=2**20)
         try:
