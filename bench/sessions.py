@@ -153,7 +153,7 @@ def load(
     found = subprocess.run(
         [sys.executable, str(HERE / "load.py"), str(port), str(seconds), str(count)],
         input=json.dumps(requests),
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
