@@ -120,6 +120,19 @@ async def test_an_answer_that_is_read_slowly_arrives_completely() -> None:
                 await asyncio.sleep(0.001)
 
 
+async def test_a_standstill_of_the_process_is_not_held_against_a_client() -> None:
+    limits = ReadingLimits(patience_s=0.5, look_s=0.5)
+    async with serving(reading=limits) as (_, port):
+        with await asked(port) as client:
+            received, loop = 0, asyncio.get_running_loop()
+            while received < len(ANSWER):
+                piece = await asyncio.wait_for(loop.sock_recv(client, 2**20), 60)
+                assert piece
+                if not received:
+                    time.sleep(1.0)  # server and client share this event loop
+                received += len(piece)
+
+
 async def test_a_closed_connection_is_dropped_if_nobody_reads_its_last_answer() -> None:
     async with serving(reading=ReadingLimits(patience_s=2.0, look_s=0.05)) as (server, port):
         with await asked(port) as client:

@@ -26,14 +26,19 @@ class ReadingLimits:
     only `look_s` instead of `patience_s`. Memory is a few times this, as an answer is held as a
     whole until its last byte is sent."""
     look_s: float = 5.0
-    """Seconds between two looks at what a client has read."""
+    """Seconds in which a client has time to read at the least."""
+
+
+_LOOKS = 2
+"""In `look_s`: one may come right after a standstill, before anything could be sent or read."""
 
 
 class AnswerReading(asyncio.Protocol):
     """Mixed into a protocol of uvicorn, before it in the bases.
 
     The transport calls `pause_writing` when an answer starts to pile up; from then on a timer looks
-    at how much the client reads, until `resume_writing`.
+    at how much the client reads, until `resume_writing`. Looks are counted instead of seconds:
+    while the whole process stood still, nobody could read, and that costs a client one look.
     """
 
     reading_limits: ClassVar[ReadingLimits] = ReadingLimits()
@@ -45,8 +50,8 @@ class AnswerReading(asyncio.Protocol):
     """All connections of the server."""
     _unread_bytes = 0
     """How much waited when the client was last seen to read."""
-    _read_at = 0.0
-    """When that was, by the clock of the loop."""
+    _idle_looks = 0
+    """Looks since then."""
     _reading: asyncio.TimerHandle | None = None
     """The timer of the next look; None while no answer waits for its client."""
 
@@ -72,20 +77,30 @@ class AnswerReading(asyncio.Protocol):
     def _note_reader(self) -> None:
         """Start the client's time over: its answer begins to wait, or it read enough."""
         self._end_reading()
-        self._unread_bytes, self._read_at = self._waiting_bytes(), self.loop.time()
-        self._reading = self.loop.call_later(self.reading_limits.look_s, self._look_at_reader)
+        self._unread_bytes, self._idle_looks = self._waiting_bytes(), 0
+        self._look_later()
+
+    def _look_later(self) -> None:
+        pause_s = self.reading_limits.look_s / _LOOKS
+        self._reading = self.loop.call_later(pause_s, self._look_at_reader)
 
     def _look_at_reader(self) -> None:
         limits, unread_bytes = self.reading_limits, self._waiting_bytes()
         if not unread_bytes or unread_bytes <= self._unread_bytes - limits.least_bytes:
             self._note_reader()
             return
-        waited_s = self.loop.time() - self._read_at
-        if waited_s >= limits.patience_s or self._all_unread_bytes() > limits.max_unread_bytes:
+        self._idle_looks += 1
+        if self._idle_looks >= self._looks_allowed():
             log.info("connection dropped", reason="its client does not read the answer")
             self.transport.abort()
             return
-        self._reading = self.loop.call_later(limits.look_s, self._look_at_reader)
+        self._look_later()
+
+    def _looks_allowed(self) -> float:
+        limits = self.reading_limits
+        if self._all_unread_bytes() > limits.max_unread_bytes:
+            return _LOOKS
+        return _LOOKS * max(1.0, limits.patience_s / limits.look_s)
 
     def _all_unread_bytes(self) -> int:
         others = (one for one in self.connections if isinstance(one, AnswerReading))
