@@ -73,6 +73,18 @@ REFUSED = [
         id="embedded-replicas",
     ),
     pytest.param(
+        {"service": {"auth": {"mode": "Token"}}},
+        "spec.service.auth.token",
+        "token is required with mode Token",
+        id="token-none",
+    ),
+    pytest.param(
+        {"service": {"auth": {"mode": "Token", "token": {"audiences": ["kato"]}}}},
+        "spec.service.auth.token.issuer",
+        "issuer is required with source Issuer",
+        id="issuer-none",
+    ),
+    pytest.param(
         {"mongodb": {"mode": "Embedded"}, "service": {"workers": 2}},
         "spec.service.workers",
         "Embedded",

@@ -34,8 +34,8 @@ def test_the_same_request_in_another_spelling_is_a_repeat(
 ) -> None:
     path = f"/v2/sessions/{session_id}/observe"
     first, *again = (
-        api.post(path, content=spelling, headers={"x-request-id": str(number)}).json()
-        for number, spelling in enumerate(SPELLINGS)
+        api.post(path, content=spelling, headers={"content-type": "application/json"}).json()
+        for spelling in SPELLINGS
     )
     assert "repeated" not in first
     assert [one["repeated"] for one in again] == [True, True]
