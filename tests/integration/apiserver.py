@@ -9,8 +9,7 @@ import shutil
 import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,11 +23,11 @@ from binaries import CACHE
 from control_plane import ControlPlane, api_server
 from support import patient
 from support.servers import free_port
+from support.waiting import until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 Manifest = dict[str, Any]
 T = TypeVar("T")
-PATIENCE_S = 90.0
 MERGE = {"Content-Type": "application/merge-patch+json"}
 INSTANCE = "kato.dev/instance"
 PATHS = {
@@ -47,17 +46,6 @@ PATHS = {
 }
 CHILDREN = [kind for kind in PATHS if kind not in ("KatoInstance", "Event")]
 WORKLOADS = ("Deployment", "StatefulSet")
-
-
-def until(look: Callable[[], T | None], what: str, patience_s: float = PATIENCE_S) -> T:
-    """The first result of *look* that is true; fails with *what* was awaited."""
-    give_up_at = time.monotonic() + patience_s
-    while time.monotonic() < give_up_at:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.05)
-    pytest.fail(f"{what}: not seen within {patience_s:g} s")
 
 
 @dataclass(frozen=True)

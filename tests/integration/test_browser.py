@@ -14,9 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from support import patient
 from support.services import NewService, ServiceProcess
 
 CHROMIUM = shutil.which("chromium")
@@ -170,7 +170,7 @@ def _attacked(service: ServiceProcess, session: str, site: _Site, profile: Path)
 def _state(service: ServiceProcess, session: str) -> list[Any]:
     path = f"{service.url}/v2/sessions"
     paths = (f"{path}/{session}/stm", f"{path}/{session}/patterns", f"{path}/count")
-    return [httpx.get(one).json() for one in paths]
+    return [patient.get(one).json() for one in paths]
 
 
 def _started(new_service: NewService, **variables: str) -> tuple[ServiceProcess, str]:
@@ -179,11 +179,11 @@ def _started(new_service: NewService, **variables: str) -> tuple[ServiceProcess,
     service.start()
     service.await_ready()
     path = f"{service.url}/v2/sessions"
-    session: str = httpx.post(path, json={"user_id": "me"}).json()["session_id"]
+    session: str = patient.post(path, json={"user_id": "me"}).json()["session_id"]
     for body in ({"strings": ["a"]}, {"strings": ["b"]}):
-        httpx.post(f"{path}/{session}/observe", json=body)
-    httpx.post(f"{path}/{session}/learn")
-    httpx.post(f"{path}/{session}/observe", json={"strings": ["a"]})
+        patient.post(f"{path}/{session}/observe", json=body)
+    patient.post(f"{path}/{session}/learn")
+    patient.post(f"{path}/{session}/observe", json={"strings": ["a"]})
     return service, session
 
 
@@ -206,4 +206,4 @@ def test_the_same_page_can_do_what_its_origin_is_allowed_to(
     report = _attacked(service, session, site, tmp_path)
     assert (report["read"], report["json"], report["delete"]) == ("read 200",) * 3
     assert report["older socket"] == "read"
-    assert httpx.get(f"{service.url}/v2/sessions/{session}").status_code == 404
+    assert patient.get(f"{service.url}/v2/sessions/{session}").status_code == 404

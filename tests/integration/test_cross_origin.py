@@ -1,10 +1,10 @@
 """Pages of other origins neither read nor change anything; programs are not affected."""
 
-import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from support import patient
 from support.raw_http import RawAnswer, asked, head
 from support.services import StartService
 
@@ -98,12 +98,12 @@ def test_a_page_of_the_instance_may_call(service_url: str, host: str, origin: st
 
 def test_an_allowed_page_may_call_and_read(allowing_url: str) -> None:
     headers = {"Origin": PAGE, "Sec-Fetch-Site": "cross-site"}
-    answer = httpx.get(f"{allowing_url}/v2/sessions/count", headers=headers)
+    answer = patient.get(f"{allowing_url}/v2/sessions/count", headers=headers)
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == PAGE
     assert answer.headers["vary"] == "Origin"
     assert "X-Request-ID" in answer.headers["access-control-expose-headers"]
-    missing = httpx.get(f"{allowing_url}/v2/sessions/x", headers=headers)
+    missing = patient.get(f"{allowing_url}/v2/sessions/x", headers=headers)
     assert missing.headers["access-control-allow-origin"] == PAGE
     address = f"{allowing_url.replace('http', 'ws', 1)}/ws"
     with connect(address, additional_headers={"Origin": PAGE}) as connection:
@@ -123,14 +123,14 @@ def test_a_preflight_of_an_allowed_page_is_answered_without_the_key(keyed_url: s
 
 def test_every_page_may_call_if_cors_origins_is_a_star(start_service: StartService) -> None:
     url = start_service(CORS_ORIGINS="*")
-    answer = httpx.post(f"{url}/v2/sessions", headers={"Origin": "null"})
+    answer = patient.post(f"{url}/v2/sessions", headers={"Origin": "null"})
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == "*"
 
 
 def test_a_foreign_page_with_the_key_is_answered_but_may_not_read(keyed_url: str) -> None:
     headers = {"Origin": "http://evil.example", "X-API-Key": "a-key"}
-    answer = httpx.get(f"{keyed_url}/v2/sessions/count", headers=headers)
+    answer = patient.get(f"{keyed_url}/v2/sessions/count", headers=headers)
     assert answer.status_code == 200
     assert "access-control-allow-origin" not in answer.headers
 

@@ -12,7 +12,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from support import patient
 from support.raw_http import RawAnswer, asked, head, opened, received
+from support.waiting import until
 
 HEAD_LIMIT = 64 * 1024
 BODY_LIMIT = 8 * 2**20
@@ -137,7 +139,7 @@ def test_health_answers_head(service_url: str, path: str) -> None:
     answer = httpx.head(service_url + path)
     assert (answer.status_code, answer.content) == (200, b"")
     assert int(answer.headers["content-length"]) > 0
-    refused = httpx.post(service_url + path)
+    refused = patient.post(service_url + path)
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
 
 
@@ -194,7 +196,7 @@ def headers() -> dict[str, str]:
 
 def _observed(service_url: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
     user = {"x-user-id": uuid4().hex}
-    return httpx.post(f"{service_url}/v1/observe", content=body, headers={**headers, **user})
+    return patient.post(f"{service_url}/v1/observe", content=body, headers={**headers, **user})
 
 
 def test_a_compressed_body_is_understood(service_url: str, headers: dict[str, str]) -> None:
@@ -253,14 +255,17 @@ def test_a_shutdown_does_not_wait_for_bodies_that_are_still_arriving(new_service
     service = new_service(SHUTDOWN_GRACE_S="60", ACCESS_LOG="true", VECTORS="disabled")
     service.start()
     service.await_ready()
-    half = head("POST", "/v1/observe", "Content-Length: 100") + b'{"strings":'
+    expecting = head("POST", "/v1/observe", "Content-Length: 100", "Expect: 100-continue")
+    half = b'{"strings":'
     whole = head("GET", "/v2/sessions/count")
     with opened(service.url) as one, opened(service.url) as other, opened(service.url) as silent:
+        one.sendall(expecting)
+        assert received(one).status == 100  # the service waits for the body
         one.sendall(half)
-        other.sendall(whole + half)
+        other.sendall(whole + head("POST", "/v1/observe", "Content-Length: 100") + half)
         silent.sendall(b"POST /v1/obs")
         assert received(other).status == 200
-        time.sleep(0.5)
+        until(lambda: "service ready" in service.log, "the log line of readiness")
         began = time.monotonic()
         assert service.stop() == 0
         assert time.monotonic() - began < 25

@@ -9,16 +9,10 @@ import httpx
 import pytest
 
 from support import patient
+from support.waiting import until
 
 pytestmark = pytest.mark.xdist_group("outages")
 New = Callable[..., Any]
-
-
-def until(look: Callable[[], bool], what: str, patience_s: float = 90) -> None:
-    give_up_at = time.monotonic() + patience_s
-    while not look():
-        assert time.monotonic() < give_up_at, f"{what} was not seen in time"
-        time.sleep(0.05)
 
 
 def environment(**variables: str) -> dict[str, str]:

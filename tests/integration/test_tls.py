@@ -11,8 +11,10 @@ import pytest
 
 from kato_service.errors import SettingsError
 from kato_service.settings import read_settings
+from support import patient
 from support.raw_http import head, opened, received
 from support.services import NewService, ServiceProcess
+from support.waiting import until
 
 PATIENCE_S = 60.0
 
@@ -35,14 +37,7 @@ def pair(tmp_path: Path) -> Callable[[str], tuple[Path, Path]]:
 
 def _serial(service: ServiceProcess) -> str:
     """What a new connection is shown."""
-    return ssl.get_server_certificate(("127.0.0.1", service.port), timeout=20)
-
-
-def _await(condition: Callable[[], bool]) -> None:
-    give_up_at = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < give_up_at
-        time.sleep(0.2)
+    return ssl.get_server_certificate(("127.0.0.1", service.port), timeout=PATIENCE_S)
 
 
 def test_a_new_certificate_is_used_without_dropping_connections(
@@ -64,13 +59,14 @@ def test_a_new_certificate_is_used_without_dropping_connections(
         assert before == first[0].read_text()
 
         files[0].write_bytes(second[0].read_bytes())
-        _await(lambda: "certificate not used" in service.log)
+        until(lambda: "certificate not used" in service.log, "the refusal of the first file")
         assert _serial(service) == before
         files[1].write_bytes(second[1].read_bytes())
-        _await(lambda: _serial(service) == second[0].read_text())
+        until(lambda: _serial(service) == second[0].read_text(), "the second certificate")
         files[0].write_bytes(b"")
         files[1].unlink()
-        _await(lambda: service.log.count("certificate not used") >= 2)
+        refusals = "certificate not used"
+        until(lambda: service.log.count(refusals) >= 2, "the refusal of an empty file")
         assert _serial(service) == second[0].read_text()
 
         lasting.sendall(head("GET", "/health/live"))
@@ -89,10 +85,10 @@ def test_a_tls_port_speaks_no_plain_http(
     service.start()
     service.await_ready()
     with pytest.raises(httpx.TransportError):
-        httpx.get(service.url.replace("https", "http", 1) + "/health/live")
+        patient.get(service.url.replace("https", "http", 1) + "/health/live")
     context = ssl.create_default_context(cafile=certificate)
     context.check_hostname = False
-    answer = httpx.get(f"{service.url}/health/live", verify=context)
+    answer = patient.get(f"{service.url}/health/live", verify=context)
     assert answer.status_code == 200
 
 

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +18,7 @@ from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import Learn
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from support import patient
+from support.waiting import until
 
 pytestmark = pytest.mark.xdist_group("disks")
 New = Callable[..., Any]
@@ -196,11 +196,11 @@ def test_a_redis_with_a_full_disk_refuses_changes_until_there_is_space(
     message = refused(client.post("/observe", json={"strings": ["b"]}))
     assert "free space on its volume" in message
     assert client.get("/stm").json()["length"] == 1 + acknowledged
-    until(lambda: patient.get(f"{service.url}/v2/health").json()["status"] == "degraded")
+    until(lambda: health(service)["status"] == "degraded", "the service to notice the full disk")
     assert {answer.status_code for answer in answers} <= {200, 503}
     small_disk.empty()
     body = {"strings": ["c"], "unique_id": "c"}
-    until(lambda: client.post("/observe", json=body).status_code == 200)
+    until(lambda: client.post("/observe", json=body).status_code == 200, "Redis to recover")
     assert client.get("/stm").json()["stm"][-1] == ["c"]
     assert client.get("/stm").json()["length"] == 2 + acknowledged
 
@@ -244,7 +244,7 @@ def test_on_a_full_disk_the_mongodb_stand_in_refuses_learns_until_there_is_space
     other = client_of(service)
     observed(other, "a")
     small_disk.empty()
-    until(lambda: client.post("/learn", json=body).status_code == 200)
+    until(lambda: client.post("/learn", json=body).status_code == 200, "the log to recover")
     assert frequencies(client) == [2]
 
 
@@ -254,8 +254,6 @@ def redis(port: int) -> Any:
     return Redis(port=port)
 
 
-def until(look: Callable[[], bool]) -> None:
-    give_up_at = time.monotonic() + 60
-    while not look():
-        assert time.monotonic() < give_up_at, "it did not recover"
-        time.sleep(0.1)
+def health(service: Any) -> dict[str, Any]:
+    found: dict[str, Any] = patient.get(f"{service.url}/v2/health").json()
+    return found
