@@ -76,11 +76,14 @@ class Client:
 
     forward: Forward
     refused: list[int] = field(default_factory=list)
+    token: str = ""
 
     def once(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """Send one request; raises `RefusedError`, or OSError if the connection breaks."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
         url = self.forward.open() + path
         request = urllib.request.Request(url, data, headers, method=method)
         try:

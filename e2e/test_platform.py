@@ -18,11 +18,13 @@ import pytest
 
 from clusters import Cluster
 from commands import ROOT, PlatformError, say
+from conftest import RefusedError
 from instances import apply, name_in, wait_ready
 from pod_programs import learn_license, output_of_program, program_in_cluster
 
 MINIMAL = ROOT / "examples" / "minimal.yaml"
 THREE = ROOT / "examples" / "three-instances.yaml"
+GUARDED = ROOT / "examples" / "cluster-tokens.yaml"
 NAME = name_in(MINIMAL)
 SELECT = f"kato.dev/instance={NAME}"
 CHILDREN = "deployment,statefulset,service,configmap,secret,serviceaccount"
@@ -292,3 +294,29 @@ def test_three_instances_do_not_see_each_others_knowledge(
     for name, client in clients.items():
         (only,) = client.predicted(sessions[name], f"only {name}")
         assert only["future"] == [["knows"], ["this"]]
+
+
+def test_programs_of_the_cluster_are_known_by_their_service_accounts(
+    cluster: Cluster, connect: Connect
+) -> None:
+    apply(cluster, GUARDED)
+    wait_ready(cluster, name_in(GUARDED))
+    cluster.kubectl("create", "serviceaccount", "shop")
+    try:
+        client = connect(name_in(GUARDED))
+        client.token = token_for(cluster, "shop", "other")
+        with pytest.raises(RefusedError, match="for another audience"):
+            client.call("POST", "/v2/sessions", {})
+        client.token = token_for(cluster, "shop", "kato")
+        session = client.call("POST", "/v2/sessions", {})
+        assert session["user_id"] == "system:serviceaccount:default:shop"
+        client.token = ""
+        with pytest.raises(RefusedError, match="a token is required"):
+            client.call("GET", f"/v2/sessions/{session['session_id']}/stm")
+    finally:
+        cluster.kubectl("delete", "serviceaccount", "shop")
+        cluster.kubectl("delete", "katoinstance", name_in(GUARDED))
+
+
+def token_for(cluster: Cluster, account: str, audience: str) -> str:
+    return cluster.kubectl("create", "token", account, f"--audience={audience}").strip()

@@ -57,7 +57,8 @@ class AccessConfig(BaseSettings):
     """File of named keys with scopes, stored as hashes; `kato-service key` makes its lines. Read
     again when it changes."""
     token_issuer: HttpsUrl | None = Field(None, validation_alias="TOKEN_ISSUER")
-    """Issuer of the tokens (JWT, claim iss), whose keys are discovered from it."""
+    """Issuer of the tokens (JWT, claim iss), whose keys are discovered from it. By default that of
+    the token in TOKEN_JWKS_BEARER_FILE, with TOKEN_JWKS_URL."""
     token_audience: Words = Field((), validation_alias="TOKEN_AUDIENCE")
     """Audiences (claim aud), separated by commas, of which a token must name one."""
     token_jwks_url: HttpsUrl | None = Field(None, validation_alias="TOKEN_JWKS_URL")
@@ -118,7 +119,9 @@ class AccessConfig(BaseSettings):
                 " AUTH_MODE=token"
             )
         if self.auth == "token":
-            self._require("TOKEN_ISSUER", self.token_issuer, "the address of the tokens' issuer")
+            if self.token_jwks_url is None or self.token_jwks_bearer_file is None:
+                accepted = "the address of the tokens' issuer"
+                self._require("TOKEN_ISSUER", self.token_issuer, accepted)
             self._require("TOKEN_AUDIENCE", self.token_audience, "audiences separated by commas")
         self._agree_on_rates()
 

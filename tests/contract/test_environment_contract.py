@@ -186,7 +186,8 @@ TOKENS = {
 def test_tokens_and_rates_of_a_spec_are_the_services_own(started: Started) -> None:
     settings = started({"service": TOKENS})
     assert settings.auth == "token"
-    assert settings.token_issuer == "https://kubernetes.default.svc.cluster.local"
+    assert settings.token_issuer is None
+    assert str(settings.token_jwks_bearer_file).endswith("/etc/kato/cluster/token")
     assert settings.token_jwks_url == "https://kubernetes.default.svc/openid/v1/jwks"
     assert settings.token_audience == ("kato", "https://kato.example")
     assert (settings.token_user_claim, settings.token_scope_claim) == ("email", "roles")
@@ -236,7 +237,9 @@ def test_the_service_reads_every_variable_of_the_operator_and_users_cannot_set_t
         for field in Settings.model_fields.values()
         for choice in getattr(field.validation_alias, "choices", [field.validation_alias])
     }
-    specs = ({}, {"service": {"auth": {"mode": "ApiKey"}}}, {"service": TOKENS})
+    issuer = {"mode": "Token", "token": {"issuer": "https://login.example"}}
+    services = ({}, {"auth": {"mode": "ApiKey"}}, TOKENS, {"auth": issuer})
+    specs = [{"service": service} for service in services]
     found = {name for spec in specs for name in environment(spec, tmp_path)}
     assert found <= known
     assert found | ALTERNATIVES == set(names.OWNED_VARIABLES)

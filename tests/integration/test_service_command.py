@@ -194,7 +194,8 @@ def test_sigterm_under_load_ends_in_time_and_keeps_what_was_acknowledged(new_ser
                     assert stopping.is_set()
                     return
                 if response.status_code == 503:  # its body had not arrived yet
-                    assert stopping.is_set() and response.json()["error"]["code"] == "OVERLOADED"
+                    assert stopping.is_set()
+                    assert response.json()["error"]["code"] == "OVERLOADED"
                     return
                 acknowledged.append(response.json().get("final_learned_pattern", response.text))
 

@@ -39,7 +39,7 @@ class Clock:
 
 
 def tokens(issuer: Issuer, clock: Any = time.monotonic, **rules: Any) -> Tokens:
-    given = {"issuer": issuer.url, "audiences": ("kato", "also")} | rules
+    given = {"audiences": ("kato", "also")} | rules
     return Tokens(TokenRules(**given), IssuerKeys(IssuerAddress(issuer.url), clock=clock))
 
 
@@ -196,7 +196,7 @@ async def test_a_verified_token_is_remembered_until_it_expires(issuer: Issuer) -
     clock = Clock()
     clock.now = time.time()
     keys = IssuerKeys(IssuerAddress(issuer.url))
-    rules = TokenRules(issuer.url, ("kato",))
+    rules = TokenRules(("kato",))
     verifying = Tokens(rules, keys, clock=clock)
     token = issuer.token("alice").encode()
     assert await verifying.caller(token) is await verifying.caller(token)
@@ -332,11 +332,38 @@ async def test_keys_of_a_cluster_need_its_authority_and_the_pods_token(
     bearer = tmp_path / "token"
     bearer.write_text("the pod's token\n")
     subject = "system:serviceaccount:shop:robot"
-    rules = TokenRules(issuer.url, ("kato",))
+    rules = TokenRules(("kato",))
     for key_set_url in (None, f"{issuer.url}/keys"):
         keys = IssuerKeys(IssuerAddress(issuer.url, key_set_url, ca_file, bearer))
         caller = await Tokens(rules, keys).caller(issuer.token(subject).encode())
         assert caller.user == subject
+
+
+async def test_the_pods_token_names_the_issuer_if_nobody_else_does(
+    secure_issuer: tuple[Issuer, Path], tmp_path: Path
+) -> None:
+    issuer, ca_file = secure_issuer
+    issuer.bearer = issuer.token("the pod")
+    bearer = tmp_path / "token"
+    bearer.write_text(issuer.bearer)
+    keys = IssuerKeys(IssuerAddress(None, f"{issuer.url}/keys", ca_file, bearer))
+    verifying = Tokens(TokenRules(("kato",)), keys)
+    assert (await verifying.caller(issuer.token("alice").encode())).user == "alice"
+    foreign = issuer.token("alice", iss="https://elsewhere.example")
+    assert "from another issuer" in str(await refusal(verifying, foreign))
+
+
+@pytest.mark.parametrize("content", ["no token", "a.b.c", "e30.e30.c"])
+async def test_a_file_whose_token_names_no_issuer_is_named_by_its_variable(
+    secure_issuer: tuple[Issuer, Path], tmp_path: Path, content: str
+) -> None:
+    issuer, ca_file = secure_issuer
+    bearer = tmp_path / "token"
+    bearer.write_text(content)
+    keys = IssuerKeys(IssuerAddress(None, f"{issuer.url}/keys", ca_file, bearer))
+    with pytest.raises(AuthUnavailableError):
+        await keys.key("k1")
+    assert keys.problem == "TOKEN_JWKS_BEARER_FILE holds no token that names its issuer"
 
 
 @pytest.mark.parametrize(

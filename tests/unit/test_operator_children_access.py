@@ -131,7 +131,7 @@ def test_an_issuer_with_a_certificate_of_its_own_is_trusted_by_it() -> None:
 def test_tokens_of_the_cluster_are_checked_with_the_pods_own_token_and_nothing_else() -> None:
     auth = {"mode": "Token", "token": CLUSTER}
     found = config(auth)
-    assert found["TOKEN_ISSUER"] == "https://kubernetes.default.svc.cluster.local"
+    assert "TOKEN_ISSUER" not in found  # the pod's own token names it
     assert found["TOKEN_JWKS_URL"] == "https://kubernetes.default.svc/openid/v1/jwks"
     assert found["TOKEN_AUDIENCE"] == "kato"
     assert found["TOKEN_CA_FILE"] == "/etc/kato/cluster/ca.crt"

@@ -26,6 +26,15 @@ def settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
         ({"AUTH_MODE": "api_key", "API_KEY": "k"}, "api_key"),
         (TOKENS, "token"),
         (TOKENS | {"AUTH_MODE": "token", "API_KEY": "k"}, "token"),
+        (
+            {
+                "AUTH_MODE": "token",
+                "TOKEN_AUDIENCE": "kato",
+                "TOKEN_JWKS_URL": "https://cluster.example/keys",
+                "TOKEN_JWKS_BEARER_FILE": "/token",
+            },
+            "token",
+        ),
     ],
 )
 def test_the_mode_follows_from_what_is_set(

@@ -5,7 +5,7 @@ The service reads the files again when they change, so a new key restarts no pod
 
 from kato_operator import names
 from kato_operator.children import connections, pods
-from kato_operator.crd.access import CLUSTER_ISSUER, RateLimit, Token
+from kato_operator.crd.access import RateLimit, Token
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.crd.parts import SecretKey
 from kato_operator.manifests import Manifest
@@ -79,7 +79,7 @@ def _tokens(token: Token | None) -> dict[str, str]:
     of_cluster = token.source == "Cluster"
     own_ca = token.ca_secret_ref is not None
     return {
-        "TOKEN_ISSUER": token.issuer or CLUSTER_ISSUER,
+        "TOKEN_ISSUER": token.issuer,
         "TOKEN_AUDIENCE": ",".join(token.audiences),
         "TOKEN_JWKS_URL": token.jwks_url or (CLUSTER_KEYS if of_cluster else ""),
         "TOKEN_CA_FILE": f"{CA_DIR if own_ca else CLUSTER_DIR}/ca.crt"

@@ -7,7 +7,6 @@ from pydantic import Field
 from kato_operator.crd.parts import SecretKey
 from kato_operator.crd.rules import Model, Rule
 
-CLUSTER_ISSUER = "https://kubernetes.default.svc.cluster.local"
 ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
 HttpsUrl = Annotated[str, Field(max_length=1024, pattern=r"^(https://[^\s,]+)?$")]
 Claim = Annotated[str, Field(max_length=256, pattern=r"^[!-~]*$")]
@@ -22,7 +21,8 @@ class Token(Model):
     source: Literal["Issuer", "Cluster"] = "Issuer"
     """Issuer: tokens of any OpenID Connect provider; Cluster: of service accounts."""
     issuer: HttpsUrl = ""
-    """Claim iss of the tokens, from which keys are discovered; required with source Issuer."""
+    """Claim iss of the tokens, from which keys are discovered; required with source Issuer.
+    With Cluster, empty: that of the pods' own tokens."""
     audiences: Annotated[
         tuple[Word, ...], Field(min_length=1, max_length=16, json_schema_extra=ATOMIC)
     ] = ("kato",)

@@ -3,11 +3,13 @@
 import asyncio
 import json
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt
 
 from kato_service.access.watched_file import line_of
 from kato_service.errors import UnusableError
@@ -24,7 +26,8 @@ _DISCOVERY = "/.well-known/openid-configuration"
 
 @dataclass(frozen=True, slots=True)
 class IssuerAddress:
-    issuer: str
+    issuer: str | None
+    """None: that of the token in *bearer_file*; then *key_set_url* is needed."""
     key_set_url: str | None = None
     """None: as the issuer's discovery document says."""
     ca_file: Path | None = None
@@ -36,6 +39,8 @@ class IssuerAddress:
 class IssuerDocuments:
     def __init__(self, address: IssuerAddress) -> None:
         self._address = address
+        self.issuer = address.issuer
+        """What tokens name as their issuer; None: no file said so yet."""
 
     async def key_set(self) -> dict[str, Any]:
         """The JWK set.
@@ -63,6 +68,7 @@ class IssuerDocuments:
         headers = {"accept": _ACCEPTED, "user-agent": "kato-service"}
         if token is not None:
             headers["authorization"] = f"Bearer {token}"
+            self.issuer = self._address.issuer or _issuer_of(token)
         return httpx.AsyncClient(
             verify=context, headers=headers, timeout=TIMEOUT_S, follow_redirects=False
         )
@@ -84,8 +90,9 @@ class IssuerDocuments:
     async def _key_set_url(self, client: httpx.AsyncClient) -> str:
         if self._address.key_set_url is not None:
             return self._address.key_set_url
-        found = await self._document(client, self._address.issuer.rstrip("/") + _DISCOVERY)
-        if found.get("issuer") != self._address.issuer:
+        issuer = str(self._address.issuer)
+        found = await self._document(client, issuer.rstrip("/") + _DISCOVERY)
+        if found.get("issuer") != issuer:
             raise UnusableError("the discovery document is another issuer's than TOKEN_ISSUER")
         try:
             return safe_url(str(found.get("jwks_uri")))
@@ -109,6 +116,15 @@ class IssuerDocuments:
         if not isinstance(found, dict):
             raise UnusableError("the issuer did not send a JSON object")
         return found
+
+
+def _issuer_of(token: str) -> str:
+    """The issuer of a token that came from a file, so that nobody else can have written it."""
+    with suppress(jwt.PyJWTError, ValueError):
+        issuer = jwt.decode(token, options={"verify_signature": False}).get("iss")
+        if isinstance(issuer, str) and issuer:
+            return issuer
+    raise UnusableError("TOKEN_JWKS_BEARER_FILE holds no token that names its issuer")
 
 
 def _cause(exc: BaseException) -> str:

@@ -58,6 +58,8 @@ class IssuerKeys:
     ) -> None:
         self.generation = 0
         """Grows whenever the keys change: what was verified before is verified again."""
+        self.issuer = address.issuer
+        """Of the tokens that are signed with them; None: not known before the first fetch."""
         self.problem: str | None = "not fetched yet"
         """Why the last fetch failed."""
         self._documents = documents or IssuerDocuments(address)
@@ -146,6 +148,7 @@ class IssuerKeys:
             self._looked_at = -inf  # nobody looked for a key among others yet
         self.problem, self._fetched_at = None, self._clock()
         self._keys, self.generation = keys, self.generation + 1
+        self.issuer = self._documents.issuer
 
     def _failed(self, reason: str) -> None:
         if reason != self.problem:

@@ -83,7 +83,6 @@ def _tokens(settings: Settings) -> TokenSource | None:
     from kato_service.access.issuer_keys import IssuerKeys
     from kato_service.access.tokens import TokenRules, Tokens
 
-    assert settings.token_issuer is not None
     address = IssuerAddress(
         settings.token_issuer,
         settings.token_jwks_url,
@@ -91,7 +90,6 @@ def _tokens(settings: Settings) -> TokenSource | None:
         settings.token_jwks_bearer_file,
     )
     rules = TokenRules(
-        issuer=settings.token_issuer,
         audiences=settings.token_audience,
         user_claim=settings.token_user_claim,
         scope_claim=settings.token_scope_claim,

@@ -32,7 +32,6 @@ _REASONS: dict[type[jwt.PyJWTError], str] = {
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:
-    issuer: str
     audiences: tuple[str, ...]
     user_claim: str = "sub"
     scope_claim: str | None = None
@@ -94,7 +93,7 @@ class Tokens:
                 key.key,
                 algorithms=key.algorithms,
                 audience=self._rules.audiences,
-                issuer=self._rules.issuer,
+                issuer=self._keys.issuer,
                 leeway=LEEWAY_S,
                 options={"require": list(_REQUIRED)},
             )
