@@ -199,9 +199,10 @@ class SessionLimitExceededError(KatoError):
         )
 
     @classmethod
-    def of_caller(cls, limit: int) -> "SessionLimitExceededError":
+    def of_caller(cls, noun: str, limit: int) -> "SessionLimitExceededError":
+        """*noun*: what the caller is, such as "client address"."""
         return cls(
-            f"session limit reached for this client address ({limit}, so that it leaves some of"
+            f"session limit reached for this {noun} ({limit}, so that it leaves some of"
             " MAX_SESSIONS to others); delete a session or raise MAX_SESSIONS"
         )
 

@@ -7,6 +7,7 @@ from session_replicas import Pair, Replica
 from session_stores import Kept, new
 
 from kato_service.domain.deadline import Deadline
+from kato_service.domain.shares import Holder
 from kato_service.errors import SessionLimitExceededError
 from kato_service.processing.results import ClearResult
 from kato_service.sessions.blank_defaults import PAUSE_S, BlankDefaults
@@ -118,7 +119,7 @@ async def test_a_search_that_found_nothing_is_not_repeated_at_once(kept: Kept) -
     assert await blank.dropped()
 
 
-LIMIT = Limits(20, None, caller="10.0.0.1")
+LIMIT = Limits(20, None, caller=Holder("address", "10.0.0.1"))
 OF_ONE_CALLER = 18
 
 
@@ -130,7 +131,7 @@ async def test_one_caller_leaves_a_tenth_of_the_sessions_to_others(kept: Kept) -
         r" MAX_SESSIONS to others\); delete a session or raise MAX_SESSIONS$",
     ):
         await kept.store.create(new(), LIMIT)
-    other = replace(LIMIT, caller="10.0.0.2")
+    other = replace(LIMIT, caller=Holder("address", "10.0.0.2"))
     for _ in range(2):
         await kept.store.create(new(user_id="Ada"), other)
     with pytest.raises(SessionLimitExceededError, match="this instance"):
@@ -150,7 +151,7 @@ async def test_sessions_that_expired_no_longer_count_for_their_caller(kept: Kept
 
 
 async def test_a_user_and_a_caller_are_limited_together(kept: Kept) -> None:
-    limits = Limits(100, 2, caller="10.0.0.1")
+    limits = Limits(100, 2, caller=Holder("address", "10.0.0.1"))
     for _ in range(2):
         await kept.store.create(new(user_id="Ada"), limits)
     with pytest.raises(SessionLimitExceededError, match="this user"):

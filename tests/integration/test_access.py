@@ -243,6 +243,32 @@ def test_the_older_paths_act_as_the_callers_own_user(caller: Caller, header: str
     assert sending.get(f"/v2/sessions/{spelled['session_id']}").json()["user_id"] == "bob"
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("x-user-id", "bob"), ("x-user-id", "alice")],
+        [("x-user-id", "bob"), ("x-node-id", "alice")],
+        [("x-user-id", "bob"), ("x-test-id", "1")],
+    ],
+)
+@pytest.mark.parametrize("with_session", [False, True])
+def test_no_header_names_another_user(
+    caller: Caller, headers: list[tuple[str, str]], with_session: bool
+) -> None:
+    more = [("x-session-id", created(caller, "stranger"))] if with_session else []
+    sending = caller("stranger")
+    assert sending.get("/stm", headers=[headers[0], *more]).status_code == 200
+    answer = sending.get("/stm", headers=[*headers, *more])
+    assert (answer.status_code, code_of(answer)) == (403, "FORBIDDEN")
+
+
+def test_a_list_is_asked_for_no_other_user_in_any_spelling(caller: Caller) -> None:
+    sending = caller("stranger")
+    params = {"user_id": "bob", "node_id": "alice"}
+    answer = sending.get("/v2/sessions", params=params)
+    assert (answer.status_code, code_of(answer)) == (403, "FORBIDDEN")
+
+
 def test_a_caller_creates_sessions_of_its_own_user_only(caller: Caller) -> None:
     for key, own in (("writer", "alice"), ("instance", None)):
         sending = caller(key)

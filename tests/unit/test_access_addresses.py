@@ -50,6 +50,7 @@ def test_a_request_without_a_peer_has_an_address_all_the_same() -> None:
 def test_addresses_that_one_client_can_choose_from_are_counted_together() -> None:
     assert counted_together("2001:db8:1:2:3::4") == counted_together("2001:db8:1:2:ffff::9")
     assert counted_together("2001:db8:1:2::4") != counted_together("2001:db8:1:3::4")
+    assert counted_together("fe80::1%eth0") == counted_together("fe80::2%eth1")
     assert counted_together("192.0.2.1") != counted_together("192.0.2.2")
     assert counted_together("::ffff:192.0.2.1") == counted_together("192.0.2.1")
     assert counted_together("unknown") == "unknown"

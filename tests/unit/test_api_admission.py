@@ -7,10 +7,17 @@ from uuid import uuid4
 import pytest
 
 from kato_service.api.intake.admission import STARTED_PER_TURN, Admission
-from kato_service.api.intake.callers import caller_of
+from kato_service.domain.shares import Holder
 from kato_service.errors import OverloadedError
 
 MANY = 200
+
+
+def address(name: str) -> Holder:
+    return Holder("address", name)
+
+
+ONE = address("one")
 
 
 def admission(most: int = MANY) -> Admission:
@@ -21,7 +28,7 @@ async def test_a_turn_of_the_loop_starts_a_few_requests_in_order_of_arrival() ->
     given, started, per_turn = admission(), list[int](), list[int]()
 
     async def request(number: int) -> None:
-        async with given.request(uuid4().hex):
+        async with given.request(address(uuid4().hex)):
             started.append(number)
 
     requests = [asyncio.create_task(request(number)) for number in range(MANY)]
@@ -39,7 +46,7 @@ async def test_the_turn_of_a_cancelled_request_goes_to_the_next() -> None:
     given, started = admission(), list[int]()
 
     async def request(number: int) -> None:
-        async with given.request(uuid4().hex):
+        async with given.request(address(uuid4().hex)):
             started.append(number)
 
     requests = [asyncio.create_task(request(number)) for number in range(4 * STARTED_PER_TURN)]
@@ -57,7 +64,7 @@ async def test_a_waiting_request_holds_a_place_and_gives_it_back() -> None:
     given = admission(most=2 * STARTED_PER_TURN)
 
     async def request() -> None:
-        async with given.request(uuid4().hex):
+        async with given.request(address(uuid4().hex)):
             pass
 
     requests = [asyncio.create_task(request()) for _ in range(2 * STARTED_PER_TURN)]
@@ -73,14 +80,14 @@ async def test_one_caller_leaves_a_tenth_of_the_places_to_others() -> None:
     given = admission(most=20)
     async with AsyncExitStack() as held:
         for _ in range(18):
-            await held.enter_async_context(given.request("one"))
+            await held.enter_async_context(given.request(ONE))
         with pytest.raises(OverloadedError, match=r"^18 requests of this client address are"):
-            await held.enter_async_context(given.request("one"))
+            await held.enter_async_context(given.request(ONE))
         for _ in range(2):
-            await held.enter_async_context(given.request("other"))
+            await held.enter_async_context(given.request(address("other")))
         with pytest.raises(OverloadedError, match=r"^20 requests are in progress"):
-            await held.enter_async_context(given.request("third"))
-    async with given.request("one"):
+            await held.enter_async_context(given.request(address("third")))
+    async with given.request(ONE):
         pass
 
 
@@ -88,13 +95,13 @@ def test_one_caller_leaves_the_bytes_of_one_body_to_others() -> None:
     given = admission()
     with ExitStack() as held:
         for _ in range(7):
-            held.enter_context(given.body("one")).received(1024)
+            held.enter_context(given.body(ONE)).received(1024)
         with pytest.raises(OverloadedError, match="bodies of this client address in progress"):
-            held.enter_context(given.body("one")).received(1)
-        held.enter_context(given.body("other")).received(1024)
+            held.enter_context(given.body(ONE)).received(1)
+        held.enter_context(given.body(address("other"))).received(1024)
         with pytest.raises(OverloadedError, match=r"^the bodies in progress"):
-            held.enter_context(given.body("third")).received(1)
-    with given.body("one") as body:
+            held.enter_context(given.body(address("third"))).received(1)
+    with given.body(ONE) as body:
         body.received(1024)
 
 
@@ -102,31 +109,33 @@ def test_one_caller_leaves_a_tenth_of_the_sockets_to_others() -> None:
     given = Admission(max_requests=1, max_body_bytes=1, max_sockets=10)
     with ExitStack() as held:
         for _ in range(9):
-            held.enter_context(given.socket("one"))
+            held.enter_context(given.socket(ONE))
         with pytest.raises(OverloadedError, match=r"^9 WebSockets of this client address"):
-            held.enter_context(given.socket("one"))
-        held.enter_context(given.socket("other"))
+            held.enter_context(given.socket(ONE))
+        held.enter_context(given.socket(address("other")))
         with pytest.raises(OverloadedError, match=r"^10 WebSockets are open"):
-            held.enter_context(given.socket("third"))
-    with given.socket("one"):
+            held.enter_context(given.socket(address("third")))
+    with given.socket(ONE):
         pass
 
 
-@pytest.mark.parametrize(
-    ("host", "caller"),
-    [
-        ("10.1.2.3", "10.1.2.3"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
-        ("2001:db8:1:2::9", "2001:db8:1:2::"),
-        ("2001:db8:1:3::9", "2001:db8:1:3::"),
-        ("::ffff:10.1.2.3", "10.1.2.3"),
-        ("fe80::1%eth0", "fe80::"),
-        ("testclient", "testclient"),
-    ],
-)
-def test_a_caller_is_an_address_or_an_ipv6_network(host: str, caller: str) -> None:
-    assert caller_of({"type": "http", "client": (host, 1)}) == caller
+async def test_a_request_counts_for_its_key_once_that_is_known() -> None:
+    given, key = admission(most=20), Holder("key", "shop")
+    async with AsyncExitStack() as held:
+        for _ in range(18):
+            place = await held.enter_async_context(given.request(ONE))
+            place.count_for(key)
+        place = await held.enter_async_context(given.request(ONE))
+        with pytest.raises(OverloadedError, match=r"^18 requests of this API key are"):
+            place.count_for(key)
+        place.count_for(Holder("key", "other"))
+    async with AsyncExitStack() as held:
+        for _ in range(18):  # all were given back, whoever they counted for
+            place = await held.enter_async_context(given.request(ONE))
+        place.count_for(key)
+        place = await held.enter_async_context(given.request(ONE))
 
 
-def test_connections_without_an_address_are_one_caller() -> None:
-    assert caller_of({"type": "http", "client": None}) == "unknown"
+def test_no_two_holders_have_one_text() -> None:
+    holders = [Holder("address", "a"), Holder("key", "a"), Holder("token", "a"), address("key a")]
+    assert len({str(holder) for holder in holders}) == len(holders)

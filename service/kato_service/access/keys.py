@@ -27,7 +27,7 @@ class ApiKeys:
         self._blinding = secrets.token_bytes(32)
         self._callers = {self._blinded(bytes.fromhex(it.sha256)): it.caller for it in lines}
         if only_key is not None:
-            caller = Caller("key", ONLY_KEY, with_included((Scope.ADMIN,)))
+            caller = Caller("key", ONLY_KEY, with_included((Scope.ADMIN,)), is_shared=True)
             self._callers[self._blinded(sha256(only_key.encode()).digest())] = caller
 
     def caller(self, key: bytes) -> Caller | None:

@@ -46,6 +46,8 @@ class Caller:
     scopes: frozenset[Scope]
     """Granted scopes with those that they include."""
     user: str | None = None
+    is_shared: bool = False
+    """Whether its key is the only one of an instance, so that several programs may send it."""
     until: float = inf
     """When its credentials end: seconds since the epoch."""
 

@@ -124,7 +124,7 @@ class Tokens:
             granted.add(Scope.ADMIN)
         own = None if Scope.ADMIN in granted else user
         until = float(claims["exp"]) + LEEWAY_S
-        return Caller("token", subject, with_included(granted), own, until)
+        return Caller("token", subject, with_included(granted), own, until=until)
 
     def _granted(self, claims: Mapping[str, Any]) -> Iterable[Scope]:
         """Scopes by their names, with or without the prefix that keeps them apart from others'."""

@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from kato_service import json_text
-from kato_service.access.scopes import Scope
+from kato_service.access.scopes import Caller, Scope
 from kato_service.api import patterns, processing
 from kato_service.api.errors import invalid_input
 from kato_service.api.intake.calls import Call, Called, call_of
@@ -61,14 +61,20 @@ class Address:
 
     @classmethod
     def of(cls, connection: HTTPConnection) -> "Address":
-        """The address in the headers; raises InvalidInputError."""
-        headers = connection.headers
-        if session_id := headers.get("x-session-id"):
+        """The address in the headers.
+
+        Raises:
+            InvalidInputError: The user that the address needs is not valid.
+            ForbiddenError: A header names a user as whom the caller may not act, even one that the
+                address does not need.
+        """
+        caller: Caller = connection.state.caller
+        named = list(_named_users(connection))
+        for user_id in named:
+            caller.acting_as(_utf8(user_id))
+        if session_id := connection.headers.get("x-session-id"):
             return cls(session_id)
-        user_id = headers.get("x-user-id") or headers.get("x-node-id")
-        if not user_id and (test_id := headers.get("x-test-id")):
-            user_id = f"test_{test_id}"
-        return cls(None, _user_id(user_id) if user_id else None)
+        return cls(None, _user_id(named[0]) if named else None)
 
     async def id(self, call: Call) -> str:
         """The id of the session, for a change; a default session is created if it is missing.
@@ -103,6 +109,12 @@ class Address:
             if not state.session_id:
                 return state
         return None
+
+
+def _named_users(connection: HTTPConnection) -> Iterator[str]:
+    """The users that headers name, the one that counts first."""
+    for name, prefix in (("x-user-id", ""), ("x-node-id", ""), ("x-test-id", "test_")):
+        yield from (prefix + one for one in connection.headers.getlist(name) if one)
 
 
 async def _addressed(request: Request) -> Address:

@@ -48,6 +48,7 @@ async def list_sessions(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
+    call.caller.acting_as(node_id)
     found, next_cursor = await call.page(user_id=user_id or node_id, limit=limit, cursor=cursor)
     sessions = await json_text.array(_listed(call, one) for one in found)
     return rendering.response({"sessions": sessions, "next_cursor": next_cursor})

@@ -144,11 +144,11 @@ async def _reply(
     admission: Admission = websocket.state.admission
     correlation: Any = None
     try:
-        with admission.body(call.address) as counted:
+        with admission.body(call.holder) as counted:
             counted.received(len(raw))
             frame = await _frame(raw, call.service.settings.max_body_bytes)
             correlation = frame.id  # known from here on, so refusals carry it too
-            async with admission.request(call.address):
+            async with admission.request(call.holder):
                 caller = await websocket.app.state.gate.admit_frame(websocket.scope)
                 content = await _answer(replace(call, caller=caller), address, frame)
     except KatoError as error:

@@ -1,8 +1,29 @@
 """How much of what all callers share one of them may hold."""
 
+from dataclasses import dataclass
 from math import ceil
+from typing import Literal
 
 CALLER_SHARE = 0.9
+_NOUNS = {"address": "client address", "key": "API key", "token": "token subject"}
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds what a request takes: the caller by its credentials, else by its address."""
+
+    kind: Literal["address", "key", "token"]
+    name: str
+    """An address (of IPv6, its network), the name of a key, or the subject of a token."""
+
+    @property
+    def noun(self) -> str:
+        """What messages call holders of its kind."""
+        return _NOUNS[self.kind]
+
+    def __str__(self) -> str:
+        """A text that no other holder has."""
+        return f"{self.kind} {self.name}"
 
 
 def share_of_caller(total: int) -> int:

@@ -8,7 +8,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from heapq import nsmallest
+from typing import TypeVar
 
+from kato_service.domain.shares import Holder
 from kato_service.errors import SessionNotFoundError
 from kato_service.sessions.state import Intent, SessionState
 from kato_service.sessions.store import (
@@ -23,6 +25,7 @@ from kato_service.sessions.store import (
     Whose,
 )
 
+K = TypeVar("K")
 SWEEP_EVERY = 100
 """Creates between two sweeps that drop ended sessions."""
 
@@ -36,8 +39,8 @@ class _Session:
     """In the order of creation."""
     counts_for: str | None
     """The user whose limit it counts for."""
-    caller: str | None = None
-    """The client address that created it."""
+    caller: Holder | None = None
+    """Who created it."""
     number: int = 0
     """The last fencing token."""
     owner: str = ""
@@ -133,8 +136,8 @@ class MemorySessionStore:
         self._defaults: dict[str | None, str] = {}
         self._of_user: Counter[str | None] = Counter()
         """How many of the sessions count for each user."""
-        self._of_caller: Counter[str | None] = Counter()
-        """How many of the sessions each client address created."""
+        self._of_caller: Counter[Holder | None] = Counter()
+        """How many of the sessions each caller created."""
         self._places = 0
         self._intents: dict[tuple[str, str], float] = {}
 
@@ -283,13 +286,8 @@ class MemorySessionStore:
 
     def _drop(self, session_id: str) -> None:
         session = self._sessions.pop(session_id)
-        for counts, counted in (
-            (self._of_user, session.counts_for),
-            (self._of_caller, session.caller),
-        ):
-            counts[counted] -= 1
-            if not counts[counted]:
-                del counts[counted]
+        _uncount(self._of_user, session.counts_for)
+        _uncount(self._of_caller, session.caller)
 
     def _require_room(self, user_id: str | None, limits: Limits) -> None:
         # Ended sessions count until they are dropped; dropping them looks at all sessions, so it
@@ -308,6 +306,12 @@ class MemorySessionStore:
             return "user"
         of_caller = self._of_caller[limits.caller] if limits.caller is not None else 0
         return "caller" if of_caller >= limits.sessions_of_caller else None
+
+
+def _uncount(counts: Counter[K], one: K) -> None:
+    counts[one] -= 1
+    if not counts[one]:
+        del counts[one]
 
 
 def _place(session: _Session) -> int:

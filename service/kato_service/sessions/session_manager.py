@@ -13,6 +13,7 @@ from kato_service.domain.cursor import place_of
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.genes import GeneValue
 from kato_service.domain.identity import processor_id_of
+from kato_service.domain.shares import Holder
 from kato_service.errors import (
     KatoError,
     SessionLimitExceededError,
@@ -89,7 +90,7 @@ class SessionManager:
         self,
         *,
         user_id: str | None,
-        caller: str | None = None,
+        caller: Holder | None = None,
         ttl_s: int | None = None,
         metadata: Mapping[str, Any],
         overrides: Mapping[str, GeneValue],
@@ -97,7 +98,7 @@ class SessionManager:
         """A new session of *user_id*, with an unguessable id.
 
         Args:
-            caller: Who asks, as a client address; None: the session counts for no caller.
+            caller: Who asks; None: the session counts for no caller.
 
         Raises:
             SessionLimitExceededError: The instance, the user or the caller has reached its limit.
@@ -113,7 +114,7 @@ class SessionManager:
                 raise
         return await self._store.create(new, limits)
 
-    async def default_id(self, user_id: str | None, *, caller: str | None = None) -> str:
+    async def default_id(self, user_id: str | None, *, caller: Holder | None = None) -> str:
         """The id of a user's default session (None: the instance's), which is created if missing.
 
         Args:
@@ -312,7 +313,7 @@ class SessionManager:
         return replace(state, expires_at=extended.expires_at)
 
     async def _created_default(
-        self, session_id: str | None, user_id: str | None, caller: str | None
+        self, session_id: str | None, user_id: str | None, caller: Holder | None
     ) -> str:
         """Create the default session; *session_id*: the one it had before, if it had one."""
         limits = self._limits_for(caller, of_user=None)
@@ -324,7 +325,7 @@ class SessionManager:
         await self._store.create(self._new(session_id, user_id, ttl_s=None), limits)
         return session_id
 
-    def _limits_for(self, caller: str | None, *, of_user: int | None) -> Limits:
+    def _limits_for(self, caller: Holder | None, *, of_user: int | None) -> Limits:
         return Limits(self._limits.max_sessions, of_user, caller)
 
     def _new(self, session_id: str, user_id: str | None, *, ttl_s: int | None) -> NewSession:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Literal, Protocol
 
 from kato_service.domain.genes import GeneValue
-from kato_service.domain.shares import share_of_caller
+from kato_service.domain.shares import Holder, share_of_caller
 from kato_service.errors import SessionLimitExceededError
 from kato_service.sessions.state import Intent, SessionState
 
@@ -53,8 +53,8 @@ class Limits:
     """Live sessions of the instance, at most."""
     sessions_of_user: int | None
     """Live sessions of the user, at most; None: the new session counts for no user."""
-    caller: str | None = None
-    """The client address that asks for the session; None: it counts for none."""
+    caller: Holder | None = None
+    """Who asks for the session; None: it counts for no caller."""
 
     @property
     def sessions_of_caller(self) -> int:
@@ -65,8 +65,8 @@ class Limits:
         """The error of a create that reached the limit of the instance, the user or the caller."""
         if whose == "user" and self.sessions_of_user is not None:
             return SessionLimitExceededError.of_user(self.sessions_of_user)
-        if whose == "caller":
-            return SessionLimitExceededError.of_caller(self.sessions_of_caller)
+        if whose == "caller" and self.caller is not None:
+            return SessionLimitExceededError.of_caller(self.caller.noun, self.sessions_of_caller)
         return SessionLimitExceededError.of_instance(self.sessions)
 
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from kato_service.domain.shares import share_of_caller
+from kato_service.domain.shares import Holder, share_of_caller
 from kato_service.errors import OverloadedError
 
 BODIES = 8
@@ -43,7 +43,7 @@ class Admission:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @asynccontextmanager
-    async def request(self, caller: str) -> AsyncIterator[None]:
+    async def request(self, caller: Holder) -> AsyncIterator["Place"]:
         """A place among the requests in progress; entered when it is the request's turn to start.
 
         However many requests arrive at once, the loop looks at timers and connections after each
@@ -58,19 +58,17 @@ class Admission:
                 f"{self._max_requests} requests are in progress, as many as MAX_REQUESTS_IN_FLIGHT"
                 " allows; retry later",
             )
-        of_caller = share_of_caller(self._max_requests)
-        if self._requests.of(caller) >= of_caller:
-            raise OverloadedError(
-                "requests",
-                f"{of_caller} requests of this client address are in progress, nine tenths of"
-                " MAX_REQUESTS_IN_FLIGHT and as many as one address may have; retry later",
-            )
-        with self._requests.held(caller):
+        self._require_share(caller)
+        self._requests.add(caller, 1)
+        place = Place(self, caller)
+        try:
             await self._turn()
-            yield
+            yield place
+        finally:
+            self._requests.add(place.caller, -1)
 
     @contextmanager
-    def body(self, caller: str) -> Iterator["Body"]:
+    def body(self, caller: Holder) -> Iterator["Body"]:
         """One body; the bytes received of it count until this ends."""
         body = Body(self, caller)
         try:
@@ -79,7 +77,7 @@ class Admission:
             self._bytes.add(caller, -body.size)
 
     @contextmanager
-    def socket(self, caller: str) -> Iterator[None]:
+    def socket(self, caller: Holder) -> Iterator[None]:
         """One open WebSocket.
 
         Raises:
@@ -95,11 +93,25 @@ class Admission:
         if self._sockets.of(caller) >= of_caller:
             raise OverloadedError(
                 "sockets",
-                f"{of_caller} WebSockets of this client address are open, as many as one address"
-                " may have; close some, or retry later",
+                f"{of_caller} WebSockets of this {caller.noun} are open, as many as one may have;"
+                " close some, or retry later",
             )
         with self._sockets.held(caller):
             yield
+
+    def _require_share(self, caller: Holder) -> None:
+        of_caller = share_of_caller(self._max_requests)
+        if self._requests.of(caller) >= of_caller:
+            raise OverloadedError(
+                "requests",
+                f"{of_caller} requests of this {caller.noun} are in progress, nine tenths of"
+                " MAX_REQUESTS_IN_FLIGHT and as many as one may have; retry later",
+            )
+
+    def _moved(self, before: Holder, after: Holder) -> None:
+        self._require_share(after)
+        self._requests.add(before, -1)
+        self._requests.add(after, 1)
 
     async def _turn(self) -> None:
         loop = asyncio.get_running_loop()
@@ -124,10 +136,10 @@ class Admission:
         if self._started:
             loop.call_soon(self._next_turn, loop)
 
-    def _received(self, caller: str, count: int) -> None:
+    def _received(self, caller: Holder, count: int) -> None:
         for whose, held, bodies in (
             ("bodies", self._bytes.total, BODIES),
-            ("bodies of this client address", self._bytes.of(caller), BODIES_OF_CALLER),
+            (f"bodies of this {caller.noun}", self._bytes.of(caller), BODIES_OF_CALLER),
         ):
             if held + count > bodies * self._max_body_bytes:
                 raise OverloadedError(
@@ -138,10 +150,24 @@ class Admission:
         self._bytes.add(caller, count)
 
 
+class Place:
+    """A place among the requests in progress."""
+
+    def __init__(self, admission: Admission, caller: Holder) -> None:
+        self._admission = admission
+        self.caller = caller
+
+    def count_for(self, caller: Holder) -> None:
+        """Count it for *caller*, who is known by now; raises OverloadedError if it has too many."""
+        if caller != self.caller:
+            self._admission._moved(self.caller, caller)
+            self.caller = caller
+
+
 class Body:
     """A body while it arrives, and until its request ends."""
 
-    def __init__(self, admission: Admission, caller: str) -> None:
+    def __init__(self, admission: Admission, caller: Holder) -> None:
         self._admission = admission
         self._caller = caller
         self.size = 0
@@ -158,13 +184,13 @@ class Held:
 
     def __init__(self) -> None:
         self.total = 0
-        self._of: dict[str, int] = {}
+        self._of: dict[Holder, int] = {}
         """By caller; without those that hold nothing."""
 
-    def of(self, caller: str) -> int:
+    def of(self, caller: Holder) -> int:
         return self._of.get(caller, 0)
 
-    def add(self, caller: str, count: int) -> None:
+    def add(self, caller: Holder, count: int) -> None:
         self.total += count
         if left := self.of(caller) + count:
             self._of[caller] = left
@@ -172,7 +198,7 @@ class Held:
             self._of.pop(caller, None)
 
     @contextmanager
-    def held(self, caller: str) -> Iterator[None]:
+    def held(self, caller: Holder) -> Iterator[None]:
         """One more, until this ends."""
         self.add(caller, 1)
         try:

@@ -14,10 +14,10 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from kato_service.access.scopes import Caller
-from kato_service.api.intake.callers import caller_of
 from kato_service.api.shapes.dialect import Dialect, dialect_of
 from kato_service.domain.deadline import Deadline, within
 from kato_service.domain.genes import GeneValue
+from kato_service.domain.shares import Holder
 from kato_service.errors import DeadlineExceededError, OutcomeUnknownError
 from kato_service.service import Service
 from kato_service.sessions.changes import Plan
@@ -36,8 +36,8 @@ class Call:
     deadline: Deadline
     dialect: Dialect
     caller: Caller
-    address: str
-    """The client address, for what one client may hold; see `callers`."""
+    holder: Holder
+    """Who it counts for, where one caller may hold only a part of what all share."""
 
     async def change(self, session_id: str, plan: Plan[A]) -> A:
         """The answer of *plan*, once its change is stored; see `SessionManager.change`."""
@@ -73,7 +73,7 @@ class Call:
         async with self.writing():
             return await self.service.sessions.create(
                 user_id=user_id,
-                caller=self.address,
+                caller=self.holder,
                 ttl_s=ttl_s,
                 metadata=metadata,
                 overrides=overrides,
@@ -88,7 +88,7 @@ class Call:
         """
         user_id = self.caller.acting_as(user_id)
         async with self.writing():
-            return await self.service.sessions.default_id(user_id, caller=self.address)
+            return await self.service.sessions.default_id(user_id, caller=self.holder)
 
     async def default(self, user_id: str | None) -> SessionState:
         """The default session of the user that the caller acts as, for reading.
@@ -158,7 +158,7 @@ def call_of(connection: HTTPConnection) -> Call:
     scope, state = connection.scope, connection.state
     service: Service = connection.app.state.service
     dialect = dialect_of(scope["path"])
-    return Call(service, state.deadline, dialect, state.caller, caller_of(scope))
+    return Call(service, state.deadline, dialect, state.caller, state.holder)
 
 
 async def _called(connection: HTTPConnection) -> Call:

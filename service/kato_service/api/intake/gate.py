@@ -15,6 +15,7 @@ from kato_service.access.addresses import ClientAddresses, counted_together
 from kato_service.access.credentials import Credential, credential_of
 from kato_service.access.rate_limits import Decision, RateLimits
 from kato_service.access.scopes import ANYONE, Caller
+from kato_service.domain.shares import Holder
 from kato_service.errors import KatoError, RateLimitedError, UnauthorizedError
 from kato_service.metrics import Metrics
 
@@ -48,11 +49,13 @@ class Gate:
         """
         state = scope["state"]
         state["caller"], state["credential"] = NOBODY, None
+        state["holder"] = self.address(scope)
         if self.access.mode == "none":
             state["caller"] = ANYONE
         elif scope["path"] not in self.open_paths:
             state["credential"] = credential_of(scope["headers"])
             state["caller"] = await self._known(scope)
+            state["holder"] = self._holder(scope)
         if self.limits is not None and not ALWAYS_ANSWERED.fullmatch(scope["path"]):
             await self._take(self.limits, scope, self._bucket(scope))
 
@@ -78,8 +81,20 @@ class Gate:
         except UnauthorizedError:
             # Guessing is limited like any other use.
             if self.limits is not None:
-                await self._take(self.limits, scope, self._of_address(scope))
+                await self._take(self.limits, scope, str(self.address(scope)))
             raise
+
+    def address(self, scope: Scope) -> Holder:
+        """Who a request counts for as long as nothing but its address is known."""
+        return Holder("address", counted_together(self.addresses.of(scope)))
+
+    def _holder(self, scope: Scope) -> Holder:
+        """Who a request counts for where one caller may hold only a part of what all share."""
+        caller: Caller = scope["state"]["caller"]
+        # One key that everybody has names nobody: their addresses tell them apart.
+        if caller.kind == "anyone" or caller.is_shared:
+            return self.address(scope)
+        return Holder(caller.kind, caller.name)
 
     def refused(self, scope: Scope, error: KatoError) -> None:
         """Note in the audit log that the caller was not let in, or not let do something."""
@@ -103,13 +118,10 @@ class Gate:
         """Whose tokens a request takes."""
         caller: Caller = scope["state"]["caller"]
         if self.limited_by == "address" or not caller.is_known:
-            return self._of_address(scope)
+            return str(self.address(scope))
         if self.limited_by == "user" and not caller.is_admin:
             return f"user {caller.user or ''}"
         return f"{caller.kind} {caller.name}"
-
-    def _of_address(self, scope: Scope) -> str:
-        return f"address {counted_together(self.addresses.of(scope))}"
 
 
 def rate_limit_headers(scope: Scope) -> Iterator[tuple[str, str]]:

@@ -14,11 +14,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kato_service.api import errors
 from kato_service.api.intake import bodies
-from kato_service.api.intake.admission import Admission, Body
-from kato_service.api.intake.callers import caller_of
+from kato_service.api.intake.admission import Admission, Body, Place
 from kato_service.api.intake.cross_origin import CrossOrigin
 from kato_service.api.intake.gate import ALWAYS_ANSWERED, Gate, rate_limit_headers
 from kato_service.domain.deadline import Deadline
+from kato_service.domain.shares import Holder
 from kato_service.errors import (
     DeadlineExceededError,
     KatoError,
@@ -71,7 +71,7 @@ class SessionMiddleware:
             try:
                 self._pages.check(scope)
                 await self._gate.admit(scope)
-                held.enter_context(self._admission.socket(caller_of(scope)))
+                held.enter_context(self._admission.socket(scope["state"]["holder"]))
             except KatoError as error:
                 await errors.denied(error, scope, receive, send)
                 return
@@ -86,9 +86,10 @@ class SessionMiddleware:
                 return
             # Probes and metrics have to be answered above all when the process is overloaded.
             spared = ALWAYS_ANSWERED.fullmatch(scope["path"])
-            place = nullcontext() if spared else self._admission.request(caller_of(scope))
-            async with place:
-                await self._serve(scope, receive, answer.send)
+            address = self._gate.address(scope)
+            taken = nullcontext() if spared else self._admission.request(address)
+            async with taken as place:
+                await self._serve(scope, receive, answer.send, place)
         except KatoError as error:
             await errors.answered(error, scope)(scope, receive, answer.send)
         except asyncio.CancelledError:
@@ -103,13 +104,16 @@ class SessionMiddleware:
         finally:
             answer.record()
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, place: Place | None) -> None:
         await self._gate.admit(scope)
+        holder: Holder = scope["state"]["holder"]
+        if place is not None:
+            place.count_for(holder)
         if scope["method"] not in _WITH_BODY:
             await self._app(scope, receive, send)
             return
         # The body is read here, before any route: what is counted is what is held in memory.
-        with self._admission.body(caller_of(scope)) as counted:
+        with self._admission.body(holder) as counted:
             body = await self._body(scope, receive, counted)
             if body is None:
                 return

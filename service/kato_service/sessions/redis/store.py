@@ -262,7 +262,7 @@ class RedisSessionStore:
         if new.user_id is not None and limits.sessions_of_user is not None:
             keys.append(self._user_key(new.user_id))
         if limits.caller is not None:
-            of_caller = f"{self._index}caller:{_digest(limits.caller)}"
+            of_caller = f"{self._index}caller:{_digest(str(limits.caller))}"
             keys += (of_caller, f"{of_caller}:searched")
         ttl = "" if new.ttl_s is None else new.ttl_s
         most_of_user = "" if limits.sessions_of_user is None else limits.sessions_of_user
