@@ -137,7 +137,6 @@ async def test_one_caller_leaves_a_tenth_of_the_sessions_to_others(kept: Kept) -
     with pytest.raises(SessionLimitExceededError, match="this instance"):
         await kept.store.create(new(), other)
     assert await kept.store.remove(await kept.locked(sessions[0].session_id))
-    await kept.pass_time(1.1)
     assert await kept.store.create(new(), LIMIT)
     with pytest.raises(SessionLimitExceededError):
         await kept.store.create(new(), LIMIT)
@@ -148,6 +147,24 @@ async def test_sessions_that_expired_no_longer_count_for_their_caller(kept: Kept
         await kept.store.create(new(ttl_s=1), LIMIT)
     await kept.pass_time(2.2)
     assert await kept.store.create(new(), LIMIT)
+
+
+async def test_default_sessions_count_for_their_caller_until_they_are_deleted(kept: Kept) -> None:
+    async def created(number: int) -> str:
+        fresh = new(user_id=f"user {number}", ttl_s=None, is_default=True)
+        return (await kept.store.create(fresh, LIMIT)).session_id
+
+    ids = [await created(number) for number in range(OF_ONE_CALLER)]
+    assert [await created(number) for number in range(OF_ONE_CALLER)] == ids
+    for turn in range(2 * OF_ONE_CALLER):  # places do not get lost, nor are they given back twice
+        with pytest.raises(SessionLimitExceededError, match="this client address"):
+            await created(OF_ONE_CALLER)
+        assert await kept.store.remove(await kept.locked(ids.pop(0)))
+        ids.append(await created(100 + turn))
+        with pytest.raises(SessionLimitExceededError, match="this client address"):
+            await created(OF_ONE_CALLER)
+        assert await kept.store.remove(await kept.locked(ids.pop()))
+        ids.append(await created(200 + turn))
 
 
 async def test_a_user_and_a_caller_are_limited_together(kept: Kept) -> None:

@@ -1,15 +1,19 @@
 """The suite for every `SessionStore`: a session is stored completely, until it expires."""
 
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 from session_stores import ENOUGH, SHORT_S, Kept, new
 
-from kato_service.errors import SessionNotFoundError
+from kato_service.errors import SessionLimitExceededError, SessionNotFoundError
+from kato_service.sessions.memory import MemorySessionStore
 from kato_service.sessions.redis import encoding
 from kato_service.sessions.state import Remembered
-from kato_service.sessions.store import Fate, Limits, Saved
+from kato_service.sessions.store import LEASE_S, Fate, Limits, NewSession, Saved
 
+NO_USER = Limits(100, None)
+"""Limits of default sessions, which count for no user."""
 NASTY = ("", "a,b", "]", "\x00", "née", "\U0001f600", '"', "\n")
 
 
@@ -149,12 +153,45 @@ async def test_an_extend_does_not_change_a_session_that_never_expires(kept: Kept
 
 
 async def test_a_default_session_keeps_its_id(kept: Kept) -> None:
-    assert await kept.store.known_default("Ada") is None
-    assert await kept.store.default_id("Ada", "one") == "one"
-    assert await kept.store.known_default("Ada") == "one"
-    assert await kept.store.default_id("Ada", "two") == "one"
-    assert await kept.store.default_id("ADA", "three") == "three"
-    assert await kept.store.default_id(None, "four") == "four"
+    users = ("Ada", "ADA", None, "")
+    ids = [await kept.store.default_id(user_id) for user_id in users]
+    assert len(set(ids)) == len(users)
+    for _ in range(2):
+        assert [await kept.store.default_id(user_id) for user_id in users] == ids
+        assert await kept.store.known_default("Ada") is None
+        await kept.store.create(default("Ada", ids[0]), NO_USER)
+        assert await kept.store.known_default("Ada") == ids[0]
+        assert await kept.store.known_default("ADA") is None
+        assert await kept.store.remove(await kept.locked(ids[0]))
+
+
+async def test_replicas_derive_the_same_ids_for_default_sessions(kept: Kept) -> None:
+    if isinstance(kept.store, MemorySessionStore):
+        pytest.skip("no process shares its memory")
+    other = kept.new_store(LEASE_S)
+    assert await kept.store.default_id("Ada") == await other.default_id("Ada")
+
+
+async def test_a_user_has_one_default_session_whatever_id_is_proposed(kept: Kept) -> None:
+    first = await kept.store.create(default("Ada", "one"), NO_USER)
+    second = await kept.store.create(default("Ada", "two"), NO_USER)
+    assert (second.session_id, second.incarnation) == ("one", first.incarnation)
+    assert not await kept.store.exists("two")
+    assert await kept.store.count() == 1
+    other = await kept.store.create(default("Bob", "three"), NO_USER)
+    assert other.session_id == "three"
+
+
+async def test_a_refused_default_session_leaves_no_id(kept: Kept) -> None:
+    await kept.create()
+    for number in range(3):
+        with pytest.raises(SessionLimitExceededError):
+            await kept.store.create(default(f"user {number}", uuid4().hex), Limits(1, None))
+        assert await kept.store.known_default(f"user {number}") is None
+
+
+def default(user_id: str | None, session_id: str) -> NewSession:
+    return new(user_id=user_id, session_id=session_id, ttl_s=None, is_default=True)
 
 
 async def test_a_create_of_an_existing_id_changes_nothing(kept: Kept) -> None:

@@ -168,6 +168,37 @@ def test_one_address_leaves_default_sessions_to_others(service: Any) -> None:
         assert other.post("/v2/sessions").status_code == 200
 
 
+def test_users_whose_default_sessions_do_not_exist_leave_nothing(
+    new_service: New, redis_url: str
+) -> None:
+    """Neither those that were refused nor those that were deleted."""
+    instance = uuid4().hex
+    service = new_service(
+        MAX_SESSIONS="5", PROCESSOR_ID=instance, VECTORS="disabled", REDIS_URL=redis_url
+    )
+    service.start()
+    service.await_ready()
+    with client(service) as api, Redis.from_url(redis_url) as redis:
+        for number in range(20):
+            user = {"x-user-id": f"user {number}"}
+            answer = api.post("/observe", json={"strings": ["a"]}, headers=user)
+            session_id = answer.json()["session_id"]
+            assert api.delete(f"/v2/sessions/{session_id}").status_code == 200
+        kept = {
+            key: redis.type(key) for key in redis.keys(f"kato:{instance}:*") if b"order" not in key
+        }
+        assert kept == {
+            f"kato:{instance}:{{{instance}}}:defaults".encode(): b"hash",  # a secret
+            f"kato:{instance}:{{{instance}}}:places".encode(): b"string",
+        }
+        statuses = [
+            api.post("/observe", json={"strings": ["a"]}, headers={"x-user-id": f"user {n}"})
+            for n in range(40)
+        ]
+        assert [each.status_code for each in statuses] == [200] * 5 + [429] * 35
+        assert redis.hlen(f"kato:{instance}:{{{instance}}}:defaults") == 1 + 5
+
+
 def test_a_full_instance_says_so_on_the_older_paths(new_service: New) -> None:
     service = new_service(MAX_SESSIONS="1", VECTORS="disabled")
     service.start()

@@ -3,6 +3,7 @@
 Every method runs without a pause on the event loop, so each is atomic, as a script in Redis is.
 """
 
+import secrets
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from kato_service.sessions.store import (
     NewSession,
     Saved,
     Whose,
+    derived_id,
 )
 
 K = TypeVar("K")
@@ -134,6 +136,8 @@ class MemorySessionStore:
         self._sessions: dict[str, _Session] = {}
         """By id; ended ones stay until a sweep drops them."""
         self._defaults: dict[str | None, str] = {}
+        """Ids of the default sessions that exist, by user."""
+        self._secret = secrets.token_bytes(32)
         self._of_user: Counter[str | None] = Counter()
         """How many of the sessions count for each user."""
         self._of_caller: Counter[Holder | None] = Counter()
@@ -142,6 +146,8 @@ class MemorySessionStore:
         self._intents: dict[tuple[str, str], float] = {}
 
     async def create(self, new: NewSession, limits: Limits) -> SessionState:
+        if new.is_default:
+            new = replace(new, session_id=self._defaults.get(new.user_id, new.session_id))
         known = self._living(new.session_id)
         if known is not None:
             return known.shown()
@@ -155,6 +161,8 @@ class MemorySessionStore:
         if new.session_id in self._sessions:
             self._drop(new.session_id)  # ended, and of the same id
         self._sessions[new.session_id] = _Session(state, self._places, user_id, limits.caller)
+        if new.is_default:
+            self._defaults[new.user_id] = new.session_id
         self._of_user[user_id] += 1
         self._of_caller[limits.caller] += 1
         return state
@@ -162,8 +170,8 @@ class MemorySessionStore:
     async def known_default(self, user_id: str | None) -> str | None:
         return self._defaults.get(user_id)
 
-    async def default_id(self, user_id: str | None, proposed: str) -> str:
-        return self._defaults.setdefault(user_id, proposed)
+    async def default_id(self, user_id: str | None) -> str:
+        return derived_id(self._secret, user_id)
 
     async def load(self, session_id: str) -> SessionState | None:
         session = self._living(session_id)
@@ -286,6 +294,8 @@ class MemorySessionStore:
 
     def _drop(self, session_id: str) -> None:
         session = self._sessions.pop(session_id)
+        if self._defaults.get(session.state.user_id) == session_id:
+            del self._defaults[session.state.user_id]
         _uncount(self._of_user, session.counts_for)
         _uncount(self._of_caller, session.caller)
 

@@ -127,12 +127,12 @@ class SessionManager:
         if session_id is not None and await self._store.exists(session_id):
             return session_id
         try:
-            return await self._created_default(session_id, user_id, caller)
+            return await self._created_default(user_id, caller)
         except SessionLimitExceededError as error:
             if not await self._blank_defaults.dropped():
                 raise error.for_default() from error
         try:
-            return await self._created_default(session_id, user_id, caller)
+            return await self._created_default(user_id, caller)
         except SessionLimitExceededError as error:
             raise error.for_default() from error
 
@@ -312,18 +312,11 @@ class SessionManager:
             raise SessionNotFoundError
         return replace(state, expires_at=extended.expires_at)
 
-    async def _created_default(
-        self, session_id: str | None, user_id: str | None, caller: Holder | None
-    ) -> str:
-        """Create the default session; *session_id*: the one it had before, if it had one."""
-        limits = self._limits_for(caller, of_user=None)
-        if session_id is None:
-            # The store keeps these ids for good: give none for a session that will be refused.
-            if await self._store.count() >= limits.sessions:
-                raise limits.exceeded("instance")
-            session_id = await self._store.default_id(user_id, _new_id())
-        await self._store.create(self._new(session_id, user_id, ttl_s=None), limits)
-        return session_id
+    async def _created_default(self, user_id: str | None, caller: Holder | None) -> str:
+        session_id = await self._store.default_id(user_id)
+        new = replace(self._new(session_id, user_id, ttl_s=None), is_default=True)
+        state = await self._store.create(new, self._limits_for(caller, of_user=None))
+        return state.session_id
 
     def _limits_for(self, caller: Holder | None, *, of_user: int | None) -> Limits:
         return Limits(self._limits.max_sessions, of_user, caller)

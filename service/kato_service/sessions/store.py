@@ -1,5 +1,7 @@
 """The port to the store of sessions (sessions.md); memory.py and redis/ implement it."""
 
+import hmac
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +14,8 @@ from kato_service.sessions.state import Intent, SessionState
 
 LEASE_S = 2.0
 """Seconds that a lock, or a place in its queue, outlives its last renewal."""
+DEFAULT_ID_BYTES = 18
+"""Of the hash that the id of a default session consists of; a multiple of 3, so without padding."""
 Whose = Literal["instance", "user", "caller"]
 """Who a limit on sessions is for."""
 NOTED = 64
@@ -28,6 +32,8 @@ class NewSession:
     """Seconds it lives; None: it never expires."""
     metadata: Mapping[str, Any]
     overrides: Mapping[str, GeneValue]
+    is_default: bool = False
+    """Whether it is the default session of its user, who has only one."""
 
     def created(self, at: float, *, expires_at: float | None) -> SessionState:
         """The session as it begins; both times by the store's clock."""
@@ -120,6 +126,13 @@ class Fate(StrEnum):
     """It was never stored, or the session is gone."""
 
 
+def derived_id(secret: bytes, user_id: str | None) -> str:
+    """The id of a user's default session, which nobody can guess who does not have the secret."""
+    name = b"" if user_id is None else b"user " + user_id.encode()
+    digest = hmac.digest(secret, name, "sha256")
+    return urlsafe_b64encode(digest[:DEFAULT_ID_BYTES]).decode()
+
+
 class SessionStore(Protocol):
     """Every call is idempotent; an adapter may send one again whose answer was lost.
 
@@ -130,15 +143,23 @@ class SessionStore(Protocol):
     async def create(self, new: NewSession, limits: Limits) -> SessionState:
         """Store a new session; if one of that id lives already, return that one unchanged.
 
+        A default session gets the id that the store has for its user already, if it has one.
+
         Raises:
             SessionLimitExceededError: *limits* are reached.
         """
 
     async def known_default(self, user_id: str | None) -> str | None:
-        """The id of a user's default session, if one was ever chosen; writes nothing."""
+        """The id of a user's default session, if it exists; writes nothing.
 
-    async def default_id(self, user_id: str | None, proposed: str) -> str:
-        """The id of a user's default session: *proposed* the first time, the same for good then."""
+        An earlier version may have left the id of one that does not exist any more.
+        """
+
+    async def default_id(self, user_id: str | None) -> str:
+        """The id that a new default session of a user should have: always the same.
+
+        It is derived from a secret of the store, so nothing is kept for each user.
+        """
 
     async def load(self, session_id: str) -> SessionState | None:
         """The session with the change of a pending intent, without a lock; None: not alive."""

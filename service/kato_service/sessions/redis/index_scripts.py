@@ -1,75 +1,114 @@
 """The Lua scripts for the indexes of an instance's sessions: limits, counts and lists.
 
-A member of an index is a session id and an incarnation. Keys: live sessions by expiry, the same by
-place in the order of creation, the counter of places, the members of sessions that never expire by
-id, and, for a session of a user, that user's sessions by expiry. Last come, for a session that
-counts for a caller, the members that it created, and a mark that these were searched. All share the
-hash tag of the instance. Each script is atomic, and may run twice because its answer may get lost.
+A member of an index is a session id and an incarnation. Keys: live sessions by place in the order
+of creation, the same by expiry, the members of sessions that never expire by id, the ids of default
+sessions by user, the callers that members count for, and how many count for each caller. A reserve
+also has the counter of places, and, for a session of a user, there are that user's sessions by
+expiry. All share the hash tag of the instance. Each script is atomic, and may run twice because its
+answer may get lost.
 """
 
-from kato_service.sessions.redis.session_scripts import ALLOW_OOM, PLAIN, READ_ONLY
+from kato_service.sessions.redis.session_scripts import ALLOW_OOM, COMMON, PLAIN, READ_ONLY
+
+_RELEASED = """
+-- A member no longer counts for its caller; a second run finds nothing.
+local function released(holders, held, member)
+  local whose = redis.call('HGET', holders, member)
+  if not whose then return end
+  redis.call('HDEL', holders, member)
+  if redis.call('HINCRBY', held, whose, -1) < 1 then redis.call('HDEL', held, whose) end
+end
+"""
+_UNPLACED = (
+    _RELEASED
+    + """
+-- Take a member off the indexes, of which KEYS[first] is the first; a second run finds nothing. The
+-- id of a default session goes with the session: else any number of users would leave theirs.
+local function unplaced(first, member, user)
+  local order, sessions, lasting, defaults, holders, held, of_user = unpack(KEYS, first)
+  redis.call('ZREM', order, member)
+  redis.call('ZREM', sessions, member)
+  if of_user then redis.call('ZREM', of_user, member) end
+  released(holders, held, member)
+  local id = string.match(member, '%S+')
+  if redis.call('HGET', lasting, id) ~= member then return end
+  redis.call('HDEL', lasting, id)
+  if redis.call('HGET', defaults, user) == id then redis.call('HDEL', defaults, user) end
+end
+"""
+)
 
 RESERVE = (
     PLAIN
+    + _RELEASED
     + """
--- member, ttl s or '', limit of the instance, limit of the user or '', limit of the caller or ''
--- → 'instance' | 'user' | 'caller' (whose limit is reached), or 'ok', now, expiry or ''
+-- member, ttl s or '', limit of the instance, limit of the user or '', limit of the caller, caller
+-- or '', user of a default session or ''
+-- → 'instance' | 'user' | 'caller' (whose limit is reached), or 'known' and the id that the default
+-- session of the user has, or 'ok', now, expiry or ''
 -- Counting and reserving a place is one step, so replicas cannot pass a limit together.
 -- A second run finds its member, which has its place already, and only moves the expiry.
+local order, sessions, lasting, defaults, holders, held, places, of_user = unpack(KEYS)
+local member, caller, user = ARGV[1], ARGV[6], ARGV[7]
+local id = string.match(member, '%S+')
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do
-  redis.call('ZREM', KEYS[2], gone)
+if user ~= '' then
+  local known = redis.call('HGET', defaults, user)
+  if known and known ~= id then return {'known', known} end
 end
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-local of_user, of_caller, searched = KEYS[5], nil, nil
-if ARGV[5] ~= '' then
-  of_caller, searched = KEYS[#KEYS - 1], KEYS[#KEYS]
-  if #KEYS < 7 then of_user = nil end
+for _, gone in ipairs(redis.call('ZRANGEBYSCORE', sessions, '-inf', now)) do
+  redis.call('ZREM', order, gone)
+  released(holders, held, gone)
 end
+redis.call('ZREMRANGEBYSCORE', sessions, '-inf', now)
 if of_user then redis.call('ZREMRANGEBYSCORE', of_user, '-inf', now) end
--- Nothing else takes sessions that ended off the caller's set, so they are looked for when it
--- seems to be full; at most once a second, as that reads all of it.
+local function holds_all()
+  return tonumber(redis.call('HGET', held, caller) or '0') >= tonumber(ARGV[5])
+end
+-- A replica of an earlier version drops members without releasing them. They are looked for when a
+-- caller seems to have its share; at most once a minute, as that reads all members.
 local function caller_is_full()
-  if not of_caller or redis.call('SCARD', of_caller) < tonumber(ARGV[5]) then return false end
-  if redis.call('SET', searched, '', 'NX', 'PX', 1000) then
-    for _, one in ipairs(redis.call('SMEMBERS', of_caller)) do
-      if not redis.call('ZSCORE', KEYS[1], one) then redis.call('SREM', of_caller, one) end
+  if caller == '' or not holds_all() then return false end
+  if now - tonumber(redis.call('HGET', held, 'searched') or '0') >= 60000 then
+    redis.call('HSET', held, 'searched', now)
+    for _, one in ipairs(redis.call('HKEYS', holders)) do
+      if not redis.call('ZSCORE', sessions, one) then released(holders, held, one) end
     end
   end
-  return redis.call('SCARD', of_caller) >= tonumber(ARGV[5])
+  return holds_all()
 end
 -- A session that never expires has one place: that of a failed create would stay for good, so the
 -- next create of the same id takes it over.
 local replaces = false
-local id = string.match(ARGV[1], '%S+')
 if ARGV[2] == '' then
-  local before = redis.call('HGET', KEYS[4], id)
-  if before and before ~= ARGV[1] then
-    replaces = redis.call('ZREM', KEYS[1], before) == 1
-    redis.call('ZREM', KEYS[2], before)
+  local before = redis.call('HGET', lasting, id)
+  if before and before ~= member then
+    replaces = redis.call('ZREM', sessions, before) == 1
+    redis.call('ZREM', order, before)
+    released(holders, held, before)
   end
 end
-if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
-  if not replaces and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then
+if not redis.call('ZSCORE', sessions, member) then
+  if not replaces and redis.call('ZCARD', sessions) >= tonumber(ARGV[3]) then
     return {'instance'}
   end
   if of_user and ARGV[4] ~= '' and redis.call('ZCARD', of_user) >= tonumber(ARGV[4]) then
     return {'user'}
   end
   if not replaces and caller_is_full() then return {'caller'} end
-  redis.call('ZADD', KEYS[2], redis.call('INCR', KEYS[3]), ARGV[1])
+  redis.call('ZADD', order, redis.call('INCR', places), member)
 end
-if ARGV[2] == '' then redis.call('HSET', KEYS[4], id, ARGV[1]) end
-if of_caller then
-  redis.call('SADD', of_caller, ARGV[1])
-  redis.call('EXPIRE', of_caller, 172800)
+if ARGV[2] == '' then redis.call('HSET', lasting, id, member) end
+if user ~= '' then redis.call('HSET', defaults, user, id) end
+if caller ~= '' and redis.call('HSETNX', holders, member, caller) == 1 then
+  redis.call('HINCRBY', held, caller, 1)
 end
 local expiry = ARGV[2] == '' and '' or tostring(now + tonumber(ARGV[2]) * 1000)
 local score = expiry == '' and '+inf' or expiry
-redis.call('ZADD', KEYS[1], score, ARGV[1])
+redis.call('ZADD', sessions, score, member)
 if of_user then
-  redis.call('ZADD', of_user, score, ARGV[1])
+  redis.call('ZADD', of_user, score, member)
   redis.call('PEXPIREAT', of_user, redis.call('ZRANGE', of_user, -1, -1, 'WITHSCORES')[2])
 end
 return {'ok', tostring(now), expiry}
@@ -78,9 +117,28 @@ return {'ok', tostring(now), expiry}
 
 UNRESERVE = (
     ALLOW_OOM
+    + _UNPLACED
     + """
--- member: give its place back in every index of KEYS; nothing is left for a second run
-for _, key in ipairs(KEYS) do redis.call('ZREM', key, ARGV[1]) end
+-- member, its user: give its place back; nothing is left for a second run
+unplaced(1, ARGV[1], ARGV[2])
+return 1
+"""
+)
+
+REMOVE = (
+    ALLOW_OOM
+    + COMMON
+    + _UNPLACED
+    + """
+-- owner, fencing token, incarnation, member of the indexes, its user → 0 if the lock was lost
+-- The keys of the session, then the indexes: it goes in one step with its places, as far as one
+-- server has both. On a cluster no indexes are given; they follow.
+-- A second run finds another incarnation or none, and drops only the places, once more.
+local f = fields('inc', 'num', 'own')
+local ours = f.inc == ARGV[3]
+if ours and (f.num ~= ARGV[2] or f.own ~= ARGV[1]) then return 0 end
+if ours then redis.call('DEL', unpack(KEYS, 1, 4)) end
+if KEYS[5] then unplaced(5, ARGV[4], ARGV[5]) end
 return 1
 """
 )
@@ -97,10 +155,10 @@ return 1
 """
 )
 
-DEFAULT_ID = (
+FIRST_VALUE = (
     PLAIN
     + """
--- field, proposed → the id that stays
+-- field, proposed → the value that stays
 -- The first proposal wins on all replicas; a second run finds it.
 redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
 return redis.call('HGET', KEYS[1], ARGV[1])

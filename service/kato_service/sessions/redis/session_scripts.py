@@ -19,7 +19,7 @@ PLAIN = "#!lua\n"
 """Refused above maxmemory: for what makes a session larger."""
 READ_ONLY = "#!lua flags=no-writes\n"
 
-_COMMON = """
+COMMON = """
 -- Milliseconds since the epoch: expiry and leases are judged by the clock of Redis alone.
 local function now_ms()
   local t = redis.call('TIME')
@@ -111,7 +111,7 @@ end
 
 CREATE = (
     PLAIN
-    + _COMMON
+    + COMMON
     + """
 -- incarnation, expiry, ttl, head → the session that lives now
 -- Looking for a living session and writing the new one is one step, so one of two creates wins.
@@ -133,7 +133,7 @@ return contents()
 
 LOAD = (
     READ_ONLY
-    + _COMMON
+    + COMMON
     + """
 -- → the session, or false. Hash and lists are read in one step, so no save shows in part.
 local f = fields('inc', 'exp')
@@ -144,7 +144,7 @@ return contents()
 
 LISTED = (
     READ_ONLY
-    + _COMMON
+    + COMMON
     + """
 -- → the session as `contents` returns it, but without its lists, and how many events its STM has;
 -- with its lists, and -1, while an intent is pending
@@ -157,7 +157,7 @@ return {{f.inc, f.exp, f.ttl, f.head, '{}', '', '', '', '', ''}, redis.call('LLE
 
 EXISTS = (
     READ_ONLY
-    + _COMMON
+    + COMMON
     + """
 -- → 1 if the session lives
 local f = fields('inc', 'exp')
@@ -167,7 +167,7 @@ return (f.inc ~= '' and not expired(f, now_ms())) and 1 or 0
 
 EXTEND = (
     ALLOW_OOM
-    + _COMMON
+    + COMMON
     + """
 -- ttl in seconds, or '' for the last one → the session, or false
 -- Touches the expiry and nothing else, so it needs no lock: a save never writes these fields.
@@ -187,7 +187,7 @@ return contents()
 
 LOCK = (
     ALLOW_OOM
-    + _COMMON
+    + COMMON
     + """
 -- owner, lease ms, rolling forward → 'gone' | 'busy' | 'locked', fencing token, now, session
 -- Taking the lock and loading the session is one step, so the state is that of the last save.
@@ -233,7 +233,7 @@ return {'locked', tostring(f.num), tostring(now), contents()}
 
 RENEW = (
     ALLOW_OOM
-    + _COMMON
+    + COMMON
     + """
 -- owner, fencing token, lease ms → 1 if the lock is still held
 -- A second run starts the lease over once more.
@@ -248,7 +248,7 @@ return 1
 
 RELEASE = (
     ALLOW_OOM
-    + _COMMON
+    + COMMON
     + """
 -- owner → 1 if the session exists
 -- Owners are random and never reused: a second run finds nothing of its owner any more.
@@ -269,7 +269,7 @@ return 1
 )
 
 _SAVE = (
-    _COMMON
+    COMMON
     + """
 -- owner, fencing token, incarnation, intent id or '', head, percept or '', list changes
 -- → 'saved' | 'refused' | 'gone' | 'unknown'
@@ -296,7 +296,7 @@ SAVE_SMALLER = ALLOW_OOM + _SAVE
 
 INTEND = (
     PLAIN
-    + _COMMON
+    + COMMON
     + """
 -- owner, fencing token, incarnation, intent id, intent, when the lock was taken, member of the
 -- index → 1 if the intent is stored or was installed already
@@ -316,7 +316,7 @@ return 1
 
 INSTALL = (
     ALLOW_OOM
-    + _COMMON
+    + COMMON
     + """
 -- incarnation, intent id, head, percept, list changes → 'installed' | 'absent'
 -- State and intent change in one step. No fencing token is needed: the state is that of the
@@ -334,29 +334,12 @@ return 'installed'
 
 FATE = (
     READ_ONLY
-    + _COMMON
+    + COMMON
     + """
 -- intent id → 'pending' | 'installed' | 'absent'
 local f = fields('iid', 'last')
 if f.iid == ARGV[1] then return 'pending' end
 if holds(f.last, ARGV[1]) then return 'installed' end
 return 'absent'
-"""
-)
-
-REMOVE = (
-    ALLOW_OOM
-    + _COMMON
-    + """
--- owner, fencing token, incarnation, member of the indexes → 0 if the lock was lost
--- The session goes in one step with its places in the indexes, as far as one server has both.
--- A second run finds another incarnation or none, and drops only the places, once more.
-local f = fields('inc', 'num', 'own')
-local ours = f.inc == ARGV[3]
-if ours and (f.num ~= ARGV[2] or f.own ~= ARGV[1]) then return 0 end
-if ours then redis.call('DEL', unpack(KEYS, 1, 4)) end
--- On a cluster there are no such keys here: the indexes follow.
-for place = 5, #KEYS do redis.call('ZREM', KEYS[place], ARGV[4]) end
-return 1
 """
 )

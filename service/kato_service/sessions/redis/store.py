@@ -1,6 +1,7 @@
 """Sessions in Redis: lock and load, save and unlock, one round trip each (sessions.md §8)."""
 
 import asyncio
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -30,6 +31,7 @@ from kato_service.sessions.store import (
     NewSession,
     Saved,
     Whose,
+    derived_id,
 )
 
 log = structlog.get_logger()
@@ -45,7 +47,10 @@ SLACK_BYTES = 1024
 """Bytes by which counters, times and genes may enlarge a session in a full Redis."""
 _LISTS = ("stm", "emotives", "remembered")
 _WHOSE: dict[bytes, Whose] = {b"instance": "instance", b"user": "user", b"caller": "caller"}
-_INDEXES = ("sessions", "order", "places", "lasting")
+_INDEXES = ("order", "sessions", "lasting", "defaults", "holders", "held")
+"""In the order that the scripts expect."""
+_SECRET = "secret"
+"""Field among the ids of default sessions, next to the digests of users."""
 
 
 class RedisSessionStore:
@@ -63,13 +68,15 @@ class RedisSessionStore:
         self._scripts = RedisScripts(client, circuit or Circuit("redis"))
         self._prefix = f"kato:{processor_id}:"
         self._index = f"{self._prefix}{{{processor_id}}}:"
+        self._secret: bytes | None = None
+        """What ids of default sessions are derived from, once it is known."""
         self._unnoted: dict[str, tuple[SessionState, int | None]] = {}
         """Changes of the indexes that Redis did not take yet, by member: the session, and when it
         expires, ms; None: it is not there."""
 
     async def create(self, new: NewSession, limits: Limits) -> SessionState:
         try:
-            now_ms, expires_ms = await self._reserve(new, limits)
+            new, now_ms, expires_ms = await self._reserve(new, limits)
         except SessionLimitExceededError:
             known = await self.load(new.session_id)
             if known is None:
@@ -103,12 +110,12 @@ class RedisSessionStore:
         known = await self._scripts.call("HGET", f"{self._index}defaults", field)
         return None if known is None else str(known.decode())
 
-    async def default_id(self, user_id: str | None, proposed: str) -> str:
-        arguments = (_digest(user_id or ""), proposed)
-        known = await self._scripts.run(
-            index_scripts.DEFAULT_ID, (f"{self._index}defaults",), arguments
-        )
-        return str(known.decode())
+    async def default_id(self, user_id: str | None) -> str:
+        if self._secret is None:
+            arguments = (_SECRET, secrets.token_hex(32))
+            keys = (f"{self._index}defaults",)
+            self._secret = await self._scripts.run(index_scripts.FIRST_VALUE, keys, arguments)
+        return derived_id(self._secret, user_id)
 
     async def load(self, session_id: str) -> SessionState | None:
         found = await self._scripts.run(session_scripts.LOAD, self._keys(session_id), ())
@@ -228,10 +235,12 @@ class RedisSessionStore:
     async def remove(self, lock: Lock) -> bool:
         keys = self._keys(lock.session_id)
         if not self._client.clustered:
-            keys = (*keys, f"{self._index}order", *self._indexes(lock.state))
-        member = _member(lock.state)
-        arguments = (lock.owner, lock.number, lock.state.incarnation, member)
-        if not await self._scripts.run(session_scripts.REMOVE, keys, arguments):
+            keys = (*keys, *self._places(lock.state))
+        arguments = (
+            *(lock.owner, lock.number, lock.state.incarnation),
+            *(_member(lock.state), _digest(lock.state.user_id or "")),
+        )
+        if not await self._scripts.run(index_scripts.REMOVE, keys, arguments):
             return False
         if self._client.clustered:
             await self._note_or_later(lock.state, None)
@@ -252,31 +261,34 @@ class RedisSessionStore:
     async def forget(self, session_id: str, intent_id: str) -> None:
         await self._scripts.call("ZREM", f"{self._index}intents", f"{session_id} {intent_id}")
 
-    async def _reserve(self, new: NewSession, limits: Limits) -> tuple[int, str]:
+    async def _reserve(self, new: NewSession, limits: Limits) -> tuple[NewSession, int, str]:
         """Reserve a place within the limits.
 
         Returns:
-            Redis' time, and when the session expires, both in ms; '' for never.
+            The session, under the id that a default session of its user has already; Redis' time,
+            and when the session expires, both in ms; '' for never.
         """
-        keys = [f"{self._index}{name}" for name in _INDEXES]
+        keys = [f"{self._index}{name}" for name in (*_INDEXES, "places")]
         if new.user_id is not None and limits.sessions_of_user is not None:
             keys.append(self._user_key(new.user_id))
-        if limits.caller is not None:
-            of_caller = f"{self._index}caller:{_digest(str(limits.caller))}"
-            keys += (of_caller, f"{of_caller}:searched")
-        ttl = "" if new.ttl_s is None else new.ttl_s
-        most_of_user = "" if limits.sessions_of_user is None else limits.sessions_of_user
-        most_of_caller = "" if limits.caller is None else limits.sessions_of_caller
-        arguments = (_member(new), ttl, limits.sessions, most_of_user, most_of_caller)
+        caller = "" if limits.caller is None else _digest(str(limits.caller))
+        arguments = (
+            *(_member(new), "" if new.ttl_s is None else new.ttl_s, limits.sessions),
+            "" if limits.sessions_of_user is None else limits.sessions_of_user,
+            *(limits.sessions_of_caller, caller),
+            _digest(new.user_id or "") if new.is_default else "",
+        )
         word, *rest = await self._scripts.run(index_scripts.RESERVE, keys, arguments)
+        if word == b"known":
+            return await self._reserve(replace(new, session_id=rest[0].decode()), limits)
         if word != b"ok":
             raise limits.exceeded(_WHOSE[word])
-        return int(rest[0]), rest[1].decode()
+        return new, int(rest[0]), rest[1].decode()
 
     async def _unreserve(self, state: SessionState) -> None:
         """Give back the place that was reserved for the session."""
-        keys = [f"{self._index}order", *self._indexes(state)]
-        await self._scripts.run(index_scripts.UNRESERVE, keys, (_member(state),))
+        arguments = (_member(state), _digest(state.user_id or ""))
+        await self._scripts.run(index_scripts.UNRESERVE, self._places(state), arguments)
 
     async def _note_or_later(self, state: SessionState, expires_ms: int | None) -> None:
         """Write the expiry of a session into the indexes, or take it off them (None).
@@ -334,6 +346,11 @@ class RedisSessionStore:
             heads += map(_head, some, await self._scripts.run_on_each(session_scripts.LISTED, keys))
             await asyncio.sleep(0)
         return heads
+
+    def _places(self, state: SessionState) -> list[str]:
+        """The keys of all indexes that may hold it."""
+        of_user = [] if state.user_id is None else [self._user_key(state.user_id)]
+        return [*(f"{self._index}{name}" for name in _INDEXES), *of_user]
 
     def _indexes(self, state: SessionState) -> list[str]:
         """The keys of the indexes that hold its expiry."""
