@@ -103,6 +103,11 @@ QDRANT_API_KEY = "qdrant-api-key"
 SERVICE_API_KEY = "service-api-key"
 SERVICE_API_KEYS = "service-api-keys"
 TOKEN_CA = "token-ca"
+TLS_CERTIFICATE = "tls-certificate"
+TLS_KEY = "tls-key"
+TLS_CA = "tls-ca"
+TLS_FILES = {TLS_CERTIFICATE: "tls.crt", TLS_KEY: "tls.key", TLS_CA: "ca.crt"}
+"""The keys of a Secret of the type kubernetes.io/tls; cert-manager adds the last one."""
 KEYFILE = "keyfile"
 REDIS_URL = "redis-url"
 MONGODB_URL = "mongodb-url"
@@ -124,7 +129,7 @@ OWNED_VARIABLES = (
     *("AUTH_MODE", "API_KEYS_FILE", "TOKEN_ISSUER", "TOKEN_AUDIENCE", "TOKEN_JWKS_URL"),
     *("TOKEN_CA_FILE", "TOKEN_JWKS_BEARER_FILE", "TOKEN_USER_CLAIM", "TOKEN_SCOPE_CLAIM"),
     *("TOKEN_SCOPES", "TOKEN_ADMIN_SUBJECTS", "TRUSTED_PROXIES"),
-    *("RATE_LIMIT_PER_S", "RATE_LIMIT_BURST", "RATE_LIMIT_BY"),
+    *("RATE_LIMIT_PER_S", "RATE_LIMIT_BURST", "RATE_LIMIT_BY", "TLS_CERT_FILE", "TLS_KEY_FILE"),
     *("SESSION_STORE", "KNOWLEDGE_STORE", "VECTOR_STORE", "VECTORS", "SHUTDOWN_GRACE_S"),
     *("REDIS_URL", "REDIS_POOL_SIZE", "REDIS_SOCKET_TIMEOUT_S"),
     *("MONGO_BASE_URL", "MONGO_DATABASE", "MONGO_POOL_SIZE", "MONGO_POOL_MIN_SIZE"),

@@ -24,6 +24,7 @@ EXTERNAL = {
 }
 NAMED_KEYS = '{"name": "a", "sha256": "' + 64 * "0" + '", "scopes": ["read"]}'
 REFERRED = {"redis-url": "rediss://u:p@r.example/0", "mongodb-url": "mongodb+srv://m.example"}
+PAIR = dict.fromkeys(("tls.crt", "tls.key"), "a certificate or its key")
 ALTERNATIVES = {"API_KEY", "SORT", "QDRANT_HOST", "QDRANT_PORT", "QDRANT_GRPC_PORT"}
 """Variables that users cannot set, because they are alternatives to one that the operator sets."""
 
@@ -50,7 +51,7 @@ def environment(spec: dict[str, Any], root: Path) -> dict[str, str]:
         secret = made["Secret", key["name"]]["stringData"] if key else {}
         found[item["name"]] = secret[key["key"]] if key else item["value"]
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
-    theirs = {"stringData": {"x": NAMED_KEYS}}
+    theirs = {"stringData": {"x": NAMED_KEYS, **PAIR}}
     for volume in (it for it in pod["volumes"] if "secret" in it):
         secret = made.get(("Secret", volume["secret"]["secretName"]), theirs)["stringData"]
         for file in volume["secret"]["items"]:
@@ -238,7 +239,8 @@ def test_the_service_reads_every_variable_of_the_operator_and_users_cannot_set_t
         for choice in getattr(field.validation_alias, "choices", [field.validation_alias])
     }
     issuer = {"mode": "Token", "token": {"issuer": "https://login.example"}}
-    services = ({}, {"auth": {"mode": "ApiKey"}}, TOKENS, {"auth": issuer})
+    https = {"tls": {"secretName": "theirs"}}
+    services = ({}, {"auth": {"mode": "ApiKey"}}, TOKENS, {"auth": issuer}, https)
     specs = [{"service": service} for service in services]
     found = {name for spec in specs for name in environment(spec, tmp_path)}
     assert found <= known

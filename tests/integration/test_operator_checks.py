@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,10 @@ from kato_operator.stores.checks import (
     http_answers,
     mongodb_answers,
     redis_answers,
+    service_is_healthy,
 )
+from support import certificates
+from support.services import NewService
 
 POLICY = CheckPolicy(interval_s=5.0, timeout_s=1.0, failure_threshold=3)
 
@@ -82,6 +86,34 @@ async def test_a_component_that_does_not_answer_fails_with_the_command(
 ) -> None:
     with pytest.raises(CheckFailedError, match=said):
         await probe()
+
+
+@pytest.fixture
+def https(new_service: NewService, tmp_path: Path) -> tuple[str, str]:
+    """The URL of the health report of a service with HTTPS, and its certificate (PEM), which is
+    neither an authority's nor for the address."""
+    leaf = ("-addext", "basicConstraints=critical,CA:FALSE")
+    certificate, key = certificates.pair(tmp_path, "elsewhere.example", *leaf)
+    service = new_service(TLS_CERT_FILE=str(certificate), TLS_KEY_FILE=str(key), VECTORS="disabled")
+    service.start()
+    service.await_ready()
+    return f"{service.url}/v2/health", certificate.read_text()
+
+
+async def test_a_service_with_https_is_asked_by_the_certificate_of_its_secret(
+    https: tuple[str, str], tmp_path: Path
+) -> None:
+    url, own = https
+    other = certificates.pair(tmp_path, "other")[0].read_text()
+    await service_is_healthy(url, own)()
+    await service_is_healthy(url, f"{other}\n{own}")()
+    for anchors in (other, ""):
+        with pytest.raises(CheckFailedError, match=r"^the certificate that the service presents"):
+            await service_is_healthy(url, anchors)()
+    with pytest.raises(CheckFailedError, match="GET failed"):
+        await service_is_healthy(url, "-----BEGIN CERTIFICATE-----")()
+    with pytest.raises(CheckFailedError, match="GET failed"):
+        await service_is_healthy(url.replace("https", "http"))()
 
 
 async def test_an_invalid_url_is_not_repeated() -> None:

@@ -200,6 +200,10 @@ REFUSED = [
         {"mongodb": {"managed": {"members": 2}}}, "spec.mongodb.managed.members", "", id="members"
     ),
     pytest.param({"redis": {"mode": "Disabled"}}, "spec.redis.mode", "", id="mode"),
+    pytest.param(
+        {"service": {"tls": {"secretName": "Mine"}}}, "spec.service.tls.secretName", "", id="tls"
+    ),
+    pytest.param({"service": {"tls": {}}}, "spec.service.tls.secretName", "", id="tls-unnamed"),
     pytest.param({"service": {"port": 0}}, "spec.service.port", "", id="port"),
     pytest.param(
         resources(limits={"memory": "much"}), "spec.service.resources.limits.memory", "", id="much"

@@ -52,6 +52,48 @@ def test_a_missing_secret_is_named_and_noticed_once_it_exists(
     assert space.get("StatefulSet", "prod-redis") is None
 
 
+def test_https_waits_for_its_secret_and_a_new_certificate_restarts_nothing(
+    space: Namespace, operator: OperatorProcess, ready: Manifest
+) -> None:
+    before = {kind: space.get(kind, name) for kind, name in FITTING.items()}
+    wanted = {"service": {"tls": {"secretName": "prod-tls"}}}
+    space.patch("KatoInstance", "prod", {"spec": wanted})
+    said = space.await_condition("ServiceReady", "False", "MissingSecret")
+    assert said["message"] == "Secret 'prod-tls' does not exist; create it with the key 'tls.crt'"
+    operator.await_nudged(space)
+    assert {kind: space.get(kind, name) for kind, name in FITTING.items()} == before
+    space.create("Secret", "prod-tls", type="kubernetes.io/tls", stringData=certificate("one"))
+    status = space.await_ready()["status"]
+    address = f"prod.{space.name}.svc:8000"
+    assert status["endpoints"] == {"http": f"https://{address}", "ws": f"wss://{address}"}
+    (port,) = (space.get("Service", "prod") or {})["spec"]["ports"]
+    assert (port["name"], port["targetPort"], port["appProtocol"]) == ("https",) * 3
+    deployed = space.get("Deployment", "prod") or {}
+    (container,) = deployed["spec"]["template"]["spec"]["containers"]
+    assert container["readinessProbe"]["httpGet"]["scheme"] == "HTTPS"
+    space.patch("Secret", "prod-tls", {"stringData": certificate("two")})
+    operator.await_nudged(space)
+    after = space.get("Deployment", "prod") or {}
+    assert after["spec"] == deployed["spec"]
+    assert space.condition("Ready")["status"] == "True"
+    space.patch("KatoInstance", "prod", {"spec": {"service": {"tls": None}}})
+    assert space.await_ready()["status"]["endpoints"]["http"] == f"http://{address}"
+    (port,) = (space.get("Service", "prod") or {})["spec"]["ports"]
+    assert (port["name"], port.get("appProtocol")) == ("http", None)
+
+
+FITTING = {"Deployment": "prod", "Service": "prod", "ConfigMap": "prod-config"}
+"""What must fit the pods of the service."""
+
+
+def certificate(text: str) -> dict[str, str]:
+    """A certificate and a key as far as the operator looks at them: it does not serve them."""
+    return {
+        "tls.crt": f"-----BEGIN CERTIFICATE-----\n{text}",
+        "tls.key": f"-----BEGIN PRIVATE KEY-----\n{text}",
+    }
+
+
 def test_children_of_a_deleted_instance_are_left_to_the_cluster(
     space: Namespace, operator: OperatorProcess, ready: Manifest
 ) -> None:

@@ -1,9 +1,9 @@
 """HTTPS on the service's own port, and certificates that change while it runs."""
 
 import ssl
-import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -11,7 +11,7 @@ import pytest
 
 from kato_service.errors import SettingsError
 from kato_service.settings import read_settings
-from support import patient
+from support import certificates, patient
 from support.raw_http import head, opened, received
 from support.services import NewService, ServiceProcess
 from support.waiting import until
@@ -23,16 +23,7 @@ PATIENCE_S = 60.0
 def pair(tmp_path: Path) -> Callable[[str], tuple[Path, Path]]:
     """Makes a certificate for a common name, and its key."""
 
-    def make(name: str) -> tuple[Path, Path]:
-        certificate, key = tmp_path / f"{name}.crt", tmp_path / f"{name}.key"
-        subject = ("-subj", f"/CN={name}", "-days", "2", "-nodes")
-        kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
-        files = ("-keyout", str(key), "-out", str(certificate))
-        command = ["openssl", "req", "-x509", *kind, *subject, *files]
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
-        return certificate, key
-
-    return make
+    return partial(certificates.pair, tmp_path)
 
 
 def _serial(service: ServiceProcess) -> str:

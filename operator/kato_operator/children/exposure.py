@@ -1,25 +1,29 @@
 """How clients and Prometheus reach the service: Service, Ingress, ServiceMonitor."""
 
 from kato_operator import names
-from kato_operator.children import connections
+from kato_operator.children import connections, tls
 from kato_operator.children.component import Component, annotated, labelled
+from kato_operator.children.facts import Facts
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.crd.service import Ingress
 from kato_operator.manifests import Manifest
-
-PORT = "http"
 
 
 def service(component: Component) -> Manifest:
     """The Service that clients use."""
     wanted = component.instance.spec.service
+    # Pods of before a switch between HTTP and HTTPS have no port of the new name: no client reaches
+    # one that speaks the other protocol.
+    name = tls.scheme(component.instance)
+    port = {"name": name, "port": wanted.port, "targetPort": name, "protocol": "TCP"}
+    protocol = {"appProtocol": "https"} if wanted.tls is not None else {}
     manifest = component.manifest(
         "Service",
         spec={
             "type": wanted.expose.type,
             "sessionAffinity": wanted.expose.session_affinity,
             "selector": component.selector,
-            "ports": [{"name": PORT, "port": wanted.port, "targetPort": PORT, "protocol": "TCP"}],
+            "ports": [{**port, **protocol}],
         },
     )
     return annotated(manifest, dict(wanted.expose.annotations))
@@ -31,20 +35,36 @@ def ingress(component: Component) -> tuple[Manifest, ...]:
     if expose.ingress is None:
         return ()
     manifest = component.manifest(
-        "Ingress", spec=_ingress_spec(component.object_name, expose.ingress)
+        "Ingress",
+        spec=_ingress_spec(component.object_name, tls.scheme(component.instance), expose.ingress),
     )
     return (annotated(manifest, dict(expose.annotations)),)
 
 
-def service_monitor(component: Component) -> tuple[Manifest, ...]:
+def service_monitor(component: Component, facts: Facts) -> tuple[Manifest, ...]:
     """The ServiceMonitor for the Prometheus operator, if the spec enables it."""
     monitoring = component.instance.spec.monitoring
     if monitoring.service_monitor == "Disabled":
         return ()
-    endpoint = {"port": PORT, "path": "/metrics", **_credentials(component.instance)}
+    endpoint = {
+        "port": tls.scheme(component.instance),
+        "path": "/metrics",
+        **_trust(component, facts),
+        **_credentials(component.instance),
+    }
     spec = {"selector": {"matchLabels": component.selector}, "endpoints": [endpoint]}
     manifest = component.manifest("ServiceMonitor", spec=spec)
     return (labelled(manifest, dict(monitoring.labels)),)
+
+
+def _trust(component: Component, facts: Facts) -> Manifest:
+    """How Prometheus, which calls pods by their addresses, checks the certificate."""
+    wanted = component.instance.spec.service.tls
+    if wanted is None:
+        return {}
+    known = names.TLS_CA if facts.external.get(names.TLS_CA) else names.TLS_CERTIFICATE
+    ca = {"secret": {"name": wanted.secret_name, "key": names.TLS_FILES[known]}}
+    return {"scheme": "https", "tlsConfig": {"ca": ca, "serverName": component.host}}
 
 
 def _credentials(instance: KatoInstance) -> Manifest:
@@ -59,10 +79,10 @@ def _credentials(instance: KatoInstance) -> Manifest:
     return {"authorization": {"type": "Bearer", "credentials": source}}
 
 
-def _ingress_spec(service: str, wanted: Ingress) -> Manifest:
-    backend = {"service": {"name": service, "port": {"name": PORT}}}
+def _ingress_spec(service: str, port: str, wanted: Ingress) -> Manifest:
+    backend = {"service": {"name": service, "port": {"name": port}}}
     paths = [{"path": "/", "pathType": "Prefix", "backend": backend}]
     class_name = {"ingressClassName": wanted.class_name} if wanted.class_name else {}
     secret = wanted.tls_secret_name
-    tls = {"tls": [{"hosts": [wanted.host], "secretName": secret}]} if secret else {}
-    return {**class_name, "rules": [{"host": wanted.host, "http": {"paths": paths}}], **tls}
+    ends = {"tls": [{"hosts": [wanted.host], "secretName": secret}]} if secret else {}
+    return {**class_name, "rules": [{"host": wanted.host, "http": {"paths": paths}}], **ends}

@@ -75,8 +75,12 @@ def tcp_probe(port: str, **fields: int) -> Manifest:
 
 
 def http_probe(port: str, path: str, **fields: int) -> Manifest:
-    """A probe that succeeds if a GET returns a status below 400."""
-    return {"httpGet": {"port": port, "path": path}, **fields}
+    """A probe that succeeds if a GET returns a status below 400; by HTTPS if the port is named so.
+
+    The kubelet accepts every certificate.
+    """
+    scheme = {"scheme": "HTTPS"} if port == "https" else {}
+    return {"httpGet": {"port": port, "path": path, **scheme}, **fields}
 
 
 def scratch(name: str, size: str, **fields: str) -> Manifest:

@@ -10,6 +10,7 @@ from kato_operator.children import (
     pods,
     settings,
     stores,
+    tls,
 )
 from kato_operator.children.component import Component, annotated, labelled
 from kato_operator.children.facts import Facts
@@ -41,7 +42,7 @@ def children(instance: KatoInstance, facts: Facts) -> tuple[Manifest, ...]:
         component.manifest("ServiceAccount", automountServiceAccountToken=False),
         exposure.service(component),
         *exposure.ingress(component),
-        *exposure.service_monitor(component),
+        *exposure.service_monitor(component, facts),
         *availability.budget(component, availability.min_pods(spec), spec.disruption),
         *availability.autoscaler(component),
         *_claim(component),
@@ -135,6 +136,7 @@ def _data(instance: KatoInstance) -> Manifest:
 def _files(instance: KatoInstance) -> list[Manifest]:
     """The volumes with the secrets that the service reads from files."""
     secret, found = names.connections(instance.metadata.name), access.volumes(instance)
+    found += tls.volumes(instance)
     if _has_ca(instance):
         found.append(pods.secret_files("mongodb-ca", secret, {CA_FILE: names.MONGODB_CA}))
     return found
@@ -145,6 +147,7 @@ def _mounts(instance: KatoInstance) -> list[Manifest]:
         {"name": "tmp", "mountPath": "/tmp"},
         stores.data_volume(settings.DATA_DIR),
         *access.mounts(instance),
+        *tls.mounts(instance),
     ]
     if _has_ca(instance):
         found.append({"name": "mongodb-ca", "mountPath": CA_DIR, "readOnly": True})
@@ -163,9 +166,9 @@ def _server(component: Component, image: images.ChosenImage, facts: Facts) -> Ma
         image,
         envFrom=[{"configMapRef": {"name": names.config(component.instance.metadata.name)}}],
         env=_variables(component.instance, facts),
-        ports=pods.ports({exposure.PORT: service.port}),
+        ports=pods.ports({tls.scheme(component.instance): service.port}),
         resources=pods.requirements(service.resources),
-        **_probes(service.probes),
+        **_probes(service.probes, tls.scheme(component.instance)),
         lifecycle={"preStop": {"exec": {"command": ["sleep", str(PRE_STOP_S)]}}},
         volumeMounts=_mounts(component.instance),
     )
@@ -190,11 +193,11 @@ def _variable(variable: Variable) -> Manifest:
     return {"name": variable.name, "valueFrom": source}
 
 
-def _probes(wanted: Probes) -> Manifest:
+def _probes(wanted: Probes, port: str) -> Manifest:
     paths = {"startup": "startup", "liveness": "live", "readiness": "ready"}
     return {
         f"{name}Probe": pods.http_probe(
-            exposure.PORT, f"/health/{path}", **getattr(wanted, name).model_dump(by_alias=True)
+            port, f"/health/{path}", **getattr(wanted, name).model_dump(by_alias=True)
         )
         for name, path in paths.items()
     }

@@ -1,7 +1,7 @@
 """The plain settings of the service: its environment variables that hold no secret."""
 
 from kato_operator import names
-from kato_operator.children import access
+from kato_operator.children import access, tls
 from kato_operator.children.component import Component
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.crd.service import Processor, Sessions
@@ -27,6 +27,7 @@ def variables(instance: KatoInstance) -> dict[str, str]:
         "PROCESSOR_ID": instance.processor_id,
         **_process(spec),
         **access.variables(instance),
+        **tls.variables(instance),
         **_stores(spec),
         **_pools(spec.connection_pools),
         **_health_checks(spec.health_checks),

@@ -51,6 +51,13 @@ class SecretKey(Model):
     """Key of the value in the Secret."""
 
 
+class Tls(Model):
+    """HTTPS on a port of the instance."""
+
+    secret_name: SecretName
+    """Secret with the keys tls.crt and tls.key, as cert-manager writes it; ca.crt is optional."""
+
+
 class Storage(Model):
     """The volume of a pod."""
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from kato_operator import names
 from kato_operator.crd.access import ATOMIC, Auth, Network, RateLimit
-from kato_operator.crd.parts import Disruption, Image, Resources, Spread, Storage
+from kato_operator.crd.parts import Disruption, Image, Resources, Spread, Storage, Tls
 from kato_operator.crd.rules import (
     BY_NAME,
     Annotations,
@@ -220,6 +220,8 @@ class Service(Model):
     """Port of the Service and of the container, which may not use ports below 1024."""
     expose: Expose = Expose()
     """How clients reach the service."""
+    tls: Tls | None = None
+    """Makes the service speak HTTPS on its port; absent: HTTP."""
     auth: Auth = Auth()
     """How clients authenticate."""
     rate_limit: RateLimit | None = None

@@ -28,6 +28,7 @@ from kato_operator.status.observed import Observed
 from kato_operator.stores import probes
 from kato_operator.stores.checks import DeepChecks
 from kato_operator.stores.restarts import is_ready, next_restart
+from kato_operator.stores.trust import Trust
 
 log = structlog.get_logger()
 
@@ -64,6 +65,7 @@ class Reconciler:
         self._version = version
         self._recheck_s = recheck_s
         self._uids: dict[Key, str] = {}
+        self._trust = Trust()
 
     async def reconcile(self, key: Key) -> float | None:
         """Do one pass; the seconds until the next one, None if only a change needs one.
@@ -144,7 +146,8 @@ class Reconciler:
         """Apply one manifest; a workload only if everything that it needs could be applied."""
         component, kind = component_of(manifest), manifest["kind"]
         name = manifest["metadata"]["name"]
-        if kind in rollout.WORKLOADS and component in this.verdicts:
+        live = self._cluster.children(this.instance.key)
+        if rollout.waits(manifest, this.verdicts.get(component), live):
             return this
         try:
             await self._cluster.apply(this.instance, manifest)
@@ -200,15 +203,15 @@ class Reconciler:
         """Ask every component that runs whether it is well; none while the instance hibernates."""
         if self._checks is None or this.instance.spec.hibernate or not this.secrets:
             return this
-        observed = self._observed(this)
+        observed, uid = self._observed(this), this.instance.metadata.uid
+        anchors = self._trust.anchors(uid, probes.certificates(this.external))
+        known = probes.of(this.instance, this.values, this.external, anchors=anchors)
         asked = {
             name: probe
-            for name, probe in probes.of(this.instance, this.values, this.external).items()
+            for name, probe in known.items()
             if conditions.is_up(this.instance, observed, name)
         }
-        failures = await self._checks.failures(
-            this.instance.metadata.uid, asked, probes.policy(this.instance)
-        )
+        failures = await self._checks.failures(uid, asked, probes.policy(this.instance))
         for component, message in failures.items():
             verdict = Verdict(False, names.REASON_UNHEALTHY, message)
             this = this.with_verdict(component, verdict)
@@ -264,6 +267,7 @@ class Reconciler:
 
     def _forget(self, key: Key) -> None:
         uid = self._uids.pop(key, "")
+        self._trust.forget(uid)
         if self._checks is not None and uid:
             self._checks.forget(uid)
 

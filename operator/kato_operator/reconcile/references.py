@@ -1,17 +1,42 @@
 """The values that a spec takes from Secrets of the user."""
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kato_operator import names
 from kato_operator.cluster.cluster import Cluster
 from kato_operator.crd.instance import KatoInstance
-from kato_operator.crd.parts import SecretKey
+from kato_operator.crd.parts import SecretKey, Tls
 from kato_operator.manifests import Manifest
 from kato_operator.status.diagnosis import Verdict
 
-SCHEMES = {names.REDIS_URL: ("redis", "rediss"), names.MONGODB_URL: ("mongodb", "mongodb+srv")}
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a value must look like: words for messages, and what it must contain."""
+
+    words: str
+    pattern: re.Pattern[str]
+
+
+_CERTIFICATE = Form("a certificate (PEM)", re.compile("-----BEGIN CERTIFICATE-----"))
+FORMS = {
+    names.REDIS_URL: Form(
+        "a URL that begins with redis:// or rediss://", re.compile(r"^rediss?://")
+    ),
+    names.MONGODB_URL: Form(
+        "a URL that begins with mongodb:// or mongodb+srv://", re.compile(r"^mongodb(\+srv)?://")
+    ),
+    names.TLS_CERTIFICATE: _CERTIFICATE,
+    names.TLS_KEY: Form(
+        "a private key (PEM) without a password",
+        re.compile("-----BEGIN (?!ENCRYPTED)([A-Z]+ )?PRIVATE KEY-----"),
+    ),
+    names.TLS_CA: _CERTIFICATE,
+}
+"""By the name of the value; all others may be any text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +45,8 @@ class Reference:
 
     component: str
     source: SecretKey
+    is_optional: bool = False
+    """Whether the Secret may lack the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +61,14 @@ async def load(cluster: Cluster, instance: KatoInstance) -> Referred:
     """Read every Secret that the spec refers to; their values are in no cache."""
     values: dict[str, str] = {}
     missing: dict[str, Verdict] = {}
+    secrets: dict[str, Manifest | None] = {}
     for name, reference in references(instance).items():
-        secret = await cluster.read("Secret", instance.metadata.namespace, reference.source.name)
-        value, problem = _value(secret, reference.source, SCHEMES.get(name, ()))
-        if problem:
+        secret_name = reference.source.name
+        if secret_name not in secrets:
+            namespace = instance.metadata.namespace
+            secrets[secret_name] = await cluster.read("Secret", namespace, secret_name)
+        value, problem = _value(secrets[secret_name], reference.source, FORMS.get(name))
+        if problem and not reference.is_optional:
             verdict = Verdict.blocked_by(names.REASON_MISSING_SECRET, problem)
             missing.setdefault(reference.component, verdict)
         values[name] = value
@@ -63,10 +94,24 @@ def references(instance: KatoInstance) -> dict[str, Reference]:
         found.append((names.SERVICE_API_KEYS, names.SERVICE, auth.api_keys_secret_ref))
     if auth.accepted_tokens is not None:
         found.append((names.TOKEN_CA, names.SERVICE, auth.accepted_tokens.ca_secret_ref))
-    return {name: Reference(component, key) for name, component, key in found if key is not None}
+    named = {name: Reference(component, key) for name, component, key in found if key is not None}
+    return {**named, **_of_tls(spec.service.tls)}
 
 
-def _value(secret: Manifest | None, source: SecretKey, schemes: tuple[str, ...]) -> tuple[str, str]:
+def _of_tls(tls: Tls | None) -> dict[str, Reference]:
+    if tls is None:
+        return {}
+    return {
+        name: Reference(
+            names.SERVICE,
+            SecretKey(name=tls.secret_name, key=key),
+            is_optional=name == names.TLS_CA,
+        )
+        for name, key in names.TLS_FILES.items()
+    }
+
+
+def _value(secret: Manifest | None, source: SecretKey, form: Form | None) -> tuple[str, str]:
     """The value, or else the problem, which never repeats a value."""
     if secret is None:
         return "", f"Secret {source.name!r} does not exist; create it with the key {source.key!r}"
@@ -78,7 +123,6 @@ def _value(secret: Manifest | None, source: SecretKey, schemes: tuple[str, ...])
         value = base64.b64decode(encoded).decode().strip()
     except ValueError:
         return "", f"{where} is not UTF-8 text; replace it"
-    if schemes and value.partition("://")[0] not in schemes:
-        accepted = " or ".join(f"{scheme}://" for scheme in schemes)
-        return "", f"{where} is not a URL that begins with {accepted}; replace it"
+    if form is not None and not form.pattern.search(value):
+        return "", f"{where} is not {form.words}; replace it"
     return value, ""

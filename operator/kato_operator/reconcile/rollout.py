@@ -13,8 +13,11 @@ from kato_operator.crd.instance import KatoInstance
 from kato_operator.manifests import Manifest, Name, by_name, component_of, name_of
 from kato_operator.quantities import quantity
 from kato_operator.status import diagnosis
+from kato_operator.status.diagnosis import Verdict
 
 WORKLOADS = frozenset({"Deployment", "StatefulSet"})
+FIT_PODS = frozenset({"ConfigMap", "Service", "Ingress", "ServiceMonitor"})
+"""Kinds whose objects name ports and files that the running pods must have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,20 @@ class Expansion:
 
     claim: Manifest
     size: str | int
+
+
+def waits(manifest: Manifest, verdict: Verdict | None, live: Iterable[Manifest]) -> bool:
+    """Whether a manifest must not be applied because of its component's *verdict*.
+
+    Workloads wait until everything that they need is there. As long as that is a Secret, the
+    objects that must fit their pods stay as they are too.
+    """
+    if verdict is None:
+        return False
+    if manifest["kind"] in WORKLOADS:
+        return True
+    waits_too = manifest["kind"] in FIT_PODS and verdict.reason == names.REASON_MISSING_SECRET
+    return waits_too and name_of(manifest) in by_name(live)
 
 
 def arranged(

@@ -112,7 +112,8 @@ def _endpoints(instance: KatoInstance) -> Manifest:
     meta = instance.metadata
     host = names.host(names.service(meta.name), meta.namespace)
     address = f"{host}:{instance.spec.service.port}"
-    return {"http": f"http://{address}", "ws": f"ws://{address}"}
+    secure = "" if instance.spec.service.tls is None else "s"
+    return {"http": f"http{secure}://{address}", "ws": f"ws{secure}://{address}"}
 
 
 def _store(instance: KatoInstance, observed: Observed, name: str) -> Manifest:

@@ -1,6 +1,7 @@
 """Deep checks: ask the stores and the service themselves, in addition to their pods' status."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -165,11 +166,16 @@ def http_answers(url: str, headers: Mapping[str, str] | None = None) -> Probe:
     return probe
 
 
-def service_is_healthy(url: str) -> Probe:
-    """A GET of the service's health report, which must not say `unhealthy`."""
+def service_is_healthy(url: str, anchors: str = "") -> Probe:
+    """A GET of the service's health report, which must not say `unhealthy`.
+
+    Args:
+        anchors: With HTTPS, the certificates (PEM) to trust. The host name is not compared: many
+            certificates are for the name that clients outside of the cluster use.
+    """
 
     async def probe() -> str:
-        body = await answer_of(url)
+        body = await answer_of(url, anchors=anchors)
         if body.get("status") == "unhealthy":
             raise CheckFailedError(f"the service reports itself unhealthy: {_unhealthy(body)}")
         return ""
@@ -177,21 +183,47 @@ def service_is_healthy(url: str) -> Probe:
     return probe
 
 
-async def answer_of(url: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+async def answer_of(
+    url: str, headers: Mapping[str, str] | None = None, *, anchors: str = ""
+) -> dict[str, Any]:
     """The JSON object at a URL; empty for any other content.
+
+    Args:
+        anchors: Certificates (PEM) to trust instead of the system's, whatever the host's name.
 
     Raises:
         CheckFailedError: No answer, or a status of 400 or more.
     """
     try:
-        async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as answer:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(url, headers=headers, ssl=_accepting(anchors)) as answer,
+        ):
             if answer.status >= 400:
                 raise CheckFailedError(f"GET {answer.url.path} returned {answer.status}")
             is_json = answer.content_type == "application/json"
             body = await answer.json() if is_json else {}
             return body if isinstance(body, dict) else {}
+    except aiohttp.ClientConnectorCertificateError as error:
+        reason = getattr(error.certificate_error, "verify_message", "") or "unknown"
+        raise CheckFailedError(
+            f"the certificate that the service presents is not accepted ({reason}); renew the one"
+            " in the Secret of service.tls, and set ca.crt there if an authority signed it"
+        ) from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise CheckFailedError(f"GET failed: {error}") from error
+
+
+def _accepting(anchors: str) -> ssl.SSLContext | bool:
+    """What aiohttp checks certificates by; True: the authorities of the system."""
+    if not anchors:
+        return True
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    # A certificate may vouch for itself although it is no authority's.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(cadata=anchors)
+    return context
 
 
 def _unhealthy(body: Mapping[str, Any]) -> str:

@@ -29,23 +29,32 @@ def policy(instance: KatoInstance) -> CheckPolicy:
 
 
 def of(
-    instance: KatoInstance, generated: Mapping[str, str], external: Mapping[str, str]
+    instance: KatoInstance,
+    generated: Mapping[str, str],
+    external: Mapping[str, str],
+    *,
+    anchors: str = "",
 ) -> dict[str, Probe]:
     """A probe for each component that is not embedded or disabled.
 
     Args:
         generated: Values of the generated Secrets.
         external: Values from the Secrets that the spec refers to.
+        anchors: The certificates (PEM) to trust where the service speaks HTTPS.
     """
-    port = instance.spec.service.port
-    health = f"http://{_host(instance, names.service(instance.metadata.name))}:{port}/v2/health"
     probes = {
         names.REDIS: _redis(instance, generated, external),
         names.MONGODB: _mongodb(instance, generated, external),
         names.QDRANT: _qdrant(instance, generated, external),
-        names.SERVICE: service_is_healthy(health),
+        names.SERVICE: service_is_healthy(_health(instance), anchors),
     }
     return {name: probe for name, probe in probes.items() if probe is not None}
+
+
+def certificates(external: Mapping[str, str]) -> str:
+    """The certificates (PEM) in the Secret of the service's TLS; empty without one."""
+    found = (external.get(name, "") for name in (names.TLS_CERTIFICATE, names.TLS_CA))
+    return "\n".join(one for one in found if one)
 
 
 async def recorded_set(instance: KatoInstance) -> str:
@@ -64,6 +73,13 @@ async def recorded_set(instance: KatoInstance) -> str:
             return str((await answer_of(url)).get("set", ""))
     except TimeoutError as error:
         raise CheckFailedError("the MongoDB agent did not answer in time") from error
+
+
+def _health(instance: KatoInstance) -> str:
+    service = instance.spec.service
+    scheme = "http" if service.tls is None else "https"
+    host = _host(instance, names.service(instance.metadata.name))
+    return f"{scheme}://{host}:{service.port}/v2/health"
 
 
 def _redis(
