@@ -86,6 +86,23 @@ def test_older_clears_return_their_id(api: httpx.Client, path: str) -> None:
     _refused(api.post("/learn", json={"unique_id": "once"}))
 
 
+@pytest.mark.parametrize("prefix", ["/v2/sessions", "/sessions"])
+def test_each_item_of_a_sequence_gets_its_id_back(api: httpx.Client, prefix: str) -> None:
+    session = f"{prefix}/{api.post(prefix).json()['session_id']}"
+    items = [{"strings": ["a"], "unique_id": "one"}, {"strings": ["b"]}]
+    answer = api.post(f"{session}/observe-sequence", json={"observations": items, "unique_id": "u"})
+    assert answer.json()["unique_id"] == "u"
+    assert [item["unique_id"] for item in answer.json()["results"]] == ["one", ""]
+    again = api.post(
+        f"{session}/observe-sequence",
+        json={"observations": [items[0] | {"unique_id": "other"}, items[1]], "unique_id": "u"},
+    ).json()
+    assert (again["repeated"], again["results"]) == (True, [])
+    odd = {"observations": [{"strings": ["a"], "unique_id": 7}]}
+    status = api.post(f"{session}/observe-sequence", json=odd).status_code
+    assert status == (422 if prefix == "/v2/sessions" else 200)
+
+
 def test_an_older_sequence_returns_its_id_and_those_of_its_items(api: httpx.Client) -> None:
     api.headers["x-user-id"] = uuid4().hex
     items = [{"strings": ["a"], "unique_id": "one"}, {"strings": ["b"], "unique_id": 7}]

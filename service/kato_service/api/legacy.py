@@ -20,9 +20,9 @@ from kato_service.api.intake.operations import Operation
 from kato_service.api.shapes import rendering, responses
 from kato_service.api.shapes.requests import (
     GenesBody,
-    LegacySequenceBody,
     ObservationBody,
     RepeatableBody,
+    SequenceBody,
     UserId,
 )
 from kato_service.errors import (
@@ -181,7 +181,7 @@ async def clear_all(
     return _cleared(after, result, "all-cleared")
 
 
-async def observe_sequence(call: Called, address: Addressed, body: LegacySequenceBody) -> Response:
+async def observe_sequence(call: Called, address: Addressed, body: SequenceBody) -> Response:
     session_id = await address.id(call)
     result = await call.change(session_id, processing.sequence_plan(call, body, from_empty=True))
     content = {
@@ -189,7 +189,7 @@ async def observe_sequence(call: Called, address: Addressed, body: LegacySequenc
         "processor_id": result.processor_id,
         "observations_processed": result.observations_processed,
         "patterns_learned": _patterns_learned(result),
-        "individual_results": await json_text.array(_individual(result, body)),
+        "individual_results": await json_text.array(rendering.items(result, body.item_ids(), _OK)),
         "final_predictions": await _final_predictions(call, session_id),
         "unique_id": result.unique_id,
     }
@@ -325,18 +325,6 @@ async def _final_predictions(call: Call, session_id: str) -> Any:
     except (StoreUnavailableError, OverloadedError, DeadlineExceededError, SessionNotFoundError):
         return ()
     return await json_text.array(predictions)
-
-
-def _individual(result: SequenceResult, body: LegacySequenceBody) -> Iterator[dict[str, Any]]:
-    """The answers of the items that this request applied, each with the id that it was sent with.
-
-    After an interruption these are the last ones. The id of an item is only echoed: a sequence is
-    repeated as a whole, by its own.
-    """
-    first = len(body.observations) - len(result.results)
-    for item, given in zip(result.results, body.observations[first:], strict=False):
-        content = rendering.observed(item, _OK)
-        yield content | ({"unique_id": given.unique_id} if given.unique_id else {})
 
 
 def _patterns_learned(result: SequenceResult) -> list[str]:

@@ -57,7 +57,8 @@ async def observed(call: Call, session_id: str, body: ObservationBody) -> dict[s
 
 async def observe_sequence(call: Called, session_id: str, body: SequenceBody) -> Response:
     result = await call.change(session_id, sequence_plan(call, body))
-    return rendering.response(await rendering.sequence(result, call.dialect.ok))
+    content = await rendering.sequence(result, body.item_ids(), call.dialect.ok)
+    return rendering.response(content)
 
 
 def sequence_plan(

@@ -1,6 +1,6 @@
 """Domain values as the JSON of http-api.md; only this module adds and strips ``PTRN|``."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -98,13 +98,26 @@ def observed(result: ObservationResult, ok: str) -> dict[str, Any]:
     return content | repeated(result)
 
 
-async def sequence(result: SequenceResult, ok: str) -> dict[str, Any]:
+def items(result: SequenceResult, ids: Sequence[str | None], ok: str) -> Iterator[dict[str, Any]]:
+    """The answers of the items that this request applied, each with the id that it was sent with.
+
+    After an interruption these are the last ones. The id of an item is only echoed: a sequence is
+    repeated as a whole, by its own.
+
+    Args:
+        ids: Those of all items of the request; None: the item was sent without.
+    """
+    for item, given in zip(result.results, ids[len(ids) - len(result.results) :], strict=True):
+        yield observed(item, ok) | ({"unique_id": given} if given else {})
+
+
+async def sequence(result: SequenceResult, ids: Sequence[str | None], ok: str) -> dict[str, Any]:
     content = {
         "status": ok,
         "session_id": result.session_id,
         "processor_id": result.processor_id,
         "observations_processed": result.observations_processed,
-        "results": await json_text.array(observed(item, ok) for item in result.results),
+        "results": await json_text.array(items(result, ids, ok)),
         "auto_learned_patterns": [spelled(name) for name in result.auto_learned_patterns],
         "final_learned_pattern": spelled(result.final_learned_pattern),
         "stm_length": result.stm_length,

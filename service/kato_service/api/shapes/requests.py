@@ -111,8 +111,20 @@ class ObservationBody(ObservationItem):
     unique_id: UniqueId | None = None
 
 
+def _echoable(value: Any) -> Any:
+    """*value*; on the older paths only if it can be an id: their clients may send anything."""
+    is_id = isinstance(value, str) and 0 < len(value) <= 256
+    return value if is_id or not unknown_fields_ignored.get() else None
+
+
+class SequenceItem(ObservationItem):
+    unique_id: Annotated[UniqueId | None, BeforeValidator(_echoable)] = Field(
+        default=None, description="Echoed in the result of the item; it makes nothing repeatable."
+    )
+
+
 class SequenceBody(Body):
-    observations: Annotated[list[ObservationItem], Field(fail_fast=True)] = Field(
+    observations: Annotated[list[SequenceItem], Field(fail_fast=True)] = Field(
         max_length=MAX_SEQUENCE, examples=[[{"strings": ["a"]}, {"strings": ["b"]}]]
     )
     learn_after_each: bool = False
@@ -120,24 +132,8 @@ class SequenceBody(Body):
     clear_stm_between: bool = False
     unique_id: UniqueId | None = None
 
-
-def _echoable(value: Any) -> Any:
-    """*value* if it can be a ``unique_id``; older clients may send anything, which is ignored."""
-    return value if isinstance(value, str) and 0 < len(value) <= 256 else None
-
-
-class LegacyItem(ObservationItem):
-    unique_id: Annotated[str | None, BeforeValidator(_echoable)] = Field(
-        default=None, description="Echoed in the answer of the item; it makes nothing repeatable."
-    )
-
-
-class LegacySequenceBody(SequenceBody):
-    """A sequence on the older paths, whose items may carry ids of their own."""
-
-    observations: Annotated[list[LegacyItem], Field(fail_fast=True)] = Field(  # type: ignore[assignment]  # narrower, and only read
-        max_length=MAX_SEQUENCE, examples=[[{"strings": ["a"]}, {"strings": ["b"]}]]
-    )
+    def item_ids(self) -> list[str | None]:
+        return [item.unique_id for item in self.observations]
 
 
 class RepeatableBody(Body):
