@@ -20,19 +20,22 @@ from uvicorn.server import ServerState
 
 from kato_service.server.answer_reading import AnswerReading
 from kato_service.server.http_protocol import BoundedHttpProtocol
+from kato_service.server.open_connections import CountedConnection
 from kato_service.server.server import KatoServer
 from kato_service.server.websocket_protocol import BoundedWebSocketProtocol
 
 HTTP = "kato_service/server/http_protocol.py"
 WEBSOCKET = "kato_service/server/websocket_protocol.py"
 READING = "kato_service/server/answer_reading.py"
+COUNTING = "kato_service/server/open_connections.py"
 SERVER = "kato_service/server/server.py"
 REPLACED_HTTP = {
     *("connection_made", "connection_lost", "data_received", "send_400_response"),
     *("on_message_begin", "on_header", "on_headers_complete", "on_body", "on_response_complete"),
-    *("timeout_keep_alive_handler", "shutdown"),
+    *("timeout_keep_alive_handler", "handle_websocket_upgrade", "shutdown"),
 }
 REPLACED_SERVER = {"startup", "on_tick", "shutdown", "capture_signals", "handle_exit"}
+REPLACED_COUNTING = {"connection_made", "connection_lost"}
 REPLACED_READING = {"connection_lost", "pause_writing", "resume_writing"}
 
 
@@ -63,6 +66,7 @@ def http_protocol(kind: type[HttpToolsProtocol] = HttpToolsProtocol) -> HttpTool
         (HttpToolsProtocol, "on_response_complete", [], HTTP),
         (HttpToolsProtocol, "send_400_response", ["msg"], HTTP),
         (HttpToolsProtocol, "timeout_keep_alive_handler", [], HTTP),
+        (HttpToolsProtocol, "handle_websocket_upgrade", [], HTTP),
         (HttpToolsProtocol, "shutdown", [], HTTP),
         (HttpToolsProtocol, "pause_writing", [], READING),
         (HttpToolsProtocol, "resume_writing", [], READING),
@@ -74,6 +78,7 @@ def http_protocol(kind: type[HttpToolsProtocol] = HttpToolsProtocol) -> HttpTool
         (WebSocketsSansIOProtocol, "keepalive_timeout", [], WEBSOCKET),
         (WebSocketsSansIOProtocol, "send_receive_event_to_app", [], WEBSOCKET),
         (WebSocketsSansIOProtocol, "handle_parser_exception", [], WEBSOCKET),
+        (WebSocketsSansIOProtocol, "connection_made", ["transport"], COUNTING),
         (WebSocketsSansIOProtocol, "connection_lost", ["exc"], READING),
         (WebSocketsSansIOProtocol, "pause_writing", [], READING),
         (WebSocketsSansIOProtocol, "resume_writing", [], READING),
@@ -112,6 +117,14 @@ def test_a_method_that_we_replace_or_call_keeps_its_parameters(
         pytest.param(
             *(AnswerReading, WebSocketsSansIOProtocol, REPLACED_READING, READING),
             id="reading of websockets",
+        ),
+        pytest.param(
+            *(CountedConnection, HttpToolsProtocol, REPLACED_COUNTING, COUNTING),
+            id="counting of http",
+        ),
+        pytest.param(
+            *(CountedConnection, WebSocketsSansIOProtocol, REPLACED_COUNTING, COUNTING),
+            id="counting of websockets",
         ),
         pytest.param(KatoServer, uvicorn.Server, REPLACED_SERVER, SERVER, id="server"),
     ],

@@ -22,7 +22,7 @@ class ClientAddresses:
         has."""
         client = scope.get("client")
         address = str(client[0]) if client else UNKNOWN
-        if not self._trusted or not self._is_trusted(address):
+        if not self._trusted or not self.is_proxy(address):
             return address
         forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
         for hop in reversed(forwarded.split(",")):
@@ -30,11 +30,12 @@ class ClientAddresses:
             if _parsed(hop) is None:
                 break
             address = hop
-            if not self._is_trusted(hop):
+            if not self.is_proxy(hop):
                 break
         return address
 
-    def _is_trusted(self, address: str) -> bool:
+    def is_proxy(self, address: str) -> bool:
+        """Whether a trusted proxy has this address."""
         parsed = _parsed(address)
         return parsed is not None and any(parsed in network for network in self._trusted)
 

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kato_service.api.errors import request_id_from
 from kato_service.server.answer_reading import AnswerReading
+from kato_service.server.open_connections import CountedConnection
 from kato_service.server.refusals import Refusal
 from kato_service.server.unread_bodies import UnreadBodies
 
@@ -54,7 +55,7 @@ class _HeadRefusedError(Exception):
     """Ends the parsing of a request that `_refusal` describes."""
 
 
-class BoundedHttpProtocol(UnreadBodies, AnswerReading, HttpToolsProtocol):
+class BoundedHttpProtocol(CountedConnection, UnreadBodies, AnswerReading, HttpToolsProtocol):
     head_limits: ClassVar[HeadLimits] = HeadLimits()
     """An attribute of the class, because uvicorn makes the instances; a subclass may set others."""
 
@@ -77,10 +78,16 @@ class BoundedHttpProtocol(UnreadBodies, AnswerReading, HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base
         super().connection_made(transport)
         self._await_head()
+        if self._surplus is not None:
+            self._refuse(self._surplus)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_arrived()
         super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self) -> None:
+        self._uncount()  # the protocol that takes over counts
+        super().handle_websocket_upgrade()
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()

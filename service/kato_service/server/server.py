@@ -12,7 +12,9 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from kato_service.access.addresses import ClientAddresses
 from kato_service.server.http_protocol import BoundedHttpProtocol
+from kato_service.server.open_connections import OpenConnections
 from kato_service.server.tls import Certificate
 from kato_service.server.websocket_protocol import BoundedWebSocketProtocol
 from kato_service.service import Service
@@ -95,13 +97,21 @@ def _freeze_garbage() -> None:
 
 
 def _config(settings: Settings, app: FastAPI) -> uvicorn.Config:
+    open_connections = OpenConnections(ClientAddresses(settings.trusted_proxies))
+
+    class Http(BoundedHttpProtocol):
+        places = open_connections
+
+    class WebSockets(BoundedWebSocketProtocol):
+        places = open_connections
+
     return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         backlog=BACKLOG,
-        http=BoundedHttpProtocol,
-        ws=BoundedWebSocketProtocol,
+        http=Http,
+        ws=WebSockets,
         # Frames above max_body_bytes are refused with an envelope; only those twice as large end
         # the socket.
         ws_max_size=2 * settings.max_body_bytes,

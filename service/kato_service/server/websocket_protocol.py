@@ -14,6 +14,7 @@ from websockets.http11 import Request, Response
 
 from kato_service.api.errors import request_id_from
 from kato_service.server.answer_reading import AnswerReading
+from kato_service.server.open_connections import CountedConnection
 from kato_service.server.refusals import Refusal
 
 log = structlog.get_logger()
@@ -23,7 +24,7 @@ CLOSE_PATIENCE_S = 1.0
 """Seconds that a client has to confirm the close of its socket when the server ends."""
 
 
-class BoundedWebSocketProtocol(AnswerReading, WebSocketsSansIOProtocol):
+class BoundedWebSocketProtocol(CountedConnection, AnswerReading, WebSocketsSansIOProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.conn.reject = self._rejection  # type: ignore[method-assign]  # its text is not JSON
