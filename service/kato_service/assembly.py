@@ -1,6 +1,7 @@
 """Assembly: makes the parts of the service from the settings, opens and closes them in order."""
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -25,6 +26,7 @@ from kato_service.knowledge.snapshots.snapshots import Snapshots
 from kato_service.knowledge.stores.mongo_log import MongoKnowledgeLog
 from kato_service.knowledge.stores.qdrant_store import QdrantStore
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
+from kato_service.knowledge.stores.vector_places import VectorPlaces
 from kato_service.knowledge.writing.trimming import TrimPlan
 from kato_service.metrics import Metrics
 from kato_service.processing.kato_processor import KatoProcessor
@@ -40,6 +42,8 @@ from kato_service.sessions.store import SessionStore
 from kato_service.settings import Settings
 
 log = structlog.get_logger()
+FILES_FOR_VECTORS = 8
+"""Embedded vectors may hold one in so many of the files that a process may open."""
 LONG_PENDING_S = 60.0
 """Seconds after which an unfinished change of a session stops the trimming of logs: whoever
 completes it looks its entries up, and must find those that are in the log already."""
@@ -257,7 +261,16 @@ def _vectors(settings: Settings, databases: DatabaseManager) -> QdrantStore | No
         databases.qdrant.client,
         timeout_s=settings.qdrant_timeout_s,
         circuit=databases.circuits["qdrant"],
+        places=VectorPlaces(settings.processor_id, _most_with_vectors(settings)),
     )
+
+
+def _most_with_vectors(settings: Settings) -> int:
+    """Knowledge bases that may have vectors; embedded ones hold a file open for each."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if settings.vectors_in != "embedded" or soft == resource.RLIM_INFINITY:
+        return settings.max_vector_knowledge_bases
+    return min(settings.max_vector_knowledge_bases, max(1, soft // FILES_FOR_VECTORS))
 
 
 def _knowledge_limits(settings: Settings) -> KnowledgeLimits:

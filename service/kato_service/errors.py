@@ -19,6 +19,7 @@ KatoError
 ├── BodyTooLargeError            413 BODY_TOO_LARGE
 ├── UnsupportedMediaTypeError    415 UNSUPPORTED_MEDIA_TYPE
 ├── SessionLimitExceededError    429 SESSION_LIMIT_EXCEEDED
+├── VectorLimitExceededError     429 VECTOR_LIMIT_EXCEEDED
 ├── RateLimitedError             429 RATE_LIMITED
 ├── StoreUnavailableError        503 STORE_UNAVAILABLE
 │   ├── StoreRefusedError        503 STORE_UNAVAILABLE (the store answers, but refuses for now)
@@ -211,6 +212,29 @@ class SessionLimitExceededError(KatoError):
         return SessionLimitExceededError(
             "this request needs the default session of its user, which does not exist yet:"
             f" {self.message}"
+        )
+
+
+class VectorLimitExceededError(KatoError):
+    """Too many knowledge bases have vectors."""
+
+    code = "VECTOR_LIMIT_EXCEEDED"
+    status_code = 429
+
+    @classmethod
+    def of_instance(cls, limit: int) -> "VectorLimitExceededError":
+        return cls(
+            f"limit of knowledge bases with vectors reached for this instance ({limit}); clear-all"
+            " those of users who need theirs no more, or raise MAX_VECTOR_KNOWLEDGE_BASES"
+        )
+
+    @classmethod
+    def of_caller(cls, noun: str, limit: int) -> "VectorLimitExceededError":
+        """*noun*: what the caller is, such as "client address"."""
+        return cls(
+            f"limit of knowledge bases with vectors reached for this {noun} ({limit}, so that it"
+            " leaves some of MAX_VECTOR_KNOWLEDGE_BASES to others); clear-all those of users who"
+            " need theirs no more, or raise MAX_VECTOR_KNOWLEDGE_BASES"
         )
 
 

@@ -1,4 +1,4 @@
-"""Settings about who may call, and how often (access.md)."""
+"""Settings about who may call, how often, and how much all callers share (access.md)."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -90,6 +90,11 @@ class AccessConfig(BaseSettings):
     """What counts as one caller: a key or token, the user it acts as, or an address."""
     trusted_proxies: Networks = Field((), validation_alias="TRUSTED_PROXIES")
     """Networks (CIDR), separated by commas, of proxies whose X-Forwarded-For is believed."""
+
+    max_vector_knowledge_bases: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        1000, validation_alias="MAX_VECTOR_KNOWLEDGE_BASES"
+    )
+    """Knowledge bases that may have vectors: each takes a collection in Qdrant."""
 
     @property
     def auth(self) -> AuthMode:

@@ -37,6 +37,7 @@ from kato_service.errors import (
     StoreUnavailableError,
     UniqueIdReusedError,
     VectorDimensionError,
+    VectorLimitExceededError,
     VectorsDisabledError,
 )
 from kato_service.processing.results import ClearResult, LearnResult, SequenceResult
@@ -47,7 +48,10 @@ A = TypeVar("A")
 _OK = "okay"
 _USER_ID: TypeAdapter[str] = TypeAdapter(UserId)
 _REPEATABLE = (UniqueIdReusedError, SessionLimitExceededError)
-_OBSERVING = (VectorDimensionError, VectorsDisabledError, LimitExceededError, *_REPEATABLE)
+_OBSERVING = (
+    *(VectorDimensionError, VectorsDisabledError, VectorLimitExceededError, LimitExceededError),
+    *_REPEATABLE,
+)
 
 
 @dataclass(slots=True)

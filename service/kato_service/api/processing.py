@@ -24,6 +24,7 @@ from kato_service.errors import (
     SessionNotFoundError,
     UniqueIdReusedError,
     VectorDimensionError,
+    VectorLimitExceededError,
     VectorsDisabledError,
 )
 from kato_service.processing.results import LearnResult, PredictionsResult, SequenceResult
@@ -37,6 +38,7 @@ _OBSERVING = (
     VectorsDisabledError,
     LimitExceededError,
     UniqueIdReusedError,
+    VectorLimitExceededError,
 )
 
 
@@ -50,6 +52,7 @@ async def observed(call: Call, session_id: str, body: ObservationBody) -> dict[s
         call.service.processor.observe,
         observation=body.observation(),
         unique_id=body.unique_id,
+        caller=call.holder,
         deadline=call.deadline,
     )
     return rendering.observed(await call.change(session_id, plan), call.dialect.ok)
@@ -75,6 +78,7 @@ def sequence_plan(
             from_empty=from_empty,
         ),
         unique_id=body.unique_id,
+        caller=call.holder,
         deadline=call.deadline,
     )
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.genes import Genes, GeneValue
 from kato_service.domain.observation import Observation
+from kato_service.domain.shares import Holder
 from kato_service.errors import EmptyStmError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.model.entries import Clear
@@ -77,12 +78,18 @@ class KatoProcessor:
         observation: Observation,
         *,
         unique_id: str | None,
+        caller: Holder | None = None,
         deadline: Deadline,
     ) -> Change[ObservationResult]:
         """Append one event to the STM, and learn it all if that makes it long enough.
 
+        Args:
+            caller: Who sends it, for what one caller may hold; None: it counts for nobody.
+
         Raises:
             InvalidInputError: The observation is refused; nothing changed.
+            VectorLimitExceededError: It has the first vectors of its knowledge base, and too many
+                others have some; nothing changed.
             StoreUnavailableError: Its vectors were not stored; nothing changed.
         """
         content = idempotency.content_of(observation) if unique_id else b""
@@ -90,7 +97,7 @@ class KatoProcessor:
         if known := request.earlier(state):
             return _unchanged(idempotency.observed_again(state, known, request.unique_id))
         genes, kb = self.genes(state), state.processor_id
-        await self._observations.check(kb, (observation,), deadline=deadline)
+        await self._observations.check(kb, (observation,), caller=caller, deadline=deadline)
         observed = await self._observations.observe(state, observation, genes, deadline=deadline)
         result = observation_result(observed.state, observed, unique_id=request.unique_id)
         after = request.remembered_in(
@@ -108,6 +115,7 @@ class KatoProcessor:
         *,
         options: SequenceOptions,
         unique_id: str | None,
+        caller: Holder | None = None,
         deadline: Deadline,
     ) -> Change[SequenceResult]:
         """Observe events in order; the repeat of an interrupted sequence continues where it ended.
@@ -122,7 +130,9 @@ class KatoProcessor:
         if known is not None and not known.partial:
             return _unchanged(idempotency.sequence_again(state, known, request.unique_id))
         # All items are checked before the first one is applied: none is refused half-way.
-        await self._observations.check(state.processor_id, observations, deadline=deadline)
+        await self._observations.check(
+            state.processor_id, observations, caller=caller, deadline=deadline
+        )
         if options.from_empty and known is None:
             state = self._memory.cleared(state)
         plan = SequencePlan(state, options, applied=known.count if known else 0)

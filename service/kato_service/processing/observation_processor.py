@@ -7,6 +7,7 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.genes import Genes
 from kato_service.domain.observation import Observation
 from kato_service.domain.pattern import Emotives
+from kato_service.domain.shares import Holder
 from kato_service.errors import InvalidInputError, LimitExceededError
 from kato_service.knowledge.model.entries import Learn
 from kato_service.processing.limits import (
@@ -51,9 +52,17 @@ class ObservationProcessor:
         self._limits = limits
 
     async def check(
-        self, kb: str, observations: Sequence[Observation], *, deadline: Deadline
+        self,
+        kb: str,
+        observations: Sequence[Observation],
+        *,
+        caller: Holder | None,
+        deadline: Deadline,
     ) -> None:
         """Refuse *observations* as a whole if one of them cannot be applied; stores nothing.
+
+        Args:
+            caller: Who sends them; see `VectorProcessor.check_known`.
 
         Raises:
             InvalidInputError: One is invalid or exceeds a limit.
@@ -64,7 +73,7 @@ class ObservationProcessor:
             self._vectors.check(observation.vectors)
         vectors = [vector for observation in observations for vector in observation.vectors]
         check_one_dimension(vectors)
-        await self._vectors.check_known(kb, vectors, deadline=deadline)
+        await self._vectors.check_known(kb, vectors, caller=caller, deadline=deadline)
 
     async def observe(
         self, state: SessionState, observation: Observation, genes: Genes, *, deadline: Deadline

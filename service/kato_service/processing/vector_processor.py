@@ -8,6 +8,7 @@ import structlog
 
 from kato_service.domain.deadline import Deadline, within
 from kato_service.domain.genes import Genes
+from kato_service.domain.shares import Holder
 from kato_service.errors import (
     DeadlineExceededError,
     InvalidInputError,
@@ -76,11 +77,23 @@ class VectorProcessor:
             )
         check_one_dimension(vectors)
 
-    async def check_known(self, kb: str, vectors: Sequence[Vector], *, deadline: Deadline) -> None:
-        """Refuse *vectors* whose dimension differs from that of the knowledge base.
+    async def check_known(
+        self,
+        kb: str,
+        vectors: Sequence[Vector],
+        *,
+        caller: Holder | None = None,
+        deadline: Deadline,
+    ) -> None:
+        """Refuse *vectors* that do not fit those of the knowledge base, or would be its first ones
+        while too many others have some.
+
+        Args:
+            caller: Who sends them, for whom the first ones count.
 
         Raises:
-            VectorDimensionError: It differs.
+            VectorDimensionError: Those have another dimension.
+            VectorLimitExceededError: They would be the first ones, and a limit is reached.
             StoreUnavailableError: A store did not answer.
         """
         if not vectors or self._store is None:
@@ -88,6 +101,8 @@ class VectorProcessor:
         cleared = await self._cleared(kb, deadline)
         async with within(deadline, _TOO_LATE):
             known = await self._store.dimension(kb, cleared)
+            if known is None:
+                await self._store.reserve(kb, caller)
         if known is not None and known != len(vectors[0]):
             raise VectorDimensionError.between(len(vectors[0]), known)
 

@@ -25,12 +25,14 @@ from qdrant_client.models import Distance, PointStruct, ScoredPoint, SearchParam
 
 from kato_service.connections.circuit import Circuit
 from kato_service.connections.qdrant_pool import is_busy, is_unanswered
+from kato_service.domain.shares import Holder
 from kato_service.errors import (
     StoreUnavailableError,
     VectorDimensionError,
     VectorNotFoundError,
     VectorsClearedError,
 )
+from kato_service.knowledge.stores.vector_places import VectorPlaces
 
 Vector = tuple[float, ...]
 OPERATION_TIMEOUT_S = 10.0
@@ -50,8 +52,11 @@ class QdrantStore:
         *,
         timeout_s: float = OPERATION_TIMEOUT_S,
         circuit: Circuit | None = None,
+        places: VectorPlaces | None = None,
     ) -> None:
+        """*places*: bounds how many knowledge bases have vectors; None: any number."""
         self._client = client
+        self._places = places
         self._circuit = circuit or Circuit("qdrant")
         self._timeout_s = timeout_s
         self._dimensions: dict[str, int] = {}
@@ -123,12 +128,26 @@ class QdrantStore:
 
     async def drop_before(self, kb: str, cleared: int) -> None:
         """Drop the collections that became garbage with the clear at *cleared*, or earlier."""
+        for found in await self._collections():
+            if found["kb"] == kb and int(found["cleared"]) < cleared:
+                await self._drop(found.string)
+
+    async def reserve(self, kb: str, caller: Holder | None) -> None:
+        """Make sure that *kb*, which has no vectors yet, may have some.
+
+        Raises:
+            VectorLimitExceededError: Too many have, of the instance or of *caller*.
+        """
+        if self._places is not None:
+            existing = [found["kb"] for found in await self._collections()]
+            self._places.reserve(kb, caller, existing)
+
+    async def _collections(self) -> list[re.Match[str]]:
+        """Names of collections that hold vectors of knowledge bases."""
         async with self._mapped_errors():
             answer = await self._client.get_collections()
-        for collection in answer.collections:
-            parsed = _COLLECTION.fullmatch(collection.name)
-            if parsed and parsed["kb"] == kb and int(parsed["cleared"]) < cleared:
-                await self._drop(collection.name)
+        found = (_COLLECTION.fullmatch(collection.name) for collection in answer.collections)
+        return [one for one in found if one is not None]
 
     async def dimension(self, kb: str, cleared: int) -> int | None:
         """Dimension of the vectors stored since the last clear; None: there are none."""
