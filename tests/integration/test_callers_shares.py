@@ -1,6 +1,5 @@
 """Who counts as one caller, where one caller may hold only a part of what all share."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from support.access import Caller, callers, key_line
 from support.raw_http import head, opened
 from support.services import NewService, ServiceProcess
+from support.waiting import until
 
 OF_ONE = 18
 """Sessions of the 20 that one caller may hold."""
@@ -114,11 +114,14 @@ def few_requests(new_service: NewService, keys_file: str) -> Iterator[Caller]:
 
 def counted(client: httpx.Client, status: int) -> httpx.Response:
     """The answer to a request that is repeated until it has this status."""
-    give_up_at = time.monotonic() + 30
-    while (answer := client.get("/v2/sessions/count")).status_code != status:
-        assert time.monotonic() < give_up_at, answer.text
-        time.sleep(0.02)
-    return answer
+    answers: list[httpx.Response] = []
+
+    def has_status() -> bool:
+        answers.append(client.get("/v2/sessions/count"))
+        return answers[-1].status_code == status
+
+    until(has_status, f"status {status}")
+    return answers[-1]
 
 
 def test_requests_in_progress_count_for_their_key(few_requests: Caller) -> None:

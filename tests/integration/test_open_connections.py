@@ -2,7 +2,6 @@
 
 import resource
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -12,6 +11,7 @@ from websockets.sync.client import connect
 from kato_service.server import open_connections
 from support.raw_http import RawAnswer, head, received
 from support.services import NewService, ServiceProcess
+from support.waiting import until
 
 FILES = 120
 MOST = FILES - FILES // 4
@@ -75,18 +75,17 @@ def test_one_address_leaves_a_tenth_of_the_connections_to_others(
             assert message.startswith("90 connections are open, as many as this process allows")
         for one in idle[:2]:
             one.close()
-        assert soon_answered(service) == 200
+        await_answer(service)
 
 
-def soon_answered(service: ServiceProcess) -> int:
-    """The status of a request, once the end of earlier connections was noticed."""
-    give_up_at = time.monotonic() + 30
-    while True:
+def await_answer(service: ServiceProcess) -> None:
+    """Wait for a request that is answered: the end of earlier connections was noticed."""
+
+    def is_answered() -> bool:
         with opened(service) as connection:
-            status = answered(connection).status
-        if status == 200 or time.monotonic() > give_up_at:
-            return status
-        time.sleep(0.05)
+            return answered(connection).status == 200
+
+    until(is_answered, "an answer")
 
 
 def test_websockets_are_connections_too_and_give_their_places_back(
@@ -102,7 +101,7 @@ def test_websockets_are_connections_too_and_give_their_places_back(
                 held.enter_context(opened(service))
             with opened(service) as surplus:
                 assert received(surplus).status == 503
-        assert soon_answered(service) == 200
+        await_answer(service)
 
 
 def test_a_trusted_proxy_may_have_all_connections(
