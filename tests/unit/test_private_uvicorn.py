@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import uvicorn
 from private_parts import names_of, parameters
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
@@ -21,6 +22,7 @@ from uvicorn.server import ServerState
 from kato_service.server.answer_reading import AnswerReading
 from kato_service.server.http_protocol import BoundedHttpProtocol
 from kato_service.server.open_connections import CountedConnection
+from kato_service.server.paced_reading import PacedReading
 from kato_service.server.server import KatoServer
 from kato_service.server.websocket_protocol import BoundedWebSocketProtocol
 
@@ -28,15 +30,17 @@ HTTP = "kato_service/server/http_protocol.py"
 WEBSOCKET = "kato_service/server/websocket_protocol.py"
 READING = "kato_service/server/answer_reading.py"
 COUNTING = "kato_service/server/open_connections.py"
+PACE = "kato_service/server/paced_reading.py"
 SERVER = "kato_service/server/server.py"
 REPLACED_HTTP = {
-    *("connection_made", "connection_lost", "data_received", "send_400_response"),
+    *("connection_made", "connection_lost", "send_400_response"),
     *("on_message_begin", "on_header", "on_headers_complete", "on_body", "on_response_complete"),
     *("timeout_keep_alive_handler", "handle_websocket_upgrade", "shutdown"),
 }
 REPLACED_SERVER = {"startup", "on_tick", "shutdown", "capture_signals", "handle_exit"}
 REPLACED_COUNTING = {"connection_made", "connection_lost"}
 REPLACED_READING = {"connection_lost", "pause_writing", "resume_writing"}
+REPLACED_PACE = {"connection_lost", "data_received"}
 
 
 async def answer(_scope: Any, _receive: Any, send: Any) -> None:
@@ -58,7 +62,7 @@ def http_protocol(kind: type[HttpToolsProtocol] = HttpToolsProtocol) -> HttpTool
     [
         (HttpToolsProtocol, "connection_made", ["transport"], HTTP),
         (HttpToolsProtocol, "connection_lost", ["exc"], HTTP),
-        (HttpToolsProtocol, "data_received", ["data"], HTTP),
+        (HttpToolsProtocol, "data_received", ["data"], PACE),
         (HttpToolsProtocol, "on_message_begin", [], HTTP),
         (HttpToolsProtocol, "on_header", ["name", "value"], HTTP),
         (HttpToolsProtocol, "on_headers_complete", [], HTTP),
@@ -70,6 +74,11 @@ def http_protocol(kind: type[HttpToolsProtocol] = HttpToolsProtocol) -> HttpTool
         (HttpToolsProtocol, "shutdown", [], HTTP),
         (HttpToolsProtocol, "pause_writing", [], READING),
         (HttpToolsProtocol, "resume_writing", [], READING),
+        (FlowControl, "pause_reading", [], HTTP),
+        (FlowControl, "resume_reading", [], HTTP),
+        (WebSocketsSansIOProtocol, "data_received", ["data"], PACE),
+        (WebSocketsSansIOProtocol, "receive", [], WEBSOCKET),
+        (WebSocketsSansIOProtocol, "handle_cont", ["event"], WEBSOCKET),
         (WebSocketsSansIOProtocol, "run_asgi", [], WEBSOCKET),
         (WebSocketsSansIOProtocol, "handle_connect", ["event"], WEBSOCKET),
         (WebSocketsSansIOProtocol, "send", ["message"], WEBSOCKET),
@@ -106,7 +115,8 @@ def test_a_method_that_we_replace_or_call_keeps_its_parameters(
             WebSocketsSansIOProtocol,
             {
                 *("run_asgi", "handle_connect", "send", "shutdown"),
-                *("keepalive_timeout", "send_receive_event_to_app"),
+                *("keepalive_timeout", "send_receive_event_to_app", "handle_cont", "receive"),
+                *("pause_writing", "resume_writing"),
             },
             WEBSOCKET,
             id="websocket",
@@ -126,6 +136,10 @@ def test_a_method_that_we_replace_or_call_keeps_its_parameters(
             *(CountedConnection, WebSocketsSansIOProtocol, REPLACED_COUNTING, COUNTING),
             id="counting of websockets",
         ),
+        pytest.param(PacedReading, HttpToolsProtocol, REPLACED_PACE, PACE, id="pace of http"),
+        pytest.param(
+            *(PacedReading, WebSocketsSansIOProtocol, REPLACED_PACE, PACE), id="pace of websockets"
+        ),
         pytest.param(KatoServer, uvicorn.Server, REPLACED_SERVER, SERVER, id="server"),
     ],
 )
@@ -138,6 +152,9 @@ def test_no_name_of_our_classes_hides_one_of_uvicorn_by_accident(
 
 async def test_the_http_protocol_has_the_attributes_that_we_read() -> None:
     protocol = http_protocol()
+    sockets = WebSocketsSansIOProtocol(config(), ServerState(), {}, asyncio.get_running_loop())
+    for name in ("read_paused", "writable", "frames", "close_sent", "conn"):
+        assert name in vars(sockets), f"{name} is gone: {WEBSOCKET} builds on it"
     for name in ("loop", "transport", "flow", "cycle", "connections"):
         assert name in vars(protocol), f"{name} is gone: {HTTP} and {READING} build on it"
     assert protocol.cycle is None, f"there is a cycle before a request: {HTTP} builds on it"
@@ -168,7 +185,8 @@ def recording(called: list[str]) -> type[HttpToolsProtocol]:
 
         return method
 
-    return type("Recording", (HttpToolsProtocol,), {name: noted(name) for name in REPLACED_HTTP})
+    names = REPLACED_HTTP | REPLACED_PACE
+    return type("Recording", (HttpToolsProtocol,), {name: noted(name) for name in names})
 
 
 @contextmanager

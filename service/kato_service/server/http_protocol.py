@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kato_service.api.errors import request_id_from
 from kato_service.server.answer_reading import AnswerReading
 from kato_service.server.open_connections import CountedConnection
+from kato_service.server.paced_reading import PacedReading
 from kato_service.server.refusals import Refusal
 from kato_service.server.unread_bodies import UnreadBodies
 
@@ -55,7 +57,19 @@ class _HeadRefusedError(Exception):
     """Ends the parsing of a request that `_refusal` describes."""
 
 
-class BoundedHttpProtocol(CountedConnection, UnreadBodies, AnswerReading, HttpToolsProtocol):
+class _Flow(FlowControl):
+    """uvicorn's switch for reading, which can be held."""
+
+    is_held = False
+
+    def resume_reading(self) -> None:
+        if not self.is_held:
+            super().resume_reading()
+
+
+class BoundedHttpProtocol(
+    CountedConnection, PacedReading, UnreadBodies, AnswerReading, HttpToolsProtocol
+):
     head_limits: ClassVar[HeadLimits] = HeadLimits()
     """An attribute of the class, because uvicorn makes the instances; a subclass may set others."""
 
@@ -77,6 +91,7 @@ class BoundedHttpProtocol(CountedConnection, UnreadBodies, AnswerReading, HttpTo
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base
         super().connection_made(transport)
+        self.flow: _Flow = _Flow(transport)
         self._await_head()
         if self._surplus is not None:
             self._refuse(self._surplus)
@@ -93,23 +108,35 @@ class BoundedHttpProtocol(CountedConnection, UnreadBodies, AnswerReading, HttpTo
         super().timeout_keep_alive_handler()
         self.await_the_rest()
 
-    def data_received(self, data: bytes) -> None:
+    def piece_received(self, piece: bytes) -> None:
         # On an idle connection the first byte begins a head, so the whole piece may belong to it.
         heads = self._heads + self._is_idle()
         # The parser calls on_message_begin and on_headers_complete on the way.
-        super().data_received(data)
+        super().piece_received(piece)
         # If a head began in this piece after the end of another request, it is unknown how much of
         # the piece belongs to it: do not count. The pieces after it are counted.
         if self._heads != heads or self.transport.is_closing():
             return
         if self._in_head:
-            self._head_bytes += len(data)
+            self._head_bytes += len(piece)
         elif not self._had_body:
-            self._bare_bytes += len(data)
+            self._bare_bytes += len(piece)
         self._had_body = False
         limits = self.head_limits
         if max(self._head_bytes, self._bare_bytes) > limits.max_bytes + limits.blank_bytes:
             self._refuse(self._too_large())
+
+    def is_held(self) -> bool:
+        """The next request waits for the answer to the one before it."""
+        return self._is_answering()
+
+    def hold_reading(self) -> None:
+        self.flow.is_held = True
+        self.flow.pause_reading()
+
+    def release_reading(self) -> None:
+        self.flow.is_held = False
+        self.flow.resume_reading()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -145,6 +172,7 @@ class BoundedHttpProtocol(CountedConnection, UnreadBodies, AnswerReading, HttpTo
             self.close_after_body()
         if self.transport.is_closing():
             self.await_the_rest()
+        self.feed_on()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(self._refusal)

@@ -93,12 +93,17 @@ class UnreadBodies(asyncio.Protocol):
 class _OutlastingTransport:
     """What a request writes its answer to: closing it waits for the body."""
 
-    __slots__ = ("_protocol", "is_closing", "write")
+    __slots__ = ("_protocol", "_write", "is_closing")
 
     def __init__(self, protocol: UnreadBodies, transport: asyncio.Transport) -> None:
         self._protocol = protocol
-        self.write = transport.write
+        self._write = transport.write
         self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        # Of pipelined requests, uvicorn tells only the last one that the client has gone.
+        if not self.is_closing():
+            self._write(data)
 
     def close(self) -> None:
         self._protocol.close_after_body()

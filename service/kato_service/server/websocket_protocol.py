@@ -10,25 +10,62 @@ from typing import Any
 import structlog
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.datastructures import Headers
+from websockets.frames import Frame
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 
 from kato_service.api.errors import request_id_from
 from kato_service.server.answer_reading import AnswerReading
 from kato_service.server.open_connections import CountedConnection
+from kato_service.server.paced_reading import PacedReading
 from kato_service.server.refusals import Refusal
 
 log = structlog.get_logger()
+MAX_FRAGMENTS = 4096
+"""Frames of one message. Each costs memory, even an empty one."""
+TOO_BIG = 1009
+"""Close code of RFC 6455 for a message that is too big."""
 INVALID_TEXT = 1007
 """Close code of RFC 6455 for text that is not UTF-8."""
 CLOSE_PATIENCE_S = 1.0
 """Seconds that a client has to confirm the close of its socket when the server ends."""
 
 
-class BoundedWebSocketProtocol(CountedConnection, AnswerReading, WebSocketsSansIOProtocol):
+class BoundedWebSocketProtocol(
+    CountedConnection, PacedReading, AnswerReading, WebSocketsSansIOProtocol
+):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.conn.reject = self._rejection  # type: ignore[method-assign]  # its text is not JSON
         self._request_id = request_id_from(())
+
+    def is_held(self) -> bool:
+        """A client that does not read answers, and be it those to its pings, is not read from."""
+        return not self.writable.is_set()
+
+    def hold_reading(self) -> None:
+        self.transport.pause_reading()
+
+    def release_reading(self) -> None:
+        if not self.read_paused:
+            self.transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.hold_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.is_behind:
+            self.feed_on()
+        else:
+            self.release_reading()
+
+    async def receive(self) -> Any:
+        message = await super().receive()
+        if self.is_behind or self.is_held():
+            self.hold_reading()  # the base class reads on as soon as its queue is empty
+        return message
 
     def handle_connect(self, event: Request) -> None:
         raw = event.headers.raw_items()
@@ -74,13 +111,24 @@ class BoundedWebSocketProtocol(CountedConnection, AnswerReading, WebSocketsSansI
         super().keepalive_timeout()
         self.await_the_rest()
 
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) < MAX_FRAGMENTS or self.conn.state is not State.OPEN:
+            super().handle_cont(event)
+            return
+        log.info("socket dropped", reason="its client sent a message in too many frames")
+        self.frames = []
+        self.conn.fail(TOO_BIG, f"a message has more than {MAX_FRAGMENTS} frames")
+        self.handle_parser_exception()
+
     def send_receive_event_to_app(self) -> None:
         """Check text first: the base class raises, and logs a traceback, if it is not UTF-8."""
         if self.curr_msg_data_type == "text" and not _is_text(b"".join(self.frames)):
             self.frames = []
-            log.info("socket dropped", reason="its client sent text that is not UTF-8")
-            self.conn.send_close(INVALID_TEXT)
-            self.handle_parser_exception()
+            # Not OPEN: a close follows in the same piece, or the socket was dropped before it.
+            if self.conn.state is State.OPEN:
+                log.info("socket dropped", reason="its client sent text that is not UTF-8")
+                self.conn.send_close(INVALID_TEXT)
+                self.handle_parser_exception()
             return
         super().send_receive_event_to_app()
 
