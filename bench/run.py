@@ -23,6 +23,7 @@ from loading import loading_rows
 from predictions import PATTERNS, prediction_rows
 from sessions import SESSION_MEASURES
 from side_by_side import side_by_side_rows
+from starting import starting_rows
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import Stm, pattern_name
@@ -141,6 +142,7 @@ def main() -> None:
             loading_rows(1_000_000 if large else 100_000, SEED)
         ),
         f"GET predictions, {PATTERNS} patterns, 100 predictions": lambda: prediction_rows(SEED),
+        "Start to ready, embedded stores": starting_rows,
         "Requests over HTTP, embedded stores, one client": requests,
         **SESSION_MEASURES,
     }
