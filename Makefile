@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PORT ?= 8000
 WORKERS_FOR_TESTS ?= 2
 
-.PHONY: help install run up down check test torture soak engine-check engine-stalls engine-sanitize e2e bench dist images chart crds format clean browser-test
+.PHONY: help install run up down check test torture soak engine-check engine-stalls engine-sanitize fuzz audit e2e bench dist images chart crds format clean browser-test
 
 help: ## list these commands
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml setup.py constraints.txt $(wildcard $(NATIVE)/*/*)
 	@echo "installing into $(VENV), about a minute (to undo: rm -r $(VENV))"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --upgrade pip
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[operator,service,dev,release]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[operator,service,dev,fuzz,audit,release]'
 	@touch $@
 
 run: install ## start the service alone, with embedded stores, on 127.0.0.1 and PORT=8000
@@ -74,6 +74,13 @@ torture: install ## kill, freeze and cut off every part, TORTURE_POINTS=200 time
 	@$(PYTHON) e2e/testbed/testbed.py binaries
 	@TORTURE_POINTS=$${TORTURE_POINTS:-200} $(BIN)/python -m pytest tests/torture -s -n 3 $(PYTEST_ARGS)
 	@IN_FULL=1 $(BIN)/python -m pytest tests/contract/test_session_*.py -k cluster $(PYTEST_ARGS)
+
+fuzz: install ## send FUZZ_CASES=20000 generated requests per kind of test, from SEED, and judge every answer (half an hour)
+	@$(PYTHON) e2e/testbed/testbed.py packages redis-server
+	@FUZZ_CASES=$${FUZZ_CASES:-20000} SEED=$${SEED:-$$RANDOM} $(BIN)/python -m pytest tests/fuzz -s $(PYTEST_ARGS)
+
+audit: install ## ask which dependencies have known vulnerabilities; check licences and the checksums of files taken from others
+	@$(BIN)/python release/audit.py $(AUDIT_ARGS)
 
 soak: install ## run mixed load for SOAK_MINUTES=20; memory, files, threads and keys must stay flat
 	@$(PYTHON) e2e/testbed/testbed.py packages redis-server

@@ -17,15 +17,24 @@ GENES = {
     "persistence": "persistence",
     "sort": "sort_symbols",
 }
+HEADERS = {"Content-Type": "application/json"}
+"""Sent with every request; callers that import this module add credentials."""
 
 
 def call(url: str, method: str, path: str, body: Any = None) -> dict[str, Any]:
     data = None if body is None else json.dumps(body).encode()
-    headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(url + path, data, headers, method=method)
+    request = urllib.request.Request(url + path, data, HEADERS, method=method)
     with urllib.request.urlopen(request, timeout=60) as response:
         answer: dict[str, Any] = json.load(response)
     return answer
+
+
+def forget(url: str, case: dict[str, Any]) -> None:
+    """Clear what an earlier conversation of this case learned."""
+    session = (
+        "/v2/sessions/" + call(url, "POST", "/v2/sessions", {"user_id": case["id"]})["session_id"]
+    )
+    call(url, "POST", f"{session}/clear-all", {})
 
 
 def predictions_of(url: str, case: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,0 +1,55 @@
+"""Checks of every generated answer, in addition to those of Schemathesis, which loads this file."""
+
+from typing import Any
+
+import schemathesis
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+BEYOND_SCHEMAS = {
+    "EMPTY_STM",
+    "LIMIT_EXCEEDED",
+    "UNIQUE_ID_REUSED",
+    "VECTOR_DIMENSION",
+}
+"""Codes of refusals that depend on earlier requests, or on sizes that a schema cannot express."""
+BEYOND_SCHEMA_FIELDS = {("query", "cursor"), ("ttl_seconds",)}
+"""Fields whose values only an earlier answer can give, or that have two places for one value."""
+_ERROR_FIELDS = {"code", "message", "retryable", "request_id", "details"}
+
+
+@schemathesis.check
+def every_answer_names_its_request(ctx: Any, response: Any, case: Any) -> None:
+    assert response.headers.get("x-request-id"), "the answer has no X-Request-ID"
+
+
+@schemathesis.check
+def every_error_has_the_envelope(ctx: Any, response: Any, case: Any) -> None:
+    if response.status_code < 400 or case.method == "HEAD" or case.path.endswith("/health"):
+        return
+    error = _error(response)
+    assert error.keys() >= _ERROR_FIELDS, f"the envelope lacks {_ERROR_FIELDS - error.keys()}"
+    named = response.headers.get("x-request-id")
+    assert [error["request_id"]] == named, f"the envelope's request_id is not {named}"
+    if response.status_code == 422:
+        assert error["message"], "a 422 without a message"
+
+
+@schemathesis.check
+def valid_requests_are_accepted(ctx: Any, response: Any, case: Any) -> bool | None:
+    """As `positive_data_acceptance`, which does not know what no schema can say."""
+    if response.status_code in (400, 422) and _is_beyond_schemas(_error(response)):
+        return None
+    return positive_data_acceptance(ctx, response, case)
+
+
+def _is_beyond_schemas(error: dict[str, Any]) -> bool:
+    found = [tuple(detail.get("location", ())) for detail in error.get("details", ())]
+    return error.get("code") in BEYOND_SCHEMAS or bool(BEYOND_SCHEMA_FIELDS.intersection(found))
+
+
+def _error(response: Any) -> dict[str, Any]:
+    content = response.json()
+    assert isinstance(content, dict), "an error that is no object"
+    error = content.get("error")
+    assert isinstance(error, dict), "an error without the envelope"
+    return error
