@@ -23,8 +23,8 @@ from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.limits import KnowledgeLimits
 from kato_service.knowledge.model.log import KnowledgeLog
 from kato_service.knowledge.snapshots.snapshots import Snapshots
+from kato_service.knowledge.stores.deferred_vectors import DeferredVectors
 from kato_service.knowledge.stores.mongo_log import MongoKnowledgeLog
-from kato_service.knowledge.stores.qdrant_store import QdrantStore
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.knowledge.stores.vector_places import VectorPlaces
 from kato_service.knowledge.writing.trimming import TrimPlan
@@ -254,11 +254,11 @@ def _session_store(settings: Settings, databases: DatabaseManager) -> SessionSto
     return MemorySessionStore()
 
 
-def _vectors(settings: Settings, databases: DatabaseManager) -> QdrantStore | None:
+def _vectors(settings: Settings, databases: DatabaseManager) -> DeferredVectors | None:
     if not isinstance(databases.qdrant, QdrantConnectionPool):
         return None
-    return QdrantStore(
-        databases.qdrant.client,
+    return DeferredVectors(
+        databases.qdrant,
         timeout_s=settings.qdrant_timeout_s,
         circuit=databases.circuits["qdrant"],
         places=VectorPlaces(settings.processor_id, _most_with_vectors(settings)),

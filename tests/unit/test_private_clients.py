@@ -19,7 +19,7 @@ from qdrant_client.models import Distance, VectorParams
 from kato_operator import handlers
 
 LOCAL = "kato_service/knowledge/stores/qdrant_store.py"
-VECTORS = "kato_service/connections/qdrant_pool.py"
+VECTORS = "kato_service/connections/qdrant_failures.py"
 LOGS = "kato_service/logs.py"
 KUBE = "kato_operator/cluster/kube.py"
 HANDLERS = "kato_operator/handlers.py"

@@ -1,21 +1,24 @@
-"""Connections to Qdrant, or the Qdrant client's own engine over local files."""
+"""Connections to Qdrant, or the Qdrant client's own engine over local files.
+
+Qdrant's client is imported where it is first needed; see `local_vectors`.
+"""
 
 import asyncio
 import math
+import sqlite3
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
-from grpc import StatusCode  # type: ignore[import-untyped]  # ships no types
-from grpc.aio import AioRpcError  # type: ignore[import-untyped]  # ships no types
-from qdrant_client import AsyncQdrantClient
-from qdrant_client.common.client_exceptions import QdrantException
-from qdrant_client.http.exceptions import ApiException, ResponseHandlingException
 
+from kato_service.connections.local_vectors import LocalVectors
 from kato_service.connections.store_pool import PoolUsage
 from kato_service.errors import SettingsError, StoreUnavailableError
 
-_UNANSWERED = (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED)
+if TYPE_CHECKING:
+    from qdrant_client import AsyncQdrantClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +39,45 @@ class QdrantConnectionPool:
     def __init__(self, options: QdrantOptions) -> None:
         self._options = options
         self._client: AsyncQdrantClient | None = None
+        self._local = LocalVectors(options.path)
+        self._opening = asyncio.Lock()
         self._transport = _CountingTransport(options.pool_size)
         self.backend = "local" if options.url is None else "qdrant"
 
     @property
-    def client(self) -> AsyncQdrantClient:
-        """The client; it exists once the pool was opened."""
-        if self._client is None:
-            raise StoreUnavailableError("the connection to qdrant is not open yet; retry later")
+    def is_unused(self) -> bool:
+        """Whether no vector was ever stored in these local files."""
+        return self._options.url is None and self._client is None
+
+    async def client(self) -> "AsyncQdrantClient":
+        """The client. For local files without vectors, the first call makes it.
+
+        Raises:
+            StoreUnavailableError: The pool was not opened, or the files cannot be used.
+        """
+        async with self._opening:
+            if self._client is None:
+                self._client = await self._opened_late()
         return self._client
 
     async def open(self) -> None:
-        if self._options.url is None:
-            self._client = await asyncio.to_thread(self._local)
-        else:
+        if self._options.url is not None:
+            await asyncio.to_thread(import_module, "qdrant_client")
             self._client = self._remote(self._options.url)
+            return
+        await asyncio.to_thread(self._local.lock)
+        if self._local.are_stored:
+            self._client = await asyncio.to_thread(self._embedded)
 
     async def check(self) -> None:
         if self._options.url is None:
             return
+        from kato_service.connections.qdrant_failures import FAILURES
+
+        client = await self.client()
         try:
-            await self.client.get_collections()
-        except (ApiException, QdrantException, AioRpcError, httpx.HTTPError) as exc:
+            await client.get_collections()
+        except FAILURES as exc:
             raise StoreUnavailableError("qdrant did not answer") from exc
 
     def usage(self) -> PoolUsage:
@@ -68,20 +88,30 @@ class QdrantConnectionPool:
     async def close(self) -> None:
         if self._client is not None:
             await self._client.close()
+        self._local.unlock()
 
-    def _local(self) -> AsyncQdrantClient:
-        self._options.path.mkdir(parents=True, exist_ok=True)
+    async def _opened_late(self) -> "AsyncQdrantClient":
+        if self._options.url is not None:
+            raise StoreUnavailableError("the connection to qdrant is not open yet; retry later")
+        try:
+            return await asyncio.to_thread(self._embedded)
+        except (SettingsError, OSError, sqlite3.Error) as exc:
+            raise StoreUnavailableError("the files of vectors cannot be opened") from exc
+
+    def _embedded(self) -> "AsyncQdrantClient":
+        from qdrant_client import AsyncQdrantClient
+
+        self._local.unlock()  # the engine locks the same file
         try:
             return AsyncQdrantClient(
                 path=str(self._options.path), force_disable_check_same_thread=True
             )
         except RuntimeError as exc:
-            raise SettingsError(
-                "DATA_DIR: another process uses its vectors; accepted: a folder that no other"
-                " process uses"
-            ) from exc
+            raise self._local.in_use() from exc
 
-    def _remote(self, url: str) -> AsyncQdrantClient:
+    def _remote(self, url: str) -> "AsyncQdrantClient":
+        from qdrant_client import AsyncQdrantClient
+
         options = self._options
         return AsyncQdrantClient(
             url=url,
@@ -92,24 +122,6 @@ class QdrantConnectionPool:
             check_compatibility=False,
             transport=self._transport,
         )
-
-
-def is_busy(exc: Exception) -> bool:
-    """Whether no connection of the pool became free in time, so that nothing was sent."""
-    return isinstance(_source(exc), httpx.PoolTimeout)
-
-
-def is_unanswered(exc: Exception) -> bool:
-    """Whether Qdrant did not answer, or could not be reached."""
-    if isinstance(exc, AioRpcError):
-        return exc.code() in _UNANSWERED
-    silent = isinstance(_source(exc), (httpx.TransportError, TimeoutError, OSError))
-    return silent and not is_busy(exc)
-
-
-def _source(exc: Exception) -> Exception:
-    """The error that Qdrant's client wrapped in one of its own."""
-    return exc.source if isinstance(exc, ResponseHandlingException) else exc
 
 
 class _CountingTransport(httpx.AsyncHTTPTransport):

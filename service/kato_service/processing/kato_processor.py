@@ -15,7 +15,7 @@ from kato_service.domain.shares import Holder
 from kato_service.errors import EmptyStmError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.model.entries import Clear
-from kato_service.knowledge.stores.qdrant_store import QdrantStore
+from kato_service.knowledge.stores.vector_store import VectorStore
 from kato_service.processing import idempotency
 from kato_service.processing.idempotency import RequestIdentity
 from kato_service.processing.limits import ObservationLimits
@@ -51,7 +51,7 @@ class KatoProcessor:
         self,
         knowledge: KnowledgeBases,
         searcher: PatternSearcher,
-        vectors: QdrantStore | None,
+        vectors: VectorStore | None,
         genes: Genes,
         limits: ObservationLimits,
         threads: MatchingThreads | None = None,

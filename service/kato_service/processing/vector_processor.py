@@ -20,7 +20,7 @@ from kato_service.errors import (
     VectorsDisabledError,
 )
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.stores.qdrant_store import QdrantStore
+from kato_service.knowledge.stores.vector_store import VectorStore
 from kato_service.processing.limits import ObservationLimits
 from kato_service.search.vector_search_engine import VectorSearchEngine
 
@@ -45,7 +45,7 @@ class VectorProcessor:
     """
 
     def __init__(
-        self, knowledge: KnowledgeBases, store: QdrantStore | None, limits: ObservationLimits
+        self, knowledge: KnowledgeBases, store: VectorStore | None, limits: ObservationLimits
     ) -> None:
         """*store* None: vectors are refused."""
         self._knowledge = knowledge
@@ -186,7 +186,7 @@ class VectorProcessor:
                 del self._swept[next(iter(self._swept))]
         return cleared
 
-    def _parts(self) -> tuple[QdrantStore, VectorSearchEngine]:
+    def _parts(self) -> tuple[VectorStore, VectorSearchEngine]:
         if self._store is None or self._engine is None:
             raise VectorsDisabledError(_DISABLED)
         return self._store, self._engine

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from kato_service.knowledge.stores.qdrant_store import QdrantStore
+from kato_service.knowledge.stores.vector_store import VectorStore
 
 
 class VectorSearchEngine:
-    def __init__(self, store: QdrantStore) -> None:
+    def __init__(self, store: VectorStore) -> None:
         self._store = store
 
     async def others_near(

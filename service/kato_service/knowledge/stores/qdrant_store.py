@@ -1,5 +1,7 @@
 """Vectors in Qdrant, server or local mode: one collection per knowledge base and clear.
 
+Importing this takes half a second; `deferred_vectors` does it when the first vector arrives.
+
 Candidates come from Qdrant's exact search. Their scores are computed again in float64 from the
 components as they were given, so that order and ties do not depend on the server's arithmetic.
 """
@@ -24,7 +26,7 @@ from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 from qdrant_client.models import Distance, PointStruct, ScoredPoint, SearchParams, VectorParams
 
 from kato_service.connections.circuit import Circuit
-from kato_service.connections.qdrant_pool import is_busy, is_unanswered
+from kato_service.connections.qdrant_failures import is_busy, is_unanswered
 from kato_service.domain.shares import Holder
 from kato_service.errors import (
     StoreUnavailableError,
@@ -33,8 +35,8 @@ from kato_service.errors import (
     VectorsClearedError,
 )
 from kato_service.knowledge.stores.vector_places import VectorPlaces
+from kato_service.knowledge.stores.vector_store import Vector
 
-Vector = tuple[float, ...]
 OPERATION_TIMEOUT_S = 10.0
 """Seconds that one call may take."""
 SCORE_ERROR = 1e-4
