@@ -390,3 +390,11 @@ def test_a_request_id_is_echoed(api: httpx.Client) -> None:
 def test_an_invalid_request_id_is_replaced(api: httpx.Client, given: str) -> None:
     response = api.get("/v2/sessions/count", headers={"x-request-id": given})
     assert len(response.headers["x-request-id"]) == 32
+
+
+@pytest.mark.parametrize("path", ["/v2/sessions/count", "/sessions/count"])
+def test_a_path_that_is_no_session_does_not_list_methods_of_sessions(
+    api: httpx.Client, path: str
+) -> None:
+    response = api.put(path, json={})
+    assert (response.status_code, response.headers["allow"]) == (405, "GET")
