@@ -30,6 +30,7 @@ KatoError
 ├── DeadlineExceededError        504 DEADLINE_EXCEEDED
 │   └── MatchingBudgetError      504 MATCHING_BUDGET_EXCEEDED (a retry would take as long)
 ├── UnusableError                a file of keys or a token issuer; the last good state stays in use
+├── WrongFieldError              a pattern that an import leaves out
 ├── TransferError                stops an import or export; nothing was changed
 │   └── SourceChangedError       stops an import in the middle
 └── SettingsError                stops the start with one line
@@ -40,7 +41,9 @@ there: `BusyError` and `NodeDownError` (connections/, subclasses of the Redis dr
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
+
+from kato_service.findings import MAX_SHOWN, Finding, Part, in_body, summary
 
 
 class KatoError(Exception):
@@ -65,27 +68,56 @@ class KatoError(Exception):
 
 
 class InvalidInputError(KatoError):
+    """Something in the request is wrong; nothing changed.
+
+    Args:
+        findings: At least one; an answer shows the first of them.
+        count: How many there are, if *findings* are not all.
+    """
+
     code = "VALIDATION_ERROR"
     status_code = 422
+
+    def __init__(self, findings: Sequence[Finding], count: int | None = None) -> None:
+        self.findings = tuple(findings)
+        self.count = len(self.findings) if count is None else count
+        shown = [finding.content() for finding in self.findings[:MAX_SHOWN]]
+        super().__init__(summary(self.findings, self.count), shown)
+
+    @classmethod
+    def at(cls, *place: Part, reason: str) -> Self:
+        """One finding, at a *place* in the body; *reason* continues a sentence about it."""
+        return cls((in_body(*place, reason=reason),))
+
+    def inside(self, *outer: Part) -> Self:
+        """The same about a body in which the body of this error is at *outer*."""
+        return type(self)([each.inside(*outer) for each in self.findings], self.count)
+
+    def in_frame(self, field: str | None = None) -> Self:
+        """The same about a WebSocket frame that is the body, or has it in *field*."""
+        return type(self)([each.in_frame(field) for each in self.findings], self.count)
 
 
 class VectorDimensionError(InvalidInputError):
     code = "VECTOR_DIMENSION"
 
     @classmethod
-    def between(cls, sent: int, known: int) -> "VectorDimensionError":
-        return cls(
-            f"vectors: dimension {sent} does not fit this knowledge base, whose vectors have"
-            f" dimension {known}"
+    def between(cls, sent: int, known: int) -> Self:
+        """All vectors of the request have one dimension, so it is the first that does not fit."""
+        reason = (
+            f"cannot have dimension {sent} in this knowledge base, whose vectors have dimension"
+            f" {known}"
         )
+        return cls.at("vectors", 0, reason=reason)
 
     @classmethod
-    def mixed(cls, one: int, other: int) -> "VectorDimensionError":
-        """Two dimensions in one request."""
-        return cls(
-            f"vectors: the request mixes dimensions {one} and {other}; all vectors of a knowledge"
-            " base have one dimension"
+    def mixed(cls, sent: int, first: int, *place: Part) -> Self:
+        """Two dimensions in one request; *place*: of the first vector that differs."""
+        reason = (
+            f"cannot have dimension {sent} next to a first vector of dimension {first}; all vectors"
+            " of a knowledge base have one dimension"
         )
+        return cls.at(*place, reason=reason)
 
 
 class VectorsDisabledError(InvalidInputError):
@@ -314,6 +346,10 @@ class UnusableError(KatoError):
 
 class SettingsError(KatoError):
     """A wrong environment variable; the message is one line: name, problem, what is accepted."""
+
+
+class WrongFieldError(KatoError):
+    """A field of what is to be imported is wrong; the message starts with its name."""
 
 
 class TransferError(KatoError):

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 import orjson
 
+MAX_LEVELS = 254
+"""Arrays and objects inside each other that can be written."""
 LOOP_SHARE_S = 0.002
 """Seconds of serialising after which other requests get their turn."""
 BATCH = 8

@@ -3,20 +3,15 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
-from kato_service.access.opening import access_control
 from kato_service.access.scopes import Scope
 from kato_service.api.intake.guards import need_of, open_paths
-from kato_service.app import make_app
-from kato_service.metrics import Metrics
-from kato_service.settings import Settings
 from support.access import Caller, callers, code_of, key_line
+from support.routes import application
 from support.services import NewService, ServiceProcess
 
 MANUAL = Path(__file__).parents[2] / "docs" / "access.md"
@@ -45,18 +40,9 @@ BODIES: dict[str, Any] = {
 PATTERN = "0" * 40
 
 
-def app() -> FastAPI:
-    """The application, for its routes."""
-    settings = Settings(_env_file=None)  # type: ignore[call-arg]  # a setting of pydantic
-    service: Any = SimpleNamespace(
-        settings=settings, access=access_control(settings), metrics=Metrics(), rate_limits=None
-    )
-    return make_app(service)
-
-
 def routes() -> Iterator[tuple[str, str, Scope]]:
     """Every route: its method (WS: a WebSocket), its path and the scope that it needs."""
-    for route in app().routes:
+    for route in application().routes:
         need = need_of(route)
         assert need is not None
         methods = sorted(getattr(route, "methods", None) or {"WS"})
@@ -96,7 +82,7 @@ def test_the_manuals_table_is_what_the_routes_need() -> None:
 
 
 def test_an_application_with_a_route_that_nobody_guards_does_not_start() -> None:
-    made = app()
+    made = application()
 
     async def leak() -> dict[str, str]:
         return {}

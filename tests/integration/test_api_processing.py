@@ -310,9 +310,10 @@ def test_a_sequence_that_learns_too_much_at_once_is_refused_as_a_whole(
     refused = api.post(f"{path}/observe-sequence", json={"observations": items})
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "LIMIT_EXCEEDED")
     assert refused.json()["error"]["message"] == (
-        "the sequence learns too much at once; split it, or keep less in the short-term memory"
-        " (genes stm_mode, max_pattern_length)"
+        "observations[7] makes the sequence learn more than 16777216 bytes at once; split the"
+        " sequence, or keep less in the short-term memory (genes stm_mode, max_pattern_length)"
     )
+    assert refused.json()["error"]["details"][0]["location"] == ["body", "observations", 7]
     assert api.get(f"{path}/stm").json() == before
     taken = api.post(f"{path}/observe-sequence", json={"observations": items[:3]}).json()
     assert len(taken["auto_learned_patterns"]) == 3

@@ -107,7 +107,7 @@ def test_a_refused_frame_leaves_the_socket_open_and_the_stm_alone(
 def test_a_refusal_carries_the_frames_id(socket: ClientConnection) -> None:
     answer = _ask(socket, type="observe", payload={"strings": [1]}, id=7)
     assert answer["id"] == 7
-    assert answer["error"]["details"][0]["location"] == ["strings", 0]
+    assert answer["error"]["details"][0]["location"] == ["payload", "strings", 0]
 
 
 def test_a_session_deleted_under_a_socket_is_not_found(

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 
 ROUTES = "kato_service/api/intake/strict_route.py"
 ERRORS = "kato_service/api/errors.py"
+QUERIES = "kato_service/api/intake/queries.py"
 INTAKE = "kato_service/api/intake/session_middleware.py"
 
 
@@ -77,7 +78,29 @@ async def test_a_body_is_read_by_the_request_that_the_route_creates() -> None:
     assert answer.status_code == 418, f"reading changed: {ROUTES} and {ERRORS} build on it"
 
 
-async def test_a_body_that_is_not_json_is_reported_as_invalid_json() -> None:
+class ValidatingRequest(Request):
+    async def json(self) -> Any:
+        return Body(number=7)
+
+
+class ValidatingRoute(APIRoute):
+    """Reads and validates bodies itself."""
+
+    def get_route_handler(self) -> Any:
+        handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            return await handler(ValidatingRequest(request.scope, request.receive))
+
+        return handle
+
+
+async def test_a_body_that_is_validated_already_is_taken_as_it_is() -> None:
+    answer = await posted(app(ValidatingRoute), b"no JSON")
+    assert answer.text == "7", f"bodies are validated again: {ROUTES} builds on it"
+
+
+async def test_a_missing_body_is_reported_with_its_place() -> None:
     made, seen = app(APIRoute), []
 
     @made.exception_handler(RequestValidationError)
@@ -85,9 +108,24 @@ async def test_a_body_that_is_not_json_is_reported_as_invalid_json() -> None:
         seen.extend(error.errors())
         return Response(status_code=400)
 
-    await posted(made, b"{")
-    assert seen[0]["type"] == "json_invalid", f"{ERRORS} reads it"
-    assert seen[0]["ctx"]["error"], f"{ERRORS} reads it"
+    await posted(made, b"")
+    assert (seen[0]["type"], seen[0]["loc"]) == ("missing", ("body",)), f"{ERRORS} reads it"
+
+
+async def test_the_query_parameters_of_a_route_are_known() -> None:
+    async def listed(limit: int = 1, other: int = Depends(_dependency)) -> int:
+        return limit
+
+    made = FastAPI()
+    made.router.add_api_route("/", listed)
+    dependant: Any = made.router.routes[-1].dependant  # type: ignore[attr-defined]  # a route of FastAPI
+    assert [each.alias for each in dependant.query_params] == ["limit"], f"{QUERIES} reads it"
+    (inner,) = dependant.dependencies
+    assert [each.alias for each in inner.query_params] == ["inner"], f"{QUERIES} reads it"
+
+
+def _dependency(inner: int = 2) -> int:
+    return inner
 
 
 @pytest.mark.parametrize("name", ["tracing", "metrics", "logs"])

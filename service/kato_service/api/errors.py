@@ -14,6 +14,7 @@ from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from kato_service import json_text
+from kato_service.api.wording import invalid_input
 from kato_service.errors import (
     InvalidInputError,
     KatoError,
@@ -21,23 +22,20 @@ from kato_service.errors import (
     OverloadedError,
     UnsupportedMediaTypeError,
 )
+from kato_service.findings import Finding
 
 log = structlog.get_logger()
 
 HEADER_SAFE = re.compile(r"[\x21-\x7e]{1,128}")
 """What a client's request id, or a session id that is echoed in a header, may look like."""
-MAX_DETAILS = 20
-"""Findings about one body that an answer lists."""
-MAX_LOCATION_CHARS = 64
-"""Characters of a client's own field name that an answer repeats."""
 _ROUTING = {
     404: ("NOT_FOUND", "there is no operation at this path; /docs lists all operations"),
     405: ("METHOD_NOT_ALLOWED", "this path does not allow the method; see the Allow header"),
     413: ("BODY_TOO_LARGE", "the body is too large; send less at once"),
 }
 """Code and message for refusals of the web framework, by status."""
-_MALFORMED = ("VALIDATION_ERROR", "the request is malformed")
-"""Code and message for its other refusals."""
+_UNREADABLE = Finding(("body",), "cannot be read")
+"""What is wrong when it refuses a request for another reason."""
 
 
 def envelope(error: KatoError, request_id: str) -> dict[str, Any]:
@@ -91,25 +89,11 @@ def crash_envelope(request_id: str) -> dict[str, Any]:
     )
 
 
-def invalid_input(errors: Sequence[Mapping[str, Any]]) -> InvalidInputError:
-    """Pydantic's findings as locations and reasons, without any value."""
-    details = [
-        {"location": [_shortened(part) for part in error["loc"]], "reason": error["msg"]}
-        for error in errors[:MAX_DETAILS]
-    ]
-    return InvalidInputError(_summary(errors[0]), details)
-
-
 def refusal(
     message: str, request_id: str, *, code: str = "VALIDATION_ERROR", retryable: bool = False
 ) -> dict[str, Any]:
     """The envelope for bytes that never became a request."""
     return _envelope(code, message, request_id, retryable=retryable)
-
-
-def not_json(reason: str) -> InvalidInputError:
-    details = [{"location": ["body"], "reason": reason}]
-    return InvalidInputError("the body is not valid JSON", details)
 
 
 def request_id_from(headers: Iterable[tuple[bytes, bytes]]) -> str:
@@ -156,16 +140,15 @@ async def _on_refused_body(request: Request, exc: Exception) -> Response:
 
 async def _on_validation_error(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)
-    errors = exc.errors()
-    if errors[0]["type"] == "json_invalid":
-        return answered(not_json(str(errors[0]["ctx"]["error"])), request.scope)
-    return answered(invalid_input(errors), request.scope)
+    return answered(invalid_input(exc.errors(), part=None), request.scope)
 
 
 async def _on_routing_error(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)
-    code, message = _ROUTING.get(exc.status_code, _MALFORMED)
-    status = exc.status_code if exc.status_code in _ROUTING else 422
+    status = exc.status_code
+    if status not in _ROUTING:
+        return answered(InvalidInputError((_UNREADABLE,)), request.scope)
+    code, message = _ROUTING[status]
     content = _envelope(code, message, request_id_of(request.scope))
     headers = dict(exc.headers or {})
     if status == 405:
@@ -205,16 +188,3 @@ def _response(
     status: int, content: Mapping[str, Any], headers: Mapping[str, str] | None = None
 ) -> Response:
     return Response(json_text.text(content), status, headers, media_type="application/json")
-
-
-def _shortened(part: Any) -> Any:
-    return part[:MAX_LOCATION_CHARS] if isinstance(part, str) else part
-
-
-def _summary(error: Mapping[str, Any]) -> str:
-    location = error["loc"]
-    if error["type"] != "missing":
-        return "the request is not valid"
-    if len(location) < 2:
-        return "a JSON body is required"
-    return f"Missing required field: {_shortened(location[-1])}"

@@ -17,6 +17,9 @@ from kato_service.connections.monitor import StoreHealth
 from kato_service.metrics import CONTENT_TYPE
 from kato_service.service import Service
 
+_NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "Not ready, or unhealthy"}}
+_WRONG_QUERY: dict[int | str, dict[str, Any]] = {422: {"description": "Unknown query parameter"}}
+_PROBED, _WATCHED = Need(Scope.OPEN, any_query=True), Need(Scope.METRICS)
 Status = Literal["healthy", "degraded", "unhealthy"]
 _STARTED_AS = ("host", "port", "workers", "enable_v2_features", "cors_origins", "log_level", "auth")
 _SHOWN = (
@@ -37,11 +40,11 @@ def add_health(app: FastAPI) -> None:
         app.router.add_api_route(
             path, endpoint, methods=["GET"], summary=summary, tags=["health"],
             operation_id="_".join(("get", *path.strip("/").split("/"))),
-            responses={503: {"description": "Not ready, or unhealthy"}} if "health" in path else {},
+            responses=_NOT_READY if "health" in path else _WRONG_QUERY,
         )  # fmt: skip
         app.router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
         for route in app.router.routes[-2:]:
-            guard(route, Need(Scope.OPEN if "health" in path else Scope.METRICS))
+            guard(route, _PROBED if "health" in path else _WATCHED)
 
 
 async def live(request: Request) -> Response:

@@ -1,6 +1,6 @@
 """Operations of the older paths, under ``/v1`` and without it (http-api.md §3)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, TypeVar
@@ -14,7 +14,6 @@ from starlette.responses import Response
 from kato_service import json_text
 from kato_service.access.scopes import Caller, Scope
 from kato_service.api import patterns, processing
-from kato_service.api.errors import invalid_input
 from kato_service.api.intake.calls import Call, Called, call_of
 from kato_service.api.intake.operations import Operation
 from kato_service.api.shapes import rendering, responses
@@ -25,6 +24,7 @@ from kato_service.api.shapes.requests import (
     SequenceBody,
     UserId,
 )
+from kato_service.api.wording import invalid_input
 from kato_service.errors import (
     DeadlineExceededError,
     EmptyStmError,
@@ -74,11 +74,11 @@ class Address:
         """
         caller: Caller = connection.state.caller
         named = list(_named_users(connection))
-        for user_id in named:
-            caller.acting_as(_utf8(user_id))
+        for given, _, prefix in named:
+            caller.acting_as(_utf8(prefix + given))
         if session_id := connection.headers.get("x-session-id"):
             return cls(session_id)
-        return cls(None, _user_id(named[0]) if named else None)
+        return cls(None, _user_id(*named[0]) if named else None)
 
     async def id(self, call: Call) -> str:
         """The id of the session, for a change; a default session is created if it is missing.
@@ -115,10 +115,10 @@ class Address:
         return None
 
 
-def _named_users(connection: HTTPConnection) -> Iterator[str]:
-    """The users that headers name, the one that counts first."""
-    for name, prefix in (("x-user-id", ""), ("x-node-id", ""), ("x-test-id", "test_")):
-        yield from (prefix + one for one in connection.headers.getlist(name) if one)
+def _named_users(connection: HTTPConnection) -> Iterator[tuple[str, str, str]]:
+    """The users that headers name, the one that counts first: value, header, and its prefix."""
+    for name, prefix in (("X-User-ID", ""), ("X-Node-ID", ""), ("X-Test-ID", "test_")):
+        yield from ((one, name, prefix) for one in connection.headers.getlist(name) if one)
 
 
 async def _addressed(request: Request) -> Address:
@@ -347,11 +347,20 @@ def _nothing_learned(state: SessionState, unique_id: str | None) -> LearnResult:
     )
 
 
-def _user_id(given: str) -> str:
+def _user_id(given: str, header: str, prefix: str) -> str:
     try:
-        return _USER_ID.validate_python(_utf8(given))
+        return _USER_ID.validate_python(prefix + _utf8(given))
     except ValidationError as exc:
-        raise invalid_input([{**exc.errors()[0], "loc": ("header", "user id")}]) from exc
+        found = [_unprefixed(error, header, prefix) for error in exc.errors(include_url=False)]
+        raise invalid_input(found, part="header") from exc
+
+
+def _unprefixed(error: Mapping[str, Any], header: str, prefix: str) -> dict[str, Any]:
+    """*error* about a user id as one about the *header* that the prefix was put before."""
+    context = dict(error.get("ctx", {}))
+    if "max_length" in context:
+        context["max_length"] -= len(prefix)
+    return {**error, "loc": (header,), "ctx": context}
 
 
 def _utf8(header: str) -> str:

@@ -41,7 +41,8 @@ def include_routers(app: FastAPI, settings: Settings, gate: Gate) -> None:
         _include_sessions(app, "/v2/sessions", tag="sessions")
         _include_sessions(app, "/sessions", tag="sessions of later clients")
     _include_legacy(app)
-    _include_socket(app, "/{path:path}", websocket.unknown_socket, Scope.OPEN)
+    app.router.add_api_websocket_route("/{path:path}", websocket.unknown_socket)
+    guard(app.router.routes[-1], Need(Scope.OPEN, any_query=True))
     app.router.redirect_slashes = False
     errors.install(app)
     app.add_middleware(SessionMiddleware, settings=settings, gate=gate)
@@ -52,7 +53,7 @@ def guard_documents(app: FastAPI) -> None:
     can send no credentials before a person gave them any."""
     for route in app.routes:
         if getattr(route, "path", "") in DOCUMENTS:
-            guard(route, Need(Scope.OPEN))
+            guard(route, Need(Scope.OPEN, any_query=True))
 
 
 def _include_legacy(app: FastAPI) -> None:

@@ -17,6 +17,7 @@ from kato_service.errors import (
     SessionLimitExceededError,
     SessionNotFoundError,
 )
+from kato_service.findings import REQUIRED, Finding
 from kato_service.sessions.state import SessionState
 from kato_service.sessions.store import Listed
 
@@ -48,7 +49,11 @@ async def list_sessions(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    call.caller.acting_as(node_id)
+    for named in (user_id, node_id):
+        call.caller.acting_as(named)
+    if user_id is not None and node_id is not None:
+        reason = "means the same as user_id; send only one of them"
+        raise InvalidInputError((Finding(("query", "node_id"), reason),))
     found, next_cursor = await call.page(user_id=user_id or node_id, limit=limit, cursor=cursor)
     sessions = await json_text.array(_listed(call, one) for one in found)
     return rendering.response({"sessions": sessions, "next_cursor": next_cursor})
@@ -140,14 +145,15 @@ def _listed(call: Call, found: Listed) -> dict[str, Any]:
 
 def _require_size(metadata: dict[str, Any], limit: int) -> None:
     if len(json_text.text(metadata)) > limit:
-        details = [{"location": ["body", "metadata"], "reason": f"exceeds {limit} bytes"}]
-        message = f"metadata: exceeds {limit} bytes of JSON (MAX_METADATA_BYTES)"
-        raise LimitExceededError(message, details)
+        reason = f"must have at most {limit} bytes as JSON (MAX_METADATA_BYTES)"
+        raise LimitExceededError.at("metadata", reason=reason)
 
 
 def _one_of(query: int | None, body: int | None) -> int:
     given = query if body is None else body
-    if given is None or (query is not None and query != given):
-        details = [{"location": ["ttl_seconds"], "reason": "give it once, in query or body"}]
-        raise InvalidInputError("Missing required field: ttl_seconds", details)
+    if given is None:
+        raise InvalidInputError.at("ttl_seconds", reason=REQUIRED)
+    if query is not None and query != given:
+        reason = "differs from ttl_seconds of the body; send only one of them"
+        raise InvalidInputError((Finding(("query", "ttl_seconds"), reason),))
     return given

@@ -1,23 +1,23 @@
 """The operations of a session over a WebSocket, frame by frame (http-api.md §2)."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from functools import partial
+from typing import Annotated, Any, TypeVar
 from uuid import uuid4
 
 import structlog
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kato_service import json_text
 from kato_service.access.scopes import Scope
 from kato_service.api import errors, processing
-from kato_service.api.intake import large_json
+from kato_service.api.intake import json_bodies
 from kato_service.api.intake.admission import Admission
 from kato_service.api.intake.calls import Call, call_of
-from kato_service.api.intake.strict_route import begin
+from kato_service.api.intake.strict_route import begin, refused_body
 from kato_service.api.legacy import Address
 from kato_service.api.shapes import rendering
 from kato_service.api.shapes.requests import (
@@ -33,6 +33,7 @@ from kato_service.errors import (
     NotFoundError,
     UnauthorizedError,
 )
+from kato_service.findings import Finding
 
 log = structlog.get_logger()
 B = TypeVar("B", bound=Body)
@@ -42,12 +43,19 @@ POLICY_VIOLATION = 1008
 """Close code of RFC 6455 for a client that may not go on."""
 
 
+def _frame_id(value: Any) -> Any:
+    is_fitting = isinstance(value, str | int | float | None) and not isinstance(value, bool)
+    if not is_fitting:
+        raise ValueError("must be text or a number")
+    return value
+
+
 class Frame(Body):
     """What a client sends."""
 
     type: str
     payload: dict[str, Any] = Field(default={})
-    id: str | int | float | None = None
+    id: Annotated[Any, AfterValidator(_frame_id)] = None
     """Chosen by the client; the reply carries it."""
 
 
@@ -166,20 +174,21 @@ async def _frame(raw: bytes, limit: int) -> Frame:
             f"the frame exceeds {limit} bytes (MAX_BODY_BYTES); send less at once"
         )
     try:
-        if len(raw) > large_json.AT_ONCE_BYTES:
-            return _validated(Frame, await asyncio.to_thread(large_json.parsed, raw))
-        return _validated(Frame, json_text.parsed(raw))
-    except json.JSONDecodeError as exc:
-        raise errors.not_json(exc.msg) from exc
+        return await json_bodies.read(raw, partial(_validated, Frame))
+    except InvalidInputError as error:
+        raise error.in_frame() from error
 
 
 async def _answer(call: Call, address: Address, frame: Frame) -> dict[str, Any]:
     if frame.type not in _TYPES:
-        details = [{"location": ["type"], "reason": f"must be one of {', '.join(_TYPES)}"}]
-        raise InvalidInputError("unknown frame type", details)
+        reason = f"must be one of {', '.join(_TYPES)}"
+        raise InvalidInputError((Finding(("type",), reason),))
     reply_type, scope, answer = _TYPES[frame.type]
     call.caller.require(scope)
-    payload = await answer(call, address, frame.payload)
+    try:
+        payload = await answer(call, address, frame.payload)
+    except InvalidInputError as error:
+        raise error.in_frame("payload") from error
     return {"type": reply_type, "payload": payload}
 
 
@@ -222,7 +231,7 @@ def _validated(model: type[B], value: Any) -> B:
     try:
         return model.model_validate(value)
     except ValidationError as exc:
-        raise errors.invalid_input(exc.errors(include_url=False)) from exc
+        raise refused_body(exc, model, value) from exc
 
 
 _Answer = Callable[[Call, Address, Mapping[str, Any]], Awaitable[dict[str, Any]]]

@@ -1,6 +1,7 @@
 """Where the next page of a list starts: the place of the last item shown, in a fixed order."""
 
 from kato_service.errors import InvalidInputError
+from kato_service.findings import Finding
 
 MAX_DIGITS = 15
 """Digits of a cursor at most; no place in a list needs more."""
@@ -15,6 +16,6 @@ def place_of(cursor: str | None) -> int:
     if cursor is None:
         return 0
     if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= MAX_DIGITS):
-        details = [{"location": ["query", "cursor"], "reason": "must be a next_cursor of a page"}]
-        raise InvalidInputError("the cursor is not one of this list", details)
+        reason = "must be the next_cursor of a page of this list"
+        raise InvalidInputError((Finding(("query", "cursor"), reason),))
     return int(cursor)

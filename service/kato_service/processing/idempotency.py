@@ -74,10 +74,10 @@ class RequestIdentity:
         if known is None:
             return None
         if known.operation != self.operation:
-            raise _reused(f"for {known.operation}", "belongs to another operation")
+            raise _reused(known.operation)
         # An earlier version, or an older replica that rewrote the list, noted no content.
         if known.content and known.content != self.content:
-            raise _reused(f"for another {known.operation}", "belongs to another content")
+            raise _reused(f"another {known.operation}")
         return known
 
     def remembered_in(self, state: SessionState, **outcome: Any) -> SessionState:
@@ -127,11 +127,12 @@ async def content_of_all(observations: Sequence[Observation], options: SequenceO
     return digest.digest()
 
 
-def _reused(used: str, reason: str) -> UniqueIdReusedError:
-    return UniqueIdReusedError(
-        f"unique_id: this session already used it {used}; nothing changed, use a new one",
-        [{"location": ["body", "unique_id"], "reason": reason}],
+def _reused(used_for: str) -> UniqueIdReusedError:
+    reason = (
+        f"is not new: this session already used it for {used_for}; nothing changed, send another"
+        " one"
     )
+    return UniqueIdReusedError.at("unique_id", reason=reason)
 
 
 def observed_again(state: SessionState, known: Remembered, unique_id: str) -> ObservationResult:

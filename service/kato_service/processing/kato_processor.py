@@ -131,7 +131,11 @@ class KatoProcessor:
             return _unchanged(idempotency.sequence_again(state, known, request.unique_id))
         # All items are checked before the first one is applied: none is refused half-way.
         await self._observations.check(
-            state.processor_id, observations, caller=caller, deadline=deadline
+            state.processor_id,
+            observations,
+            in_sequence=True,
+            caller=caller,
+            deadline=deadline,
         )
         if options.from_empty and known is None:
             state = self._memory.cleared(state)

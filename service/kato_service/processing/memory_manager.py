@@ -113,10 +113,12 @@ class MemoryManager:
     def _require_fitting(self, event: Event) -> None:
         limits = self._limits
         if len(event) > limits.max_stm_symbols or event_bytes(event) > limits.max_stm_bytes:
-            raise LimitExceededError(
-                f"this observation alone exceeds the {limits.max_stm_symbols} symbols or"
-                f" {limits.max_stm_bytes} bytes that a short-term memory may hold; split it"
+            reason = (
+                f"must fit into a short-term memory of {limits.max_stm_symbols} symbols"
+                f" (MAX_STM_SYMBOLS) and {limits.max_stm_bytes} bytes (MAX_STM_BYTES), together"
+                " with the symbols of the vectors; split the event into several"
             )
+            raise LimitExceededError.at("strings", reason=reason)
 
     def _excess(self, stm: Stm) -> int:
         """How many of the oldest events have to go."""

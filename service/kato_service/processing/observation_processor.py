@@ -8,7 +8,8 @@ from kato_service.domain.genes import Genes
 from kato_service.domain.observation import Observation
 from kato_service.domain.pattern import Emotives
 from kato_service.domain.shares import Holder
-from kato_service.errors import InvalidInputError, LimitExceededError
+from kato_service.errors import InvalidInputError, LimitExceededError, VectorDimensionError
+from kato_service.findings import Part, Place
 from kato_service.knowledge.model.entries import Learn
 from kato_service.processing.limits import (
     MAX_EMOTIVE_KEY_CHARS,
@@ -17,7 +18,7 @@ from kato_service.processing.limits import (
 )
 from kato_service.processing.memory_manager import MemoryManager
 from kato_service.processing.pattern_processor import PatternProcessor
-from kato_service.processing.vector_processor import VectorProcessor, check_one_dimension
+from kato_service.processing.vector_processor import Vector, VectorProcessor
 from kato_service.sessions.state import SessionState
 
 
@@ -56,24 +57,37 @@ class ObservationProcessor:
         kb: str,
         observations: Sequence[Observation],
         *,
+        in_sequence: bool = False,
         caller: Holder | None,
         deadline: Deadline,
     ) -> None:
         """Refuse *observations* as a whole if one of them cannot be applied; stores nothing.
 
         Args:
+            in_sequence: Whether they are the items of a sequence, not the body of a request.
             caller: Who sends them; see `VectorProcessor.check_known`.
 
         Raises:
             InvalidInputError: One is invalid or exceeds a limit.
         """
-        for observation in observations:
-            self._check_strings(observation.strings)
-            check_emotives(observation.emotives)
-            self._vectors.check(observation.vectors)
-        vectors = [vector for observation in observations for vector in observation.vectors]
-        check_one_dimension(vectors)
-        await self._vectors.check_known(kb, vectors, caller=caller, deadline=deadline)
+        dimension = 0
+        for number, observation in enumerate(observations):
+            try:
+                self._check_strings(observation.strings)
+                check_emotives(observation.emotives, "emotives")
+                self._vectors.check(observation.vectors)
+                dimension = _checked_dimension(observation.vectors, dimension)
+            except InvalidInputError as error:
+                raise error.inside(*_item(number, in_sequence=in_sequence)) from error
+        first = next((n for n, each in enumerate(observations) if each.vectors), None)
+        if first is None:
+            return
+        try:
+            await self._vectors.check_known(
+                kb, observations[first].vectors, caller=caller, deadline=deadline
+            )
+        except InvalidInputError as error:
+            raise error.inside(*_item(first, in_sequence=in_sequence)) from error
 
     async def observe(
         self, state: SessionState, observation: Observation, genes: Genes, *, deadline: Deadline
@@ -97,38 +111,60 @@ class ObservationProcessor:
     def _check_strings(self, strings: Sequence[str]) -> None:
         limits = self._limits
         if len(strings) > limits.max_strings_per_event:
-            raise LimitExceededError(
-                f"strings: an event may have at most {limits.max_strings_per_event};"
-                " split it into several events"
+            reason = (
+                f"must have at most {limits.max_strings_per_event} items"
+                " (MAX_STRINGS_PER_EVENT); split the event into several"
             )
-        if any(len(symbol) > limits.max_symbol_chars for symbol in strings):
-            raise LimitExceededError(
-                f"strings: each may have at most {limits.max_symbol_chars} characters"
-            )
+            raise LimitExceededError.at("strings", reason=reason)
+        for position, symbol in enumerate(strings):
+            if len(symbol) > limits.max_symbol_chars:
+                most = f"must have at most {limits.max_symbol_chars} characters (MAX_SYMBOL_CHARS)"
+                raise LimitExceededError.at("strings", position, reason=most)
         _check_text(strings, "strings")
 
 
-def check_emotives(emotives: Emotives) -> None:
-    """Refuse an emotive map that no session or pattern may hold.
+def check_emotives(emotives: Emotives, *place: Part) -> None:
+    """Refuse an emotive map, at *place* in the body, that no session or pattern may hold.
 
     Raises:
         LimitExceededError: It has too many names, or one that is too long.
         InvalidInputError: A name is not valid Unicode text.
     """
     if len(emotives) > MAX_EMOTIVE_KEYS:
-        raise LimitExceededError(f"emotives: a map may have at most {MAX_EMOTIVE_KEYS} names")
-    if any(len(key) > MAX_EMOTIVE_KEY_CHARS for key in emotives):
-        raise LimitExceededError(
-            f"emotives: a name may have at most {MAX_EMOTIVE_KEY_CHARS} characters"
-        )
-    _check_text(tuple(emotives), "emotives")
+        reason = f"must have at most {MAX_EMOTIVE_KEYS} names"
+        raise LimitExceededError.at(*place, reason=reason)
+    for name in emotives:
+        if len(name) > MAX_EMOTIVE_KEY_CHARS:
+            reason = f"is a name of more than {MAX_EMOTIVE_KEY_CHARS} characters"
+            raise LimitExceededError.at(*place, name, reason=reason)
+    _check_text(tuple(emotives), *place)
 
 
-def _check_text(texts: Sequence[str], field: str) -> None:
+def _check_text(texts: Sequence[str], *place: Part) -> None:
+    """Refuse texts that are not Unicode; those that came as JSON were checked before."""
     try:
         "".join(texts).encode()
     except UnicodeEncodeError as exc:
-        raise InvalidInputError(
-            f"{field}: contains a lone surrogate, which is not a character",
-            [{"location": ["body", field], "reason": "must be valid Unicode text"}],
-        ) from exc
+        reason = "must be valid Unicode text, without lone surrogates"
+        raise InvalidInputError.at(*place, reason=reason) from exc
+
+
+def _checked_dimension(vectors: Sequence[Vector], first: int) -> int:
+    """The dimension of the first vector of a request.
+
+    Args:
+        first: That dimension, if an earlier observation had vectors; else 0.
+
+    Raises:
+        VectorDimensionError: One of *vectors* has another; a knowledge base cannot hold them all.
+    """
+    for position, vector in enumerate(vectors):
+        first = first or len(vector)
+        if len(vector) != first:
+            raise VectorDimensionError.mixed(len(vector), first, "vectors", position)
+    return first
+
+
+def _item(number: int, *, in_sequence: bool) -> Place:
+    """Where an observation is in its body."""
+    return ("observations", number) if in_sequence else ()

@@ -92,12 +92,10 @@ class PatternOperations:
 
 def _check_emotives(maps: Sequence[Emotives], persistence: int) -> None:
     if len(maps) > persistence:
-        raise LimitExceededError(
-            f"emotives: a pattern keeps at most {persistence} maps (the gene persistence);"
-            " send fewer, or raise the gene"
-        )
-    for given in maps:
-        check_emotives(given)
+        reason = f"must have at most {persistence} maps; send fewer, or raise the gene persistence"
+        raise LimitExceededError.at("emotives", reason=reason)
+    for position, given in enumerate(maps):
+        check_emotives(given, "emotives", position)
 
 
 def _unknown() -> PatternNotFoundError:

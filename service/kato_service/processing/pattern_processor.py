@@ -12,6 +12,7 @@ from kato_service.domain.pattern import Emotives, Stm, pattern_name
 from kato_service.domain.prediction import Prediction
 from kato_service.domain.sizes import emotives_bytes
 from kato_service.errors import LimitExceededError
+from kato_service.findings import Finding
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.model.entries import Learn
 from kato_service.processing.limits import MAX_LEARNED_EMOTIVES_BYTES
@@ -140,10 +141,11 @@ def _entry(state: SessionState, genes: Genes) -> Learn:
 
 def _require_fitting(emotives: Emotives) -> None:
     if emotives_bytes(emotives) > MAX_LEARNED_EMOTIVES_BYTES:
-        raise LimitExceededError(
-            f"the emotives that wait for this learn exceed {MAX_LEARNED_EMOTIVES_BYTES} bytes;"
-            " use fewer names, or clear the short-term memory"
+        reason = (
+            f"must have at most {MAX_LEARNED_EMOTIVES_BYTES} bytes when they are learned; use fewer"
+            " names, or clear the short-term memory"
         )
+        raise LimitExceededError((Finding(("session", "emotives"), reason),))
 
 
 def _symbols(stm: Stm) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.genes import Genes
 from kato_service.domain.observation import Observation
-from kato_service.errors import LimitExceededError, StoreUnavailableError
+from kato_service.errors import InvalidInputError, LimitExceededError, StoreUnavailableError
 from kato_service.knowledge.model.entries import Learn
 from kato_service.processing.limits import MAX_LEARNED_BYTES
 from kato_service.processing.memory_manager import MemoryManager, event_bytes
@@ -50,12 +50,12 @@ class SequencePlan:
         self.learned.append(entry)
         self.learned_bytes += sum(map(event_bytes, entry.events))
         if self.learned_bytes > MAX_LEARNED_BYTES:
-            reason = f"the patterns it learns exceed {MAX_LEARNED_BYTES} bytes"
-            raise LimitExceededError(
-                "the sequence learns too much at once; split it, or keep less in the short-term"
-                " memory (genes stm_mode, max_pattern_length)",
-                [{"location": ["body", "observations"], "reason": reason}],
+            reason = (
+                f"makes the sequence learn more than {MAX_LEARNED_BYTES} bytes at once; split the"
+                " sequence, or keep less in the short-term memory (genes stm_mode,"
+                " max_pattern_length)"
             )
+            raise LimitExceededError.at(reason=reason)
 
     def result(self, unique_id: str) -> SequenceResult:
         names = [entry.name for entry in self.learned]
@@ -95,11 +95,14 @@ class SequenceProcessor:
 
         Raises:
             StoreUnavailableError: Not even the first of them could be planned.
+            InvalidInputError: One of them makes too large a memory, or learns too much.
         """
         first = plan.applied
-        for item in items[first:]:
+        for number, item in enumerate(items[first:], first):
             try:
                 await self._apply(plan, item, genes, deadline)
+            except InvalidInputError as error:
+                raise error.inside("observations", number) from error
             except StoreUnavailableError as error:
                 if plan.applied == first:
                     raise
@@ -107,7 +110,10 @@ class SequenceProcessor:
             # A long sequence must not hold up other requests.
             await asyncio.sleep(0)
         if plan.options.learn_at_end:
-            plan.final = self._learn(plan, genes)
+            try:
+                plan.final = self._learn(plan, genes)
+            except InvalidInputError as error:
+                raise error.inside("learn_at_end") from error
         return None
 
     async def _apply(

@@ -1,7 +1,7 @@
 """Vectors of observations: their symbols, storage and neighbours (processor.md §4)."""
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from hashlib import sha1
 
 import structlog
@@ -33,7 +33,6 @@ MAX_SWEPT = 10_000
 """Knowledge bases whose last sweep is kept in mind."""
 _TOO_LATE = "qdrant did not store the vectors before the deadline; retry later"
 _SLOW = "qdrant did not answer before the deadline; retry later"
-_DISABLED = "this instance accepts no vectors"
 
 
 class VectorProcessor:
@@ -62,20 +61,17 @@ class VectorProcessor:
         Raises:
             VectorsDisabledError: This instance accepts no vectors.
             LimitExceededError: There are too many, or one is too long.
-            VectorDimensionError: They have different dimensions.
             InvalidInputError: One is empty or all zeros.
         """
         if not vectors:
             return
         if self._store is None:
-            raise VectorsDisabledError(_DISABLED)
+            raise _disabled()
         self._check_limits(vectors)
-        if not all(any(vector) for vector in vectors):
-            raise InvalidInputError(
-                "vectors: one is empty or all zeros, so it has no direction to compare",
-                [{"location": ["body", "vectors"], "reason": "must have a non-zero component"}],
-            )
-        check_one_dimension(vectors)
+        for position, vector in enumerate(vectors):
+            if not any(vector):
+                reason = "must have a component that is not 0, for its direction to be compared"
+                raise InvalidInputError.at("vectors", position, reason=reason)
 
     async def check_known(
         self,
@@ -139,7 +135,7 @@ class VectorProcessor:
             VectorNotFoundError: No vector is stored under it.
         """
         if self._store is None:
-            raise VectorNotFoundError(_DISABLED)
+            raise VectorNotFoundError("this instance accepts no vectors")
         cleared = await self._cleared(kb, deadline)
         async with within(deadline, _SLOW):
             return await self._store.get(kb, cleared, symbol)
@@ -188,19 +184,18 @@ class VectorProcessor:
 
     def _parts(self) -> tuple[VectorStore, VectorSearchEngine]:
         if self._store is None or self._engine is None:
-            raise VectorsDisabledError(_DISABLED)
+            raise _disabled()
         return self._store, self._engine
 
-    def _check_limits(self, vectors: Iterable[Vector]) -> None:
-        given = tuple(vectors)
-        if len(given) > self._limits.max_vectors:
-            raise LimitExceededError(
-                f"vectors: an observation may have at most {self._limits.max_vectors}"
-            )
-        if any(len(vector) > self._limits.max_vector_dimensions for vector in given):
-            raise LimitExceededError(
-                f"vectors: each may have at most {self._limits.max_vector_dimensions} components"
-            )
+    def _check_limits(self, vectors: Sequence[Vector]) -> None:
+        most, longest = self._limits.max_vectors, self._limits.max_vector_dimensions
+        if len(vectors) > most:
+            reason = f"must have at most {most} items (MAX_VECTORS_PER_OBSERVATION)"
+            raise LimitExceededError.at("vectors", reason=reason)
+        for position, vector in enumerate(vectors):
+            if len(vector) > longest:
+                reason = f"must have at most {longest} components (MAX_VECTOR_DIMENSIONS)"
+                raise LimitExceededError.at("vectors", position, reason=reason)
 
 
 def vector_symbol(vector: Sequence[float]) -> str:
@@ -209,12 +204,6 @@ def vector_symbol(vector: Sequence[float]) -> str:
     return f"VCTR|{sha1(packed, usedforsecurity=False).hexdigest()}"
 
 
-def check_one_dimension(vectors: Iterable[Vector]) -> None:
-    """Refuse vectors of different dimensions: one knowledge base cannot hold them.
-
-    Raises:
-        VectorDimensionError: Their dimensions differ.
-    """
-    given = sorted({len(vector) for vector in vectors})
-    if len(given) > 1:
-        raise VectorDimensionError.mixed(given[0], given[-1])
+def _disabled() -> VectorsDisabledError:
+    reason = "must be left out: this instance accepts no vectors"
+    return VectorsDisabledError.at("vectors", reason=reason)

@@ -16,7 +16,7 @@ from pymongo.errors import PyMongoError
 
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import Corrections, SymbolCounts
-from kato_service.errors import InvalidInputError, StoreUnavailableError, TransferError
+from kato_service.errors import StoreUnavailableError, TransferError, WrongFieldError
 from kato_service.transfer.patterns import MAX_COUNT, count, pattern_of, text
 from kato_service.transfer.source import Refused, difference
 
@@ -64,9 +64,9 @@ class DeployedKnowledge:
                 try:
                     symbol, counts = _symbol(document)
                     if symbol in patterns:
-                        raise InvalidInputError("name: the symbol is there twice")
+                        raise WrongFieldError("name: the symbol is there twice")
                     patterns[symbol], occurrences[symbol] = counts
-                except InvalidInputError as exc:
+                except WrongFieldError as exc:
                     refused.append(Refused(f"{SYMBOLS} {document.get('_id')!r}", exc.message))
         with mapped_errors():
             totals = await self._database[TOTALS].find_one({_TOTALS[0]: {"$exists": True}})
@@ -77,7 +77,7 @@ class DeployedKnowledge:
             self._notes.append(f"{SYMBOLS} is empty: symbols are counted from the patterns")
         try:
             return Corrections(symbols, *self._totals(totals, counted)), refused
-        except InvalidInputError as exc:
+        except WrongFieldError as exc:
             where = f"{TOTALS} {(totals or {}).get('_id')!r}"
             return Corrections(), [*refused, Refused(where, exc.message)]
 
@@ -93,7 +93,7 @@ class DeployedKnowledge:
             pattern = pattern_of(
                 {**document, "events": document.get("pattern_data"), "learns": None}
             )
-        except InvalidInputError as exc:
+        except WrongFieldError as exc:
             reason = exc.message.replace("events:", "pattern_data:")
             return Refused(f"{PATTERNS} {document.get('_id')!r}", reason)
         self._other_lengths += document.get("length", pattern.symbol_count) != pattern.symbol_count

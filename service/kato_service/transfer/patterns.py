@@ -13,7 +13,7 @@ from kato_service.domain.sizes import (
     events_bytes,
     merged_metadata,
 )
-from kato_service.errors import InvalidInputError
+from kato_service.errors import WrongFieldError
 from kato_service.json_text import canonical
 from kato_service.knowledge.fold.fold import (
     MAX_FREQUENCY,
@@ -33,7 +33,7 @@ def pattern_of(given: Mapping[str, Any]) -> Pattern:
     and, unless it is unknown (None), ``learns``.
 
     Raises:
-        InvalidInputError: A field is wrong; the text starts with its name.
+        WrongFieldError: A field is wrong; the text starts with its name.
     """
     frequency = count("frequency", given.get("frequency"), MAX_FREQUENCY)
     learns = given.get("learns")
@@ -50,7 +50,7 @@ def pattern_of(given: Mapping[str, Any]) -> Pattern:
         metadata=_metadata(given.get("metadata")),
     )
     if _size(pattern) > VIEW_BYTES:
-        raise InvalidInputError("the pattern: larger than an entry of the log may be")
+        raise WrongFieldError("the pattern: larger than an entry of the log may be")
     return pattern
 
 
@@ -58,14 +58,14 @@ def count(field: str, given: object, limit: int = MAX_COUNT, least: int = 0) -> 
     """A whole number, also if a MongoDB shell has stored it as a double.
 
     Raises:
-        InvalidInputError: It is not one, or not from *least* to *limit*.
+        WrongFieldError: It is not one, or not from *least* to *limit*.
     """
     is_whole = isinstance(given, float) and given.is_integer()
     if isinstance(given, bool) or not (isinstance(given, int) or is_whole):
-        raise InvalidInputError(f"{field}: not a whole number")
+        raise WrongFieldError(f"{field}: not a whole number")
     number = int(given)  # type: ignore[call-overload]  # an int or a float here
     if not least <= number <= limit:
-        raise InvalidInputError(f"{field}: not from {least} to {limit}")
+        raise WrongFieldError(f"{field}: not from {least} to {limit}")
     return int(number)
 
 
@@ -73,38 +73,38 @@ def text(field: str, given: object) -> str:
     """A string that is valid UTF-8.
 
     Raises:
-        InvalidInputError: It is not one.
+        WrongFieldError: It is not one.
     """
     if not isinstance(given, str):
-        raise InvalidInputError(f"{field}: not a string")
+        raise WrongFieldError(f"{field}: not a string")
     try:
         given.encode()
     except UnicodeEncodeError as exc:
-        raise InvalidInputError(f"{field}: not valid UTF-8") from exc
+        raise WrongFieldError(f"{field}: not valid UTF-8") from exc
     return str(given)
 
 
 def _name(given: object) -> str:
     known = _NAME.fullmatch(given) if isinstance(given, str) else None
     if known is None:
-        raise InvalidInputError("name: not 40 lowercase hexadecimal digits, with or without PTRN|")
+        raise WrongFieldError("name: not 40 lowercase hexadecimal digits, with or without PTRN|")
     return known[1]
 
 
 def _events(given: object) -> tuple[Event, ...]:
     if not isinstance(given, list) or not given:
-        raise InvalidInputError("events: not a list of lists of strings")
+        raise WrongFieldError("events: not a list of lists of strings")
     events = tuple(map(_event, given))
     if sum(map(len, events)) > MAX_SYMBOLS:
-        raise InvalidInputError(f"events: more than {MAX_SYMBOLS} symbols")
+        raise WrongFieldError(f"events: more than {MAX_SYMBOLS} symbols")
     return events
 
 
 def _event(given: object) -> Event:
     if not isinstance(given, list):
-        raise InvalidInputError("events: not a list of lists of strings")
+        raise WrongFieldError("events: not a list of lists of strings")
     if not given:
-        raise InvalidInputError("events: one of them is empty")
+        raise WrongFieldError("events: one of them is empty")
     return tuple(text("events", symbol) for symbol in given)
 
 
@@ -114,25 +114,25 @@ def _windows(given: object) -> tuple[Emotives, ...]:
         return ()
     maps = [given] if isinstance(given, Mapping) else given
     if not isinstance(maps, list):
-        raise InvalidInputError("emotives: not a list of maps")
+        raise WrongFieldError("emotives: not a list of maps")
     return tuple(map(_emotives, maps))
 
 
 def _emotives(given: object) -> Emotives:
     if not isinstance(given, Mapping):
-        raise InvalidInputError("emotives: not a list of maps")
+        raise WrongFieldError("emotives: not a list of maps")
     return {text("emotives", key): _number(value) for key, value in given.items()}
 
 
 def _number(given: object) -> float:
     if isinstance(given, bool) or not isinstance(given, int | float):
-        raise InvalidInputError("emotives: a value is not a number")
+        raise WrongFieldError("emotives: a value is not a number")
     try:
         number = float(given)
     except OverflowError as exc:
-        raise InvalidInputError("emotives: a value is too large") from exc
+        raise WrongFieldError("emotives: a value is too large") from exc
     if not math.isfinite(number):
-        raise InvalidInputError("emotives: a value is not finite")
+        raise WrongFieldError("emotives: a value is not finite")
     return number
 
 
@@ -140,14 +140,14 @@ def _metadata(given: object) -> Metadata:
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        raise InvalidInputError("metadata: not a map")
+        raise WrongFieldError("metadata: not a map")
     metadata = {
         text("metadata", key): tuple(dict.fromkeys(map(_json, _values(value))))
         for key, value in given.items()
     }
     kept = merged_metadata({}, metadata)
     if kept != {key: texts for key, texts in metadata.items() if texts}:
-        raise InvalidInputError(f"metadata: larger than {PATTERN_METADATA_BYTES} bytes")
+        raise WrongFieldError(f"metadata: larger than {PATTERN_METADATA_BYTES} bytes")
     return kept
 
 
@@ -159,7 +159,7 @@ def _json(value: object) -> str:
     try:
         return canonical(value)
     except (ValueError, TypeError) as exc:
-        raise InvalidInputError("metadata: a value is not JSON") from exc
+        raise WrongFieldError("metadata: a value is not JSON") from exc
 
 
 def _size(pattern: Pattern) -> int:

@@ -18,7 +18,7 @@ import orjson
 
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import Corrections, SymbolCounts
-from kato_service.errors import InvalidInputError, TransferError
+from kato_service.errors import TransferError, WrongFieldError
 from kato_service.knowledge.model.reading import KnowledgeReading
 from kato_service.transfer.patterns import MAX_COUNT, count, pattern_of, text
 from kato_service.transfer.source import Refused, difference
@@ -130,7 +130,7 @@ class PortableKnowledge:
             fields = ("pattern_member_frequency", "frequency")
             counts = [count(field, given.get(field), MAX_COUNT, -MAX_COUNT) for field in fields]
             self._corrections[symbol] = (counts[0], counts[1])
-        except InvalidInputError as exc:
+        except WrongFieldError as exc:
             self._refused.append(Refused(f"line {number}", exc.message))
 
     def _end(self, trailer: dict[str, Any], patterns: int, digest: str) -> None:
@@ -141,7 +141,7 @@ class PortableKnowledge:
         fields = ("total_learns", "total_symbols", "total_distinct_symbols")
         try:
             totals = [count(field, trailer.get(field), MAX_COUNT, -MAX_COUNT) for field in fields]
-        except InvalidInputError as exc:
+        except WrongFieldError as exc:
             raise TransferError(f"{self.name}: the trailer: {exc.message}") from exc
         self._totals = (totals[0], totals[1], totals[2])
 
@@ -213,5 +213,5 @@ def _pattern(number: int, given: dict[str, Any]) -> Pattern | Refused:
     try:
         count("learns", given.get("learns"))
         return pattern_of(given)
-    except InvalidInputError as exc:
+    except WrongFieldError as exc:
         return Refused(f"line {number}", exc.message)

@@ -82,9 +82,7 @@ class _Gzip:
 
 
 def _not_gzip(reason: str) -> InvalidInputError:
-    return InvalidInputError(
-        f"the body is not valid gzip: {reason}", [{"location": ["body"], "reason": reason}]
-    )
+    return InvalidInputError.at(reason=f"is not valid gzip: {reason}")
 
 
 def _is_compressed(scope: Scope) -> bool:

@@ -13,7 +13,8 @@ from starlette.types import Scope as Connection
 from kato_service.access.scopes import Caller, Scope
 from kato_service.api import errors
 from kato_service.api.intake.gate import Gate
-from kato_service.errors import ForbiddenError, KatoError
+from kato_service.api.intake.queries import known_parameters, require_known
+from kato_service.errors import ForbiddenError, InvalidInputError, KatoError
 from kato_service.sessions.state import label_of
 
 _PATTERN_NAME = re.compile(r"[0-9a-f]{40}")
@@ -26,18 +27,26 @@ class Need:
     scope: Scope
     audited: str | None = None
     """What the audit log calls it; None: it is no administrative call."""
+    any_query: bool = False
+    """Whether it ignores its query, as probes and pages must, instead of refusing what it does not
+    know."""
 
 
 def guard(route: BaseRoute, need: Need) -> None:
-    """Let only callers with *need* reach *route*."""
+    """Let only callers with *need* reach *route*, and only with a query that it knows."""
     guarded: Any = route
     inner: ASGIApp = guarded.app
+    known = None if need.any_query else known_parameters(route)
 
     async def app(connection: Connection, receive: Receive, send: Send) -> None:
         caller: Caller = connection["state"]["caller"]
         try:
             caller.require(need.scope)
-        except ForbiddenError as error:
+            if known is not None:
+                require_known(connection, known)
+        except (ForbiddenError, InvalidInputError) as error:
+            if need.audited is not None and isinstance(error, InvalidInputError):
+                _note(connection, need.audited, error.status_code)
             if connection["type"] != "websocket":
                 raise
             await errors.denied(error, connection, receive, send)

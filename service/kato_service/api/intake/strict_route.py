@@ -5,11 +5,10 @@ take only a path and a body; they are called directly, because FastAPI's general
 parameters takes longer than an observation.
 """
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from json import JSONDecodeError
+from functools import cache
 from typing import Any
 
 from fastapi.routing import APIRoute
@@ -18,12 +17,13 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kato_service import json_text
 from kato_service.api import errors
-from kato_service.api.intake import large_json
+from kato_service.api.intake import exact_json, json_bodies
 from kato_service.api.intake.calls import call_of, label
-from kato_service.api.shapes.requests import unknown_fields_ignored
+from kato_service.api.shapes.requests import GeneOverrides, GenesBody, unknown_fields_ignored
+from kato_service.api.wording import invalid_input
 from kato_service.errors import InvalidInputError
+from kato_service.findings import REQUIRED
 
 Endpoint = Callable[..., Awaitable[Response]]
 
@@ -52,48 +52,37 @@ class _BodyReader:
     """Parses and validates the body that an operation takes."""
 
     adapter: TypeAdapter[Any]
+    model: Any
+    """The type of the body."""
     required: bool
 
     async def read(self, raw: bytes) -> Any:
         """The validated body; None if there is none. Raises InvalidInputError."""
-        if len(raw) <= large_json.AT_ONCE_BYTES:
-            return self.value(raw, json_text.parsed)
-        async with _READING:
-            return await asyncio.to_thread(self.value, raw, large_json.parsed)
+        return await json_bodies.read(raw, self.value) if raw else self.value(None)
 
-    def value(self, raw: bytes, parsed: Callable[[bytes], Any]) -> Any:
-        """Do what `read` does, in the calling thread, with the parser *parsed*."""
-        try:
-            found = parsed(raw) if raw else None
-        except JSONDecodeError as exc:
-            raise errors.not_json(exc.msg) from exc
+    def value(self, found: Any) -> Any:
+        """*found*, which was parsed, as a body."""
         if found is None:
             if self.required:
-                raise errors.invalid_input([_MISSING])
+                raise exact_json.refused(REQUIRED)
             return None
         try:
             return self.adapter.validate_python(found)
         except ValidationError as exc:
-            raise _refused(exc) from exc
-
-
-_MISSING = {"type": "missing", "loc": ("body",), "msg": "Field required"}
-_READING = asyncio.Semaphore(2)
-"""Large bodies that are parsed at once: a parsed one takes many times its bytes in memory."""
+            raise refused_body(exc, self.model, found) from exc
 
 
 class _StrictRequest(Request):
-    """The request that FastAPI reads a body from, with our parsers instead of its own."""
+    """The request that FastAPI reads a body from, parsed and validated by us instead.
+
+    FastAPI accepts an instance of the model as it is.
+    """
 
     async def json(self) -> Any:
-        raw = await self.body()
-        if len(raw) <= large_json.AT_ONCE_BYTES:
-            return json_text.parsed(raw)
-        # Validated in the same thread, too; FastAPI accepts an instance of the model as it is.
         reader = _body_reader(self.scope["route"].endpoint)
         assert reader is not None
         try:
-            return await reader.read(raw)
+            return await reader.read(await self.body())
         except InvalidInputError as exc:
             raise errors.RefusedBodyError(exc) from exc
 
@@ -130,13 +119,19 @@ def _only_path_and_body(endpoint: Endpoint, in_path: Mapping[str, Any]) -> bool:
     return "call" in taken and all(one in in_path and taken[one].annotation is str for one in rest)
 
 
+@cache
 def _body_reader(endpoint: Endpoint) -> _BodyReader | None:
     body = inspect.signature(endpoint).parameters.get("body")
     if body is None:
         return None
-    return _BodyReader(TypeAdapter(body.annotation), required=body.default is body.empty)
+    model = body.annotation
+    return _BodyReader(TypeAdapter(model), model, required=body.default is body.empty)
 
 
-def _refused(exc: ValidationError) -> InvalidInputError:
+def refused_body(exc: ValidationError, model: Any, given: Any) -> InvalidInputError:
+    """The refusal of *given*, which is no *model*."""
     found = exc.errors(include_url=False, include_input=False)
-    return errors.invalid_input([{**error, "loc": ("body", *error["loc"])} for error in found])
+    if model is GenesBody and isinstance(given, dict) and "genes" not in given:
+        # The map came alone; `GenesBody` has put it into the field.
+        return invalid_input([{**each, "loc": each["loc"][1:]} for each in found], GeneOverrides)
+    return invalid_input(found, model)

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from kato_service import json_text
+from kato_service.api.wording import spellings
 from kato_service.domain.genes import GeneValue
 from kato_service.domain.observation import Observation
 
@@ -43,7 +44,11 @@ def _writable(value: Any) -> Any:
     inside = value
     for _ in range(LEVELS_AROUND):
         inside = [inside]
-    json_text.canonical(inside)
+    try:
+        json_text.canonical(inside)
+    except ValueError as exc:
+        levels = json_text.MAX_LEVELS - LEVELS_AROUND
+        raise ValueError(f"must not be nested more than {levels} levels deep") from exc
     return value
 
 
@@ -82,7 +87,7 @@ class Body(BaseModel):
     def _known(cls, value: Any) -> Any:
         if not unknown_fields_ignored.get() or not isinstance(value, dict):
             return _bounded(value)
-        known = _spellings(cls)
+        known = spellings(cls)
         return {name: item for name, item in value.items() if name in known}
 
 
@@ -210,12 +215,3 @@ class PatternBody(Body):
     emotives: Annotated[list[Emotives], Field(fail_fast=True)] | None = Field(
         default=None, examples=[[{"joy": 0.8}]]
     )
-
-
-def _spellings(model: type[BaseModel]) -> frozenset[str]:
-    """All names of the fields of *model*, aliases included."""
-    names = set(model.model_fields)
-    for field in model.model_fields.values():
-        if isinstance(field.validation_alias, AliasChoices):
-            names.update(map(str, field.validation_alias.choices))
-    return frozenset(names)

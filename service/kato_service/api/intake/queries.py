@@ -1,0 +1,79 @@
+"""The query of a request: every parameter is known to its route and is sent once."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.routing import BaseRoute
+from starlette.types import Scope
+
+from kato_service.api.shapes.dialect import LEGACY, dialect_of
+from kato_service.api.wording import unknown
+from kato_service.errors import InvalidInputError
+from kato_service.findings import Finding
+
+MAX_PARAMETERS = 20
+_HEADERS = {"user_id": "X-User-ID", "node_id": "X-Node-ID", "session_id": "X-Session-ID"}
+"""On the older paths: the headers that say what other clients put into these parameters."""
+
+
+def known_parameters(route: BaseRoute) -> frozenset[str]:
+    """The names of the query parameters that *route* reads."""
+    dependant = getattr(route, "dependant", None)
+    return frozenset() if dependant is None else frozenset(_names(dependant))
+
+
+def require_known(scope: Scope, known: frozenset[str]) -> None:
+    """Refuse a query that its operation would not read as a whole.
+
+    Raises:
+        InvalidInputError: A parameter is not *known* or is repeated, or the query is not UTF-8.
+    """
+    query: bytes = scope["query_string"]
+    if not query:
+        return
+    findings = list(_wrong(_parameters(query), known, scope["path"]))
+    if findings:
+        raise InvalidInputError(findings)
+
+
+def _parameters(query: bytes) -> list[str]:
+    """The names in *query*, in order."""
+    try:
+        pairs = parse_qsl(
+            query.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS
+        )
+    except UnicodeDecodeError as exc:
+        raise _refused("must be valid UTF-8, percent-encoded") from exc
+    except ValueError as exc:
+        raise _refused(f"must not have more than {MAX_PARAMETERS} parameters") from exc
+    return [name for name, _ in pairs]
+
+
+def _wrong(names: list[str], known: frozenset[str], path: str) -> Iterator[Finding]:
+    for name in dict.fromkeys(names):
+        place = ("query", name)
+        if name not in known:
+            yield Finding(place, _unknown(name, known, path))
+        elif names.count(name) > 1:
+            yield Finding(place, "must not be sent more than once")
+
+
+def _unknown(name: str, known: frozenset[str], path: str) -> str:
+    header = _HEADERS.get(name)
+    if header is not None and dialect_of(path) is LEGACY:
+        return f"is not known; send the header {header} instead"
+    none = "is not known: this operation takes no query parameters"
+    return unknown(name, known, refused="is not known" if known else none)
+
+
+def _refused(reason: str) -> InvalidInputError:
+    return InvalidInputError((Finding(("query",), reason),))
+
+
+def _names(dependant: Any) -> Iterator[str]:
+    """The names of the parameters of an operation and of what it depends on."""
+    for parameter in dependant.query_params:
+        yield parameter.alias
+    for other in dependant.dependencies:
+        yield from _names(other)

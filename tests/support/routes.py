@@ -1,0 +1,79 @@
+"""The routes of the application, for tests that walk over all of them."""
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import SimpleNamespace, UnionType
+from typing import Any, get_args, get_origin
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from kato_service.access.opening import access_control
+from kato_service.app import make_app
+from kato_service.metrics import Metrics
+from kato_service.settings import Settings
+
+PATTERN = "0" * 40
+
+
+@dataclass(frozen=True)
+class Route:
+    method: str
+    """WS: a WebSocket."""
+    path: str
+    any_query: bool
+    parameters: tuple[str, ...] = ()
+    """Of its query."""
+    model: type[BaseModel] | None = None
+    """What its body is; None: it takes none."""
+    required: bool = False
+    """Whether it needs the body."""
+
+    def at(self, session_id: str) -> str:
+        """Its path for a session."""
+        return self.path.format(session_id=session_id, name=PATTERN, symbol="VCTR|x")
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def application() -> FastAPI:
+    """The application, for its routes."""
+    settings = Settings(_env_file=None)  # type: ignore[call-arg]  # a setting of pydantic
+    service: Any = SimpleNamespace(
+        settings=settings, access=access_control(settings), metrics=Metrics(), rate_limits=None
+    )
+    return make_app(service)
+
+
+def routes() -> Iterator[Route]:
+    """Every route, once for each of its methods."""
+    for found in application().routes:
+        route: Any = found
+        if "{path:path}" in route.path:
+            continue
+        parameter = inspect.signature(route.endpoint).parameters.get("body")
+        for method in sorted(getattr(route, "methods", None) or {"WS"}):
+            yield Route(
+                method=method,
+                path=route.path,
+                any_query=route.need.any_query,
+                parameters=tuple(_parameters(getattr(route, "dependant", None))),
+                model=None if parameter is None else _model(parameter.annotation),
+                required=parameter is not None and parameter.default is parameter.empty,
+            )
+
+
+def _parameters(dependant: Any) -> Iterator[str]:
+    if dependant is not None:
+        yield from (each.alias for each in dependant.query_params)
+        for other in dependant.dependencies:
+            yield from _parameters(other)
+
+
+def _model(annotation: Any) -> type[BaseModel]:
+    if get_origin(annotation) is UnionType:
+        annotation = get_args(annotation)[0]
+    assert issubclass(annotation, BaseModel)
+    return annotation

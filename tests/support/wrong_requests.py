@@ -1,0 +1,229 @@
+"""What is wrong with requests, and what the answer says of it: one row per error.
+
+Places are those in the body; a WebSocket has the same ones in the payload of a frame.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import BaseModel
+
+from kato_service.api.shapes.requests import (
+    ConfigBody,
+    ExtendBody,
+    GenesBody,
+    ObservationBody,
+    PatternBody,
+    RepeatableBody,
+    SequenceBody,
+    SessionBody,
+)
+
+Place = tuple[str | int, ...]
+BIG = "must be between -9223372036854775808 and 18446744073709551615 if it is a whole number"
+FAR = "must be a number between -1.79e308 and 1.79e308"
+NO_NUMBER = "must be a finite number; JSON has no NaN and no Infinity"
+NO_TEXT = "must be valid Unicode text, without lone surrogates"
+DEEP = "must not be nested more than 254 levels deep"
+TWICE = "is given more than once"
+
+
+@dataclass(frozen=True)
+class Row:
+    body: Any
+    """Bytes, or the value of the JSON."""
+    place: Place
+    """Of the first finding, in the body."""
+    words: str
+    """The message; a bar is between what it names and what it says of it."""
+    code: str = "VALIDATION_ERROR"
+    strict_only: bool = False
+    """Only ``/v2`` refuses it: the other paths ignore unknown fields."""
+
+    @property
+    def raw(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
+    @property
+    def message(self) -> str:
+        return self.words.replace(" | ", " ")
+
+    def inside(self, before: bytes, after: bytes, place: Place, of: str) -> "Row":
+        """The row with its body between *before* and *after*, at *place* of a larger one."""
+        words = self.words.replace(" | ", f" of {of} | ")
+        raw = before + self.raw + after
+        return replace(self, body=raw, place=(*place, *self.place), words=words)
+
+
+def _nested(levels: int) -> bytes:
+    return b'{"x":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
+
+
+ANY_BODY = (
+    Row(b"[]", (), "the body | must be an object"),
+    Row(b'"x"', (), "the body | must be an object"),
+    Row(b"\xef\xbb\xbf{}", (), "the body | must not start with a byte order mark"),
+    Row(b'{"x":"\xff"}', (), "the body | is not valid UTF-8 at byte 7"),
+    Row(b'{"x":"\xed\xa0\x80"}', (), "the body | is not valid UTF-8 at byte 7"),
+    Row(b'{"x":"\\ud800"}', ("x",), f"x | {NO_TEXT}"),
+    Row(b'{"x":["a",{"y":"\\udc00\\ud800"}]}', ("x", 1, "y"), f"y of x[1] | {NO_TEXT}"),
+    Row(b'{"x":{"\\ud83d":1}}', ("x",), f"x | {NO_TEXT}"),
+    Row(_nested(255), (), f"the body | {DEEP}"),
+    Row(_nested(1025), (), f"the body | {DEEP}"),
+    Row(b"[" * 100_000, (), f"the body | {DEEP}"),
+    Row(b'{"x":1,"x":2}', ("x",), f"x | {TWICE}"),
+    Row(b'{"x":1,"\\u0078":1}', ("x",), f"x | {TWICE}"),
+    Row(b'{"x":[0,{"a b":{"y":1,"z":2,"y":1}}]}', ("x", 1, "a b", "y"), f'y of "a b" of x[1] | {TWICE}'),
+    Row(b'{"x":":","y":{"a":":","a":""}}', ("y", "a"), f"a of y | {TWICE}"),
+    Row(b'{"x":"\\u003a","y":1,"y":2}', ("y",), f"y | {TWICE}"),
+    Row(b'{"x":18446744073709551616}', ("x",), f"x | {BIG}"),
+    Row(b'{"x":[1,-9223372036854775809]}', ("x", 1), f"x[1] | {BIG}"),
+    Row(b'{"x":{"y":' + b"9" * 5000 + b"}}", ("x", "y"), f"y of x | {BIG}"),
+    Row(b'{"x":1e400}', ("x",), f"x | {FAR}"),
+    Row(b'{"x":[0,-1e400,NaN]}', ("x", 1), f"x[1] | {FAR} (and 1 more problem)"),
+    Row(b'{"x":' + b"9" * 400 + b'.5}', ("x",), f"x | {FAR}"),
+    Row(b'{"x":NaN}', ("x",), f"x | {NO_NUMBER}"),
+    Row(b'{"x":[Infinity,1,-Infinity,NaN]}', ("x", 0), f"x[0] | {NO_NUMBER} (and 2 more problems)"),
+)  # fmt: skip
+"""Rows for every operation that takes a body."""
+
+SYNTAX = (
+    Row(b'{"x":1', (), "it ends too early, at line {line}, column 7"),
+    Row(b'{"x":"1', (), "a text has no closing quote, at line {line}, column 6"),
+    Row(b"{", (), "it ends too early, at line {line}, column 2"),
+    Row(b'{"x":1}}', (), "it continues after its end, at line {line}, column 8"),
+    Row(b'{"x" 1}', (), "a colon is missing, at line {line}, column 6"),
+    Row(b'{"x":1 "y":2}', (), "a comma or a closing bracket is missing, at line {line}, column 8"),
+    Row(b"{x:1}", (), "a name in double quotes is missing, at line {line}, column 2"),
+    Row(b"{'x':1}", (), "a name in double quotes is missing, at line {line}, column 2"),
+    Row(b'{"x":}', (), "a value is missing, at line {line}, column 6"),
+    Row(b'{"x":01}', (), "a comma or a closing bracket is missing, at line {line}, column 7"),
+    Row(b'{"x":+1}', (), "a value is missing, at line {line}, column 6"),
+    Row(b'{"x":"\\x"}', (), "a text has an invalid escape, at line {line}, column 7"),
+    Row(b'{"x":"\\u12"}', (), "a text has an invalid escape, at line {line}, column 8"),
+    Row(b'{"x":"\x00"}', (), "a text has a control character that is not escaped, at line {line}, column 7"),
+    Row(b'{"x":"\n"}', (), "a text has a control character that is not escaped, at line {line}, column 7"),
+)  # fmt: skip
+"""What is no JSON; the message starts with "the body | is not valid JSON: "."""
+
+OBSERVATION = (
+    Row({"strings": "a"}, ("strings",), "strings | must be an array"),
+    Row({"strings": ["a", 1]}, ("strings", 1), "strings[1] | must be text"),
+    Row({"strings": ["a"] * 257}, ("strings",), "strings | must have at most 256 items (MAX_STRINGS_PER_EVENT); split the event into several", "LIMIT_EXCEEDED"),
+    Row({"strings": ["a", "x" * 1025]}, ("strings", 1), "strings[1] | must have at most 1024 characters (MAX_SYMBOL_CHARS)", "LIMIT_EXCEEDED"),
+    Row({"vectors": [0.5]}, ("vectors", 0), "vectors[0] | must be an array"),
+    Row({"vectors": [[0.5], ["x"]]}, ("vectors", 1, 0), "vectors[1][0] | must be a number"),
+    Row({"vectors": [[1], [0, -0.0]]}, ("vectors", 1), "vectors[1] | must have a component that is not 0, for its direction to be compared"),
+    Row({"vectors": [[]]}, ("vectors", 0), "vectors[0] | must have a component that is not 0, for its direction to be compared"),
+    Row({"vectors": [[1]] * 17}, ("vectors",), "vectors | must have at most 16 items (MAX_VECTORS_PER_OBSERVATION)", "LIMIT_EXCEEDED"),
+    Row({"vectors": [[1], [1] * 4097]}, ("vectors", 1), "vectors[1] | must have at most 4096 components (MAX_VECTOR_DIMENSIONS)", "LIMIT_EXCEEDED"),
+    Row({"vectors": [[1, 2], [1, 2, 3]]}, ("vectors", 1), "vectors[1] | cannot have dimension 3 next to a first vector of dimension 2; all vectors of a knowledge base have one dimension", "VECTOR_DIMENSION"),
+    Row({"emotives": ["joy"]}, ("emotives",), "emotives | must be an object"),
+    Row({"emotives": {"joy": "x"}}, ("emotives", "joy"), "joy of emotives | must be a number"),
+    Row({"emotives": {"a\nb": True}}, ("emotives", "a\nb"), '"a\\nb" of emotives | must be a number'),
+    Row({"emotives": {str(i): 1 for i in range(65)}}, ("emotives",), "emotives | must have at most 64 names", "LIMIT_EXCEEDED"),
+    Row({"emotives": {str(i): 1 for i in range(10_001)}}, ("emotives",), "emotives | must not have more than 10000 entries"),
+    Row({"emotives": {"x" * 257: 1}}, ("emotives", "x" * 64), f"{'x' * 64} of emotives | is a name of more than 256 characters", "LIMIT_EXCEEDED"),
+    Row({"metadata": "x"}, ("metadata",), "metadata | must be an object"),
+    Row(b'{"metadata":{"k":' + b"[" * 247 + b"]" * 247 + b"}}", ("metadata", "k"), "k of metadata | must not be nested more than 246 levels deep"),
+    Row({"strngs": []}, ("strngs",), "strngs | is not a known field; did you mean strings?", strict_only=True),
+    Row({"Emotive": {}}, ("Emotive",), "Emotive | is not a known field; did you mean emotives?", strict_only=True),
+    Row({"zzz": 1}, ("zzz",), "zzz | is not a known field; known: {known}", strict_only=True),
+    Row({"strings": [7], "emotives": {"joy": None}, "vectors": 1}, ("strings", 0), "strings[0] | must be text (and 2 more problems)"),
+)  # fmt: skip
+"""Rows for an observation, alone or in a sequence."""
+
+UNIQUE_ID = (
+    Row({"unique_id": 7}, ("unique_id",), "unique_id | must be text"),
+    Row({"unique_id": ""}, ("unique_id",), "unique_id | must not be empty"),
+    Row({"unique_id": "x" * 257}, ("unique_id",), "unique_id | must have at most 256 characters"),
+)
+
+GENES = (
+    Row({"recall_threshold": "x"}, ("recall_threshold",), "recall_threshold | must be a number"),
+    Row({"recall_threshold": 1.5}, ("recall_threshold",), "recall_threshold | must be at most 1"),
+    Row({"max_predictions": 0}, ("max_predictions",), "max_predictions | must be at least 1"),
+    Row({"max_predictions": 1.5}, ("max_predictions",), "max_predictions | must be a whole number"),
+    Row({"persistence": 101}, ("persistence",), "persistence | must be at most 100"),
+    Row({"max_pattern_length": 2**63}, ("max_pattern_length",), "max_pattern_length | must be at most 2147483647"),
+    Row({"stm_mode": "x"}, ("stm_mode",), "stm_mode | must be KEEP_LAST, CLEAR or ROLLING"),
+    Row({"sort_symbols": 1}, ("sort_symbols",), "sort_symbols | must be true or false"),
+    Row({"sort": 1}, ("sort",), "sort | must be true or false"),
+    Row({"sort": True, "sort_symbols": True}, ("sort",), "sort | means the same as sort_symbols; send only one of them"),
+    Row({"vector_neighbors": -1}, ("vector_neighbors",), "vector_neighbors | must be at least 0"),
+    Row({"vector_min_score": -1.5}, ("vector_min_score",), "vector_min_score | must be at least -1"),
+    Row({"recal_treshold": 1}, ("recal_treshold",), "recal_treshold | is not a known field; did you mean recall_threshold?"),
+    Row({"recallThreshold": 1}, ("recallThreshold",), "recallThreshold | is not a known field; did you mean recall_threshold?"),
+)  # fmt: skip
+
+
+def _in_sequence(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    before, place = b'{"observations":[{},{},{},{},{},', ("observations", 5)
+    return tuple(row.inside(before, b"]}", place, "observations[5]") for row in rows)
+
+
+def _in(field: str, rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    before = b'{"%s":' % field.encode()
+    return tuple(row.inside(before, b"}", (field,), field) for row in rows)
+
+
+SEQUENCE = (
+    Row({}, ("observations",), "Missing required field: observations"),
+    Row({"observations": {}}, ("observations",), "observations | must be an array"),
+    Row({"observations": [{}, 7]}, ("observations", 1), "observations[1] | must be an object"),
+    Row({"observations": [{}] * 1001}, ("observations",), "observations | must have at most 1000 items"),
+    Row({"observations": [], "learn_after_each": 1}, ("learn_after_each",), "learn_after_each | must be true or false"),
+    Row({"observations": [], "learn_at_end": "x"}, ("learn_at_end",), "learn_at_end | must be true or false"),
+    Row({"observations": [], "clear_stm_between": None}, ("clear_stm_between",), "clear_stm_between | must be true or false"),
+    Row({"observations": [], "unique_id": 7}, ("unique_id",), "unique_id | must be text"),
+    Row({"observations": [], "learn_at_the_end": True}, ("learn_at_the_end",), "learn_at_the_end | is not a known field; did you mean learn_at_end?", strict_only=True),
+    Row({"observations": [{"vectors": [[1, 2]]}, {}, {"vectors": [[2, 1], [1]]}]}, ("observations", 2, "vectors", 1), "vectors[1] of observations[2] | cannot have dimension 1 next to a first vector of dimension 2; all vectors of a knowledge base have one dimension", "VECTOR_DIMENSION"),
+    Row({"observations": [{"unique_id": 7}]}, ("observations", 0, "unique_id"), "unique_id of observations[0] | must be text", strict_only=True),
+    *_in_sequence(OBSERVATION),
+)  # fmt: skip
+
+SESSION = (
+    Row({"user_id": 7}, ("user_id",), "user_id | must be text"),
+    Row({"user_id": ""}, ("user_id",), "user_id | must not be empty"),
+    Row({"user_id": "a\u0000"}, ("user_id",), "user_id | must consist of printable characters"),
+    Row({"node_id": "x" * 257}, ("node_id",), "node_id | must have at most 256 characters"),
+    Row({"node_id": "a", "user_id": "b"}, ("node_id",), "node_id | means the same as user_id; send only one of them"),
+    Row({"metadata": []}, ("metadata",), "metadata | must be an object"),
+    Row({"metadata": {"k": "x" * 16_384}}, ("metadata",), "metadata | must have at most 16384 bytes as JSON (MAX_METADATA_BYTES)", "LIMIT_EXCEEDED"),
+    Row({"ttl_seconds": 0}, ("ttl_seconds",), "ttl_seconds | must be at least 1"),
+    Row({"config": 7}, ("config",), "config | must be an object"),
+    Row({"userId": "a"}, ("userId",), "userId | is not a known field; did you mean user_id?", strict_only=True),
+    Row({"ttl": 7}, ("ttl",), "ttl | is not a known field; did you mean ttl_seconds?", strict_only=True),
+    *_in("config", GENES),
+)  # fmt: skip
+
+ROWS: dict[type[BaseModel], tuple[Row, ...]] = {
+    ObservationBody: (*OBSERVATION, *UNIQUE_ID),
+    SequenceBody: SEQUENCE,
+    RepeatableBody: UNIQUE_ID,
+    ConfigBody: (
+        Row({}, ("config",), "Missing required field: config"),
+        Row({"config": []}, ("config",), "config | must be an object"),
+        *_in("config", GENES),
+    ),
+    GenesBody: (*GENES, Row({"genes": 7}, ("genes",), "genes | must be an object"), *_in("genes", GENES)),
+    SessionBody: SESSION,
+    ExtendBody: (
+        Row({}, ("ttl_seconds",), "Missing required field: ttl_seconds"),
+        Row({"ttl_seconds": "x"}, ("ttl_seconds",), "ttl_seconds | must be a whole number"),
+        Row({"ttl_seconds": 86_401}, ("ttl_seconds",), "ttl_seconds | must be at most 86400"),
+        Row({"ttl": 60}, ("ttl",), "ttl | is not a known field; did you mean ttl_seconds?", strict_only=True),
+    ),
+    PatternBody: (
+        Row({"frequency": 1.5}, ("frequency",), "frequency | must be a whole number"),
+        Row({"frequency": -1}, ("frequency",), "frequency | must be at least 0"),
+        Row({"frequency": 2**31}, ("frequency",), "frequency | must be at most 2147483647"),
+        Row({"emotives": {}}, ("emotives",), "emotives | must be an array"),
+        Row({"emotives": [{}, {"joy": "x"}]}, ("emotives", 1, "joy"), "joy of emotives[1] | must be a number"),
+        Row({"emotives": [{}] * 6}, ("emotives",), "emotives | must have at most 5 maps; send fewer, or raise the gene persistence", "LIMIT_EXCEEDED"),
+        Row({"emotives": [{}, {"x" * 257: 1}]}, ("emotives", 1, "x" * 64), f"{'x' * 64} of emotives[1] | is a name of more than 256 characters", "LIMIT_EXCEEDED"),
+        Row({"frequncy": 1}, ("frequncy",), "frequncy | is not a known field; did you mean frequency?", strict_only=True),
+    ),
+}  # fmt: skip
+"""Rows by what the body is."""
