@@ -190,7 +190,7 @@ def test_one_wrong_item_refuses_the_whole_sequence(
     ("operation", "body"),
     [
         ("observe-sequence", {}),
-        ("observe-sequence", {"observations": [{"strings": ["a"], "unique_id": "x"}]}),
+        ("observe-sequence", {"observations": [{"strings": ["a"], "unique_id": ""}]}),
         ("observe-sequence", {"observations": [{"strings": ["a"]}], "learn_at_end": "yes"}),
         ("observe-sequence", {"observations": [{}] * 1001}),
         ("learn", {"force": True}),
