@@ -12,8 +12,13 @@ BEYOND_SCHEMAS = {
     "VECTOR_DIMENSION",
 }
 """Codes of refusals that depend on earlier requests, or on sizes that a schema cannot express."""
-BEYOND_SCHEMA_FIELDS = {("query", "cursor"), ("ttl_seconds",)}
-"""Fields whose values only an earlier answer can give, or that have two places for one value."""
+BEYOND_SCHEMA_FIELDS = {
+    ("query", "cursor"),
+    *(("query", "ttl_seconds"), ("body", "ttl_seconds")),
+    *(("query", "node_id"), ("body", "node_id")),
+}
+"""Fields whose values only an earlier answer can give, or that have two places or names for one
+value."""
 _ERROR_FIELDS = {"code", "message", "retryable", "request_id", "details"}
 
 
