@@ -47,9 +47,13 @@ def opened(service: ServiceProcess, address: str = "127.0.0.1") -> socket.socket
     return socket.create_connection(place, timeout=20, source_address=(address, 0))
 
 
-def answered(connection: socket.socket) -> RawAnswer:
-    connection.sendall(head("GET", "/health/live"))
+def asked(connection: socket.socket, path: str) -> RawAnswer:
+    connection.sendall(head("GET", path))
     return received(connection)
+
+
+def answered(connection: socket.socket) -> RawAnswer:
+    return asked(connection, "/health/live")
 
 
 def test_one_address_leaves_a_tenth_of_the_connections_to_others(
@@ -75,6 +79,8 @@ def test_one_address_leaves_a_tenth_of_the_connections_to_others(
             assert message.startswith("90 connections are open, as many as this process allows")
         for one in idle[:2]:
             one.close()
+        refusals = 'kato_requests_shed_total{limit="connections"} 2.0'
+        assert refusals in asked(others[-1], "/metrics").body.decode()
         await_answer(service)
 
 

@@ -6,6 +6,7 @@ sends nothing must leave some to the others (decision 0037).
 
 import asyncio
 import resource
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -22,9 +23,15 @@ RETRY_AFTER_S = 5
 
 
 class OpenConnections:
-    def __init__(self, addresses: ClientAddresses, most: int | None = None) -> None:
-        """*most*: open connections; None: as many as files and `MAX_CONNECTIONS` allow."""
+    def __init__(
+        self, addresses: ClientAddresses, shed: Callable[[str], None], most: int | None = None
+    ) -> None:
+        """Args:
+        shed: Told the name of the limit whenever one is refused.
+        most: Open connections; None: as many as files and `MAX_CONNECTIONS` allow.
+        """
         self._addresses = addresses
+        self._shed = shed
         self._most = most or most_connections()
         self._held = Held()
 
@@ -33,16 +40,27 @@ class OpenConnections:
         self._held.add(holder, 1)
         of_one = share_of_caller(self._most)
         if self._held.total > self._most:
-            return _refusal(f"{self._most} connections are open, as many as this process allows")
+            return self._refused(
+                f"{self._most} connections are open, as many as this process allows"
+            )
         # A trusted proxy brings the requests of everybody.
         if self._held.of(holder) > of_one and not self._addresses.is_proxy(holder.name):
-            return _refusal(
+            return self._refused(
                 f"{of_one} connections of this {holder.noun} are open, as many as one may have"
             )
         return None
 
     def remove(self, holder: Holder) -> None:
         self._held.add(holder, -1)
+
+    def _refused(self, reason: str) -> Refusal:
+        self._shed("connections")
+        return Refusal(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"{reason}; close some, or retry later",
+            code="OVERLOADED",
+            retry_after_s=RETRY_AFTER_S,
+        )
 
 
 class CountedConnection(asyncio.Protocol):
@@ -79,12 +97,3 @@ def most_connections() -> int:
     if soft == resource.RLIM_INFINITY:
         return MAX_CONNECTIONS
     return min(MAX_CONNECTIONS, max(1, soft - min(OTHER_FILES, soft // 4)))
-
-
-def _refusal(reason: str) -> Refusal:
-    return Refusal(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        f"{reason}; close some, or retry later",
-        code="OVERLOADED",
-        retry_after_s=RETRY_AFTER_S,
-    )

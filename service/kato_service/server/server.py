@@ -18,7 +18,6 @@ from kato_service.server.open_connections import OpenConnections
 from kato_service.server.tls import Certificate
 from kato_service.server.websocket_protocol import BoundedWebSocketProtocol
 from kato_service.service import Service
-from kato_service.settings import Settings
 
 log = structlog.get_logger()
 
@@ -37,7 +36,7 @@ class KatoServer(uvicorn.Server):
     """
 
     def __init__(self, service: Service, app: FastAPI) -> None:
-        super().__init__(_config(service.settings, app))
+        super().__init__(_config(service, app))
         self._service = service
         self._was_ready = False
         self._watch: asyncio.Task[None] | None = None
@@ -96,8 +95,10 @@ def _freeze_garbage() -> None:
     gc.freeze()
 
 
-def _config(settings: Settings, app: FastAPI) -> uvicorn.Config:
-    open_connections = OpenConnections(ClientAddresses(settings.trusted_proxies))
+def _config(service: Service, app: FastAPI) -> uvicorn.Config:
+    settings = service.settings
+    proxies = ClientAddresses(settings.trusted_proxies)
+    open_connections = OpenConnections(proxies, service.metrics.shed)
 
     class Http(BoundedHttpProtocol):
         places = open_connections
