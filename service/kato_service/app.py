@@ -11,9 +11,11 @@ import uvloop
 from fastapi import FastAPI
 
 from kato_service import __version__
+from kato_service.api.documents.paths import add_documents
 from kato_service.api.health import add_health
 from kato_service.api.intake.guards import open_paths
-from kato_service.api.routes import guard_documents, include_routers, make_gate
+from kato_service.api.intake.prefix import Prefix, first_segments
+from kato_service.api.routes import include_routers, make_gate
 from kato_service.assembly import running_service
 from kato_service.logs import configure_logs
 from kato_service.server.server import KatoServer
@@ -21,9 +23,6 @@ from kato_service.service import Service
 from kato_service.settings import Settings, read_settings
 
 log = structlog.get_logger()
-
-_DESCRIPTION = """Deterministic pattern memory: observe events, learn patterns, get traceable
-predictions. All errors have the same envelope; see `Refusal`."""
 
 
 def serve(sockets: list[socket.socket]) -> NoReturn:
@@ -61,16 +60,17 @@ async def _serve(settings: Settings, sockets: list[socket.socket]) -> None:
 def make_app(service: Service) -> FastAPI:
     """The application with all paths."""
     app = FastAPI(
-        title="KATO",
-        version=__version__,
-        description=_DESCRIPTION,
+        # The documents are ours (api/documents), without the framework's.
+        openapi_url=None,
         # We have our own metrics, and asking for a tracer costs time in every request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.service = service
     app.state.gate = make_gate(service)
-    include_routers(app, service.settings, app.state.gate)
+    prefix = Prefix(service.settings)
+    include_routers(app, service.settings, app.state.gate, prefix)
     add_health(app)
-    guard_documents(app)
+    add_documents(app, service.settings)
     app.state.gate.open_paths = open_paths(app)
+    prefix.own_segments = first_segments(app)
     return app

@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from kato_service.domain.genes import Genes, StmMode
 from kato_service.errors import SettingsError
 from kato_service.settings_access import AccessConfig, ApiKey
+from kato_service.settings_address import AddressConfig
 from kato_service.settings_rules import (
     StoreChoice,
     chosen_store,
@@ -128,7 +129,7 @@ class APIServiceConfig(BaseSettings):
         )
 
 
-class Settings(AccessConfig, APIServiceConfig):
+class Settings(AccessConfig, AddressConfig, APIServiceConfig):
     """Everything that the environment can change."""
 
     processor_id: ProcessorId = Field("kato", validation_alias="PROCESSOR_ID")

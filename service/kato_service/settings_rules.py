@@ -1,6 +1,7 @@
 """Checks of values of the environment, alone and together (serving.md §7)."""
 
 import os
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -18,6 +19,8 @@ _CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
 """Files with the memory limit of this container, for cgroup version 2 and 1."""
+_PATH_PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
+_MAX_PREFIX_CHARS = 256
 
 
 def in_64_bits(value: int) -> int:
@@ -183,6 +186,14 @@ def safe_url(url: str) -> str:
     if not parts.hostname or parts.username is not None or parts.port == 0:
         raise ValueError("is not such a URL")
     return url
+
+
+def path_prefix(path: str) -> str:
+    """*path* without a slash at its end, if it can stand before the paths of the API."""
+    prefix = path.rstrip("/")
+    if not _PATH_PREFIX.fullmatch(prefix) or len(prefix) > _MAX_PREFIX_CHARS:
+        raise ValueError(f"{path[:60]!r} is not accepted")
+    return prefix
 
 
 def networks(given: tuple[str, ...]) -> tuple[str, ...]:

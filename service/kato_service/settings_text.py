@@ -17,6 +17,7 @@ _PATTERNS = {
     "REDIS_URL": "redis://host or rediss://host",
     "MONGO_BASE_URL": "mongodb://host or mongodb+srv://host",
     "QDRANT_URL": "http://host or https://host",
+    "ROOT_PATH": "a path such as /kato, of A-Z a-z 0-9 . _ ~ - and slashes",
     "CORS_ORIGINS": "origins separated by commas",
     "TOKEN_ISSUER": "https://host, or http on this machine",
     "TOKEN_JWKS_URL": "https://host/path, or http on this machine",

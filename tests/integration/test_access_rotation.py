@@ -183,13 +183,13 @@ def test_administrative_calls_and_refusals_are_audited_without_content(
 
     lines = audited(service)
     assert [(line["action"], line["outcome"], line["caller"]) for line in lines] == [
-        ("put_v2_sessions_session_id_patterns_name", "done", "first"),
-        ("delete_v2_sessions_session_id_patterns_name", "done", "first"),
-        ("delete_v2_sessions_session_id_patterns_name", "refused", "first"),
-        ("post_v2_sessions_session_id_config", "done", "first"),
+        ("update_pattern", "done", "first"),
+        ("delete_pattern", "done", "first"),
+        ("delete_pattern", "refused", "first"),
+        ("set_config", "done", "first"),
         ("post_genes_update", "refused", "first"),
-        ("post_v2_sessions_session_id_clear_all", "done", "first"),
-        ("delete_v2_sessions_session_id", "done", "first"),
+        ("clear_all", "done", "first"),
+        ("delete_session", "done", "first"),
         ("authorize", "refused", "monitor"),
         ("authenticate", "refused", None),
         ("authorize", "refused", "first"),

@@ -5,11 +5,8 @@ without one.
 """
 
 import json
-import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,15 +14,9 @@ from typing import Any
 import pytest
 
 from support import patient
+from support.browser import CHROMIUM, PATIENCE_S, browser
 from support.services import NewService, ServiceProcess
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    *("--disable-dev-shm-usage", "--no-proxy-server"),
-)
-PATIENCE_S = 90
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="chromium is not installed; `make browser-test` installs it"
 )
@@ -137,23 +128,6 @@ def site() -> Iterator[_Site]:
         finally:
             server.shutdown()
             thread.join()
-
-
-@contextmanager
-def browser(page: str, profile: Path) -> Iterator[None]:
-    assert CHROMIUM is not None
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "--remote-debugging-port=0", page]
-    quiet = subprocess.DEVNULL
-    running = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
-    try:
-        yield
-    finally:
-        running.terminate()
-        try:
-            running.wait(10)
-        except subprocess.TimeoutExpired:
-            running.kill()
-            running.wait()
 
 
 def _attacked(service: ServiceProcess, session: str, site: _Site, profile: Path) -> dict[str, str]:

@@ -82,6 +82,21 @@ def test_the_wheel_holds_all_modules_of_both_programs_and_nothing_else(
     assert tops == {"kato_operator", "kato_service", f"kato-{sources().version}.dist-info"}
 
 
+def test_the_wheel_holds_the_page_of_the_api_with_the_licences_of_its_parts(
+    wheel: zipfile.ZipFile,
+) -> None:
+    folder = "kato_service/api/documents/assets/"
+    listed = subprocess.run(
+        ["git", "-C", REPOSITORY, "ls-files", f"service/{folder}"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    files = {line.removeprefix("service/") for line in listed.stdout.splitlines()}
+    assert {name for name in wheel.namelist() if name.startswith(folder)} == files
+    assert {f"{folder}swagger-ui/LICENSE", f"{folder}page.html"} < files
+
+
 def test_the_wheel_carries_version_and_licence(wheel: zipfile.ZipFile) -> None:
     info = f"kato-{sources().version}.dist-info"
     metadata = message_from_bytes(wheel.read(f"{info}/METADATA"))

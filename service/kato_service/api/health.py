@@ -4,23 +4,32 @@ None of these paths asks a store: they report what background checks and recent 
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from fastapi import FastAPI, Request
-from starlette.responses import Response
+from pydantic import BaseModel
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from kato_service import __version__, json_text
 from kato_service.access.scopes import Scope
 from kato_service.api.intake.guards import Need, guard
+from kato_service.api.intake.operations import BY_ANYONE, BY_CALLERS, Described, describe
+from kato_service.api.shapes.health_responses import (
+    Health,
+    Liveness,
+    Readiness,
+    Startup,
+    Status,
+)
 from kato_service.connections.monitor import StoreHealth
+from kato_service.errors import InvalidInputError, KatoError, OverloadedError
 from kato_service.metrics import CONTENT_TYPE
 from kato_service.service import Service
 
-_NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "Not ready, or unhealthy"}}
-_WRONG_QUERY: dict[int | str, dict[str, Any]] = {422: {"description": "Unknown query parameter"}}
 _PROBED, _WATCHED = Need(Scope.OPEN, any_query=True), Need(Scope.METRICS)
-Status = Literal["healthy", "degraded", "unhealthy"]
+HealthStatus = Literal["healthy", "degraded", "unhealthy"]
 _STARTED_AS = ("host", "port", "workers", "enable_v2_features", "cors_origins", "log_level", "auth")
 _SHOWN = (
     *_STARTED_AS,
@@ -36,15 +45,24 @@ _SHOWN = (
 
 def add_health(app: FastAPI) -> None:
     """Add the paths of this module; health is open to everybody."""
-    for path, endpoint, summary in _PATHS:
+    for one in _PATHS:
         app.router.add_api_route(
-            path, endpoint, methods=["GET"], summary=summary, tags=["health"],
-            operation_id="_".join(("get", *path.strip("/").split("/"))),
-            responses=_NOT_READY if "health" in path else _WRONG_QUERY,
-        )  # fmt: skip
-        app.router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
+            one.path,
+            one.endpoint,
+            methods=["GET"],
+            summary=one.summary,
+            tags=["health"],
+            operation_id=one.operation_id,
+            response_model=one.answer,
+            response_class=JSONResponse if one.answer else PlainTextResponse,
+        )
+        app.router.add_api_route(one.path, one.endpoint, methods=["HEAD"], include_in_schema=False)
+        is_open = "health" in one.path
+        errors = BY_ANYONE if is_open else _errors(one)
+        described = Described(errors, older=one.is_older, also=(503,) if one.may_fail else ())
+        describe(app.router.routes[-2], described)
         for route in app.router.routes[-2:]:
-            guard(route, _PROBED if "health" in path else _WATCHED)
+            guard(route, _PROBED if is_open else _WATCHED)
 
 
 async def live(request: Request) -> Response:
@@ -106,7 +124,7 @@ async def metrics(request: Request) -> Response:
     return Response(_service(request).metrics.text(), media_type=CONTENT_TYPE)
 
 
-def status_of(stores: Mapping[str, StoreHealth], *, credentials: bool) -> Status:
+def status_of(stores: Mapping[str, StoreHealth], *, credentials: bool) -> HealthStatus:
     """Unhealthy if sessions cannot be used; degraded if any other store is not healthy, or the
     source of credentials cannot be read (False)."""
     if stores["redis"].status == "unhealthy":
@@ -115,16 +133,40 @@ def status_of(stores: Mapping[str, StoreHealth], *, credentials: bool) -> Status
     return "healthy" if well and credentials else "degraded"
 
 
-_PATHS: tuple[tuple[str, Callable[[Request], Awaitable[Response]], str], ...] = (
-    ("/health/live", live, "Check that the event loop runs"),
-    ("/health/ready", ready, "Check that requests can be served"),
-    ("/health/startup", startup, "Check that the process has started"),
-    ("/v2/health", health, "Get the health of the service and its stores"),
-    ("/health", health, "Get the health of the service and its stores"),
-    ("/metrics", metrics, "Get metrics as Prometheus text"),
-    ("/v2/status", status, "Get sessions, knowledge, pools and configuration"),
-    ("/status", status, "Get sessions, knowledge, pools and configuration"),
+@dataclass(frozen=True, slots=True)
+class _Path:
+    path: str
+    endpoint: Callable[[Request], Awaitable[Response]]
+    operation_id: str
+    summary: str
+    answer: type[BaseModel] | None
+    """None: it is no JSON."""
+    may_fail: bool = False
+    """It answers with 503 in the same form."""
+    is_older: bool = False
+
+
+_HEALTH = "Get the health of the service and its stores"
+_STATUS = "Get sessions, knowledge, pools and configuration"
+_PATHS = (
+    _Path("/health/live", live, "get_liveness", "Check that the event loop runs", Liveness),
+    _Path(
+        "/health/ready", ready, "get_readiness", "Check that it serves requests", Readiness, True
+    ),
+    _Path("/health/startup", startup, "get_startup", "Check that the process has started", Startup),
+    _Path("/v2/health", health, "get_health", _HEALTH, Health, True),
+    _Path("/health", health, "get_older_health", _HEALTH, Health, True, True),
+    _Path("/metrics", metrics, "get_metrics", "Get metrics as Prometheus text", None),
+    _Path("/v2/status", status, "get_status", _STATUS, Status),
+    _Path("/status", status, "get_older_status", _STATUS, Status, is_older=True),
 )
+
+
+def _errors(one: _Path) -> tuple[type[KatoError], ...]:
+    """Errors of a path that needs credentials; metrics are answered however many requests are in
+    progress."""
+    always = (*BY_CALLERS, InvalidInputError)
+    return always if one.answer is None else (*always, OverloadedError)
 
 
 def _service(request: Request) -> Service:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 from uuid import uuid4
 
 from fastapi import Depends
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
@@ -16,6 +16,7 @@ from kato_service.access.scopes import Caller, Scope
 from kato_service.api import patterns, processing
 from kato_service.api.intake.calls import Call, Called, call_of
 from kato_service.api.intake.operations import Operation
+from kato_service.api.shapes import older_responses as older
 from kato_service.api.shapes import rendering, responses
 from kato_service.api.shapes.requests import (
     GenesBody,
@@ -29,6 +30,7 @@ from kato_service.errors import (
     DeadlineExceededError,
     EmptyStmError,
     LimitExceededError,
+    MatchingBudgetError,
     NotFoundError,
     OverloadedError,
     PatternNotFoundError,
@@ -232,51 +234,72 @@ async def status(state: Shown) -> Response:
 
 
 _READ, _WRITE = Scope.READ, Scope.WRITE
-_PATHS: tuple[tuple[str, tuple[str, ...], Scope, Any, str, Any], ...] = (
-    ("POST", ("/observe",), _WRITE, observe, "Observe one event", _OBSERVING),
-    ("POST", ("/learn",), _WRITE, learn, "Learn the short-term memory", (UniqueIdReusedError,)),
-    ("GET", ("/stm", "/short-term-memory"), _READ, get_stm, "Get the short-term memory", ()),
-    ("GET", ("/predictions",), _READ, predictions, "Predict from the short-term memory", ()),
-    ("POST", ("/predictions",), _READ, predictions, "Predict from the short-term memory", ()),
+_PATHS: tuple[tuple[str, tuple[str, ...], Scope, Any, str, type[BaseModel], Any], ...] = (
     (
-        *("POST", ("/clear-stm", "/clear-short-term-memory"), _WRITE),
-        *(clear_stm, "Empty the short-term memory", _REPEATABLE),
+        *("POST", ("/observe",), _WRITE, observe, "Observe one event"),
+        *(responses.ObservationResult, _OBSERVING),
     ),
     (
-        *("POST", ("/clear-all", "/clear-all-memory"), _WRITE),
-        *(clear_all, "Empty the session, drop its knowledge base", _REPEATABLE),
+        *("POST", ("/learn",), _WRITE, learn, "Learn the short-term memory"),
+        *(responses.LearnResult, (UniqueIdReusedError,)),
     ),
     (
-        *("POST", ("/observe-sequence",), _WRITE),
-        *(observe_sequence, "Observe events in order", _OBSERVING),
+        *("GET", ("/stm", "/short-term-memory"), _READ, get_stm, "Get the short-term memory"),
+        *(older.OlderStm, ()),
     ),
     (
-        "POST",
-        ("/genes/update",),
-        _WRITE,
-        update_genes,
-        "Change genes",
-        (SessionLimitExceededError,),
+        *("GET", ("/predictions",), _READ, predictions, "Predict from the short-term memory"),
+        *(older.OlderPredictions, (MatchingBudgetError,)),
     ),
-    ("GET", ("/gene/{name}",), _READ, get_gene, "Get a gene", (NotFoundError,)),
-    ("GET", ("/pattern/{name}",), _READ, get_pattern, "Get a pattern", (PatternNotFoundError,)),
-    ("GET", ("/percept-data",), _READ, get_percept_data, "Get the last observation", ()),
     (
-        *("GET", ("/cognition-data",), _READ),
-        *(get_cognition_data, "Get predictions, emotives and memory", ()),
+        *("POST", ("/predictions",), _READ, predictions, "Predict from the short-term memory"),
+        *(older.OlderPredictions, (MatchingBudgetError,)),
+    ),
+    (
+        *("POST", ("/clear-stm", "/clear-short-term-memory"), _WRITE, clear_stm),
+        *("Empty the short-term memory", older.OlderCleared, _REPEATABLE),
+    ),
+    (
+        *("POST", ("/clear-all", "/clear-all-memory"), _WRITE, clear_all),
+        *("Empty the session, drop its knowledge base", older.OlderCleared, _REPEATABLE),
+    ),
+    (
+        *("POST", ("/observe-sequence",), _WRITE, observe_sequence, "Observe events in order"),
+        *(older.OlderSequence, _OBSERVING),
+    ),
+    (
+        *("POST", ("/genes/update",), _WRITE, update_genes, "Change genes"),
+        *(older.OlderGenesUpdated, (SessionLimitExceededError,)),
+    ),
+    (
+        *("GET", ("/gene/{name}",), _READ, get_gene, "Get a gene"),
+        *(older.OlderGene, (NotFoundError,)),
+    ),
+    (
+        *("GET", ("/pattern/{name}",), _READ, get_pattern, "Get a pattern"),
+        *(older.OlderPattern, (PatternNotFoundError,)),
+    ),
+    (
+        *("GET", ("/percept-data",), _READ, get_percept_data, "Get the last observation"),
+        *(older.OlderPerceptData, ()),
+    ),
+    (
+        *("GET", ("/cognition-data",), _READ, get_cognition_data),
+        *("Get predictions, emotives and memory", older.OlderCognitionData),
+        (MatchingBudgetError,),
     ),
 )
 _AUDITED = (clear_all, update_genes)
 OPERATIONS = tuple(
     Operation(
-        (method,), path, endpoint, summary, responses.Legacy, (*errors, SessionNotFoundError),
+        (method,), path, endpoint, summary, answer, (*errors, SessionNotFoundError),
         scope=scope, audited=endpoint in _AUDITED,
     )
-    for method, paths, scope, endpoint, summary, errors in _PATHS
+    for method, paths, scope, endpoint, summary, answer, errors in _PATHS
     for path in paths
 )  # fmt: skip
 STATUS = Operation(
-    ("GET",), "/status", status, "Get the state of the session", responses.Legacy,
+    ("GET",), "/status", status, "Get the state of the session", older.OlderState,
     (SessionNotFoundError,), scope=Scope.READ,
 )  # fmt: skip
 

@@ -21,6 +21,7 @@ from kato_service.api.shapes.requests import (
 from kato_service.errors import (
     EmptyStmError,
     LimitExceededError,
+    MatchingBudgetError,
     SessionNotFoundError,
     UniqueIdReusedError,
     VectorDimensionError,
@@ -100,8 +101,13 @@ async def get_stm(call: Called, session_id: str) -> Response:
 async def get_predictions(
     call: Called,
     session_id: str,
-    limit: Annotated[int | None, Query(ge=1, le=10_000)] = None,
-    recall_threshold: Annotated[float | None, Query(ge=0, le=1, allow_inf_nan=False)] = None,
+    limit: Annotated[
+        int | None, Query(ge=1, le=10_000, description="Instead of the gene `max_predictions`.")
+    ] = None,
+    recall_threshold: Annotated[
+        float | None,
+        Query(ge=0, le=1, allow_inf_nan=False, description="Instead of the gene of this name."),
+    ] = None,
 ) -> Response:
     state = await call.load(session_id)
     result = await predicted(call, state, limit=limit, recall_threshold=recall_threshold)
@@ -195,16 +201,17 @@ def spelled(call: Call, state: SessionState, result: PredictionsResult) -> Itera
 
 OPERATIONS = (
     Operation(
-        ("POST",), "/observe", observe, "Observe one event", responses.Observation, _OBSERVING,
-        scope=Scope.WRITE,
+        ("POST",), "/observe", observe, "Observe one event", responses.ObservationResult,
+        _OBSERVING, scope=Scope.WRITE,
     ),
     Operation(
         ("POST",), "/observe-sequence", observe_sequence, "Observe up to 1000 events in order",
-        responses.Sequence, _OBSERVING, scope=Scope.WRITE,
+        responses.SequenceResult, _OBSERVING, scope=Scope.WRITE,
     ),
     Operation(
-        ("POST",), "/learn", learn, "Learn the short-term memory as a pattern", responses.Learned,
-        (EmptyStmError, SessionNotFoundError, UniqueIdReusedError), scope=Scope.WRITE,
+        ("POST",), "/learn", learn, "Learn the short-term memory as a pattern",
+        responses.LearnResult, (EmptyStmError, SessionNotFoundError, UniqueIdReusedError),
+        scope=Scope.WRITE,
     ),
     Operation(
         ("GET",), "/stm", get_stm, "Get the short-term memory", responses.Stm,
@@ -212,7 +219,7 @@ OPERATIONS = (
     ),
     Operation(
         ("GET",), "/predictions", get_predictions, "Predict from the short-term memory",
-        responses.Predictions, (SessionNotFoundError,), scope=Scope.READ,
+        responses.PredictionsResult, (SessionNotFoundError, MatchingBudgetError), scope=Scope.READ,
     ),
     Operation(
         ("POST",), "/clear-stm", clear_stm, "Empty the short-term memory", responses.Cleared,
@@ -220,7 +227,7 @@ OPERATIONS = (
     ),
     Operation(
         ("POST",), "/clear-all", clear_all,
-        "Empty the session and drop everything its knowledge base learned", responses.Cleared,
+        "Empty the session and drop everything its knowledge base learned", responses.ClearedAll,
         (SessionNotFoundError, UniqueIdReusedError), scope=Scope.WRITE, audited=True,
     ),
     Operation(
@@ -239,7 +246,7 @@ OPERATIONS = (
     Operation(
         ("GET",), "/cognition-data", get_cognition_data,
         "Get predictions, emotives, symbols and short-term memory", responses.CognitionData,
-        (SessionNotFoundError,), scope=Scope.READ,
+        (SessionNotFoundError, MatchingBudgetError), scope=Scope.READ,
     ),
 )  # fmt: skip
 

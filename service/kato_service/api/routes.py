@@ -10,14 +10,18 @@ from kato_service.access.scopes import Scope
 from kato_service.api import errors, legacy, patterns, processing, sessions, websocket
 from kato_service.api.intake.gate import Gate
 from kato_service.api.intake.guards import Need, guard
-from kato_service.api.intake.operations import add
+from kato_service.api.intake.operations import Generation, add
+from kato_service.api.intake.prefix import Prefix
 from kato_service.api.intake.session_middleware import SessionMiddleware
+from kato_service.api.shapes.older_responses import LATER
 from kato_service.service import Service
 from kato_service.settings import Settings
 
 Socket = Callable[[WebSocket], Awaitable[None]]
-DOCUMENTS = ("/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc")
-"""Paths that the framework adds."""
+_CURRENT = Generation("/v2/sessions", older=False)
+_LATER = Generation("/sessions", LATER)
+_LEGACY = Generation("/v1", selects_session=True)
+_UNPREFIXED = Generation("", selects_session=True)
 
 
 def make_gate(service: Service) -> Gate:
@@ -32,42 +36,36 @@ def make_gate(service: Service) -> Gate:
     )
 
 
-def include_routers(app: FastAPI, settings: Settings, gate: Gate) -> None:
+def include_routers(app: FastAPI, settings: Settings, gate: Gate, prefix: Prefix) -> None:
     """Add operations, WebSockets, error answers and middleware; `health` adds its own paths.
 
     Requests are matched against the paths in this order, so the busiest come first.
     """
     if settings.enable_v2_features:
-        _include_sessions(app, "/v2/sessions", tag="sessions")
-        _include_sessions(app, "/sessions", tag="sessions of later clients")
+        _include_sessions(app, _CURRENT, tags=("memory", "sessions", "knowledge"))
+        _include_sessions(app, _LATER, tags=("later sessions",) * 3)
     _include_legacy(app)
     app.router.add_api_websocket_route("/{path:path}", websocket.unknown_socket)
     guard(app.router.routes[-1], Need(Scope.OPEN, any_query=True))
     app.router.redirect_slashes = False
     errors.install(app)
-    app.add_middleware(SessionMiddleware, settings=settings, gate=gate)
-
-
-def guard_documents(app: FastAPI) -> None:
-    """Open what describes the API: it is the same for every instance, and browsers that read it
-    can send no credentials before a person gave them any."""
-    for route in app.routes:
-        if getattr(route, "path", "") in DOCUMENTS:
-            guard(route, Need(Scope.OPEN, any_query=True))
+    app.add_middleware(SessionMiddleware, settings=settings, gate=gate, prefix=prefix)
 
 
 def _include_legacy(app: FastAPI) -> None:
-    add(app, "/v1", (*legacy.OPERATIONS, legacy.STATUS), tag="legacy")
-    add(app, "", legacy.OPERATIONS, tag="legacy")
+    add(app, _LEGACY, (*legacy.OPERATIONS, legacy.STATUS), tag="v1")
+    add(app, _UNPREFIXED, legacy.OPERATIONS, tag="unprefixed")
     for path in ("/v1/ws", "/ws"):
         _include_socket(app, path, websocket.legacy_socket, Scope.READ)
 
 
-def _include_sessions(app: FastAPI, prefix: str, *, tag: str) -> None:
-    add(app, prefix + "/{session_id}", processing.OPERATIONS, tag=tag)
-    add(app, prefix, sessions.OPERATIONS, tag=tag)
-    add(app, prefix + "/{session_id}", patterns.OPERATIONS, tag=tag)
-    _include_socket(app, prefix + "/{session_id}/ws", websocket.session_socket, Scope.READ)
+def _include_sessions(app: FastAPI, clients: Generation, *, tags: tuple[str, str, str]) -> None:
+    memory, session, knowledge = tags
+    one = "/{session_id}"
+    add(app, clients, processing.OPERATIONS, tag=memory, below=one)
+    add(app, clients, sessions.OPERATIONS, tag=session)
+    add(app, clients, patterns.OPERATIONS, tag=knowledge, below=one)
+    _include_socket(app, f"{clients.prefix}{one}/ws", websocket.session_socket, Scope.READ)
 
 
 def _include_socket(app: FastAPI, path: str, endpoint: Socket, scope: Scope) -> None:

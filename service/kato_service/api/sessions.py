@@ -81,7 +81,9 @@ async def extend_session(
     call: Called,
     session_id: str,
     body: ExtendBody | None = None,
-    ttl_seconds: Annotated[int | None, Query(ge=1, le=MAX_TTL_S)] = None,
+    ttl_seconds: Annotated[
+        int | None, Query(ge=1, le=MAX_TTL_S, description="Seconds; give it here or in the body.")
+    ] = None,
 ) -> Response:
     ttl_s = _one_of(ttl_seconds, body.ttl_seconds if body else None)
     state = await call.extend(session_id, ttl_s)

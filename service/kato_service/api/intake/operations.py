@@ -1,25 +1,28 @@
-"""An operation as a row of a table, and how it becomes a documented route."""
+"""An operation as a row of a table, and how it becomes a route that can be documented."""
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
-from http import HTTPStatus
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from kato_service.access.scopes import Scope
 from kato_service.api.intake.guards import Need, guard
 from kato_service.api.intake.strict_route import StrictRoute
-from kato_service.api.shapes import responses
 from kato_service.errors import (
     AuthUnavailableError,
     BodyTooLargeError,
+    CrossOriginError,
     DeadlineExceededError,
     ForbiddenError,
+    HostNotAllowedError,
     InvalidInputError,
     KatoError,
+    MalformedRequestError,
+    NotFoundError,
     OverloadedError,
     RateLimitedError,
     StoreUnavailableError,
@@ -27,18 +30,29 @@ from kato_service.errors import (
     UnsupportedMediaTypeError,
 )
 
-_ALWAYS: tuple[type[KatoError], ...] = (
-    UnauthorizedError,
-    ForbiddenError,
-    InvalidInputError,
-    RateLimitedError,
-    StoreUnavailableError,
-    OverloadedError,
-    AuthUnavailableError,
-    DeadlineExceededError,
+BY_ANYONE: tuple[type[KatoError], ...] = (
+    MalformedRequestError,
+    CrossOriginError,
+    HostNotAllowedError,
     KatoError,
 )
-"""Errors that every operation may answer with."""
+"""Errors that even the operations that need no credentials may answer with."""
+BY_CALLERS: tuple[type[KatoError], ...] = (
+    *BY_ANYONE,
+    UnauthorizedError,
+    ForbiddenError,
+    AuthUnavailableError,
+    RateLimitedError,
+)
+"""Errors of every operation that needs credentials."""
+ALWAYS: tuple[type[KatoError], ...] = (
+    *BY_CALLERS,
+    InvalidInputError,
+    StoreUnavailableError,
+    OverloadedError,
+    DeadlineExceededError,
+)
+"""Errors of every operation on sessions."""
 _WITH_BODY: tuple[type[KatoError], ...] = (BodyTooLargeError, UnsupportedMediaTypeError)
 
 
@@ -60,16 +74,61 @@ class Operation:
     """Whether the audit log has a line about every call."""
 
 
-def add(app: FastAPI, prefix: str, operations: Iterable[Operation], *, tag: str) -> None:
-    """Mount *operations* under *prefix*; *tag* groups them in the OpenAPI document."""
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What the OpenAPI documents say about a route and FastAPI does not know."""
+
+    errors: tuple[type[KatoError], ...]
+    """Errors that it may answer with."""
+    older: bool = False
+    """It belongs to the document of the older paths."""
+    selects_session: bool = False
+    """Headers select the session."""
+    also: tuple[int, ...] = ()
+    """Other statuses whose answers have the form of a success."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """Clients that share a prefix, and how their paths are documented."""
+
+    prefix: str
+    answers: Mapping[type[BaseModel], type[BaseModel]] = field(default_factory=dict)
+    """Answers that differ from those of the tables."""
+    older: bool = True
+    selects_session: bool = False
+
+
+def describe(route: BaseRoute, described: Described) -> None:
+    """Note what the documents say about *route*."""
+    documented: Any = route
+    documented.described = described
+
+
+def described(route: BaseRoute) -> Described | None:
+    """What was noted; None for a route that no document has."""
+    found: Described | None = getattr(route, "described", None)
+    return found
+
+
+def add(
+    app: FastAPI,
+    generation: Generation,
+    operations: Iterable[Operation],
+    *,
+    tag: str,
+    below: str = "",
+) -> None:
+    """Mount *operations* under the prefix of *generation* and *below*; *tag* groups them."""
     for operation in operations:
+        placed = replace(operation, path=generation.prefix + below + operation.path)
         for method in operation.methods:
-            _add(app, prefix + operation.path, method, operation, tag)
+            _add(app, method, placed, generation, tag)
 
 
-def _add(app: FastAPI, path: str, method: str, operation: Operation, tag: str) -> None:
-    errors = (*operation.errors, *_ALWAYS, *(_WITH_BODY if method in ("POST", "PUT") else ()))
-    operation_id = _operation_id(method, path)
+def _add(app: FastAPI, method: str, operation: Operation, generation: Generation, tag: str) -> None:
+    path = operation.path
+    operation_id = _operation_id(method, operation, generation)
     app.router.add_api_route(
         path,
         operation.endpoint,
@@ -77,43 +136,25 @@ def _add(app: FastAPI, path: str, method: str, operation: Operation, tag: str) -
         operation_id=operation_id,
         summary=operation.summary,
         tags=[tag],
-        response_model=operation.answer,
-        responses=_documented(errors),
+        response_model=generation.answers.get(operation.answer, operation.answer),
         route_class_override=StrictRoute,
     )
-    audited = operation_id if operation.audited else None
-    guard(app.router.routes[-1], Need(operation.scope, audited))
+    route = app.router.routes[-1]
+    # An empty part of a path leads to no operation.
+    missing = (NotFoundError,) if "{" in path else ()
+    with_body = _WITH_BODY if method in ("POST", "PUT", "DELETE") else ()
+    errors = (*operation.errors, *missing, *ALWAYS, *with_body)
+    describe(
+        route,
+        Described(errors, older=generation.older, selects_session=generation.selects_session),
+    )
+    guard(route, Need(operation.scope, operation_id if operation.audited else None))
 
 
-def _operation_id(method: str, path: str) -> str:
-    words = [word.strip("{}").replace("-", "_") for word in path.split("/") if word]
+def _operation_id(method: str, operation: Operation, generation: Generation) -> str:
+    """The name that generated clients give to the operation."""
+    if not generation.older:
+        name: str = operation.endpoint.__name__
+        return name if method == operation.methods[0] else f"{name}_by_{method.lower()}"
+    words = [word.strip("{}").replace("-", "_") for word in operation.path.split("/") if word]
     return "_".join((method.lower(), *words))
-
-
-def _documented(errors: Iterable[type[KatoError]]) -> dict[int | str, dict[str, Any]]:
-    codes: dict[int, list[type[KatoError]]] = {}
-    for error in errors:
-        codes.setdefault(error.status_code, []).append(error)
-    return {status: _refusal(status, classes) for status, classes in sorted(codes.items())}
-
-
-def _refusal(status: int, classes: list[type[KatoError]]) -> dict[str, Any]:
-    names = list(dict.fromkeys(error.code for error in classes))
-    examples = {error.code: {"value": _example(error)} for error in classes}
-    return {
-        "model": responses.Refusal,
-        "description": f"{HTTPStatus(status).phrase}: {', '.join(names)}",
-        "content": {"application/json": {"examples": examples}},
-    }
-
-
-def _example(error: type[KatoError]) -> dict[str, Any]:
-    message = error.code.replace("_", " ").lower()
-    content = {
-        "code": error.code,
-        "message": message,
-        "retryable": error.retryable,
-        "request_id": "5f2b9c1e7a3d4e60",
-        "details": [],
-    }
-    return {"error": content, "detail": message}

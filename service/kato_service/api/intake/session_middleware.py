@@ -17,6 +17,7 @@ from kato_service.api.intake import bodies
 from kato_service.api.intake.admission import Admission, Body, Place
 from kato_service.api.intake.cross_origin import CrossOrigin
 from kato_service.api.intake.gate import ALWAYS_ANSWERED, Gate, rate_limit_headers
+from kato_service.api.intake.prefix import Prefix
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.shares import Holder
 from kato_service.errors import (
@@ -34,9 +35,12 @@ _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 class SessionMiddleware:
     """The outermost boundary of the application: every exception that rises to it is answered."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, gate: Gate) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: Settings, gate: Gate, prefix: Prefix | None = None
+    ) -> None:
         self._app = app
         self._settings = settings
+        self._prefix = prefix or Prefix(settings)
         self._pages = CrossOrigin(settings)
         self._gate = gate
         self._admission = Admission(
@@ -58,6 +62,7 @@ class SessionMiddleware:
         deadline = Deadline.after(self._settings.request_timeout_s)
         state = {"request_id": request_id, "deadline": deadline, "admission": self._admission}
         scope["state"] = {**scope.get("state", {}), **state}
+        self._prefix.take(scope)
         # A pipelined request starts in a copy of the context of the one before it.
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(

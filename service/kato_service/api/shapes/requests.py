@@ -66,11 +66,12 @@ def _bounded(value: Any) -> Any:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
+AsWhole = BeforeValidator(_whole)
+"""Stands after the bounds of an integer, so that its JSON schema has them."""
 Real = Annotated[float, Field(allow_inf_nan=False)]
 UserId = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
 UniqueId = Annotated[str, Field(min_length=1, max_length=256)]
-Ttl = Annotated[Whole, Field(ge=1, le=MAX_TTL_S)]
+Ttl = Annotated[int, Field(ge=1, le=MAX_TTL_S), AsWhole]
 Json = Annotated[JsonValue, AfterValidator(_writable)]
 Emotives = Annotated[dict[str, Real], BeforeValidator(_bounded)]
 Metadata = Annotated[dict[str, Json], BeforeValidator(_bounded)]
@@ -80,7 +81,9 @@ Vector = Annotated[list[Real], Field(fail_fast=True)]
 class Body(BaseModel):
     """A JSON object with known fields."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, populate_by_name=True, use_attribute_docstrings=True
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -94,14 +97,15 @@ class Body(BaseModel):
 class ObservationItem(Body):
     """One observation of a sequence."""
 
-    strings: Annotated[list[str], Field(fail_fast=True)] = Field(
-        default=[], examples=[["hello", "world"]]
-    )
-    vectors: Annotated[list[Vector], Field(fail_fast=True)] = Field(
-        default=[], examples=[[[0.1, 0.9]]]
-    )
-    emotives: Emotives = Field(default={}, examples=[{"joy": 0.8}])
-    metadata: Metadata = Field(default={}, examples=[{"source": "manual"}])
+    strings: Annotated[list[str], Field(fail_fast=True)] = []
+    """Symbols of the event."""
+    vectors: Annotated[list[Vector], Field(fail_fast=True)] = []
+    """Vectors of the event, each becomes a symbol. None may be all zeros, and all vectors of a
+    knowledge base have the same dimension."""
+    emotives: Emotives = {}
+    """Named numbers that describe how the event feels."""
+    metadata: Metadata = {}
+    """Anything that the pattern learned from this event should carry."""
 
     def observation(self) -> Observation:
         return Observation(
@@ -113,7 +117,10 @@ class ObservationItem(Body):
 
 
 class ObservationBody(ObservationItem):
+    """One event."""
+
     unique_id: UniqueId | None = None
+    """An id of your own that makes it safe to send the request again."""
 
 
 def _echoable(value: Any) -> Any:
@@ -123,19 +130,26 @@ def _echoable(value: Any) -> Any:
 
 
 class SequenceItem(ObservationItem):
-    unique_id: Annotated[UniqueId | None, BeforeValidator(_echoable)] = Field(
-        default=None, description="Echoed in the result of the item; it makes nothing repeatable."
-    )
+    """One event of a sequence."""
+
+    unique_id: Annotated[UniqueId | None, BeforeValidator(_echoable)] = None
+    """Returns in the result of the item; it makes nothing safe to repeat."""
 
 
 class SequenceBody(Body):
+    """Events in order."""
+
     observations: Annotated[list[SequenceItem], Field(fail_fast=True)] = Field(
-        max_length=MAX_SEQUENCE, examples=[[{"strings": ["a"]}, {"strings": ["b"]}]]
+        max_length=MAX_SEQUENCE
     )
     learn_after_each: bool = False
+    """Learn the short-term memory after each event."""
     learn_at_end: bool = False
+    """Learn the short-term memory after the last event."""
     clear_stm_between: bool = False
+    """Empty the short-term memory before each event but the first."""
     unique_id: UniqueId | None = None
+    """An id of your own that makes it safe to send the request again."""
 
     def item_ids(self) -> list[str | None]:
         return [item.unique_id for item in self.observations]
@@ -145,23 +159,39 @@ class RepeatableBody(Body):
     """The body of a request that takes only the id by which its repeat is recognised."""
 
     unique_id: UniqueId | None = None
+    """An id of your own that makes it safe to send the request again."""
 
 
 class GeneOverrides(Body):
     """Genes of a session; null returns one to the default of the instance."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
-
     recall_threshold: Real | None = Field(default=None, ge=0.0, le=1.0, examples=[0.1])
-    max_predictions: Whole | None = Field(default=None, ge=1, le=10_000, examples=[100])
-    persistence: Whole | None = Field(default=None, ge=1, le=100, examples=[5])
-    max_pattern_length: Whole | None = Field(default=None, ge=0, le=MAX_FREQUENCY, examples=[0])
+    """Similarity that a prediction must reach."""
+    max_predictions: Annotated[int, Field(ge=1, le=10_000), AsWhole] | None = Field(
+        default=None, examples=[100]
+    )
+    """Predictions in one answer, at most."""
+    persistence: Annotated[int, Field(ge=1, le=100), AsWhole] | None = Field(
+        default=None, examples=[5]
+    )
+    """Learns of a pattern whose emotives it keeps."""
+    max_pattern_length: Annotated[int, Field(ge=0, le=MAX_FREQUENCY), AsWhole] | None = Field(
+        default=None, examples=[0]
+    )
+    """Events after which the short-term memory is learned automatically; 0: never."""
     stm_mode: Literal["KEEP_LAST", "CLEAR", "ROLLING"] | None = None
+    """What an automatic learn leaves in the short-term memory: its last event, nothing, or all but
+    its oldest event."""
     sort_symbols: bool | None = Field(
         default=None, validation_alias=AliasChoices("sort_symbols", "sort")
     )
-    vector_neighbors: Whole | None = Field(default=None, ge=0, le=100, examples=[3])
+    """Whether the symbols of an event are sorted."""
+    vector_neighbors: Annotated[int, Field(ge=0, le=100), AsWhole] | None = Field(
+        default=None, examples=[3]
+    )
+    """Nearest known vectors whose symbols join that of an observed one."""
     vector_min_score: Real | None = Field(default=None, ge=-1.0, le=1.0, examples=[0.9])
+    """Cosine similarity that such a neighbour must reach."""
 
     @model_validator(mode="before")
     @classmethod
@@ -179,26 +209,37 @@ class GeneOverrides(Body):
 
 
 class SessionBody(Body):
+    """The session to create."""
+
     user_id: UserId | None = Field(
         default=None, validation_alias=AliasChoices("user_id", "node_id"), examples=["alice"]
     )
+    """The user whose knowledge the session shares: printable characters. Without one, it shares
+    that of the instance."""
     metadata: Metadata | None = Field(default=None, examples=[{"purpose": "demo"}])
+    """Anything that you want to find in the session again."""
     ttl_seconds: Ttl | None = Field(default=None, examples=[3600])
+    """Seconds that the session lives, from now or from its last extend."""
     config: GeneOverrides | None = Field(default=None, examples=[{"recall_threshold": 0.3}])
 
 
 class ExtendBody(Body):
+    """How long a session lives from now on."""
+
     ttl_seconds: Ttl | None = Field(default=None, examples=[3600])
+    """Seconds; give it here or in the query."""
 
 
 class ConfigBody(Body):
-    config: GeneOverrides = Field(examples=[{"recall_threshold": 0.3, "max_predictions": None}])
+    """The genes to change."""
+
+    config: GeneOverrides
 
 
 class GenesBody(Body):
-    """The genes to change: in the field ``genes``, or the map alone."""
+    """The genes to change: in the field `genes`, or the map alone."""
 
-    genes: GeneOverrides = Field(examples=[{"recall_threshold": 0.3}])
+    genes: GeneOverrides
 
     @model_validator(mode="before")
     @classmethod
@@ -209,9 +250,13 @@ class GenesBody(Body):
 
 
 class PatternBody(Body):
-    frequency: Annotated[Whole, Field(ge=0, le=MAX_FREQUENCY)] | None = Field(
+    """What to change of a pattern; what is missing or null stays."""
+
+    frequency: Annotated[int, Field(ge=0, le=MAX_FREQUENCY), AsWhole] | None = Field(
         default=None, examples=[3]
     )
+    """How often it counts as learned."""
     emotives: Annotated[list[Emotives], Field(fail_fast=True)] | None = Field(
         default=None, examples=[[{"joy": 0.8}]]
     )
+    """Its emotive maps, oldest first; as many as the gene `persistence` keeps."""

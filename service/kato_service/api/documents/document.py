@@ -1,0 +1,213 @@
+"""An OpenAPI document: what FastAPI knows of the routes, and what it does not."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, get_args
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+
+from kato_service import __version__
+from kato_service.access.scopes import Scope
+from kato_service.api.documents import limits, schemas, texts
+from kato_service.api.documents.answer_examples import example
+from kato_service.api.documents.refusals import (
+    HEADERS,
+    RATES,
+    header_references,
+    refusals,
+    share_refusals,
+)
+from kato_service.api.intake.guards import need_of
+from kato_service.api.intake.operations import Described, described
+from kato_service.api.shapes.examples import EXAMPLES
+from kato_service.api.shapes.requests import GeneOverrides, GenesBody
+from kato_service.api.shapes.responses import Refusal
+from kato_service.settings import Settings
+
+Document = dict[str, Any]
+_REFERENCE = "#/components/schemas/{model}"
+_SCHEMES: Mapping[str, Any] = {
+    "apiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "An API key of this instance.",
+    },
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key of this instance, or a token of its issuer.",
+    },
+}
+_REQUEST_ID: Mapping[str, Any] = {
+    "name": "X-Request-ID",
+    "in": "header",
+    "required": False,
+    "description": texts.REQUEST_ID,
+    "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
+}
+
+
+def document(app: FastAPI, settings: Settings, *, older: bool) -> Document:
+    """The document of the current paths, or that of the older ones, as `/openapi.json` has it."""
+    tags = texts.OLDER_TAGS if older else texts.TAGS
+    routes = _routes(app, tuple(tags), older=older)
+    made = get_openapi(
+        title="KATO, older paths" if older else "KATO",
+        version=__version__,
+        description=_unwrapped(texts.OLDER if older else texts.CURRENT),
+        routes=routes,
+        tags=[{"name": name, "description": text} for name, text in tags.items()],
+        license_info={"name": "Apache 2.0", "identifier": "Apache-2.0"},
+    )
+    for route in routes:
+        assert route.methods is not None
+        (method,) = route.methods
+        operation = made["paths"][route.path_format][method.lower()]
+        found = described(route)
+        assert found is not None
+        _complete(operation, route, found, settings)
+    shared = share_refusals(made["paths"])
+    made["components"] = _components(made["components"]["schemas"], settings, older=older)
+    made["components"]["securitySchemes"] = _schemes(settings)
+    _show_answers(made)
+    made["components"]["responses"] = shared
+    return made
+
+
+def _routes(app: FastAPI, tags: Sequence[str], *, older: bool) -> list[APIRoute]:
+    """The routes of the document, by group in reading order."""
+    found = [
+        route
+        for route in app.routes
+        if isinstance(route, APIRoute)
+        and (known := described(route)) is not None
+        and known.older is older
+    ]
+    return sorted(found, key=lambda route: tags.index(str(route.tags[0])))
+
+
+def _components(found: dict[str, Any], settings: Settings, *, older: bool) -> dict[str, Any]:
+    envelope = Refusal.model_json_schema(ref_template=_REFERENCE)
+    inner = envelope.pop("$defs")
+    made = schemas.made_true({**found, **inner, "Refusal": envelope}, older=older)
+    limits.bound(made, settings)
+    return {
+        "schemas": made,
+        "headers": dict(HEADERS),
+        "parameters": {"RequestID": dict(_REQUEST_ID)},
+    }
+
+
+def _complete(
+    operation: dict[str, Any], route: APIRoute, described: Described, settings: Settings
+) -> None:
+    need = need_of(route)
+    assert need is not None
+    operation["description"] = _description(route.endpoint, need.scope)
+    operation["security"] = _security(need.scope, settings)
+    operation["parameters"] = _parameters(operation.get("parameters", ()), route, described)
+    operation["responses"] = _answers(operation["responses"], route, described)
+    if "requestBody" in operation:
+        operation["requestBody"] = _body(route.endpoint, settings)
+
+
+def _unwrapped(text: str) -> str:
+    """*text* with a line for each paragraph: viewers show line breaks as they are."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
+def _description(endpoint: Callable[..., Any], scope: Scope) -> str:
+    needs = "no credentials" if scope is Scope.OPEN else f"the scope `{scope}`"
+    return f"{texts.OPERATIONS[endpoint]}\n\nNeeds {needs}."
+
+
+def _security(scope: Scope, settings: Settings) -> list[dict[str, list[str]]]:
+    """Credentials that the operation takes, each with the scope that it needs."""
+    if scope is Scope.OPEN:
+        return []
+    each = [{name: [str(scope)]} for name in _schemes(settings)]
+    # Credentials are accepted, and ignored, by an instance that asks for none: what is generated
+    # from its document works with every other instance as well.
+    return [{}, *each] if settings.auth == "none" else each
+
+
+def _schemes(settings: Settings) -> dict[str, Any]:
+    """The ways to send credentials; an instance may take tokens only."""
+    keys = settings.api_key is not None or settings.api_keys_file is not None
+    only_tokens = settings.auth == "token" and not keys
+    return {name: found for name, found in _SCHEMES.items() if name != "apiKey" or not only_tokens}
+
+
+def _parameters(
+    found: Sequence[dict[str, Any]], route: APIRoute, described: Described
+) -> list[dict[str, Any]]:
+    parameters = []
+    for parameter in found:
+        name, schema = parameter["name"], parameter["schema"]
+        if parameter["in"] == "path":
+            text = texts.GENE_NAME if "/gene/" in route.path else texts.PARAMETERS[name]
+            parameter["description"] = text
+        parameter["schema"] = _without_null(schema)
+        parameters.append(parameter)
+    selecting = texts.SELECTING.items() if described.selects_session else ()
+    for name, text in selecting:
+        schema = {"type": "string", "minLength": 1, "maxLength": 256}
+        about = {"name": name, "in": "header", "required": False, "description": text}
+        parameters.append({**about, "schema": schema})
+    return [*parameters, {"$ref": "#/components/parameters/RequestID"}]
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter of the query, which cannot hold null, without its title."""
+    rest = {key: value for key, value in schema.items() if key not in ("title", "description")}
+    options = [one for one in rest.pop("anyOf", ()) if one.get("type") != "null"]
+    return rest | (options[0] if options else {})
+
+
+def _answers(found: Mapping[str, Any], route: APIRoute, described: Described) -> dict[str, Any]:
+    success = dict(found["200"])
+    on_session = ("X-Session-ID",) if _is_on_session(route, described) else ()
+    headers = header_references("X-Request-ID", *on_session, *RATES)
+    success |= {"headers": headers}
+    answers = {"200": success | {"description": "Done"}, **refusals(described.errors)}
+    for status in described.also:
+        answers[str(status)] = success | {"description": "The same, not ready or unhealthy"}
+    return dict(sorted(answers.items()))
+
+
+def _show_answers(made: Document) -> None:
+    """Give every success an example: one of all its fields would look like a repeat."""
+    found = [operation for path in made["paths"].values() for operation in path.values()]
+    for answer in (operation["responses"]["200"] for operation in found):
+        for kind, content in answer["content"].items():
+            if kind == "application/json":
+                content["example"] = example(content["schema"], made["components"]["schemas"])
+
+
+def _is_on_session(route: APIRoute, described: Described) -> bool:
+    return described.selects_session or "{session_id}" in route.path
+
+
+def _body(endpoint: Callable[..., Any], settings: Settings) -> dict[str, Any]:
+    """The body of an operation, with examples to paste."""
+    parameter = inspect.signature(endpoint).parameters["body"]
+    given = [one for one in get_args(parameter.annotation) if one is not type(None)]
+    model: type[BaseModel] = given[0] if given else parameter.annotation
+    reference: dict[str, Any] = {"$ref": _REFERENCE.format(model=model.__name__)}
+    if model is GenesBody:
+        alone = {"$ref": _REFERENCE.format(model=GeneOverrides.__name__)}
+        reference = {"anyOf": [reference, alone]}
+    examples = {
+        summary: {"value": value}
+        for summary, value in EXAMPLES[model].items()
+        if "vectors" not in value or limits.takes_vectors(settings)
+    }
+    return {
+        "description": f"At most {settings.max_body_bytes} bytes of JSON.",
+        "required": parameter.default is parameter.empty,
+        "content": {"application/json": {"schema": reference, "examples": examples}},
+    }

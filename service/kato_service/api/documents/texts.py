@@ -1,0 +1,135 @@
+"""The prose of the OpenAPI documents: what they are, their groups, and every operation."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kato_service.api import health, legacy, patterns, processing, sessions
+
+CURRENT = """Deterministic pattern memory: observe events, learn patterns, get predictions that can
+be traced.
+
+**A conversation**: create a session, `observe` events in it, `learn` them as a pattern, observe
+the beginning of something similar, and get `predictions` of what follows. The `session_id` grants
+access to the session, so keep it secret.
+
+**Credentials**, if the instance asks for them: an API key as `X-API-Key` or `Authorization:
+Bearer`, or a token as `Authorization: Bearer`. Each operation names the scope that it needs.
+
+**Requests** are JSON in UTF-8, plain or as one gzip member (`Content-Encoding: gzip`). Unknown
+fields are refused. With a `unique_id` of your own, a request that changes something is applied
+once, however often you send it.
+
+**Errors** all have the form of `Refusal`; `code` names what happened and `retryable` says whether
+the same request may succeed later.
+
+Spellings for programs written for earlier versions are in a document of their own,
+`openapi-older.json`."""
+OLDER = """Paths for programs that were written for earlier versions. New programs use the paths
+under `/v2`, which `openapi.json` describes.
+
+Unknown fields are ignored here, except for genes. Under `/v1`, and on the same paths without a
+prefix, headers select the session: `X-Session-ID` an existing one, `X-User-ID`, `X-Node-ID` or
+`X-Test-ID` the default session of a user, and none of them that of the instance. The first change
+creates a default session, and it never expires."""
+TAGS: Mapping[str, str] = {
+    "sessions": "Create sessions, and look after them.",
+    "memory": "Observe, learn and predict in a session, and tune it.",
+    "knowledge": "Patterns and vectors that the sessions of a user have learned together.",
+    "health": "The state of the instance.",
+}
+"""The groups of the current document, in reading order."""
+OLDER_TAGS: Mapping[str, str] = {
+    "v1": "The default session of a user, or the session that a header selects.",
+    "unprefixed": "The same without a prefix.",
+    "later sessions": "The paths of `/v2/sessions` for clients of later versions: `node_id` for"
+    " `user_id`, and `missing` and `extras` of predictions by event.",
+    "health": "The state of the instance.",
+}
+PARAMETERS: Mapping[str, str] = {
+    "session_id": "The session's id, from the answer that created it.",
+    "name": "The pattern's name: 40 hexadecimal digits, with or without `PTRN|`.",
+    "symbol": "The symbol of the vector, as observations and patterns show it.",
+}
+"""Parameters of paths."""
+GENE_NAME = "The gene's name, such as `recall_threshold`."
+SELECTING: Mapping[str, str] = {
+    "X-Session-ID": "Selects an existing session; the other headers are then ignored.",
+    "X-User-ID": "Selects the default session of this user.",
+    "X-Node-ID": "The same, if there is no `X-User-ID`.",
+    "X-Test-ID": "Selects the default session of the user `test_` and this, if there is neither of"
+    " the others.",
+}
+"""Headers that select a session."""
+REQUEST_ID = "Finds the request in the service's log; generated if it is missing or not acceptable."
+
+_REPEAT = " With a `unique_id` it is safe to send again."
+_LEARNED = "What is learned belongs to the user: all of the user's sessions predict from it."
+OPERATIONS: Mapping[Callable[..., Any], str] = {
+    sessions.create_session: "Always creates a new session. Sessions of one user share what they"
+    " learn; sessions without a user share the knowledge of the instance.",
+    sessions.list_sessions: "Lists live sessions in the order of their creation. Callers without"
+    " the scope `admin` see their own; without authentication, each id is cut to 8 characters.",
+    sessions.count_sessions: "Counts the live sessions that the caller may list.",
+    sessions.session_exists: "Says whether the session is alive. Never extends it.",
+    sessions.get_session: "Gets the session with its genes.",
+    sessions.delete_session: "Ends the session. What it learned stays, for other sessions of its"
+    " user.",
+    sessions.extend_session: "Sets the session's remaining lifetime. Give `ttl_seconds` once, in"
+    " the query or in the body.",
+    processing.observe: "Adds one event to the end of the short-term memory. Strings and vectors"
+    " become its symbols; an observation with neither adds no event." + _REPEAT,
+    processing.observe_sequence: "Checks up to 1000 observations, then applies them in order."
+    " An item's own `unique_id` only returns in its result; that of the whole request makes it safe"
+    " to send again.",
+    processing.learn: "Turns the short-term memory into a pattern and empties it. "
+    + _LEARNED
+    + _REPEAT,
+    processing.get_stm: "Gets the events that were observed and not learned yet, oldest first.",
+    processing.get_predictions: "Compares the short-term memory with all patterns of the knowledge"
+    " base, best match first. `limit` and `recall_threshold` hold for this request only.",
+    processing.clear_stm: "Forgets what was observed and not learned." + _REPEAT,
+    processing.clear_all: "Empties the session and drops everything its knowledge base learned:"
+    " patterns, statistics and vectors, for all sessions of the user." + _REPEAT,
+    processing.get_config: "Gets every gene in effect: those of the session, and defaults of the"
+    " instance for the others.",
+    processing.set_config: "Changes the genes that are named, all or none, from the next request"
+    " on. Null returns a gene to the default of the instance.",
+    processing.get_percept_data: "Gets the last observation as it was sent.",
+    processing.get_cognition_data: "Gets predictions, mean emotives, the last event, the short-term"
+    " memory, and the metadata that waits for a learn.",
+    patterns.list_patterns: "Lists the patterns of the session's knowledge base in the order of"
+    " their first learn. A page of large patterns ends before `limit`; continue while"
+    " `next_cursor` is not null.",
+    patterns.get_pattern: "Gets a pattern of the session's knowledge base.",
+    patterns.update_pattern: "Changes how often a pattern counts as learned, or replaces its"
+    " emotives. Sending it again is harmless.",
+    patterns.delete_pattern: "Deletes a pattern. Statistics keep what its learns counted.",
+    patterns.get_vector: "Gets the components of a vector as they were sent.",
+    legacy.observe: "Adds one event to the end of the short-term memory." + _REPEAT,
+    legacy.learn: "Turns the short-term memory into a pattern and empties it. With less than two"
+    " symbols, nothing changes and `pattern_name` is empty." + _REPEAT,
+    legacy.get_stm: "Gets the events that were observed and not learned yet, oldest first.",
+    legacy.predictions: "Compares the short-term memory with all patterns, best match first.",
+    legacy.clear_stm: "Forgets what was observed and not learned." + _REPEAT,
+    legacy.clear_all: "Empties the session and drops everything its knowledge base learned."
+    + _REPEAT,
+    legacy.observe_sequence: "Empties the short-term memory, applies the observations in order, and"
+    " predicts. An item's own `unique_id` only returns in its result; that of the whole request"
+    " makes it safe to send again.",
+    legacy.update_genes: "Changes genes, all or none. Unknown genes are refused.",
+    legacy.get_gene: "Gets one gene in effect.",
+    legacy.get_pattern: "Gets a pattern of the session's knowledge base.",
+    legacy.get_percept_data: "Gets the last observation as it was sent.",
+    legacy.get_cognition_data: "Gets predictions, mean emotives, the last event and the short-term"
+    " memory.",
+    legacy.status: "Gets the state of the selected session.",
+    health.live: "Succeeds while the event loop runs; for a liveness probe.",
+    health.ready: "Succeeds if requests can be served; for a readiness probe.",
+    health.startup: "Succeeds once the process has started; for a startup probe.",
+    health.health: "Reports what background checks and recent calls found, and asks no store. It"
+    " fails with 503, in the same form, if sessions cannot be served.",
+    health.metrics: "Metrics for Prometheus.",
+    health.status: "Version, engine, live sessions, knowledge in memory, pools, stores, and the"
+    " configuration without secrets.",
+}
+"""What an operation does, beyond its summary."""

@@ -1,0 +1,52 @@
+"""Bodies of requests to paste, for the OpenAPI documents; the first of each is the usual one.
+
+A test sends every one of them.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from kato_service.api.shapes import requests
+
+Examples = Mapping[str, Any]
+"""By summary, a body."""
+
+_OBSERVATION: Examples = {
+    "An event": {"strings": ["hello", "world"]},
+    "With emotives and metadata": {
+        "strings": ["hello"],
+        "emotives": {"joy": 0.8},
+        "metadata": {"source": "manual"},
+    },
+    "With a vector": {"vectors": [[0.1, 0.9]]},
+    "Safe to send again": {"strings": ["hello"], "unique_id": "my-observation-1"},
+}
+_EVENTS = [{"strings": ["hello"]}, {"strings": ["world"]}, {"strings": ["again"]}]
+_SEQUENCE: Examples = {
+    "Observe and learn": {"observations": _EVENTS, "learn_at_end": True},
+    "Observe only": {"observations": _EVENTS[:2]},
+    "Safe to send again": {"observations": _EVENTS[:2], "unique_id": "my-sequence-1"},
+}
+_GENES = {"recall_threshold": 0.3, "max_predictions": 10}
+EXAMPLES: Mapping[type[BaseModel], Examples] = {
+    requests.SessionBody: {
+        "A session of a user": {"user_id": "alice"},
+        "A session without a user": {},
+        "With genes of its own": {"user_id": "alice", "ttl_seconds": 600, "config": _GENES},
+    },
+    requests.ExtendBody: {"An hour from now": {"ttl_seconds": 3600}},
+    requests.ObservationBody: _OBSERVATION,
+    requests.SequenceBody: _SEQUENCE,
+    requests.RepeatableBody: {"Once": {}, "Safe to send again": {"unique_id": "my-request-1"}},
+    requests.ConfigBody: {
+        "Change genes": {"config": _GENES},
+        "Back to the default": {"config": {"recall_threshold": None}},
+    },
+    requests.GenesBody: {"Change genes": {"genes": _GENES}, "The map alone": _GENES},
+    requests.PatternBody: {
+        "Count it three times": {"frequency": 3},
+        "Replace its emotives": {"emotives": [{"joy": 0.8}]},
+    },
+}
