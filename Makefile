@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PORT ?= 8000
 WORKERS_FOR_TESTS ?= 2
 
-.PHONY: help install run up down check test torture soak engine-check engine-stalls engine-sanitize fuzz audit e2e bench dist images chart crds format clean browser-test
+.PHONY: help install run up down check test torture soak engine-check engine-stalls engine-sanitize fuzz audit e2e bench dist images chart crds format clean browser-test client-test
 
 help: ## list these commands
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,11 +56,15 @@ check: install ## check format, lint, types, import contracts, generated files a
 test: install ## run unit, contract and integration tests on servers that they start and stop
 	@$(PYTHON) e2e/testbed/testbed.py packages redis-server openssl
 	@$(PYTHON) e2e/testbed/testbed.py binaries
-	@$(BIN)/python -m pytest tests -n $(WORKERS_FOR_TESTS) --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests --ignore=tests/clients -n $(WORKERS_FOR_TESTS) --dist loadgroup $(PYTEST_ARGS)
 
-browser-test: install ## show in Chromium that pages of other origins can neither read nor change anything
+browser-test: install ## show in Chromium that foreign pages can do nothing, and that /docs works offline
 	@$(PYTHON) e2e/testbed/testbed.py packages chromium
-	@$(BIN)/python -m pytest tests/integration/test_browser.py $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests/integration/test_browser*.py $(PYTEST_ARGS)
+
+client-test: install ## generate clients (Python, TypeScript) from the OpenAPI documents and converse through them
+	@$(BIN)/python tests/clients/generators.py build/clients
+	@$(BIN)/python -m pytest tests/clients $(PYTEST_ARGS)
 
 engine-check: install ## compare the C engine with difflib over PATTERNS=100000, every match (4 minutes on 2 idle cores)
 	@$(BIN)/python bench/check.py $${PATTERNS:-100000} $${QUERIES:-54}
