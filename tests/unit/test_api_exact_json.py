@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from itertools import count
+from time import perf_counter
 from typing import Any
 
 import orjson
@@ -175,3 +176,11 @@ async def test_ordinary_bodies_are_not_read_twice(
 def test_what_is_read_can_be_written() -> None:
     deepest = exact_json.parsed(b"[" * json_text.MAX_LEVELS + b"]" * json_text.MAX_LEVELS)
     assert json_text.canonical(deepest).count("[") == json_text.MAX_LEVELS
+
+
+def test_texts_that_never_end_are_refused_in_linear_time() -> None:
+    hostile = b"[" * (exact_json.MAX_CONTAINERS + 1) + b'\\"' * 2_000_000
+    began = perf_counter()
+    with pytest.raises(InvalidInputError):
+        exact_json.parsed(hostile)
+    assert perf_counter() - began < 10

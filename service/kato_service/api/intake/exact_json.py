@@ -26,7 +26,8 @@ _BOM = "\ufeff"
 _LEAST, _MOST = -(2**63), 2**64 - 1
 _MAX_INTEGER_CHARS = 20
 """Characters of the longest integer of 64 bits, with its sign."""
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+"""A text, or one that never ends: looking for its end only once keeps the search linear."""
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
