@@ -2,16 +2,20 @@
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Coroutine
 from contextlib import suppress
 from importlib.metadata import version
 
-from pydantic import ValidationError
+import structlog
+from pydantic_settings import BaseSettings
 
-from kato_operator import logs
+from kato_operator import environment, logs
 from kato_operator.settings import AgentSettings, OperatorSettings
+
+log = structlog.get_logger()
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -19,10 +23,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         command = _parsed(arguments)
         _until_signalled(_operator() if command == "run" else _mongodb_agent())
-    except ValidationError as error:
-        problem = error.errors()[0]
-        field = ".".join(map(str, problem["loc"]))
-        sys.exit(f"kato-operator: {error.title}: {field}: {problem['msg']}")
+    except environment.WrongEnvironmentError as error:
+        sys.exit(f"kato-operator: {error}")
 
 
 def _parsed(arguments: list[str] | None) -> str:
@@ -46,17 +48,24 @@ def _parsed(arguments: list[str] | None) -> str:
 def _operator() -> Coroutine[None, None, None]:
     from kato_operator import program  # imported late: the agent must not load kopf
 
-    settings = OperatorSettings()
+    settings = environment.read(OperatorSettings)
     logs.configure(settings.log_level, settings.log_format)
+    _warn_of_unknown(OperatorSettings)
     return program.run(settings, version=version("kato"))
 
 
 def _mongodb_agent() -> Coroutine[None, None, None]:
     from kato_operator import mongodb_agent  # imported late: the operator does not need it
 
-    settings = AgentSettings()
+    settings = environment.read(AgentSettings)
     logs.configure(settings.log_level, settings.log_format)
+    _warn_of_unknown(AgentSettings)
     return mongodb_agent.run(settings)
+
+
+def _warn_of_unknown(model: type[BaseSettings]) -> None:
+    for name, nearest in environment.unknown(model, os.environ):
+        log.warning("unknown environment variable ignored", variable=name, nearest=nearest)
 
 
 def _until_signalled(program: Coroutine[None, None, None]) -> None:

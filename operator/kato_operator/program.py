@@ -37,7 +37,7 @@ class Operator:
         self._reconciler = Reconciler(
             self.cluster,
             checks=checks,
-            images=settings.default_images,
+            images=dict(settings.default_images.items()),
             version=version,
             recheck_s=settings.recheck_s,
         )

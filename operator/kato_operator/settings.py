@@ -1,21 +1,28 @@
 """The environment of the operator and of the MongoDB agent, read once."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PositiveInt = Annotated[int, Field(gt=0, le=10_000)]
+Component = Literal["service", "agent", "redis", "mongodb", "qdrant"]
+Seconds = Annotated[float, Field(gt=0, le=1e8)]
+"""Up to three years: timers cannot be set for much longer times."""
 
 
 class OperatorSettings(BaseSettings):
     """The variables `KATO_OPERATOR_…` of the operator."""
 
-    model_config = SettingsConfigDict(env_prefix="KATO_OPERATOR_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="KATO_OPERATOR_", frozen=True, env_ignore_empty=True, allow_inf_nan=False
+    )
 
     namespace: str = ""
     """The only namespace whose instances are reconciled; empty: all namespaces."""
 
-    default_images: dict[str, str] = Field(default_factory=dict)
+    default_images: dict[Component, str] = Field(default_factory=dict)
     """Image references by component, a JSON object; they replace entries of the built-in table."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -27,16 +34,16 @@ class OperatorSettings(BaseSettings):
     workers: PositiveInt = 16
     """Passes that run at the same time, each for another instance."""
 
-    resync_s: PositiveFloat = 600.0
+    resync_s: Seconds = 600.0
     """Seconds between two full lists; each gives every instance a pass, spread over this time."""
 
-    recheck_s: PositiveFloat = 30.0
+    recheck_s: Seconds = 30.0
     """Seconds after which objects that are not watched are read again, such as users' Secrets."""
 
-    api_requests_per_s: PositiveFloat = 50.0
+    api_requests_per_s: Seconds = 50.0
     """Requests to the API server per second, on average; a burst may be as many at once."""
 
-    api_timeout_s: PositiveFloat = 30.0
+    api_timeout_s: Seconds = 30.0
     """Seconds that one request to the API server may take."""
 
     deep_checks: bool = True
@@ -45,14 +52,16 @@ class OperatorSettings(BaseSettings):
     http_port: int = Field(default=8080, ge=0, le=65535)
     """Port of /healthz, /readyz and /metrics; 0: any free port."""
 
-    stuck_after_s: PositiveFloat = 600.0
+    stuck_after_s: Seconds = 600.0
     """Seconds that a changed instance may wait for a worker before /healthz fails."""
 
 
 class AgentSettings(BaseSettings):
     """The variables `KATO_AGENT_…` of the MongoDB agent, set by the operator in each pod."""
 
-    model_config = SettingsConfigDict(env_prefix="KATO_AGENT_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="KATO_AGENT_", frozen=True, env_ignore_empty=True, allow_inf_nan=False
+    )
 
     set_name: str = "rs0"
     """Name of the replica set."""
@@ -60,7 +69,7 @@ class AgentSettings(BaseSettings):
     members: PositiveInt = 1
     """Size of the StatefulSet; the agent asks the other pods before it initiates a set."""
 
-    pod: str
+    pod: str = Field(pattern=r"^.+-\d+$", examples=["kato-mongodb-0"])
     """Name of this pod; the number after its last dash is its ordinal."""
 
     service_fqdn: str
@@ -84,7 +93,7 @@ class AgentSettings(BaseSettings):
     credentials: Path = Path("/etc/kato/credentials")
     """Folder with the files `mongodb-operator-password` and `mongodb-service-password`."""
 
-    timeout_s: PositiveFloat = 3.0
+    timeout_s: Seconds = 3.0
     """Seconds that the server may take to answer one command."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -1,9 +1,12 @@
 """``kato-service``: serve until a signal asks the process to end, or run a command."""
 
 import argparse
+import os
 import socket
 import sys
 from pathlib import Path
+
+import structlog
 
 from kato_service import __version__
 from kato_service.access.command import add_command as add_key_command
@@ -15,9 +18,11 @@ from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.server.server import BACKLOG
 from kato_service.server.supervisor import Supervisor
 from kato_service.settings import Settings, read_settings
+from kato_service.settings_names import misspelled
 from kato_service.settings_text import help_text
 from kato_service.transfer.command import add_commands
 
+log = structlog.get_logger()
 EXIT_REFUSED = 2
 """The environment is wrong, or a command refused."""
 
@@ -29,9 +34,11 @@ def main() -> None:
         sys.exit(given.main(given))
     try:
         settings = read_settings()
+        configure_logs(level=settings.log_level, style=settings.log_format)
+        _warn_of_misspellings()
         PatternSearcher(settings.kato_engine)  # refuses an engine that is not installed
         access_control(settings)  # refuses files of keys that cannot be used
-        _require_data_dir(settings)
+        _require_directories(settings)
         with _listening(settings) as listener:
             if settings.workers > 1:
                 _supervise(settings, listener)
@@ -42,8 +49,13 @@ def main() -> None:
         sys.exit(EXIT_REFUSED)
 
 
+def _warn_of_misspellings() -> None:
+    """Say which variables look like settings and are none; their values may be secrets."""
+    for name, nearest in misspelled(Settings, os.environ):
+        log.warning("unknown environment variable ignored", variable=name, nearest=nearest)
+
+
 def _supervise(settings: Settings, listener: socket.socket) -> None:
-    configure_logs(level=settings.log_level, style=settings.log_format)
     workers, grace_s = settings.workers, settings.shutdown_grace_s
     Supervisor(serve, listener, workers=workers, grace_s=grace_s).run()
 
@@ -59,11 +71,15 @@ def _listening(settings: Settings) -> socket.socket:
         ) from exc
 
 
-def _require_data_dir(settings: Settings) -> None:
-    """Refuse a directory that embedded stores need but cannot write."""
-    if "embedded" not in (settings.knowledge_in, settings.vectors_in):
-        return
-    folder: Path = settings.data_dir
+def _require_directories(settings: Settings) -> None:
+    """Refuse directories that are needed but cannot be written."""
+    if "embedded" in (settings.knowledge_in, settings.vectors_in):
+        _require_writable("DATA_DIR", settings.data_dir)
+    if settings.knowledge_snapshot_dir is not None:
+        _require_writable("KNOWLEDGE_SNAPSHOT_DIR", settings.knowledge_snapshot_dir)
+
+
+def _require_writable(variable: str, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".writable"
@@ -71,7 +87,7 @@ def _require_data_dir(settings: Settings) -> None:
         probe.unlink()
     except OSError as exc:
         raise SettingsError(
-            f"DATA_DIR: {str(folder)!r} cannot be written ({exc.strerror}); accepted: a directory"
+            f"{variable}: {str(folder)!r} cannot be written ({exc.strerror}); accepted: a directory"
             " that this user can write"
         ) from exc
 

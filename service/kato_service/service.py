@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from time import monotonic
 
 from kato_service.access.access_control import AccessControl
 from kato_service.access.rate_limits import RateLimits
@@ -37,7 +37,8 @@ class Service:
     access: AccessControl
     rate_limits: RateLimits | None = None
     """None: callers may send as much as they like."""
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started_at: float = field(default_factory=monotonic)
+    """By the monotonic clock: an uptime does not change when somebody sets the wall clock."""
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     active_sessions: int | None = None
     """Live sessions as last counted in the background; None: unknown."""

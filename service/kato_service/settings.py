@@ -5,41 +5,46 @@ variables must agree on is in `settings_rules`. The docstrings of the fields are
 ``kato-service --help`` shows.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     AliasChoices,
     BeforeValidator,
     Field,
-    NonNegativeFloat,
-    PositiveFloat,
-    SecretStr,
     StringConstraints,
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kato_service.domain.genes import Genes, StmMode
 from kato_service.errors import SettingsError
 from kato_service.settings_access import AccessConfig, ApiKey
 from kato_service.settings_address import AddressConfig
+from kato_service.settings_names import require_one_spelling
 from kato_service.settings_rules import (
     StoreChoice,
     chosen_store,
     half_of_memory,
-    in_64_bits,
     key_from_file,
     require_budget,
     require_pair,
     require_pools,
     require_shared_stores,
-    url_in,
-    words,
 )
 from kato_service.settings_text import refusal
+from kato_service.settings_values import (
+    Count,
+    MongoUrl,
+    Origins,
+    PositiveInt,
+    QdrantUrl,
+    RedisUrl,
+    Seconds,
+    SecondsOrNone,
+)
 
 MIN_RETENTION_S = 60.0
 """An append may take half of it, which leaves room for the time-outs of the stores."""
@@ -50,15 +55,11 @@ MAX_METADATA_BYTES = 128 * 2**10
 """A learn of so many bytes, with the emotives that it may bring, fits into a document of MongoDB
 (16 MiB). The intent of one that does not could never be completed: its session would be stuck, and
 no log of the instance would be trimmed."""
-PositiveInt = Annotated[int, Field(gt=0), AfterValidator(in_64_bits)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 ProcessorId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,110}$")]
 DatabaseName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,63}$")]
 Host = Annotated[str, StringConstraints(pattern=r"^[^\s/@]+$")]
 AnyCase = BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
-RedisUrl = Annotated[SecretStr, AfterValidator(url_in("redis", "rediss"))]
-MongoUrl = Annotated[SecretStr, AfterValidator(url_in("mongodb", "mongodb+srv"))]
-QdrantUrl = Annotated[SecretStr, AfterValidator(url_in("http", "https"))]
 
 
 class APIServiceConfig(BaseSettings):
@@ -87,19 +88,17 @@ class APIServiceConfig(BaseSettings):
     It is re-read when it changes."""
     tls_key_file: Path | None = Field(None, validation_alias="TLS_KEY_FILE")
     """File in PEM with the key of the certificate, without a password; re-read likewise."""
-    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(words)] = Field(
-        (), validation_alias="CORS_ORIGINS"
-    )
+    cors_origins: Origins = Field((), validation_alias="CORS_ORIGINS")
     """Origins whose pages may call from a browser, separated by commas; * allows all."""
     trust_forwarded_host: bool = Field(False, validation_alias="TRUST_FORWARDED_HOST")
     """true behind a proxy that replaces Host and sets X-Forwarded-Host: pages of that host count as
     pages of this instance."""
-    request_timeout_s: PositiveFloat = Field(30.0, validation_alias="REQUEST_TIMEOUT")
+    request_timeout_s: Seconds = Field(30.0, validation_alias="REQUEST_TIMEOUT")
     """Seconds after which a request fails with 504 and changes nothing."""
-    matching_budget: PositiveFloat | None = Field(None, validation_alias="MATCHING_BUDGET_S")
+    matching_budget: Seconds | None = Field(None, validation_alias="MATCHING_BUDGET_S")
     """Seconds that one prediction may compute, not counting its waits for other users; then it
     fails with 504, and a retry would too. Below REQUEST_TIMEOUT; the default is a third of it."""
-    shutdown_grace_s: PositiveFloat = Field(20.0, validation_alias="SHUTDOWN_GRACE_S")
+    shutdown_grace_s: Seconds = Field(20.0, validation_alias="SHUTDOWN_GRACE_S")
     """Seconds that requests in progress may still take after SIGTERM."""
     max_body_bytes: PositiveInt = Field(8 * 2**20, validation_alias="MAX_BODY_BYTES")
     """Bytes of a request body or a WebSocket frame, at most."""
@@ -158,7 +157,7 @@ class Settings(AccessConfig, AddressConfig, APIServiceConfig):
     """redis://[user:password@]host[:port][/database], or rediss://; of a cluster, any node."""
     redis_pool_size: PositiveInt = Field(50, validation_alias="REDIS_POOL_SIZE")
     """Connections per process, at most."""
-    redis_socket_timeout_s: PositiveFloat = Field(2.0, validation_alias="REDIS_SOCKET_TIMEOUT_S")
+    redis_socket_timeout_s: Seconds = Field(2.0, validation_alias="REDIS_SOCKET_TIMEOUT_S")
     """Seconds to connect, to wait for an answer, and to wait for a free connection."""
 
     mongo_base_url: MongoUrl | None = Field(None, validation_alias="MONGO_BASE_URL")
@@ -167,17 +166,13 @@ class Settings(AccessConfig, AddressConfig, APIServiceConfig):
     """Database for the knowledge; instances with different processor ids may share one."""
     mongo_pool_size: PositiveInt = Field(50, validation_alias="MONGO_POOL_SIZE")
     """Connections per process and member, at most."""
-    mongo_pool_min_size: Annotated[int, Field(ge=0)] = Field(
-        10, validation_alias="MONGO_POOL_MIN_SIZE"
-    )
+    mongo_pool_min_size: Count = Field(10, validation_alias="MONGO_POOL_MIN_SIZE")
     """Connections per process and member that stay open, ready for a burst."""
-    mongo_max_idle_s: PositiveFloat = Field(60.0, validation_alias="MONGO_MAX_IDLE_S")
+    mongo_max_idle_s: Seconds = Field(60.0, validation_alias="MONGO_MAX_IDLE_S")
     """Seconds after which an idle connection beyond the minimum is closed."""
-    mongo_wait_queue_timeout_s: PositiveFloat = Field(
-        5.0, validation_alias="MONGO_WAIT_QUEUE_TIMEOUT_S"
-    )
+    mongo_wait_queue_timeout_s: Seconds = Field(5.0, validation_alias="MONGO_WAIT_QUEUE_TIMEOUT_S")
     """Seconds to wait for a free connection."""
-    mongo_server_selection_timeout_s: PositiveFloat = Field(
+    mongo_server_selection_timeout_s: Seconds = Field(
         5.0, validation_alias="MONGO_SERVER_SELECTION_TIMEOUT_S"
     )
     """Seconds to wait for a primary, as long as an election may take."""
@@ -194,14 +189,14 @@ class Settings(AccessConfig, AddressConfig, APIServiceConfig):
     """API key that Qdrant requires."""
     qdrant_pool_size: PositiveInt = Field(20, validation_alias="QDRANT_POOL_SIZE")
     """Connections per process, at most."""
-    qdrant_timeout_s: PositiveFloat = Field(10.0, validation_alias="QDRANT_TIMEOUT_S")
+    qdrant_timeout_s: Seconds = Field(10.0, validation_alias="QDRANT_TIMEOUT_S")
     """Seconds to wait for an answer."""
     qdrant_prefer_grpc: bool = Field(False, validation_alias="QDRANT_PREFER_GRPC")
     """true uses gRPC where Qdrant's client supports it."""
 
-    health_check_interval_s: PositiveFloat = Field(5.0, validation_alias="HEALTH_CHECK_INTERVAL")
+    health_check_interval_s: Seconds = Field(5.0, validation_alias="HEALTH_CHECK_INTERVAL")
     """Seconds between two checks of a store."""
-    health_check_timeout_s: PositiveFloat = Field(3.0, validation_alias="HEALTH_CHECK_TIMEOUT")
+    health_check_timeout_s: Seconds = Field(3.0, validation_alias="HEALTH_CHECK_TIMEOUT")
     """Seconds that a check may take."""
     health_check_failures: PositiveInt = Field(3, validation_alias="HEALTH_CHECK_FAILURES")
     """Calls and checks in a row without an answer after which a store counts as down: calls to it
@@ -228,9 +223,7 @@ class Settings(AccessConfig, AddressConfig, APIServiceConfig):
     """Predictions in one answer, at most."""
     persistence: Annotated[int, Field(ge=1, le=100)] = Field(5, validation_alias="PERSISTENCE")
     """Learns of a pattern whose emotives it keeps."""
-    max_pattern_length: Annotated[int, Field(ge=0)] = Field(
-        0, validation_alias="MAX_PATTERN_LENGTH"
-    )
+    max_pattern_length: Count = Field(0, validation_alias="MAX_PATTERN_LENGTH")
     """Events after which the short-term memory is learned automatically; 0: never."""
     stm_mode: StmMode = Field("KEEP_LAST", validation_alias="STM_MODE")
     """What an automatic learn leaves in the short-term memory: KEEP_LAST its last event, CLEAR
@@ -273,7 +266,7 @@ class Settings(AccessConfig, AddressConfig, APIServiceConfig):
     )
     """Bytes of JSON of the metadata of a session, and of what it collects for a pattern."""
 
-    knowledge_max_staleness_s: NonNegativeFloat = Field(
+    knowledge_max_staleness_s: SecondsOrNone = Field(
         0.0, validation_alias="KNOWLEDGE_MAX_STALENESS_S"
     )
     """Seconds that predictions may lag while MongoDB does not answer; 0: they fail then."""
@@ -347,7 +340,8 @@ class Settings(AccessConfig, AddressConfig, APIServiceConfig):
         require_pair(self.tls_cert_file, self.tls_key_file)
         require_budget(self.matching_budget_s, self.request_timeout_s)
         self.agree_on_access()
-        require_pools(self.mongo_pool_min_size, self.mongo_pool_size)
+        of_default = "mongo_pool_min_size" not in self.model_fields_set
+        require_pools(self.mongo_pool_min_size, self.mongo_pool_size, of_default=of_default)
         embedded = {
             "REDIS_URL": self.sessions_in,
             "MONGO_BASE_URL": self.knowledge_in,
@@ -370,8 +364,9 @@ class Settings(AccessConfig, AddressConfig, APIServiceConfig):
             raise SettingsError(
                 "VECTORS: 'enabled' contradicts VECTOR_STORE=disabled; accepted: disabled"
             )
+        variable = "QDRANT_URL" if self.qdrant_host is None else "QDRANT_HOST"
         url = self.qdrant_address
-        chosen_store(StoreChoice("VECTOR_STORE", self.vector_store, "QDRANT_URL", url))
+        chosen_store(StoreChoice("VECTOR_STORE", self.vector_store, variable, url))
 
 
 def read_settings() -> Settings:
@@ -380,7 +375,8 @@ def read_settings() -> Settings:
     Raises:
         SettingsError: A value is wrong; one line names the variable and what is accepted.
     """
+    require_one_spelling(Settings, os.environ)
     try:
         return Settings()
     except ValidationError as exc:
-        raise SettingsError(refusal(Settings, exc)) from exc
+        raise SettingsError(refusal(Settings, exc, os.environ)) from exc

@@ -14,11 +14,11 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kato_service.errors import SettingsError
-from kato_service.settings_rules import networks, safe_url, without_blanks, words
+from kato_service.settings_rules import networks, safe_url, without_blanks
+from kato_service.settings_values import Words, words
 
 AuthMode = Literal["none", "api_key", "token"]
 ApiKey = Annotated[SecretStr, AfterValidator(without_blanks)]
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(words)]
 ScopeWords = Annotated[
     tuple[Literal["read", "write", "metrics", "admin"], ...], NoDecode, BeforeValidator(words)
 ]

@@ -3,7 +3,7 @@
 import os
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -21,13 +21,6 @@ _CGROUP_LIMITS = (
 """Files with the memory limit of this container, for cgroup version 2 and 1."""
 _PATH_PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
 _MAX_PREFIX_CHARS = 256
-
-
-def in_64_bits(value: int) -> int:
-    """*value*, if JSON and C can hold it as a signed integer."""
-    if value >= 2**63:
-        raise ValueError(f"{str(value)[:20]}… is above 2^63 - 1")
-    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +61,18 @@ def require_budget(budget_s: float, request_timeout_s: float) -> None:
         )
 
 
-def require_pools(min_size: int, max_size: int) -> None:
-    """Refuse a MongoDB pool whose minimum is above its maximum."""
+def require_pools(min_size: int, max_size: int, *, of_default: bool) -> None:
+    """Refuse a MongoDB pool whose minimum is above its maximum.
+
+    Args:
+        of_default: Nobody set the minimum.
+    """
+    if min_size > max_size and of_default:
+        raise SettingsError(
+            f"MONGO_POOL_SIZE: {max_size} is below MONGO_POOL_MIN_SIZE, whose default is "
+            f"{min_size}; accepted: an integer of at least {min_size}, or a smaller "
+            "MONGO_POOL_MIN_SIZE"
+        )
     if min_size > max_size:
         raise SettingsError(
             f"MONGO_POOL_MIN_SIZE: {min_size} is above MONGO_POOL_SIZE; "
@@ -158,17 +161,6 @@ def _wrong_pair(certificate: Path) -> SettingsError:
     )
 
 
-def url_in(*schemes: str) -> Callable[[SecretStr], SecretStr]:
-    """A check that a URL has one of *schemes*, a host and valid ports."""
-
-    def check(url: SecretStr) -> SecretStr:
-        if not _is_url(url.get_secret_value(), schemes):
-            raise ValueError("the value is not such a URL")
-        return url
-
-    return check
-
-
 def without_blanks(key: SecretStr) -> SecretStr:
     """*key*, if an HTTP header can carry it."""
     text = key.get_secret_value()
@@ -206,13 +198,6 @@ def networks(given: tuple[str, ...]) -> tuple[str, ...]:
     return given
 
 
-def words(value: object) -> object:
-    """The words that commas separate in *value*."""
-    if not isinstance(value, str):
-        return value
-    return tuple(word.strip() for word in value.split(",") if word.strip())
-
-
 def half_of_memory() -> int:
     """Half of the memory of the cgroup, or of the machine if that has less; in bytes."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -225,14 +210,3 @@ def _cgroup_limits() -> list[int]:
         with suppress(OSError, ValueError):
             limits.append(int(path.read_text(encoding="ascii")))
     return [limit for limit in limits if limit > 0]
-
-
-def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
-    try:
-        scheme = urlsplit(text).scheme
-        authority = urlsplit(text).netloc.rpartition("@")[2]
-        hosts = authority.split(",")
-        ports_fit = all(urlsplit(f"//{host}").port != 0 for host in hosts)
-    except ValueError:
-        return False
-    return scheme in schemes and ports_fit and all(urlsplit(f"//{host}").hostname for host in hosts)

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from kato_service.settings_names import as_set
+
 _NUMBERS = {"integer": "an integer", "number": "a number"}
 _PATTERNS = {
     "PROCESSOR_ID": "1 to 110 of A-Z a-z 0-9 . _ -",
@@ -14,11 +16,11 @@ _PATTERNS = {
     "QDRANT_HOST": "a host name or address",
     "API_KEY": "visible ASCII characters without spaces",
     "QDRANT_API_KEY": "visible ASCII characters without spaces",
-    "REDIS_URL": "redis://host or rediss://host",
+    "REDIS_URL": "redis://host or rediss://host, perhaps with /<number of the database>",
     "MONGO_BASE_URL": "mongodb://host or mongodb+srv://host",
     "QDRANT_URL": "http://host or https://host",
     "ROOT_PATH": "a path such as /kato, of A-Z a-z 0-9 . _ ~ - and slashes",
-    "CORS_ORIGINS": "origins separated by commas",
+    "CORS_ORIGINS": "*, or origins separated by commas, for example https://ui.example",
     "TOKEN_ISSUER": "https://host, or http on this machine",
     "TOKEN_JWKS_URL": "https://host/path, or http on this machine",
     "TOKEN_AUDIENCE": "audiences separated by commas",
@@ -33,14 +35,18 @@ _MAX_SHOWN_CHARS = 60
 """Characters of a wrong value that its refusal shows."""
 
 
-def refusal(model: type[BaseModel], error: ValidationError) -> str:
-    """One line about the first wrong variable in *error*, without any secret."""
+def refusal(model: type[BaseModel], error: ValidationError, environment: Mapping[str, str]) -> str:
+    """One line about the first wrong variable in *error*, without any secret.
+
+    It names the variable as *environment* spells it.
+    """
     found = error.errors(include_url=False, include_context=False)[0]
     if not found["loc"]:
         return found["msg"]
     variable = str(found["loc"][0])
     problem = _problem(model, variable, found)
-    return f"{variable}: {problem}; accepted: {accepted(model, variable)}"
+    name = as_set(model, variable, environment)
+    return f"{name}: {problem}; accepted: {accepted(model, variable)}"
 
 
 def accepted(model: type[BaseModel], variable: str) -> str:
@@ -89,7 +95,8 @@ def _kind(schema: Mapping[str, Any]) -> str:
 def _range(schema: Mapping[str, Any]) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     if "exclusiveMinimum" in schema:
-        return f" above {schema['exclusiveMinimum']}"
+        most = "" if high is None else f", up to {high:.0f}"
+        return f" above {schema['exclusiveMinimum']}{most}"
     if high is None:
         return f" of at least {low}"
     return f" from {low} to {high}"

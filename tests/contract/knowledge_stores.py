@@ -17,7 +17,7 @@ from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
 from kato_service.knowledge.model.entries import Entry
 from kato_service.knowledge.model.index import StoredViews
-from kato_service.knowledge.model.log import Head, KnowledgeLog, Tail
+from kato_service.knowledge.model.log import LONGEST_LEASE_S, Head, KnowledgeLog, Tail
 from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView, ViewPage
 from kato_service.knowledge.stores.mongo_log import MongoKnowledgeLog
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
@@ -176,9 +176,10 @@ class MemoryKnowledgeLog:
     async def claim(self, kb: str, owner: str, *, lease_s: float) -> bool:
         await self.step("claim")
         known = self.shelf.leases.get(kb)
-        if known is not None and known[1] > time.monotonic():
+        now = time.monotonic()
+        if known is not None and now < known[1] <= now + LONGEST_LEASE_S:
             return False
-        self.shelf.leases[kb] = (owner, time.monotonic() + lease_s)
+        self.shelf.leases[kb] = (owner, now + lease_s)
         return True
 
     async def release(self, kb: str, owner: str) -> None:

@@ -117,6 +117,15 @@ async def test_a_view_that_is_discarded_while_it_is_replaced_is_written_again(
         await log.close()
 
 
+async def test_a_lease_from_before_the_clock_was_set_back_holds_nobody_up(
+    log: KnowledgeLog,
+) -> None:
+    a_day_ahead_s = 86_400.0
+    assert await log.claim("kato", "one", lease_s=a_day_ahead_s)
+    assert await log.claim("kato", "two", lease_s=60)
+    assert not await log.claim("kato", "three", lease_s=60)
+
+
 async def test_one_owner_at_a_time_holds_the_lease_until_it_ends(log: KnowledgeLog) -> None:
     assert await log.claim("kato", "one", lease_s=60)
     assert not await log.claim("kato", "two", lease_s=60)

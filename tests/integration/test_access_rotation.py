@@ -80,6 +80,37 @@ def test_a_key_is_replaced_without_a_restart_and_a_broken_file_changes_nothing(
     assert [line["keys"] for line in reloads] == [2, 1]
 
 
+def test_key_files_that_vanish_or_are_empty_or_half_written_change_nothing(
+    new_service: NewService, tmp_path: Path
+) -> None:
+    one, named = tmp_path / "key", tmp_path / "keys"
+    lines = [key_line("alice", "write"), key_line("bob", "write")]
+    one.write_text("root")
+    named.write_text("\n".join(lines))
+    service = new_service(API_KEY_FILE=str(one), API_KEYS_FILE=str(named))
+    service.start()
+    service.await_ready()
+    with callers(service.url) as caller:
+        for broken in (None, "", "\n\n", "\n".join(lines)[:-5], "\0" * 100):
+            for path in (one, named):
+                path.unlink(missing_ok=True)
+                if broken is not None and path == named:
+                    path.write_text(broken)
+            until(lambda: health(caller(None))["status"] == "degraded", "the fault is noticed")
+            assert [counted(caller(key)) for key in ("root", "alice", "bob")] == [200] * 3
+            one.write_text("root")
+            named.write_text("\n".join(lines))
+            until(lambda: health(caller(None))["status"] == "healthy", "the files are back")
+        one.write_text("  \n")
+        named.write_text(key_line("carol", "write"))
+        until(lambda: counted(caller("carol")) == 200, "one file is used while the other is broken")
+        assert [counted(caller(key)) for key in ("root", "alice")] == [200, 401]
+    reasons = service.log
+    for reason in ("No such file", "the file is empty", "holds no key", "is not JSON"):
+        assert reason in reasons
+    assert "Traceback" not in reasons
+
+
 def test_the_one_key_is_replaced_without_a_restart(new_service: NewService, tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text("before\n")

@@ -45,6 +45,9 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     ("variables", "named"),
     [
         pytest.param({"PORT": "99999"}, "PORT", id="number out of range"),
+        pytest.param({"SORT": "maybe"}, "SORT: 'maybe'", id="another name of a setting"),
+        pytest.param({"CORS_ORIGINS": "nonsense"}, "CORS_ORIGINS", id="no origin"),
+        pytest.param({"KNOWLEDGE_SNAPSHOT_DIR": "/proc/x"}, "KNOWLEDGE_SNAPSHOT_DIR", id="folder"),
         pytest.param({"SESSION_TTL": "soon"}, "SESSION_TTL", id="not a number"),
         pytest.param({"STM_MODE": "KEEP"}, "STM_MODE", id="unknown word"),
         pytest.param({"PROCESSOR_ID": "a/b"}, "PROCESSOR_ID", id="forbidden character"),
@@ -76,6 +79,23 @@ def test_an_invalid_variable_prevents_the_start_and_is_reported_in_one_line(
     (line,) = done.stderr.splitlines()
     assert named in line
     assert "accepted" in line or "missing" in line or "set" in line
+
+
+def test_variables_that_look_like_settings_are_noticed_at_the_start(new_service: New) -> None:
+    service = new_service(CORS_ORIGIN="SECRET", api_key="SECRET", EDITOR="vi")
+    service.start()
+    service.await_ready()
+    lines = [json.loads(line) for line in service.log.splitlines()]
+    found = [
+        (line["variable"], line["nearest"], line["level"])
+        for line in lines
+        if line["event"] == "unknown environment variable ignored"
+    ]
+    assert found == [
+        ("CORS_ORIGIN", "CORS_ORIGINS", "warning"),
+        ("api_key", "API_KEY", "warning"),
+    ]
+    assert "SECRET" not in service.log
 
 
 def test_a_new_key_opens_the_instance_that_knows_its_line(new_service: New, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The parts of access, put together from the settings."""
 
+import ssl
 from collections.abc import Callable
 from math import ceil
 from pathlib import Path
@@ -68,6 +69,30 @@ def _watched(
         ) from exc
 
 
+def _require_file(variable: str, path: Path | None, accepted: str) -> None:
+    """Refuse a file that cannot be read now: it would fail every fetch."""
+    if path is None:
+        return
+    try:
+        path.read_bytes()
+    except OSError as exc:
+        raise SettingsError(
+            f"{variable}: the file cannot be read ({exc.strerror}); accepted: {accepted}"
+        ) from exc
+
+
+def _require_certificates(variable: str, path: Path | None) -> None:
+    accepted = "a file of certificates in PEM"
+    _require_file(variable, path, accepted)
+    try:
+        if path is not None:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError as exc:
+        raise SettingsError(
+            f"{variable}: the file holds no certificate; accepted: {accepted}"
+        ) from exc
+
+
 def _one_key(content: bytes) -> str:
     try:
         return _KEY.validate_python(line_of(content)).get_secret_value()
@@ -78,6 +103,9 @@ def _one_key(content: bytes) -> str:
 def _tokens(settings: Settings) -> TokenSource | None:
     if settings.auth != "token":
         return None
+    _require_certificates("TOKEN_CA_FILE", settings.token_ca_file)
+    bearer = settings.token_jwks_bearer_file
+    _require_file("TOKEN_JWKS_BEARER_FILE", bearer, "a file that holds a token")
     # Loading the library of tokens takes 50 ms, which only instances with tokens spend.
     from kato_service.access.issuer_documents import IssuerAddress
     from kato_service.access.issuer_keys import IssuerKeys

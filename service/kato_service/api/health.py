@@ -5,7 +5,7 @@ None of these paths asks a store: they report what background checks and recent 
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from time import monotonic
 from typing import Any, Literal
 
 from fastapi import FastAPI, Request
@@ -85,7 +85,7 @@ async def health(request: Request) -> Response:
     status = status_of(stores, credentials=service.access.is_healthy)
     content = {
         "status": status,
-        "uptime_seconds": round((datetime.now(UTC) - service.started_at).total_seconds(), 1),
+        "uptime_seconds": round(monotonic() - service.started_at, 1),
         "version": __version__,
         "processor_id": service.settings.processor_id,
         "engine": service.engine_name,

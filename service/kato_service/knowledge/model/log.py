@@ -8,6 +8,9 @@ from typing import Protocol
 from kato_service.knowledge.model.entries import Entry, symbol_count
 from kato_service.knowledge.model.pattern_views import PatternViews
 
+LONGEST_LEASE_S = 600.0
+"""Many times what any process takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -90,6 +93,9 @@ class KnowledgeLog(Protocol):
 
     async def claim(self, kb: str, owner: str, *, lease_s: float) -> bool:
         """Take the lease for writing views and head, for *lease_s* or until `release`.
+
+        A lease that ends later than `LONGEST_LEASE_S` from now counts as ended: the clock was set
+        back after it was taken.
 
         Advice, not a lock: it saves double work, and protects servers whose updates are not atomic.
 

@@ -12,7 +12,7 @@ from kato_service.connections.circuit import Circuit
 from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
 from kato_service.knowledge.model.entries import Entry
-from kato_service.knowledge.model.log import Head, Tail
+from kato_service.knowledge.model.log import LONGEST_LEASE_S, Head, Tail
 from kato_service.knowledge.stores.documents import (
     Document,
     decoded_head,
@@ -88,7 +88,8 @@ class MongoKnowledgeLog:
             if await self._insert_new(lease):
                 return True
             known = await self._log.find_one({"_id": lease_id(kb)}, **self._server.bounds)
-            if known is not None and known["until"].replace(tzinfo=UTC) > now:
+            latest = now + timedelta(seconds=LONGEST_LEASE_S)
+            if known is not None and now < known["until"].replace(tzinfo=UTC) <= latest:
                 return False
             # Delete and insert instead of an update, which not every server does atomically: of
             # several that find the lease expired, the insert lets one through.

@@ -13,7 +13,7 @@ import orjson
 
 from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
 from kato_service.knowledge.model.entries import Entry
-from kato_service.knowledge.model.log import Head, Tail
+from kato_service.knowledge.model.log import LONGEST_LEASE_S, Head, Tail
 from kato_service.knowledge.stores import sqlite_views
 from kato_service.knowledge.stores.documents import (
     UNDECODABLE,
@@ -132,7 +132,9 @@ def _claim(db: sqlite3.Connection, kb: str, owner: str, lease_s: float) -> bool:
     lease = {"_id": lease_id(kb), "owner": owner, "until": now + lease_s}
     with transaction(db):
         db.execute(
-            "DELETE FROM log WHERE _id = ? AND document ->> '$.until' <= ?", (lease_id(kb), now)
+            "DELETE FROM log WHERE _id = ?"
+            " AND (document ->> '$.until' <= ? OR document ->> '$.until' > ?)",
+            (lease_id(kb), now, now + LONGEST_LEASE_S),
         )
         return _insert_until_taken(db, [_row(lease)]) == 1
 
