@@ -75,6 +75,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
         background = (
             databases.run,
             service.sessions.run,
+            service.sessions.watches.run,
             service.access.run,
             service.count_sessions,
             service.knowledge.run_materialiser,

@@ -15,6 +15,7 @@ from kato_service.knowledge.model.entries import Clear, Learn
 from kato_service.sessions.memory import MemorySessionStore
 from kato_service.sessions.redis.store import RedisSessionStore
 from kato_service.sessions.state import Intent, SessionState
+from kato_service.sessions.steady_clock import SteadyClock
 from kato_service.sessions.store import LEASE_S, Limits, Lock, NewSession, SessionStore
 
 ENOUGH = Limits(100, 100)
@@ -79,7 +80,8 @@ async def kept(request: pytest.FixtureRequest) -> AsyncIterator[Kept]:
         async def pass_time(seconds: float) -> None:
             now[0] += seconds
 
-        yield Kept(lambda lease_s: MemorySessionStore(lambda: now[0], lease_s=lease_s), pass_time)
+        clock = SteadyClock(lambda: now[0], lambda: now[0])
+        yield Kept(lambda lease_s: MemorySessionStore(clock, lease_s=lease_s), pass_time)
         return
     clustered = request.param == "redis cluster"
     url = request.getfixturevalue("redis_cluster").url if clustered else None

@@ -25,6 +25,7 @@ from kato_service.knowledge.writing.trimming import LogTrimmer, TrimPlan
 from kato_service.sessions.memory import MemorySessionStore
 from kato_service.sessions.redis.store import RedisSessionStore
 from kato_service.sessions.state import Intent
+from kato_service.sessions.steady_clock import SteadyClock
 from kato_service.sessions.store import Limits, NewSession
 
 EVENTS = (("a",), ("b",))
@@ -158,7 +159,7 @@ async def test_a_replica_that_missed_a_trim_does_not_report_a_replaced_store(
 
 async def test_the_service_trims_nothing_while_a_change_is_pending_or_redis_is_away() -> None:
     now = [1_700_000_000.0]
-    sessions = MemorySessionStore(lambda: now[0])
+    sessions = MemorySessionStore(SteadyClock(lambda: now[0], lambda: now[0]))
     new = NewSession("s", "i", None, "kato", 60, {}, {})
     state = await sessions.create(new, Limits(9, None))
     lock = await sessions.lock("s", "me", rolling_forward=False)

@@ -10,6 +10,7 @@ from session_stores import SHORT_S, Kept, intent_for, new
 from kato_service.errors import SessionLimitExceededError
 from kato_service.sessions.memory import SWEEP_EVERY, MemorySessionStore
 from kato_service.sessions.state import SessionState
+from kato_service.sessions.steady_clock import SteadyClock
 from kato_service.sessions.store import Limits
 
 
@@ -87,7 +88,7 @@ async def test_pages_show_the_length_of_each_stm(kept: Kept) -> None:
 
 async def test_ended_sessions_leave_memory_before_the_limit_is_reached() -> None:
     now = [1_700_000_000.0]
-    store = MemorySessionStore(lambda: now[0])
+    store = MemorySessionStore(SteadyClock(lambda: now[0], lambda: now[0]))
     for _ in range(5 * SWEEP_EVERY):
         await store.create(new(ttl_s=1), Limits(10**6, None))
         now[0] += 1

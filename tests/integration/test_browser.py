@@ -80,6 +80,26 @@ function image(path) {
 </script>"""
 
 
+CONVERSATION = """<!doctype html><script>
+const report = {}, key = btoa(KEY).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+const socket = new WebSocket(TARGET, ["kato", "kato.key." + key]);
+const done = () => fetch("/report", {method: "POST", body: JSON.stringify(report)});
+socket.onopen = () => {
+  report.protocol = socket.protocol;
+  socket.send(JSON.stringify({type: "subscribe", id: 1}));
+};
+socket.onmessage = message => {
+  const frame = JSON.parse(message.data);
+  report[frame.type] = frame.payload.stm_length;
+  if (frame.type === "subscribed") {
+    socket.send(JSON.stringify({type: "observe", id: 2, payload: {strings: ["b"]}}));
+  }
+  if ("predictions" in report && "observation_result" in report) done();
+};
+socket.onerror = done;
+</script>"""
+
+
 class _Site(ThreadingHTTPServer):
     """Another origin on this machine: serves one page and takes what the page reports."""
 
@@ -133,7 +153,12 @@ def site() -> Iterator[_Site]:
 def _attacked(service: ServiceProcess, session: str, site: _Site, profile: Path) -> dict[str, str]:
     """What a page of *site* reports after it tried everything."""
     known = {"TARGET": service.url, "SESSION": session}
-    site.page = ATTACKS
+    return _reported(ATTACKS, known, site, profile)
+
+
+def _reported(page: str, known: dict[str, str], site: _Site, profile: Path) -> dict[str, Any]:
+    """What *page* reports, in which the names of *known* stand for their values."""
+    site.page = page
     for name, value in known.items():
         site.page = site.page.replace(name, json.dumps(value), 1)
     with browser(f"{site.origin}/", profile):
@@ -181,3 +206,24 @@ def test_the_same_page_can_do_what_its_origin_is_allowed_to(
     assert (report["read"], report["json"], report["delete"]) == ("read 200",) * 3
     assert report["older socket"] == "read"
     assert patient.get(f"{service.url}/v2/sessions/{session}").status_code == 404
+
+
+def test_a_page_sends_its_key_in_a_sub_protocol_and_subscribes(
+    new_service: NewService, site: _Site, tmp_path: Path
+) -> None:
+    key = "a-key-of-the-page?>~"
+    service = new_service(VECTORS="disabled", API_KEY=key, CORS_ORIGINS=site.origin)
+    service.start()
+    service.await_ready()
+    path = f"{service.url}/v2/sessions"
+    created = patient.post(path, headers={"x-api-key": key}).json()
+    target = f"{path}/{created['session_id']}/ws".replace("http", "ws", 1)
+    known = {"KEY": key, "TARGET": target}
+    report = _reported(CONVERSATION, known, site, tmp_path)
+    assert report == {
+        "protocol": "kato",
+        "subscribed": 0,
+        "observation_result": 1,
+        "predictions": 1,
+    }
+    assert key not in service.log

@@ -11,6 +11,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from support.sockets import opened
+
 pytestmark = pytest.mark.xdist_group("replicas")
 New = Callable[..., Any]
 
@@ -67,6 +69,26 @@ def observed(client: httpx.Client, session: str, *symbols: str, **more: Any) -> 
 
 def stm(client: httpx.Client, session: str) -> list[str]:
     return [symbol for event in client.get(f"{session}/stm").json()["stm"] for symbol in event]
+
+
+def test_a_subscription_follows_changes_and_the_end_of_its_session_on_the_other_replica(
+    clients: list[httpx.Client], replicas: list[Any]
+) -> None:
+    session = created(clients[0])
+    with opened(f"{replicas[1].url}{session}/ws") as socket:
+        assert socket.ask("subscribe", id="s")["payload"]["time"] == 0
+        for _ in range(3):
+            began = time.monotonic()
+            answer = observed(clients[0], session, "a", "b")
+            pushed = socket.next()
+            while pushed["payload"]["time"] < answer["time"]:
+                pushed = socket.next()
+            assert pushed["type"] == "predictions"
+            assert time.monotonic() - began < 20
+        observed(clients[0], session, learn_at_end=True)
+        assert socket.next()["payload"]["stm_length"] == 0
+        clients[0].delete(session).raise_for_status()
+        assert socket.next()["type"] == "session_ended"
 
 
 def test_a_conversation_gives_the_same_bytes_on_every_replica(clients: list[httpx.Client]) -> None:

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from kato_service.api.intake.admission import STARTED_PER_TURN, Admission
+from kato_service.api.intake.admission import MAX_SUBSCRIPTIONS, STARTED_PER_TURN, Admission
 from kato_service.domain.shares import Holder
 from kato_service.errors import OverloadedError
 
@@ -116,6 +116,22 @@ def test_one_caller_leaves_a_tenth_of_the_sockets_to_others() -> None:
         with pytest.raises(OverloadedError, match=r"^10 WebSockets are open"):
             held.enter_context(given.socket(address("third")))
     with given.socket(ONE):
+        pass
+
+
+def test_one_caller_leaves_a_tenth_of_the_subscriptions_to_others() -> None:
+    given = Admission(max_requests=1, max_body_bytes=1)
+    of_caller = MAX_SUBSCRIPTIONS * 9 // 10
+    with ExitStack() as held:
+        for _ in range(of_caller):
+            held.enter_context(given.subscription(ONE))
+        with pytest.raises(OverloadedError, match=r"^900 subscriptions of this client address"):
+            held.enter_context(given.subscription(ONE))
+        for _ in range(MAX_SUBSCRIPTIONS - of_caller):
+            held.enter_context(given.subscription(address("other")))
+        with pytest.raises(OverloadedError, match=r"^1000 subscriptions are open"):
+            held.enter_context(given.subscription(address("third")))
+    with given.subscription(ONE):
         pass
 
 

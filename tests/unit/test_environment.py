@@ -76,6 +76,7 @@ WRONG: Mapping[str, tuple[str, ...]] = {
     "TOKEN_SCOPES": ("root", "read,root", "read write", ","),
     "TOKEN_USER_CLAIM": ("a b", "ä"),
     "TOKEN_SCOPE_CLAIM": ("a b",),
+    "ROOT_PATH": ("kato", "/a b", "/kato?a", "https://host/kato", "/" + "x" * 5000),
     "TRUSTED_PROXIES": ("10.0.0.1/8", "host", "10.0.0.0/33", "10.0.0.0/8,x", ","),
     "KATO_OPERATOR_DEFAULT_IMAGES": ("{", "[]", '{"redis": 1}', '"x"', '{"redsi": "x"}'),
     "KATO_AGENT_POD": ("mongodb", "mongodb-", "mongodb-x"),

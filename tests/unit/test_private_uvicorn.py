@@ -18,6 +18,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets import http11
 
 from kato_service.server.answer_reading import AnswerReading
 from kato_service.server.http_protocol import BoundedHttpProtocol
@@ -230,10 +231,13 @@ async def test_the_websocket_protocol_has_the_attributes_that_we_read() -> None:
     protocol = WebSocketsSansIOProtocol(config(), ServerState(), {}, loop)
     for name in ("loop", "transport", "connections", "frames", "handshake_complete"):
         assert name in vars(protocol), f"{name} is gone: {WEBSOCKET} and {READING} build on it"
-    for name in ("close_sent", "close_timeout"):
+    for name in ("close_sent", "close_timeout", "handshake_initiated"):
         assert name in vars(protocol), f"{name} is gone: {WEBSOCKET} builds on it"
     assert protocol.curr_msg_data_type in ("text", "bytes"), f"{WEBSOCKET} reads it"
     assert parameters(protocol.conn.send_close)[0] == "code", f"{WEBSOCKET} calls it"
+    assert protocol.conn.handshake_exc is None, f"{WEBSOCKET} reads it"
+    read_line = inspect.getsource(http11.parse_line)
+    assert "read_line(MAX_LINE_LENGTH" in read_line, f"{WEBSOCKET} sets this limit"
 
 
 def test_text_that_is_not_utf_8_is_handled_as_our_copy_does() -> None:

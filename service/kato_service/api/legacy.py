@@ -141,11 +141,18 @@ async def observe(call: Called, address: Addressed, body: ObservationBody) -> Re
 
 
 async def learn(call: Called, address: Addressed, body: RepeatableBody | None = None) -> Response:
+    return rendering.response(await learn_content(call, address, body))
+
+
+async def learn_content(
+    call: Call, address: Address, body: RepeatableBody | None
+) -> dict[str, Any]:
+    """The answer to a learn, also on a WebSocket; learning nothing is no error on these paths."""
     if blank := await address.missing(call):
         result = _nothing_learned(blank, processing.unique_id_of(body))
     else:
         result = await _learned(call, await address.id(call), body)
-    return rendering.response(rendering.learned(result) | {"status": _OK})
+    return rendering.learned(result) | {"status": _OK}
 
 
 async def _learned(call: Call, session_id: str, body: RepeatableBody | None) -> LearnResult:

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets import http11
 from websockets.datastructures import Headers
 from websockets.frames import Frame
 from websockets.http11 import Request, Response
@@ -27,6 +28,8 @@ TOO_BIG = 1009
 """Close code of RFC 6455 for a message that is too big."""
 INVALID_TEXT = 1007
 """Close code of RFC 6455 for text that is not UTF-8."""
+MAX_LINE_BYTES = 64 * 1024
+"""Of a header: the HTTP protocol, which reads the upgrade first, bounds all of them together."""
 CLOSE_PATIENCE_S = 1.0
 """Seconds that a client has to confirm the close of its socket when the server ends."""
 
@@ -38,6 +41,18 @@ class BoundedWebSocketProtocol(
         super().__init__(*arguments, **named)
         self.conn.reject = self._rejection  # type: ignore[method-assign]  # its text is not JSON
         self._request_id = request_id_from(())
+        # Its own limit, 8 KiB, is below that of tokens and cookies.
+        http11.MAX_LINE_LENGTH = MAX_LINE_BYTES
+
+    def piece_received(self, piece: bytes) -> None:
+        """Refuse an upgrade that cannot be read: uvicorn would never answer it."""
+        super().piece_received(piece)
+        unreadable = self.conn.handshake_exc
+        if unreadable is None or self.handshake_initiated or self.transport.is_closing():
+            return
+        refusal = Refusal(HTTPStatus.BAD_REQUEST, "the WebSocket handshake cannot be read")
+        self.transport.write(refusal.answer(self._request_id))
+        self.transport.close()
 
     def is_held(self) -> bool:
         """A client that does not read answers, and be it those to its pings, is not read from."""

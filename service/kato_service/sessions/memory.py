@@ -1,12 +1,13 @@
 """Sessions inside this process, by the same rules as those in Redis; they end with the process.
 
 Every method runs without a pause on the event loop, so each is atomic, as a script in Redis is.
+What lasts is measured by a steady clock, so that setting the wall clock ends no session and
+prolongs none; states show times of day.
 """
 
 import secrets
-import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import nsmallest
 from typing import TypeVar
@@ -14,6 +15,7 @@ from typing import TypeVar
 from kato_service.domain.shares import Holder
 from kato_service.errors import SessionNotFoundError
 from kato_service.sessions.state import Intent, SessionState
+from kato_service.sessions.steady_clock import SteadyClock
 from kato_service.sessions.store import (
     LEASE_S,
     NOTED,
@@ -34,9 +36,12 @@ SWEEP_EVERY = 100
 
 @dataclass(slots=True)
 class _Session:
-    """One session with its lock."""
+    """One session with its lock; all times here are of the steady clock."""
 
     state: SessionState
+    """With the time of day of its expiry as last shown."""
+    ends_at: float | None
+    """None: it never expires."""
     place: int
     """In the order of creation."""
     counts_for: str | None
@@ -57,15 +62,27 @@ class _Session:
     """Ids of intents that were completed."""
 
     def expired(self, now: float) -> bool:
-        return self.state.expires_at is not None and self.state.expires_at <= now
+        return self.ends_at is not None and self.ends_at <= now
 
     def ended(self, now: float) -> bool:
         """Whether nobody will need it again."""
         return self.expired(now) and self.intent is None and self.lease_end <= now
 
-    def shown(self) -> SessionState:
+    def shown(self, clock: SteadyClock) -> SessionState:
         """The state as reads see it: with the change of a pending intent."""
+        self.note_expiry(clock)
         return self.state if self.intent is None else self._with_times(self.intent.state)
+
+    def note_expiry(self, clock: SteadyClock) -> None:
+        """Let the state show when the session ends by the wall clock as it is set now."""
+        expires_at = None if self.ends_at is None else clock.time_of_day(self.ends_at)
+        if expires_at != self.state.expires_at:
+            self.state = replace(self.state, expires_at=expires_at)
+
+    @property
+    def version(self) -> str:
+        intent_id = "" if self.intent is None else self.intent.intent_id
+        return f"{self.state.incarnation} {self.state.access_count} {intent_id}"
 
     def may_be_locked(self, owner: str, now: float, *, rolling_forward: bool) -> bool:
         """Whether the session exists for a request that wants its lock."""
@@ -129,9 +146,9 @@ class _Session:
 
 
 class MemorySessionStore:
-    def __init__(self, clock: Callable[[], float] = time.time, *, lease_s: float = LEASE_S) -> None:
+    def __init__(self, clock: SteadyClock | None = None, *, lease_s: float = LEASE_S) -> None:
         """*lease_s*: seconds that a lock outlives its last renewal."""
-        self._clock = clock
+        self._clock = clock or SteadyClock()
         self._lease_s = lease_s
         self._sessions: dict[str, _Session] = {}
         """By id; ended ones stay until a sweep drops them."""
@@ -150,17 +167,21 @@ class MemorySessionStore:
             new = replace(new, session_id=self._defaults.get(new.user_id, new.session_id))
         known = self._living(new.session_id)
         if known is not None:
-            return known.shown()
+            return known.shown(self._clock)
         user_id = None if limits.sessions_of_user is None else new.user_id
         self._require_room(user_id, limits)
-        now = self._clock()
+        now = self._clock.now()
+        ends_at = None if new.ttl_s is None else now + new.ttl_s
         self._places += 1
         if self._places % SWEEP_EVERY == 0:
             self._drop_ended()
-        state = new.created(now, expires_at=None if new.ttl_s is None else now + new.ttl_s)
+        expires_at = None if ends_at is None else self._clock.time_of_day(ends_at)
+        state = new.created(self._clock.time_of_day(now), expires_at=expires_at)
         if new.session_id in self._sessions:
             self._drop(new.session_id)  # ended, and of the same id
-        self._sessions[new.session_id] = _Session(state, self._places, user_id, limits.caller)
+        self._sessions[new.session_id] = _Session(
+            state, ends_at, self._places, user_id, limits.caller
+        )
         if new.is_default:
             self._defaults[new.user_id] = new.session_id
         self._of_user[user_id] += 1
@@ -175,20 +196,24 @@ class MemorySessionStore:
 
     async def load(self, session_id: str) -> SessionState | None:
         session = self._living(session_id)
-        return None if session is None else session.shown()
+        return None if session is None else session.shown(self._clock)
 
     async def exists(self, session_id: str) -> bool:
         return self._living(session_id) is not None
+
+    async def versions(self, session_ids: Sequence[str]) -> list[str | None]:
+        found = map(self._living, session_ids)
+        return [None if session is None else session.version for session in found]
 
     async def extend(self, session_id: str, ttl_s: int | None) -> SessionState | None:
         session = self._living(session_id)
         if session is None:
             return None
         ttl_s = ttl_s or session.state.ttl_s
-        if session.state.expires_at is not None and ttl_s is not None:
-            expires_at = self._clock() + ttl_s
-            session.state = replace(session.state, ttl_s=ttl_s, expires_at=expires_at)
-        return session.shown()
+        if session.ends_at is not None and ttl_s is not None:
+            session.ends_at = self._clock.now() + ttl_s
+            session.state = replace(session.state, ttl_s=ttl_s)
+        return session.shown(self._clock)
 
     async def count(self) -> int:
         return sum(1 for _ in self._all_living())
@@ -199,11 +224,13 @@ class MemorySessionStore:
             for session in self._all_living()
             if session.place > after and user_id in (None, session.counts_for)
         ]
-        states = ((one.place, one.shown()) for one in nsmallest(limit, found, key=_place))
+        states = (
+            (one.place, one.shown(self._clock)) for one in nsmallest(limit, found, key=_place)
+        )
         return tuple(Listed(place, state, len(state.stm)) for place, state in states)
 
     async def lock(self, session_id: str, owner: str, *, rolling_forward: bool) -> Lock | None:
-        now = self._clock()
+        now = self._clock.now()
         session = self._sessions.get(session_id)
         if session is None or not session.may_be_locked(
             owner, now, rolling_forward=rolling_forward
@@ -211,12 +238,14 @@ class MemorySessionStore:
             raise SessionNotFoundError
         if not session.lock(owner, now, self._lease_s):
             return None
-        return Lock(session_id, owner, session.number, session.state, session.intent, now)
+        session.note_expiry(self._clock)
+        locked_at = self._clock.time_of_day(now)
+        return Lock(session_id, owner, session.number, session.state, session.intent, locked_at)
 
     async def renew(self, lock: Lock) -> None:
         session = self._sessions.get(lock.session_id)
         if session is not None and session.holds(lock):
-            session.lease_end = self._clock() + self._lease_s
+            session.lease_end = self._clock.now() + self._lease_s
 
     async def release(self, session_id: str, owner: str) -> None:
         session = self._sessions.get(session_id)
@@ -246,7 +275,7 @@ class MemorySessionStore:
         if not session.holds(lock):
             return False
         session.intent = intent
-        self._intents[lock.session_id, intent.intent_id] = self._clock()
+        self._intents[lock.session_id, intent.intent_id] = self._clock.now()
         return True
 
     async def install(self, lock: Lock, intent_id: str, state: SessionState) -> Fate:
@@ -273,7 +302,7 @@ class MemorySessionStore:
         return True
 
     async def pending(self, *, older_than_s: float) -> tuple[tuple[str, str], ...]:
-        latest = self._clock() - older_than_s
+        latest = self._clock.now() - older_than_s
         return tuple(pair for pair, stored_at in self._intents.items() if stored_at <= latest)
 
     async def forget(self, session_id: str, intent_id: str) -> None:
@@ -281,14 +310,14 @@ class MemorySessionStore:
 
     def _living(self, session_id: str) -> _Session | None:
         session = self._sessions.get(session_id)
-        return None if session is None or session.expired(self._clock()) else session
+        return None if session is None or session.expired(self._clock.now()) else session
 
     def _all_living(self) -> Iterator[_Session]:
-        now = self._clock()
+        now = self._clock.now()
         return (session for session in self._sessions.values() if not session.expired(now))
 
     def _drop_ended(self) -> None:
-        now = self._clock()
+        now = self._clock.now()
         for session_id in [key for key, session in self._sessions.items() if session.ended(now)]:
             self._drop(session_id)
 

@@ -25,7 +25,8 @@ from kato_service.sessions.access import SessionAccess
 from kato_service.sessions.blank_defaults import BlankDefaults
 from kato_service.sessions.changes import Plan, SessionChanges, SweepPlan
 from kato_service.sessions.state import Sees, SessionState, require_seen
-from kato_service.sessions.store import Limits, Listed, NewSession, SessionStore
+from kato_service.sessions.store import UNSTORED, Limits, Listed, NewSession, SessionStore
+from kato_service.sessions.watching import SessionWatches
 
 log = structlog.get_logger()
 A = TypeVar("A")
@@ -35,8 +36,6 @@ SESSION_ID_BYTES = 18
 MAX_SESSION_ID_CHARS = 64
 COUNTED_AT_ONCE = 1000
 """Sessions of one page while those of a user are counted."""
-UNSTORED = ""
-"""Stands for the id of a default session that does not exist: reads create none."""
 CLOSE_PATIENCE_S = 15.0
 """Seconds that a closing process waits for changes whose requests have gone."""
 
@@ -84,6 +83,7 @@ class SessionManager:
             self._sweep,
         )
         self._blank_defaults = BlankDefaults(store)
+        self.watches = SessionWatches(store)
         self._working: set[asyncio.Task[Any]] = set()
 
     async def create(
@@ -227,7 +227,7 @@ class SessionManager:
             DeadlineExceededError: Other requests held it until *deadline*.
         """
         known = _known_form(session_id)
-        await self._unstoppably(self._changes.delete(known, deadline, sees))
+        await self._unstoppably(self._noticed(known, self._changes.delete(known, deadline, sees)))
 
     async def change(
         self, session_id: str, plan: Plan[A], *, deadline: Deadline, sees: Sees | None = None
@@ -245,7 +245,8 @@ class SessionManager:
             StoreUnavailableError: Nothing changed, or the message says what may have changed.
         """
         known = _known_form(session_id)
-        return await self._unstoppably(self._changes.change(known, plan, deadline, sees))
+        work = self._changes.change(known, plan, deadline, sees)
+        return await self._unstoppably(self._noticed(known, work))
 
     async def run(self) -> None:
         """Complete changes that their requests left unfinished; runs until cancelled."""
@@ -270,9 +271,17 @@ class SessionManager:
     async def _complete(self, session_id: str, intent_id: str) -> None:
         """Complete one change; if that fails now, the others must not wait for it."""
         try:
-            await self._unstoppably(self._changes.complete_overdue(session_id, intent_id))
+            work = self._changes.complete_overdue(session_id, intent_id)
+            await self._unstoppably(self._noticed(session_id, work))
         except KatoError as error:
             log.warning("pending change not completed yet", reason=error.message)
+
+    async def _noticed(self, session_id: str, work: Coroutine[Any, Any, A]) -> A:
+        """The result of *work*; whoever watches the session looks at it, even after a failure."""
+        try:
+            return await work
+        finally:
+            self.watches.notice(session_id)
 
     def _forget(self, session_id: str, intent_id: str) -> None:
         """Take a completed intent off the index, in the background: a sweep would do it too."""
@@ -316,6 +325,7 @@ class SessionManager:
         session_id = await self._store.default_id(user_id)
         new = replace(self._new(session_id, user_id, ttl_s=None), is_default=True)
         state = await self._store.create(new, self._limits_for(caller, of_user=None))
+        self.watches.notice(UNSTORED)
         return state.session_id
 
     def _limits_for(self, caller: Holder | None, *, of_user: int | None) -> Limits:

@@ -2,7 +2,7 @@
 
 import hmac
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal, Protocol
@@ -18,6 +18,8 @@ DEFAULT_ID_BYTES = 18
 """Of the hash that the id of a default session consists of; a multiple of 3, so without padding."""
 Whose = Literal["instance", "user", "caller"]
 """Who a limit on sessions is for."""
+UNSTORED = ""
+"""Stands for the id of a default session that does not exist: reads create none."""
 NOTED = 64
 """Lost fencing tokens, and ids of installed intents, that a session keeps."""
 
@@ -166,6 +168,9 @@ class SessionStore(Protocol):
 
     async def exists(self, session_id: str) -> bool:
         """Whether the session lives."""
+
+    async def versions(self, session_ids: Sequence[str]) -> list[str | None]:
+        """For each session, a text that differs after every change; None: not alive."""
 
     async def extend(self, session_id: str, ttl_s: int | None) -> SessionState | None:
         """The session, which now lives *ttl_s* seconds from now; None: not alive.

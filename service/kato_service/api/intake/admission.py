@@ -21,6 +21,9 @@ BODIES_OF_CALLER = 7
 MAX_SOCKETS = 10_000
 """Open WebSockets, as far as the limit on open files allows as many."""
 
+MAX_SUBSCRIPTIONS = 1000
+"""Subscriptions of all WebSockets: the versions of their sessions are asked for every second."""
+
 STARTED_PER_TURN = 3
 """Requests that start in one turn of the event loop: an observation computes half a millisecond,
 and everything else waits for the end of the turn."""
@@ -38,6 +41,7 @@ class Admission:
         """Requests in progress by caller; so for bytes of bodies and open WebSockets."""
         self._bytes = Held()
         self._sockets = Held()
+        self._subscriptions = Held()
         self._started = 0
         """Requests that started in this turn of the event loop."""
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -83,20 +87,14 @@ class Admission:
         Raises:
             OverloadedError: As many as possible are open, or as many as one caller may hold.
         """
-        if self._sockets.total >= self._max_sockets:
-            raise OverloadedError(
-                "sockets",
-                f"{self._max_sockets} WebSockets are open, as many as this process allows; close"
-                " some, or retry later",
-            )
-        of_caller = share_of_caller(self._max_sockets)
-        if self._sockets.of(caller) >= of_caller:
-            raise OverloadedError(
-                "sockets",
-                f"{of_caller} WebSockets of this {caller.noun} are open, as many as one may have;"
-                " close some, or retry later",
-            )
-        with self._sockets.held(caller):
+        with _one_of(self._sockets, self._max_sockets, caller, "sockets", "WebSockets"):
+            yield
+
+    @contextmanager
+    def subscription(self, caller: Holder) -> Iterator[None]:
+        """One subscription of a WebSocket; raises what `socket` raises."""
+        held, limit = self._subscriptions, MAX_SUBSCRIPTIONS
+        with _one_of(held, limit, caller, "subscriptions", "subscriptions"):
             yield
 
     def _require_share(self, caller: Holder) -> None:
@@ -205,6 +203,26 @@ class Held:
             yield
         finally:
             self.add(caller, -1)
+
+
+@contextmanager
+def _one_of(held: Held, limit: int, caller: Holder, label: str, things: str) -> Iterator[None]:
+    """One more of the *things* that stay open, of which there may be *limit*."""
+    if held.total >= limit:
+        raise OverloadedError(
+            label,
+            f"{limit} {things} are open, as many as this process allows; close some, or retry"
+            " later",
+        )
+    of_caller = share_of_caller(limit)
+    if held.of(caller) >= of_caller:
+        raise OverloadedError(
+            label,
+            f"{of_caller} {things} of this {caller.noun} are open, as many as one may have; close"
+            " some, or retry later",
+        )
+    with held.held(caller):
+        yield
 
 
 def most_sockets() -> int:

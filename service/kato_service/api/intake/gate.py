@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from kato_service.access.access_control import AccessControl
 from kato_service.access.addresses import ClientAddresses, counted_together
-from kato_service.access.credentials import Credential, credential_of
+from kato_service.access.credentials import Credential, credential_in, credential_of
 from kato_service.access.rate_limits import Decision, RateLimits
 from kato_service.access.scopes import ANYONE, Caller
 from kato_service.domain.shares import Holder
@@ -53,7 +53,7 @@ class Gate:
         if self.access.mode == "none":
             state["caller"] = ANYONE
         elif scope["path"] not in self.open_paths:
-            state["credential"] = credential_of(scope["headers"])
+            state["credential"] = await self._credential(scope)
             state["caller"] = await self._known(scope)
             state["holder"] = self._holder(scope)
         if self.limits is not None and not ALWAYS_ANSWERED.fullmatch(scope["path"]):
@@ -66,23 +66,41 @@ class Gate:
             UnauthorizedError: They were withdrawn, or have ended.
             AuthUnavailableError, RateLimitedError: As for a request.
         """
+        caller = await self.still_known(scope)
+        if self.limits is not None:
+            await self._take(self.limits, scope, self._bucket(scope))
+        return caller
+
+    async def still_known(self, scope: Scope) -> Caller:
+        """The caller of a WebSocket, as `admit_frame`; for what it did not ask for just now."""
         state = scope["state"]
         if self.access.mode != "none":
             state["caller"] = await self._known(scope)
-        if self.limits is not None:
-            await self._take(self.limits, scope, self._bucket(scope))
         caller: Caller = state["caller"]
         return caller
+
+    async def _credential(self, scope: Scope) -> Credential | None:
+        found = credential_of(scope["headers"])
+        if found is not None or scope["type"] != "websocket":
+            return found
+        try:
+            return credential_in(scope["subprotocols"])
+        except UnauthorizedError:
+            await self._count_guess(scope)
+            raise
 
     async def _known(self, scope: Scope) -> Caller:
         credential: Credential | None = scope["state"]["credential"]
         try:
             return await self.access.caller(credential)
         except UnauthorizedError:
-            # Guessing is limited like any other use.
-            if self.limits is not None:
-                await self._take(self.limits, scope, str(self.address(scope)))
+            await self._count_guess(scope)
             raise
+
+    async def _count_guess(self, scope: Scope) -> None:
+        """Guessing is limited like any other use."""
+        if self.limits is not None:
+            await self._take(self.limits, scope, str(self.address(scope)))
 
     def address(self, scope: Scope) -> Holder:
         """Who a request counts for as long as nothing but its address is known."""

@@ -4,6 +4,7 @@ Only this module repeats calls. It may, because every script and command of sess
 effect if it runs twice.
 """
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -39,11 +40,21 @@ class RedisScripts:
         given = (len(keys), *keys, *arguments)
         return await self._retried(_by_digest(script, given), ("EVAL", script, *given))
 
-    async def run_on_each(self, script: str, keys: Sequence[Sequence[str]]) -> list[Any]:
+    async def run_on_each(
+        self, script: str, keys: Sequence[Sequence[str]], *, at_once: int
+    ) -> list[Any]:
         """The answers of a script without arguments on each of *keys*.
 
-        One round trip if all goes well, else one call after the other; raises what `call` raises.
+        One round trip for *at_once* of them if all goes well, else one call after the other; raises
+        what `call` raises.
         """
+        answers: list[Any] = []
+        for first in range(0, len(keys), at_once):
+            answers += await self._run_on_some(script, keys[first : first + at_once])
+            await asyncio.sleep(0)
+        return answers
+
+    async def _run_on_some(self, script: str, keys: Sequence[Sequence[str]]) -> list[Any]:
         commands = [_by_digest(script, (len(some), *some)) for some in keys]
         try:
             with self._calling():

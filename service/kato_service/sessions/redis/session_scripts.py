@@ -165,6 +165,18 @@ return (f.inc ~= '' and not expired(f, now_ms())) and 1 or 0
 """
 )
 
+VERSION = (
+    READ_ONLY
+    + COMMON
+    + """
+-- → a text that differs after every change, or false. Every change writes another head, which holds
+-- its time and how many there were; an intent shows before it is in the head.
+local f = fields('inc', 'exp', 'head', 'iid')
+if f.inc == '' or expired(f, now_ms()) then return false end
+return f.inc .. ' ' .. redis.sha1hex(f.head) .. ' ' .. f.iid
+"""
+)
+
 EXTEND = (
     ALLOW_OOM
     + COMMON

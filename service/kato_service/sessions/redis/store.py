@@ -1,6 +1,5 @@
 """Sessions in Redis: lock and load, save and unlock, one round trip each (sessions.md §8)."""
 
-import asyncio
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -123,6 +122,10 @@ class RedisSessionStore:
 
     async def exists(self, session_id: str) -> bool:
         return bool(await self._scripts.run(session_scripts.EXISTS, self._keys(session_id), ()))
+
+    async def versions(self, session_ids: Sequence[str]) -> list[str | None]:
+        found = await self._on_each(session_scripts.VERSION, session_ids)
+        return [None if version is None else str(version.decode()) for version in found]
 
     async def extend(self, session_id: str, ttl_s: int | None) -> SessionState | None:
         ttl = "" if ttl_s is None else ttl_s
@@ -339,13 +342,12 @@ class RedisSessionStore:
 
         None for a session that ended, or that this version cannot read.
         """
-        heads: list[tuple[SessionState, int] | None] = []
-        for first in range(0, len(session_ids), LISTED_AT_ONCE):
-            some = session_ids[first : first + LISTED_AT_ONCE]
-            keys = [self._keys(session_id) for session_id in some]
-            heads += map(_head, some, await self._scripts.run_on_each(session_scripts.LISTED, keys))
-            await asyncio.sleep(0)
-        return heads
+        found = await self._on_each(session_scripts.LISTED, session_ids)
+        return list(map(_head, session_ids, found))
+
+    async def _on_each(self, script: str, session_ids: Sequence[str]) -> list[Any]:
+        keys = [self._keys(session_id) for session_id in session_ids]
+        return await self._scripts.run_on_each(script, keys, at_once=LISTED_AT_ONCE)
 
     def _places(self, state: SessionState) -> list[str]:
         """The keys of all indexes that may hold it."""
