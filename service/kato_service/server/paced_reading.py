@@ -68,10 +68,12 @@ class PacedReading(asyncio.Protocol):
         self._end_turn()
         data, start = self._arrived, 0
         end_at = perf_counter() + TURN_S
+        # During an upgrade, the new protocol gets the head before the transport is its own.
+        owner = self.transport.get_protocol()
         while start < len(data) and not self.is_held():
             self.piece_received(data[start : start + PIECE_BYTES])
             start += PIECE_BYTES
-            if self.transport.is_closing() or self.transport.get_protocol() is not self:
+            if self.transport.is_closing() or self.transport.get_protocol() is not owner:
                 self._arrived = b""  # refused, or it became a WebSocket, which begins empty
                 return
             if perf_counter() >= end_at:
