@@ -203,6 +203,9 @@ def test_all_spellings_of_a_field_are_described(either: Document) -> None:
     assert session["node_id"]["anyOf"] == session["user_id"]["anyOf"]
     assert genes["sort"]["anyOf"] == genes["sort_symbols"]["anyOf"]
     assert session["node_id"]["deprecated"]
+    schemas = either["components"]["schemas"]
+    assert schemas["SessionBody"]["not"] == {"required": ["user_id", "node_id"]}
+    assert schemas["GeneOverrides"]["not"] == {"required": ["sort_symbols", "sort"]}
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ _REQUEST_ID: Mapping[str, Any] = {
     "in": "header",
     "required": False,
     "description": texts.REQUEST_ID,
-    "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
+    "schema": {"type": "string"},
 }
 
 
@@ -155,9 +155,8 @@ def _parameters(
         parameters.append(parameter)
     selecting = texts.SELECTING.items() if described.selects_session else ()
     for name, text in selecting:
-        schema = {"type": "string", "minLength": 1, "maxLength": 256}
         about = {"name": name, "in": "header", "required": False, "description": text}
-        parameters.append({**about, "schema": schema})
+        parameters.append({**about, "schema": {"type": "string"}})
     return [*parameters, {"$ref": "#/components/parameters/RequestID"}]
 
 

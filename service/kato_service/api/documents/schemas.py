@@ -72,6 +72,7 @@ def _add_spellings(schema: dict[str, Any], model: type[Body]) -> None:
             if spelling not in fields:
                 text = f"Another spelling of `{name}`: give one of them."
                 fields[spelling] = fields[name] | {"description": text, "deprecated": True}
+                schema["not"] = {"required": [name, spelling]}
 
 
 def _below(model: type[Body]) -> Iterator[type[Body]]:

@@ -54,13 +54,16 @@ PARAMETERS: Mapping[str, str] = {
 GENE_NAME = "The gene's name, such as `recall_threshold`."
 SELECTING: Mapping[str, str] = {
     "X-Session-ID": "Selects an existing session; the other headers are then ignored.",
-    "X-User-ID": "Selects the default session of this user.",
+    "X-User-ID": "Selects the default session of this user: at most 256 printable characters.",
     "X-Node-ID": "The same, if there is no `X-User-ID`.",
     "X-Test-ID": "Selects the default session of the user `test_` and this, if there is neither of"
     " the others.",
 }
 """Headers that select a session."""
-REQUEST_ID = "Finds the request in the service's log; generated if it is missing or not acceptable."
+REQUEST_ID = (
+    "Finds the request in the service's log: 1 to 128 visible ASCII characters. It is generated if"
+    " it is missing or different."
+)
 
 _REPEAT = " With a `unique_id` it is safe to send again."
 _LEARNED = "What is learned belongs to the user: all of the user's sessions predict from it."
