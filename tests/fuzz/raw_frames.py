@@ -106,6 +106,7 @@ _TEXTS = (
     *(b'{"type": "observe", "payload": {"strings": [1]}}', b'{"type": "ping", "id": {}}', b"\x00"),
     *(b'{"type": "ping", "id": 1e999}', b'{"type": "ping", "extra": 1}', b"[" * 60_000),
     *(b'{"type": "ping", "id": ' + b"9" * 5000 + b"}", b'{"type": "ping", "id": "\\ud800"}'),
+    *(b'{"type": "ping", "type": "learn"}', b'{"type": "observe", "strings": ["a"]}'),
     *(b'{"type": "ping", "id": []}', b'{"type": "observe", "payload": {"vectors": [[]]}}'),
     *(
         b'{"type": "get_predictions", "payload": {"limit": -1}}',
