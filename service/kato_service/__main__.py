@@ -18,8 +18,7 @@ from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.server.server import BACKLOG
 from kato_service.server.supervisor import Supervisor
 from kato_service.settings import Settings, read_settings
-from kato_service.settings_names import misspelled
-from kato_service.settings_text import help_text
+from kato_service.settings_text import help_text, misspelled
 from kato_service.transfer.command import add_commands
 
 log = structlog.get_logger()

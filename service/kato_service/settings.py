@@ -23,7 +23,6 @@ from kato_service.domain.genes import Genes, StmMode
 from kato_service.errors import SettingsError
 from kato_service.settings_access import AccessConfig, ApiKey
 from kato_service.settings_address import AddressConfig
-from kato_service.settings_names import require_one_spelling
 from kato_service.settings_rules import (
     StoreChoice,
     chosen_store,
@@ -34,7 +33,7 @@ from kato_service.settings_rules import (
     require_pools,
     require_shared_stores,
 )
-from kato_service.settings_text import refusal
+from kato_service.settings_text import refusal, require_one_spelling
 from kato_service.settings_values import (
     Count,
     MongoUrl,

@@ -1,12 +1,14 @@
-"""Texts about settings: the line that refuses a value, and ``kato-service --help``."""
+"""Texts about settings: their names, the line that refuses a value, and ``kato-service --help``."""
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AliasChoices, BaseModel, ValidationError
 
-from kato_service.settings_names import as_set
+from kato_service.errors import SettingsError
 
 _NUMBERS = {"integer": "an integer", "number": "a number"}
 _PATTERNS = {
@@ -33,6 +35,12 @@ _PATTERNS = {
 """What a variable accepts, if its JSON schema does not say it."""
 _MAX_SHOWN_CHARS = 60
 """Characters of a wrong value that its refusal shows."""
+LIKE = 0.87
+"""Share of characters that a name has to have in common with a setting to be taken for it."""
+SHORTEST = 6
+"""Characters of a name that is compared: shorter words look like each other by chance."""
+_OF_KUBERNETES = re.compile(r".*_SERVICE_(HOST|PORT)(_\w+)?|.*_PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?")
+"""Variables that Kubernetes sets in pods for every Service of their namespace."""
 
 
 def refusal(model: type[BaseModel], error: ValidationError, environment: Mapping[str, str]) -> str:
@@ -57,6 +65,43 @@ def accepted(model: type[BaseModel], variable: str) -> str:
 def help_text(model: type[BaseModel]) -> str:
     """Every variable with its meaning, what it accepts, and its default."""
     return "\n".join(_lines(model))
+
+
+def spellings(model: type[BaseModel]) -> dict[str, tuple[str, ...]]:
+    """The variables that set each field, by the name of the field."""
+    return {name: _choices(field.validation_alias) for name, field in model.model_fields.items()}
+
+
+def as_set(model: type[BaseModel], variable: str, environment: Mapping[str, str]) -> str:
+    """The spelling of *variable* that is set, if it has several."""
+    for names in spellings(model).values():
+        if variable in names:
+            return next((name for name in names if environment.get(name)), variable)
+    return variable
+
+
+def require_one_spelling(model: type[BaseModel], environment: Mapping[str, str]) -> None:
+    """Refuse two spellings of one setting with different values."""
+    for names in spellings(model).values():
+        given = [name for name in names if environment.get(name)]
+        if len({environment[name] for name in given}) > 1:
+            raise SettingsError(
+                f"{given[1]}: contradicts {given[0]}, which is another name of it and also set;"
+                " accepted: only one of them"
+            )
+
+
+def misspelled(model: type[BaseModel], environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Variables that look like a setting and are none, each with the nearest setting."""
+    known = {name for names in spellings(model).values() for name in names}
+    by_letters = {_letters(name): name for name in known}
+    for name in sorted(environment.keys() - known):
+        letters = _letters(name)
+        if letters in by_letters:
+            yield name, by_letters[letters]
+        elif len(letters) >= SHORTEST and not _OF_KUBERNETES.fullmatch(name):
+            for nearest in get_close_matches(letters, by_letters, 1, LIKE):
+                yield name, by_letters[nearest]
 
 
 def _lines(model: type[BaseModel]) -> Iterator[str]:
@@ -116,3 +161,11 @@ def _is_secret(schema: Mapping[str, Any]) -> bool:
 
 def _spelled(default: object) -> str:
     return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def _choices(alias: object) -> tuple[str, ...]:
+    return tuple(map(str, alias.choices)) if isinstance(alias, AliasChoices) else (str(alias),)
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^A-Z0-9]", "", name.upper())
