@@ -3,7 +3,11 @@
 from typing import Any
 
 import schemathesis
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import (
+    negative_data_rejection,
+    positive_data_acceptance,
+    use_after_free,
+)
 
 BEYOND_SCHEMAS = {
     "EMPTY_STM",
@@ -44,6 +48,22 @@ def valid_requests_are_accepted(ctx: Any, response: Any, case: Any) -> bool | No
     if response.status_code in (400, 422) and _is_beyond_schemas(_error(response)):
         return None
     return positive_data_acceptance(ctx, response, case)
+
+
+@schemathesis.check
+def wrong_requests_are_refused(ctx: Any, response: Any, case: Any) -> bool | None:
+    """As `negative_data_rejection`; but null for a body that is optional means none."""
+    if case.body is None and not any(body.is_required for body in case.operation.body):
+        return None
+    return negative_data_rejection(ctx, response, case)
+
+
+@schemathesis.check
+def what_was_deleted_is_gone(ctx: Any, response: Any, case: Any) -> bool | None:
+    """As `use_after_free`; but whether a session exists can be asked of any id."""
+    if case.path.endswith("/exists"):
+        return None
+    return use_after_free(ctx, response, case)
 
 
 def _is_beyond_schemas(error: dict[str, Any]) -> bool:
