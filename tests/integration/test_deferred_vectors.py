@@ -44,6 +44,35 @@ def test_a_vector_is_stored_found_and_survives_a_restart(new_service: Any) -> No
     assert found.json()["vector"] == VECTOR["vectors"][0]
 
 
+def test_a_list_of_collections_that_was_only_begun_is_begun_again(new_service: Any) -> None:
+    service = new_service()
+    service.start()
+    service.await_ready()
+    service.stop()
+    (lock,) = service.directory.rglob(".lock")
+    (lock.parent / "meta.json").touch()  # what a kill, or a full disk, can leave
+    service.start()
+    service.await_ready()
+    assert (
+        httpx.post(f"{_session(service.url)}/observe", json=VECTOR, timeout=60).status_code == 200
+    )
+
+
+def test_a_damaged_list_of_collections_stops_the_start_in_one_line(new_service: Any) -> None:
+    service = new_service()
+    service.start()
+    service.await_ready()
+    service.stop()
+    (lock,) = service.directory.rglob(".lock")
+    (lock.parent / "meta.json").write_text('{"collections": {"a"', encoding="utf-8")
+    damaged = ServiceProcess(service.directory, {})
+    damaged.start()
+    assert damaged.process is not None
+    assert damaged.process.wait(60) == 2
+    assert "meta.json is damaged; accepted: the folder as a backup restored it" in damaged.log
+    assert "Traceback" not in damaged.log
+
+
 def test_two_processes_cannot_use_the_same_files_before_the_first_vector(
     new_service: Any,
 ) -> None:

@@ -162,4 +162,4 @@ def test_an_invalid_variable_prevents_the_start_and_is_reported_in_one_line() ->
     )
     assert ended.returncode == 1
     assert ended.stderr.count("\n") == 1
-    assert "members" in ended.stderr
+    assert "KATO_AGENT_MEMBERS: 'none' is not accepted; accepted: " in ended.stderr

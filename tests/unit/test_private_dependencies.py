@@ -26,10 +26,11 @@ DOCUMENTED = {
     *("redis.asyncio", "redis.backoff", "redis.exceptions", "redis.typing"),
 }
 UNDOCUMENTED = {
+    "fastapi.openapi.utils",
     *("qdrant_client.common.client_exceptions", "qdrant_client.http.exceptions"),
     *("redis.asyncio.connection", "redis.asyncio.retry", "redis.crc"),
     "redis.maint_notifications",
-    "uvicorn.protocols.http.httptools_impl",
+    *("uvicorn.protocols.http.flow_control", "uvicorn.protocols.http.httptools_impl"),
     "uvicorn.protocols.websockets.websockets_sansio_impl",
 }
 """Modules that the service or the operator imports although no manual documents them."""

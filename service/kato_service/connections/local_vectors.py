@@ -47,12 +47,36 @@ class LocalVectors:
     def are_stored(self) -> bool:
         """Whether a collection exists, or the list of them cannot be read (the engine says why)."""
         try:
-            listed = json.loads((self.path / "meta.json").read_text(encoding="utf-8"))
-            return bool(listed["collections"])
+            content = self._list.read_text(encoding="utf-8")
+            return bool(content) and bool(json.loads(content)["collections"])
         except FileNotFoundError:
             return False
         except (OSError, ValueError, KeyError, TypeError):
             return True
+
+    def prepare(self) -> None:
+        """Begin the list of collections. The engine would write it in place: on a full disk, or
+        killed meanwhile, it would leave an empty file that it cannot read again.
+
+        Raises:
+            OSError: It cannot be written; then nothing has changed.
+        """
+        if self._list.exists() and self._list.stat().st_size:
+            return
+        begun = self.path / "meta.json.begun"
+        begun.write_text(json.dumps({"collections": {}, "aliases": {}}), encoding="utf-8")
+        begun.replace(self._list)
+
+    @property
+    def _list(self) -> Path:
+        return self.path / "meta.json"
+
+    def damaged(self) -> SettingsError:
+        """The refusal of a folder whose list of collections cannot be read."""
+        return SettingsError(
+            f"DATA_DIR: {self._list} is damaged; accepted: the folder as a backup restored it, or"
+            " without the vectors"
+        )
 
     def in_use(self) -> SettingsError:
         """The refusal of a folder that another process uses."""

@@ -101,6 +101,7 @@ class QdrantConnectionPool:
     def _embedded(self) -> "AsyncQdrantClient":
         from qdrant_client import AsyncQdrantClient
 
+        self._local.prepare()
         self._local.unlock()  # the engine locks the same file
         try:
             return AsyncQdrantClient(
@@ -108,6 +109,8 @@ class QdrantConnectionPool:
             )
         except RuntimeError as exc:
             raise self._local.in_use() from exc
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            raise self._local.damaged() from exc
 
     def _remote(self, url: str) -> "AsyncQdrantClient":
         from qdrant_client import AsyncQdrantClient
