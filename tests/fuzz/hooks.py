@@ -20,8 +20,12 @@ CURSOR = ["query", "cursor"]
 """Its value can only be taken from an earlier answer."""
 IN_QUERY_OR_BODY = {"location": ["body", "ttl_seconds"], "reason": "is required"}
 """A field that a query parameter may give instead."""
-BEYOND_SCHEMA_REASON = "send only one of them"
-"""The end of the reason if two names of one field were sent."""
+BEYOND_SCHEMA_REASONS = (
+    "send only one of them",  # two names of one field
+    "must consist of printable characters",  # as Unicode has them, for user ids
+    "if it is a whole number",  # anywhere in a free-form map, where fractions may be any size
+)
+"""How the reasons end that no schema can express."""
 _ERROR_FIELDS = {"code", "message", "retryable", "request_id", "details"}
 
 
@@ -71,7 +75,7 @@ def _is_beyond_schemas(error: dict[str, Any]) -> bool:
     return error.get("code") in BEYOND_SCHEMAS or any(
         detail["location"] == CURSOR
         or detail == IN_QUERY_OR_BODY
-        or detail["reason"].endswith(BEYOND_SCHEMA_REASON)
+        or detail["reason"].endswith(BEYOND_SCHEMA_REASONS)
         for detail in details
     )
 
