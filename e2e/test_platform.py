@@ -18,7 +18,7 @@ import pytest
 
 from clusters import Cluster
 from commands import ROOT, PlatformError, say
-from conftest import RefusedError
+from forwarding import RefusedError
 from instances import apply, name_in, wait_ready
 from pod_programs import learn_license, output_of_program, program_in_cluster
 
