@@ -1,10 +1,7 @@
 """Sessions in Redis: lock and load, save and unlock, one round trip each (sessions.md §8)."""
 
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from hashlib import sha256
-from itertools import count
 from typing import Any
 
 import structlog
@@ -20,6 +17,7 @@ from kato_service.errors import (
 from kato_service.sessions.redis import encoding, index_scripts, session_scripts
 from kato_service.sessions.redis.calls import RedisScripts
 from kato_service.sessions.redis.encoding import ListChange, Stored
+from kato_service.sessions.redis.index import SessionIndex, digest_of, member_of
 from kato_service.sessions.state import Intent, SessionState, label_of
 from kato_service.sessions.store import (
     LEASE_S,
@@ -29,27 +27,15 @@ from kato_service.sessions.store import (
     Lock,
     NewSession,
     Saved,
-    Whose,
-    derived_id,
 )
 
 log = structlog.get_logger()
 
-PENDING_AT_ONCE = 100
-"""Intents read in one round trip."""
 LISTED_AT_ONCE = 100
 """Sessions read in one round trip: few enough that nobody else waits for them."""
-MAX_UNNOTED = 10_000
-"""Index changes that wait until Redis takes them. More are dropped: a deleted session then keeps
-its place until it would have expired."""
 SLACK_BYTES = 1024
 """Bytes by which counters, times and genes may enlarge a session in a full Redis."""
 _LISTS = ("stm", "emotives", "remembered")
-_WHOSE: dict[bytes, Whose] = {b"instance": "instance", b"user": "user", b"caller": "caller"}
-_INDEXES = ("order", "sessions", "lasting", "defaults", "holders", "held")
-"""In the order that the scripts expect."""
-_SECRET = "secret"
-"""Field among the ids of default sessions, next to the digests of users."""
 
 
 class RedisSessionStore:
@@ -66,16 +52,13 @@ class RedisSessionStore:
         self._lease_ms = int(lease_s * 1000)
         self._scripts = RedisScripts(client, circuit or Circuit("redis"))
         self._prefix = f"kato:{processor_id}:"
-        self._index = f"{self._prefix}{{{processor_id}}}:"
-        self._secret: bytes | None = None
-        """What ids of default sessions are derived from, once it is known."""
-        self._unnoted: dict[str, tuple[SessionState, int | None]] = {}
-        """Changes of the indexes that Redis did not take yet, by member: the session, and when it
-        expires, ms; None: it is not there."""
+        self._index = SessionIndex(
+            self._scripts, f"{self._prefix}{{{processor_id}}}:", self._expires_ms
+        )
 
     async def create(self, new: NewSession, limits: Limits) -> SessionState:
         try:
-            new, now_ms, expires_ms = await self._reserve(new, limits)
+            new, now_ms, expires_ms = await self._index.reserve(new, limits)
         except SessionLimitExceededError:
             known = await self.load(new.session_id)
             if known is None:
@@ -92,29 +75,32 @@ class RedisSessionStore:
             )
         except StoreUnavailableError as error:
             if not isinstance(error, OutcomeUnknownError):  # else it may exist
-                await self._note_or_later(state, None)
+                await self._index.note_or_later(state, None)
             raise
         living = encoding.shown(new.session_id, Stored(*found))
         if living.incarnation != new.incarnation:
             # Another create was first: the place reserved for this one must not stay.
             if new.ttl_s is None:
                 # Sessions that never expire have one place, which this try took from the winner.
-                await self._reserve(replace(new, incarnation=living.incarnation), limits)
+                await self._index.reserve(replace(new, incarnation=living.incarnation), limits)
             else:
-                await self._unreserve(state)
+                await self._index.unreserve(state)
         return living
 
     async def known_default(self, user_id: str | None) -> str | None:
-        field = _digest(user_id or "")
-        known = await self._scripts.call("HGET", f"{self._index}defaults", field)
-        return None if known is None else str(known.decode())
+        return await self._index.known_default(user_id)
 
     async def default_id(self, user_id: str | None) -> str:
-        if self._secret is None:
-            arguments = (_SECRET, secrets.token_hex(32))
-            keys = (f"{self._index}defaults",)
-            self._secret = await self._scripts.run(index_scripts.FIRST_VALUE, keys, arguments)
-        return derived_id(self._secret, user_id)
+        return await self._index.default_id(user_id)
+
+    async def count(self) -> int:
+        return await self._index.count()
+
+    async def pending(self, *, older_than_s: float) -> tuple[tuple[str, str], ...]:
+        return await self._index.pending(older_than_s=older_than_s)
+
+    async def forget(self, session_id: str, intent_id: str) -> None:
+        await self._index.forget(session_id, intent_id)
 
     async def load(self, session_id: str) -> SessionState | None:
         found = await self._scripts.run(session_scripts.LOAD, self._keys(session_id), ())
@@ -135,21 +121,13 @@ class RedisSessionStore:
         stored = Stored(*found)
         state = encoding.shown(session_id, stored)
         if stored.expires_ms:
-            await self._note_or_later(state, int(stored.expires_ms))
+            await self._index.note_or_later(state, int(stored.expires_ms))
         return state
 
-    async def count(self) -> int:
-        return int(await self._scripts.run(index_scripts.COUNT, (f"{self._index}sessions",), ()))
-
     async def page(self, user_id: str | None, *, after: int, limit: int) -> tuple[Listed, ...]:
-        keys = [f"{self._index}sessions", f"{self._index}order"]
-        if user_id is not None:
-            keys.append(self._user_key(user_id))
         listed: list[Listed] = []
         while len(listed) < limit:
-            found = await self._scripts.run(index_scripts.PAGE, keys, (after, limit))
-            members = [member.decode().split(" ") for member in found[::2]]
-            places = [int(place) for place in found[1::2]]
+            members, places = await self._index.page(user_id, after=after, limit=limit)
             heads = await self._heads([session_id for session_id, _ in members])
             listed += [
                 Listed(place, *head)
@@ -207,7 +185,7 @@ class RedisSessionStore:
         return Saved(word.decode())
 
     async def intend(self, lock: Lock, intent: Intent) -> bool:
-        index, pair = f"{self._index}intents", f"{lock.session_id} {intent.intent_id}"
+        index, pair = self._index.intents, f"{lock.session_id} {intent.intent_id}"
         keys = self._keys(lock.session_id)
         if self._client.clustered:
             # The index is on another node, so it cannot be one step: written first, a crash leaves
@@ -238,104 +216,21 @@ class RedisSessionStore:
     async def remove(self, lock: Lock) -> bool:
         keys = self._keys(lock.session_id)
         if not self._client.clustered:
-            keys = (*keys, *self._places(lock.state))
+            keys = (*keys, *self._index.places_of(lock.state))
         arguments = (
             *(lock.owner, lock.number, lock.state.incarnation),
-            *(_member(lock.state), _digest(lock.state.user_id or "")),
+            *(member_of(lock.state), digest_of(lock.state.user_id or "")),
         )
         if not await self._scripts.run(index_scripts.REMOVE, keys, arguments):
             return False
         if self._client.clustered:
-            await self._note_or_later(lock.state, None)
+            await self._index.note_or_later(lock.state, None)
         return True
 
-    async def pending(self, *, older_than_s: float) -> tuple[tuple[str, str], ...]:
-        await self._catch_up()
-        keys, found = (f"{self._index}intents",), []
-        for offset in count(0, PENDING_AT_ONCE):
-            arguments = (older_than_s, offset, PENDING_AT_ONCE)
-            some = await self._scripts.run(index_scripts.PENDING, keys, arguments)
-            found += some
-            if len(some) < PENDING_AT_ONCE:
-                break
-        pairs = (pair.decode().partition(" ") for pair in found)
-        return tuple((session_id, intent_id) for session_id, _, intent_id in pairs)
-
-    async def forget(self, session_id: str, intent_id: str) -> None:
-        await self._scripts.call("ZREM", f"{self._index}intents", f"{session_id} {intent_id}")
-
-    async def _reserve(self, new: NewSession, limits: Limits) -> tuple[NewSession, int, str]:
-        """Reserve a place within the limits.
-
-        Returns:
-            The session, under the id that a default session of its user has already; Redis' time,
-            and when the session expires, both in ms; '' for never.
-        """
-        keys = [f"{self._index}{name}" for name in (*_INDEXES, "places")]
-        if new.user_id is not None and limits.sessions_of_user is not None:
-            keys.append(self._user_key(new.user_id))
-        caller = "" if limits.caller is None else _digest(str(limits.caller))
-        arguments = (
-            *(_member(new), "" if new.ttl_s is None else new.ttl_s, limits.sessions),
-            "" if limits.sessions_of_user is None else limits.sessions_of_user,
-            *(limits.sessions_of_caller, caller),
-            _digest(new.user_id or "") if new.is_default else "",
-        )
-        word, *rest = await self._scripts.run(index_scripts.RESERVE, keys, arguments)
-        if word == b"known":
-            return await self._reserve(replace(new, session_id=rest[0].decode()), limits)
-        if word != b"ok":
-            raise limits.exceeded(_WHOSE[word])
-        return new, int(rest[0]), rest[1].decode()
-
-    async def _unreserve(self, state: SessionState) -> None:
-        """Give back the place that was reserved for the session."""
-        arguments = (_member(state), _digest(state.user_id or ""))
-        await self._scripts.run(index_scripts.UNRESERVE, self._places(state), arguments)
-
-    async def _note_or_later(self, state: SessionState, expires_ms: int | None) -> None:
-        """Write the expiry of a session into the indexes, or take it off them (None).
-
-        The session itself is changed already, so a failure here must not fail its request: the
-        indexes learn it later.
-        """
-        try:
-            await self._note(state, expires_ms)
-        except StoreUnavailableError as error:
-            if len(self._unnoted) < MAX_UNNOTED:
-                self._unnoted[_member(state)] = (state, expires_ms)
-            log.warning("index of sessions not updated yet", reason=error.message)
-        else:
-            self._unnoted.pop(_member(state), None)
-
-    async def _note(self, state: SessionState, expires_ms: int | None) -> None:
-        if expires_ms is None:
-            await self._unreserve(state)
-            return
-        # A session that is no longer in the indexes stays out of them.
-        arguments = (_member(state), expires_ms)
-        await self._scripts.run(index_scripts.NOTE_EXPIRY, self._indexes(state), arguments)
-
-    async def _note_now(self, state: SessionState, expires_ms: int | None) -> None:
-        """Do what `_note` does, long after: by now the session may have been extended again."""
-        if expires_ms is not None:
-            keys = self._keys(state.session_id)
-            found = await self._scripts.run(session_scripts.LOAD, keys, ())
-            if found is None or not (present := Stored(*found).expires_ms):
-                return
-            expires_ms = int(present)
-        await self._note(state, expires_ms)
-
-    async def _catch_up(self) -> None:
-        for member, wanted in tuple(self._unnoted.items()):
-            if self._unnoted.get(member) is not wanted:
-                continue  # noted, or replaced, while the ones before were written
-            try:
-                await self._note_now(*wanted)
-            except StoreUnavailableError:
-                return
-            if self._unnoted.get(member) is wanted:
-                del self._unnoted[member]
+    async def _expires_ms(self, session_id: str) -> int | None:
+        found = await self._scripts.run(session_scripts.LOAD, self._keys(session_id), ())
+        present = None if found is None else Stored(*found).expires_ms
+        return int(present) if present else None
 
     async def _heads(self, session_ids: Sequence[str]) -> list[tuple[SessionState, int] | None]:
         """Sessions without their lists, and the lengths of their STMs.
@@ -349,22 +244,9 @@ class RedisSessionStore:
         keys = [self._keys(session_id) for session_id in session_ids]
         return await self._scripts.run_on_each(script, keys, at_once=LISTED_AT_ONCE)
 
-    def _places(self, state: SessionState) -> list[str]:
-        """The keys of all indexes that may hold it."""
-        of_user = [] if state.user_id is None else [self._user_key(state.user_id)]
-        return [*(f"{self._index}{name}" for name in _INDEXES), *of_user]
-
-    def _indexes(self, state: SessionState) -> list[str]:
-        """The keys of the indexes that hold its expiry."""
-        of_user = [] if state.user_id is None else [self._user_key(state.user_id)]
-        return [f"{self._index}sessions", *of_user]
-
     def _keys(self, session_id: str) -> tuple[str, ...]:
         base = f"{self._prefix}{{{session_id}}}"
         return (base, *(f"{base}:{name}" for name in _LISTS))
-
-    def _user_key(self, user_id: str) -> str:
-        return f"{self._index}user:{_digest(user_id)}"
 
 
 def _head(session_id: str, found: Any) -> tuple[SessionState, int] | None:
@@ -389,12 +271,3 @@ def _flat(changes: Iterable[ListChange]) -> Iterator[Any]:
         yield change.drop
         yield len(change.added)
         yield from change.added
-
-
-def _member(session: NewSession | SessionState) -> str:
-    """The member of an index: a later session of the same id is another one."""
-    return f"{session.session_id} {session.incarnation}"
-
-
-def _digest(user_id: str) -> str:
-    return sha256(user_id.encode()).hexdigest()[:40]
