@@ -14,7 +14,7 @@ from kato_service.api import legacy, processing
 from kato_service.api.intake import json_bodies
 from kato_service.api.intake.calls import Call
 from kato_service.api.intake.strict_route import refused_body
-from kato_service.api.legacy import Address
+from kato_service.api.session_address import Address
 from kato_service.api.shapes import rendering
 from kato_service.api.shapes.dialect import LEGACY
 from kato_service.api.shapes.requests import (

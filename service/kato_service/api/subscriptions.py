@@ -18,7 +18,7 @@ from kato_service.api import processing
 from kato_service.api.channel import Channel
 from kato_service.api.frames import FrameId, PredictionsPayload
 from kato_service.api.intake.calls import Call
-from kato_service.api.legacy import Address
+from kato_service.api.session_address import Address
 from kato_service.backoff import Backoff
 from kato_service.errors import (
     KatoError,
