@@ -23,6 +23,7 @@ IN_QUERY_OR_BODY = {"location": ["body", "ttl_seconds"], "reason": "is required"
 BEYOND_SCHEMA_REASONS = (
     "send only one of them",  # two names of one field
     "must consist of printable characters",  # as Unicode has them, for user ids
+    "for its direction to be compared",  # a vector of zeros
     "if it is a whole number",  # anywhere in a free-form map, where fractions may be any size
 )
 """How the reasons end that no schema can express."""
