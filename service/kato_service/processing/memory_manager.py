@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from kato_service.domain.emotives import mean_emotives
@@ -134,7 +135,7 @@ class MemoryManager:
 
     def _size(self, stm: Stm) -> int:
         """UTF-8 bytes of *stm*; only an upper bound if that is within the limit already."""
-        bound = sum(len(symbol) for event in stm for symbol in event) * MAX_UTF8_BYTES
+        bound = sum(map(len, chain.from_iterable(stm))) * MAX_UTF8_BYTES
         return bound if bound <= self._limits.max_stm_bytes else sum(map(event_bytes, stm))
 
 
