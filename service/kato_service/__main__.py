@@ -91,16 +91,24 @@ def _require_writable(variable: str, folder: Path) -> None:
         ) from exc
 
 
+class _Parser(argparse.ArgumentParser):
+    """Describes the settings only when it is asked for help: no start has to wait for that."""
+
+    def format_help(self) -> str:
+        self.description = (
+            "Serve one KATO instance over HTTP, configured by environment variables:\n\n"
+            + help_text(Settings)
+        )
+        return super().format_help()
+
+
 def _parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="kato-service",
-        description="Serve one KATO instance over HTTP, configured by environment variables:\n\n"
-        + help_text(Settings),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = _Parser(prog="kato-service", formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"kato-service {__version__}")
     parser.set_defaults(main=None)
-    commands = parser.add_subparsers(title="commands (none: serve)", metavar="")
+    commands = parser.add_subparsers(
+        title="commands (none: serve)", metavar="", parser_class=argparse.ArgumentParser
+    )
     add_commands(commands)
     add_key_command(commands)
     return parser.parse_args()

@@ -4,7 +4,6 @@ import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from functools import cache
 from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ValidationError
@@ -60,7 +59,7 @@ def refusal(model: type[BaseModel], error: ValidationError, environment: Mapping
 
 def accepted(model: type[BaseModel], variable: str) -> str:
     """What *variable* accepts, in words."""
-    return _PATTERNS.get(variable) or _kind(_schemas(model)[variable])
+    return _accepted(variable, _schemas(model)[variable])
 
 
 def help_text(model: type[BaseModel]) -> str:
@@ -111,7 +110,7 @@ def _lines(model: type[BaseModel]) -> Iterator[str]:
         shown = "" if default in (None, []) else f" Default: {_spelled(default)}."
         yield f"  {variable}"
         yield _paragraph(schema["description"])
-        yield f"      Accepted: {accepted(model, variable)}.{shown}"
+        yield f"      Accepted: {_accepted(variable, schema)}.{shown}"
 
 
 def _paragraph(text: str) -> str:
@@ -119,10 +118,13 @@ def _paragraph(text: str) -> str:
     return textwrap.fill(text, 100, initial_indent=indent, subsequent_indent=indent)
 
 
-@cache
 def _schemas(model: type[BaseModel]) -> Mapping[str, Mapping[str, Any]]:
     properties: Mapping[str, Mapping[str, Any]] = model.model_json_schema()["properties"]
     return properties
+
+
+def _accepted(variable: str, schema: Mapping[str, Any]) -> str:
+    return _PATTERNS.get(variable) or _kind(schema)
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
