@@ -17,7 +17,6 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kato_service.domain.genes import Genes, StmMode
 from kato_service.errors import SettingsError
@@ -36,6 +35,7 @@ from kato_service.settings_rules import (
 from kato_service.settings_text import refusal, require_one_spelling
 from kato_service.settings_values import (
     Count,
+    FromEnvironment,
     MongoUrl,
     Origins,
     PositiveInt,
@@ -61,18 +61,8 @@ Host = Annotated[str, StringConstraints(pattern=r"^[^\s/@]+$")]
 AnyCase = BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
 
 
-class APIServiceConfig(BaseSettings):
+class APIServiceConfig(FromEnvironment):
     """How HTTP is served."""
-
-    model_config = SettingsConfigDict(
-        frozen=True,
-        case_sensitive=True,
-        env_ignore_empty=True,
-        extra="ignore",
-        use_attribute_docstrings=True,
-        allow_inf_nan=False,
-        hide_input_in_errors=True,
-    )
 
     host: Host = Field("0.0.0.0", validation_alias="HOST")
     """Address to listen on; by default all, as a container needs."""

@@ -11,11 +11,11 @@ from pydantic import (
     SecretStr,
     StringConstraints,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
 
 from kato_service.errors import SettingsError
 from kato_service.settings_rules import networks, safe_url, without_blanks
-from kato_service.settings_values import Words, words
+from kato_service.settings_values import FromEnvironment, Words, words
 
 AuthMode = Literal["none", "api_key", "token"]
 ApiKey = Annotated[SecretStr, AfterValidator(without_blanks)]
@@ -33,18 +33,8 @@ _TOKENS = (
 )
 
 
-class AccessConfig(BaseSettings):
+class AccessConfig(FromEnvironment):
     """Who may call."""
-
-    model_config = SettingsConfigDict(
-        frozen=True,
-        case_sensitive=True,
-        env_ignore_empty=True,
-        extra="ignore",
-        use_attribute_docstrings=True,
-        allow_inf_nan=False,
-        hide_input_in_errors=True,
-    )
 
     auth_mode: AuthMode | None = Field(None, validation_alias="AUTH_MODE")
     """What clients must send. By default: token if TOKEN_ISSUER is set, else api_key if a key or a

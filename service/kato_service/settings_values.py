@@ -6,7 +6,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
-from pydantic_settings import NoDecode
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MAX_S = 1e8
 """Three years: timers cannot be set for much longer times."""
@@ -91,3 +91,17 @@ RedisUrl = Annotated[
 ]
 MongoUrl = Annotated[SecretStr, AfterValidator(url_in("mongodb", "mongodb+srv"))]
 QdrantUrl = Annotated[SecretStr, AfterValidator(url_in("http", "https")), AfterValidator(bare_url)]
+
+
+class FromEnvironment(BaseSettings):
+    """A group of settings, read from environment variables."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        case_sensitive=True,
+        env_ignore_empty=True,
+        extra="ignore",
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+    )
