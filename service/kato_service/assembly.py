@@ -120,13 +120,7 @@ async def _assembled(
     )
     service = Service(
         settings=settings,
-        sessions=SessionManager(
-            store,
-            knowledge,
-            _session_limits(settings),
-            processor_id=settings.processor_id,
-            waited=metrics.waited,
-        ),
+        sessions=_sessions(settings, store, knowledge, metrics),
         processor=KatoProcessor(knowledge, searcher, vectors, settings.genes, limits, threads),
         searcher=searcher,
         knowledge=knowledge,
@@ -140,6 +134,15 @@ async def _assembled(
     stack.push_async_callback(service.sessions.close)
     metrics.watch(service)
     return service
+
+
+def _sessions(
+    settings: Settings, store: SessionStore, knowledge: KnowledgeBases, metrics: Metrics
+) -> SessionManager:
+    limits, processor_id = _session_limits(settings), settings.processor_id
+    return SessionManager(
+        store, knowledge, limits, processor_id=processor_id, waited=metrics.waited
+    )
 
 
 async def _nothing_pending(store: SessionStore) -> bool:

@@ -39,12 +39,11 @@ class Metrics:
         self._requests = self._counter(
             "kato_http_requests", "Requests that were answered.", "method", "route", "status"
         )
-        self._latencies = Histogram(
+        self._latencies = self._histogram(
             "kato_http_request_duration_seconds",
             "Seconds from the start of a request to the end of its answer.",
-            ("method", "route"),
-            registry=self.registry,
-            buckets=_LATENCIES_S,
+            "method",
+            "route",
         )
         self._routes: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._observations = self._counter("kato_observations", "Acknowledged observations.")
@@ -65,17 +64,13 @@ class Metrics:
         self._rate_limited = self._counter(
             "kato_rate_limited", "Requests and frames refused because of too many before them."
         )
-        self._waits = Histogram(
+        self._waits = self._histogram(
             "kato_session_lock_wait_seconds",
             "Seconds that a change waited for the lock of its session.",
-            registry=self.registry,
-            buckets=_LATENCIES_S,
         )
-        self._matching = Histogram(
+        self._matching = self._histogram(
             "kato_matching_duration_seconds",
             "Seconds of matching one short-term memory with its knowledge base.",
-            registry=self.registry,
-            buckets=_LATENCIES_S,
         )
 
     def request(self, method: str, route: str, status: int, elapsed_s: float) -> None:
@@ -130,6 +125,9 @@ class Metrics:
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(name, meaning, labels, registry=self.registry)
+
+    def _histogram(self, name: str, meaning: str, *labels: str) -> Histogram:
+        return Histogram(name, meaning, labels, registry=self.registry, buckets=_LATENCIES_S)
 
 
 class _Watched(Collector):
