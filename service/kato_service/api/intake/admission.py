@@ -8,8 +8,9 @@ turn of the loop starts a few requests) and 0037 (one caller cannot hold everyth
 import asyncio
 import resource
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
 
 from kato_service.domain.shares import Holder, share_of_caller
 from kato_service.errors import OverloadedError
@@ -35,6 +36,7 @@ class Admission:
     ) -> None:
         """*max_sockets*: open WebSockets; None: as many as files and `MAX_SOCKETS` allow."""
         self._max_requests = max_requests
+        self._requests_of_caller = share_of_caller(max_requests)
         self._max_body_bytes = max_body_bytes
         self._max_sockets = max_sockets or most_sockets()
         self._requests = Held()
@@ -46,39 +48,13 @@ class Admission:
         """Requests that started in this turn of the event loop."""
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    @asynccontextmanager
-    async def request(self, caller: Holder) -> AsyncIterator["Place"]:
-        """A place among the requests in progress; entered when it is the request's turn to start.
+    def request(self, caller: Holder) -> "Place":
+        """A place among the requests in progress, which is taken by entering it."""
+        return Place(self, caller)
 
-        However many requests arrive at once, the loop looks at timers and connections after each
-        few of them, and continues with those that started. They start in the order of arrival.
-
-        Raises:
-            OverloadedError: All places are taken, or all that one caller may hold.
-        """
-        if self._requests.total >= self._max_requests:
-            raise OverloadedError(
-                "requests",
-                f"{self._max_requests} requests are in progress, as many as MAX_REQUESTS_IN_FLIGHT"
-                " allows; retry later",
-            )
-        self._require_share(caller)
-        self._requests.add(caller, 1)
-        place = Place(self, caller)
-        try:
-            await self._turn()
-            yield place
-        finally:
-            self._requests.add(place.caller, -1)
-
-    @contextmanager
-    def body(self, caller: Holder) -> Iterator["Body"]:
+    def body(self, caller: Holder) -> "Body":
         """One body; the bytes received of it count until this ends."""
-        body = Body(self, caller)
-        try:
-            yield body
-        finally:
-            self._bytes.add(caller, -body.size)
+        return Body(self, caller)
 
     @contextmanager
     def socket(self, caller: Holder) -> Iterator[None]:
@@ -97,8 +73,21 @@ class Admission:
         with _one_of(held, limit, caller, "subscriptions", "subscriptions"):
             yield
 
+    def _taken(self, caller: Holder) -> None:
+        if self._requests.total >= self._max_requests:
+            raise OverloadedError(
+                "requests",
+                f"{self._max_requests} requests are in progress, as many as MAX_REQUESTS_IN_FLIGHT"
+                " allows; retry later",
+            )
+        self._require_share(caller)
+        self._requests.add(caller, 1)
+
+    def _left(self, caller: Holder) -> None:
+        self._requests.add(caller, -1)
+
     def _require_share(self, caller: Holder) -> None:
-        of_caller = share_of_caller(self._max_requests)
+        of_caller = self._requests_of_caller
         if self._requests.of(caller) >= of_caller:
             raise OverloadedError(
                 "requests",
@@ -135,25 +124,54 @@ class Admission:
             loop.call_soon(self._next_turn, loop)
 
     def _received(self, caller: Holder, count: int) -> None:
-        for whose, held, bodies in (
-            ("bodies", self._bytes.total, BODIES),
-            (f"bodies of this {caller.noun}", self._bytes.of(caller), BODIES_OF_CALLER),
-        ):
-            if held + count > bodies * self._max_body_bytes:
-                raise OverloadedError(
-                    "bodies",
-                    f"the {whose} in progress would exceed {bodies * self._max_body_bytes} bytes,"
-                    f" which is {bodies} times MAX_BODY_BYTES; retry later",
-                )
+        if self._bytes.total + count > BODIES * self._max_body_bytes:
+            raise self._too_large("bodies", BODIES)
+        if self._bytes.of(caller) + count > BODIES_OF_CALLER * self._max_body_bytes:
+            raise self._too_large(f"bodies of this {caller.noun}", BODIES_OF_CALLER)
         self._bytes.add(caller, count)
+
+    def _freed(self, caller: Holder, count: int) -> None:
+        self._bytes.add(caller, -count)
+
+    def _too_large(self, whose: str, bodies: int) -> OverloadedError:
+        return OverloadedError(
+            "bodies",
+            f"the {whose} in progress would exceed {bodies * self._max_body_bytes} bytes, which is"
+            f" {bodies} times MAX_BODY_BYTES; retry later",
+        )
 
 
 class Place:
-    """A place among the requests in progress."""
+    """A place among the requests in progress.
+
+    Entering it waits until it is the request's turn to start. However many requests arrive at once,
+    the loop looks at timers and connections after each few of them, and continues with those that
+    started. They start in the order of arrival.
+    """
+
+    __slots__ = ("_admission", "caller")
 
     def __init__(self, admission: Admission, caller: Holder) -> None:
         self._admission = admission
         self.caller = caller
+
+    async def __aenter__(self) -> "Place":
+        """Raises OverloadedError: All places are taken, or all that one caller may hold."""
+        self._admission._taken(self.caller)
+        try:
+            await self._admission._turn()
+        except BaseException:  # cancelled while it waited
+            self._admission._left(self.caller)
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self._admission._left(self.caller)
 
     def count_for(self, caller: Holder) -> None:
         """Count it for *caller*, who is known by now; raises OverloadedError if it has too many."""
@@ -165,11 +183,24 @@ class Place:
 class Body:
     """A body while it arrives, and until its request ends."""
 
+    __slots__ = ("_admission", "_caller", "size")
+
     def __init__(self, admission: Admission, caller: Holder) -> None:
         self._admission = admission
         self._caller = caller
         self.size = 0
         """Bytes received so far."""
+
+    def __enter__(self) -> "Body":
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self._admission._freed(self._caller, self.size)
 
     def received(self, count: int) -> None:
         """Count *count* bytes more; raises OverloadedError if all bodies together are too large."""
