@@ -6,6 +6,7 @@ in headers that no script can change: `Origin`, `Sec-Fetch-*` and `Host`.
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 
 from starlette.responses import Response
@@ -25,6 +26,8 @@ _READ = frozenset(
     )
 )
 _HOST = re.compile(r"(?P<name>\[[\da-fA-F:.]+\]|[^\s:/?#@\[\]\\,]+)(:(?P<port>\d{0,5}))?")
+_LONGEST_HOST = 255 + len(":65535")
+"""Characters of a Host header with the longest name that DNS has."""
 _ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>[^/]+)")
 _PORTS = {"http": "80", "https": "443"}
 _OWN_SITE = frozenset({"none", "same-origin"})
@@ -46,6 +49,8 @@ class CrossOrigin:
     def __init__(self, settings: Settings) -> None:
         self._origins = frozenset(one.lower().rstrip("/") for one in settings.cors_origins)
         self._every_origin = "*" in self._origins
+        listed = (_ORIGIN.fullmatch(origin) for origin in self._origins)
+        self._listed_hosts = frozenset(found["host"] for found in listed if found)
         self._keyed = settings.auth != "none"
         self._only_loopback = not self._keyed and is_loopback(settings.host)
         self._trust_forwarded_host = settings.trust_forwarded_host
@@ -111,12 +116,7 @@ class CrossOrigin:
 
     def _is_own(self, host: str) -> bool:
         """Whether *host* is a name of loopback, or one that CORS_ORIGINS names."""
-        listed = (_ORIGIN.fullmatch(origin) for origin in self._origins)
-        return (
-            is_loopback(_name(host))
-            or self._every_origin
-            or any(found["host"] == host.lower() for found in listed if found)
-        )
+        return self._every_origin or _means_loopback(host) or host.lower() in self._listed_hosts
 
     def _is_foreign(self, scope: Scope, fields: Fields, host: str) -> bool:
         origins = fields.get(b"origin", [])
@@ -152,14 +152,26 @@ def _host(fields: Fields, scope: Scope) -> str:
     hosts = fields.get(b"host", [])
     if not hosts and scope.get("http_version") == "1.0":
         return "localhost"  # HTTP/1.0 has no Host, and no browser speaks it
-    if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
+    if len(hosts) != 1 or not _name(hosts[0]):
         raise MalformedRequestError("send exactly one Host header, with a host and perhaps a port")
     return hosts[0]
 
 
 def _name(host: str) -> str:
+    """The host of a Host header, without its port; '' if it can be none."""
+    return _name_of_short(host) if len(host) <= _LONGEST_HOST else ""
+
+
+@lru_cache(maxsize=256)
+def _name_of_short(host: str) -> str:
     found = _HOST.fullmatch(host)
     return found["name"] if found else ""
+
+
+@lru_cache(maxsize=256)
+def _means_loopback(host: str) -> bool:
+    """Whether a Host header that `_host` let pass means this machine."""
+    return is_loopback(_name(host))
 
 
 def _same(origin: str, host: str) -> bool:
