@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 import structlog
 from fastapi import FastAPI, Request
@@ -26,6 +26,8 @@ from kato_service.findings import Finding
 
 log = structlog.get_logger()
 
+_ID_BYTES = 16
+"""Random bytes of a request id that no client chose."""
 HEADER_SAFE = re.compile(r"[\x21-\x7e]{1,128}")
 """What a client's request id, or a session id that is echoed in a header, may look like."""
 _ROUTING = {
@@ -98,9 +100,11 @@ def refusal(
 
 def request_id_from(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The request id in *headers*, whose names are in lower case; a new one if none is valid."""
-    given = next((value for name, value in headers if name == b"x-request-id"), b"")
-    text = given.decode("latin-1")
-    return text if HEADER_SAFE.fullmatch(text) else uuid4().hex
+    for name, value in headers:
+        if name == b"x-request-id":
+            text = value.decode("latin-1")
+            return text if HEADER_SAFE.fullmatch(text) else token_hex(_ID_BYTES)
+    return token_hex(_ID_BYTES)
 
 
 def request_id_of(scope: Scope) -> str:

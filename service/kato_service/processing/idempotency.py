@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b, sha256
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 from kato_service import json_text
 from kato_service.domain.observation import Observation
@@ -28,6 +28,8 @@ REMEMBERED = 256
 NO_CONTENT = b""
 """The content of a request that is its operation alone."""
 DIGEST_BYTES = 16
+ID_BYTES = 16
+"""Random bytes of the id of a request that has none."""
 YIELD_EVERY = 16
 """Observations after whose digests other requests get their turn."""
 
@@ -56,7 +58,7 @@ class RequestIdentity:
             content: Equal for requests that ask for the same; see `content_of`.
         """
         if unique_id is None:
-            return cls(operation, uuid4().hex, repeatable=False, content=0)
+            return cls(operation, token_hex(ID_BYTES), repeatable=False, content=0)
         digest = blake2b(content, digest_size=CONTENT_BITS // 8).digest()
         number = int.from_bytes(digest, "big") or 1
         return cls(operation, unique_id, repeatable=True, content=number)

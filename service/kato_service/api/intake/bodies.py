@@ -5,10 +5,11 @@ import re
 import zlib
 from collections.abc import Iterator
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Receive, Scope
 
 from kato_service.api.intake.admission import Body
+from kato_service.api.intake.header_values import values_of
 from kato_service.errors import BodyTooLargeError, InvalidInputError, UnsupportedMediaTypeError
 
 _JSON = re.compile(r"application/([\w.+-]+\+)?json")
@@ -86,7 +87,9 @@ def _not_gzip(reason: str) -> InvalidInputError:
 
 
 def _is_compressed(scope: Scope) -> bool:
-    given = ",".join(Headers(scope=scope).getlist("content-encoding"))
+    given = ",".join(values_of(scope, b"content-encoding"))
+    if not given:
+        return False
     codings = [coding for one in given.split(",") if (coding := one.strip().lower())]
     if codings in ([], ["identity"]):
         return False
@@ -115,10 +118,11 @@ def require_json(scope: Scope) -> None:
     A page may send other types to other sites without asking first. Older programs may omit the
     type on the older paths (decision 0031).
     """
-    headers = MutableHeaders(scope=scope)
-    given = [value for value in headers.getlist("content-type") if value]
+    given = [value for value in values_of(scope, b"content-type") if value]
+    if given == ["application/json"]:
+        return
     if not given and _is_older_program(scope):
-        headers["content-type"] = "application/json"
+        MutableHeaders(scope=scope)["content-type"] = "application/json"
     elif len(given) != 1 or not _JSON.fullmatch(given[0].split(";")[0].strip().lower()):
         raise UnsupportedMediaTypeError(
             "the body must be JSON; send Content-Type: application/json"

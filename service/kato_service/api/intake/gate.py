@@ -104,7 +104,12 @@ class Gate:
 
     def address(self, scope: Scope) -> Holder:
         """Who a request counts for as long as nothing but its address is known."""
-        return Holder("address", counted_together(self.addresses.of(scope)))
+        state = scope["state"]
+        known: Holder | None = state.get("address")
+        if known is None:
+            known = Holder("address", counted_together(self.addresses.of(scope)))
+            state["address"] = known
+        return known
 
     def _holder(self, scope: Scope) -> Holder:
         """Who a request counts for where one caller may hold only a part of what all share."""

@@ -42,7 +42,7 @@ def guard(route: BaseRoute, need: Need) -> None:
         caller: Caller = connection["state"]["caller"]
         try:
             caller.require(need.scope)
-            if known is not None:
+            if known is not None and connection["query_string"]:
                 require_known(connection, known)
         except (ForbiddenError, InvalidInputError) as error:
             if need.audited is not None and isinstance(error, InvalidInputError):

@@ -9,7 +9,6 @@ from contextlib import ExitStack, nullcontext
 from time import perf_counter
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kato_service.api import errors
@@ -17,6 +16,7 @@ from kato_service.api.intake import bodies
 from kato_service.api.intake.admission import Admission, Body, Place
 from kato_service.api.intake.cross_origin import CrossOrigin
 from kato_service.api.intake.gate import ALWAYS_ANSWERED, Gate, rate_limit_headers
+from kato_service.api.intake.header_values import values_of
 from kato_service.api.intake.prefix import Prefix
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.shares import Holder
@@ -130,8 +130,8 @@ class SessionMiddleware:
         """The whole body; None if the client went away."""
         limit = self._settings.max_body_bytes
         # A declared length is refused before anything is read; other bodies while they arrive.
-        declared = Headers(scope=scope).get("content-length", "0")
-        if declared.isdecimal() and int(declared) > limit:
+        declared = values_of(scope, b"content-length")
+        if declared and declared[0].isdecimal() and int(declared[0]) > limit:
             raise bodies.too_large(limit)
         deadline: Deadline = scope["state"]["deadline"]
         try:
@@ -157,9 +157,7 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.started = True
             self._status = message["status"]
-            headers = MutableHeaders(scope=message)
-            for name, value in self._echoed():
-                headers[name] = value
+            message["headers"] = [*message["headers"], *self._added()]
         await self._send(message)
 
     def record(self) -> None:
@@ -172,14 +170,17 @@ class _Answer:
         elapsed_ms = round(elapsed_s * 1000, 3)
         write("request answered", route=route, status=self._status, elapsed_ms=elapsed_ms)
 
-    def _echoed(self) -> Iterator[tuple[str, str]]:
-        yield "X-Request-ID", errors.request_id_of(self._scope)
-        given = Headers(scope=self._scope).get("x-session-id", "")
-        session_id = self._scope.get("path_params", {}).get("session_id", given)
+    def _added(self) -> Iterator[tuple[bytes, bytes]]:
+        """Headers that no operation sets itself."""
+        scope = self._scope
+        yield b"x-request-id", errors.request_id_of(scope).encode("latin-1")
+        session_id = scope.get("path_params", {}).get("session_id")
+        if session_id is None:
+            session_id = next(iter(values_of(scope, b"x-session-id")), "")
         if errors.HEADER_SAFE.fullmatch(session_id):
-            yield "X-Session-ID", session_id
-        yield from self._pages.headers(self._scope)
-        yield from rate_limit_headers(self._scope)
+            yield b"x-session-id", session_id.encode("latin-1")
+        for name, value in (*self._pages.headers(scope), *rate_limit_headers(scope)):
+            yield name.lower().encode("latin-1"), value.encode("latin-1")
 
 
 def _logging_upgrade(send: Send) -> Send:

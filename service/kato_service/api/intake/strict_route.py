@@ -96,7 +96,9 @@ def _directly(path: str, endpoint: Endpoint) -> ASGIApp:
         begin(request, path)
         values = dict(request.path_params)
         if reader is not None:
-            values["body"] = await reader.read(await request.body())
+            # `SessionMiddleware` hands the whole body on in one piece.
+            message = await receive()
+            values["body"] = await reader.read(message.get("body", b""))
         response = await endpoint(call_of(request), **values)
         await response(scope, receive, send)
 
