@@ -43,7 +43,8 @@ def canonical(value: Any) -> str:
 
 
 class Pieces:
-    """JSON text of a long value. No dataclass: orjson would write one as an object."""
+    """JSON text of a value of `LONG_BYTES` or more. No dataclass: orjson would write one as an
+    object."""
 
     __slots__ = ("texts",)
 
@@ -61,7 +62,7 @@ def embedded(canonical_text: str) -> orjson.Fragment:
     return orjson.Fragment(canonical_text)
 
 
-async def array(items: Iterable[Mapping[str, Any]]) -> Pieces:
+async def array(items: Iterable[Mapping[str, Any]]) -> Pieces | orjson.Fragment:
     """A JSON array, written in portions so that a long one does not hold up the event loop.
 
     All long arrays together leave the loop as much time for others as they take.
@@ -79,15 +80,16 @@ async def array(items: Iterable[Mapping[str, Any]]) -> Pieces:
                 await writer.pause(now - began)
                 began = now = perf_counter()
             started = now
+    if sum(map(len, pieces)) < LONG_BYTES:
+        return orjson.Fragment(b"".join((b"[", *pieces[1:], b"]")))
     return Pieces((b"[", *pieces[1:], b"]"))
 
 
 async def long_text(value: Any) -> bytes:
     """As `text`; where it is long, it is put together in a thread, without the interpreter lock."""
-    parts = list(_parts(value))
-    if sum(map(len, parts)) < LONG_BYTES:
-        return b"".join(parts)
-    return await asyncio.to_thread(b"".join, parts)
+    if not _holds_pieces(value):
+        return text(value)
+    return await asyncio.to_thread(b"".join, list(_parts(value)))
 
 
 class _Writer:

@@ -38,9 +38,11 @@ def test_a_value_that_could_not_be_written_again_is_refused() -> None:
         json_text.canonical(deep)
 
 
-@pytest.mark.parametrize("count", [0, 1, 3])
-async def test_an_array_written_in_portions_is_the_same_array(count: int) -> None:
-    items = [{"n": n} for n in range(count)]
+@pytest.mark.parametrize(
+    ("count", "size"), [(0, 1), (1, 1), (3, 1), (30, json_text.LONG_BYTES // 20)]
+)
+async def test_an_array_written_in_portions_is_the_same_array(count: int, size: int) -> None:
+    items = [{"n": n, "text": "x" * size} for n in range(count)]
     content = {"items": await json_text.array(items), "embedded": json_text.embedded("[1]")}
     assert json.loads(json_text.text(content)) == {"items": items, "embedded": [1]}
     assert await json_text.long_text({"in": content}) == json_text.text({"in": content})
