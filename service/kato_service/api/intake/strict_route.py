@@ -1,16 +1,17 @@
 """Routes that parse bodies strictly and call operations (decision 0017).
 
-FastAPI documents every operation, and reads the parameters of those that take a query. The others
-take only a path and a body; they are called directly, because FastAPI's general way to resolve
-parameters takes longer than an observation.
+FastAPI documents every operation, and reads the parameters of requests with a query. The others
+have only a path and a body; operations are called with them directly, because FastAPI's general way
+to resolve parameters takes longer than an observation.
 """
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
+from fastapi.params import Query
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import HTTPConnection, Request
@@ -33,9 +34,9 @@ class StrictRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Endpoint, **options: Any) -> None:
         super().__init__(path, endpoint, **options)
-        if _only_path_and_body(endpoint, self.param_convertors):
+        if _can_be_called_directly(endpoint, self.param_convertors):
             # APIRoute has documented the operation by now; only the call is replaced.
-            self.app = _directly(path, endpoint)
+            self.app = _directly(path, endpoint, with_query=self.app)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
@@ -87,11 +88,14 @@ class _StrictRequest(Request):
             raise errors.RefusedBodyError(exc) from exc
 
 
-def _directly(path: str, endpoint: Endpoint) -> ASGIApp:
+def _directly(path: str, endpoint: Endpoint, with_query: ASGIApp) -> ASGIApp:
     """The operation as an ASGI application; its errors rise to the handlers of `errors`."""
     reader = _body_reader(endpoint)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["query_string"]:
+            await with_query(scope, receive, send)
+            return
         request = Request(scope, receive)
         begin(request, path)
         values = dict(request.path_params)
@@ -114,11 +118,20 @@ def begin(connection: HTTPConnection, path: str) -> None:
     unknown_fields_ignored.set(not path.startswith("/v2/"))
 
 
-def _only_path_and_body(endpoint: Endpoint, in_path: Mapping[str, Any]) -> bool:
-    """Whether an operation takes only its call, strings from the path, and a body."""
+def _can_be_called_directly(endpoint: Endpoint, in_path: Mapping[str, Any]) -> bool:
+    """Whether an operation takes only its call, strings from the path, a body, and what has a
+    default if there is no query."""
     taken = inspect.signature(endpoint).parameters
     rest = taken.keys() - {"call", "body"}
-    return "call" in taken and all(one in in_path and taken[one].annotation is str for one in rest)
+    return "call" in taken and all(
+        taken[one].annotation is str if one in in_path else _is_optional_query(taken[one])
+        for one in rest
+    )
+
+
+def _is_optional_query(parameter: inspect.Parameter) -> bool:
+    is_query = any(isinstance(each, Query) for each in get_args(parameter.annotation)[1:])
+    return is_query and parameter.default is not parameter.empty
 
 
 @cache
