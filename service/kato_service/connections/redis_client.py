@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.driver_info import DriverInfo
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
@@ -152,4 +154,11 @@ def _arguments(options: RedisOptions) -> dict[str, Any]:
         "retry": Retry(NoBackoff(), 0),
         "decode_responses": False,
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+        "driver_info": _driver_info(),
     }
+
+
+@cache
+def _driver_info() -> DriverInfo:
+    """The driver's name and version; it would look them up on disk for each connection."""
+    return DriverInfo()
