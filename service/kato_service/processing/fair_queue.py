@@ -15,6 +15,8 @@ from kato_service.search.pace import Pace
 
 SLICE_S = 0.02
 """Seconds of service by which a running user may be ahead of one who waits."""
+ARRIVAL_S = 0.002
+"""The same when a turn arrives: holding up a short computation takes longer than its end."""
 CREDIT_S = 0.05
 """Seconds of service by which a newcomer may be behind all others: enough to answer short questions
 at once, too little to keep others waiting by coming back all the time."""
@@ -86,7 +88,7 @@ class FairQueue:
         user.waiting.append(turn)
         self._ready[user] = None
         self._fill()
-        self._give_way()
+        self._give_way(ahead_s=ARRIVAL_S)
         return turn
 
     def require_place(self, name: str) -> None:
@@ -154,8 +156,8 @@ class FairQueue:
         while len(self._running) < self._processors and (user := self._next()) is not None:
             self._go_on(user)
 
-    def _give_way(self, ahead_s: float = 0.0) -> None:
-        """Let the user with the least service run instead of the one with the most."""
+    def _give_way(self, ahead_s: float) -> None:
+        """Let the user with the least service run instead of one who is so much ahead of it."""
         while (least := self._next()) is not None:
             most = max(self._running, key=lambda turn: turn.user.served_s)
             if most.user.served_s <= least.served_s + ahead_s:
@@ -165,6 +167,8 @@ class FairQueue:
 
     def _next(self) -> User | None:
         """The user with the least service among those with a turn that can run."""
+        if not self._ready:
+            return None
         able = (user for user in self._ready if user.held or self._may_begin(user))
         return min(able, key=lambda user: user.served_s, default=None)
 
