@@ -1,19 +1,24 @@
 """Bodies of requests: strict types, known fields, the ranges of processor.md §9."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from kato_service.api.shapes.body import Body, unknown_fields_ignored
+from kato_service.api.shapes.other_genes import DEFAULTS, OtherGenes
 from kato_service.api.shapes.requests import (
+    ConfigBody,
     GeneOverrides,
     GenesBody,
     ObservationBody,
     SequenceBody,
     SessionBody,
-    unknown_fields_ignored,
 )
+from kato_service.api.wording import spellings
 from kato_service.domain.observation import Observation
 
 
@@ -59,9 +64,58 @@ def test_unknown_fields_are_ignored_on_legacy_paths_at_every_depth(legacy: None)
     assert body.observations[0].strings == ["a"]
 
 
-def test_unknown_genes_are_refused_on_legacy_paths_too(legacy: None) -> None:
-    with pytest.raises(ValidationError):
-        GenesBody.model_validate({"genes": {"unknown": 1}})
+def test_unknown_genes_are_named_on_legacy_paths_and_refused_elsewhere(legacy: None) -> None:
+    given = {"persistence": 3, "x" * 100: 1, "smoothness": 2}
+    for value in ({"genes": given}, given):
+        genes = GenesBody.model_validate(value).genes
+        assert genes.given() == {"persistence": 3, "smoothness": 2}
+        assert genes.ignored() == ["smoothness", "x" * 64]
+    unknown_fields_ignored.set(False)
+    with pytest.raises(ValidationError, match="x" * 100):
+        GenesBody.model_validate(given)
+
+
+def test_of_many_unknown_genes_the_first_are_named(legacy: None) -> None:
+    given = {f"gene_{number}": number for number in range(1000)}
+    ignored = GeneOverrides.model_validate(given).ignored()
+    assert ignored == [f"gene_{number}" for number in range(20)]
+
+
+def test_genes_may_be_spelled_in_any_case_on_legacy_paths(legacy: None) -> None:
+    genes = GeneOverrides.model_validate({"STM_MODE": "ROLLING", "Smoothness": 4})
+    assert genes.given() == {"stm_mode": "ROLLING", "smoothness": 4}
+    with pytest.raises(ValidationError, match="must not name stm_mode more than once"):
+        GeneOverrides.model_validate({"STM_MODE": "ROLLING", "stm_mode": "CLEAR"})
+
+
+@pytest.mark.parametrize(("body", "field"), [(GenesBody, "genes"), (ConfigBody, "config")])
+def test_a_gene_next_to_the_map_of_genes_is_not_lost(
+    body: type[Body], field: str, legacy: None
+) -> None:
+    given = {field: {"persistence": 3}}
+    assert body.model_validate(given | {"unknown": 1}) == body.model_validate(given)
+    with pytest.raises(ValidationError, match=f"must not hold smoothness next to {field}"):
+        body.model_validate({field: {"persistence": 3}, "smoothness": 1})
+
+
+def test_every_gene_of_other_versions_takes_its_default_and_null() -> None:
+    assert set(DEFAULTS) == set(OtherGenes.model_fields)
+    genes = GeneOverrides.model_validate(DEFAULTS)
+    assert genes.given() == DEFAULTS
+    assert genes.ignored() == list(DEFAULTS)
+    none = dict.fromkeys(DEFAULTS)
+    assert GeneOverrides.model_validate(none).given() == none
+
+
+def test_the_genes_of_the_later_specification_are_known() -> None:
+    text = (Path(__file__).parents[2] / "docs/design/later-clients.md").read_text()
+    table = text[text.index("## L10.") : text.index("## L11.")]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| ")][2:]
+    keys = set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b|\bsmoothness\b", " ".join(cells)))
+    keys |= {f"minhash_{end}" for end in ("bands", "rows", "num_hashes")}
+    keys -= {"num_hashes"}
+    assert len(keys) > 28
+    assert keys - spellings(GeneOverrides) == set()
 
 
 @pytest.mark.parametrize("alias", ["user_id", "node_id"])

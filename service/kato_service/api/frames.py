@@ -16,14 +16,9 @@ from kato_service.api.intake.calls import Call
 from kato_service.api.intake.strict_route import refused_body
 from kato_service.api.session_address import Address
 from kato_service.api.shapes import rendering
+from kato_service.api.shapes.body import AsWhole, Body, Real
 from kato_service.api.shapes.dialect import LEGACY
-from kato_service.api.shapes.requests import (
-    AsWhole,
-    Body,
-    ObservationBody,
-    Real,
-    RepeatableBody,
-)
+from kato_service.api.shapes.requests import ObservationBody, RepeatableBody
 from kato_service.errors import BodyTooLargeError, InvalidInputError
 
 B = TypeVar("B", bound=Body)

@@ -1,7 +1,8 @@
 """Operations of the older paths, under ``/v1`` and without it (http-api.md §3)."""
 
+from dataclasses import asdict
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from uuid import uuid4
 
 from pydantic import BaseModel
@@ -14,7 +15,7 @@ from kato_service.api.intake.calls import Call, Called
 from kato_service.api.intake.operations import Operation
 from kato_service.api.session_address import Address, Addressed, Shown
 from kato_service.api.shapes import older_responses as older
-from kato_service.api.shapes import rendering, responses
+from kato_service.api.shapes import other_genes, rendering, responses
 from kato_service.api.shapes.requests import (
     GenesBody,
     ObservationBody,
@@ -38,10 +39,8 @@ from kato_service.errors import (
     VectorsDisabledError,
 )
 from kato_service.processing.results import ClearResult, LearnResult, SequenceResult
-from kato_service.sessions.changes import Plan
-from kato_service.sessions.state import Change, SessionState
+from kato_service.sessions.state import SessionState
 
-A = TypeVar("A")
 _OK = "okay"
 _REPEATABLE = (UniqueIdReusedError, SessionLimitExceededError)
 _OBSERVING = (
@@ -94,7 +93,7 @@ async def clear_stm(
     if unique_id is None and (blank := await address.missing(call)):
         return _done(blank, message="stm-cleared", unique_id=uuid4().hex)
     plan = partial(call.service.processor.clear_stm, unique_id=unique_id)
-    after, result = await _changed(call, await address.id(call), plan)
+    after, result = await call.changed(await address.id(call), plan)
     return _cleared(after, result, "stm-cleared")
 
 
@@ -103,7 +102,7 @@ async def clear_all(
 ) -> Response:
     processor = call.service.processor
     plan = partial(processor.clear_all, unique_id=processing.unique_id_of(body))
-    after, result = await _changed(call, await address.id(call), plan)
+    after, result = await call.changed(await address.id(call), plan)
     await processor.drop_cleared_vectors(after.processor_id, deadline=call.deadline)
     return _cleared(after, result, "all-cleared")
 
@@ -125,16 +124,20 @@ async def observe_sequence(call: Called, address: Addressed, body: SequenceBody)
 
 async def update_genes(call: Called, address: Addressed, body: GenesBody) -> Response:
     plan = partial(call.service.processor.configure, overrides=body.genes.given())
-    after, _ = await _changed(call, await address.id(call), plan)
-    return _done(after, message="genes-updated")
+    after, _ = await call.changed(await address.id(call), plan)
+    return _done(after, message="genes-updated", **rendering.ignored(body.genes.ignored()))
 
 
 async def get_gene(call: Called, state: Shown, name: str) -> Response:
-    genes = rendering.config(call.service.processor.genes(state))["config"]
-    spelling = "sort_symbols" if name == "sort" else name
-    if spelling not in genes:
-        raise NotFoundError("there is no gene of this name")
-    return _answer(state, gene=name, value=genes[spelling])
+    genes = asdict(call.service.processor.genes(state))
+    others = other_genes.shown(state.overrides)
+    spelling = "sort_symbols" if name.lower() == "sort" else name.lower()
+    if spelling in genes:
+        return _answer(state, gene=name, value=genes[spelling])
+    if spelling in others:
+        without_effect = rendering.ignored([spelling])
+        return _answer(state, gene=name, value=others[spelling], **without_effect)
+    raise NotFoundError("there is no gene of this name")
 
 
 async def get_pattern(call: Called, state: Shown, name: str) -> Response:
@@ -223,22 +226,6 @@ STATUS = Operation(
     ("GET",), "/status", status, "Get the state of the session", older.OlderState,
     (SessionNotFoundError,), scope=Scope.READ,
 )  # fmt: skip
-
-
-async def _changed(call: Call, session_id: str, plan: Plan[A]) -> tuple[SessionState, A]:
-    """The session as the change leaves it, and the result of *plan*.
-
-    The session is not read again afterwards: that may fail, and the change is made.
-    """
-    after: list[SessionState] = []
-
-    async def noted(state: SessionState) -> Change[A]:
-        change = await plan(state)
-        after[:] = [change.state or state]
-        return change
-
-    result = await call.change(session_id, noted)
-    return after[0], result
 
 
 def _answer(state: SessionState, **content: Any) -> Response:

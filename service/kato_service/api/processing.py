@@ -134,12 +134,15 @@ async def clear_all(call: Called, session_id: str, body: RepeatableBody | None =
 
 async def get_config(call: Called, session_id: str) -> Response:
     state = await call.load(session_id)
-    return rendering.response(rendering.config(call.service.processor.genes(state)))
+    genes = call.service.processor.genes(state)
+    return rendering.response(rendering.config(genes, state.overrides, call.dialect))
 
 
 async def set_config(call: Called, session_id: str, body: ConfigBody) -> Response:
     plan = partial(call.service.processor.configure, overrides=body.config.given())
-    return rendering.response(rendering.config(await call.change(session_id, plan)))
+    after, genes = await call.changed(session_id, plan)
+    content = rendering.config(genes, after.overrides, call.dialect)
+    return rendering.response(content | rendering.ignored(body.config.ignored()))
 
 
 async def get_percept_data(call: Called, session_id: str) -> Response:
@@ -236,7 +239,7 @@ OPERATIONS = (
     ),
     Operation(
         ("POST",), "/config", set_config,
-        "Change genes of this session; null resets one to its default", responses.Config,
+        "Change genes of this session; null resets one to its default", responses.ConfigChanged,
         (SessionNotFoundError,), scope=Scope.WRITE, audited=True,
     ),
     Operation(

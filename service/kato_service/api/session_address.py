@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection, Request
 from kato_service.access.scopes import Caller
 from kato_service.api.intake.calls import Call, call_of
 from kato_service.api.shapes import rendering
-from kato_service.api.shapes.requests import UserId
+from kato_service.api.shapes.body import UserId
 from kato_service.api.wording import invalid_input
 from kato_service.sessions.state import SessionState
 

@@ -10,7 +10,8 @@ from kato_service.access.scopes import Scope
 from kato_service.api.intake.calls import Call, Called
 from kato_service.api.intake.operations import Operation
 from kato_service.api.shapes import rendering, responses
-from kato_service.api.shapes.requests import MAX_TTL_S, ExtendBody, SessionBody, UserId
+from kato_service.api.shapes.body import UserId
+from kato_service.api.shapes.requests import MAX_TTL_S, ExtendBody, SessionBody
 from kato_service.errors import (
     InvalidInputError,
     LimitExceededError,
@@ -37,7 +38,8 @@ async def create_session(call: Called, body: SessionBody | None = None) -> Respo
         metadata=metadata,
         overrides=body.config.chosen() if body.config else {},
     )
-    return rendering.response(_session(call, state))
+    ignored = rendering.ignored(body.config.ignored()) if body.config else {}
+    return rendering.response(_session(call, state) | ignored)
 
 
 async def list_sessions(
@@ -98,7 +100,7 @@ async def extend_session(
 
 OPERATIONS = (
     Operation(
-        ("POST",), "", create_session, "Create a session", responses.Session,
+        ("POST",), "", create_session, "Create a session", responses.SessionCreated,
         (InvalidInputError, LimitExceededError, SessionLimitExceededError), scope=Scope.WRITE,
     ),
     Operation(

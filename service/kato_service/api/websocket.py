@@ -17,7 +17,7 @@ from kato_service.api.frames import Frame, PredictionsPayload, validated
 from kato_service.api.intake.calls import Call, call_of
 from kato_service.api.intake.strict_route import begin
 from kato_service.api.session_address import Address
-from kato_service.api.shapes.requests import AsWhole, Body
+from kato_service.api.shapes.body import AsWhole, Body
 from kato_service.api.subscriptions import Subscriptions
 from kato_service.errors import InvalidInputError, KatoError, NotFoundError
 from kato_service.findings import Finding

@@ -1,11 +1,11 @@
 """The tunables of a processor (processor.md §9)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 StmMode = Literal["KEEP_LAST", "CLEAR", "ROLLING"]
-GeneValue = float | int | bool | str
+GeneValue = float | int | bool | str | list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,20 @@ class Genes:
     vector_min_score: float = 0.9
 
     def overridden(self, overrides: Mapping[str, GeneValue]) -> "Genes":
+        """These genes with *overrides*, of which those of other versions have no effect."""
         if not overrides:
             return self
-        return replace(self, **overrides)  # type: ignore[arg-type]  # validated at the edge
+        return replace(self, **effective(overrides))  # type: ignore[arg-type]  # validated at the edge
+
+
+_NAMES = frozenset(field.name for field in fields(Genes))
+
+
+def effective(overrides: Mapping[str, GeneValue]) -> dict[str, GeneValue]:
+    """The *overrides* that are genes of this version."""
+    return {name: value for name, value in overrides.items() if name in _NAMES}
+
+
+def without_effect(overrides: Mapping[str, GeneValue]) -> dict[str, GeneValue]:
+    """The *overrides* that are genes of other versions only: they are kept to be shown."""
+    return {name: value for name, value in overrides.items() if name not in _NAMES}

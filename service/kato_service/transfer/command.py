@@ -10,7 +10,7 @@ from typing import IO, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from kato_service.api.shapes.requests import UserId
+from kato_service.api.shapes.body import UserId
 from kato_service.assembly import knowledge_log, make_databases
 from kato_service.connections.mongo_pool import MongoConnectionPool
 from kato_service.domain.deadline import Deadline

@@ -23,11 +23,13 @@ from kato_service.api.documents.refusals import (
 from kato_service.api.intake.guards import need_of
 from kato_service.api.intake.operations import Described, described
 from kato_service.api.shapes.examples import EXAMPLES
-from kato_service.api.shapes.requests import GeneOverrides, GenesBody
+from kato_service.api.shapes.requests import ConfigBody, GeneOverrides, GenesBody
 from kato_service.api.shapes.responses import Refusal
 from kato_service.settings import Settings
 
 Document = dict[str, Any]
+_GENES_IN: Mapping[Any, str] = {GenesBody: "genes", ConfigBody: "config"}
+"""By body, the field of the genes, which may come alone on the older paths."""
 _REFERENCE = "#/components/schemas/{model}"
 _SCHEMES: Mapping[str, Any] = {
     "apiKey": {
@@ -112,7 +114,7 @@ def _complete(
     operation["parameters"] = _parameters(operation.get("parameters", ()), route, described)
     operation["responses"] = _answers(operation["responses"], route, described)
     if "requestBody" in operation:
-        operation["requestBody"] = _body(route.endpoint, settings)
+        operation["requestBody"] = _body(route.endpoint, settings, older=described.older)
 
 
 def _unwrapped(text: str) -> str:
@@ -191,15 +193,16 @@ def _is_on_session(route: APIRoute, described: Described) -> bool:
     return described.selects_session or "{session_id}" in route.path
 
 
-def _body(endpoint: Callable[..., Any], settings: Settings) -> dict[str, Any]:
+def _body(endpoint: Callable[..., Any], settings: Settings, *, older: bool) -> dict[str, Any]:
     """The body of an operation, with examples to paste."""
     parameter = inspect.signature(endpoint).parameters["body"]
     given = [one for one in get_args(parameter.annotation) if one is not type(None)]
     model: type[BaseModel] = given[0] if given else parameter.annotation
     reference: dict[str, Any] = {"$ref": _REFERENCE.format(model=model.__name__)}
-    if model is GenesBody:
+    if older and model in _GENES_IN:
         alone = {"$ref": _REFERENCE.format(model=GeneOverrides.__name__)}
-        reference = {"anyOf": [reference, alone]}
+        no_field = {"not": {"required": [_GENES_IN[model]]}}
+        reference = {"anyOf": [reference, {"allOf": [alone, no_field]}]}
     examples = {
         summary: {"value": value}
         for summary, value in EXAMPLES[model].items()

@@ -5,10 +5,10 @@ from typing import Any
 
 from pydantic import AliasChoices
 
-from kato_service.api.shapes.requests import Body, GeneOverrides, GenesBody, SequenceItem
+from kato_service.api.shapes.body import Body
+from kato_service.api.shapes.other_genes import OTHER_GENE, OtherGenes
+from kato_service.api.shapes.requests import GeneOverrides, SequenceItem
 
-_STRICT_EVERYWHERE = (GeneOverrides.__name__, GenesBody.__name__)
-"""Bodies whose unknown fields every path refuses."""
 _ITEM_ID = (
     "A string of 1 to 256 characters returns in the result of the item, anything else is ignored;"
     " it makes nothing safe to repeat."
@@ -30,11 +30,19 @@ def made_true(schemas: Mapping[str, Any], *, older: bool) -> dict[str, Any]:
             _drop_defaults(schema)
             continue
         _add_spellings(schema, bodies[name])
-        if older and name not in _STRICT_EVERYWHERE:
+        if older:
             schema["additionalProperties"] = True
     if older and (item := found.get(SequenceItem.__name__)):
         item["properties"]["unique_id"] = {"description": _ITEM_ID}
+    if genes := found.get(GeneOverrides.__name__):
+        _put_last(genes["properties"], OtherGenes)
     return found
+
+
+def _put_last(fields: dict[str, Any], others: type[Body]) -> None:
+    """Put the genes of other versions after those that have an effect, and say so."""
+    for name in others.model_fields:
+        fields[name] = fields.pop(name) | {"description": OTHER_GENE}
 
 
 def _short(schema: Any) -> Any:

@@ -21,7 +21,7 @@ from kato_service.domain.shares import Holder
 from kato_service.errors import DeadlineExceededError, OutcomeUnknownError
 from kato_service.service import Service
 from kato_service.sessions.changes import Plan
-from kato_service.sessions.state import Sees, SessionState, label_of
+from kato_service.sessions.state import Change, Sees, SessionState, label_of
 from kato_service.sessions.store import Listed
 
 A = TypeVar("A")
@@ -46,6 +46,21 @@ class Call:
         )
         self.service.metrics.answered(answer)
         return answer
+
+    async def changed(self, session_id: str, plan: Plan[A]) -> tuple[SessionState, A]:
+        """The session as the change leaves it, and the answer of *plan*.
+
+        The session is not read again afterwards: that may fail, and the change is made.
+        """
+        after: list[SessionState] = []
+
+        async def noted(state: SessionState) -> Change[A]:
+            change = await plan(state)
+            after[:] = [change.state or state]
+            return change
+
+        answer = await self.change(session_id, noted)
+        return after[0], answer
 
     async def load(self, session_id: str) -> SessionState:
         """The session, for reading; raises SessionNotFoundError."""

@@ -21,7 +21,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kato_service.api import errors
 from kato_service.api.intake import exact_json, json_bodies
 from kato_service.api.intake.calls import call_of, label
-from kato_service.api.shapes.requests import GeneOverrides, GenesBody, unknown_fields_ignored
+from kato_service.api.shapes.body import unknown_fields_ignored
+from kato_service.api.shapes.requests import ConfigBody, GeneOverrides, GenesBody
 from kato_service.api.wording import invalid_input
 from kato_service.errors import InvalidInputError
 from kato_service.findings import REQUIRED
@@ -146,7 +147,14 @@ def _body_reader(endpoint: Endpoint) -> _BodyReader | None:
 def refused_body(exc: ValidationError, model: Any, given: Any) -> InvalidInputError:
     """The refusal of *given*, which is no *model*."""
     found = exc.errors(include_url=False, include_input=False)
-    if model is GenesBody and isinstance(given, dict) and "genes" not in given:
-        # The map came alone; `GenesBody` has put it into the field.
+    if isinstance(given, dict) and _is_map_of_genes(model, given):
+        # The body has put it into the field.
         return invalid_input([{**each, "loc": each["loc"][1:]} for each in found], GeneOverrides)
     return invalid_input(found, model)
+
+
+def _is_map_of_genes(model: Any, given: Mapping[str, Any]) -> bool:
+    """Whether *given* is the map that the field of *model* would hold, as older paths accept."""
+    if model is ConfigBody:
+        return unknown_fields_ignored.get() and "config" not in given
+    return model is GenesBody and "genes" not in given

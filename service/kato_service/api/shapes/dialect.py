@@ -13,11 +13,13 @@ class Dialect:
     """The field of a session that holds its user."""
     nested: bool = False
     """``missing`` and ``extras`` of a prediction are lists of events, not of symbols."""
+    every_gene: bool = False
+    """A configuration shows the genes of other versions as well, which have no effect."""
 
 
 CURRENT = Dialect()
 LEGACY = Dialect(ok="okay")
-LATER = Dialect(ok="okay", user_field="node_id", nested=True)
+LATER = Dialect(ok="okay", user_field="node_id", nested=True, every_gene=True)
 
 
 def dialect_of(path: str) -> Dialect:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.config import JsonDict
 
 from kato_service.api.shapes import responses
+from kato_service.api.shapes.other_genes import DEFAULTS, OTHER_GENE, OtherGenes
 from kato_service.api.shapes.responses import Answer
 
 _SESSION_ID = "k3J9vQ2mZt8yXw1LrB7dPA"
@@ -19,6 +20,13 @@ class LaterSession(responses.AnySession):
 
     node_id: str | None = Field(examples=["alice"])
     """Null if the session shares the knowledge of the instance."""
+
+
+class LaterSessionCreated(LaterSession):
+    """A new session, with its user as `node_id`."""
+
+    ignored: list[str] = []
+    """Genes of the request that have no effect here; present only if there are any."""
 
 
 class LaterSessions(Answer):
@@ -59,9 +67,36 @@ class LaterCognitionData(Answer):
     session_id: str = Field(examples=[_SESSION_ID])
 
 
+LaterGenes = create_model(
+    "LaterGenes",
+    __base__=responses.Genes,
+    __doc__="All genes: those in effect, and those of other versions.",
+    **{
+        name: (field.annotation, Field(examples=[DEFAULTS[name]], description=OTHER_GENE))
+        for name, field in OtherGenes.model_fields.items()
+    },
+)  # type: ignore[call-overload]  # the fields are known at run time only
+
+
+class LaterConfig(Answer):
+    """All genes: those in effect, and those of other versions."""
+
+    config: LaterGenes
+
+
+class LaterConfigChanged(LaterConfig):
+    """All genes: those in effect, and those of other versions."""
+
+    ignored: list[str] = []
+    """Genes of the request that have no effect here; present only if there are any."""
+
+
 LATER: Mapping[type[BaseModel], type[BaseModel]] = {
     responses.Session: LaterSession,
+    responses.SessionCreated: LaterSessionCreated,
     responses.Sessions: LaterSessions,
+    responses.Config: LaterConfig,
+    responses.ConfigChanged: LaterConfigChanged,
     responses.PredictionsResult: LaterPredictions,
     responses.CognitionData: LaterCognitionData,
 }
@@ -131,6 +166,8 @@ class OlderGenesUpdated(OlderState):
     """Changed genes."""
 
     message: str = Field(examples=["genes-updated"])
+    ignored: list[str] = []
+    """Genes of the request that have no effect here; present only if there are any."""
 
 
 class OlderGene(Older):
@@ -138,7 +175,9 @@ class OlderGene(Older):
 
     gene: str = Field(examples=["recall_threshold"])
     value: Any = Field(examples=[0.1])
-    """A number, a word or a boolean, depending on the gene."""
+    """A number, a word, a boolean or a list, depending on the gene."""
+    ignored: list[str] = []
+    """The gene, if it has no effect here; else the field is missing."""
 
 
 class OlderPattern(Older):

@@ -8,8 +8,9 @@ from typing import Any
 from starlette.responses import Response
 
 from kato_service import json_text
+from kato_service.api.shapes import other_genes
 from kato_service.api.shapes.dialect import Dialect
-from kato_service.domain.genes import Genes
+from kato_service.domain.genes import Genes, GeneValue
 from kato_service.domain.pattern import Metadata, Pattern
 from kato_service.domain.prediction import Prediction
 from kato_service.processing.memory_manager import current_emotives
@@ -203,5 +204,12 @@ def repeated(
     return {"repeated": True} if result.repeated else {}
 
 
-def config(genes: Genes) -> dict[str, Any]:
-    return {"config": asdict(genes)}
+def config(genes: Genes, overrides: Mapping[str, GeneValue], dialect: Dialect) -> dict[str, Any]:
+    """The genes in effect; for later clients, those that have none as well."""
+    others = other_genes.shown(overrides) if dialect.every_gene else {}
+    return {"config": others | asdict(genes)}
+
+
+def ignored(names: Sequence[str]) -> dict[str, Any]:
+    """The field that lists the genes of a request without effect, if it has any."""
+    return {"ignored": names} if names else {}

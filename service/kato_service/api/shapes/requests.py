@@ -1,97 +1,41 @@
 """The bodies of requests: types and shapes, nothing coerced. Most limits are the processor's."""
 
-from collections.abc import Mapping
-from contextvars import ContextVar
-from typing import Annotated, Any, Literal
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     AliasChoices,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    JsonValue,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
     model_validator,
 )
 
 from kato_service import json_text
+from kato_service.api.shapes.body import (
+    AsWhole,
+    Body,
+    Emotives,
+    Metadata,
+    Real,
+    UserId,
+    bounded,
+    unknown_fields_ignored,
+)
+from kato_service.api.shapes.other_genes import OtherGenes
 from kato_service.api.wording import spellings
 from kato_service.domain.genes import GeneValue
 from kato_service.domain.observation import Observation
+from kato_service.findings import MAX_NAME_CHARS, MAX_SHOWN
 
 MAX_TTL_S = 86_400
 MAX_SEQUENCE = 1000
 """Observations of one sequence."""
 MAX_FREQUENCY = 2**31 - 1
-MAX_KEYS = 10_000
-"""Entries of one map: far above every limit of the processor, and still cheap to validate."""
-LEVELS_AROUND = 8
-"""Levels of nesting that answers put around a client's value, which have to be writable too."""
-
-unknown_fields_ignored: ContextVar[bool] = ContextVar("unknown_fields_ignored", default=False)
-"""Whether the path that is served drops unknown fields, as all but ``/v2`` do, or refuses them."""
-
-
-def _printable(value: str) -> str:
-    if not value.isprintable():
-        raise ValueError("must consist of printable characters")
-    return value
-
-
-def _writable(value: Any) -> Any:
-    """*value*, if it can be written again inside an answer: JSON writers limit the nesting."""
-    inside = value
-    for _ in range(LEVELS_AROUND):
-        inside = [inside]
-    try:
-        json_text.canonical(inside)
-    except ValueError as exc:
-        levels = json_text.MAX_LEVELS - LEVELS_AROUND
-        raise ValueError(f"must not be nested more than {levels} levels deep") from exc
-    return value
-
-
-def _whole(value: Any) -> Any:
-    """1.0 as 1: JSON has one kind of number."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
-
-
-def _bounded(value: Any) -> Any:
-    """*value*, unless it is a huge map: one finding then, instead of a million."""
-    if isinstance(value, dict) and len(value) > MAX_KEYS:
-        raise ValueError(f"must not have more than {MAX_KEYS} entries")
-    return value
-
-
-AsWhole = BeforeValidator(_whole)
-"""Stands after the bounds of an integer, so that its JSON schema has them."""
-Real = Annotated[float, Field(allow_inf_nan=False)]
-UserId = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
 UniqueId = Annotated[str, Field(min_length=1, max_length=256)]
 Ttl = Annotated[int, Field(ge=1, le=MAX_TTL_S), AsWhole]
-Json = Annotated[JsonValue, AfterValidator(_writable)]
-Emotives = Annotated[dict[str, Real], BeforeValidator(_bounded)]
-Metadata = Annotated[dict[str, Json], BeforeValidator(_bounded)]
 Vector = Annotated[list[Real], Field(fail_fast=True)]
-
-
-class Body(BaseModel):
-    """A JSON object with known fields."""
-
-    model_config = ConfigDict(
-        extra="forbid", strict=True, populate_by_name=True, use_attribute_docstrings=True
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known(cls, value: Any) -> Any:
-        if not unknown_fields_ignored.get() or not isinstance(value, dict):
-            return _bounded(value)
-        known = spellings(cls)
-        return {name: item for name, item in value.items() if name in known}
 
 
 class ObservationItem(Body):
@@ -162,8 +106,9 @@ class RepeatableBody(Body):
     """An id of your own that makes it safe to send the request again."""
 
 
-class GeneOverrides(Body):
-    """Genes of a session; null returns one to the default of the instance."""
+class GeneOverrides(OtherGenes):
+    """Genes of a session; null returns one to its default. Those after `vector_min_score` belong to
+    other versions: they are checked and stored, and have no effect here."""
 
     recall_threshold: Real | None = Field(default=None, ge=0.0, le=1.0, examples=[0.1])
     """Similarity that a prediction must reach."""
@@ -193,11 +138,18 @@ class GeneOverrides(Body):
     vector_min_score: Real | None = Field(default=None, ge=-1.0, le=1.0, examples=[0.9])
     """Cosine similarity that such a neighbour must reach."""
 
-    @model_validator(mode="before")
+    _unknown: tuple[str, ...] = PrivateAttr(())
+
+    @model_validator(mode="wrap")
     @classmethod
-    def _known(cls, value: Any) -> Any:
-        """Refuse unknown genes on every path: dropping one would look like a success."""
-        return _bounded(value)
+    def _known(cls, value: Any, validated: ModelWrapValidatorHandler[Self]) -> Self:
+        """Take unknown genes out on the older paths, to name them in the answer."""
+        if not unknown_fields_ignored.get() or not isinstance(value, dict):
+            return validated(bounded(value))
+        known, unknown = _told_apart(bounded(value), spellings(cls))
+        genes = validated(known)
+        genes._unknown = unknown
+        return genes
 
     def given(self) -> dict[str, GeneValue | None]:
         """The genes that the body names, those it sets to null included."""
@@ -206,6 +158,41 @@ class GeneOverrides(Body):
     def chosen(self) -> dict[str, GeneValue]:
         """The genes to which the body gives a value."""
         return self.model_dump(exclude_none=True)
+
+    def ignored(self) -> list[str]:
+        """The names that the body gives and that have no effect: of other versions, or unknown."""
+        without_effect = [name for name in OtherGenes.model_fields if name in self.model_fields_set]
+        return [*without_effect, *self._unknown]
+
+
+def _in_field(field: str, given: dict[str, Any]) -> dict[str, Any]:
+    """A body with its genes in *field*, where they are in *given* or which *given* is alone."""
+    if field not in given:
+        return {field: given}
+    stray = given.keys() & spellings(GeneOverrides)
+    if stray:
+        raise ValueError(f"must not hold {min(stray)} next to {field}; move it into {field}")
+    return {field: given[field]}
+
+
+def _told_apart(
+    given: Mapping[str, Any], known: Collection[str]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The known genes of *given*, in small letters, and the first unknown names, shortened.
+
+    The first versions took names in any case.
+    """
+    found: dict[str, Any] = {}
+    unknown = []
+    for name, value in given.items():
+        gene = name if name in known else name.lower()
+        if gene not in known:
+            unknown.append(name[:MAX_NAME_CHARS])
+        elif gene in found:
+            raise ValueError(f"must not name {gene} more than once")
+        else:
+            found[gene] = value
+    return found, tuple(unknown[:MAX_SHOWN])
 
 
 class SessionBody(Body):
@@ -235,6 +222,14 @@ class ConfigBody(Body):
 
     config: GeneOverrides
 
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, value: Any) -> Any:
+        """On the older paths the map may come alone."""
+        if unknown_fields_ignored.get() and isinstance(value, dict):
+            return _in_field("config", value)
+        return bounded(value)
+
 
 class GenesBody(Body):
     """The genes to change: in the field `genes`, or the map alone."""
@@ -244,9 +239,7 @@ class GenesBody(Body):
     @model_validator(mode="before")
     @classmethod
     def _known(cls, value: Any) -> Any:
-        if isinstance(value, Mapping) and "genes" not in value:
-            return {"genes": value}
-        return value
+        return _in_field("genes", value) if isinstance(value, dict) else value
 
 
 class PatternBody(Body):

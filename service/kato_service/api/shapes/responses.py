@@ -117,6 +117,13 @@ class Session(AnySession):
     """Null if the session shares the knowledge of the instance."""
 
 
+class SessionCreated(Session):
+    """A new session."""
+
+    ignored: list[str] = []
+    """Genes of the request that have no effect here; present only if there are any."""
+
+
 class Sessions(Answer):
     """A page of sessions, in the order of their creation."""
 
@@ -296,6 +303,13 @@ class Config(Answer):
     """All genes in effect."""
 
     config: Genes
+
+
+class ConfigChanged(Config):
+    """All genes in effect."""
+
+    ignored: list[str] = []
+    """Genes of the request that have no effect here; present only if there are any."""
 
 
 class Percept(Answer):

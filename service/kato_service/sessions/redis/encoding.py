@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import orjson
 
+from kato_service.domain.genes import effective, without_effect
 from kato_service.domain.pattern import Metadata, Stm
 from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.stores.documents import UNDECODABLE, decoded, encoded
@@ -64,7 +65,9 @@ def head(state: SessionState) -> bytes:
         "accessed": state.last_accessed_at,
         "count": state.access_count,
         "metadata": dict(state.metadata),
-        "genes": dict(state.overrides),
+        "genes": effective(state.overrides),
+        # Apart, where earlier versions overlook them.
+        "other_genes": without_effect(state.overrides),
         "time": state.time,
         "seq": state.stm_seq,
         "emotives": dict(state.learned_emotives),
@@ -163,7 +166,7 @@ def _session(session_id: str, stored: Stored) -> SessionState:
         last_accessed_at=known["accessed"],
         access_count=known.get("count", 0),
         metadata=known.get("metadata", {}),
-        overrides=known.get("genes", {}),
+        overrides={**known.get("genes", {}), **known.get("other_genes", {})},
         time=known.get("time", 0),
         stm=_stm(_items(stored.stm)),
         stm_seq=known.get("seq", 0),
