@@ -4,6 +4,7 @@ import argparse
 import os
 import socket
 import sys
+import textwrap
 from pathlib import Path
 
 import structlog
@@ -18,6 +19,7 @@ from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.server.server import BACKLOG
 from kato_service.server.supervisor import Supervisor
 from kato_service.settings import Settings, read_settings
+from kato_service.settings_others import VARIABLES, set_without_effect
 from kato_service.settings_text import help_text, misspelled
 from kato_service.transfer.command import add_commands
 
@@ -35,6 +37,7 @@ def main() -> None:
         settings = read_settings()
         configure_logs(level=settings.log_level, style=settings.log_format)
         _warn_of_misspellings()
+        _warn_of_other_versions()
         PatternSearcher(settings.kato_engine)  # refuses an engine that is not installed
         access_control(settings)  # refuses files of keys that cannot be used
         _require_directories(settings)
@@ -52,6 +55,12 @@ def _warn_of_misspellings() -> None:
     """Say which variables look like settings and are none; their values may be secrets."""
     for name, nearest in misspelled(Settings, os.environ):
         log.warning("unknown environment variable ignored", variable=name, nearest=nearest)
+
+
+def _warn_of_other_versions() -> None:
+    """Say which variables belong to other versions; raises SettingsError if a value is wrong."""
+    if names := set_without_effect(os.environ):
+        log.warning("variables of other versions have no effect", variables=names)
 
 
 def _supervise(settings: Settings, listener: socket.socket) -> None:
@@ -98,6 +107,8 @@ class _Parser(argparse.ArgumentParser):
         self.description = (
             "Serve one KATO instance over HTTP, configured by environment variables:\n\n"
             + help_text(Settings)
+            + "\n\nWithout effect, from other versions:\n\n"
+            + textwrap.fill(", ".join(VARIABLES), 100, initial_indent="  ", subsequent_indent="  ")
         )
         return super().format_help()
 

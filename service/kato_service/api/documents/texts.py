@@ -27,8 +27,8 @@ Spellings for programs written for earlier versions are in a document of their o
 OLDER = """Paths for programs that were written for earlier versions. New programs use the paths
 under `/v2`, which `openapi.json` describes.
 
-Unknown fields are ignored here, except for genes. Under `/v1`, and on the same paths without a
-prefix, headers select the session: `X-Session-ID` an existing one, `X-User-ID`, `X-Node-ID` or
+Unknown fields are ignored here, and unknown genes are listed in the answer. Under `/v1`, and on the
+same paths without a prefix, headers select the session: `X-Session-ID` an existing one, `X-User-ID`, `X-Node-ID` or
 `X-Test-ID` the default session of a user, and none of them that of the instance. The first change
 creates a default session, and it never expires."""
 TAGS: Mapping[str, str] = {
@@ -96,7 +96,8 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     processing.get_config: "Gets every gene in effect: those of the session, and defaults of the"
     " instance for the others.",
     processing.set_config: "Changes the genes that are named, all or none, from the next request"
-    " on. Null returns a gene to the default of the instance.",
+    " on. Null returns a gene to the default of the instance. Genes without effect are listed in"
+    " `ignored`.",
     processing.get_percept_data: "Gets the last observation as it was sent.",
     processing.get_cognition_data: "Gets predictions, mean emotives, the last event, the short-term"
     " memory, and the metadata that waits for a learn.",
@@ -119,7 +120,8 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     legacy.observe_sequence: "Empties the short-term memory, applies the observations in order, and"
     " predicts. An item's own `unique_id` only returns in its result; that of the whole request"
     " makes it safe to send again.",
-    legacy.update_genes: "Changes genes, all or none. Unknown genes are refused.",
+    legacy.update_genes: "Changes genes, all or none. Genes without effect, of other versions or"
+    " unknown, are listed in `ignored`.",
     legacy.get_gene: "Gets one gene in effect.",
     legacy.get_pattern: "Gets a pattern of the session's knowledge base.",
     legacy.get_percept_data: "Gets the last observation as it was sent.",

@@ -25,7 +25,7 @@ class LaterSession(responses.AnySession):
 class LaterSessionCreated(LaterSession):
     """A new session, with its user as `node_id`."""
 
-    ignored: list[str] = []
+    ignored: list[str] = Field(default=[])
     """Genes of the request that have no effect here; present only if there are any."""
 
 
@@ -87,7 +87,7 @@ class LaterConfig(Answer):
 class LaterConfigChanged(LaterConfig):
     """All genes: those in effect, and those of other versions."""
 
-    ignored: list[str] = []
+    ignored: list[str] = Field(default=[])
     """Genes of the request that have no effect here; present only if there are any."""
 
 
@@ -166,7 +166,7 @@ class OlderGenesUpdated(OlderState):
     """Changed genes."""
 
     message: str = Field(examples=["genes-updated"])
-    ignored: list[str] = []
+    ignored: list[str] = Field(default=[])
     """Genes of the request that have no effect here; present only if there are any."""
 
 
@@ -176,7 +176,7 @@ class OlderGene(Older):
     gene: str = Field(examples=["recall_threshold"])
     value: Any = Field(examples=[0.1])
     """A number, a word, a boolean or a list, depending on the gene."""
-    ignored: list[str] = []
+    ignored: list[str] = Field(default=[])
     """The gene, if it has no effect here; else the field is missing."""
 
 

@@ -41,14 +41,14 @@ Vector = Annotated[list[Real], Field(fail_fast=True)]
 class ObservationItem(Body):
     """One observation of a sequence."""
 
-    strings: Annotated[list[str], Field(fail_fast=True)] = []
+    strings: Annotated[list[str], Field(fail_fast=True)] = Field(default=[])
     """Symbols of the event."""
-    vectors: Annotated[list[Vector], Field(fail_fast=True)] = []
+    vectors: Annotated[list[Vector], Field(fail_fast=True)] = Field(default=[])
     """Vectors of the event, each becomes a symbol. None may be all zeros, and all vectors of a
     knowledge base have the same dimension."""
-    emotives: Emotives = {}
+    emotives: Emotives = Field(default={})
     """Named numbers that describe how the event feels."""
-    metadata: Metadata = {}
+    metadata: Metadata = Field(default={})
     """Anything that the pattern learned from this event should carry."""
 
     def observation(self) -> Observation:

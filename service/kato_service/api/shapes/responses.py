@@ -120,7 +120,7 @@ class Session(AnySession):
 class SessionCreated(Session):
     """A new session."""
 
-    ignored: list[str] = []
+    ignored: list[str] = Field(default=[])
     """Genes of the request that have no effect here; present only if there are any."""
 
 
@@ -308,7 +308,7 @@ class Config(Answer):
 class ConfigChanged(Config):
     """All genes in effect."""
 
-    ignored: list[str] = []
+    ignored: list[str] = Field(default=[])
     """Genes of the request that have no effect here; present only if there are any."""
 
 
