@@ -59,15 +59,20 @@ class Finding:
 
     def sentence(self) -> str:
         """The finding in plain words: ``strings[0] of observations[5] must be text``."""
-        place = self.place[:MAX_PARTS]
-        part, rest = str(place[0]), place[1:]
-        field = spelled(rest if part in _PARTS else place)
+        part, rest = str(self.place[0]), self.place[1:MAX_PARTS]
         if part in _PARTS and not rest:
             required = f"a JSON {part} is required"
             return required if self.reason == REQUIRED else f"the {part} {self.reason}"
         if self.reason == REQUIRED:
-            return f"Missing required field: {field}"
-        return f"{_PARTS.get(part, '{}').format(field)} {self.reason}"
+            place = rest if part in _PARTS else self.place[:MAX_PARTS]
+            return f"Missing required field: {spelled(place)}"
+        return f"{self.subject()} {self.reason}"
+
+    def subject(self) -> str:
+        """The place in plain words: ``the header X-User-ID``."""
+        place = self.place[:MAX_PARTS]
+        form = _PARTS.get(str(place[0]))
+        return spelled(place) if form is None else form.format(spelled(place[1:]))
 
 
 def in_body(*place: Part, reason: str) -> Finding:

@@ -21,13 +21,33 @@ CURSOR = ["query", "cursor"]
 IN_QUERY_OR_BODY = {"location": ["body", "ttl_seconds"], "reason": "is required"}
 """A field that a query parameter may give instead."""
 BEYOND_SCHEMA_REASONS = (
-    "send only one of them",  # two names of one field
+    "send only one of them",  # two names of one field, or two users
+    "leave it out",  # a user, or a session, that is not that of the path
+    "move it into genes",  # a gene next to the map of genes
+    "move it into config",
     "must consist of printable characters",  # as Unicode has them, for user ids
     "for its direction to be compared",  # a vector of zeros
     "if it is a whole number",  # anywhere in a free-form map, where fractions may be any size
 )
 """How the reasons end that no schema can express."""
+CLAIMS = {
+    *("user_id", "node_id", "session_id", "processor_id"),
+    *("x-user-id", "x-node-id", "x-test-id", "x-session-id"),
+}
+"""Query parameters and headers that say whom a request is for; all have to agree."""
 _ERROR_FIELDS = {"code", "message", "retryable", "request_id", "details"}
+
+
+@schemathesis.hook
+def before_call(ctx: Any, case: Any, kwargs: dict[str, Any]) -> None:
+    """Let a valid request name one user at most: most would be refused for contradictions."""
+    if case.meta is None or not case.meta.generation.mode.is_positive:
+        return
+    parts = [part for part in (case.query, case.headers) if part]
+    found = [(part, name) for part in parts for name in list(part) if name.lower() in CLAIMS]
+    # The session of a path has a user of its own.
+    for part, name in found if "{session_id}" in case.path else found[1:]:
+        del part[name]
 
 
 @schemathesis.check

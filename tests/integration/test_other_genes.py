@@ -80,11 +80,13 @@ def test_later_clients_read_every_gene_back(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("prefix", ["/v1", ""])
 def test_genes_are_updated_and_read_with_them(client: httpx.Client, prefix: str) -> None:
-    unknown = {"nonsense": 1, "persistence": 8}
-    for body in ({"genes": CONFIG | unknown}, CONFIG | unknown):
+    for body in ({"genes": CONFIG}, CONFIG, {name.upper(): it for name, it in CONFIG.items()}):
         answer = client.post(f"{prefix}/genes/update", json=body)
         assert answer.status_code == 200, answer.text
-        assert sorted(answer.json()["ignored"]) == [*IGNORED[:1], "nonsense", *IGNORED[1:]]
+        assert sorted(answer.json()["ignored"]) == IGNORED
+    unknown = client.post(f"{prefix}/genes/update", json={"persistence": 8, "smothness": 1})
+    assert unknown.status_code == 422
+    assert unknown.json()["detail"].endswith("did you mean smoothness?")
     for name in ("smoothness", "SMOOTHNESS"):
         gene = client.get(f"{prefix}/gene/{name}").json()
         assert (gene["gene"], gene["value"]) == (name, 4)

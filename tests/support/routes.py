@@ -25,6 +25,8 @@ class Route:
     any_query: bool
     parameters: tuple[str, ...] = ()
     """Of its query."""
+    naming: frozenset[str] = frozenset()
+    """Those of them that name a user, a session or a knowledge base."""
     model: type[BaseModel] | None = None
     """What its body is; None: it takes none."""
     required: bool = False
@@ -59,7 +61,12 @@ def routes() -> Iterator[Route]:
                 method=method,
                 path=route.path,
                 any_query=route.need.any_query,
-                parameters=tuple(_parameters(getattr(route, "dependant", None))),
+                parameters=tuple(
+                    dict.fromkeys(
+                        (*_parameters(getattr(route, "dependant", None)), *route.need.naming)
+                    )
+                ),
+                naming=route.need.naming,
                 model=None if parameter is None else _model(parameter.annotation),
                 required=parameter is not None and parameter.default is parameter.empty,
             )

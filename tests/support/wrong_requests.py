@@ -15,6 +15,7 @@ from kato_service.api.shapes.requests import (
     GenesBody,
     ObservationBody,
     PatternBody,
+    PredictionsBody,
     RepeatableBody,
     SequenceBody,
     SessionBody,
@@ -40,6 +41,13 @@ class Row:
     code: str = "VALIDATION_ERROR"
     strict_only: bool = False
     """Only ``/v2`` refuses it: the other paths ignore unknown fields."""
+    of_gene: bool = False
+    """It is an unknown gene, which ``/sessions`` alone ignores."""
+
+    def is_refused_at(self, path: str) -> bool:
+        if self.of_gene:
+            return not path.startswith("/sessions")
+        return path.startswith("/v2/") or not self.strict_only
 
     @property
     def raw(self) -> bytes:
@@ -153,9 +161,9 @@ GENES = (
     Row({"sort": True, "sort_symbols": True}, ("sort",), "sort | means the same as sort_symbols; send only one of them"),
     Row({"vector_neighbors": -1}, ("vector_neighbors",), "vector_neighbors | must be at least 0"),
     Row({"vector_min_score": -1.5}, ("vector_min_score",), "vector_min_score | must be at least -1"),
-    Row({"recal_treshold": 1}, ("recal_treshold",), "recal_treshold | is not a known field; did you mean recall_threshold?", strict_only=True),
-    Row({"recallThreshold": 1}, ("recallThreshold",), "recallThreshold | is not a known field; did you mean recall_threshold?", strict_only=True),
-    Row({"smothness": 1}, ("smothness",), "smothness | is not a known field; did you mean smoothness?", strict_only=True),
+    Row({"recal_treshold": 1}, ("recal_treshold",), "recal_treshold | is not a known field; did you mean recall_threshold?", of_gene=True),
+    Row({"recallThreshold": 1}, ("recallThreshold",), "recallThreshold | is not a known field; did you mean recall_threshold?", of_gene=True),
+    Row({"smothness": 1}, ("smothness",), "smothness | is not a known field; did you mean smoothness?", of_gene=True),
     Row({"persistence": 7, "smoothness": 11}, ("smoothness",), "smoothness | must be at most 10"),
     Row({"quiescence": -1, "persistence": 7}, ("quiescence",), "quiescence | must be at least 0"),
     Row({"search_depth": 1.5}, ("search_depth",), "search_depth | must be a whole number"),
@@ -206,7 +214,7 @@ SESSION = (
     Row({"user_id": ""}, ("user_id",), "user_id | must not be empty"),
     Row({"user_id": "a\u0000"}, ("user_id",), "user_id | must consist of printable characters"),
     Row({"node_id": "x" * 257}, ("node_id",), "node_id | must have at most 256 characters"),
-    Row({"node_id": "a", "user_id": "b"}, ("node_id",), "node_id | means the same as user_id; send only one of them"),
+    Row({"node_id": "a", "user_id": "b"}, ("node_id",), "node_id | means the same as user_id; send only one of them", strict_only=True),
     Row({"metadata": []}, ("metadata",), "metadata | must be an object"),
     Row({"metadata": {"k": "x" * 16_384}}, ("metadata",), "metadata | must have at most 16384 bytes as JSON (MAX_METADATA_BYTES)", "LIMIT_EXCEEDED"),
     Row({"ttl_seconds": 0}, ("ttl_seconds",), "ttl_seconds | must be at least 1"),
@@ -220,6 +228,11 @@ ROWS: dict[type[BaseModel], tuple[Row, ...]] = {
     ObservationBody: (*OBSERVATION, *UNIQUE_ID),
     SequenceBody: SEQUENCE,
     RepeatableBody: UNIQUE_ID,
+    PredictionsBody: (
+        Row({"limit": 0}, ("limit",), "limit | must be at least 1"),
+        Row({"limit": "x"}, ("limit",), "limit | must be a whole number"),
+        Row({"recall_threshold": 1.5}, ("recall_threshold",), "recall_threshold | must be at most 1"),
+    ),
     ConfigBody: (
         Row({}, ("config",), "Missing required field: config", strict_only=True),
         Row({"config": []}, ("config",), "config | must be an object"),

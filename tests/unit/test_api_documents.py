@@ -187,12 +187,14 @@ def test_without_v2_features_the_current_document_holds_health_only() -> None:
 def test_unknown_fields_are_refused_under_v2_and_ignored_elsewhere(
     current: Document, older: Document
 ) -> None:
+    everywhere = {"StrictGenes", "GenesBody"}
     for of, expected in ((current, False), (older, True)):
         bodies = {
             name: schema["additionalProperties"]
             for name, schema in of["components"]["schemas"].items()
-            if name.endswith(("Body", "Item", "Overrides"))
+            if name.endswith(("Body", "Item", "Overrides", "Genes"))
         }
+        assert {bodies.pop(name) for name in everywhere & set(bodies)} <= {False}
         assert set(bodies.values()) == {expected}
 
 

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from kato_service.api.intake.strict_route import refused_body
 from kato_service.api.shapes import requests
-from kato_service.api.websocket import Frame, PredictionsPayload
+from kato_service.api.shapes.body import Body
+from kato_service.api.websocket import Frame
 from kato_service.api.wording import spellings, unknown
 from kato_service.errors import LimitExceededError
 from kato_service.findings import Finding, in_body, spelled
@@ -19,12 +20,9 @@ MODELS: list[type[BaseModel]] = [
     *(
         found
         for found in vars(requests).values()
-        if isinstance(found, type)
-        and issubclass(found, requests.Body)
-        and found is not requests.Body
+        if isinstance(found, type) and issubclass(found, Body) and found is not Body
     ),
     Frame,
-    PredictionsPayload,
 ]
 JARGON = re.compile(
     r"Input should|Extra inputs|Value error|valid (dictionary|list|string|integer)|instance of|"

@@ -16,9 +16,14 @@ from kato_service.api.intake.calls import Call
 from kato_service.api.intake.strict_route import refused_body
 from kato_service.api.session_address import Address
 from kato_service.api.shapes import rendering
-from kato_service.api.shapes.body import AsWhole, Body, Real
+from kato_service.api.shapes.body import Body
 from kato_service.api.shapes.dialect import LEGACY
-from kato_service.api.shapes.requests import ObservationBody, RepeatableBody
+from kato_service.api.shapes.requests import (
+    NoBody,
+    ObservationBody,
+    PredictionsBody,
+    RepeatableBody,
+)
 from kato_service.errors import BodyTooLargeError, InvalidInputError
 
 B = TypeVar("B", bound=Body)
@@ -50,15 +55,6 @@ class Frame(Body):
     payload: dict[str, Any] | None = Field(default=None)
     id: Id = None
     """Chosen by the client; every reply carries it."""
-
-
-class PredictionsPayload(Body):
-    limit: Annotated[int, Field(ge=1, le=10_000), AsWhole] | None = None
-    recall_threshold: Real | None = Field(default=None, ge=0, le=1)
-
-
-class NoPayload(Body):
-    pass
 
 
 async def parsed(raw: bytes, limit: int) -> Any:
@@ -136,14 +132,14 @@ async def _learn(call: Call, address: Address, payload: Mapping[str, Any]) -> di
 
 
 async def _get_stm(call: Call, address: Address, payload: Mapping[str, Any]) -> dict[str, Any]:
-    validated(NoPayload, payload)
+    validated(NoBody, payload)
     return processing.stm_of(await address.state(call))
 
 
 async def _get_predictions(
     call: Call, address: Address, payload: Mapping[str, Any]
 ) -> dict[str, Any]:
-    body = validated(PredictionsPayload, payload)
+    body = validated(PredictionsBody, payload)
     state = await address.state(call)
     result = await processing.predicted(
         call, state, limit=body.limit, recall_threshold=body.recall_threshold
@@ -159,7 +155,7 @@ async def _clear_stm(call: Call, address: Address, payload: Mapping[str, Any]) -
 
 
 async def _ping(_call: Call, address: Address, payload: Mapping[str, Any]) -> dict[str, Any]:
-    validated(NoPayload, payload)
+    validated(NoBody, payload)
     return {"session_id": address.session_id}
 
 

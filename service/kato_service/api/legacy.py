@@ -14,11 +14,13 @@ from kato_service.api import patterns, processing
 from kato_service.api.intake.calls import Call, Called
 from kato_service.api.intake.operations import Operation
 from kato_service.api.session_address import Address, Addressed, Shown
+from kato_service.api.sessions import one_of
 from kato_service.api.shapes import older_responses as older
 from kato_service.api.shapes import other_genes, rendering, responses
 from kato_service.api.shapes.requests import (
     GenesBody,
     ObservationBody,
+    PredictionsBody,
     RepeatableBody,
     SequenceBody,
 )
@@ -80,10 +82,31 @@ async def get_stm(state: Shown) -> Response:
     return rendering.response(processing.stm_of(state) | content)
 
 
-async def predictions(call: Called, state: Shown) -> Response:
-    result = await processing.predicted(call, state)
+async def predictions(
+    call: Called,
+    state: Shown,
+    limit: processing.Limit = None,
+    recall_threshold: processing.Threshold = None,
+) -> Response:
+    result = await processing.predicted(call, state, limit=limit, recall_threshold=recall_threshold)
     content = await processing.predictions_of(call, state, result)
     return await rendering.long_response({"status": _OK} | content)
+
+
+async def predict(
+    call: Called,
+    state: Shown,
+    body: PredictionsBody | None = None,
+    limit: processing.Limit = None,
+    recall_threshold: processing.Threshold = None,
+) -> Response:
+    given = body or PredictionsBody()
+    return await predictions(
+        call,
+        state,
+        one_of("limit", limit, given.limit),
+        one_of("recall_threshold", recall_threshold, given.recall_threshold),
+    )
 
 
 async def clear_stm(
@@ -176,7 +199,7 @@ _PATHS: tuple[tuple[str, tuple[str, ...], Scope, Any, str, type[BaseModel], Any]
         *(older.OlderPredictions, (MatchingBudgetError,)),
     ),
     (
-        *("POST", ("/predictions",), _READ, predictions, "Predict from the short-term memory"),
+        *("POST", ("/predictions",), _READ, predict, "Predict from the short-term memory"),
         *(older.OlderPredictions, (MatchingBudgetError,)),
     ),
     (

@@ -43,6 +43,15 @@ _OBSERVING = (
 )
 
 
+Limit = Annotated[
+    int | None, Query(ge=1, le=10_000, description="Instead of the gene `max_predictions`.")
+]
+Threshold = Annotated[
+    float | None,
+    Query(ge=0, le=1, allow_inf_nan=False, description="Instead of the gene of this name."),
+]
+
+
 async def observe(call: Called, session_id: str, body: ObservationBody) -> Response:
     return rendering.response(await observed(call, session_id, body))
 
@@ -101,13 +110,8 @@ async def get_stm(call: Called, session_id: str) -> Response:
 async def get_predictions(
     call: Called,
     session_id: str,
-    limit: Annotated[
-        int | None, Query(ge=1, le=10_000, description="Instead of the gene `max_predictions`.")
-    ] = None,
-    recall_threshold: Annotated[
-        float | None,
-        Query(ge=0, le=1, allow_inf_nan=False, description="Instead of the gene of this name."),
-    ] = None,
+    limit: Limit = None,
+    recall_threshold: Threshold = None,
 ) -> Response:
     state = await call.load(session_id)
     result = await predicted(call, state, limit=limit, recall_threshold=recall_threshold)

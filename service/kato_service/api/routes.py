@@ -1,6 +1,7 @@
 """All paths of the API, mounted on the application."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from fastapi import FastAPI
 from starlette.websockets import WebSocket
@@ -10,6 +11,7 @@ from kato_service.access.scopes import Scope
 from kato_service.api import errors, legacy, patterns, processing, sessions, websocket
 from kato_service.api.intake.gate import Gate
 from kato_service.api.intake.guards import Need, guard
+from kato_service.api.intake.identity import FIELDS
 from kato_service.api.intake.operations import Generation, add
 from kato_service.api.intake.prefix import Prefix
 from kato_service.api.intake.session_middleware import SessionMiddleware
@@ -19,9 +21,9 @@ from kato_service.settings import Settings
 
 Socket = Callable[[WebSocket], Awaitable[None]]
 _CURRENT = Generation("/v2/sessions", older=False)
-_LATER = Generation("/sessions", LATER)
-_LEGACY = Generation("/v1", selects_session=True)
-_UNPREFIXED = Generation("", selects_session=True)
+_LATER = Generation("/sessions", LATER, naming=frozenset(FIELDS) - {"session_id"})
+_LEGACY = Generation("/v1", naming=frozenset(FIELDS))
+_UNPREFIXED = replace(_LEGACY, prefix="")
 
 
 def make_gate(service: Service) -> Gate:
@@ -55,8 +57,8 @@ def include_routers(app: FastAPI, settings: Settings, gate: Gate, prefix: Prefix
 def _include_legacy(app: FastAPI) -> None:
     add(app, _LEGACY, (*legacy.OPERATIONS, legacy.STATUS), tag="v1")
     add(app, _UNPREFIXED, legacy.OPERATIONS, tag="unprefixed")
-    for path in ("/v1/ws", "/ws"):
-        _include_socket(app, path, websocket.legacy_socket, Scope.READ)
+    for clients in (_LEGACY, _UNPREFIXED):
+        _include_socket(app, clients, "", websocket.legacy_socket)
 
 
 def _include_sessions(app: FastAPI, clients: Generation, *, tags: tuple[str, str, str]) -> None:
@@ -65,10 +67,10 @@ def _include_sessions(app: FastAPI, clients: Generation, *, tags: tuple[str, str
     add(app, clients, processing.OPERATIONS, tag=memory, below=one)
     add(app, clients, sessions.OPERATIONS, tag=session)
     add(app, clients, patterns.OPERATIONS, tag=knowledge, below=one)
-    _include_socket(app, f"{clients.prefix}{one}/ws", websocket.session_socket, Scope.READ)
+    _include_socket(app, clients, one, websocket.session_socket)
 
 
-def _include_socket(app: FastAPI, path: str, endpoint: Socket, scope: Scope) -> None:
-    """*scope* is what opening it needs; every frame needs its own."""
-    app.router.add_api_websocket_route(path, endpoint)
-    guard(app.router.routes[-1], Need(scope))
+def _include_socket(app: FastAPI, clients: Generation, below: str, endpoint: Socket) -> None:
+    """Opening it needs the scope `read`; every frame needs its own."""
+    app.router.add_api_websocket_route(f"{clients.prefix}{below}/ws", endpoint)
+    guard(app.router.routes[-1], Need(Scope.READ, naming=clients.naming))

@@ -1,6 +1,6 @@
 """Operations on sessions: create, list, get, extend, delete (http-api.md §2)."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Query
 from starlette.responses import Response
@@ -11,6 +11,7 @@ from kato_service.api.intake.calls import Call, Called
 from kato_service.api.intake.operations import Operation
 from kato_service.api.shapes import rendering, responses
 from kato_service.api.shapes.body import UserId
+from kato_service.api.shapes.dialect import CURRENT
 from kato_service.api.shapes.requests import MAX_TTL_S, ExtendBody, SessionBody
 from kato_service.errors import (
     InvalidInputError,
@@ -22,6 +23,7 @@ from kato_service.findings import REQUIRED, Finding
 from kato_service.sessions.state import SessionState
 from kato_service.sessions.store import Listed
 
+N = TypeVar("N", int, float)
 Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page.")]
 Cursor = Annotated[
     str | None, Query(max_length=1024, description="`next_cursor` of the previous page.")
@@ -53,7 +55,7 @@ async def list_sessions(
 ) -> Response:
     for named in (user_id, node_id):
         call.caller.acting_as(named)
-    if user_id is not None and node_id is not None:
+    if call.dialect is CURRENT and user_id is not None and node_id is not None:
         reason = "means the same as user_id; send only one of them"
         raise InvalidInputError((Finding(("query", "node_id"), reason),))
     found, next_cursor = await call.page(user_id=user_id or node_id, limit=limit, cursor=cursor)
@@ -87,7 +89,9 @@ async def extend_session(
         int | None, Query(ge=1, le=MAX_TTL_S, description="Seconds; give it here or in the body.")
     ] = None,
 ) -> Response:
-    ttl_s = _one_of(ttl_seconds, body.ttl_seconds if body else None)
+    ttl_s = one_of("ttl_seconds", ttl_seconds, body.ttl_seconds if body else None)
+    if ttl_s is None:
+        raise InvalidInputError.at("ttl_seconds", reason=REQUIRED)
     state = await call.extend(session_id, ttl_s)
     content = {
         "status": "extended",
@@ -153,11 +157,14 @@ def _require_size(metadata: dict[str, Any], limit: int) -> None:
         raise LimitExceededError.at("metadata", reason=reason)
 
 
-def _one_of(query: int | None, body: int | None) -> int:
+def one_of(name: str, query: N | None, body: N | None) -> N | None:
+    """The number *name* of a request, from its query or its body; None: it is in neither.
+
+    Raises:
+        InvalidInputError: The two differ.
+    """
     given = query if body is None else body
-    if given is None:
-        raise InvalidInputError.at("ttl_seconds", reason=REQUIRED)
     if query is not None and query != given:
-        reason = "differs from ttl_seconds of the body; send only one of them"
-        raise InvalidInputError((Finding(("query", "ttl_seconds"), reason),))
+        reason = f"differs from {name} of the body; send only one of them"
+        raise InvalidInputError((Finding(("query", name), reason),))
     return given

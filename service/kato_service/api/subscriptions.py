@@ -16,9 +16,10 @@ from starlette.websockets import WebSocketDisconnect
 from kato_service.access.scopes import Scope
 from kato_service.api import processing
 from kato_service.api.channel import Channel
-from kato_service.api.frames import FrameId, PredictionsPayload
+from kato_service.api.frames import FrameId
 from kato_service.api.intake.calls import Call
 from kato_service.api.session_address import Address
+from kato_service.api.shapes.requests import PredictionsBody
 from kato_service.backoff import Backoff
 from kato_service.errors import (
     KatoError,
@@ -43,7 +44,7 @@ class Subscription:
     number: int
     frame_id: FrameId | None
     """The id of the frame that asked for it; None: it had none."""
-    options: PredictionsPayload
+    options: PredictionsBody
     address: Address
     watch: Watch
     held: ExitStack
@@ -81,7 +82,7 @@ class Subscriptions:
         """Held while predictions are computed and sent: what waits has computed nothing yet."""
 
     async def subscribe(
-        self, call: Call, options: PredictionsPayload, frame_id: FrameId | None
+        self, call: Call, options: PredictionsBody, frame_id: FrameId | None
     ) -> dict[str, Any]:
         """The answer to ``subscribe``: the predictions now, and the number of the subscription.
 

@@ -13,11 +13,14 @@ from kato_service.access.credentials import SUBPROTOCOL
 from kato_service.access.scopes import Scope
 from kato_service.api import errors, frames
 from kato_service.api.channel import Channel
-from kato_service.api.frames import Frame, PredictionsPayload, validated
+from kato_service.api.frames import Frame, validated
 from kato_service.api.intake.calls import Call, call_of
+from kato_service.api.intake.identity import claims_of_frame
 from kato_service.api.intake.strict_route import begin
 from kato_service.api.session_address import Address
 from kato_service.api.shapes.body import AsWhole, Body
+from kato_service.api.shapes.dialect import CURRENT
+from kato_service.api.shapes.requests import PredictionsBody
 from kato_service.api.subscriptions import Subscriptions
 from kato_service.errors import InvalidInputError, KatoError, NotFoundError
 from kato_service.findings import Finding
@@ -41,7 +44,7 @@ async def session_socket(websocket: WebSocket) -> None:
 async def legacy_socket(websocket: WebSocket) -> None:
     """``/ws``: on the session that the headers select."""
     try:
-        address = Address.of(websocket)
+        address = Address.of(call_of(websocket))
     except KatoError as error:
         await errors.denied(error, websocket.scope, websocket.receive, websocket.send)
         return
@@ -141,18 +144,43 @@ class _Conversation:
         frame = frames.frame_of(value)
         async with self._channel.admission.request(call.holder):
             caller = await self._websocket.app.state.gate.admit_frame(self._websocket.scope)
+            call = await self._naming(replace(call, caller=caller), value)
             if frame.type not in frames.TYPES and frame.type not in _SUBSCRIBING:
                 raise _unknown_type()
             try:
-                return await self._answer(replace(call, caller=caller), frame)
+                return await self._answer(call, frame)
             except InvalidInputError as error:
                 raise error.in_frame("payload") from error
+
+    async def _naming(self, call: Call, value: Any) -> Call:
+        """*call* with what its frame names, which has to be what the socket is for.
+
+        Raises:
+            ForbiddenError, InvalidInputError: It is not.
+            SessionNotFoundError: The session of the socket has ended.
+        """
+        claims = () if call.dialect is CURRENT else claims_of_frame(value)
+        if not claims:
+            return call
+        named = call.also_naming(claims)
+        if self._address.session_id is None and not self._is_for(named):
+            reason = "names another one than the socket; open a socket for it"
+            raise InvalidInputError((Finding(claims[0].place, reason),))
+        await replace(self._address).state(named)
+        return named
+
+    def _is_for(self, call: Call) -> bool:
+        """Whether *call* means the default session that the socket is for."""
+        acting_as = call.caller.acting_as
+        meant = Address.of(call)
+        same_user = acting_as(meant.user_id) == acting_as(self._address.user_id)
+        return meant.session_id is None and same_user
 
     async def _answer(self, call: Call, frame: Frame) -> dict[str, Any]:
         payload = frame.payload or {}
         if frame.type == "subscribe":
             call.caller.require(Scope.READ)
-            options = validated(PredictionsPayload, payload)
+            options = validated(PredictionsBody, payload)
             content = await self._subscriptions.subscribe(call, options, frame.id)
             return {"type": "subscribed", "payload": content}
         if frame.type == "unsubscribe":

@@ -23,13 +23,16 @@ from kato_service.api.documents.refusals import (
 from kato_service.api.intake.guards import need_of
 from kato_service.api.intake.operations import Described, described
 from kato_service.api.shapes.examples import EXAMPLES
-from kato_service.api.shapes.requests import ConfigBody, GeneOverrides, GenesBody
+from kato_service.api.shapes.requests import ConfigBody, GeneOverrides, GenesBody, StrictGenes
 from kato_service.api.shapes.responses import Refusal
 from kato_service.settings import Settings
 
 Document = dict[str, Any]
-_GENES_IN: Mapping[Any, str] = {GenesBody: "genes", ConfigBody: "config"}
-"""By body, the field of the genes, which may come alone on the older paths."""
+_GENES_IN: Mapping[Any, tuple[str, type[BaseModel]]] = {
+    GenesBody: ("genes", StrictGenes),
+    ConfigBody: ("config", GeneOverrides),
+}
+"""By body, the field of the genes, and what it holds; they may come alone on the older paths."""
 _REFERENCE = "#/components/schemas/{model}"
 _SCHEMES: Mapping[str, Any] = {
     "apiKey": {
@@ -155,11 +158,19 @@ def _parameters(
             parameter["description"] = text
         parameter["schema"] = _without_null(schema)
         parameters.append(parameter)
-    selecting = texts.SELECTING.items() if described.selects_session else ()
-    for name, text in selecting:
-        about = {"name": name, "in": "header", "required": False, "description": text}
-        parameters.append({**about, "schema": {"type": "string"}})
-    return [*parameters, {"$ref": "#/components/parameters/RequestID"}]
+    unknown = described.naming - {parameter["name"] for parameter in parameters}
+    naming = [_text("query", name, texts.NAMING[name]) for name in sorted(unknown)]
+    headers = [
+        _text("header", name, text)
+        for name, text in (texts.SELECTING.items() if described.naming else ())
+        if name != "X-Session-ID" or "session_id" in described.naming
+    ]
+    return [*parameters, *naming, *headers, {"$ref": "#/components/parameters/RequestID"}]
+
+
+def _text(place: str, name: str, about: str) -> dict[str, Any]:
+    found = {"name": name, "in": place, "required": False, "description": about}
+    return {**found, "schema": {"type": "string"}}
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
@@ -190,7 +201,7 @@ def _show_answers(made: Document) -> None:
 
 
 def _is_on_session(route: APIRoute, described: Described) -> bool:
-    return described.selects_session or "{session_id}" in route.path
+    return "session_id" in described.naming or "{session_id}" in route.path
 
 
 def _body(endpoint: Callable[..., Any], settings: Settings, *, older: bool) -> dict[str, Any]:
@@ -200,8 +211,9 @@ def _body(endpoint: Callable[..., Any], settings: Settings, *, older: bool) -> d
     model: type[BaseModel] = given[0] if given else parameter.annotation
     reference: dict[str, Any] = {"$ref": _REFERENCE.format(model=model.__name__)}
     if older and model in _GENES_IN:
-        alone = {"$ref": _REFERENCE.format(model=GeneOverrides.__name__)}
-        no_field = {"not": {"required": [_GENES_IN[model]]}}
+        field, genes = _GENES_IN[model]
+        alone = {"$ref": _REFERENCE.format(model=genes.__name__)}
+        no_field = {"not": {"required": [field]}}
         reference = {"anyOf": [reference, {"allOf": [alone, no_field]}]}
     examples = {
         summary: {"value": value}

@@ -7,12 +7,14 @@ from pydantic import AliasChoices
 
 from kato_service.api.shapes.body import Body
 from kato_service.api.shapes.other_genes import OTHER_GENE, OtherGenes
-from kato_service.api.shapes.requests import GeneOverrides, SequenceItem
+from kato_service.api.shapes.requests import GeneOverrides, GenesBody, SequenceItem, StrictGenes
 
 _ITEM_ID = (
     "A string of 1 to 256 characters returns in the result of the item, anything else is ignored;"
     " it makes nothing safe to repeat."
 )
+_STRICT_EVERYWHERE = (StrictGenes.__name__, GenesBody.__name__)
+"""Bodies whose unknown fields every path refuses."""
 _OF_FASTAPI = ("HTTPValidationError", "ValidationError")
 """Schemas of errors that this API does not use."""
 
@@ -30,12 +32,13 @@ def made_true(schemas: Mapping[str, Any], *, older: bool) -> dict[str, Any]:
             _drop_defaults(schema)
             continue
         _add_spellings(schema, bodies[name])
-        if older:
+        if older and name not in _STRICT_EVERYWHERE:
             schema["additionalProperties"] = True
     if older and (item := found.get(SequenceItem.__name__)):
         item["properties"]["unique_id"] = {"description": _ITEM_ID}
-    if genes := found.get(GeneOverrides.__name__):
-        _put_last(genes["properties"], OtherGenes)
+    for model in (GeneOverrides, StrictGenes):
+        if genes := found.get(model.__name__):
+            _put_last(genes["properties"], OtherGenes)
     return found
 
 

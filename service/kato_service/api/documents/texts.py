@@ -27,10 +27,12 @@ Spellings for programs written for earlier versions are in a document of their o
 OLDER = """Paths for programs that were written for earlier versions. New programs use the paths
 under `/v2`, which `openapi.json` describes.
 
-Unknown fields are ignored here, and unknown genes are listed in the answer. Under `/v1`, and on the
-same paths without a prefix, headers select the session: `X-Session-ID` an existing one, `X-User-ID`, `X-Node-ID` or
-`X-Test-ID` the default session of a user, and none of them that of the instance. The first change
-creates a default session, and it never expires."""
+Unknown fields are ignored here, except for genes under `/v1`. A request may name its
+user as `user_id` or `node_id`, in the query, in the body, or in a header; all of these have to
+agree. Under `/v1`, and on the same paths without a prefix, it acts on that user's default session,
+or on the one that it names by `session_id` or `X-Session-ID`; if it names neither, on that of the
+instance. The first change creates a default session, and it never expires. Under `/sessions`, the
+user has to be that of the session."""
 TAGS: Mapping[str, str] = {
     "sessions": "Create sessions, and look after them.",
     "memory": "Observe, learn and predict in a session, and tune it.",
@@ -52,14 +54,20 @@ PARAMETERS: Mapping[str, str] = {
 }
 """Parameters of paths."""
 GENE_NAME = "The gene's name, such as `recall_threshold`."
-SELECTING: Mapping[str, str] = {
-    "X-Session-ID": "Selects an existing session; the other headers are then ignored.",
-    "X-User-ID": "Selects the default session of this user: at most 256 printable characters.",
-    "X-Node-ID": "The same, if there is no `X-User-ID`.",
-    "X-Test-ID": "Selects the default session of the user `test_` and this, if there is neither of"
-    " the others.",
+NAMING: Mapping[str, str] = {
+    "user_id": "The user whom the request is for: at most 256 printable characters.",
+    "node_id": "The same.",
+    "session_id": "The session, instead of the default session of the user.",
+    "processor_id": "The user as the first versions named it, or the `processor_id` of an answer.",
 }
-"""Headers that select a session."""
+"""Query parameters that say whom a request is for."""
+SELECTING: Mapping[str, str] = {
+    "X-Session-ID": "The session, as `session_id` in a body; a path that holds one has to agree.",
+    "X-User-ID": "The user whom the request is for: at most 256 printable characters.",
+    "X-Node-ID": "The same.",
+    "X-Test-ID": "The same, after `test_`, which is added if it is missing.",
+}
+"""Headers that say whom a request is for."""
 REQUEST_ID = (
     "Finds the request in the service's log: 1 to 128 visible ASCII characters. It is generated if"
     " it is missing or different."
@@ -113,15 +121,18 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     legacy.learn: "Turns the short-term memory into a pattern and empties it. With less than two"
     " symbols, nothing changes and `pattern_name` is empty." + _REPEAT,
     legacy.get_stm: "Gets the events that were observed and not learned yet, oldest first.",
-    legacy.predictions: "Compares the short-term memory with all patterns, best match first.",
+    legacy.predictions: "Compares the short-term memory with all patterns, best match first."
+    " `limit` and `recall_threshold` hold for this request only.",
+    legacy.predict: "Compares the short-term memory with all patterns, best match first. `limit`"
+    " and `recall_threshold` hold for this request only; give each once, in the query or the body.",
     legacy.clear_stm: "Forgets what was observed and not learned." + _REPEAT,
     legacy.clear_all: "Empties the session and drops everything its knowledge base learned."
     + _REPEAT,
     legacy.observe_sequence: "Empties the short-term memory, applies the observations in order, and"
     " predicts. An item's own `unique_id` only returns in its result; that of the whole request"
     " makes it safe to send again.",
-    legacy.update_genes: "Changes genes, all or none. Genes without effect, of other versions or"
-    " unknown, are listed in `ignored`.",
+    legacy.update_genes: "Changes genes, all or none. Unknown genes are refused; those of other"
+    " versions have no effect and are listed in `ignored`.",
     legacy.get_gene: "Gets one gene in effect.",
     legacy.get_pattern: "Gets a pattern of the session's knowledge base.",
     legacy.get_percept_data: "Gets the last observation as it was sent.",

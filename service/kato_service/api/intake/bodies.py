@@ -112,6 +112,15 @@ def replayed(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
+def is_declared(scope: Scope) -> bool:
+    """Whether the headers of a request say that it has a body."""
+    headers = scope["headers"]
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in headers
+    )
+
+
 def require_json(scope: Scope) -> None:
     """Refuse a body that is not declared as JSON, whatever the operation would do with it.
 

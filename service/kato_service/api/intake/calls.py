@@ -6,7 +6,7 @@ Operations reach sessions through their call only, which shows a caller its own 
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeVar
 
 import structlog
@@ -14,6 +14,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from kato_service.access.scopes import Caller
+from kato_service.api.intake.identity import UNNAMED, Claims, Identity, settled
 from kato_service.api.shapes.dialect import Dialect, dialect_of
 from kato_service.domain.deadline import Deadline, within
 from kato_service.domain.genes import GeneValue
@@ -38,9 +39,21 @@ class Call:
     caller: Caller
     holder: Holder
     """Who it counts for, where one caller may hold only a part of what all share."""
+    claims: Claims = ()
+    identity: Identity = UNNAMED
+    """Whom its claims name, on the older paths."""
+
+    def also_naming(self, claims: Claims) -> "Call":
+        """The call with more claims; raises what `settled` raises."""
+        if not claims:
+            return self
+        every = (*self.claims, *claims)
+        identity = settled(every, self.caller, self.service.settings.processor_id)
+        return replace(self, claims=every, identity=identity)
 
     async def change(self, session_id: str, plan: Plan[A]) -> A:
         """The answer of *plan*, once its change is stored; see `SessionManager.change`."""
+        self.identity.require_session(session_id)
         answer = await self.service.sessions.change(
             session_id, plan, deadline=self.deadline, sees=self._sees
         )
@@ -64,10 +77,12 @@ class Call:
 
     async def load(self, session_id: str) -> SessionState:
         """The session, for reading; raises SessionNotFoundError."""
+        self.identity.require_session(session_id)
         async with self.reading():
             return await self.service.sessions.load(session_id, sees=self._sees)
 
     async def exists(self, session_id: str) -> bool:
+        self.identity.require_session(session_id)
         async with self.reading():
             return await self.service.sessions.exists(session_id, sees=self._sees)
 
@@ -84,7 +99,8 @@ class Call:
         Raises:
             ForbiddenError: The caller may not act as *user_id*.
         """
-        user_id = self.caller.acting_as(user_id)
+        user_id = self._user(user_id)
+        self.identity.require_no_session()
         async with self.writing():
             return await self.service.sessions.create(
                 user_id=user_id,
@@ -101,7 +117,7 @@ class Call:
             ForbiddenError: The caller may not act as *user_id*.
             SessionLimitExceededError: It would have to be created, and a limit is reached.
         """
-        user_id = self.caller.acting_as(user_id)
+        user_id = self._user(user_id)
         async with self.writing():
             return await self.service.sessions.default_id(user_id, caller=self.holder)
 
@@ -113,7 +129,7 @@ class Call:
         Raises:
             ForbiddenError: The caller may not act as *user_id*.
         """
-        user_id = self.caller.acting_as(user_id)
+        user_id = self._user(user_id)
         async with self.reading():
             return await self.service.sessions.default(user_id)
 
@@ -125,30 +141,59 @@ class Call:
         Raises:
             ForbiddenError: The caller may not act as *user_id*.
         """
-        user_id = self.caller.acting_as(user_id)
+        user_id = self._user(user_id)
+        self.identity.require_no_session()
         sessions = self.service.sessions
         async with self.reading():
-            if self.caller.is_admin:
-                return await sessions.page(user_id=user_id, limit=limit, cursor=cursor)
+            if self._means_all(user_id):
+                return await sessions.page(user_id=None, limit=limit, cursor=cursor)
             return await sessions.page_of(user_id, limit=limit, cursor=cursor)
 
     async def count(self) -> int:
-        """The sessions that the caller may know of."""
+        """The sessions of the user that the call names, or all that the caller may know of."""
+        user_id = self._user(None)
+        self.identity.require_no_session()
         async with self.reading():
-            if self.caller.is_admin:
+            if self._means_all(user_id):
                 return await self.service.sessions.count()
-            return await self.service.sessions.count_of(self.caller.user)
+            return await self.service.sessions.count_of(user_id)
 
     async def extend(self, session_id: str, ttl_s: int) -> SessionState:
+        self.identity.require_session(session_id)
         async with self.writing():
             return await self.service.sessions.extend(session_id, ttl_s, sees=self._sees)
 
     async def delete(self, session_id: str) -> None:
+        self.identity.require_session(session_id)
         await self.service.sessions.delete(session_id, deadline=self.deadline, sees=self._sees)
 
     @property
     def _sees(self) -> Sees | None:
+        if self.identity.restricts_users:
+            return self._sees_named
         return None if self.caller.is_admin else self.caller.sees
+
+    def _sees_named(self, user: str | None) -> bool:
+        """As `Caller.sees`; raises InvalidInputError if the call names another user."""
+        if not self.caller.sees(user):
+            return False
+        self.identity.require_user(user)
+        return True
+
+    def _user(self, user_id: str | None) -> str | None:
+        """The user to act as, where a call selects by user.
+
+        Raises:
+            ForbiddenError: The caller may not act as the one that is named.
+            InvalidInputError: The call names the knowledge base of another user.
+        """
+        user_id = self.caller.acting_as(self.identity.user_id or user_id)
+        self.identity.require_base(user_id)
+        return user_id
+
+    def _means_all(self, user_id: str | None) -> bool:
+        """Whether a list is one of everybody's sessions: nobody is named, and the caller may."""
+        return user_id is None and self.caller.is_admin and self.identity.base is None
 
     def reading(self) -> AbstractAsyncContextManager[None]:
         """Around a read of sessions: ends it at the deadline."""
@@ -169,11 +214,16 @@ class Call:
 
 
 def call_of(connection: HTTPConnection) -> Call:
-    """The call of a request that passed `SessionMiddleware`, which set deadline and caller."""
+    """The call of a request that passed `SessionMiddleware`, which set deadline and caller.
+
+    Raises:
+        ForbiddenError, InvalidInputError: What it names is refused; see `settled`.
+    """
     scope, state = connection.scope, connection.state
     service: Service = connection.app.state.service
     dialect = dialect_of(scope["path"])
-    return Call(service, state.deadline, dialect, state.caller, state.holder)
+    call = Call(service, state.deadline, dialect, state.caller, state.holder)
+    return call.also_naming(scope["state"].get("claims", ()))
 
 
 async def _called(connection: HTTPConnection) -> Call:

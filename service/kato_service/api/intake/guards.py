@@ -13,6 +13,7 @@ from starlette.types import Scope as Connection
 from kato_service.access.scopes import Caller, Scope
 from kato_service.api import errors
 from kato_service.api.intake.gate import Gate
+from kato_service.api.intake.identity import SESSIONS, Claims, claims_outside
 from kato_service.api.intake.queries import known_parameters, require_known
 from kato_service.errors import ForbiddenError, InvalidInputError, KatoError
 from kato_service.sessions.state import label_of
@@ -27,6 +28,9 @@ class Need:
     scope: Scope
     audited: str | None = None
     """What the audit log calls it; None: it is no administrative call."""
+    naming: frozenset[str] = frozenset()
+    """Query parameters by which requests may name a user, a session or a knowledge base; where
+    there are any, headers and bodies may do so, too."""
     any_query: bool = False
     """Whether it ignores its query, as probes and pages must, instead of refusing what it does not
     know."""
@@ -36,7 +40,7 @@ def guard(route: BaseRoute, need: Need) -> None:
     """Let only callers with *need* reach *route*, and only with a query that it knows."""
     guarded: Any = route
     inner: ASGIApp = guarded.app
-    known = None if need.any_query else known_parameters(route)
+    known = None if need.any_query else known_parameters(route) | need.naming
 
     async def app(connection: Connection, receive: Receive, send: Send) -> None:
         caller: Caller = connection["state"]["caller"]
@@ -44,6 +48,8 @@ def guard(route: BaseRoute, need: Need) -> None:
             caller.require(need.scope)
             if known is not None and connection["query_string"]:
                 require_known(connection, known)
+            if need.naming:
+                connection["state"]["claims"] = claims_outside(connection)
         except (ForbiddenError, InvalidInputError) as error:
             if need.audited is not None and isinstance(error, InvalidInputError):
                 _note(connection, need.audited, error.status_code)
@@ -105,7 +111,9 @@ def _note(connection: Connection, action: str, status: int) -> None:
     caller: Caller = connection["state"]["caller"]
     gate: Gate = connection["app"].state.gate
     given = HTTPConnection(connection)
-    session_id = given.path_params.get("session_id") or given.headers.get("x-session-id")
+    claims: Claims = connection["state"].get("claims", ())
+    named = next((claim.value for claim in claims if claim.kind == SESSIONS), None)
+    session_id = given.path_params.get("session_id") or named
     target = {"session": label_of(session_id)} if session_id else {}
     name = str(given.path_params.get("name", "")).removeprefix("PTRN|")
     if _PATTERN_NAME.fullmatch(name):

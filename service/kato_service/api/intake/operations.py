@@ -82,8 +82,8 @@ class Described:
     """Errors that it may answer with."""
     older: bool = False
     """It belongs to the document of the older paths."""
-    selects_session: bool = False
-    """Headers select the session."""
+    naming: frozenset[str] = frozenset()
+    """Query parameters that name a user, a session or a knowledge base; headers may, too."""
     also: tuple[int, ...] = ()
     """Other statuses whose answers have the form of a success."""
 
@@ -96,7 +96,8 @@ class Generation:
     answers: Mapping[type[BaseModel], type[BaseModel]] = field(default_factory=dict)
     """Answers that differ from those of the tables."""
     older: bool = True
-    selects_session: bool = False
+    naming: frozenset[str] = frozenset()
+    """As in `Described`."""
 
 
 def describe(route: BaseRoute, described: Described) -> None:
@@ -146,9 +147,10 @@ def _add(app: FastAPI, method: str, operation: Operation, generation: Generation
     errors = (*operation.errors, *missing, *ALWAYS, *with_body)
     describe(
         route,
-        Described(errors, older=generation.older, selects_session=generation.selects_session),
+        Described(errors, older=generation.older, naming=generation.naming),
     )
-    guard(route, Need(operation.scope, operation_id if operation.audited else None))
+    audited = operation_id if operation.audited else None
+    guard(route, Need(operation.scope, audited, naming=generation.naming))
 
 
 def _operation_id(method: str, operation: Operation, generation: Generation) -> str:

@@ -7,14 +7,11 @@ from urllib.parse import parse_qsl
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
-from kato_service.api.shapes.dialect import LEGACY, dialect_of
 from kato_service.api.wording import unknown
 from kato_service.errors import InvalidInputError
 from kato_service.findings import Finding
 
 MAX_PARAMETERS = 20
-_HEADERS = {"user_id": "X-User-ID", "node_id": "X-Node-ID", "session_id": "X-Session-ID"}
-"""On the older paths: the headers that say what other clients put into these parameters."""
 
 
 def known_parameters(route: BaseRoute) -> frozenset[str]:
@@ -32,7 +29,7 @@ def require_known(scope: Scope, known: frozenset[str]) -> None:
     query: bytes = scope["query_string"]
     if not query:
         return
-    findings = list(_wrong(_parameters(query), known, scope["path"]))
+    findings = list(_wrong(_parameters(query), known))
     if findings:
         raise InvalidInputError(findings)
 
@@ -50,19 +47,16 @@ def _parameters(query: bytes) -> list[str]:
     return [name for name, _ in pairs]
 
 
-def _wrong(names: list[str], known: frozenset[str], path: str) -> Iterator[Finding]:
+def _wrong(names: list[str], known: frozenset[str]) -> Iterator[Finding]:
     for name in dict.fromkeys(names):
         place = ("query", name)
         if name not in known:
-            yield Finding(place, _unknown(name, known, path))
+            yield Finding(place, _unknown(name, known))
         elif names.count(name) > 1:
             yield Finding(place, "must not be sent more than once")
 
 
-def _unknown(name: str, known: frozenset[str], path: str) -> str:
-    header = _HEADERS.get(name)
-    if header is not None and dialect_of(path) is LEGACY:
-        return f"is not known; send the header {header} instead"
+def _unknown(name: str, known: frozenset[str]) -> str:
     none = "is not known: this operation takes no query parameters"
     return unknown(name, known, refused="is not known" if known else none)
 

@@ -114,7 +114,7 @@ class SessionMiddleware:
         holder: Holder = scope["state"]["holder"]
         if place is not None:
             place.count_for(holder)
-        if scope["method"] not in _WITH_BODY:
+        if scope["method"] not in _WITH_BODY and (place is None or not bodies.is_declared(scope)):
             await self._app(scope, receive, send)
             return
         # The body is read here, before any route: what is counted is what is held in memory.
@@ -124,6 +124,7 @@ class SessionMiddleware:
                 return
             if body:
                 bodies.require_json(scope)
+                scope["state"]["has_body"] = True
             await self._app(scope, bodies.replayed(body, receive), send)
 
     async def _body(self, scope: Scope, receive: Receive, counted: Body) -> bytes | None:

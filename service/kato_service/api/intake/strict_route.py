@@ -21,8 +21,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kato_service.api import errors
 from kato_service.api.intake import exact_json, json_bodies
 from kato_service.api.intake.calls import call_of, label
+from kato_service.api.intake.identity import Claims, claims_taken
 from kato_service.api.shapes.body import unknown_fields_ignored
-from kato_service.api.shapes.requests import ConfigBody, GeneOverrides, GenesBody
+from kato_service.api.shapes.requests import ConfigBody, GeneOverrides, GenesBody, NoBody
 from kato_service.api.wording import invalid_input
 from kato_service.errors import InvalidInputError
 from kato_service.findings import REQUIRED
@@ -44,6 +45,8 @@ class StrictRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             begin(request, self.path)
+            if _body_reader(self.endpoint) is None:
+                await _read_unused(request)
             return await handler(_StrictRequest(request.scope, request.receive))
 
         return handle
@@ -58,9 +61,24 @@ class _BodyReader:
     """The type of the body."""
     required: bool
 
-    async def read(self, raw: bytes) -> Any:
-        """The validated body; None if there is none. Raises InvalidInputError."""
-        return await json_bodies.read(raw, self.value) if raw else self.value(None)
+    async def read(self, scope: Scope, raw: bytes) -> Any:
+        """The validated body; None if there is none.
+
+        On the older paths, whom it names is added to the claims of the request.
+
+        Raises:
+            InvalidInputError: The body is refused.
+        """
+        claims, body = await json_bodies.read(raw, self._told) if raw else ((), self.value(None))
+        if claims:
+            state = scope["state"]
+            state["claims"] = (*state.get("claims", ()), *claims)
+        return body
+
+    def _told(self, found: Any) -> tuple[Claims, Any]:
+        """Whom *found* names, and the rest as a body."""
+        named = unknown_fields_ignored.get() and isinstance(found, dict)
+        return claims_taken(found) if named else (), self.value(found)
 
     def value(self, found: Any) -> Any:
         """*found*, which was parsed, as a body."""
@@ -84,7 +102,7 @@ class _StrictRequest(Request):
         reader = _body_reader(self.scope["route"].endpoint)
         assert reader is not None
         try:
-            return await reader.read(await self.body())
+            return await reader.read(self.scope, await self.body())
         except InvalidInputError as exc:
             raise errors.RefusedBodyError(exc) from exc
 
@@ -103,11 +121,23 @@ def _directly(path: str, endpoint: Endpoint, with_query: ASGIApp) -> ASGIApp:
         if reader is not None:
             # `SessionMiddleware` hands the whole body on in one piece.
             message = await receive()
-            values["body"] = await reader.read(message.get("body", b""))
+            values["body"] = await reader.read(scope, message.get("body", b""))
+        else:
+            await _read_unused(request)
         response = await endpoint(call_of(request), **values)
         await response(scope, receive, send)
 
     return app
+
+
+async def _read_unused(request: Request) -> None:
+    """Read a body that the operation takes nothing from, if one was sent.
+
+    Raises:
+        InvalidInputError: It is no JSON object, or it has fields that the path would not ignore.
+    """
+    if request.scope["state"].get("has_body", False):
+        await _UNUSED.read(request.scope, await request.body())
 
 
 def begin(connection: HTTPConnection, path: str) -> None:
@@ -117,6 +147,9 @@ def begin(connection: HTTPConnection, path: str) -> None:
     """
     label(connection, path)
     unknown_fields_ignored.set(not path.startswith("/v2/"))
+
+
+_UNUSED = _BodyReader(TypeAdapter(NoBody | None), NoBody, required=False)
 
 
 def _can_be_called_directly(endpoint: Endpoint, in_path: Mapping[str, Any]) -> bool:

@@ -39,6 +39,10 @@ EXAMPLES: Mapping[type[BaseModel], Examples] = {
     requests.ExtendBody: {"An hour from now": {"ttl_seconds": 3600}},
     requests.ObservationBody: _OBSERVATION,
     requests.SequenceBody: _SEQUENCE,
+    requests.PredictionsBody: {
+        "As the genes say": {},
+        "The best two": {"limit": 2, "recall_threshold": 0.2},
+    },
     requests.RepeatableBody: {"Once": {}, "Safe to send again": {"unique_id": "my-request-1"}},
     requests.ConfigBody: {
         "Change genes": {"config": _GENES},

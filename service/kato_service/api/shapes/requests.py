@@ -1,7 +1,7 @@
 """The bodies of requests: types and shapes, nothing coerced. Most limits are the processor's."""
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AliasChoices,
@@ -106,6 +106,21 @@ class RepeatableBody(Body):
     """An id of your own that makes it safe to send the request again."""
 
 
+class NoBody(Body):
+    """The body of a request that takes none."""
+
+
+class PredictionsBody(Body):
+    """Instead of genes, for this request only."""
+
+    limit: Annotated[int, Field(ge=1, le=10_000), AsWhole] | None = Field(
+        default=None, examples=[10]
+    )
+    """Instead of the gene `max_predictions`."""
+    recall_threshold: Real | None = Field(default=None, ge=0.0, le=1.0, examples=[0.1])
+    """Instead of the gene of this name."""
+
+
 class GeneOverrides(OtherGenes):
     """Genes of a session; null returns one to its default. Those after `vector_min_score` belong to
     other versions: they are checked and stored, and have no effect here."""
@@ -139,16 +154,21 @@ class GeneOverrides(OtherGenes):
     """Cosine similarity that such a neighbour must reach."""
 
     _unknown: tuple[str, ...] = PrivateAttr(())
+    _may_ignore: ClassVar[bool] = True
+    """Whether unknown genes are ignored, and named in the answer, where unknown fields are."""
 
     @model_validator(mode="wrap")
     @classmethod
     def _known(cls, value: Any, validated: ModelWrapValidatorHandler[Self]) -> Self:
-        """Take unknown genes out on the older paths, to name them in the answer."""
+        """Take unknown genes out where they are ignored, to name them in the answer."""
         if not unknown_fields_ignored.get() or not isinstance(value, dict):
             return validated(bounded(value))
-        known, unknown = _told_apart(bounded(value), spellings(cls))
-        genes = validated(known)
-        genes._unknown = unknown
+        known = spellings(cls)
+        given = _in_any_case(bounded(value), known)
+        unknown = given.keys() - known if cls._may_ignore else set()
+        genes = validated({name: item for name, item in given.items() if name not in unknown})
+        named = [name[:MAX_NAME_CHARS] for name in given if name in unknown]
+        genes._unknown = tuple(named[:MAX_SHOWN])
         return genes
 
     def given(self) -> dict[str, GeneValue | None]:
@@ -165,6 +185,12 @@ class GeneOverrides(OtherGenes):
         return [*without_effect, *self._unknown]
 
 
+class StrictGenes(GeneOverrides):
+    """Genes of a session, as the first versions send them: an unknown one is refused."""
+
+    _may_ignore = False
+
+
 def _in_field(field: str, given: dict[str, Any]) -> dict[str, Any]:
     """A body with its genes in *field*, where they are in *given* or which *given* is alone."""
     if field not in given:
@@ -175,24 +201,15 @@ def _in_field(field: str, given: dict[str, Any]) -> dict[str, Any]:
     return {field: given[field]}
 
 
-def _told_apart(
-    given: Mapping[str, Any], known: Collection[str]
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The known genes of *given*, in small letters, and the first unknown names, shortened.
-
-    The first versions took names in any case.
-    """
+def _in_any_case(given: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+    """*given* with *known* names in small letters: the first versions took them in any case."""
     found: dict[str, Any] = {}
-    unknown = []
     for name, value in given.items():
-        gene = name if name in known else name.lower()
-        if gene not in known:
-            unknown.append(name[:MAX_NAME_CHARS])
-        elif gene in found:
+        gene = name if name in known or name.lower() not in known else name.lower()
+        if gene in found:
             raise ValueError(f"must not name {gene} more than once")
-        else:
-            found[gene] = value
-    return found, tuple(unknown[:MAX_SHOWN])
+        found[gene] = value
+    return found
 
 
 class SessionBody(Body):
@@ -234,7 +251,7 @@ class ConfigBody(Body):
 class GenesBody(Body):
     """The genes to change: in the field `genes`, or the map alone."""
 
-    genes: GeneOverrides
+    genes: StrictGenes
 
     @model_validator(mode="before")
     @classmethod
