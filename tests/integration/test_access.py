@@ -248,6 +248,44 @@ def test_no_header_names_another_user(
     assert (answer.status_code, code_of(answer)) == (403, "FORBIDDEN")
 
 
+PLACES = [
+    *(("params", name) for name in ("user_id", "node_id", "processor_id")),
+    *(("headers", name) for name in ("x-user-id", "x-node-id", "x-test-id")),
+    *(("json", name) for name in ("user_id", "node_id", "processor_id")),
+]
+
+
+@pytest.mark.parametrize("path", ["/v1/observe", "/observe", "/sessions/{}/observe", "/sessions"])
+def test_no_place_names_another_user(caller: Caller, session_id: str, path: str) -> None:
+    own = created(caller, "stranger")
+    sending = caller("stranger")
+    for part, name in PLACES:
+        for user, expected in (("alice", 403), ("bob", 200)):
+            given: dict[str, Any] = {"json": {"strings": ["x"]}}
+            given[part] = given.get(part, {}) | {name: user}
+            if name != "x-test-id" or expected == 403:
+                answer = sending.post(path.format(own), **given)
+                assert answer.status_code == expected, (name, answer.text)
+    # What exists cannot be told from what does not by naming anybody.
+    for named in ("bob", None):
+        params = {"node_id": named} if named else None
+        answer = sending.get(f"/sessions/{session_id}/stm", params=params)
+        assert (answer.status_code, code_of(answer)) == (404, "SESSION_NOT_FOUND")
+        answer = sending.get("/stm", params={"session_id": session_id, **(params or {})})
+        assert (answer.status_code, code_of(answer)) == (404, "SESSION_NOT_FOUND")
+        answer = sending.get(f"/sessions/{session_id}/exists", params=params)
+        assert answer.json()["exists"] is False
+
+
+def test_the_processor_id_of_another_user_opens_nothing(caller: Caller) -> None:
+    other = caller("writer").get("/v1/stm").json()["processor_id"]
+    sending = caller("stranger")
+    answer = sending.get("/v1/stm", params={"processor_id": other})
+    assert (answer.status_code, code_of(answer)) == (422, "VALIDATION_ERROR")
+    own = sending.get("/v1/stm").json()["processor_id"]
+    assert sending.get("/v1/stm", params={"processor_id": own}).status_code == 200
+
+
 def test_a_list_is_asked_for_no_other_user_in_any_spelling(caller: Caller) -> None:
     sending = caller("stranger")
     params = {"user_id": "bob", "node_id": "alice"}
