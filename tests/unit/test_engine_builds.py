@@ -19,6 +19,7 @@ ENGINE_TESTS = tuple(
     f"tests/unit/test_{name}.py"
     for name in (
         "engines",
+        "engines_later",
         "repeats",
         "compiled_engine",
         "pattern_loading",

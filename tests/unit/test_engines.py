@@ -30,13 +30,13 @@ def exhaustive(fold: Fold, state: tuple[str, ...], genes: Genes) -> tuple[Predic
     """The predictions of a search that aligns and scores every pattern."""
     if len(state) < 2:
         return ()
-    matches = [_match(pattern, state) for pattern in fold.patterns.values()]
+    matches = [match_of(pattern, state) for pattern in fold.patterns.values()]
     kept = [match for match in matches if match.similarity >= genes.recall_threshold]
     ranked = best_predictions(kept, state, fold.statistics, limit=len(kept))
     return ranked[: genes.max_predictions]
 
 
-def _match(pattern: Pattern, state: Sequence[str]) -> Match:
+def match_of(pattern: Pattern, state: Sequence[str]) -> Match:
     symbols = flatten(pattern.events)
     matcher = SequenceMatcher(None, symbols, state, autojunk=False)
     *found, _end = matcher.get_matching_blocks()

@@ -1,10 +1,34 @@
-"""The tunables of a processor (processor.md §9)."""
+"""The tunables of a processor (processor.md §9, later-clients.md L3 and L7)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import Literal, get_args
 
 StmMode = Literal["KEEP_LAST", "CLEAR", "ROLLING"]
+RankKey = Literal[
+    "potential",
+    "similarity",
+    "evidence",
+    "confidence",
+    "snr",
+    "fragmentation",
+    "frequency",
+    "normalized_entropy",
+    "global_normalized_entropy",
+    "itfdf_similarity",
+    "confluence",
+    "predictive_information",
+    "bayesian_posterior",
+    "bayesian_prior",
+    "bayesian_likelihood",
+    "tfidf_score",
+    "weighted_similarity",
+    "weighted_evidence",
+    "weighted_confidence",
+    "weighted_snr",
+]
+"""The field by which predictions are ranked, the greatest first (later-clients.md L3)."""
+RANK_KEYS: tuple[RankKey, ...] = get_args(RankKey)
 GeneValue = float | int | bool | str | list[str]
 
 
@@ -21,6 +45,9 @@ class Genes:
     sort_symbols: bool = True
     vector_neighbors: int = 3
     vector_min_score: float = 0.9
+    rank_sort_algo: RankKey = "potential"
+    single_symbol_predictions: bool = False
+    """Whether a state of one symbol has predictions."""
 
     def overridden(self, overrides: Mapping[str, GeneValue]) -> "Genes":
         """These genes with *overrides*, of which those of other versions have no effect."""

@@ -1,4 +1,4 @@
-"""The prediction object and its order of fields (processor.md §7)."""
+"""The prediction object and its order of fields (processor.md §7, later-clients.md L0)."""
 
 from dataclasses import dataclass
 
@@ -6,11 +6,37 @@ from kato_service.domain.pattern import Emotives, Event, Metadata
 
 
 @dataclass(frozen=True, slots=True)
+class LaterMetrics:
+    """The prediction metrics of later clients, in the order in which the API renders them."""
+
+    normalized_entropy: float
+    global_normalized_entropy: float
+    shannon_entropy: float
+    predictive_information: float
+    tfidf_score: float
+    bayesian_prior: float
+    bayesian_likelihood: float
+    bayesian_posterior: float
+
+
+@dataclass(frozen=True, slots=True)
+class FuturePotential:
+    """A future, and how much of what the patterns that were kept expect it is."""
+
+    future: tuple[Event, ...]
+    """As the first-learned of the patterns spells it."""
+    aggregate_potential: float
+    """Its share of the weight of all futures, in [0, 1]."""
+    supporting_patterns: int
+    total_weighted_frequency: float
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """One pattern that the STM recalled; fields in the order in which the API renders them.
 
-    The API puts ``type`` ("prototypical") first, adds ``pattern_name`` and ``metadata``, and leaves
-    ``blocks`` out.
+    The API puts ``type`` ("prototypical") first, adds the fields of ``later``, ``pattern_name`` and
+    ``metadata``, and leaves ``blocks`` out.
     """
 
     name: str
@@ -38,3 +64,5 @@ class Prediction:
     blocks: tuple[int, ...]
     """Of every matching block, in order, its start in the state and its size in symbols."""
     metadata: Metadata
+    later: LaterMetrics | None = None
+    """None: they were not asked for."""

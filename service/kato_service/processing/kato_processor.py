@@ -38,6 +38,7 @@ from kato_service.processing.sequence import (
     observation_result,
 )
 from kato_service.processing.vector_processor import VectorProcessor
+from kato_service.search.matching import NO_DETAILS, Details
 from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.sessions.state import Change, SessionState
 
@@ -214,6 +215,7 @@ class KatoProcessor:
         *,
         limit: int | None = None,
         recall_threshold: float | None = None,
+        details: Details = NO_DETAILS,
         deadline: Deadline,
     ) -> PredictionsResult:
         """Predictions of the session's STM.
@@ -221,6 +223,7 @@ class KatoProcessor:
         Args:
             limit: Replaces the gene ``max_predictions`` for this request only.
             recall_threshold: Replaces the gene of that name for this request only.
+            details: What the predictions carry in addition.
 
         Raises:
             StoreUnavailableError: The knowledge log did not answer.
@@ -232,7 +235,7 @@ class KatoProcessor:
             genes = replace(genes, max_predictions=limit)
         if recall_threshold is not None:
             genes = replace(genes, recall_threshold=recall_threshold)
-        return await self._patterns.predictions(state, genes, deadline=deadline)
+        return await self._patterns.predictions(state, genes, details=details, deadline=deadline)
 
     async def get_vector(self, kb: str, symbol: str, *, deadline: Deadline) -> tuple[float, ...]:
         """The components of a stored vector, as they were sent; raises VectorNotFoundError."""

@@ -9,7 +9,6 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.emotives import learned_emotives
 from kato_service.domain.genes import Genes
 from kato_service.domain.pattern import Emotives, Stm, pattern_name
-from kato_service.domain.prediction import Prediction
 from kato_service.domain.sizes import emotives_bytes
 from kato_service.errors import LimitExceededError
 from kato_service.findings import Finding
@@ -19,7 +18,8 @@ from kato_service.processing.limits import MAX_LEARNED_EMOTIVES_BYTES
 from kato_service.processing.matching_threads import MatchingThreads
 from kato_service.processing.memory_manager import MemoryManager, stm_after_auto_learn
 from kato_service.processing.results import PredictionsResult
-from kato_service.search.pattern_searcher import MIN_STATE_SYMBOLS, PatternSearcher
+from kato_service.search.matching import NO_DETAILS, Details, Found
+from kato_service.search.pattern_searcher import PatternSearcher, fewest_symbols
 from kato_service.sessions.state import SessionState
 
 MIN_PATTERN_SYMBOLS = 2
@@ -78,7 +78,12 @@ class PatternProcessor:
         return Learned(self._memory.learned(state, left), _entry(state, genes) if enough else None)
 
     async def predictions(
-        self, state: SessionState, genes: Genes, *, deadline: Deadline
+        self,
+        state: SessionState,
+        genes: Genes,
+        *,
+        details: Details = NO_DETAILS,
+        deadline: Deadline,
     ) -> PredictionsResult:
         """Predictions of the session's STM, from everything acknowledged so far.
 
@@ -89,13 +94,13 @@ class PatternProcessor:
             OverloadedError: Too many predictions of this user wait.
         """
         self._threads.require_place(state.processor_id)
-        if _symbols(state.stm) < MIN_STATE_SYMBOLS:
-            return _result(state, ())
+        if _symbols(state.stm) < fewest_symbols(genes):
+            return _result(state, Found())
         base = self._knowledge.get(state.processor_id)
         async with AsyncExitStack() as held:
             reading = base.reading(deadline=deadline, may_be_stale=True)
             knowledge = await held.enter_async_context(reading)
-            search = self._searcher.search(knowledge, state.stm, genes)
+            search = self._searcher.search(knowledge, state.stm, genes, details)
             compute = partial(self._searcher.run, search)
             if search.needs_reading:
                 # The search reads the index itself: learns wait until the thread is done.
@@ -113,11 +118,10 @@ def new_token() -> str:
     return secrets.token_hex(TOKEN_BYTES)
 
 
-def _result(
-    state: SessionState, predictions: tuple[Prediction, ...], *, stale: bool = False
-) -> PredictionsResult:
+def _result(state: SessionState, found: Found, *, stale: bool = False) -> PredictionsResult:
     return PredictionsResult(
-        predictions=predictions,
+        predictions=found.predictions,
+        future_potentials=found.future_potentials,
         session_id=state.session_id,
         processor_id=state.processor_id,
         time=state.time,

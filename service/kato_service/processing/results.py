@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kato_service.domain.prediction import Prediction
+from kato_service.domain.prediction import FuturePotential, Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,5 +67,7 @@ class PredictionsResult:
     processor_id: str
     time: int
     stm_length: int
+    future_potentials: tuple[FuturePotential, ...] = ()
+    """Empty unless they were asked for."""
     stale: bool = False
     """Computed from memory while the log could not be reached: newer learns may be missing."""

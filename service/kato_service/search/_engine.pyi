@@ -144,12 +144,18 @@ class Frozen:
         limit: int,
         until: float = ...,
         pace: Pace | None = ...,
+        flags: int = ...,
+        rank: int = ...,
         /,
     ) -> Answer:
         """Computes without the interpreter lock; any number of threads may ask at once.
 
         Raises TimeoutError at *until*, in seconds of the monotonic clock, or later by as long as
-        *pace* held it up; so does reading a row."""
+        *pace* held it up; so does reading a row.
+
+        *flags*: 1 for the metrics of later clients, 2 for the potentials of futures, 4 for patterns
+        only whose first event holds the state's one symbol. *rank*: a place in
+        `compiled_index.RANKS`."""
 
 class Answer:
     """The best predictions, best first; a row is made when it is read. For one thread at a time."""
@@ -157,6 +163,14 @@ class Answer:
     def __len__(self) -> int: ...
     def __getitem__(self, place: int, /) -> Row: ...
     def __iter__(self) -> Iterator[Row]: ...
+    def later(self, place: int, /) -> tuple[float, ...]:
+        """The fields of `LaterMetrics` of the prediction at *place*."""
+
+    def futures(self) -> int:
+        """How many futures there are."""
+
+    def future(self, place: int, /) -> tuple[Events, float, int, float]:
+        """The fields of `FuturePotential`, the greatest potential first."""
 
 def round12(value: float, /) -> float: ...
 def fail_allocations_after(count: int, /) -> None:

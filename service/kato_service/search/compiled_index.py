@@ -1,20 +1,43 @@
 """The compiled matching engine as the index of a fold (native/, built as _engine)."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import inf
 from threading import Lock
 from weakref import WeakSet
 
 from kato_service.domain.emotives import mean_emotives
+from kato_service.domain.genes import RankKey
+from kato_service.domain.later_metrics import MAX_FUTURES
 from kato_service.domain.pattern import Pattern
-from kato_service.domain.prediction import Prediction
+from kato_service.domain.prediction import FuturePotential, LaterMetrics, Prediction
 from kato_service.domain.statistics import Corrections
 from kato_service.knowledge.model.index import Piece, SiftedViews, StoredViews, require_empty
 from kato_service.search import _engine
 from kato_service.search.index_pieces import pieces, restored
+from kato_service.search.matching import Found, Wanted
 from kato_service.search.pace import Pace
 from kato_service.search.pattern_extras import NONE, Extras
 
+RANKS: tuple[RankKey, ...] = (
+    "potential",
+    "similarity",
+    "evidence",
+    "confidence",
+    "snr",
+    "fragmentation",
+    "frequency",
+    "normalized_entropy",
+    "global_normalized_entropy",
+    "itfdf_similarity",
+    "confluence",
+    "predictive_information",
+    "bayesian_posterior",
+    "bayesian_prior",
+    "bayesian_likelihood",
+    "tfidf_score",
+)
+"""What the engine can rank by; it is given the place (native/query/kept.h)."""
 PAGE = 256
 """Names, or counts of symbols, that are read at once when they are listed."""
 
@@ -128,6 +151,17 @@ class CompiledPatternIndex:
     ) -> tuple[Prediction, ...]:
         return self.frozen().best(state, threshold=threshold, limit=limit, pace=pace)
 
+    def found(
+        self,
+        state: tuple[str, ...],
+        wanted: Wanted,
+        *,
+        threshold: float,
+        limit: int,
+        pace: Pace | None = None,
+    ) -> Found:
+        return self.frozen().found(state, wanted, threshold=threshold, limit=limit, pace=pace)
+
     def frozen(self) -> "_Frozen":
         with self._changing:
             copy = _Frozen(self.engine.frozen(), self._extras)
@@ -172,6 +206,28 @@ class _Frozen:
         answer = self.engine.best(state, threshold, limit, *paced)
         # One row at a time, so that other threads get the interpreter lock in between.
         return tuple(self._prediction(row) for row in answer)
+
+    def found(
+        self,
+        state: tuple[str, ...],
+        wanted: Wanted,
+        *,
+        threshold: float,
+        limit: int,
+        pace: Pace | None = None,
+    ) -> Found:
+        flags = wanted.later | wanted.futures << 1 | wanted.in_first_event << 2
+        until = pace.until if pace else inf
+        rank = RANKS.index(wanted.rank_by)
+        answer = self.engine.best(state, threshold, limit, until, pace, flags, rank)
+        predictions = tuple(self._prediction(row) for row in answer)
+        if wanted.later:
+            predictions = tuple(
+                replace(one, later=LaterMetrics(*answer.later(place)))
+                for place, one in enumerate(predictions)
+            )
+        futures = range(min(answer.futures(), MAX_FUTURES))
+        return Found(predictions, tuple(FuturePotential(*answer.future(at)) for at in futures))
 
     def _prediction(self, row: "_engine.Row") -> Prediction:
         extras = self.extras.get(row[0], NONE)

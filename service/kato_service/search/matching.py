@@ -1,10 +1,53 @@
 """The port to matching engines: the patterns of a fold, and the best of them for a state."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
-from kato_service.domain.prediction import Prediction
+from kato_service.domain.genes import RankKey
+from kato_service.domain.prediction import FuturePotential, Prediction
 from kato_service.knowledge.model.index import PatternIndex
 from kato_service.search.pace import Pace
+
+ANY_MATCH = 5e-324
+"""The least threshold above 0: every pattern that shares a symbol with the state reaches it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What a request asks for in addition to the predictions of processor.md §7."""
+
+    later: bool = False
+    """The metrics of later-clients.md L1–L5, in each prediction."""
+    futures: bool = False
+    """The potentials of futures (later-clients.md L2)."""
+
+
+NO_DETAILS = Details()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted(Details):
+    """The same, and how the predictions are selected and ranked."""
+
+    rank_by: RankKey = "potential"
+    in_first_event: bool = False
+    """Only patterns whose first event holds the state's one symbol (later-clients.md L7)."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether `Searchable.best` gives all of it."""
+        return self == PLAIN
+
+
+PLAIN = Wanted()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found."""
+
+    predictions: tuple[Prediction, ...] = ()
+    future_potentials: tuple[FuturePotential, ...] = ()
 
 
 class Searchable(Protocol):
@@ -25,6 +68,21 @@ class Searchable(Protocol):
         Args:
             state: The flattened STM.
             pace: What may hold it up or end it; it looks about every millisecond.
+
+        Raises:
+            TimeoutError: Its pace gives it no more time.
+        """
+
+    def found(
+        self,
+        state: tuple[str, ...],
+        wanted: Wanted,
+        *,
+        threshold: float,
+        limit: int,
+        pace: Pace | None = None,
+    ) -> Found:
+        """The same with what is *wanted* in addition, which has to look at every pattern found.
 
         Raises:
             TimeoutError: Its pace gives it no more time.

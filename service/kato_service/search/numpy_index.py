@@ -20,7 +20,9 @@ from kato_service.knowledge.fold.footprint import extras_bytes, pattern_bytes
 from kato_service.knowledge.model.index import UnsavedIndex
 from kato_service.search.bit_alignment import MAX_BITS, matching_blocks, position_masks
 from kato_service.search.long_alignment import LongAlignment
+from kato_service.search.matching import Found, Wanted
 from kato_service.search.pace import Pace, paced
+from kato_service.search.plain_later import Knowledge, found_later
 from kato_service.search.plain_ranking import Match, best_predictions
 
 _Alignment = Callable[[Sequence[str]], tuple[Block, ...]]
@@ -105,6 +107,20 @@ class NumpyPatternIndex(UnsavedIndex):
         found = self.matches(state, threshold, pace)
         return best_predictions(found, state, self.statistics, limit=limit, pace=pace)
 
+    def found(
+        self,
+        state: tuple[str, ...],
+        wanted: Wanted,
+        *,
+        threshold: float,
+        limit: int,
+        pace: Pace | None = None,
+    ) -> Found:
+        pace = pace or Pace()
+        matches = self.matches(state, threshold, pace)
+        known = Knowledge(self.statistics, len(self), self._holders)
+        return found_later(matches, state, known, wanted, limit=limit, pace=pace)
+
     def matches(self, state: Sequence[str], threshold: float, pace: Pace) -> tuple[Match, ...]:
         align = _blocks_with(state, pace)
         slots = paced(self._candidates(state, threshold), pace)
@@ -144,6 +160,13 @@ class NumpyPatternIndex(UnsavedIndex):
                 common = np.minimum(_as_numpy(postings.counts), count)
                 overlap[_as_numpy(postings.slots)] += common
         return overlap
+
+    def _holders(self, symbols: Iterable[str]) -> dict[str, int]:
+        """By symbol, how many patterns hold it."""
+        living = np.fromiter((one is not None for one in self._patterns), np.bool_)
+        return {
+            symbol: int(living[_as_numpy(self._postings[symbol].slots)].sum()) for symbol in symbols
+        }
 
     def _replace(self, slot: int, pattern: Pattern) -> None:
         known = self._patterns[slot]

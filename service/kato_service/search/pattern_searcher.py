@@ -10,12 +10,22 @@ from kato_service.domain.pattern import Stm, flatten
 from kato_service.domain.prediction import Prediction
 from kato_service.errors import SettingsError
 from kato_service.knowledge.model.reading import KnowledgeReading
-from kato_service.search.matching import MatchingIndex, Searchable
+from kato_service.search.matching import (
+    ANY_MATCH,
+    NO_DETAILS,
+    Details,
+    Found,
+    MatchingIndex,
+    Searchable,
+    Wanted,
+)
 from kato_service.search.numpy_index import NumpyPatternIndex
 from kato_service.search.pace import Pace
 
-MIN_STATE_SYMBOLS = 2
-"""Symbols in a state at least: a shorter one predicts nothing."""
+
+def fewest_symbols(genes: Genes) -> int:
+    """Symbols in a state at least: a shorter one predicts nothing."""
+    return 1 if genes.single_symbol_predictions else 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +37,7 @@ class Search:
     genes: Genes
     needs_reading: bool
     """Whether the reading has to be held until the search has run."""
+    details: Details
 
 
 class PatternSearcher:
@@ -42,31 +53,44 @@ class PatternSearcher:
         """An empty index, for the fold of one knowledge base."""
         return self._new_index()
 
-    def search(self, reading: KnowledgeReading, stm: Stm, genes: Genes) -> Search:
+    def search(
+        self, reading: KnowledgeReading, stm: Stm, genes: Genes, details: Details = NO_DETAILS
+    ) -> Search:
         """A search of *reading* as it is now; takes microseconds, while the reading is held."""
         index = cast(MatchingIndex, reading.index)  # every index of a fold is from `new_index`
         frozen = index.frozen()
-        return Search(frozen or index, stm, genes, needs_reading=frozen is None)
+        return Search(frozen or index, stm, genes, frozen is None, details)
 
     def predict(self, reading: KnowledgeReading, stm: Stm, genes: Genes) -> tuple[Prediction, ...]:
         """The best predictions, best first: a pure function of its arguments."""
-        return self.run(self.search(reading, stm, genes))
+        return self.run(self.search(reading, stm, genes)).predictions
 
-    def run(self, search: Search, pace: Pace | None = None) -> tuple[Prediction, ...]:
-        """The best predictions, best first. Computes, perhaps for long: call it from a thread.
+    def run(self, search: Search, pace: Pace | None = None) -> Found:
+        """What it finds, best first. Computes, perhaps for long: call it from a thread.
 
         Raises:
             TimeoutError: Its *pace* gives it no more time.
         """
         state, genes = flatten(search.stm), search.genes
-        if len(state) < MIN_STATE_SYMBOLS:
-            return ()
-        return search.patterns.best(
-            state,
-            threshold=genes.recall_threshold,
-            limit=genes.max_predictions,
-            pace=pace,
-        )
+        if len(state) < fewest_symbols(genes):
+            return Found()
+        wanted = _wanted(state, genes, search.details)
+        threshold = ANY_MATCH if wanted.in_first_event else genes.recall_threshold
+        limit, patterns = genes.max_predictions, search.patterns
+        if wanted.is_plain:
+            return Found(patterns.best(state, threshold=threshold, limit=limit, pace=pace))
+        return patterns.found(state, wanted, threshold=threshold, limit=limit, pace=pace)
+
+
+def _wanted(state: tuple[str, ...], genes: Genes, details: Details) -> Wanted:
+    # No prediction has a weighted field yet, so these leave the ranking by potential as it is.
+    is_weighted = genes.rank_sort_algo.startswith("weighted_")
+    return Wanted(
+        later=details.later,
+        futures=details.futures,
+        rank_by="potential" if is_weighted else genes.rank_sort_algo,
+        in_first_event=len(state) == 1,
+    )
 
 
 def _engine(name: str) -> tuple[str, Callable[[], MatchingIndex], str]:

@@ -1,4 +1,7 @@
-"""From matches to ranked predictions in plain Python (processor.md §6–7), for the numpy engine."""
+"""From matches to ranked predictions in plain Python (processor.md §6–7), for the numpy engine.
+
+`plain_later` does the same where more than that is wanted.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -33,7 +36,7 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class Kept:
     """A match whose regions are known."""
 
     match: Match
@@ -43,7 +46,7 @@ class _Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class _Query:
+class Query:
     """What the prediction metrics of all matches have in common."""
 
     statistics: SymbolStatistics
@@ -54,8 +57,8 @@ class _Query:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scored:
-    kept: _Kept
+class Scored:
+    kept: Kept
     potential: float
     itfdf: float
 
@@ -76,22 +79,23 @@ def best_predictions(
     pace = pace or Pace()
     found = tuple(matches)
     total_frequency = sum(match.pattern.frequency for match in found)
-    hopeful = _hopeful(found, state, total_frequency, limit)
-    kept = [_kept(match, state) for match in paced(hopeful, pace)]
+    hopeful = promising(found, state, total_frequency, limit)
+    kept = [placed(match, state) for match in paced(hopeful, pace)]
     shown = _shown(paced(found, pace), state)
     in_sight = {symbol for one in kept for symbol in one.present} | shown
     probability = SymbolProbabilities.of(in_sight, statistics)
-    query = _Query(statistics, probability, total_frequency, Counter(state))
-    ranked = sorted((_scored(one, query) for one in paced(kept, pace)), key=_rank)
-    return tuple(_prediction(one, query) for one in paced(ranked[:limit], pace))
+    query = Query(statistics, probability, total_frequency, Counter(state))
+    ranked = sorted((scored(one, query) for one in paced(kept, pace)), key=rank)
+    return tuple(prediction(one, query) for one in paced(ranked[:limit], pace))
 
 
-def _kept(match: Match, state: Sequence[str]) -> _Kept:
+def placed(match: Match, state: Sequence[str]) -> Kept:
+    """*match* with its regions."""
     alignment = aligned(match.pattern.events, state, match.blocks)
-    return _Kept(match, alignment, flatten(alignment.present))
+    return Kept(match, alignment, flatten(alignment.present))
 
 
-def _hopeful(
+def promising(
     found: Sequence[Match], state: Sequence[str], total_frequency: int, limit: int
 ) -> Iterable[Match]:
     """The matches that may be among the *limit* best.
@@ -124,11 +128,12 @@ def _shown(found: Iterable[Match], state: Sequence[str]) -> set[str]:
         if not hidden:
             break
         if not hidden.isdisjoint(chain.from_iterable(match.pattern.events)):
-            hidden.difference_update(_kept(match, state).present)
+            hidden.difference_update(placed(match, state).present)
     return set(state) - hidden
 
 
-def _scored(one: _Kept, query: _Query) -> _Scored:
+def scored(one: Kept, query: Query) -> Scored:
+    """*one* with its potential."""
     distance = metrics.cosine_distance(query.state_counts, Counter(one.present), query.probability)
     itfdf = metrics.itfdf_similarity(
         distance,
@@ -140,15 +145,15 @@ def _scored(one: _Kept, query: _Query) -> _Scored:
         matched, len(one.present)
     )
     snr = metrics.snr(matched, extra)
-    return _Scored(one, metrics.potential(shares, snr, itfdf, one.alignment.block_count), itfdf)
+    return Scored(one, metrics.potential(shares, snr, itfdf, one.alignment.block_count), itfdf)
 
 
-def _rank(scored: _Scored) -> tuple[float, int]:
+def rank(scored: Scored) -> tuple[float, int]:
     """Best first; equal ones in the order in which they were first learned."""
     return -scored.potential, scored.kept.match.pattern.first
 
 
-def _prediction(scored: _Scored, query: _Query) -> Prediction:
+def prediction(scored: Scored, query: Query) -> Prediction:
     match, alignment, present = scored.kept.match, scored.kept.alignment, scored.kept.present
     pattern, statistics = match.pattern, query.statistics
     return Prediction(

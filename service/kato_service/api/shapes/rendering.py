@@ -12,7 +12,7 @@ from kato_service.api.shapes import other_genes
 from kato_service.api.shapes.dialect import Dialect
 from kato_service.domain.genes import Genes, GeneValue
 from kato_service.domain.pattern import Metadata, Pattern
-from kato_service.domain.prediction import Prediction
+from kato_service.domain.prediction import FuturePotential, LaterMetrics, Prediction
 from kato_service.processing.memory_manager import current_emotives
 from kato_service.processing.results import (
     ClearResult,
@@ -25,9 +25,18 @@ from kato_service.sessions.state import SessionState
 _PREFIX = "PTRN|"
 _SHOWN_ID_CHARS = 8
 """Characters of a session id that a list shows to callers without an API key."""
-_PREDICTION_FIELDS = tuple(
-    field.name for field in fields(Prediction) if field.name not in ("blocks", "metadata")
+PREDICTION_FIELDS = tuple(
+    field.name for field in fields(Prediction) if field.name not in ("blocks", "metadata", "later")
 )
+LATER_FIELDS = tuple(field.name for field in fields(LaterMetrics))
+NOT_BUILT: Mapping[str, Any] = {
+    "anomalies": (),
+    "weighted_similarity": None,
+    "weighted_evidence": None,
+    "weighted_confidence": None,
+    "weighted_snr": None,
+}
+"""Fields of later-clients.md L6 and L8, with what they hold while these are switched off."""
 _LEARN_MESSAGES = {
     "learned": "pattern learned",
     "insufficient_data": "nothing learned: a pattern needs at least two symbols",
@@ -149,15 +158,29 @@ def cleared(result: ClearResult, *, everything: bool) -> dict[str, Any]:
 
 
 def prediction(value: Prediction) -> dict[str, Any]:
-    """The keys of processor.md §7 in their order, then those that the API adds."""
+    """The keys of processor.md §7 in their order, those of later-clients.md L0 if they were asked
+    for, then those that the API adds."""
     content: dict[str, Any] = {"type": "prototypical"}
-    for name in _PREDICTION_FIELDS:
+    for name in PREDICTION_FIELDS:
         content[name] = getattr(value, name)
+    if value.later is not None:
+        for name in LATER_FIELDS:
+            content[name] = getattr(value.later, name)
+        content.update(NOT_BUILT)
     content["emotives"] = dict(value.emotives)
     content["pattern_name"] = spelled(value.name)
     if value.metadata:
         content["metadata"] = _metadata(value.metadata)
     return content
+
+
+def future_potential(value: FuturePotential) -> dict[str, Any]:
+    return {
+        "future": value.future,
+        "aggregate_potential": value.aggregate_potential,
+        "supporting_patterns": value.supporting_patterns,
+        "total_weighted_frequency": value.total_weighted_frequency,
+    }
 
 
 def pattern(value: Pattern) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 /* Frozen: a frozen copy of an index. Answer: what a query found; rows are made when read. */
 #include "python/objects.h"
 #include "python/pace.h"
+#include "python/symbol_tuples.h"
+#include "query/later.h"
 
 #include <math.h>
 
@@ -52,8 +54,19 @@ static answer_object *answer_opened(frozen_object *from, PyObject *symbols, doub
     return answer;
 }
 
+/* 0 with an exception set: there is no such way to rank. */
+static int wanted_parsed(wanted *parsed, unsigned int flags, unsigned int rank)
+{
+    if (rank >= RANKS) {
+        PyErr_SetString(PyExc_ValueError, "there is no such way to rank");
+        return 0;
+    }
+    *parsed = (wanted){flags & 1, (flags & 2) != 0, (flags & 4) != 0, (rank_key)rank};
+    return 1;
+}
+
 /*
- * Frozen.best(state, threshold, limit[, until[, pace]]): the query runs without the interpreter
+ * Frozen.best(state, threshold, limit[, until[, pace[, flags[, rank]]]]): the query runs without the interpreter
  * lock. What it needs from Python objects (the state's numbers) is copied before, in query_open.
  */
 static PyObject *frozen_best(PyObject *self, PyObject *args)
@@ -61,7 +74,11 @@ static PyObject *frozen_best(PyObject *self, PyObject *args)
     PyObject *symbols, *pace = Py_None;
     double threshold, until = INFINITY;
     unsigned long long limit;
-    if (!PyArg_ParseTuple(args, "OdK|dO", &symbols, &threshold, &limit, &until, &pace)) {
+    unsigned int flags = 0, rank = BY_POTENTIAL;
+    wanted more;
+    if (!PyArg_ParseTuple(args, "OdK|dOII", &symbols, &threshold, &limit, &until, &pace, &flags,
+                          &rank)
+        || !wanted_parsed(&more, flags, rank)) {
         return NULL;
     }
     answer_object *answer = answer_opened((frozen_object *)self, symbols, threshold, limit);
@@ -71,6 +88,7 @@ static PyObject *frozen_best(PyObject *self, PyObject *args)
     }
     pacemaker who = pacemaker_of(&answer->pace);
     query_limit(&answer->query, until, &who);
+    query_want(&answer->query, &more);
     int failed;
     Py_BEGIN_ALLOW_THREADS
     failed = query_run(&answer->query);
@@ -135,6 +153,52 @@ static PyObject *answer_row(PyObject *self, Py_ssize_t place)
     return row;
 }
 
+/* Answer.later(place): the metrics of later clients of a prediction, in their order. */
+static PyObject *answer_later(PyObject *self, PyObject *args)
+{
+    const query *query = &((answer_object *)self)->query;
+    Py_ssize_t place;
+    if (!PyArg_ParseTuple(args, "n", &place)) {
+        return NULL;
+    }
+    if (query->later.metrics == NULL || place < 0 || place >= answer_length(self)) {
+        PyErr_SetString(PyExc_IndexError, "there are no such metrics");
+        return NULL;
+    }
+    const later_metrics *found = &query->later.metrics[place];
+    return Py_BuildValue("dddddddd", found->normalized_entropy, found->global_normalized_entropy,
+                         found->shannon_entropy, found->predictive_information, found->tfidf,
+                         found->prior, found->likelihood, found->posterior);
+}
+
+/* Answer.future(place): a future, its potential, how many patterns expect it, and its weight. */
+static PyObject *answer_future(PyObject *self, PyObject *args)
+{
+    const query *query = &((answer_object *)self)->query;
+    Py_ssize_t place;
+    if (!PyArg_ParseTuple(args, "n", &place)) {
+        return NULL;
+    }
+    if (!query->wanted.futures || place < 0 || place >= (Py_ssize_t)query->later.future_count) {
+        PyErr_SetString(PyExc_IndexError, "future number out of range");
+        return NULL;
+    }
+    const future *found = &query->later.futures[place];
+    present part = future_part(query, &query->later.kept[found->first]);
+    PyObject *events = events_of(query->frozen->symbols, part.tokens, part.count, 1);
+    if (events == NULL) {
+        return NULL;
+    }
+    return Py_BuildValue("NdId", events, found->potential, found->patterns,
+                         round12(found->weight));
+}
+
+static PyObject *answer_futures(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    const query *query = &((answer_object *)self)->query;
+    return PyLong_FromUnsignedLong(query->wanted.futures ? query->later.future_count : 0);
+}
+
 /* Test builds only: steps of matching so far, as they are counted for looks at the clock. */
 #ifdef KATO_FAULT_INJECTION
 static PyObject *answer_steps(PyObject *self, PyObject *Py_UNUSED(ignored))
@@ -147,6 +211,9 @@ static PyMethodDef answer_methods[] = {
 #ifdef KATO_FAULT_INJECTION
     {"steps", answer_steps, METH_NOARGS, NULL},
 #endif
+    {"later", answer_later, METH_VARARGS, NULL},
+    {"future", answer_future, METH_VARARGS, NULL},
+    {"futures", answer_futures, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -29,6 +29,19 @@ static void sift_down(double *heap, uint32_t count, uint32_t place)
     }
 }
 
+void bounds_note(query *query, double value)
+{
+    if (query->bound_count < query->limit) {
+        query->bounds[query->bound_count++] = value;
+        for (uint32_t place = query->limit / 2; query->bound_count == query->limit && place-- > 0;) {
+            sift_down(query->bounds, query->limit, place);
+        }
+    } else if (value > query->bounds[0]) {
+        query->bounds[0] = value;
+        sift_down(query->bounds, query->limit, 0);
+    }
+}
+
 /*
  * Potential = base + itfdf, where 1 − f/Fsum ≤ itfdf ≤ 1 (0 for all if Fsum = 0). So a pattern
  * whose base is below the limit-th best of the lower bounds base − f/Fsum is not among the best.
@@ -40,19 +53,10 @@ static void note_bound(query *query, const candidate *found)
     if (query->total_frequency > 0) {
         bound -= (double)found->frequency / (double)query->total_frequency;
     }
-    if (query->bound_count < query->limit) {
-        query->bounds[query->bound_count++] = bound;
-        if (query->bound_count < query->limit) {
-            return;
-        }
-        for (uint32_t place = query->limit / 2; place-- > 0;) {
-            sift_down(query->bounds, query->limit, place);
-        }
-    } else if (bound > query->bounds[0]) {
-        query->bounds[0] = bound;
-        sift_down(query->bounds, query->limit, 0);
+    bounds_note(query, bound);
+    if (query->bound_count == query->limit) {
+        query->floor = query->bounds[0] - SLACK;
     }
-    query->floor = query->bounds[0] - SLACK;
 }
 
 /* Drop candidates that the floor has passed. */
@@ -87,15 +91,23 @@ static int make_room(query *query)
     return 0;
 }
 
+int candidates_append(query *query, const candidate *found)
+{
+    if (make_room(query) < 0) {
+        return -1;
+    }
+    query->candidates[query->candidate_count++] = *found;
+    return 0;
+}
+
 int candidates_add(query *query, const candidate *found)
 {
     if (found->base < query->floor) {
         return 0;
     }
-    if (make_room(query) < 0) {
+    if (candidates_append(query, found) < 0) {
         return -1;
     }
-    query->candidates[query->candidate_count++] = *found;
     note_bound(query, found);
     return 0;
 }
@@ -110,7 +122,7 @@ static void settle_floor(query *query)
 }
 
 /* P(s)·count(s) of the state's symbols; 0 for those that are in no pattern's present. */
-static void weigh(query *query)
+void candidates_weigh(query *query)
 {
     const state *state = &query->state;
     for (uint32_t local = 1; local <= state->distinct; local++) {
@@ -121,8 +133,7 @@ static void weigh(query *query)
     query->weights.length = length_of(query->weights.by_local, state->distinct);
 }
 
-/* -1: expired. */
-static int score(query *query, candidate *found)
+int candidate_score(query *query, candidate *found)
 {
     const segment_view *view = &query->frozen->segments[found->segment];
     uint32_t start = view_offsets(view)[found->local];
@@ -143,6 +154,9 @@ static int score(query *query, candidate *found)
 static int compare(const void *left, const void *right)
 {
     const candidate *a = left, *b = right;
+    if (a->value != b->value) {
+        return a->value < b->value ? 1 : -1;
+    }
     if (a->potential != b->potential) {
         return a->potential < b->potential ? 1 : -1;
     }
@@ -154,11 +168,13 @@ static int compare(const void *left, const void *right)
 
 int candidates_rank(query *query)
 {
-    settle_floor(query);
-    drop_hopeless(query);
-    weigh(query);
+    if (query->wanted.rank == BY_POTENTIAL) {
+        settle_floor(query);
+        drop_hopeless(query);
+    }
+    candidates_weigh(query);
     for (size_t at = 0; at < query->candidate_count; at++) {
-        if (score(query, &query->candidates[at]) < 0) {
+        if (candidate_score(query, &query->candidates[at]) < 0) {
             return -1;
         }
     }

@@ -23,6 +23,7 @@ static void share_close(share *share)
     kato_free(own->covered);
     kato_free(own->bounds);
     kato_free(own->candidates);
+    later_close(&own->later);
 }
 
 /* It starts with what the whole query holds, except its candidates. -1: no memory. */
@@ -37,6 +38,7 @@ static int share_open(share *share, const query *whole, atomic_uint *next)
     own->needed = whole->needed;
     own->limit = whole->limit;
     own->threshold = whole->threshold;
+    own->wanted = whole->wanted;
     own->floor = whole->floor;
     own->uncovered = whole->uncovered;
     own->uncovered_mask = whole->uncovered_mask;
@@ -95,6 +97,9 @@ static int take_over(query *whole, const query *found)
     }
     whole->candidate_count = count;
     whole->total_frequency += found->total_frequency;
+    if (later_take_over(&whole->later, &found->later) < 0) {
+        return -1;
+    }
     for (uint32_t local = 1; local <= whole->state.distinct; local++) {
         whole->covered[local] |= found->covered[local];
     }

@@ -86,6 +86,11 @@ void query_limit(query *opened, double until, const pacemaker *pace)
     opened->scratch.pace = *pace;
 }
 
+void query_want(query *opened, const wanted *wanted)
+{
+    opened->wanted = *wanted;
+}
+
 int query_expired(const query *opened)
 {
     return opened->scratch.expired && !opened->scratch.no_memory;
@@ -104,6 +109,7 @@ void query_close(query *query)
     kato_free(query->weights.by_local);
     kato_free(query->bounds);
     kato_free(query->candidates);
+    later_close(&query->later);
     memset(query, 0, sizeof(*query));
 }
 
@@ -165,6 +171,16 @@ static double highest_base(const alignment *found, uint32_t size, double noise)
     return shares * noise + (found->blocks ? 1.0 / found->blocks : 0.0);
 }
 
+/* Whether the first block starts in the first event. */
+static int starts_early(const alignment *found, const uint32_t *tokens)
+{
+    uint32_t at = found->begin;
+    while (at > 0 && !(tokens[at] & EVENT_START)) {
+        at--;
+    }
+    return at == 0;
+}
+
 /*
  * Align one pattern. If it reaches the threshold, it adds to Fsum and covers symbols, whether it is
  * among the best or not; it becomes a candidate if it may be among them. -1: no memory.
@@ -182,20 +198,28 @@ static int consider(query *query, uint32_t segment, uint32_t local)
     }
     found.alignment = aligned(&query->state, &query->scratch, tokens, size, NULL);
     uint32_t matched = found.alignment.matched;
-    if (matched < query->needed[size]) {
+    if (matched < query->needed[size]
+        || (query->wanted.in_first_event && !starts_early(&found.alignment, tokens))) {
         return 0;
     }
     query->total_frequency += found.frequency;
     double noise = signal_to_noise(matched, query->state.length - matched);
     int uncovers = (found.alignment.touched & query->uncovered_mask) != 0;
     int hopeless = highest_base(&found.alignment, size, noise) < query->floor;
-    if (hopeless && !uncovers) {
+    int listed = later_is_wanted(&query->wanted);
+    if (hopeless && !uncovers && !listed) {
         return 0;
     }
     set_present(&found, tokens, size);
     uint32_t shown = found.present_end - found.present_begin;
     if (uncovers) {
         cover(query, tokens + found.present_begin, shown);
+    }
+    if (listed && later_keep(&query->later, &found) < 0) {
+        return -1;
+    }
+    if (query->wanted.rank != BY_POTENTIAL) {
+        return 0; /* candidates are made when everything is known that they are ranked by */
     }
     double shares = (double)matched / size + (double)matched / shown;
     found.base = shares * noise + (found.alignment.blocks ? 1.0 / found.alignment.blocks : 0.0);
@@ -244,5 +268,12 @@ int query_run(query *query)
     if (done < query->frozen->segment_count && query_run_shared(query, done) < 0) {
         return -1;
     }
-    return candidates_rank(query);
+    int listed = later_is_wanted(&query->wanted);
+    if (listed && later_prepare(query) < 0) {
+        return -1;
+    }
+    if (candidates_rank(query) < 0) {
+        return -1;
+    }
+    return listed ? later_fill(query) : 0;
 }

@@ -3,6 +3,7 @@
 #define KATO_QUERY_H
 
 #include "query/align.h"
+#include "query/kept.h"
 #include "query/prediction_metrics.h"
 #include "index/frozen.h"
 
@@ -15,6 +16,7 @@ typedef struct {
     uint32_t present_end;
     alignment alignment;
     double base; /* (evidence + confidence)·snr + 1/blocks: the potential without itfdf */
+    double value; /* what it is ranked by before the potential; 0 unless something is wanted */
     double itfdf;
     double potential;
 } candidate;
@@ -42,6 +44,8 @@ typedef struct {
     candidate *candidates;
     size_t candidate_count;
     size_t candidate_capacity;
+    wanted wanted;
+    later later; /* empty unless `later_is_wanted` */
 } query;
 
 /* -1 with an exception set. *symbols*: tuple of str. Open and close under the interpreter lock. */
@@ -49,6 +53,8 @@ int query_open(query *opened, const frozen *frozen, PyObject *symbols, double th
                uint32_t limit);
 /* Set when to give up, in seconds of the monotonic clock, and what holds it up; by default never. */
 void query_limit(query *opened, double until, const pacemaker *pace);
+/* Set what it gives in addition; by default nothing. */
+void query_want(query *opened, const wanted *wanted);
 int query_expired(const query *opened);
 void query_close(query *query);
 
@@ -67,10 +73,33 @@ int query_has_processors(void);
 /* The prefilter: survivors are the places of patterns that may reach the threshold. */
 uint32_t find_survivors(query *query, const segment_view *view);
 
-/* Add a candidate, unless it cannot be among the best. -1: no memory. */
+/* Add a candidate, unless it cannot be among the best; or in any case. -1: no memory. */
 int candidates_add(query *query, const candidate *found);
+int candidates_append(query *query, const candidate *found);
+
+/* Note a number; `bounds` has the greatest of them, as many as the limit, the least on top. */
+void bounds_note(query *query, double value);
+
+/* Weigh the state's symbols, once all segments were looked at. */
+void candidates_weigh(query *query);
+
+/* Set itfdf and potential. -1: expired. */
+int candidate_score(query *query, candidate *found);
 
 /* Score and sort the candidates, and drop all after the limit. -1: expired. */
 int candidates_rank(query *query);
+
+/* Whether all patterns that reach the threshold have to be listed. */
+int later_is_wanted(const wanted *wanted);
+
+/* List one, or all that another thread has listed. -1: no memory. */
+int later_keep(later *later, const candidate *found);
+int later_take_over(later *later, const struct later *found);
+
+/* Before and after the candidates are ranked; -1: no memory, or expired. */
+int later_prepare(query *query);
+int later_fill(query *query);
+
+void later_close(later *later);
 
 #endif

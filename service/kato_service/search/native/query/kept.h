@@ -1,0 +1,87 @@
+/*
+ * What later clients want to know (later-clients.md L1–L5 and L7). All of it depends on every
+ * pattern that reaches the threshold, so these are listed; a query that asks for none of it lists
+ * none.
+ */
+#ifndef KATO_KEPT_H
+#define KATO_KEPT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a query ranks by, in the order of RANKS in compiled_index.py. */
+typedef enum {
+    BY_POTENTIAL,
+    BY_SIMILARITY,
+    BY_EVIDENCE,
+    BY_CONFIDENCE,
+    BY_SNR,
+    BY_FRAGMENTATION,
+    BY_FREQUENCY,
+    BY_NORMALIZED_ENTROPY,
+    BY_GLOBAL_NORMALIZED_ENTROPY,
+    BY_ITFDF,
+    BY_CONFLUENCE,
+    BY_PREDICTIVE_INFORMATION,
+    BY_POSTERIOR,
+    BY_PRIOR,
+    BY_LIKELIHOOD,
+    BY_TFIDF,
+    RANKS
+} rank_key;
+
+/* All 0: only the predictions of processor.md §7. */
+typedef struct {
+    int metrics;        /* of later clients, for each of the best */
+    int futures;        /* the potentials of futures, in order */
+    int in_first_event; /* only patterns whose first event holds the state's one symbol */
+    rank_key rank;
+} wanted;
+
+#define NO_FUTURE UINT32_MAX
+
+/* A pattern that reaches the threshold. */
+typedef struct {
+    uint32_t segment; /* place of the segment in the frozen copy */
+    uint32_t local;
+    uint32_t matched;
+    uint32_t blocks;
+    uint32_t present_begin; /* in the pattern's tokens; the future starts at the end */
+    uint32_t present_end;
+    uint32_t future; /* the place of its future among all, or NO_FUTURE */
+} kept;
+
+/* Patterns that expect the same: event by event, the same symbols equally often. */
+typedef struct {
+    uint64_t hash;
+    double weight;    /* W(f): frequency · similarity, summed over its patterns */
+    double potential; /* its rounded share of the weight of all futures */
+    uint32_t first;   /* the place of its first-learned pattern among the kept ones */
+    uint32_t patterns;
+} future;
+
+typedef struct {
+    double normalized_entropy;
+    double global_normalized_entropy;
+    double shannon_entropy;
+    double predictive_information;
+    double tfidf;
+    double prior;
+    double likelihood;
+    double posterior;
+} later_metrics;
+
+typedef struct later {
+    kept *kept; /* in order of first learns, once all segments were looked at */
+    size_t count;
+    size_t capacity;
+    future *futures; /* in order of their first-learned patterns; sorted if they are wanted */
+    uint32_t future_count;
+    double future_weight; /* W: of all futures */
+    double weight;        /* of all kept patterns */
+    uint32_t *holders;    /* df by symbol number; see holders.c */
+    uint32_t patterns;    /* U */
+    later_metrics *metrics; /* of the best, in their order */
+} later;
+
+#endif

@@ -1,0 +1,32 @@
+/* The parts of a query that later clients need (later-clients.md L1–L5), in several files. */
+#ifndef KATO_LATER_H
+#define KATO_LATER_H
+
+#include "query/query.h"
+
+/* Of a part that holds at least one symbol; the order of operations is that of later_metrics.py. */
+double normalized_entropy(query *query, present part);
+double global_normalized_entropy(query *query, present part);
+double shannon_entropy(query *query, present part);
+double tfidf_score(query *query, present part);
+
+/* part / whole, rounded; 0 if the whole is 0. */
+double share_of(double part, double whole);
+
+/* frequency · similarity. */
+double weight_of(const query *query, const kept *one);
+
+/* Prepare counting; -1: no memory, or expired. Then, of a symbol that some pattern holds, df. */
+int holders_open(query *query);
+uint32_t holders_of(query *query, uint32_t symbol);
+
+/* The tokens after the present. */
+present future_part(const query *query, const kept *one);
+
+/* Find the futures of all kept patterns and their weights. -1: no memory, or expired. */
+int futures_find(query *query);
+
+/* Sort the futures, the greatest potential first; they lose their numbers. */
+void futures_sort(query *query);
+
+#endif
