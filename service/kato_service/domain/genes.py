@@ -49,6 +49,15 @@ class Genes:
     single_symbol_predictions: bool = False
     """Whether a state of one symbol has predictions."""
 
+    def of_later_clients(self) -> "Genes":
+        """The defaults of sessions made on ``/sessions``.
+
+        Their clients expect an automatic learn to empty the short-term memory, unless the instance
+        is set to something other than its own default.
+        """
+        is_default = self.stm_mode == Genes().stm_mode
+        return replace(self, stm_mode="CLEAR") if is_default else self
+
     def overridden(self, overrides: Mapping[str, GeneValue]) -> "Genes":
         """These genes with *overrides*, of which those of other versions have no effect."""
         if not overrides:

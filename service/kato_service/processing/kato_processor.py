@@ -58,6 +58,7 @@ class KatoProcessor:
         threads: MatchingThreads | None = None,
     ) -> None:
         self._genes = genes
+        self._later_genes = genes.of_later_clients()
         self._memory = MemoryManager(limits)
         self._vectors = VectorProcessor(knowledge, vectors, limits)
         self.threads = threads or MatchingThreads()
@@ -71,7 +72,7 @@ class KatoProcessor:
 
     def genes(self, state: SessionState) -> Genes:
         """The genes in effect: the session's own where it has them, else the instance's."""
-        return self._genes.overridden(state.overrides)
+        return self._defaults(state).overridden(state.overrides)
 
     async def observe(
         self,
@@ -206,7 +207,7 @@ class KatoProcessor:
         """Merge validated genes into the session's own; None returns a gene to its default."""
         merged = {**state.overrides, **overrides}
         kept = {name: value for name, value in merged.items() if value is not None}
-        genes = self._genes.overridden(kept)
+        genes = self._defaults(state).overridden(kept)
         return Change(replace(state, overrides=kept), lambda _applied: genes)
 
     async def predictions(
@@ -236,6 +237,9 @@ class KatoProcessor:
         if recall_threshold is not None:
             genes = replace(genes, recall_threshold=recall_threshold)
         return await self._patterns.predictions(state, genes, details=details, deadline=deadline)
+
+    def _defaults(self, state: SessionState) -> Genes:
+        return self._later_genes if state.later else self._genes
 
     async def get_vector(self, kb: str, symbol: str, *, deadline: Deadline) -> tuple[float, ...]:
         """The components of a stored vector, as they were sent; raises VectorNotFoundError."""

@@ -65,7 +65,7 @@ class SessionChanges:
     knowledge: KnowledgeBases
     access: SessionAccess
     extended: Extend
-    """Extends the lifetime of a session, on instances where every request does that."""
+    """Extends the lifetime of a session, if every request on it does that."""
     completed: Callable[[str, str], None]
     """Called with session id and intent id when an intent needs no further attention."""
     sweep: SweepPlan = SweepPlan()

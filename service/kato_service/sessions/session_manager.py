@@ -94,17 +94,19 @@ class SessionManager:
         ttl_s: int | None = None,
         metadata: Mapping[str, Any],
         overrides: Mapping[str, GeneValue],
+        later: bool = False,
     ) -> SessionState:
         """A new session of *user_id*, with an unguessable id.
 
         Args:
             caller: Who asks; None: the session counts for no caller.
+            later: As in `SessionState`.
 
         Raises:
             SessionLimitExceededError: The instance, the user or the caller has reached its limit.
         """
         new = self._new(_new_id(), user_id, ttl_s=ttl_s or self._limits.default_ttl_s)
-        new = replace(new, metadata=metadata, overrides=overrides)
+        new = replace(new, metadata=metadata, overrides=overrides, later=later)
         of_user = None if user_id is None else self._limits.max_sessions_per_user
         limits = self._limits_for(caller, of_user=of_user)
         try:
@@ -313,9 +315,10 @@ class SessionManager:
         require_seen(state, sees)
 
     async def _extended(self, state: SessionState) -> SessionState:
-        """The session, with a new lifetime on instances where every request extends it."""
-        if not self._limits.auto_extend or state.ttl_s is None:
+        """The session, with a new lifetime if every request extends it."""
+        if not (state.later or self._limits.auto_extend) or state.ttl_s is None:
             return state
+        # One that expired since it was read stays so: the store extends only what lives.
         extended = await self._store.extend(state.session_id, None)
         if extended is None:
             raise SessionNotFoundError

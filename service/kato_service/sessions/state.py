@@ -58,6 +58,9 @@ class SessionState:
     """None: never expires (default sessions)."""
     expires_at: float | None
     last_accessed_at: float
+    later: bool = False
+    """Made on ``/sessions``, for clients of later versions: every request extends it, and its genes
+    have the defaults that those clients assume. Given by create, like ``ttl_s``."""
     access_count: int = 0
     """Changing requests."""
     metadata: Mapping[str, Any] = field(default_factory=dict)

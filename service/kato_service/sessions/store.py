@@ -36,6 +36,8 @@ class NewSession:
     overrides: Mapping[str, GeneValue]
     is_default: bool = False
     """Whether it is the default session of its user, who has only one."""
+    later: bool = False
+    """As in `SessionState`."""
 
     def created(self, at: float, *, expires_at: float | None) -> SessionState:
         """The session as it begins; both times by the store's clock."""
@@ -48,6 +50,7 @@ class NewSession:
             ttl_s=self.ttl_s,
             expires_at=expires_at,
             last_accessed_at=at,
+            later=self.later,
             metadata=self.metadata,
             overrides=self.overrides,
         )

@@ -15,7 +15,7 @@ from starlette.requests import HTTPConnection
 
 from kato_service.access.scopes import Caller
 from kato_service.api.intake.identity import UNNAMED, Claims, Identity, settled
-from kato_service.api.shapes.dialect import Dialect, dialect_of
+from kato_service.api.shapes.dialect import LATER, Dialect, dialect_of
 from kato_service.domain.deadline import Deadline, within
 from kato_service.domain.genes import GeneValue
 from kato_service.domain.shares import Holder
@@ -96,6 +96,8 @@ class Call:
     ) -> SessionState:
         """A new session of the user that the caller acts as; see `SessionManager.create`.
 
+        On ``/sessions`` it is one for clients of later versions.
+
         Raises:
             ForbiddenError: The caller may not act as *user_id*.
         """
@@ -108,6 +110,7 @@ class Call:
                 ttl_s=ttl_s,
                 metadata=metadata,
                 overrides=overrides,
+                later=self.dialect is LATER,
             )
 
     async def default_id(self, user_id: str | None) -> str:

@@ -43,6 +43,9 @@ class Stored:
     """JSON of the items without brackets, joined by commas; so are the next two."""
     emotives: bytes
     remembered: bytes
+    later: bytes
+    """b'1' for a session made on ``/sessions``; written by create alone, so that a replica of an
+    earlier version keeps it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,7 @@ def _session(session_id: str, stored: Stored) -> SessionState:
         ttl_s=int(stored.ttl_s) if stored.ttl_s else None,
         expires_at=int(stored.expires_ms) / 1000 if stored.expires_ms else None,
         last_accessed_at=known["accessed"],
+        later=bool(stored.later),
         access_count=known.get("count", 0),
         metadata=known.get("metadata", {}),
         overrides={**known.get("genes", {}), **known.get("other_genes", {})},
@@ -189,6 +193,7 @@ def _intent(session_id: str, stored: Stored) -> Intent:
         percept=known["percept"].encode(),
         intent_id=b"",
         intent=b"",
+        later=stored.later,
         **{name: known[name].encode() for name in ("stm", "emotives", "remembered")},
     )
     return Intent(

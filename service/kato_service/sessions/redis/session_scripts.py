@@ -4,8 +4,8 @@ Keys of a session: the hash, then the lists of its STM, pending emotives and rem
 All share the hash tag ``{session_id}``, so that a cluster keeps them on one node. Fields of the
 hash:
 
-``inc`` incarnation · ``exp`` expiry, ms, '' for never · ``ttl`` seconds · ``head``, ``per`` encoded
-state · ``num`` last fencing token · ``own``, ``lea`` holder of the lock and end of its lease, ms ·
+``inc`` incarnation · ``exp`` expiry, ms, '' for never · ``ttl`` seconds · ``later`` '1' for a session
+made on ``/sessions`` · ``head``, ``per`` encoded state · ``num`` last fencing token · ``own``, ``lea`` holder of the lock and end of its lease, ms ·
 ``que`` places in the queue, ``owner=ms;…`` · ``lost`` fencing tokens of locks taken over ·
 ``iid``, ``int`` intent · ``last`` ids of installed intents. Empty fields are not stored.
 
@@ -68,8 +68,8 @@ end
 local function list(i) return table.concat(redis.call('LRANGE', KEYS[i], 0, -1), ',') end
 -- The whole session, in the order of `encoding.Stored`.
 local function contents()
-  local f = fields('inc', 'exp', 'ttl', 'head', 'per', 'iid', 'int')
-  return {f.inc, f.exp, f.ttl, f.head, f.per, f.iid, f.int, list(2), list(3), list(4)}
+  local f = fields('inc', 'exp', 'ttl', 'head', 'per', 'iid', 'int', 'later')
+  return {f.inc, f.exp, f.ttl, f.head, f.per, f.iid, f.int, list(2), list(3), list(4), f.later}
 end
 -- Apply the list changes that begin at ARGV[at]. For each list: how many items go from its front
 -- (-1: all), how many are appended, and those.
@@ -113,7 +113,7 @@ CREATE = (
     PLAIN
     + COMMON
     + """
--- incarnation, expiry, ttl, head → the session that lives now
+-- incarnation, expiry, ttl, head, later or '' → the session that lives now
 -- Looking for a living session and writing the new one is one step, so one of two creates wins.
 -- A second run finds the session of the first.
 local now = now_ms()
@@ -125,6 +125,7 @@ end
 if f.inc == '' then
   redis.call('HSET', KEYS[1], 'inc', ARGV[1], 'exp', ARGV[2], 'ttl', ARGV[3], 'head', ARGV[4],
     'num', '0')
+  if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'later', ARGV[5]) end
   keep({exp = ARGV[2]}, 0, false)
 end
 return contents()
@@ -148,10 +149,11 @@ LISTED = (
     + """
 -- → the session as `contents` returns it, but without its lists, and how many events its STM has;
 -- with its lists, and -1, while an intent is pending
-local f = fields('inc', 'exp', 'ttl', 'head', 'iid')
+local f = fields('inc', 'exp', 'ttl', 'head', 'iid', 'later')
 if f.inc == '' or expired(f, now_ms()) then return false end
 if f.iid ~= '' then return {contents(), -1} end
-return {{f.inc, f.exp, f.ttl, f.head, '{}', '', '', '', '', ''}, redis.call('LLEN', KEYS[2])}
+local shown = {f.inc, f.exp, f.ttl, f.head, '{}', '', '', '', '', '', f.later}
+return {shown, redis.call('LLEN', KEYS[2])}
 """
 )
 

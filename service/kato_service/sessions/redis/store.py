@@ -67,7 +67,7 @@ class RedisSessionStore:
         state = new.created(now_ms / 1000, expires_at=None)
         arguments = (
             *(new.incarnation, expires_ms, "" if new.ttl_s is None else new.ttl_s),
-            encoding.head(state),
+            *(encoding.head(state), "1" if new.later else ""),
         )
         try:
             found = await self._scripts.run(
