@@ -187,9 +187,7 @@ class NotFoundError(KatoError):
 class SessionNotFoundError(NotFoundError):
     code = "SESSION_NOT_FOUND"
 
-    def __init__(
-        self, message: str = "there is no such session, or it expired; create a new one"
-    ) -> None:
+    def __init__(self, message: str = "session not found or expired; create a new one") -> None:
         super().__init__(message)
 
 

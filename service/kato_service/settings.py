@@ -240,7 +240,7 @@ class Settings(AccessConfig, AddressConfig, APIServiceConfig):
     """UTF-8 bytes of the symbols of a short-term memory, likewise."""
     max_pending_emotives: PositiveInt = Field(1000, validation_alias="MAX_PENDING_EMOTIVES")
     """Emotive maps that wait for a learn; beyond that the oldest are dropped."""
-    max_strings_per_event: PositiveInt = Field(256, validation_alias="MAX_STRINGS_PER_EVENT")
+    max_strings_per_event: PositiveInt = Field(1024, validation_alias="MAX_STRINGS_PER_EVENT")
     """Strings of an observation, at most."""
     max_symbol_chars: PositiveInt = Field(1024, validation_alias="MAX_SYMBOL_CHARS")
     """Characters of a string, at most."""

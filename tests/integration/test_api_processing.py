@@ -317,3 +317,43 @@ def test_a_sequence_that_learns_too_much_at_once_is_refused_as_a_whole(
     assert api.get(f"{path}/stm").json() == before
     taken = api.post(f"{path}/observe-sequence", json={"observations": items[:3]}).json()
     assert len(taken["auto_learned_patterns"]) == 3
+
+
+def test_an_event_of_a_thousand_strings_is_learned_and_recalled(
+    api: httpx.Client, session_id: str
+) -> None:
+    path = f"/v2/sessions/{session_id}"
+    event = {"strings": [f"s{number:04}" for number in range(1000)]}
+    assert api.post(f"{path}/observe", json=event).status_code == 200
+    name = api.post(f"{path}/learn").json()["pattern_name"]
+    assert api.post(f"{path}/observe", json=event).status_code == 200
+    (prediction,) = api.get(f"{path}/predictions").json()["predictions"]
+    assert (prediction["pattern_name"], prediction["similarity"]) == (name, 1.0)
+    assert prediction["present"] == [event["strings"]]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "words"),
+    [
+        pytest.param("GET", "/v2/sessions/nobody", 404, "session not found", id="session"),
+        pytest.param("GET", "/v2/sessions/nobody", 404, "expired", id="expired session"),
+        pytest.param("POST", "/v2/sessions/{}/learn", 400, "STM", id="nothing to learn"),
+        pytest.param("POST", "/v2/sessions/{}/learn", 400, "empty", id="empty memory"),
+        pytest.param("GET", "/v2/sessions/{}/patterns/no", 404, "pattern not found", id="pattern"),
+        pytest.param("GET", "/nowhere", 404, "Not Found", id="path"),
+    ],
+)
+def test_older_clients_find_the_words_they_look_for(
+    api: httpx.Client, session_id: str, method: str, path: str, status: int, words: str
+) -> None:
+    answer = api.request(method, path.format(session_id))
+    assert answer.status_code == status
+    assert words.casefold() in answer.json()["detail"].casefold()
+
+
+def test_older_clients_find_the_word_zero_about_a_vector(
+    api: httpx.Client, session_id: str
+) -> None:
+    answer = api.post(f"/v2/sessions/{session_id}/observe", json={"vectors": [[0.0] * 8]})
+    assert answer.status_code == 422
+    assert "zero vector" in answer.json()["detail"]

@@ -148,7 +148,7 @@ def test_a_wrong_observation_changes_nothing(
     "body",
     [
         pytest.param({"strings": ["x" * 1025]}, id="long symbol"),
-        pytest.param({"strings": ["x"] * 257}, id="many symbols"),
+        pytest.param({"strings": ["x"] * 1025}, id="many symbols"),
         pytest.param({"vectors": [[1.0]] * 17}, id="many vectors"),
         pytest.param({"vectors": [[1.0] * 4097]}, id="long vector"),
         pytest.param({"emotives": {str(i): 1 for i in range(65)}}, id="many emotives"),

@@ -31,7 +31,7 @@ _ID_BYTES = 16
 HEADER_SAFE = re.compile(r"[\x21-\x7e]{1,128}")
 """What a client's request id, or a session id that is echoed in a header, may look like."""
 _ROUTING = {
-    404: ("NOT_FOUND", "there is no operation at this path; /docs lists all operations"),
+    404: ("NOT_FOUND", "not found: there is no operation at this path; /docs lists all operations"),
     405: ("METHOD_NOT_ALLOWED", "this path does not allow the method; see the Allow header"),
     413: ("BODY_TOO_LARGE", "the body is too large; send less at once"),
 }

@@ -159,7 +159,9 @@ class KatoProcessor:
         if known := request.earlier(state):
             return _unchanged(idempotency.learned_again(state, known, request.unique_id))
         if not state.stm:
-            raise EmptyStmError("the short-term memory is empty; observe something before learning")
+            raise EmptyStmError(
+                "the short-term memory (STM) is empty; observe something before learning"
+            )
         learned = self._patterns.learn(state, self.genes(state))
         status = "learned" if learned.entry else "insufficient_data"
         result = LearnResult(

@@ -24,7 +24,7 @@ class ObservationLimits:
     """UTF-8 bytes of all symbols of a short-term memory."""
     max_pending_emotives: int = 1000
     """Emotive maps that wait for a learn; the oldest are dropped beyond."""
-    max_strings_per_event: int = 256
+    max_strings_per_event: int = 1024
     max_symbol_chars: int = 1024
     max_vectors: int = 16
     max_vector_dimensions: int = 4096

@@ -99,4 +99,4 @@ def _check_emotives(maps: Sequence[Emotives], persistence: int) -> None:
 
 
 def _unknown() -> PatternNotFoundError:
-    return PatternNotFoundError("this knowledge base has no pattern of that name")
+    return PatternNotFoundError("pattern not found: this knowledge base has none of that name")

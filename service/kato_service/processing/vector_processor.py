@@ -31,6 +31,7 @@ ATTEMPTS = 5
 """Tries to store vectors while other requests clear the knowledge base."""
 MAX_SWEPT = 10_000
 """Knowledge bases whose last sweep is kept in mind."""
+_ALL_ZEROS = "must not be all zeros: a zero vector has no direction to compare"
 _TOO_LATE = "qdrant did not store the vectors before the deadline; retry later"
 _SLOW = "qdrant did not answer before the deadline; retry later"
 
@@ -70,7 +71,7 @@ class VectorProcessor:
         self._check_limits(vectors)
         for position, vector in enumerate(vectors):
             if not any(vector):
-                reason = "must have a component that is not 0, for its direction to be compared"
+                reason = _ALL_ZEROS if vector else "must have at least one component"
                 raise InvalidInputError.at("vectors", position, reason=reason)
 
     async def check_known(
