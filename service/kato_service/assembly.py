@@ -18,7 +18,6 @@ from kato_service.connections.qdrant_pool import QdrantConnectionPool, QdrantOpt
 from kato_service.connections.redis_client import RedisOptions
 from kato_service.connections.redis_pool import RedisConnectionPool
 from kato_service.connections.store_pool import EmbeddedStore
-from kato_service.domain.prediction import Prediction
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.limits import KnowledgeLimits
 from kato_service.knowledge.model.log import KnowledgeLog
@@ -32,6 +31,7 @@ from kato_service.metrics import Metrics
 from kato_service.processing.kato_processor import KatoProcessor
 from kato_service.processing.limits import ObservationLimits
 from kato_service.processing.matching_threads import MatchingThreads
+from kato_service.search.matching import Found
 from kato_service.search.pace import Pace
 from kato_service.search.pattern_searcher import PatternSearcher, Search
 from kato_service.service import RESTART_DELAY_S, Service
@@ -56,7 +56,7 @@ class MeasuredSearcher(PatternSearcher):
         super().__init__(engine)
         self._metrics = metrics
 
-    def run(self, search: Search, pace: Pace | None = None) -> tuple[Prediction, ...]:
+    def run(self, search: Search, pace: Pace | None = None) -> Found:
         began = perf_counter()
         try:
             return super().run(search, pace)

@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from kato_service.domain.genes import Genes, StmMode
+from kato_service.domain.genes import Genes, RankKey, StmMode
 from kato_service.errors import SettingsError
 from kato_service.settings_access import AccessConfig, ApiKey
 from kato_service.settings_address import AddressConfig
@@ -227,6 +227,8 @@ class Settings(AccessConfig, AddressConfig, APIServiceConfig):
         0.9, validation_alias="VECTOR_MIN_SCORE"
     )
     """Cosine similarity that such a neighbour must reach."""
+    rank_sort_algo: RankKey = Field("potential", validation_alias="RANK_SORT_ALGO")
+    """Field of a prediction by which predictions are ranked, the greatest value first."""
 
     max_stm_events: PositiveInt = Field(1000, validation_alias="MAX_STM_EVENTS")
     """Events of a short-term memory; beyond that the oldest are dropped."""
@@ -310,6 +312,7 @@ class Settings(AccessConfig, AddressConfig, APIServiceConfig):
             sort_symbols=self.sort_symbols,
             vector_neighbors=self.vector_neighbors,
             vector_min_score=self.vector_min_score,
+            rank_sort_algo=self.rank_sort_algo,
         )
 
     @model_validator(mode="before")

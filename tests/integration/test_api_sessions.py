@@ -31,6 +31,8 @@ GENES = {
     "sort_symbols": True,
     "vector_neighbors": 3,
     "vector_min_score": 0.9,
+    "rank_sort_algo": "potential",
+    "single_symbol_predictions": False,
 }
 
 

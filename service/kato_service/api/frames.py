@@ -140,11 +140,12 @@ async def _get_predictions(
     call: Call, address: Address, payload: Mapping[str, Any]
 ) -> dict[str, Any]:
     body = validated(PredictionsBody, payload)
+    chosen = processing.selected(call, body.fields, "body")
     state = await address.state(call)
     result = await processing.predicted(
-        call, state, limit=body.limit, recall_threshold=body.recall_threshold
+        call, state, limit=body.limit, recall_threshold=body.recall_threshold, selection=chosen
     )
-    return await processing.predictions_of(call, state, result)
+    return await processing.predictions_of(call, state, result, chosen)
 
 
 async def _clear_stm(call: Call, address: Address, payload: Mapping[str, Any]) -> dict[str, Any]:

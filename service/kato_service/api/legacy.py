@@ -87,9 +87,13 @@ async def predictions(
     state: Shown,
     limit: processing.Limit = None,
     recall_threshold: processing.Threshold = None,
+    fields: processing.Fields = None,
 ) -> Response:
-    result = await processing.predicted(call, state, limit=limit, recall_threshold=recall_threshold)
-    content = await processing.predictions_of(call, state, result)
+    chosen = processing.selected(call, fields)
+    result = await processing.predicted(
+        call, state, limit=limit, recall_threshold=recall_threshold, selection=chosen
+    )
+    content = await processing.predictions_of(call, state, result, chosen)
     return await rendering.long_response({"status": _OK} | content)
 
 
@@ -99,13 +103,17 @@ async def predict(
     body: PredictionsBody | None = None,
     limit: processing.Limit = None,
     recall_threshold: processing.Threshold = None,
+    fields: processing.Fields = None,
 ) -> Response:
     given = body or PredictionsBody()
+    if given.fields is not None:
+        processing.selected(call, given.fields, "body")
     return await predictions(
         call,
         state,
         one_of("limit", limit, given.limit),
         one_of("recall_threshold", recall_threshold, given.recall_threshold),
+        one_of("fields", fields, given.fields),
     )
 
 

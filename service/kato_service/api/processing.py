@@ -1,6 +1,6 @@
 """Operations of the processor: observe, learn, predict, clear, configure (http-api.md §2)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Annotated, Any
 
@@ -12,12 +12,16 @@ from kato_service.access.scopes import Scope
 from kato_service.api.intake.calls import Call, Called
 from kato_service.api.intake.operations import Operation
 from kato_service.api.shapes import nesting, rendering, responses
+from kato_service.api.shapes.dialect import LATER
 from kato_service.api.shapes.requests import (
+    MAX_FIELDS_CHARS,
     ConfigBody,
     ObservationBody,
     RepeatableBody,
     SequenceBody,
 )
+from kato_service.api.shapes.selection import Selection
+from kato_service.api.shapes.selection import selection as selection_of
 from kato_service.errors import (
     EmptyStmError,
     LimitExceededError,
@@ -33,6 +37,14 @@ from kato_service.processing.sequence import SequenceOptions
 from kato_service.sessions.changes import Plan
 from kato_service.sessions.state import SessionState
 
+Fields = Annotated[
+    str | None,
+    Query(
+        max_length=MAX_FIELDS_CHARS,
+        description="Fields of the predictions, separated by commas, or `all`.",
+        examples=["name,potential,predictive_information"],
+    ),
+]
 _OBSERVING = (
     SessionNotFoundError,
     VectorDimensionError,
@@ -112,10 +124,19 @@ async def get_predictions(
     session_id: str,
     limit: Limit = None,
     recall_threshold: Threshold = None,
+    fields: Fields = None,
 ) -> Response:
+    chosen = selected(call, fields)
     state = await call.load(session_id)
-    result = await predicted(call, state, limit=limit, recall_threshold=recall_threshold)
-    return await rendering.long_response(await predictions_of(call, state, result))
+    result = await predicted(
+        call, state, limit=limit, recall_threshold=recall_threshold, selection=chosen
+    )
+    return await rendering.long_response(await predictions_of(call, state, result, chosen))
+
+
+def selected(call: Call, fields: str | None, part: str = "query") -> Selection:
+    """The fields that a *part* of a request asks for; raises InvalidInputError."""
+    return selection_of(fields, call.dialect, part, "fields")
 
 
 async def clear_stm(call: Called, session_id: str, body: RepeatableBody | None = None) -> Response:
@@ -176,22 +197,36 @@ async def predicted(
     *,
     limit: int | None = None,
     recall_threshold: float | None = None,
+    selection: Selection | None = None,
 ) -> PredictionsResult:
-    """The predictions of *state*; counted in the metrics."""
+    """The predictions of *state*; counted in the metrics. *selection*: by default the usual one."""
+    chosen = selection or selected(call, None)
     result = await call.service.processor.predictions(
-        state, limit=limit, recall_threshold=recall_threshold, deadline=call.deadline
+        state,
+        limit=limit,
+        recall_threshold=recall_threshold,
+        details=chosen.details,
+        deadline=call.deadline,
     )
     call.service.metrics.answered(result)
     return result
 
 
 async def predictions_of(
-    call: Call, state: SessionState, result: PredictionsResult
+    call: Call,
+    state: SessionState,
+    result: PredictionsResult,
+    selection: Selection | None = None,
 ) -> dict[str, Any]:
     """The answer to a request for predictions."""
-    predictions = spelled(call, state, result)
-    return {
-        "predictions": await json_text.array(predictions),
+    chosen = selection or selected(call, None)
+    content: dict[str, Any] = {
+        "predictions": await json_text.array(spelled(call, state, result, chosen))
+    }
+    if chosen.details.futures:
+        potentials = map(rendering.future_potential, result.future_potentials)
+        content["future_potentials"] = await json_text.array(potentials)
+    return content | {
         "session_id": rendering.session_id(state),
         "processor_id": result.processor_id,
         "count": len(result.predictions),
@@ -201,9 +236,15 @@ async def predictions_of(
     }
 
 
-def spelled(call: Call, state: SessionState, result: PredictionsResult) -> Iterator[dict[str, Any]]:
+def spelled(
+    call: Call,
+    state: SessionState,
+    result: PredictionsResult,
+    selection: Selection | None = None,
+) -> Iterator[Mapping[str, Any]]:
     """The JSON of each prediction."""
-    return nesting.spelled(result.predictions, state.stm, nested=call.dialect.nested)
+    chosen, later = selection or selected(call, None), call.dialect is LATER
+    return nesting.spelled(result.predictions, state.stm, chosen, later=later)
 
 
 OPERATIONS = (

@@ -180,6 +180,8 @@ class Subscriptions:
 
 async def _content(call: Call, one: Subscription) -> dict[str, Any] | None:
     """The predictions of the newest state; None: they were sent already."""
+    options = one.options
+    chosen = processing.selected(call, options.fields, "body")
     state = await one.newest(call)
     version = (state.session_id, state.incarnation if state.session_id else "", state.access_count)
     if version == one.seen:
@@ -187,13 +189,17 @@ async def _content(call: Call, one: Subscription) -> dict[str, Any] | None:
     one.seen = version
     try:
         result = await processing.predicted(
-            call, state, limit=one.options.limit, recall_threshold=one.options.recall_threshold
+            call,
+            state,
+            limit=options.limit,
+            recall_threshold=options.recall_threshold,
+            selection=chosen,
         )
     except KatoError as error:
         if error.retryable:
             one.seen = None
         raise
-    return await processing.predictions_of(call, state, result)
+    return await processing.predictions_of(call, state, result, chosen)
 
 
 def _session_ended(one: Subscription, ended: SessionNotFoundError) -> dict[str, Any]:

@@ -52,11 +52,12 @@ class Genes:
     def of_later_clients(self) -> "Genes":
         """The defaults of sessions made on ``/sessions``.
 
-        Their clients expect an automatic learn to empty the short-term memory, unless the instance
-        is set to something other than its own default.
+        Their clients expect predictions of a single symbol, and an automatic learn to empty the
+        short-term memory, unless the instance is set to something other than its own default.
         """
         is_default = self.stm_mode == Genes().stm_mode
-        return replace(self, stm_mode="CLEAR") if is_default else self
+        mode: StmMode = "CLEAR" if is_default else self.stm_mode
+        return replace(self, stm_mode=mode, single_symbol_predictions=True)
 
     def overridden(self, overrides: Mapping[str, GeneValue]) -> "Genes":
         """These genes with *overrides*, of which those of other versions have no effect."""
@@ -66,6 +67,8 @@ class Genes:
 
 
 _NAMES = frozenset(field.name for field in fields(Genes))
+_ADDED = frozenset({"rank_sort_algo", "single_symbol_predictions"})
+"""Genes that the first version does not know."""
 
 
 def effective(overrides: Mapping[str, GeneValue]) -> dict[str, GeneValue]:
@@ -73,6 +76,8 @@ def effective(overrides: Mapping[str, GeneValue]) -> dict[str, GeneValue]:
     return {name: value for name, value in overrides.items() if name in _NAMES}
 
 
-def without_effect(overrides: Mapping[str, GeneValue]) -> dict[str, GeneValue]:
-    """The *overrides* that are genes of other versions only: they are kept to be shown."""
-    return {name: value for name, value in overrides.items() if name not in _NAMES}
+def known_to_all(overrides: Mapping[str, GeneValue]) -> dict[str, GeneValue]:
+    """The *overrides* that replicas of every earlier version accept."""
+    return {
+        name: value for name, value in overrides.items() if name in _NAMES and name not in _ADDED
+    }

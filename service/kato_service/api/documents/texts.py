@@ -97,7 +97,8 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     + _REPEAT,
     processing.get_stm: "Gets the events that were observed and not learned yet, oldest first.",
     processing.get_predictions: "Compares the short-term memory with all patterns of the knowledge"
-    " base, best match first. `limit` and `recall_threshold` hold for this request only.",
+    " base, best match first. `limit` and `recall_threshold` hold for this request only; `fields`"
+    " selects fields, also some that are not usual.",
     processing.clear_stm: "Forgets what was observed and not learned." + _REPEAT,
     processing.clear_all: "Empties the session and drops everything its knowledge base learned:"
     " patterns, statistics and vectors, for all sessions of the user." + _REPEAT,
@@ -122,9 +123,11 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     " symbols, nothing changes and `pattern_name` is empty." + _REPEAT,
     legacy.get_stm: "Gets the events that were observed and not learned yet, oldest first.",
     legacy.predictions: "Compares the short-term memory with all patterns, best match first."
-    " `limit` and `recall_threshold` hold for this request only.",
+    " `limit` and `recall_threshold` hold for this request only; `fields` selects fields, also some"
+    " that are not usual.",
     legacy.predict: "Compares the short-term memory with all patterns, best match first. `limit`"
-    " and `recall_threshold` hold for this request only; give each once, in the query or the body.",
+    " and `recall_threshold` hold for this request only; `fields` selects fields, also some that are"
+    " not usual. Give each once, in the query or the body.",
     legacy.clear_stm: "Forgets what was observed and not learned." + _REPEAT,
     legacy.clear_all: "Empties the session and drops everything its knowledge base learned."
     + _REPEAT,

@@ -1,26 +1,35 @@
-"""Predictions as JSON, with ``missing`` and ``extras`` nested for the clients of ``/sessions``.
+"""Predictions as JSON, as each generation of clients expects them.
 
-Those clients expect one list per event, where the others get one list of all symbols.
+Those of ``/sessions`` expect ``missing`` and ``extras`` as one list per event, where the others get
+one list of all symbols, and the entropy of the present alone (later-clients.md L1 and L11).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from kato_service.api.shapes import rendering
+from kato_service.api.shapes.selection import Selection
 from kato_service.domain.pattern import Stm
 from kato_service.domain.prediction import Prediction
 
 
 def spelled(
-    predictions: Iterable[Prediction], stm: Stm, *, nested: bool
-) -> Iterator[dict[str, Any]]:
-    """The JSON of each prediction of *stm*."""
+    predictions: Iterable[Prediction], stm: Stm, selection: Selection, *, later: bool
+) -> Iterator[Mapping[str, Any]]:
+    """The selected fields of each prediction of *stm*; *later*: for clients of ``/sessions``."""
     for prediction in predictions:
         content = rendering.prediction(prediction)
-        if nested:
-            content["missing"] = missing(prediction)
-            content["extras"] = extras(prediction, stm)
-        yield content
+        if later:
+            _make_later(content, prediction, stm)
+        yield selection.of(content)
+
+
+def _make_later(content: dict[str, Any], prediction: Prediction, stm: Stm) -> None:
+    content["missing"] = missing(prediction)
+    content["extras"] = extras(prediction, stm)
+    del content["hamiltonian"], content["grand_hamiltonian"]
+    if prediction.later is not None:
+        content["entropy"] = prediction.later.shannon_entropy
 
 
 def missing(prediction: Prediction) -> list[list[str]]:

@@ -11,7 +11,28 @@ from kato_service.api.shapes.other_genes import DEFAULTS, OTHER_GENE, OtherGenes
 from kato_service.api.shapes.responses import Answer
 
 _SESSION_ID = "k3J9vQ2mZt8yXw1LrB7dPA"
-_PREDICTION: JsonDict = {**responses.PREDICTION, "missing": [[], []], "extras": [[], []]}
+_LATER: JsonDict = {
+    "missing": [[], []],
+    "extras": [[], []],
+    "normalized_entropy": 0.92,
+    "global_normalized_entropy": 0.0,
+    "shannon_entropy": 1.0,
+    "predictive_information": 0.8,
+    "tfidf_score": 0.5,
+    "bayesian_prior": 1.0,
+    "bayesian_likelihood": 0.8,
+    "bayesian_posterior": 1.0,
+    "anomalies": [],
+    "weighted_similarity": None,
+    "weighted_evidence": None,
+    "weighted_confidence": None,
+    "weighted_snr": None,
+}
+_PREDICTION: JsonDict = {
+    name: value
+    for name, value in (responses.PREDICTION | _LATER).items()
+    if name not in ("hamiltonian", "grand_hamiltonian")
+}
 _NAME = "PTRN|76d7efca2e96cb5eeddf4e06ac96a0f424630135"
 
 
@@ -37,7 +58,7 @@ class LaterSessions(Answer):
     """Continues the list; null at its end."""
 
 
-class NestedPrediction(responses.AnyPrediction):
+class NestedPrediction(responses.AnyPrediction, responses.LaterMetrics):
     """A pattern that matches the short-term memory, with `missing` and `extras` by event."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_PREDICTION]})
@@ -48,10 +69,13 @@ class NestedPrediction(responses.AnyPrediction):
     """For each event of the short-term memory, its symbols that are not in the pattern."""
 
 
+SelectedNestedPrediction = responses.with_any_of("SelectedNestedPrediction", NestedPrediction)
+
+
 class LaterPredictions(responses.AnyPredictions):
     """Predictions, best first."""
 
-    predictions: list[NestedPrediction]
+    predictions: list[SelectedNestedPrediction]  # type: ignore[valid-type]  # made at run time
 
 
 class LaterCognition(responses.AnyCognition):
@@ -135,7 +159,7 @@ class OlderPredictions(responses.AnyPredictions):
     status: str = Field(examples=["okay"])
     session_id: str | None = Field(examples=[_SESSION_ID])  # type: ignore[assignment]  # wider, and only described
     """Null while the default session does not exist."""
-    predictions: list[responses.Prediction]
+    predictions: list[responses.SelectedPrediction]  # type: ignore[valid-type]  # made at run time
 
 
 class OlderCleared(OlderState):

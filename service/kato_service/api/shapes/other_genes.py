@@ -10,38 +10,14 @@ from kato_service.api.shapes.body import AsWhole, Body, Real
 OTHER_GENE = "A gene of other versions: checked, stored and shown, without effect."
 """What the documents say of each."""
 Ratio = Annotated[Real, Field(ge=0.0, le=1.0)]
-RankKey = Literal[
-    "potential",
-    "similarity",
-    "evidence",
-    "confidence",
-    "snr",
-    "fragmentation",
-    "frequency",
-    "normalized_entropy",
-    "global_normalized_entropy",
-    "itfdf_similarity",
-    "confluence",
-    "predictive_information",
-    "bayesian_posterior",
-    "bayesian_prior",
-    "bayesian_likelihood",
-    "tfidf_score",
-    "weighted_similarity",
-    "weighted_evidence",
-    "weighted_confidence",
-    "weighted_snr",
-]
 Filter = Literal["minhash", "length", "jaccard", "bloom", "rapidfuzz"]
 
 
 class OtherGenes(Body):
     """What the genes of other versions accept. Each is stored and shown, and changes nothing."""
 
-    rank_sort_algo: RankKey | None = None
     fuzzy_token_threshold: Ratio | None = None
     affinity_emotive: Annotated[str, Field(min_length=1, max_length=256)] | None = None
-    single_symbol_predictions: bool | None = None
     process_predictions: bool | None = None
     indexer_type: Literal["VI", "LSH", "ANNOY", "FAISS"] | None = None
     use_token_matching: bool | None = None
@@ -69,10 +45,8 @@ class OtherGenes(Body):
 
 
 DEFAULTS: dict[str, Any] = {
-    "rank_sort_algo": "potential",
     "fuzzy_token_threshold": 0.0,
     "affinity_emotive": None,
-    "single_symbol_predictions": False,
     "process_predictions": True,
     "indexer_type": "VI",
     "use_token_matching": True,

@@ -206,7 +206,9 @@ def percept(state: SessionState) -> dict[str, Any]:
     }
 
 
-async def cognition(state: SessionState, predictions: Iterable[dict[str, Any]]) -> dict[str, Any]:
+async def cognition(
+    state: SessionState, predictions: Iterable[Mapping[str, Any]]
+) -> dict[str, Any]:
     return {
         "predictions": await json_text.array(predictions),
         "emotives": current_emotives(state),

@@ -25,7 +25,7 @@ from kato_service.api.shapes.body import (
 )
 from kato_service.api.shapes.other_genes import OtherGenes
 from kato_service.api.wording import spellings
-from kato_service.domain.genes import GeneValue
+from kato_service.domain.genes import GeneValue, RankKey
 from kato_service.domain.observation import Observation
 from kato_service.findings import MAX_NAME_CHARS, MAX_SHOWN
 
@@ -33,6 +33,8 @@ MAX_TTL_S = 86_400
 MAX_SEQUENCE = 1000
 """Observations of one sequence."""
 MAX_FREQUENCY = 2**31 - 1
+MAX_FIELDS_CHARS = 1024
+"""Characters of a list of fields: twice as many as all names have."""
 UniqueId = Annotated[str, Field(min_length=1, max_length=256)]
 Ttl = Annotated[int, Field(ge=1, le=MAX_TTL_S), AsWhole]
 Vector = Annotated[list[Real], Field(fail_fast=True)]
@@ -119,11 +121,15 @@ class PredictionsBody(Body):
     """Instead of the gene `max_predictions`."""
     recall_threshold: Real | None = Field(default=None, ge=0.0, le=1.0, examples=[0.1])
     """Instead of the gene of this name."""
+    fields: Annotated[str, Field(max_length=MAX_FIELDS_CHARS)] | None = Field(
+        default=None, examples=["name,potential,predictive_information"]
+    )
+    """Fields of the predictions, separated by commas, or `all`."""
 
 
 class GeneOverrides(OtherGenes):
-    """Genes of a session; null returns one to its default. Those after `vector_min_score` belong to
-    other versions: they are checked and stored, and have no effect here."""
+    """Genes of a session; null returns one to its default. Those after `single_symbol_predictions`
+    belong to other versions: they are checked and stored, and have no effect here."""
 
     recall_threshold: Real | None = Field(default=None, ge=0.0, le=1.0, examples=[0.1])
     """Similarity that a prediction must reach."""
@@ -152,6 +158,10 @@ class GeneOverrides(OtherGenes):
     """Nearest known vectors whose symbols join that of an observed one."""
     vector_min_score: Real | None = Field(default=None, ge=-1.0, le=1.0, examples=[0.9])
     """Cosine similarity that such a neighbour must reach."""
+    rank_sort_algo: RankKey | None = Field(default=None, examples=["potential"])
+    """The field of a prediction by which predictions are ranked, the greatest value first."""
+    single_symbol_predictions: bool | None = None
+    """Whether a short-term memory of one symbol has predictions: patterns that begin with it."""
 
     _unknown: tuple[str, ...] = PrivateAttr(())
     _may_ignore: ClassVar[bool] = True

@@ -5,8 +5,10 @@ Answers are not validated against these models at run time; tests compare the tw
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.config import JsonDict
+
+from kato_service.domain.genes import RankKey
 
 _SESSION_ID = "k3J9vQ2mZt8yXw1LrB7dPA"
 _NAME = "76d7efca2e96cb5eeddf4e06ac96a0f424630135"
@@ -87,6 +89,10 @@ class Genes(Answer):
     """Nearest known vectors whose symbols join that of an observed one."""
     vector_min_score: float = Field(examples=[0.9])
     """Cosine similarity that such a neighbour must reach."""
+    rank_sort_algo: RankKey = Field(examples=["potential"])
+    """The field of a prediction by which predictions are ranked, the greatest value first."""
+    single_symbol_predictions: bool = Field(examples=[False])
+    """Whether a short-term memory of one symbol has predictions."""
 
 
 class AnySession(Answer):
@@ -257,8 +263,6 @@ class AnyPrediction(Answer):
     fragmentation: float
     snr: float
     entropy: float
-    hamiltonian: float
-    grand_hamiltonian: float
     confluence: float
     sequence: list[list[str]]
     """All events of the pattern."""
@@ -279,6 +283,70 @@ class Prediction(AnyPrediction):
     """Symbols of the present that were not observed."""
     extras: list[str]
     """Symbols that were observed and are not in the pattern."""
+    hamiltonian: float
+    grand_hamiltonian: float
+
+
+class LaterMetrics(Answer):
+    """The fields that predictions on `/sessions` have in addition; elsewhere, `fields` asks for
+    them."""
+
+    normalized_entropy: float
+    """Entropy of the present, relative to that of all symbols."""
+    global_normalized_entropy: float
+    """The same with the shares of all patterns that hold its symbols."""
+    shannon_entropy: float
+    """Entropy of the present, in bits."""
+    predictive_information: float
+    """How much the pattern tells about what comes next: 0 to 1."""
+    tfidf_score: float
+    """How rare the symbols of the present are among all patterns."""
+    bayesian_prior: float
+    """The pattern's share of the frequencies of all patterns that match."""
+    bayesian_likelihood: float
+    """Its similarity."""
+    bayesian_posterior: float
+    """Its share of what all patterns that match weigh: frequency times similarity."""
+    anomalies: list[dict[str, Any]]
+    """Always empty: symbols match exactly or not at all."""
+    weighted_similarity: float | None
+    """Always null, as are the next three: symbols have no weights."""
+    weighted_evidence: float | None
+    weighted_confidence: float | None
+    weighted_snr: float | None
+
+
+class _EveryField(Prediction, LaterMetrics):
+    pass
+
+
+def with_any_of(name: str, prediction: type[BaseModel]) -> type[BaseModel]:
+    """A model called *name*, with any of the fields of *prediction*."""
+    fields: dict[str, Any] = {
+        each: (field.annotation, Field(default=None, description=field.description))
+        for each, field in prediction.model_fields.items()
+    }
+    example = {"examples": prediction.model_config["json_schema_extra"]["examples"]}  # type: ignore[index, call-overload]  # as every prediction has
+    about = "A pattern that matches the short-term memory: all usual fields, or those of `fields`."
+    model: type[BaseModel] = create_model(name, __base__=Answer, __doc__=about, **fields)
+    model.model_config["json_schema_extra"] = example
+    model.model_rebuild(force=True)
+    return model
+
+
+SelectedPrediction = with_any_of("SelectedPrediction", _EveryField)
+
+
+class FuturePotential(Answer):
+    """What may come next."""
+
+    future: list[list[str]] = Field(examples=[[["again"]]])
+    aggregate_potential: float = Field(examples=[1.0])
+    """Its share of the weight of everything that may."""
+    supporting_patterns: int = Field(examples=[1])
+    """Patterns that expect it."""
+    total_weighted_frequency: float = Field(examples=[0.8])
+    """The sum of their frequencies times similarities."""
 
 
 class AnyPredictions(Answer):
@@ -291,12 +359,15 @@ class AnyPredictions(Answer):
     stm_length: int = Field(examples=[2])
     stale: bool = Field(examples=[False])
     """True if MongoDB could not be reached, so that newer learns may be missing."""
+    future_potentials: list[FuturePotential] = Field(default=[])
+    """What may come next, the most likely first, of all patterns that match; present on `/sessions`
+    and where `fields` asks for it."""
 
 
 class PredictionsResult(AnyPredictions):
     """Predictions, best first."""
 
-    predictions: list[Prediction]
+    predictions: list[SelectedPrediction]  # type: ignore[valid-type]  # made at run time
 
 
 class Config(Answer):

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from kato_service.domain.genes import effective, without_effect
+from kato_service.domain.genes import known_to_all
 from kato_service.domain.pattern import Metadata, Stm
 from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.stores.documents import UNDECODABLE, decoded, encoded
@@ -60,6 +60,7 @@ class ListChange:
 
 def head(state: SessionState) -> bytes:
     """The state without the lists, the percept, and what only create and extend write."""
+    genes = known_to_all(state.overrides)
     facts = {
         "v": VERSION,
         "user": state.user_id,
@@ -68,9 +69,11 @@ def head(state: SessionState) -> bytes:
         "accessed": state.last_accessed_at,
         "count": state.access_count,
         "metadata": dict(state.metadata),
-        "genes": effective(state.overrides),
+        "genes": genes,
         # Apart, where earlier versions overlook them.
-        "other_genes": without_effect(state.overrides),
+        "other_genes": {
+            name: value for name, value in state.overrides.items() if name not in genes
+        },
         "time": state.time,
         "seq": state.stm_seq,
         "emotives": dict(state.learned_emotives),
