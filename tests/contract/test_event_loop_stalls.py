@@ -115,8 +115,8 @@ async def answered(base: SuperKnowledgeBase, searcher: PatternSearcher, entry: L
     async with base.reading(deadline=Deadline.after(60)) as reading:
         search = searcher.search(reading, entry.events[:6], genes)
         found = await asyncio.to_thread(searcher.run, search)
-    await json_text.array(map(rendering.prediction, found))
-    return len(found)
+    await json_text.array(map(rendering.prediction, found.predictions))
+    return len(found.predictions)
 
 
 async def asked(base: SuperKnowledgeBase, searcher: PatternSearcher, queries: list[Learn]) -> None:

@@ -126,8 +126,8 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     " `limit` and `recall_threshold` hold for this request only; `fields` selects fields, also some"
     " that are not usual.",
     legacy.predict: "Compares the short-term memory with all patterns, best match first. `limit`"
-    " and `recall_threshold` hold for this request only; `fields` selects fields, also some that are"
-    " not usual. Give each once, in the query or the body.",
+    " and `recall_threshold` hold for this request only; `fields` selects fields, also some that"
+    " are not usual. Give each once, in the query or the body.",
     legacy.clear_stm: "Forgets what was observed and not learned." + _REPEAT,
     legacy.clear_all: "Empties the session and drops everything its knowledge base learned."
     + _REPEAT,

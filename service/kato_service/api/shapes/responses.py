@@ -326,7 +326,7 @@ def with_any_of(name: str, prediction: type[BaseModel]) -> type[BaseModel]:
         each: (field.annotation, Field(default=None, description=field.description))
         for each, field in prediction.model_fields.items()
     }
-    example = {"examples": prediction.model_config["json_schema_extra"]["examples"]}  # type: ignore[index, call-overload]  # as every prediction has
+    example = {"examples": prediction.model_config["json_schema_extra"]["examples"]}  # type: ignore[index]  # as all have
     about = "A pattern that matches the short-term memory: all usual fields, or those of `fields`."
     model: type[BaseModel] = create_model(name, __base__=Answer, __doc__=about, **fields)
     model.model_config["json_schema_extra"] = example
