@@ -20,6 +20,7 @@ from kato_service.domain.statistics import Corrections
 from kato_service.knowledge.fold.fold import Fold
 from kato_service.knowledge.model.entries import Clear, Delete, Learn, Update
 from kato_service.knowledge.model.index import StoredViews
+from kato_service.search.matching import Found, Wanted
 from kato_service.search.pattern_searcher import PatternSearcher
 
 compiled = pytest.importorskip("kato_service.search.compiled_index")
@@ -41,6 +42,11 @@ def pattern(rng: random.Random, first: int, size: int = 12) -> Pattern:
 
 def best(index: "compiled.CompiledPatternIndex", limit: int = 10_000) -> tuple[Prediction, ...]:
     return index.best(STATE, threshold=0.0, limit=limit)  # type: ignore[no-any-return]
+
+
+def everything(index: "compiled.CompiledPatternIndex") -> Found:
+    wanted = Wanted(later=True, futures=True, rank_by="tfidf_score")
+    return index.found(STATE, wanted, threshold=0.0, limit=20)  # type: ignore[no-any-return]
 
 
 def assert_sound(predictions: tuple[Prediction, ...]) -> None:
@@ -221,6 +227,7 @@ def test_an_index_out_of_memory_is_unchanged_and_can_be_used() -> None:
             del expected[gone]
         if first % 20 == 0:
             failed += _with_failing_allocations(lambda: best(index), unharmed)
+            failed += _with_failing_allocations(lambda: everything(index), unharmed)
             long = STATE * 20
             failed += _with_failing_allocations(
                 lambda long=long: index.best(long, threshold=0.1, limit=5),

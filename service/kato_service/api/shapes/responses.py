@@ -309,11 +309,11 @@ class LaterMetrics(Answer):
     """Its share of what all patterns that match weigh: frequency times similarity."""
     anomalies: list[dict[str, Any]]
     """Always empty: symbols match exactly or not at all."""
-    weighted_similarity: float | None
+    weighted_similarity: float | None = None
     """Always null, as are the next three: symbols have no weights."""
-    weighted_evidence: float | None
-    weighted_confidence: float | None
-    weighted_snr: float | None
+    weighted_evidence: float | None = None
+    weighted_confidence: float | None = None
+    weighted_snr: float | None = None
 
 
 class _EveryField(Prediction, LaterMetrics):

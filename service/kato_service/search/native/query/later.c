@@ -7,11 +7,6 @@
 
 enum { METRIC_STEPS = 64 }; /* steps that the metrics of a symbol count for */
 
-int later_is_wanted(const wanted *wanted)
-{
-    return wanted->metrics || wanted->futures || wanted->rank != BY_POTENTIAL;
-}
-
 static int reserve(later *later, size_t more)
 {
     size_t needed = later->count + more;

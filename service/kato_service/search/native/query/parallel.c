@@ -39,6 +39,7 @@ static int share_open(share *share, const query *whole, atomic_uint *next)
     own->limit = whole->limit;
     own->threshold = whole->threshold;
     own->wanted = whole->wanted;
+    own->lists_kept = whole->lists_kept;
     own->floor = whole->floor;
     own->uncovered = whole->uncovered;
     own->uncovered_mask = whole->uncovered_mask;

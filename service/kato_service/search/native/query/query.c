@@ -89,6 +89,7 @@ void query_limit(query *opened, double until, const pacemaker *pace)
 void query_want(query *opened, const wanted *wanted)
 {
     opened->wanted = *wanted;
+    opened->lists_kept = wanted->metrics || wanted->futures || wanted->rank != BY_POTENTIAL;
 }
 
 int query_expired(const query *opened)
@@ -206,8 +207,7 @@ static int consider(query *query, uint32_t segment, uint32_t local)
     double noise = signal_to_noise(matched, query->state.length - matched);
     int uncovers = (found.alignment.touched & query->uncovered_mask) != 0;
     int hopeless = highest_base(&found.alignment, size, noise) < query->floor;
-    int listed = later_is_wanted(&query->wanted);
-    if (hopeless && !uncovers && !listed) {
+    if (hopeless && !uncovers && !query->lists_kept) {
         return 0;
     }
     set_present(&found, tokens, size);
@@ -215,7 +215,7 @@ static int consider(query *query, uint32_t segment, uint32_t local)
     if (uncovers) {
         cover(query, tokens + found.present_begin, shown);
     }
-    if (listed && later_keep(&query->later, &found) < 0) {
+    if (query->lists_kept && later_keep(&query->later, &found) < 0) {
         return -1;
     }
     if (query->wanted.rank != BY_POTENTIAL) {
@@ -268,12 +268,11 @@ int query_run(query *query)
     if (done < query->frozen->segment_count && query_run_shared(query, done) < 0) {
         return -1;
     }
-    int listed = later_is_wanted(&query->wanted);
-    if (listed && later_prepare(query) < 0) {
+    if (query->lists_kept && later_prepare(query) < 0) {
         return -1;
     }
     if (candidates_rank(query) < 0) {
         return -1;
     }
-    return listed ? later_fill(query) : 0;
+    return query->lists_kept ? later_fill(query) : 0;
 }

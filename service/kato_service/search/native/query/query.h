@@ -45,7 +45,8 @@ typedef struct {
     size_t candidate_count;
     size_t candidate_capacity;
     wanted wanted;
-    later later; /* empty unless `later_is_wanted` */
+    int lists_kept; /* something is wanted that depends on every pattern that is kept */
+    later later; /* empty unless they are listed */
 } query;
 
 /* -1 with an exception set. *symbols*: tuple of str. Open and close under the interpreter lock. */
@@ -88,9 +89,6 @@ int candidate_score(query *query, candidate *found);
 
 /* Score and sort the candidates, and drop all after the limit. -1: expired. */
 int candidates_rank(query *query);
-
-/* Whether all patterns that reach the threshold have to be listed. */
-int later_is_wanted(const wanted *wanted);
 
 /* List one, or all that another thread has listed. -1: no memory. */
 int later_keep(later *later, const candidate *found);
