@@ -69,6 +69,7 @@ class Server:
             Route(f"{name}/exists", self.guarded(self.exists)),
             Route(f"{name}/points", self.guarded(self.upsert), methods=["PUT"]),
             Route(f"{name}/points", self.guarded(self.retrieve), methods=["POST"]),
+            Route(f"{name}/points/scroll", self.guarded(self.scroll), methods=["POST"]),
             Route(f"{name}/points/query", self.guarded(self.query), methods=["POST"]),
         ]
 
@@ -138,6 +139,21 @@ class Server:
             )
         )
         return answered([dumped(record) for record in found])
+
+    async def scroll(self, request: Request) -> Response:
+        wanted = models.ScrollRequest(**await request.json())
+        name = request.path_params["name"]
+        points, following = await self._engine.call(
+            lambda c: c.scroll(
+                name,
+                limit=wanted.limit or 10,
+                offset=wanted.offset,
+                with_payload=wanted.with_payload or False,
+                with_vectors=wanted.with_vector or False,
+            )
+        )
+        found = {"points": [dumped(point) for point in points], "next_page_offset": following}
+        return answered(found)
 
     async def query(self, request: Request) -> Response:
         """The local engine always searches exactly."""

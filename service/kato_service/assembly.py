@@ -113,7 +113,7 @@ async def _assembled(
     )
     stack.push_async_callback(knowledge.close)
     await databases.open({"mongodb": knowledge.start})
-    vectors = _vectors(settings, databases)
+    vectors = vector_store(settings, databases)
     limits = _observation_limits(settings)
     threads = MatchingThreads(
         settings.matching_budget_s, waiting=settings.max_requests_in_flight // 4
@@ -258,13 +258,20 @@ def _session_store(settings: Settings, databases: DatabaseManager) -> SessionSto
     return MemorySessionStore()
 
 
-def _vectors(settings: Settings, databases: DatabaseManager) -> DeferredVectors | None:
+def vector_store(
+    settings: Settings, databases: DatabaseManager, *, probed: bool = True
+) -> DeferredVectors | None:
+    """The vectors that the settings ask for; None: the instance accepts none.
+
+    Args:
+        probed: As in `knowledge_log`.
+    """
     if not isinstance(databases.qdrant, QdrantConnectionPool):
         return None
     return DeferredVectors(
         databases.qdrant,
         timeout_s=settings.qdrant_timeout_s,
-        circuit=databases.circuits["qdrant"],
+        circuit=databases.circuits["qdrant"] if probed else None,
         places=VectorPlaces(settings.processor_id, _most_with_vectors(settings)),
     )
 

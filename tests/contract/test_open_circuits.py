@@ -25,7 +25,7 @@ from kato_service.sessions.session_manager import SessionLimits, SessionManager
 from kato_service.sessions.state import Change, Intent, SessionState
 from kato_service.sessions.store import Limits, Lock, NewSession
 from kato_service.settings import read_settings
-from kato_service.transfer.command import knowledge_base
+from kato_service.transfer.target import knowledge_base
 
 INSERT = b"\x02insert\x00"
 EVENTS = (("a",), ("b",))

@@ -19,7 +19,8 @@ from kato_service.knowledge.model.entries import Clear
 from kato_service.knowledge.stores.qdrant_store import QdrantStore, Vector, collection_name
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.processing.limits import ObservationLimits
-from kato_service.processing.vector_processor import VectorProcessor, vector_symbol
+from kato_service.processing.vector_names import vector_symbol
+from kato_service.processing.vector_processor import VectorProcessor
 
 GENES = Genes(vector_neighbors=3, vector_min_score=0.9, sort_symbols=False)
 NewClient = Callable[[], AsyncQdrantClient]
@@ -213,7 +214,7 @@ async def test_neighbours_depend_neither_on_insertion_order_nor_on_the_client(
         await client.close() if client is local else None
     await server.close()
     assert answers[0] == answers[1] == answers[2]
-    assert any(len({score for _, score in found}) < len(found) for found in answers[0])
+    assert any(len({one.score for one in found}) < len(found) for found in answers[0])
 
 
 async def test_a_collection_that_cannot_be_written_to_the_files_does_not_count_as_created(

@@ -62,29 +62,29 @@ async def test_neighbors_come_best_first_and_equal_ones_by_symbol(
     await store.store(kb, 0, {"far": (0.0, 1.0), "b": (2.0, 0.0), "near": (5.0, 1.0)})
     await store.store(kb, 0, {"c": (0.1, 0.0), "a": (7.0, 0.0)})
     found = await store.neighbors(kb, 0, (3.0, 0.0), limit=4, min_score=0.9)
-    assert [symbol for symbol, _ in found] == ["a", "b", "c", "near"]
-    assert [score for _, score in found[:3]] == [1.0, 1.0, 1.0]
-    assert found[3][1] == pytest.approx(5 / math.sqrt(26))
+    assert [one.symbol for one in found] == ["a", "b", "c", "near"]
+    assert [one.score for one in found[:3]] == [1.0, 1.0, 1.0]
+    assert found[3].score == pytest.approx(5 / math.sqrt(26))
 
 
 async def test_a_tie_is_fetched_to_its_end_before_it_is_cut(store: QdrantStore, kb: str) -> None:
     await store.store(kb, 0, {f"v{n:03}": (n + 1.0, (n + 1.0) / 3, 0.5) for n in range(5)})
     await store.store(kb, 0, {f"w{n:03}": (0.3 * n, 0.1 * n, 0.7 * n) for n in range(199, 0, -1)})
     found = await store.neighbors(kb, 0, (3.0, 1.0, 7.0), limit=3, min_score=0.999)
-    assert [symbol for symbol, _ in found] == ["w001", "w002", "w003"]
+    assert [one.symbol for one in found] == ["w001", "w002", "w003"]
 
 
 async def test_scores_below_the_minimum_are_left_out(store: QdrantStore, kb: str) -> None:
     await store.store(kb, 0, {"x": (1.0, 1.0), "y": (1.0, 0.0)})
     found = await store.neighbors(kb, 0, (1.0, 0.0), limit=5, min_score=0.71)
-    assert found == (("y", 1.0),)
+    assert found == (("y", 1.0, (1.0, 0.0)),)
     assert await store.neighbors(kb, 0, (1.0, 0.0), limit=0, min_score=0.0) == ()
 
 
 async def test_vectors_of_any_size_have_neighbors(store: QdrantStore, kb: str) -> None:
     await store.store(kb, 0, {"small": (1e-200, 0.0), "large": (1e200, 0.0)})
     found = await store.neighbors(kb, 0, (1e-310, 0.0), limit=2, min_score=0.9)
-    assert [symbol for symbol, _ in found] == ["large", "small"]
+    assert [one.symbol for one in found] == ["large", "small"]
 
 
 async def test_the_first_vector_fixes_the_dimension(store: QdrantStore, kb: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from transfers import Target, command, done, environment, file_of
 
-from kato_service.transfer.command import _written
+from kato_service.transfer.export_command import _output
 
 
 def test_an_export_has_the_same_bytes_each_time(tmp_path: Path, target: Target) -> None:
@@ -58,6 +58,7 @@ def test_two_exports_into_one_file_do_not_mix(tmp_path: Path) -> None:
     """Each writes its own partial file; the last one to finish replaces the file."""
     out = tmp_path / "out.gz"
     (tmp_path / "out.gz.partial").write_bytes(b"another's")
-    _written(out, lambda file: file.write(b"mine"))
+    with _output(out) as file:
+        file.write(b"mine")
     assert out.read_bytes() == b"mine"
     assert (tmp_path / "out.gz.partial").read_bytes() == b"another's"

@@ -183,7 +183,7 @@ def test_predictions_after_a_move_have_the_same_bytes(
     async def predicted(bases: KnowledgeBases, file: Path) -> list[bytes]:
         async with bases.get("kato").reading(deadline=Deadline.after(60)) as reading:
             with file.open("wb") as out:
-                write(reading, "kato", out)
+                await write(reading, "kato", out)
             return [
                 orjson.dumps(asdict(prediction))
                 for threshold in (0.0, 0.1, 0.6)

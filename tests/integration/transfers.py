@@ -139,7 +139,7 @@ def file_of(path: Path, count: int) -> Path:
         await bases.get("kato").append(entries, since=0)
         async with bases.get("kato").reading(deadline=Deadline.after(60)) as reading:
             with (path / "knowledge.jsonl.gz").open("wb") as out:
-                write(reading, "kato", out)
+                await write(reading, "kato", out)
         await bases.close()
 
     asyncio.run(learned())

@@ -1,8 +1,6 @@
 """Vectors of observations: their symbols, storage and neighbours (processor.md §4)."""
 
-import struct
 from collections.abc import Sequence
-from hashlib import sha1
 
 import structlog
 
@@ -22,6 +20,7 @@ from kato_service.errors import (
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.stores.vector_store import VectorStore
 from kato_service.processing.limits import ObservationLimits
+from kato_service.processing.vector_names import names_of, vector_symbol
 from kato_service.search.vector_search_engine import VectorSearchEngine
 
 log = structlog.get_logger()
@@ -168,7 +167,7 @@ class VectorProcessor:
                 limit=genes.vector_neighbors,
                 min_score=genes.vector_min_score,
             )
-            found.update(dict.fromkeys((symbol, *others)))
+            found.update(dict.fromkeys(names_of(symbol, vector, others)))
         return tuple(found)
 
     async def _cleared(self, kb: str, deadline: Deadline) -> int:
@@ -197,12 +196,6 @@ class VectorProcessor:
             if len(vector) > longest:
                 reason = f"must have at most {longest} components (MAX_VECTOR_DIMENSIONS)"
                 raise LimitExceededError.at("vectors", position, reason=reason)
-
-
-def vector_symbol(vector: Sequence[float]) -> str:
-    """``VCTR|`` and the SHA-1 of the components as little-endian float64; −0.0 counts as 0.0."""
-    packed = struct.pack(f"<{len(vector)}d", *(component + 0.0 for component in vector))
-    return f"VCTR|{sha1(packed, usedforsecurity=False).hexdigest()}"
 
 
 def _disabled() -> VectorsDisabledError:

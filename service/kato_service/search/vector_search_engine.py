@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kato_service.knowledge.stores.vector_store import VectorStore
+from kato_service.knowledge.stores.vector_store import Near, VectorStore
 
 
 class VectorSearchEngine:
@@ -17,8 +17,8 @@ class VectorSearchEngine:
         *,
         limit: int,
         min_score: float,
-    ) -> tuple[str, ...]:
-        """Up to *limit* symbols other than *symbol*, best first, equal ones by symbol.
+    ) -> tuple[Near, ...]:
+        """Up to *limit* vectors other than that of *symbol*, best first, equal ones by symbol.
 
         Args:
             collection: Knowledge base, and the revision of its last clear.
@@ -34,5 +34,5 @@ class VectorSearchEngine:
         found = await self._store.neighbors(
             kb, cleared, tuple(vector), limit=limit + 1, min_score=min_score
         )
-        others = [name for name, _score in found if name != symbol]
+        others = [one for one in found if one.symbol != symbol]
         return tuple(others[:limit])

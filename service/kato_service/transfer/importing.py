@@ -31,11 +31,12 @@ TOKEN_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far it is: *done* of *total* parts are *doing*."""
+    """How far it is: *done* of *total* *units* are *doing*."""
 
     doing: str
     done: int
     total: int
+    units: str = "parts"
 
 
 @dataclass(slots=True)

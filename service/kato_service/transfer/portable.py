@@ -1,8 +1,8 @@
 """Knowledge as a file: gzip-compressed JSON lines, the same bytes for the same knowledge.
 
-A header, one line per pattern in order of first learns, one line per corrected symbol, and a
-trailer with counts and a checksum over all lines before it, which reveals a file that was cut or
-changed.
+A header, one line per pattern in order of first learns, one line per corrected symbol, one line per
+vector, and a trailer with counts and a checksum over all lines before it, which reveals a file that
+was cut or changed. Without vectors, the file has the version that older programs read.
 """
 
 import gzip
@@ -20,13 +20,17 @@ from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import Corrections, SymbolCounts
 from kato_service.errors import TransferError, WrongFieldError
 from kato_service.knowledge.model.reading import KnowledgeReading
+from kato_service.knowledge.stores.vector_store import VectorPage
 from kato_service.transfer.patterns import MAX_COUNT, count, pattern_of, text
 from kato_service.transfer.source import Refused, difference
+from kato_service.transfer.vectors import NamedVector, vector_of
 
 FORMAT = "kato-knowledge"
 VERSION = 1
+VERSION_WITH_VECTORS = 2
 BATCH = 1000
 """Patterns that are handed on at once."""
+VECTOR_BATCH = 100
 COMPRESSION = 6
 MAX_LINE_BYTES = 80 * 2**20
 """The largest entry, if every byte of it were escaped. A longer line may have no end at all."""
@@ -37,38 +41,47 @@ _DAMAGED = "the file is cut or damaged, and nothing was imported; export it agai
 class Exported:
     patterns: int
     corrected_symbols: int
+    vectors: int
     digest: str
     """SHA-256 of the lines, without the trailer."""
 
 
-def write(reading: KnowledgeReading, kb: str, out: IO[bytes]) -> Exported:
-    """Write all of *reading*. Statistics of deleted patterns become corrections."""
+async def write(
+    reading: KnowledgeReading,
+    kb: str,
+    out: IO[bytes],
+    vectors: AsyncIterator[VectorPage] | None = None,
+) -> Exported:
+    """Write all of *reading*, and *vectors*. Statistics of deleted patterns become corrections."""
+    first: VectorPage = () if vectors is None else await anext(vectors, None) or ()
     with gzip.GzipFile("", "wb", COMPRESSION, out, mtime=0) as file:
         lines = _Lines(file)
         patterns = len(reading.patterns)
-        opening = {"format": FORMAT, "version": VERSION, "knowledge_base": kb}
+        version = VERSION_WITH_VECTORS if first else VERSION
+        opening = {"format": FORMAT, "version": version, "knowledge_base": kb}
         lines.write({**opening, "revision": reading.revision, "patterns": patterns})
-        counted = SymbolCounts()
-        for pattern in reading.index.after(0):
-            lines.write(_plain(pattern))
-            if pattern.learns:
-                counted.add_learn(pattern.events, pattern.learns)
-        corrections = _corrections(reading, counted)
-        for symbol, (members, occurrences) in corrections.symbols.items():
-            row = {"symbol": symbol, "pattern_member_frequency": members, "frequency": occurrences}
-            lines.write(row)
-        symbols = len(corrections.symbols)
+        corrections = _written_patterns(lines, reading)
+        number = lines.write_vectors(first)
+        if vectors is not None:
+            async for page in vectors:
+                number += lines.write_vectors(page)
+        ending: dict[str, Any] = {"patterns": patterns, "symbols": len(corrections.symbols)}
+        if version == VERSION_WITH_VECTORS:
+            ending["vectors"] = number
         totals = {
             "total_learns": corrections.total_learns,
             "total_symbols": corrections.total_symbols,
             "total_distinct_symbols": corrections.total_distinct_symbols,
         }
-        lines.write({"patterns": patterns, "symbols": symbols, **totals, "sha256": lines.digest})
-    return Exported(patterns, symbols, lines.digest_before)
+        lines.write({**ending, **totals, "sha256": lines.digest})
+    return Exported(patterns, len(corrections.symbols), number, lines.digest_before)
 
 
 class PortableKnowledge:
-    """A file as a `KnowledgeSource`; every pass checks it from its header to its trailer."""
+    """A file as a `KnowledgeSource` and a `VectorSource`.
+
+    Every pass checks it from its header to its trailer.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -78,8 +91,19 @@ class PortableKnowledge:
         self._refused: list[Refused] = []
 
     async def patterns(self) -> AsyncIterator[Sequence[Pattern | Refused]]:
-        patterns = self._read()
+        patterns = (
+            _pattern(number, given) for number, given in self._read() if "vector" not in given
+        )
         while batch := list(islice(patterns, BATCH)):
+            yield batch
+
+    async def vectors(self) -> AsyncIterator[Sequence[NamedVector | Refused]]:
+        vectors = (
+            vector_of(given["vector"], given.get("components"), f"line {number}")
+            for number, given in self._read()
+            if "vector" in given
+        )
+        while batch := list(islice(vectors, VECTOR_BATCH)):
             yield batch
 
     async def corrections(self, counted: SymbolCounts) -> tuple[Corrections, Sequence[Refused]]:
@@ -89,16 +113,20 @@ class PortableKnowledge:
     def notes(self) -> Sequence[str]:
         return ()
 
-    def _read(self) -> Iterator[Pattern | Refused]:
+    def vector_notes(self) -> Sequence[str]:
+        return ()
+
+    def _read(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The lines of patterns and vectors, with their numbers."""
         self._corrections, self._refused = {}, []
-        digest, patterns = sha256(), 0
+        digest, patterns, vectors = sha256(), 0, 0
         lines = self._lines()
         for number, line in enumerate(lines, start=1):
             given = _parsed(line)
             if number == 1:
                 _require_header(given)
             elif "sha256" in given:
-                self._end(given, patterns, digest.hexdigest())
+                self._end(given, (patterns, vectors), digest.hexdigest())
                 if next(lines, None) is not None:
                     raise TransferError(
                         f"{self.name}: there is more after its last line; {_DAMAGED}"
@@ -107,8 +135,9 @@ class PortableKnowledge:
             elif "symbol" in given:
                 self._correct(number, given)
             else:
-                patterns += 1
-                yield _pattern(number, given)
+                vectors += "vector" in given
+                patterns += "vector" not in given
+                yield number, given
             digest.update(line)
         raise TransferError(f"{self.name}: {_DAMAGED}")
 
@@ -133,10 +162,11 @@ class PortableKnowledge:
         except WrongFieldError as exc:
             self._refused.append(Refused(f"line {number}", exc.message))
 
-    def _end(self, trailer: dict[str, Any], patterns: int, digest: str) -> None:
+    def _end(self, trailer: dict[str, Any], numbers: tuple[int, int], digest: str) -> None:
         symbols = len(self._corrections) + len(self._refused)
-        found = (patterns, symbols, digest)
-        if (trailer.get("patterns"), trailer.get("symbols"), trailer["sha256"]) != found:
+        found = (*numbers, symbols, digest)
+        told = (trailer.get("patterns"), trailer.get("vectors", 0), trailer.get("symbols"))
+        if (*told, trailer["sha256"]) != found:
             raise TransferError(f"{self.name}: {_DAMAGED}")
         fields = ("total_learns", "total_symbols", "total_distinct_symbols")
         try:
@@ -162,6 +192,25 @@ class _Lines:
         line = orjson.dumps(row) + b"\n"
         self._hash.update(line)
         self._file.write(line)
+
+    def write_vectors(self, page: VectorPage) -> int:
+        for symbol, components in page:
+            self.write({"vector": symbol, "components": components})
+        return len(page)
+
+
+def _written_patterns(lines: _Lines, reading: KnowledgeReading) -> Corrections:
+    """Write the patterns and the corrections; gives the latter."""
+    counted = SymbolCounts()
+    for pattern in reading.index.after(0):
+        lines.write(_plain(pattern))
+        if pattern.learns:
+            counted.add_learn(pattern.events, pattern.learns)
+    corrections = _corrections(reading, counted)
+    for symbol, (members, occurrences) in corrections.symbols.items():
+        row = {"symbol": symbol, "pattern_member_frequency": members, "frequency": occurrences}
+        lines.write(row)
+    return corrections
 
 
 def _plain(pattern: Pattern) -> dict[str, Any]:
@@ -202,10 +251,10 @@ def _parsed(line: bytes) -> dict[str, Any]:
 def _require_header(given: dict[str, Any]) -> None:
     if given.get("format") != FORMAT:
         raise TransferError("the file was not written by `kato-service export`")
-    if given.get("version") != VERSION:
+    if given.get("version") not in (VERSION, VERSION_WITH_VECTORS):
         raise TransferError(
-            f"the file has version {given.get('version')!r}, this program reads version {VERSION}:"
-            " use the program that wrote it, or a newer one"
+            f"the file has version {given.get('version')!r}, this program reads versions {VERSION}"
+            f" and {VERSION_WITH_VECTORS}: use the program that wrote it, or a newer one"
         )
 
 

@@ -2,9 +2,11 @@
 
 import sys
 import time
+from collections.abc import Sequence
 
 from kato_service.transfer.importing import Comparison, Progress
-from kato_service.transfer.source import KnowledgeSource, Survey
+from kato_service.transfer.source import KnowledgeSource, Refused, Survey
+from kato_service.transfer.vectors import VectorSource, VectorSurvey
 
 REPORT_EVERY_S = 2.0
 """Seconds between reports of progress."""
@@ -29,10 +31,20 @@ def say_found(source: KnowledgeSource, survey: Survey) -> None:
         )
     for note in source.notes():
         say(f"  {note}")
-    if survey.refused_count:
-        say(f"  {survey.refused_count} cannot be imported; the first of them:")
-        for refused in survey.refused:
-            say(f"    {refused}")
+    _say_refused(survey.refused_count, survey.refused)
+
+
+def say_found_vectors(source: VectorSource, survey: VectorSurvey) -> None:
+    size = "" if survey.dimension is None else f" of dimension {survey.dimension}"
+    say(f"  {survey.count} vectors{size}")
+    for note in source.vector_notes():
+        say(f"  {note}")
+    _say_refused(survey.refused_count, survey.refused)
+
+
+def say_compared_vectors(found: Comparison) -> None:
+    say(f"compared with the source: {found.equal} vectors equal")
+    _say_different(found)
 
 
 def say_compared(found: Comparison) -> None:
@@ -40,9 +52,7 @@ def say_compared(found: Comparison) -> None:
     if not found.different_count:
         say("names, frequencies, emotives, metadata, order, statistics and totals are exact")
         return
-    say(f"{found.different_count} differences; the first of them:")
-    for each in found.different:
-        say(f"  {each}")
+    _say_different(found)
     if found.failed:
         say("the import is not exact: repeat it, or clear the knowledge base and import again")
         return
@@ -67,4 +77,19 @@ class Report:
             return
         self._reported = now
         rate = (progress.done - self._first) / max(now - self._started, 1e-3)
-        say(f"{progress.doing} {progress.done} of {progress.total} parts, {rate:.0f} a second")
+        done = f"{progress.doing} {progress.done} of {progress.total} {progress.units}"
+        say(f"{done}, {rate:.0f} a second")
+
+
+def _say_refused(number: int, first: Sequence[Refused]) -> None:
+    if number:
+        say(f"  {number} cannot be imported; the first of them:")
+        for refused in first:
+            say(f"    {refused}")
+
+
+def _say_different(found: Comparison) -> None:
+    if found.different_count:
+        say(f"{found.different_count} differences; the first of them:")
+        for each in found.different:
+            say(f"  {each}")

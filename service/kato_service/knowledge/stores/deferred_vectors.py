@@ -5,7 +5,7 @@ start.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from importlib import import_module
 
 from kato_service.connections.circuit import Circuit
@@ -13,7 +13,7 @@ from kato_service.connections.qdrant_pool import QdrantConnectionPool
 from kato_service.domain.shares import Holder
 from kato_service.errors import VectorNotFoundError
 from kato_service.knowledge.stores.vector_places import VectorPlaces
-from kato_service.knowledge.stores.vector_store import Vector, VectorStore
+from kato_service.knowledge.stores.vector_store import Near, Vector, VectorPage, VectorStore
 
 _STORE = "kato_service.knowledge.stores.qdrant_store"
 
@@ -44,7 +44,7 @@ class DeferredVectors:
 
     async def neighbors(
         self, kb: str, cleared: int, vector: Vector, *, limit: int, min_score: float
-    ) -> tuple[tuple[str, float], ...]:
+    ) -> tuple[Near, ...]:
         if self._pool.is_unused:
             return ()
         store = await self._store()
@@ -54,6 +54,17 @@ class DeferredVectors:
         if self._pool.is_unused:
             raise VectorNotFoundError(f"no vector {symbol!r}")
         return await (await self._store()).get(kb, cleared, symbol)
+
+    async def known(self, kb: str, cleared: int, symbols: Collection[str]) -> Mapping[str, Vector]:
+        if self._pool.is_unused:
+            return {}
+        return await (await self._store()).known(kb, cleared, symbols)
+
+    async def pages(self, kb: str, cleared: int) -> AsyncIterator[VectorPage]:
+        if self._pool.is_unused:
+            return
+        async for page in (await self._store()).pages(kb, cleared):
+            yield page
 
     async def drop_before(self, kb: str, cleared: int) -> None:
         if not self._pool.is_unused:

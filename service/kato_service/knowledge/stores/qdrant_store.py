@@ -12,7 +12,7 @@ import re
 import sqlite3
 import struct
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from operator import mul
 from typing import Any
@@ -23,7 +23,14 @@ from grpc.aio import AioRpcError  # type: ignore[import-untyped]  # ships no typ
 from qdrant_client import AsyncQdrantClient
 from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
-from qdrant_client.models import Distance, PointStruct, ScoredPoint, SearchParams, VectorParams
+from qdrant_client.models import (
+    Distance,
+    PointStruct,
+    Record,
+    ScoredPoint,
+    SearchParams,
+    VectorParams,
+)
 
 from kato_service.connections.circuit import Circuit
 from kato_service.connections.qdrant_failures import is_busy, is_unanswered
@@ -35,7 +42,7 @@ from kato_service.errors import (
     VectorsClearedError,
 )
 from kato_service.knowledge.stores.vector_places import VectorPlaces
-from kato_service.knowledge.stores.vector_store import Vector
+from kato_service.knowledge.stores.vector_store import Near, Vector, VectorPage
 
 OPERATION_TIMEOUT_S = 10.0
 """Seconds that one call may take."""
@@ -43,6 +50,9 @@ SCORE_ERROR = 1e-4
 """How far a score in float32 may be from the exact one (with 4096 dimensions)."""
 SCORE_DIGITS = 12
 """Decimals of a score: scores that agree in all of them are equal."""
+PAGE_COMPONENTS = 2**18
+"""Components of the vectors that are read at once, which bounds the memory this takes."""
+PAGE_VECTORS = 1000
 _UNWRITABLE = "the files of vectors cannot be written; free some space on their disk"
 _COLLECTION = re.compile(r"kato_(?P<kb>.+)_(?P<cleared>[0-9]+)")
 
@@ -92,8 +102,8 @@ class QdrantStore:
 
     async def neighbors(
         self, kb: str, cleared: int, vector: Vector, *, limit: int, min_score: float
-    ) -> tuple[tuple[str, float], ...]:
-        """Up to *limit* stored symbols with their cosine similarities, all at least *min_score*.
+    ) -> tuple[Near, ...]:
+        """Up to *limit* stored vectors whose cosine similarity is at least *min_score*.
 
         Best first, equal ones by symbol; the vector's own symbol is among them if it is stored.
         """
@@ -107,9 +117,9 @@ class QdrantStore:
         fetched = 2 * limit + 8
         while True:
             points = await self._search(kb, cleared, direction, fetched, min_score - SCORE_ERROR)
-            best = sorted((-_cosine(direction, point), _symbol(point)) for point in points)[:limit]
-            if len(points) < fetched or points[-1].score < -best[-1][0] - SCORE_ERROR:
-                return tuple((symbol, -score) for score, symbol in best if -score >= min_score)
+            best = sorted((_near(direction, point) for point in points), key=_rank)[:limit]
+            if len(points) < fetched or points[-1].score < best[-1].score - SCORE_ERROR:
+                return tuple(one for one in best if one.score >= min_score)
             fetched *= 4
 
     async def get(self, kb: str, cleared: int, symbol: str) -> Vector:
@@ -118,15 +128,42 @@ class QdrantStore:
         Raises:
             VectorNotFoundError: None was stored under *symbol* since the last clear.
         """
-        name = collection_name(kb, cleared)
+        found = await self.known(kb, cleared, [symbol])
+        if symbol not in found:
+            raise VectorNotFoundError(f"no vector {symbol!r}")
+        return found[symbol]
+
+    async def known(self, kb: str, cleared: int, symbols: Collection[str]) -> dict[str, Vector]:
+        """The components of those *symbols* that have a vector."""
+        name, ids = collection_name(kb, cleared), [_point_id(symbol) for symbol in symbols]
         try:
             async with self._mapped_errors():
-                found = await self._client.retrieve(name, [_point_id(symbol)], with_payload=True)
+                found = await self._client.retrieve(name, ids, with_payload=True)
         except _CollectionMissingError:
-            found = []
-        if not found:
-            raise VectorNotFoundError(f"no vector {symbol!r}")
-        return _components(found[0].payload)
+            return {}
+        return {_symbol(point): components_in(point.payload) for point in found}
+
+    async def pages(self, kb: str, cleared: int) -> AsyncIterator[VectorPage]:
+        """All vectors in a fixed order, a bounded number at a time.
+
+        Raises:
+            VectorsClearedError: A clear dropped them meanwhile.
+        """
+        name, offset = collection_name(kb, cleared), None
+        dimension = await self.dimension(kb, cleared)
+        if dimension is None:
+            return
+        while True:
+            try:
+                async with self._mapped_errors():
+                    points, offset = await self._client.scroll(
+                        name, limit=page_size(dimension), offset=offset, with_payload=True
+                    )
+            except _CollectionMissingError as exc:
+                raise VectorsClearedError("the vectors were cleared meanwhile") from exc
+            yield [(_symbol(point), components_in(point.payload)) for point in points]
+            if offset is None:
+                return
 
     async def drop_before(self, kb: str, cleared: int) -> None:
         """Drop the collections that became garbage with the clear at *cleared*, or earlier."""
@@ -260,6 +297,11 @@ def collection_name(kb: str, cleared: int) -> str:
     return f"kato_{kb}_{cleared}"
 
 
+def page_size(dimension: int) -> int:
+    """How many vectors to read at once."""
+    return max(1, min(PAGE_VECTORS, PAGE_COMPONENTS // dimension))
+
+
 def _mapped(exc: Exception) -> Exception:
     if is_busy(exc):
         return StoreUnavailableError("every connection to qdrant is in use; retry later")
@@ -288,11 +330,12 @@ def _point_id(symbol: str) -> str:
     return str(uuid5(NAMESPACE_DNS, symbol))
 
 
-def _symbol(point: ScoredPoint) -> str:
+def _symbol(point: ScoredPoint | Record) -> str:
     return str((point.payload or {})["symbol"])
 
 
-def _components(payload: Mapping[str, Any] | None) -> Vector:
+def components_in(payload: Mapping[str, Any] | None) -> Vector:
+    """The exact components that the payload of a point holds."""
     packed = b64decode((payload or {})["components"])
     return struct.unpack(f"<{len(packed) // 8}d", packed)
 
@@ -306,6 +349,12 @@ def _direction(vector: Vector) -> Vector:
     return tuple(component / length for component in scaled)
 
 
-def _cosine(direction: Vector, point: ScoredPoint) -> float:
-    other = _direction(_components(point.payload))
-    return round(math.fsum(map(mul, direction, other)), SCORE_DIGITS)
+def _near(direction: Vector, point: ScoredPoint) -> Near:
+    components = components_in(point.payload)
+    score = math.fsum(map(mul, direction, _direction(components)))
+    return Near(_symbol(point), round(score, SCORE_DIGITS), components)
+
+
+def _rank(one: Near) -> tuple[float, str]:
+    """Best first, equal ones by symbol."""
+    return -one.score, one.symbol

@@ -1,0 +1,107 @@
+"""An import of vectors: store what is missing, compare with the source.
+
+A vector is stored under its symbol, so storing it again changes nothing: an import that was
+interrupted is repeated.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from itertools import islice
+
+from kato_service.errors import TransferError, VectorsClearedError
+from kato_service.knowledge.stores.vector_store import Vector, VectorStore
+from kato_service.transfer.importing import Comparison, Progress
+from kato_service.transfer.vectors import NamedVector, VectorSource, VectorSurvey, fitting
+
+BATCH_COMPONENTS = 2**18
+"""Components that are stored at once: bounds memory, and the size of a request."""
+BATCH_VECTORS = 50
+
+
+class VectorImport:
+    """The import of one source of vectors into one knowledge base."""
+
+    def __init__(
+        self,
+        source: VectorSource,
+        store: VectorStore,
+        target: tuple[str, int],
+        survey: VectorSurvey,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        """*target*: the knowledge base, and the revision of its last clear."""
+        self._source = source
+        self._store = store
+        self._target = target
+        self._survey = survey
+        self._on_progress = on_progress
+
+    async def check(self) -> int:
+        """Check that no symbol stands for another vector; gives how many are stored already.
+
+        Raises:
+            TransferError: One does, or too many knowledge bases have vectors.
+            StoreUnavailableError: Source or target did not answer.
+        """
+        dimension = await self._store.dimension(*self._target)
+        if dimension is None:
+            await self._store.reserve(self._target[0], None)
+            return 0
+        if dimension != self._survey.dimension:
+            raise TransferError(
+                f"{self._source.name}: its vectors have dimension {self._survey.dimension}, those"
+                f" of the knowledge base {dimension}: import into another one (--user), or clear it"
+            )
+        stored = 0
+        async for batch in self._batches():
+            known = await self._known(batch)
+            for one in batch:
+                if known.get(one.symbol, one.components) != one.components:
+                    raise TransferError(
+                        f"{one.where}: the name {one.symbol} belongs to another vector in the"
+                        " knowledge base: import into another one (--user), or clear it"
+                    )
+            stored += len(known)
+        return stored
+
+    async def append(self) -> None:
+        """Store what is not stored yet. Each batch is durable by itself, whatever ends the import.
+
+        Raises:
+            StoreUnavailableError: Source or target did not answer; repeat the import.
+            TransferError: The knowledge base was cleared meanwhile.
+        """
+        done = 0
+        async for batch in self._batches():
+            known = await self._known(batch)
+            missing = {one.symbol: one.components for one in batch if one.symbol not in known}
+            try:
+                await self._store.store(*self._target, missing)
+            except VectorsClearedError as exc:
+                raise TransferError("the knowledge base was cleared meanwhile") from exc
+            done += len(batch)
+            self._on_progress(Progress("imported", done, self._survey.count, "vectors"))
+
+    async def compare(self) -> Comparison:
+        """Compare the source with what is stored now."""
+        found = Comparison()
+        async for batch in self._batches():
+            known = await self._known(batch)
+            for one in batch:
+                if known.get(one.symbol) == one.components:
+                    found.equal += 1
+                else:
+                    found.differs(f"{one.where}: {one.symbol}")
+        return found
+
+    async def _known(self, batch: Sequence[NamedVector]) -> Mapping[str, Vector]:
+        return await self._store.known(*self._target, [one.symbol for one in batch])
+
+    async def _batches(self) -> AsyncIterator[Sequence[NamedVector]]:
+        dimension = self._survey.dimension
+        if dimension is None:
+            return
+        size = max(1, min(BATCH_VECTORS, BATCH_COMPONENTS // dimension))
+        async for batch in fitting(self._source, dimension):
+            vectors = iter(batch)
+            while some := list(islice(vectors, size)):
+                yield some
