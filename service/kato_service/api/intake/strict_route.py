@@ -9,9 +9,8 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, get_args
+from typing import Any
 
-from fastapi.params import Query
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import HTTPConnection, Request
@@ -22,6 +21,7 @@ from kato_service.api import errors
 from kato_service.api.intake import exact_json, json_bodies
 from kato_service.api.intake.calls import call_of, label
 from kato_service.api.intake.identity import Claims, claims_taken
+from kato_service.api.intake.queries import known_parameters
 from kato_service.api.shapes.body import unknown_fields_ignored
 from kato_service.api.shapes.requests import ConfigBody, GeneOverrides, GenesBody, NoBody
 from kato_service.api.wording import invalid_input
@@ -36,7 +36,7 @@ class StrictRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Endpoint, **options: Any) -> None:
         super().__init__(path, endpoint, **options)
-        if _can_be_called_directly(endpoint, self.param_convertors):
+        if _can_be_called_directly(endpoint, self.param_convertors, known_parameters(self)):
             # APIRoute has documented the operation by now; only the call is replaced.
             self.app = _directly(path, endpoint, with_query=self.app)
 
@@ -152,20 +152,19 @@ def begin(connection: HTTPConnection, path: str) -> None:
 _UNUSED = _BodyReader(TypeAdapter(NoBody | None), NoBody, required=False)
 
 
-def _can_be_called_directly(endpoint: Endpoint, in_path: Mapping[str, Any]) -> bool:
+def _can_be_called_directly(
+    endpoint: Endpoint, in_path: Mapping[str, Any], in_query: frozenset[str]
+) -> bool:
     """Whether an operation takes only its call, strings from the path, a body, and what has a
     default if there is no query."""
     taken = inspect.signature(endpoint).parameters
     rest = taken.keys() - {"call", "body"}
     return "call" in taken and all(
-        taken[one].annotation is str if one in in_path else _is_optional_query(taken[one])
+        taken[one].annotation is str
+        if one in in_path
+        else one in in_query and taken[one].default is not inspect.Parameter.empty
         for one in rest
     )
-
-
-def _is_optional_query(parameter: inspect.Parameter) -> bool:
-    is_query = any(isinstance(each, Query) for each in get_args(parameter.annotation)[1:])
-    return is_query and parameter.default is not parameter.empty
 
 
 @cache
