@@ -232,6 +232,8 @@ ROWS: dict[type[BaseModel], tuple[Row, ...]] = {
         Row({"limit": 0}, ("limit",), "limit | must be at least 1"),
         Row({"limit": "x"}, ("limit",), "limit | must be a whole number"),
         Row({"recall_threshold": 1.5}, ("recall_threshold",), "recall_threshold | must be at most 1"),
+        Row({"fields": ["name"]}, ("fields",), "fields | must be text"),
+        Row({"fields": "name,potentail"}, ("fields", "potentail"), "potentail of fields | is not a known field; did you mean potential?"),
     ),
     ConfigBody: (
         Row({}, ("config",), "Missing required field: config", strict_only=True),

@@ -23,7 +23,7 @@ from kato_service.findings import REQUIRED, Finding
 from kato_service.sessions.state import SessionState
 from kato_service.sessions.store import Listed
 
-N = TypeVar("N", int, float)
+N = TypeVar("N", int, float, str)
 Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page.")]
 Cursor = Annotated[
     str | None, Query(max_length=1024, description="`next_cursor` of the previous page.")
@@ -158,7 +158,7 @@ def _require_size(metadata: dict[str, Any], limit: int) -> None:
 
 
 def one_of(name: str, query: N | None, body: N | None) -> N | None:
-    """The number *name* of a request, from its query or its body; None: it is in neither.
+    """The value *name* of a request, from its query or its body; None: it is in neither.
 
     Raises:
         InvalidInputError: The two differ.
