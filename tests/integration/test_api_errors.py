@@ -26,7 +26,8 @@ JSON = {"content-type": "application/json"}
 JARGON = re.compile(
     r"Input should|Extra inputs|[Vv]alue error|valid (dictionary|list|string|integer|number)"
     r"|instance of|[A-Z][a-z]+Body|GeneOverrides|ObservationItem|SequenceItem|Frame\b|pydantic|"
-    r"\b(str|int|float|bool|dict|NoneType)\b|not permitted|_type|validat|orjson|the request is not"
+    r"\b(str|int|float|bool|dict|NoneType)\b|not permitted|(?<!\bindexer)_type|validat|orjson|"
+    r"the request is not"
 )
 
 
