@@ -124,8 +124,8 @@ async def clear_stm(
     if unique_id is None and (blank := await address.missing(call)):
         return _done(blank, message="stm-cleared", unique_id=uuid4().hex)
     plan = partial(call.service.processor.clear_stm, unique_id=unique_id)
-    after, result = await call.changed(await address.id(call), plan)
-    return _cleared(after, result, "stm-cleared")
+    changed = await call.changed(await address.id(call), plan)
+    return _cleared(changed.after, changed.answer, "stm-cleared")
 
 
 async def clear_all(
@@ -133,9 +133,9 @@ async def clear_all(
 ) -> Response:
     processor = call.service.processor
     plan = partial(processor.clear_all, unique_id=processing.unique_id_of(body))
-    after, result = await call.changed(await address.id(call), plan)
-    await processor.drop_cleared_vectors(after.processor_id, deadline=call.deadline)
-    return _cleared(after, result, "all-cleared")
+    changed = await call.changed(await address.id(call), plan)
+    await processor.drop_cleared_vectors(changed.after.processor_id, deadline=call.deadline)
+    return _cleared(changed.after, changed.answer, "all-cleared")
 
 
 async def observe_sequence(call: Called, address: Addressed, body: SequenceBody) -> Response:
@@ -155,8 +155,9 @@ async def observe_sequence(call: Called, address: Addressed, body: SequenceBody)
 
 async def update_genes(call: Called, address: Addressed, body: GenesBody) -> Response:
     plan = partial(call.service.processor.configure, overrides=body.genes.given())
-    after, _ = await call.changed(await address.id(call), plan)
-    return _done(after, message="genes-updated", **rendering.ignored(body.genes.ignored()))
+    changed = await call.changed(await address.id(call), plan)
+    without_effect = rendering.ignored(body.genes.ignored())
+    return _done(changed.after, message="genes-updated", **without_effect)
 
 
 async def get_gene(call: Called, state: Shown, name: str) -> Response:

@@ -32,7 +32,12 @@ from kato_service.errors import (
     VectorLimitExceededError,
     VectorsDisabledError,
 )
-from kato_service.processing.results import LearnResult, PredictionsResult, SequenceResult
+from kato_service.processing.results import (
+    LearnResult,
+    ObservationResult,
+    PredictionsResult,
+    SequenceResult,
+)
 from kato_service.processing.sequence import SequenceOptions
 from kato_service.sessions.changes import Plan
 from kato_service.sessions.state import SessionState
@@ -70,14 +75,19 @@ async def observe(call: Called, session_id: str, body: ObservationBody) -> Respo
 
 async def observed(call: Call, session_id: str, body: ObservationBody) -> dict[str, Any]:
     """The answer to an observation, once it is applied."""
-    plan = partial(
+    result = await call.change(session_id, observe_plan(call, body))
+    return rendering.observed(result, call.dialect.ok)
+
+
+def observe_plan(call: Call, body: ObservationBody) -> Plan[ObservationResult]:
+    """The plan of an observation, for `Call.change`."""
+    return partial(
         call.service.processor.observe,
         observation=body.observation(),
         unique_id=body.unique_id,
         caller=call.holder,
         deadline=call.deadline,
     )
-    return rendering.observed(await call.change(session_id, plan), call.dialect.ok)
 
 
 async def observe_sequence(call: Called, session_id: str, body: SequenceBody) -> Response:
@@ -111,8 +121,12 @@ async def learn(call: Called, session_id: str, body: RepeatableBody | None = Non
 
 async def learned(call: Call, session_id: str, body: RepeatableBody | None) -> LearnResult:
     """The result of a learn, once it is applied."""
-    plan = partial(call.service.processor.learn, unique_id=unique_id_of(body))
-    return await call.change(session_id, plan)
+    return await call.change(session_id, learn_plan(call, body))
+
+
+def learn_plan(call: Call, body: RepeatableBody | None) -> Plan[LearnResult]:
+    """The plan of a learn, for `Call.change`."""
+    return partial(call.service.processor.learn, unique_id=unique_id_of(body))
 
 
 async def get_stm(call: Called, session_id: str) -> Response:
@@ -165,8 +179,8 @@ async def get_config(call: Called, session_id: str) -> Response:
 
 async def set_config(call: Called, session_id: str, body: ConfigBody) -> Response:
     plan = partial(call.service.processor.configure, overrides=body.config.given())
-    after, genes = await call.changed(session_id, plan)
-    content = rendering.config(genes, after.overrides, call.dialect)
+    changed = await call.changed(session_id, plan)
+    content = rendering.config(changed.answer, changed.after.overrides, call.dialect)
     return rendering.response(content | rendering.ignored(body.config.ignored()))
 
 

@@ -8,22 +8,30 @@ from starlette.websockets import WebSocket
 
 from kato_service.access.addresses import ClientAddresses
 from kato_service.access.scopes import Scope
-from kato_service.api import errors, legacy, patterns, processing, sessions, websocket
+from kato_service.api import errors, later, legacy, patterns, processing, sessions, websocket
 from kato_service.api.intake.gate import Gate
 from kato_service.api.intake.guards import Need, guard
 from kato_service.api.intake.identity import FIELDS
-from kato_service.api.intake.operations import Generation, add
+from kato_service.api.intake.operations import Generation, Operation, add
 from kato_service.api.intake.prefix import Prefix
 from kato_service.api.intake.session_middleware import SessionMiddleware
-from kato_service.api.shapes.older_responses import LATER
+from kato_service.api.shapes.later_responses import LATER
 from kato_service.service import Service
 from kato_service.settings import Settings
 
 Socket = Callable[[WebSocket], Awaitable[None]]
+Tables = tuple[tuple[Operation, ...], tuple[Operation, ...], tuple[Operation, ...]]
+"""Operations on the memory of a session, on sessions, and on knowledge."""
 _CURRENT = Generation("/v2/sessions", older=False)
 _LATER = Generation("/sessions", LATER, naming=frozenset(FIELDS) - {"session_id"})
 _LEGACY = Generation("/v1", naming=frozenset(FIELDS))
 _UNPREFIXED = replace(_LEGACY, prefix="")
+_TABLES: Tables = (processing.OPERATIONS, sessions.OPERATIONS, patterns.OPERATIONS)
+_LATER_TABLES: Tables = (
+    (*later.spoken(processing.OPERATIONS), later.FINALIZE),
+    later.spoken(sessions.OPERATIONS),
+    patterns.OPERATIONS,
+)
 
 
 def make_gate(service: Service) -> Gate:
@@ -44,8 +52,8 @@ def include_routers(app: FastAPI, settings: Settings, gate: Gate, prefix: Prefix
     Requests are matched against the paths in this order, so the busiest come first.
     """
     if settings.enable_v2_features:
-        _include_sessions(app, _CURRENT, tags=("memory", "sessions", "knowledge"))
-        _include_sessions(app, _LATER, tags=("later sessions",) * 3)
+        _include_sessions(app, _CURRENT, _TABLES, tags=("memory", "sessions", "knowledge"))
+        _include_sessions(app, _LATER, _LATER_TABLES, tags=("later sessions",) * 3)
     _include_legacy(app)
     app.router.add_api_websocket_route("/{path:path}", websocket.unknown_socket)
     guard(app.router.routes[-1], Need(Scope.OPEN, any_query=True))
@@ -61,12 +69,12 @@ def _include_legacy(app: FastAPI) -> None:
         _include_socket(app, clients, "", websocket.legacy_socket)
 
 
-def _include_sessions(app: FastAPI, clients: Generation, *, tags: tuple[str, str, str]) -> None:
-    memory, session, knowledge = tags
+def _include_sessions(
+    app: FastAPI, clients: Generation, tables: Tables, *, tags: tuple[str, str, str]
+) -> None:
     one = "/{session_id}"
-    add(app, clients, processing.OPERATIONS, tag=memory, below=one)
-    add(app, clients, sessions.OPERATIONS, tag=session)
-    add(app, clients, patterns.OPERATIONS, tag=knowledge, below=one)
+    for operations, below, tag in zip(tables, (one, "", one), tags, strict=True):
+        add(app, clients, operations, tag=tag, below=below)
     _include_socket(app, clients, one, websocket.session_socket)
 
 

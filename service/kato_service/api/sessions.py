@@ -1,5 +1,6 @@
 """Operations on sessions: create, list, get, extend, delete (http-api.md §2)."""
 
+import time
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Query
@@ -92,14 +93,18 @@ async def extend_session(
     ttl_s = one_of("ttl_seconds", ttl_seconds, body.ttl_seconds if body else None)
     if ttl_s is None:
         raise InvalidInputError.at("ttl_seconds", reason=REQUIRED)
+    return rendering.response(await extended(call, session_id, ttl_s))
+
+
+async def extended(call: Call, session_id: str, ttl_s: int | None) -> dict[str, Any]:
+    """The answer to an extension; *ttl_s* None: by as much as the last time."""
     state = await call.extend(session_id, ttl_s)
-    content = {
+    return {
         "status": "extended",
         "session_id": session_id,
         "ttl_seconds": state.ttl_s,
         "expires_at": None if state.expires_at is None else rendering.timestamp(state.expires_at),
     }
-    return rendering.response(content)
 
 
 OPERATIONS = (
@@ -137,7 +142,8 @@ OPERATIONS = (
 
 
 def _session(call: Call, state: SessionState) -> dict[str, Any]:
-    return rendering.session(state, call.service.processor.genes(state), call.dialect)
+    genes = call.service.processor.genes(state)
+    return rendering.session(state, genes, call.dialect, now=time.time())
 
 
 def _listed(call: Call, found: Listed) -> dict[str, Any]:

@@ -29,6 +29,11 @@ class PatternOperations:
             raise _unknown()
         return pattern
 
+    async def count(self, kb: str, *, deadline: Deadline) -> int:
+        """How many patterns the knowledge base has."""
+        async with self._knowledge.get(kb).reading(deadline=deadline) as knowledge:
+            return len(knowledge.patterns)
+
     async def list_patterns(
         self, kb: str, *, limit: int, after: int, deadline: Deadline
     ) -> PatternPage:

@@ -209,9 +209,13 @@ class SessionManager:
         return tuple(it for it in found if it.state.user_id == user_id), next_cursor
 
     async def extend(
-        self, session_id: str, ttl_s: int, *, sees: Sees | None = None
+        self, session_id: str, ttl_s: int | None, *, sees: Sees | None = None
     ) -> SessionState:
-        """The session, which now lives *ttl_s* from now on; raises SessionNotFoundError."""
+        """The session, which now lives *ttl_s* from now on; raises SessionNotFoundError.
+
+        Args:
+            ttl_s: None: as long as the last time.
+        """
         if sees is not None:
             await self._seen(session_id, sees)
         state = await self._store.extend(_known_form(session_id), ttl_s)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kato_service.api import health, legacy, patterns, processing, sessions
+from kato_service.api import health, later, legacy, patterns, processing, sessions
 
 CURRENT = """Deterministic pattern memory: observe events, learn patterns, get predictions that can
 be traced.
@@ -43,8 +43,9 @@ TAGS: Mapping[str, str] = {
 OLDER_TAGS: Mapping[str, str] = {
     "v1": "The default session of a user, or the session that a header selects.",
     "unprefixed": "The same without a prefix.",
-    "later sessions": "The paths of `/v2/sessions` for clients of later versions: `node_id` for"
-    " `user_id`, and `missing` and `extras` of predictions by event.",
+    "later sessions": "The paths of `/v2/sessions` for clients of later versions. Every request on"
+    " a session that was made here extends it, and an automatic learn empties its short-term memory"
+    " unless its genes, or the instance, say otherwise.",
     "health": "The state of the instance.",
 }
 PARAMETERS: Mapping[str, str] = {
@@ -118,6 +119,25 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     " emotives. Sending it again is harmless.",
     patterns.delete_pattern: "Deletes a pattern. Statistics keep what its learns counted.",
     patterns.get_vector: "Gets the components of a vector as they were sent.",
+    later.session_exists: "Says whether the session is alive. Never extends it.",
+    later.extend_session: "Sets the session's remaining lifetime: `ttl_seconds`, in the query or in"
+    " the body, or as long as the last time.",
+    later.observe: "Adds one event to the end of the short-term memory. An observation without"
+    " strings and vectors adds no event." + _REPEAT,
+    later.observe_sequence: "Checks up to 1000 observations, then applies them in order. An item's"
+    " own `unique_id` only returns in its result; that of the whole request makes it safe to send"
+    " again.",
+    later.learn: "Turns the short-term memory into a pattern and empties it. " + _LEARNED + _REPEAT,
+    later.get_predictions: "Compares the short-term memory with all patterns of the knowledge base,"
+    " best match first. `limit` and `recall_threshold` hold for this request only.",
+    later.get_config: "Gets every gene in effect.",
+    later.set_config: "Changes the genes that are named, all or none, from the next request on."
+    " Null returns a gene to its default.",
+    later.get_percept_data: "Gets the last observation.",
+    later.get_cognition_data: "Gets predictions, the last emotives, all symbols of the short-term"
+    " memory, and the metadata that waits for a learn.",
+    later.finalize_training: "Does nothing and succeeds: predictions always use the statistics of"
+    " all patterns, so there is nothing to precompute.",
     legacy.observe: "Adds one event to the end of the short-term memory." + _REPEAT,
     legacy.learn: "Turns the short-term memory into a pattern and empties it. With less than two"
     " symbols, nothing changes and `pattern_name` is empty." + _REPEAT,

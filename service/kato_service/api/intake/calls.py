@@ -7,7 +7,7 @@ Operations reach sessions through their call only, which shows a caller its own 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import structlog
 from fastapi import Depends
@@ -27,6 +27,15 @@ from kato_service.sessions.store import Listed
 
 A = TypeVar("A")
 _SLOW = "the session store did not answer before the deadline"
+
+
+@dataclass(frozen=True, slots=True)
+class Changed(Generic[A]):
+    """A change that is made."""
+
+    before: SessionState
+    after: SessionState
+    answer: A
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +69,21 @@ class Call:
         self.service.metrics.answered(answer)
         return answer
 
-    async def changed(self, session_id: str, plan: Plan[A]) -> tuple[SessionState, A]:
-        """The session as the change leaves it, and the answer of *plan*.
+    async def changed(self, session_id: str, plan: Plan[A]) -> "Changed[A]":
+        """The answer of *plan*, as `change` gives it, with the session before and after.
 
         The session is not read again afterwards: that may fail, and the change is made.
         """
-        after: list[SessionState] = []
+        seen: list[SessionState] = []
 
         async def noted(state: SessionState) -> Change[A]:
             change = await plan(state)
-            after[:] = [change.state or state]
+            seen[:] = [state, change.state or state]
             return change
 
         answer = await self.change(session_id, noted)
-        return after[0], answer
+        before, after = seen
+        return Changed(before, after, answer)
 
     async def load(self, session_id: str) -> SessionState:
         """The session, for reading; raises SessionNotFoundError."""
@@ -161,7 +171,8 @@ class Call:
                 return await self.service.sessions.count()
             return await self.service.sessions.count_of(user_id)
 
-    async def extend(self, session_id: str, ttl_s: int) -> SessionState:
+    async def extend(self, session_id: str, ttl_s: int | None) -> SessionState:
+        """See `SessionManager.extend`."""
         self.identity.require_session(session_id)
         async with self.writing():
             return await self.service.sessions.extend(session_id, ttl_s, sees=self._sees)

@@ -9,8 +9,6 @@ class Dialect:
 
     ok: str = "ok"
     """The ``status`` of a success."""
-    user_field: str = "user_id"
-    """The field of a session that holds its user."""
     nested: bool = False
     """``missing`` and ``extras`` of a prediction are lists of events, not of symbols."""
     every_gene: bool = False
@@ -19,7 +17,7 @@ class Dialect:
 
 CURRENT = Dialect()
 LEGACY = Dialect(ok="okay")
-LATER = Dialect(ok="okay", user_field="node_id", nested=True, every_gene=True)
+LATER = Dialect(ok="okay", nested=True, every_gene=True)
 
 
 def dialect_of(path: str) -> Dialect:

@@ -1,5 +1,6 @@
 """Domain values as the JSON of http-api.md; only this module adds and strips ``PTRN|``."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from starlette.responses import Response
 
 from kato_service import json_text
 from kato_service.api.shapes import other_genes
-from kato_service.api.shapes.dialect import Dialect
+from kato_service.api.shapes.dialect import LATER, Dialect
 from kato_service.domain.genes import Genes, GeneValue
 from kato_service.domain.pattern import Metadata, Pattern
 from kato_service.domain.prediction import FuturePotential, LaterMetrics, Prediction
@@ -76,10 +77,16 @@ def masked(session_id: str) -> str:
     return session_id[:_SHOWN_ID_CHARS] + "…"
 
 
-def session(state: SessionState, genes: Genes, dialect: Dialect) -> dict[str, Any]:
+def session(state: SessionState, genes: Genes, dialect: Dialect, *, now: float) -> dict[str, Any]:
+    """A session; *now*: seconds since the epoch, for what it has left."""
+    content = _session(state, genes, dialect)
+    return content | _for_later_clients(state, content, now) if dialect is LATER else content
+
+
+def _session(state: SessionState, genes: Genes, dialect: Dialect) -> dict[str, Any]:
     return {
         "session_id": state.session_id,
-        dialect.user_field: state.user_id,
+        "user_id": state.user_id,
         "processor_id": state.processor_id,
         "created_at": timestamp(state.created_at),
         "last_accessed": timestamp(state.last_accessed_at),
@@ -89,7 +96,24 @@ def session(state: SessionState, genes: Genes, dialect: Dialect) -> dict[str, An
         "stm_length": len(state.stm),
         "time": state.time,
         "metadata": dict(state.metadata),
-        "config": asdict(genes),
+    } | config(genes, state.overrides, dialect)
+
+
+def _for_later_clients(
+    state: SessionState, content: Mapping[str, Any], now: float
+) -> dict[str, Any]:
+    """The fields of a session that ``/sessions`` adds, or has with another meaning."""
+    left = None
+    if state.ttl_s is not None and state.expires_at is not None:
+        # Rounded up, so that a session that was just extended shows its whole lifetime; bounded,
+        # because the clock that set the expiry may be another.
+        left = min(max(math.ceil(state.expires_at - now), 0), state.ttl_s)
+    return {
+        "node_id": state.user_id,
+        "processor_id": state.user_id or state.processor_id,
+        "ttl_seconds": left,
+        "session_config": content["config"],
+        "expired": False,
     }
 
 

@@ -4,10 +4,11 @@ Keys of a session: the hash, then the lists of its STM, pending emotives and rem
 All share the hash tag ``{session_id}``, so that a cluster keeps them on one node. Fields of the
 hash:
 
-``inc`` incarnation · ``exp`` expiry, ms, '' for never · ``ttl`` seconds · ``later`` '1' for a session
-made on ``/sessions`` · ``head``, ``per`` encoded state · ``num`` last fencing token · ``own``, ``lea`` holder of the lock and end of its lease, ms ·
-``que`` places in the queue, ``owner=ms;…`` · ``lost`` fencing tokens of locks taken over ·
-``iid``, ``int`` intent · ``last`` ids of installed intents. Empty fields are not stored.
+``inc`` incarnation · ``exp`` expiry, ms, '' for never · ``ttl`` seconds · ``later`` '1' if it was
+made on ``/sessions`` · ``head``, ``per`` encoded state · ``num`` last fencing token · ``own``,
+``lea`` holder of the lock and end of its lease, ms · ``que`` places in the queue, ``owner=ms;…`` ·
+``lost`` fencing tokens of locks taken over · ``iid``, ``int`` intent · ``last`` ids of installed
+intents. Empty fields are not stored.
 
 A script whose answer got lost is sent again, so every script may run twice. The comment of each
 says why the second run does no harm and returns the same.

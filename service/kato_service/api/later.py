@@ -1,0 +1,152 @@
+"""Operations of ``/sessions`` that answer clients of later versions differently (http-api.md §3).
+
+`spoken` puts them in the place of those of ``/v2/sessions``.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from time import perf_counter
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from kato_service.access.scopes import Scope
+from kato_service.api import processing, sessions
+from kato_service.api.intake.calls import Called
+from kato_service.api.intake.operations import Operation
+from kato_service.api.shapes import later_rendering as rendered
+from kato_service.api.shapes import later_responses as later
+from kato_service.api.shapes import rendering, responses
+from kato_service.api.shapes.requests import (
+    MAX_TTL_S,
+    ConfigBody,
+    ExtendBody,
+    ObservationBody,
+    RepeatableBody,
+    SequenceBody,
+)
+from kato_service.errors import SessionNotFoundError
+
+Endpoint = Callable[..., Awaitable[Response]]
+
+
+async def session_exists(call: Called, session_id: str) -> Response:
+    exists = await call.exists(session_id)
+    content = {"exists": exists, "expired": False, "session_id": session_id}
+    return rendering.response(content)
+
+
+async def extend_session(
+    call: Called,
+    session_id: str,
+    body: ExtendBody | None = None,
+    ttl_seconds: Annotated[
+        int | None,
+        Query(ge=1, le=MAX_TTL_S, description="Seconds; without them, as long as the last time."),
+    ] = None,
+) -> Response:
+    ttl_s = sessions.one_of("ttl_seconds", ttl_seconds, body.ttl_seconds if body else None)
+    return rendering.response(await sessions.extended(call, session_id, ttl_s))
+
+
+async def observe(call: Called, session_id: str, body: ObservationBody) -> Response:
+    changed = await call.changed(session_id, processing.observe_plan(call, body))
+    return rendering.response(rendered.observed(changed.before, changed.answer))
+
+
+async def observe_sequence(call: Called, session_id: str, body: SequenceBody) -> Response:
+    changed = await call.changed(session_id, processing.sequence_plan(call, body))
+    content = await rendered.sequence(
+        changed.before, changed.answer, body.item_ids(), isolated=body.clear_stm_between
+    )
+    return await rendering.long_response(content)
+
+
+async def learn(call: Called, session_id: str, body: RepeatableBody | None = None) -> Response:
+    changed = await call.changed(session_id, processing.learn_plan(call, body))
+    return rendering.response(rendered.learned(changed.before, changed.answer))
+
+
+async def get_predictions(
+    call: Called,
+    session_id: str,
+    limit: processing.Limit = None,
+    recall_threshold: processing.Threshold = None,
+    fields: processing.Fields = None,
+) -> Response:
+    chosen = processing.selected(call, fields)
+    state = await call.load(session_id)
+    result = await processing.predicted(
+        call, state, limit=limit, recall_threshold=recall_threshold, selection=chosen
+    )
+    content = await processing.predictions_of(call, state, result, chosen)
+    more = {"processor_id": rendered.processor(state), "unique_id": None}
+    return await rendering.long_response(content | more)
+
+
+async def get_config(call: Called, session_id: str) -> Response:
+    state = await call.load(session_id)
+    return rendering.response(rendered.config(state, call.service.processor.genes(state)))
+
+
+async def set_config(call: Called, session_id: str, body: ConfigBody) -> Response:
+    plan = partial(call.service.processor.configure, overrides=body.config.given())
+    changed = await call.changed(session_id, plan)
+    content = rendered.configured(changed.after, changed.answer)
+    return rendering.response(content | rendering.ignored(body.config.ignored()))
+
+
+async def get_percept_data(call: Called, session_id: str) -> Response:
+    state = await call.load(session_id)
+    percept = rendered.percept(state, call.service.processor.genes(state))
+    return rendering.response({"percept_data": percept} | rendered.of_node(state))
+
+
+async def get_cognition_data(call: Called, session_id: str) -> Response:
+    state = await call.load(session_id)
+    result = await processing.predicted(call, state)
+    cognition = await rendered.cognition(state, processing.spelled(call, state, result))
+    return await rendering.long_response({"cognition_data": cognition} | rendered.of_node(state))
+
+
+async def finalize_training(call: Called, session_id: str) -> Response:
+    began = perf_counter()
+    state = await call.load(session_id)
+    count = await call.service.processor.patterns.count(state.processor_id, deadline=call.deadline)
+    time_ms = (perf_counter() - began) * 1000
+    return rendering.response(rendered.finalized(state, patterns=count, time_ms=time_ms))
+
+
+FINALIZE = Operation(
+    ("POST",), "/finalize-training", finalize_training,
+    "Finalize a training, which needs nothing to be done", later.Finalized,
+    (SessionNotFoundError,), scope=Scope.READ,
+)  # fmt: skip
+_OWN: Mapping[Endpoint, tuple[Endpoint, type[BaseModel]]] = {
+    sessions.session_exists: (session_exists, later.LaterExists),
+    sessions.extend_session: (extend_session, responses.Extended),
+    processing.observe: (observe, responses.ObservationResult),
+    processing.observe_sequence: (observe_sequence, later.LaterSequence),
+    processing.learn: (learn, responses.LearnResult),
+    processing.get_predictions: (get_predictions, later.LaterPredictions),
+    processing.get_config: (get_config, later.LaterConfig),
+    processing.set_config: (set_config, later.LaterConfigured),
+    processing.get_percept_data: (get_percept_data, later.LaterPerceptData),
+    processing.get_cognition_data: (get_cognition_data, later.LaterCognitionData),
+}
+"""By operation of ``/v2/sessions``: the one of ``/sessions``, and its answer."""
+
+
+def spoken(operations: Iterable[Operation]) -> tuple[Operation, ...]:
+    """*operations* of ``/v2/sessions`` as ``/sessions`` has them."""
+    return tuple(_spoken(operation) for operation in operations)
+
+
+def _spoken(operation: Operation) -> Operation:
+    if operation.endpoint not in _OWN:
+        return operation
+    endpoint, answer = _OWN[operation.endpoint]
+    return replace(operation, endpoint=endpoint, answer=answer)
