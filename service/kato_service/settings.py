@@ -196,7 +196,7 @@ class Settings(AccessConfig, AddressConfig, APIServiceConfig):
     )
     """Seconds that a session lives from its creation or last extend."""
     session_auto_extend: bool = Field(False, validation_alias="SESSION_AUTO_EXTEND")
-    """true: every request on a session extends it."""
+    """true: every request on a session extends it, as always on those made on /sessions."""
     max_sessions: PositiveInt = Field(10_000, validation_alias="MAX_SESSIONS")
     """Live sessions of the instance, at most."""
     max_sessions_per_user: PositiveInt = Field(100, validation_alias="MAX_SESSIONS_PER_USER")
@@ -215,8 +215,8 @@ class Settings(AccessConfig, AddressConfig, APIServiceConfig):
     max_pattern_length: Count = Field(0, validation_alias="MAX_PATTERN_LENGTH")
     """Events after which the short-term memory is learned automatically; 0: never."""
     stm_mode: StmMode = Field("KEEP_LAST", validation_alias="STM_MODE")
-    """What an automatic learn leaves in the short-term memory: KEEP_LAST its last event, CLEAR
-    nothing, ROLLING all but its oldest event."""
+    """What an automatic learn leaves in the short-term memory: KEEP_LAST its last event (nothing in
+    sessions made on /sessions), CLEAR nothing, ROLLING all but its oldest event."""
     sort_symbols: bool = Field(True, validation_alias=AliasChoices("SORT_SYMBOLS", "SORT"))
     """true sorts the symbols of an event; SORT is another name."""
     vector_neighbors: Annotated[int, Field(ge=0, le=100)] = Field(
