@@ -1,6 +1,5 @@
 """Vectors that ``kato-service import`` takes from a deployment's Qdrant, or from a file."""
 
-import asyncio
 import gzip
 import json
 import subprocess
