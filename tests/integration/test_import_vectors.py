@@ -307,7 +307,8 @@ def test_embedded_vectors_are_exported_next_to_the_service_that_uses_them(
     service.await_ready()
     with httpx.Client(base_url=service.url, timeout=60) as api:
         vectors_and_strings = {"vectors": [VECTOR], "strings": ["a"]}
-        api.post(f"{new_session(api)}/observe", json=vectors_and_strings)
+        answer = api.post(f"{new_session(api)}/observe", json=vectors_and_strings)
+        assert answer.is_success, answer.text
     target = {"DATA_DIR": str(service.directory / "data")}
     done(target, "export", "--user", "me", "-o", tmp_path / "x.gz")
     lines = gzip.decompress((tmp_path / "x.gz").read_bytes()).splitlines()

@@ -9,6 +9,7 @@ numbers), and a point must get the name that they use. Which one that is, is fou
 """
 
 import re
+import warnings
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from hashlib import sha1
@@ -119,9 +120,12 @@ async def deployed_vectors(
         StoreUnavailableError: Qdrant cannot be read.
     """
     try:
-        client = AsyncQdrantClient(
-            url=url, api_key=api_key, timeout=TIMEOUT_S, check_compatibility=False
-        )
+        with warnings.catch_warnings():
+            # It warns of a key without TLS, which the source decides.
+            warnings.simplefilter("ignore", UserWarning)
+            client = AsyncQdrantClient(
+                url=url, api_key=api_key, timeout=TIMEOUT_S, check_compatibility=False
+            )
     except (ValueError, TypeError) as exc:
         raise TransferError("--vectors: not a URL; accepted: http://host[:port]") from exc
     try:
