@@ -92,13 +92,16 @@ def asked(api: httpx.Client, method: str, path: str) -> int:
     if path in ("/sessions", "/v2/sessions") and method == "POST":
         body = {"node_id" if path == "/sessions" else "user_id": talk.user}
     query = {"ttl_seconds": "60"} if path.endswith("/extend") else {}
-    headers = {} if "{id}" in path else {"X-Session-ID": talk.session}
-    if not path.startswith(("/v2", "/sessions")):
-        headers = {"X-Session-ID": talk.session}
+    headers = selecting(talk, path)
     sent = None if method in ("GET", "DELETE", "HEAD") else body
     return api.request(
         method, talk.filled(path), json=sent, params=query, headers=headers
     ).status_code
+
+
+def selecting(talk: Conversation, path: str) -> dict[str, str]:
+    """The header that selects the session on a path that does not name it."""
+    return {} if path.startswith(("/v2", "/sessions")) else {"X-Session-ID": talk.session}
 
 
 def socket_opens(url: str, path: str, api: httpx.Client) -> bool:
@@ -180,7 +183,7 @@ def answers(api: httpx.Client, method: str, path: str) -> dict[str, Any]:
             api.post(f"/v2/sessions/{talk.session}/observe", json={"strings": ["b"]})
         sent = None if method == "GET" else body
         query = {"ttl_seconds": "60"} if path.endswith("/extend") else {}
-        headers = {} if path.startswith("/sessions") else {"X-Session-ID": talk.session}
+        headers = selecting(talk, path)
         answer = api.request(method, talk.filled(path), json=sent, params=query, headers=headers)
         _ANSWERS[method, path] = answer.json() if answer.is_success else {}
     return _ANSWERS[method, path]

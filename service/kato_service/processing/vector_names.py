@@ -36,7 +36,7 @@ def _has_twin(one: Near, imported: Sequence[Near]) -> bool:
 
 
 def _is_same(imported: Sequence[float], observed: Sequence[float]) -> bool:
-    """Whether both are one vector, as far as Qdrant kept it: in float32, maybe only its direction."""
+    """Whether both are one vector, as far as Qdrant kept it: in float32, or only its direction."""
     if _is_close(imported, observed):
         return True
     length = hypot(*observed)

@@ -53,7 +53,8 @@ async def write(
     vectors: AsyncIterator[VectorPage] | None = None,
 ) -> Exported:
     """Write all of *reading*, and *vectors*. Statistics of deleted patterns become corrections."""
-    first: VectorPage = () if vectors is None else await anext(vectors, None) or ()
+    found = None if vectors is None else await anext(vectors, None)
+    first = found or ()
     with gzip.GzipFile("", "wb", COMPRESSION, out, mtime=0) as file:
         lines = _Lines(file)
         patterns = len(reading.patterns)
