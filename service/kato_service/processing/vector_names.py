@@ -18,7 +18,7 @@ def vector_symbol(vector: Sequence[float]) -> str:
 
 
 def names_of(symbol: str, vector: Sequence[float], others: Sequence[Near]) -> tuple[str, ...]:
-    """The symbols of an observed vector: its own, then those of *others*, best first.
+    """The symbols of an observed vector, each once: its own, then those of *others*, best first.
 
     If an imported vector is the same one, its name comes instead of *symbol*; and a vector that
     was observed here before it is left out if an imported one among *others* is the same.
@@ -28,7 +28,7 @@ def names_of(symbol: str, vector: Sequence[float], others: Sequence[Near]) -> tu
         return symbol, *(one.symbol for one in others)
     own = next((one.symbol for one in imported if _is_same(one.vector, vector)), symbol)
     kept = [one for one in others if one in imported or not _has_twin(one, imported)]
-    return own, *(one.symbol for one in kept)
+    return tuple(dict.fromkeys((own, *(one.symbol for one in kept))))
 
 
 def _has_twin(one: Near, imported: Sequence[Near]) -> bool:
