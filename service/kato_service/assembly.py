@@ -28,6 +28,7 @@ from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.knowledge.stores.vector_places import VectorPlaces
 from kato_service.knowledge.writing.trimming import TrimPlan
 from kato_service.metrics import Metrics
+from kato_service.monitoring.opening import event_feed, follow, resource_meter, session_count
 from kato_service.processing.kato_processor import KatoProcessor
 from kato_service.processing.limits import ObservationLimits
 from kato_service.processing.matching_threads import MatchingThreads
@@ -77,7 +78,9 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             service.sessions.run,
             service.sessions.watches.run,
             service.access.run,
-            service.count_sessions,
+            service.session_count.run,
+            service.run_history,
+            service.feed.run,
             service.knowledge.run_materialiser,
             service.knowledge.run_upkeep,
         )
@@ -118,21 +121,26 @@ async def _assembled(
     threads = MatchingThreads(
         settings.matching_budget_s, waiting=settings.max_requests_in_flight // 4
     )
+    sessions = _sessions(settings, store, knowledge, metrics)
     service = Service(
         settings=settings,
-        sessions=_sessions(settings, store, knowledge, metrics),
+        sessions=sessions,
         processor=KatoProcessor(knowledge, searcher, vectors, settings.genes, limits, threads),
         searcher=searcher,
         knowledge=knowledge,
         databases=databases,
         metrics=metrics,
         access=access_control(settings),
+        session_count=session_count(settings, sessions, databases),
+        resources=resource_meter(settings),
+        feed=event_feed(settings, databases),
         rate_limits=rate_limits(settings, databases),
     )
     stack.push_async_callback(service.access.close)
     stack.callback(service.processor.threads.close)
     stack.push_async_callback(service.sessions.close)
     metrics.watch(service)
+    follow(sessions, metrics, service.session_count, service.feed)
     return service
 
 

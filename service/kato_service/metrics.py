@@ -1,6 +1,7 @@
 """Prometheus' metrics of the service, in a registry of its own."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -17,6 +18,8 @@ from kato_service.processing.results import (
 )
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+FAILED = 500
+"""Statuses from here on are failures of the service, not of its clients."""
 _LATENCIES_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -24,11 +27,28 @@ class Gauges(Protocol):
     """What is read when the metrics are scraped."""
 
     @property
-    def active_sessions(self) -> int | None: ...
+    def counted_sessions(self) -> int | None: ...
     def knowledge_usage(self) -> KnowledgeUsage: ...
     def stores(self) -> Mapping[str, StoreHealth]: ...
     def labels(self) -> dict[str, str]: ...
     def credential_sources(self) -> Mapping[str, bool]: ...
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counts since the start of this process, where reading the registry would take too long."""
+
+    requests: int = 0
+    """That were answered, or whose client went away."""
+    errors: int = 0
+    """Of these, those answered with a status of 500 or above."""
+    requests_s: float = 0.0
+    """Seconds that all of them took together."""
+    changes: int = 0
+    """Requests and frames that locked a session in order to change it."""
+    sessions_created: int = 0
+    sessions_deleted: int = 0
+    """By a request; sessions also expire."""
 
 
 class Metrics:
@@ -36,6 +56,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.totals = Totals()
         self._requests = self._counter(
             "kato_http_requests", "Requests that were answered.", "method", "route", "status"
         )
@@ -51,6 +72,8 @@ class Metrics:
             "kato_learns", "Acknowledged learns, including automatic ones."
         )
         self._predictions = self._counter("kato_predictions", "Predictions returned.")
+        self._created = self._counter("kato_sessions_created", "Sessions that were created.")
+        self._deleted = self._counter("kato_sessions_deleted", "Sessions that requests deleted.")
         self._shed = self._counter(
             "kato_requests_shed",
             "Requests and frames refused because a limit was reached.",
@@ -77,6 +100,9 @@ class Metrics:
         counter, latencies = self._of_route(method, route, status)
         counter.inc()
         latencies.observe(elapsed_s)
+        self.totals.requests += 1
+        self.totals.errors += status >= FAILED
+        self.totals.requests_s += elapsed_s
 
     def answered(self, result: object) -> None:
         """Count what *result*, from the processor, acknowledges; repeats were counted before."""
@@ -104,6 +130,15 @@ class Metrics:
 
     def waited(self, elapsed_s: float) -> None:
         self._waits.observe(elapsed_s)
+        self.totals.changes += 1
+
+    def session_created(self) -> None:
+        self._created.inc()
+        self.totals.sessions_created += 1
+
+    def session_deleted(self) -> None:
+        self._deleted.inc()
+        self.totals.sessions_deleted += 1
 
     def matched(self, elapsed_s: float) -> None:
         self._matching.observe(elapsed_s)
@@ -147,7 +182,7 @@ class _Watched(Collector):
 
     def _sessions(self) -> Metric:
         gauge = GaugeMetricFamily("kato_sessions_active", "Live sessions of the instance.")
-        count = self._gauges.active_sessions
+        count = self._gauges.counted_sessions
         if count is not None:
             gauge.add_metric((), count)
         return gauge

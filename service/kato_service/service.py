@@ -2,25 +2,31 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
+from typing import Literal
 
 from kato_service.access.access_control import AccessControl
 from kato_service.access.rate_limits import RateLimits
 from kato_service.connections.database_manager import DatabaseManager
 from kato_service.connections.monitor import StoreHealth
-from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases, KnowledgeUsage
 from kato_service.metrics import Metrics
+from kato_service.monitoring.feed import EventFeed
+from kato_service.monitoring.history import INTERVAL_S, Counts, History
+from kato_service.monitoring.resources import ResourceMeter
+from kato_service.monitoring.session_count import SessionCount
 from kato_service.processing.kato_processor import KatoProcessor
 from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.sessions.session_manager import SessionManager
 from kato_service.settings import Settings
 
-COUNT_TIMEOUT_S = 5.0
-"""Seconds that counting sessions may take."""
+BACKLOG = 65_535
+"""Connections that may wait to be accepted; the kernel lowers it to its own limit. Beyond it,
+clients only see a time-out or a reset."""
 RESTART_DELAY_S = 1.0
-"""Seconds before background work that crashed, or did not succeed yet, runs again."""
+"""Seconds before background work that crashed runs again."""
+HealthStatus = Literal["healthy", "degraded", "unhealthy"]
 
 
 @dataclass(slots=True)
@@ -35,13 +41,15 @@ class Service:
     databases: DatabaseManager
     metrics: Metrics
     access: AccessControl
+    session_count: SessionCount
+    resources: ResourceMeter
+    history: History = field(default_factory=History)
+    feed: EventFeed = field(default_factory=EventFeed)
     rate_limits: RateLimits | None = None
     """None: callers may send as much as they like."""
     started_at: float = field(default_factory=monotonic)
     """By the monotonic clock: an uptime does not change when somebody sets the wall clock."""
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
-    active_sessions: int | None = None
-    """Live sessions as last counted in the background; None: unknown."""
     stopping: bool = False
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a shutdown begins; WebSockets close then."""
@@ -80,17 +88,33 @@ class Service:
         usable = self.databases.set_up and self.databases.usable("redis")
         return usable and not self.stopping
 
-    async def count_sessions(self) -> None:
-        """Count live sessions at intervals, so that health and metrics need not ask a store."""
-        while True:
-            if self.databases.usable("redis"):
-                await self._count()
-            known = self.active_sessions is not None
-            await asyncio.sleep(self.settings.health_check_interval_s if known else RESTART_DELAY_S)
+    @property
+    def active_sessions(self) -> int:
+        """Live sessions as last counted; 0 until they could be counted for the first time."""
+        return self.session_count.latest
 
-    async def _count(self) -> None:
-        try:
-            async with asyncio.timeout(COUNT_TIMEOUT_S):
-                self.active_sessions = await self.sessions.count()
-        except (StoreUnavailableError, TimeoutError):
-            self.active_sessions = None
+    @property
+    def counted_sessions(self) -> int | None:
+        """Live sessions; None while they cannot be counted."""
+        return self.session_count.latest if self.session_count.is_current else None
+
+    @property
+    def status(self) -> HealthStatus:
+        """Unhealthy if sessions cannot be used; degraded if any other store is not healthy, or the
+        source of credentials cannot be read."""
+        stores = self.stores()
+        if stores["redis"].status == "unhealthy":
+            return "unhealthy"
+        well = all(found.status in ("healthy", "disabled") for found in stores.values())
+        return "healthy" if well and self.access.is_healthy else "degraded"
+
+    def counts(self) -> Counts:
+        """What was counted so far."""
+        return Counts(replace(self.metrics.totals), self.active_sessions, self.stores())
+
+    async def run_history(self) -> None:
+        """Take a sample at intervals, until cancelled."""
+        while True:
+            resources = await asyncio.to_thread(self.resources.read)
+            self.history.add(self.counts(), resources)
+            await asyncio.sleep(INTERVAL_S)

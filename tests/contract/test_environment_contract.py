@@ -98,6 +98,15 @@ def test_the_service_starts_on_the_stores_of_the_spec(
     assert (settings.processor_id, settings.port, settings.host) == ("kato.prod", 8000, "0.0.0.0")
 
 
+@pytest.mark.parametrize("chosen", [False, True])
+def test_a_spec_may_ask_for_metrics_as_json(started: Started, chosen: bool) -> None:
+    assert started({"service": {"legacyMetricsJson": chosen}}).metrics_json is chosen
+
+
+def test_instances_that_do_not_ask_for_it_keep_their_pods(tmp_path: Path) -> None:
+    assert "METRICS_JSON" not in environment({}, tmp_path)
+
+
 def test_every_limit_and_pool_of_a_spec_reaches_the_service(started: Started) -> None:
     settings = started(
         {

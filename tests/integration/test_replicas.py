@@ -91,6 +91,54 @@ def test_a_subscription_follows_changes_and_the_end_of_its_session_on_the_other_
         assert socket.next()["type"] == "session_ended"
 
 
+def test_a_feed_has_the_events_of_the_other_replica_and_no_others(
+    clients: list[httpx.Client], replicas: list[Any]
+) -> None:
+    user = uuid4().hex
+    with opened(f"{replicas[1].url}/ws/events", additional_headers={"x-user-id": user}) as socket:
+        assert socket.next()["event_type"] == "state.snapshot"
+        for number in (0, 1, 0):
+            created(clients[number])
+            session = created(clients[number], user)
+            observed(clients[number], session, "a", "b", learn_at_end=True)
+            clients[number].delete(session).raise_for_status()
+            frames = [socket.next() for _ in range(3)]
+            assert [frame["event_type"] for frame in frames] == [
+                "session.created",
+                "pattern.learned",
+                "session.destroyed",
+            ]
+            shown = {frame["data"]["session_id"].rstrip("…") for frame in frames}
+            assert shown == {session.rpartition("/")[2][:8]}
+        socket.connection.send("ping")
+        assert socket.connection.recv(timeout=60) == "pong"
+
+
+def test_active_sessions_are_right_within_a_second_on_the_replica_that_changed_them(
+    clients: list[httpx.Client],
+) -> None:
+    for client in clients:
+        session = created(client)
+        for _ in range(2):
+            time.sleep(1)
+            counted = client.get("/v2/sessions/count").json()["active_session_count"]
+            assert client.get("/health").json()["active_sessions"] == counted
+            client.delete(session)
+
+
+def test_calls_to_the_stores_are_counted(clients: list[httpx.Client]) -> None:
+    session = created(clients[0])
+    before = clients[0].get("/metrics", headers={"accept": "application/json"}).json()["databases"]
+    observed(clients[0], session, "a", "b", learn_at_end=True)
+    after = clients[0].get("/metrics", headers={"accept": "application/json"}).json()["databases"]
+    for store in ("redis", "mongodb"):
+        assert after[store]["operations"] > before[store]["operations"]
+        assert 0 < after[store]["avg_response_time"] < 30
+    pools = clients[0].get("/connection-pools").json()
+    assert pools["health"]["redis"]["backend"] == "redis"
+    assert pools["pool_statistics"]["redis"]["max"] == 50
+
+
 def test_a_conversation_gives_the_same_bytes_on_every_replica(clients: list[httpx.Client]) -> None:
     session = created(clients[0])
     for turn in range(12):

@@ -37,13 +37,15 @@ def variables(instance: KatoInstance) -> dict[str, str]:
 
 
 def _process(spec: Spec) -> dict[str, str]:
-    return {
+    found = {
         "HOST": "0.0.0.0",
         "PORT": str(spec.service.port),
         "WORKERS": str(spec.service.workers),
         "DATA_DIR": DATA_DIR,
         "SHUTDOWN_GRACE_S": str(SHUTDOWN_GRACE_S),
     }
+    # Only where it is chosen: a new variable restarts the pods of every instance.
+    return found | ({"METRICS_JSON": "true"} if spec.service.legacy_metrics_json else {})
 
 
 def _stores(spec: Spec) -> dict[str, str]:

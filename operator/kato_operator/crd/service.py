@@ -226,6 +226,9 @@ class Service(Model):
     """How clients authenticate."""
     rate_limit: RateLimit | None = None
     """How often callers may come; absent: as often as they like."""
+    legacy_metrics_json: bool = False
+    """Whether /metrics answers with JSON, as other KATO versions do, where a request accepts any
+    form; Prometheus gets its own form either way."""
     resources: Resources = Resources()
     """Resources of each pod."""
     env: Annotated[

@@ -1,8 +1,8 @@
 """An open WebSocket: what is sent over it, one frame at a time, and calls made for it."""
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -11,6 +11,7 @@ import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kato_service import json_text
+from kato_service.access.credentials import SUBPROTOCOL
 from kato_service.access.scopes import Caller
 from kato_service.api import errors
 from kato_service.api.intake.admission import Admission
@@ -18,8 +19,28 @@ from kato_service.api.intake.calls import Call, call_of
 from kato_service.domain.deadline import Deadline
 from kato_service.errors import KatoError, UnauthorizedError
 
-POLICY_VIOLATION, INTERNAL_ERROR = 1008, 1011
-"""Close codes of RFC 6455: for a client that may not continue, and for a fault of the service."""
+log = structlog.get_logger()
+GOING_AWAY, POLICY_VIOLATION, INTERNAL_ERROR = 1001, 1008, 1011
+"""Close codes of RFC 6455: for a server that is stopping, for a client that may not continue, and
+for a fault of the service."""
+
+
+@contextmanager
+def until_closed() -> Iterator[None]:
+    """Around a conversation: its end by the client, or because the client does not read, is none
+    of the service's failures."""
+    try:
+        yield
+    except WebSocketDisconnect:
+        log.debug("socket closed")
+    except TimeoutError:
+        log.info("socket dropped", reason="its client does not read the answers")
+
+
+async def accept(websocket: WebSocket) -> None:
+    """Open the socket. Only the name is ever selected: another sub-protocol may carry a key."""
+    spoken = SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None
+    await websocket.accept(spoken)
 
 
 class Channel:
@@ -45,6 +66,30 @@ class Channel:
         gate = self._websocket.app.state.gate
         return self.call(await gate.still_known(self._websocket.scope))
 
+    async def converse(self, turn: Callable[[bytes], Awaitable[None]]) -> None:
+        """Call *turn* with one frame after the other, text or bytes, until the service stops.
+
+        Raises:
+            WebSocketDisconnect: The client went away.
+            TimeoutError: It does not read.
+        """
+        service = self._websocket.app.state.service
+        ends = [asyncio.create_task(event.wait()) for event in (service.stopped, self.broken)]
+        received: asyncio.Task[bytes] | None = None
+        try:
+            while not any(end.done() for end in ends):
+                received = asyncio.create_task(self._received())
+                # A shutdown must not wait for the next frame of a silent client.
+                await asyncio.wait((received, *ends), return_when=asyncio.FIRST_COMPLETED)
+                if received.done():
+                    await turn(received.result())
+            if self.failure is not None:
+                raise self.failure
+            await self._websocket.close(GOING_AWAY, "the service is stopping; connect again")
+        finally:
+            for task in (*ends, *((received,) if received is not None else ())):
+                task.cancel()
+
     def refused(self, error: KatoError) -> dict[str, Any]:
         """The content that tells the client of *error*."""
         errors.note(error, self._websocket.scope)
@@ -61,13 +106,20 @@ class Channel:
             TimeoutError: The client does not read: it is dropped, not waited for.
             WebSocketDisconnect: It has gone, or the socket was closed.
         """
-        text = (await json_text.long_text(content)).decode()
+        await self.send_text((await json_text.long_text(content)).decode())
+        if content.get("error", {}).get("code") == UnauthorizedError.code:
+            await self.end("the credentials of this socket have ended")
+
+    async def end(self, reason: str) -> None:
+        """Close the socket of a client that may not continue; raises what `send` raises."""
+        async with asyncio.timeout(self._timeout_s), self._sending:
+            await self._websocket.close(POLICY_VIOLATION, reason)
+        raise WebSocketDisconnect(POLICY_VIOLATION)
+
+    async def send_text(self, text: str) -> None:
+        """Send a frame; raises what `send` raises."""
         async with asyncio.timeout(self._timeout_s), self._sending:
             await self._websocket.send_text(text)
-            if content.get("error", {}).get("code") == UnauthorizedError.code:
-                reason = "the credentials of this socket have ended"
-                await self._websocket.close(POLICY_VIOLATION, reason)
-                raise WebSocketDisconnect(POLICY_VIOLATION)
 
     async def crash(self) -> None:
         """Close the socket after a fault of the service, which is in the log."""
@@ -80,3 +132,13 @@ class Channel:
     def fail(self, failure: Exception) -> None:
         self.failure = failure
         self.broken.set()
+
+    async def _received(self) -> bytes:
+        """The next frame, text or bytes; raises WebSocketDisconnect."""
+        message = await self._websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message["code"])
+        text: str | None = message.get("text")
+        if text is None:
+            return bytes(message["bytes"])
+        return text.encode("utf-8", "surrogatepass")

@@ -5,8 +5,8 @@ None of these paths asks a store: they report what background checks and recent 
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from time import monotonic
-from typing import Any, Literal
+from time import time
+from typing import Any
 
 from fastapi import FastAPI, Request
 from pydantic import BaseModel
@@ -14,8 +14,18 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from kato_service import __version__, json_text
 from kato_service.access.scopes import Scope
+from kato_service.api.intake.gate import ALWAYS_ANSWERED
 from kato_service.api.intake.guards import Need, guard
-from kato_service.api.intake.operations import BY_ANYONE, BY_CALLERS, Described, describe
+from kato_service.api.intake.operations import (
+    ASKING_NO_STORE,
+    BY_ANYONE,
+    BY_CALLERS,
+    Described,
+    describe,
+)
+from kato_service.api.monitoring import figures
+from kato_service.api.monitoring.accepting import wants_json
+from kato_service.api.monitoring.paths import SERVICE_NAME
 from kato_service.api.shapes.health_responses import (
     Health,
     Liveness,
@@ -23,13 +33,14 @@ from kato_service.api.shapes.health_responses import (
     Startup,
     Status,
 )
+from kato_service.api.shapes.monitoring_responses import MetricsFigures, OlderHealth, OlderStatus
+from kato_service.api.shapes.rendering import timestamp
 from kato_service.connections.monitor import StoreHealth
-from kato_service.errors import InvalidInputError, KatoError, OverloadedError
+from kato_service.errors import InvalidInputError, KatoError
 from kato_service.metrics import CONTENT_TYPE
 from kato_service.service import Service
 
 _PROBED, _WATCHED = Need(Scope.OPEN, any_query=True), Need(Scope.METRICS)
-HealthStatus = Literal["healthy", "degraded", "unhealthy"]
 _STARTED_AS = ("host", "port", "workers", "enable_v2_features", "cors_origins", "log_level", "auth")
 _SHOWN = (
     *_STARTED_AS,
@@ -59,7 +70,8 @@ def add_health(app: FastAPI) -> None:
         app.router.add_api_route(one.path, one.endpoint, methods=["HEAD"], include_in_schema=False)
         is_open = "health" in one.path
         errors = BY_ANYONE if is_open else _errors(one)
-        described = Described(errors, older=one.is_older, also=(503,) if one.may_fail else ())
+        also = (503,) if one.may_fail else ()
+        described = Described(errors, older=one.is_older, also=also, also_text=one.also_text)
         describe(app.router.routes[-2], described)
         for route in app.router.routes[-2:]:
             guard(route, _PROBED if is_open else _WATCHED)
@@ -80,31 +92,83 @@ async def ready(request: Request) -> Response:
 
 
 async def health(request: Request) -> Response:
+    return _health_response(_health(_service(request)))
+
+
+async def older_health(request: Request) -> Response:
     service = _service(request)
-    stores = service.stores()
-    status = status_of(stores, credentials=service.access.is_healthy)
-    content = {
-        "status": status,
-        "uptime_seconds": round(monotonic() - service.started_at, 1),
+    latest = service.history.latest
+    now = time()
+    more = {
+        "processor_status": "healthy" if service.databases.usable("mongodb") else "unhealthy",
+        "service_name": SERVICE_NAME,
+        "issues": figures.issues(service),
+        "metrics_collected": len(service.history),
+        "last_collection": now if latest is None else latest.at,
+        "timestamp": timestamp(now),
+    }
+    return _health_response(_health(service) | more)
+
+
+async def status(request: Request) -> Response:
+    return _response(_status(_service(request)))
+
+
+async def older_status(request: Request) -> Response:
+    service = _service(request)
+    content = _status(service)
+    active = service.active_sessions
+    sessions = {
+        "active_sessions": active,
+        "total_sessions": active,
+        "expired_sessions": 0,
+        "backend": service.stores()["redis"].backend,
+    }
+    more = {
+        "sessions": content["sessions"] | sessions,
+        "processors": content["processors"] | figures.processor_manager(service),
+        "base_processor_id": service.settings.processor_id,
+        "processor_id": service.settings.processor_id,
+        "uptime_seconds": figures.uptime_s(service),
+        "timestamp": timestamp(time()),
+    }
+    return _response(content | more)
+
+
+async def metrics(request: Request) -> Response:
+    """JSON where the request prefers it, else Prometheus' text, which needs no preference."""
+    service = _service(request)
+    accepted = request.headers.getlist("accept")
+    if wants_json(accepted, by_default=service.settings.metrics_json):
+        return _response(figures.metrics(service))
+    return _prometheus(service)
+
+
+async def prometheus_metrics(request: Request) -> Response:
+    return _prometheus(_service(request))
+
+
+def _health(service: Service) -> dict[str, Any]:
+    return {
+        "status": service.status,
+        "uptime_seconds": figures.uptime_s(service),
         "version": __version__,
         "processor_id": service.settings.processor_id,
         "engine": service.engine_name,
-        "components": {name: _component(found) for name, found in stores.items()},
+        "components": {name: _component(found) for name, found in service.stores().items()},
         "auth": {
             "mode": service.access.mode,
             "status": "healthy" if service.access.is_healthy else "degraded",
         },
         "active_sessions": service.active_sessions,
     }
-    return _response(content, 503 if status == "unhealthy" else 200)
 
 
-async def status(request: Request) -> Response:
-    service = _service(request)
+def _status(service: Service) -> dict[str, Any]:
     loaded = service.knowledge_usage()
     stores = service.stores()
-    content = {
-        "status": status_of(stores, credentials=service.access.is_healthy),
+    return {
+        "status": service.status,
         "version": __version__,
         "engine": service.engine_name,
         "sessions": {"active": service.active_sessions},
@@ -117,20 +181,14 @@ async def status(request: Request) -> Response:
         "stores": {name: found.backend for name, found in stores.items()},
         "configuration": {name: getattr(service.settings, name) for name in _SHOWN},
     }
-    return _response(content)
 
 
-async def metrics(request: Request) -> Response:
-    return Response(_service(request).metrics.text(), media_type=CONTENT_TYPE)
+def _prometheus(service: Service) -> Response:
+    return Response(service.metrics.text(), media_type=CONTENT_TYPE)
 
 
-def status_of(stores: Mapping[str, StoreHealth], *, credentials: bool) -> HealthStatus:
-    """Unhealthy if sessions cannot be used; degraded if any other store is not healthy, or the
-    source of credentials cannot be read (False)."""
-    if stores["redis"].status == "unhealthy":
-        return "unhealthy"
-    well = all(found.status in ("healthy", "disabled") for found in stores.values())
-    return "healthy" if well and credentials else "degraded"
+def _health_response(content: Mapping[str, Any]) -> Response:
+    return _response(content, 503 if content["status"] == "unhealthy" else 200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +202,13 @@ class _Path:
     may_fail: bool = False
     """It answers with 503 in the same form."""
     is_older: bool = False
+    also_text: bool = False
+    """It answers with text where a request does not prefer JSON."""
 
 
 _HEALTH = "Get the health of the service and its stores"
+_METRICS = "Get metrics, as Prometheus text or as JSON"
+_PROMETHEUS = "Get metrics as Prometheus text"
 _STATUS = "Get sessions, knowledge, pools and configuration"
 _PATHS = (
     _Path("/health/live", live, "get_liveness", "Check that the event loop runs", Liveness),
@@ -155,10 +217,11 @@ _PATHS = (
     ),
     _Path("/health/startup", startup, "get_startup", "Check that the process has started", Startup),
     _Path("/v2/health", health, "get_health", _HEALTH, Health, True),
-    _Path("/health", health, "get_older_health", _HEALTH, Health, True, True),
-    _Path("/metrics", metrics, "get_metrics", "Get metrics as Prometheus text", None),
+    _Path("/health", older_health, "get_older_health", _HEALTH, OlderHealth, True, True),
+    _Path("/metrics", metrics, "get_metrics", _METRICS, MetricsFigures, also_text=True),
+    _Path("/metrics-prom", prometheus_metrics, "get_metrics_prom", _PROMETHEUS, None, False, True),
     _Path("/v2/status", status, "get_status", _STATUS, Status),
-    _Path("/status", status, "get_older_status", _STATUS, Status, is_older=True),
+    _Path("/status", older_status, "get_older_status", _STATUS, OlderStatus, is_older=True),
 )
 
 
@@ -166,7 +229,7 @@ def _errors(one: _Path) -> tuple[type[KatoError], ...]:
     """Errors of a path that needs credentials; metrics are answered however many requests are in
     progress."""
     always = (*BY_CALLERS, InvalidInputError)
-    return always if one.answer is None else (*always, OverloadedError)
+    return always if ALWAYS_ANSWERED.fullmatch(one.path) else ASKING_NO_STORE
 
 
 def _service(request: Request) -> Service:
@@ -182,7 +245,7 @@ def _component(found: StoreHealth) -> dict[str, Any]:
         "circuit": found.circuit,
         "latency_ms": found.latency_ms,
         "pool": _pool(found),
-        "last_error_at": None if at is None else at.isoformat(timespec="milliseconds")[:-6] + "Z",
+        "last_error_at": None if at is None else timestamp(at.timestamp()),
     }
 
 

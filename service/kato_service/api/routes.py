@@ -15,6 +15,7 @@ from kato_service.api.intake.identity import FIELDS
 from kato_service.api.intake.operations import Generation, Operation, add
 from kato_service.api.intake.prefix import Prefix
 from kato_service.api.intake.session_middleware import SessionMiddleware
+from kato_service.api.monitoring import event_socket, paths
 from kato_service.api.shapes.later_responses import LATER
 from kato_service.service import Service
 from kato_service.settings import Settings
@@ -32,6 +33,7 @@ _LATER_TABLES: Tables = (
     later.spoken(sessions.OPERATIONS),
     patterns.OPERATIONS,
 )
+_MONITORING = Generation("")
 
 
 def make_gate(service: Service) -> Gate:
@@ -55,6 +57,8 @@ def include_routers(app: FastAPI, settings: Settings, gate: Gate, prefix: Prefix
         _include_sessions(app, _CURRENT, _TABLES, tags=("memory", "sessions", "knowledge"))
         _include_sessions(app, _LATER, _LATER_TABLES, tags=("later sessions",) * 3)
     _include_legacy(app)
+    add(app, _MONITORING, paths.OPERATIONS, tag="monitoring")
+    _include_socket(app, _UNPREFIXED, "/ws/events", event_socket.events)
     app.router.add_api_websocket_route("/{path:path}", websocket.unknown_socket)
     guard(app.router.routes[-1], Need(Scope.OPEN, any_query=True))
     app.router.redirect_slashes = False
@@ -66,7 +70,7 @@ def _include_legacy(app: FastAPI) -> None:
     add(app, _LEGACY, (*legacy.OPERATIONS, legacy.STATUS), tag="v1")
     add(app, _UNPREFIXED, legacy.OPERATIONS, tag="unprefixed")
     for clients in (_LEGACY, _UNPREFIXED):
-        _include_socket(app, clients, "", websocket.legacy_socket)
+        _include_socket(app, clients, "/ws", websocket.legacy_socket)
 
 
 def _include_sessions(
@@ -75,10 +79,10 @@ def _include_sessions(
     one = "/{session_id}"
     for operations, below, tag in zip(tables, (one, "", one), tags, strict=True):
         add(app, clients, operations, tag=tag, below=below)
-    _include_socket(app, clients, one, websocket.session_socket)
+    _include_socket(app, clients, f"{one}/ws", websocket.session_socket)
 
 
-def _include_socket(app: FastAPI, clients: Generation, below: str, endpoint: Socket) -> None:
+def _include_socket(app: FastAPI, clients: Generation, path: str, endpoint: Socket) -> None:
     """Opening it needs the scope `read`; every frame needs its own."""
-    app.router.add_api_websocket_route(f"{clients.prefix}{below}/ws", endpoint)
+    app.router.add_api_websocket_route(f"{clients.prefix}{path}", endpoint)
     guard(app.router.routes[-1], Need(Scope.READ, naming=clients.naming))

@@ -1,18 +1,16 @@
 """Operations on a session over a WebSocket: one conversation, frame by frame (http-api.md §2)."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
 import structlog
 from pydantic import Field
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
-from kato_service.access.credentials import SUBPROTOCOL
 from kato_service.access.scopes import Scope
 from kato_service.api import errors, frames
-from kato_service.api.channel import Channel
+from kato_service.api.channel import Channel, accept, until_closed
 from kato_service.api.frames import Frame, validated
 from kato_service.api.intake.calls import Call, call_of
 from kato_service.api.intake.identity import claims_of_frame
@@ -27,8 +25,6 @@ from kato_service.findings import Finding
 
 log = structlog.get_logger()
 _SUBSCRIBING = ("subscribe", "unsubscribe")
-GOING_AWAY = 1001
-"""Close code of RFC 6455 for a server that is stopping."""
 
 
 class UnsubscribePayload(Body):
@@ -64,15 +60,9 @@ async def _open(websocket: WebSocket, address: Address) -> None:
     except KatoError as error:
         await errors.denied(error, websocket.scope, websocket.receive, websocket.send)
         return
-    # Only the name is ever selected: another sub-protocol may carry a key.
-    spoken = SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None
-    await websocket.accept(spoken)
-    try:
+    await accept(websocket)
+    with until_closed():
         await _Conversation(websocket, address).run()
-    except WebSocketDisconnect:
-        log.debug("socket closed")
-    except TimeoutError:
-        log.info("socket dropped", reason="its client does not read the answers")
 
 
 class _Conversation:
@@ -85,36 +75,11 @@ class _Conversation:
         self._subscriptions = Subscriptions(self._channel, address)
 
     async def run(self) -> None:
-        """Until the client goes away or the service stops; raises what `Channel.send` raises."""
-        service = self._websocket.app.state.service
-        ends = [
-            asyncio.create_task(event.wait()) for event in (service.stopped, self._channel.broken)
-        ]
-        received: asyncio.Task[bytes] | None = None
+        """Until the client goes away or the service stops; raises what `converse` raises."""
         try:
-            while not any(end.done() for end in ends):
-                received = asyncio.create_task(self._received())
-                # A shutdown must not wait for the next frame of a silent client.
-                await asyncio.wait((received, *ends), return_when=asyncio.FIRST_COMPLETED)
-                if received.done():
-                    await self._turn(received.result())
-            if (failure := self._channel.failure) is not None:
-                raise failure
-            await self._websocket.close(GOING_AWAY, "the service is stopping; connect again")
+            await self._channel.converse(self._turn)
         finally:
-            for task in (*ends, *((received,) if received is not None else ())):
-                task.cancel()
             await self._subscriptions.close()
-
-    async def _received(self) -> bytes:
-        """The next frame, text or bytes; raises WebSocketDisconnect."""
-        message = await self._websocket.receive()
-        if message["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(message["code"])
-        text: str | None = message.get("text")
-        if text is None:
-            return bytes(message["bytes"])
-        return text.encode("utf-8", "surrogatepass")
 
     async def _turn(self, raw: bytes) -> None:
         """Answer one frame, which has a deadline and a request id of its own."""

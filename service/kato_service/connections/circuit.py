@@ -36,6 +36,9 @@ class Circuit:
         """In a row. Calls that fail together, as when connections break at once, count as one."""
         self.errors = 0
         """Calls and probes without an answer so far."""
+        self.calls = 0
+        """Calls that were done, without refusals and probes; `calls_s`: the seconds they took."""
+        self.calls_s = 0.0
         self.last_error_at: datetime | None = None
         self.suspected = asyncio.Event()
         """Set while there is a reason to probe the store sooner than planned."""
@@ -67,6 +70,8 @@ class Circuit:
             if unanswered(exc):
                 self.failed(began)
             raise
+        self.calls += 1
+        self.calls_s += self._clock() - began
         self.answered()
 
     def answered(self) -> None:

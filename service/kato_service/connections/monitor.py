@@ -52,6 +52,10 @@ class StoreHealth:
     last_error_at: datetime | None
     errors: int
     """Calls and checks without an answer so far."""
+    calls: int = 0
+    """Calls that were done so far; none to a store that is embedded."""
+    calls_s: float = 0.0
+    """Seconds that they took together."""
 
 
 class StoreMonitor:
@@ -89,6 +93,8 @@ class StoreMonitor:
             pool=self._pool.usage(),
             last_error_at=self._circuit.last_error_at,
             errors=self._circuit.errors,
+            calls=self._circuit.calls,
+            calls_s=self._circuit.calls_s,
         )
 
     async def run(self) -> None:

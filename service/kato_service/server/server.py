@@ -17,15 +17,12 @@ from kato_service.server.http_protocol import BoundedHttpProtocol
 from kato_service.server.open_connections import OpenConnections
 from kato_service.server.tls import Certificate
 from kato_service.server.websocket_protocol import BoundedWebSocketProtocol
-from kato_service.service import Service
+from kato_service.service import BACKLOG, Service
 
 log = structlog.get_logger()
 
 KEEP_ALIVE_S = 75
 """Seconds that an idle connection stays open: longer than ordinary clients pause."""
-BACKLOG = 65_535
-"""Connections that may wait to be accepted; the kernel lowers it to its own limit. Beyond it,
-clients only see a time-out or a reset."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 

@@ -81,12 +81,18 @@ class SessionChanges:
                 if deadline.passed:
                     raise DeadlineExceededError(_TAKEN_OVER) from None
 
-    async def delete(self, session_id: str, deadline: Deadline, sees: Sees | None = None) -> None:
-        """Complete a pending intent, then delete the session; see `SessionManager.delete`."""
+    async def delete(
+        self, session_id: str, deadline: Deadline, sees: Sees | None = None
+    ) -> SessionState:
+        """Complete a pending intent, then delete the session; see `SessionManager.delete`.
+
+        Returns:
+            The session as it was.
+        """
         while True:
             with suppress(_LockLostError):
-                if await self._removed(session_id, deadline, sees):
-                    return
+                if (removed := await self._removed(session_id, deadline, sees)) is not None:
+                    return removed
             if deadline.passed:
                 raise DeadlineExceededError(_TAKEN_OVER)
 
@@ -121,12 +127,15 @@ class SessionChanges:
             raise change.error
         return change.answer(applied)
 
-    async def _removed(self, session_id: str, deadline: Deadline, sees: Sees | None) -> bool:
+    async def _removed(
+        self, session_id: str, deadline: Deadline, sees: Sees | None
+    ) -> SessionState | None:
+        """The session that was removed; None: the lock was lost before."""
         async with self.access.locked(session_id, deadline) as held:
             require_seen(held.lock.state, sees)
             held.lock = await self._rolled_forward(held.lock)
             held.saved = await self.store.remove(held.lock)
-            return held.saved
+            return held.lock.state if held.saved else None
 
     async def _rolled_forward(self, lock: Lock) -> Lock:
         """The lock, after the intent that waits in its session was completed.

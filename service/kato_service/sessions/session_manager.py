@@ -84,6 +84,10 @@ class SessionManager:
         )
         self._blank_defaults = BlankDefaults(store)
         self.watches = SessionWatches(store)
+        self.created: Callable[[SessionState], None] = _unnoticed
+        """Is called with each session that this process created, as `deleted` is with each that a
+        request to this process deleted."""
+        self.deleted: Callable[[SessionState], None] = _unnoticed
         self._working: set[asyncio.Task[Any]] = set()
 
     async def create(
@@ -110,11 +114,13 @@ class SessionManager:
         of_user = None if user_id is None else self._limits.max_sessions_per_user
         limits = self._limits_for(caller, of_user=of_user)
         try:
-            return await self._store.create(new, limits)
+            state = await self._store.create(new, limits)
         except SessionLimitExceededError:
             if not await self._blank_defaults.dropped():
                 raise
-        return await self._store.create(new, limits)
+            state = await self._store.create(new, limits)
+        self.created(state)
+        return state
 
     async def default_id(self, user_id: str | None, *, caller: Holder | None = None) -> str:
         """The id of a user's default session (None: the instance's), which is created if missing.
@@ -233,7 +239,7 @@ class SessionManager:
             DeadlineExceededError: Other requests held it until *deadline*.
         """
         known = _known_form(session_id)
-        await self._unstoppably(self._noticed(known, self._changes.delete(known, deadline, sees)))
+        await self._unstoppably(self._noticed(known, self._deleted(known, deadline, sees)))
 
     async def change(
         self, session_id: str, plan: Plan[A], *, deadline: Deadline, sees: Sees | None = None
@@ -273,6 +279,9 @@ class SessionManager:
             for task in unfinished:
                 task.cancel()
             await asyncio.gather(*unfinished, return_exceptions=True)
+
+    async def _deleted(self, session_id: str, deadline: Deadline, sees: Sees | None) -> None:
+        self.deleted(await self._changes.delete(session_id, deadline, sees))
 
     async def _complete(self, session_id: str, intent_id: str) -> None:
         """Complete one change; if that fails now, the others must not wait for it."""
@@ -333,6 +342,8 @@ class SessionManager:
         new = replace(self._new(session_id, user_id, ttl_s=None), is_default=True)
         state = await self._store.create(new, self._limits_for(caller, of_user=None))
         self.watches.notice(UNSTORED)
+        if state.incarnation == new.incarnation:  # else another request had created it
+            self.created(state)
         return state.session_id
 
     def _limits_for(self, caller: Holder | None, *, of_user: int | None) -> Limits:
@@ -348,6 +359,10 @@ class SessionManager:
             metadata={},
             overrides={},
         )
+
+
+def _unnoticed(_state: SessionState) -> None:
+    """Nobody wants to know."""
 
 
 def _new_id() -> str:

@@ -154,8 +154,7 @@ def _parameters(
     for parameter in found:
         name, schema = parameter["name"], parameter["schema"]
         if parameter["in"] == "path":
-            text = texts.GENE_NAME if "/gene/" in route.path else texts.PARAMETERS[name]
-            parameter["description"] = text
+            parameter["description"] = _in_path(name, route.path)
         parameter["schema"] = _without_null(schema)
         parameters.append(parameter)
     unknown = described.naming - {parameter["name"] for parameter in parameters}
@@ -173,6 +172,14 @@ def _text(place: str, name: str, about: str) -> dict[str, Any]:
     return {**found, "schema": {"type": "string"}}
 
 
+def _in_path(name: str, path: str) -> str:
+    """What a parameter of *path* is."""
+    for place, text in (("/gene/", texts.GENE_NAME), ("/metrics/", texts.METRIC_NAME)):
+        if place in path:
+            return text
+    return texts.PARAMETERS[name]
+
+
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema of a parameter of the query, which cannot hold null, without its title."""
     rest = {key: value for key, value in schema.items() if key not in ("title", "description")}
@@ -185,6 +192,8 @@ def _answers(found: Mapping[str, Any], route: APIRoute, described: Described) ->
     on_session = ("X-Session-ID",) if _is_on_session(route, described) else ()
     headers = header_references("X-Request-ID", *on_session, *RATES)
     success |= {"headers": headers}
+    if described.also_text:
+        success["content"] = {"text/plain": {"schema": {"type": "string"}}, **success["content"]}
     answers = {"200": success | {"description": "Done"}, **refusals(described.errors)}
     for status in described.also:
         answers[str(status)] = success | {"description": "The same, not ready or unhealthy"}

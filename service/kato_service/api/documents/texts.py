@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kato_service.api import health, later, legacy, patterns, processing, sessions
+from kato_service.api.monitoring import paths as monitoring
 
 CURRENT = """Deterministic pattern memory: observe events, learn patterns, get predictions that can
 be traced.
@@ -47,6 +48,8 @@ OLDER_TAGS: Mapping[str, str] = {
     " a session that was made here extends it, and an automatic learn empties its short-term memory"
     " unless its genes, or the instance, say otherwise.",
     "health": "The state of the instance.",
+    "monitoring": "What monitoring programs of later versions read: figures of the worker that"
+    " answers.",
 }
 PARAMETERS: Mapping[str, str] = {
     "session_id": "The session's id, from the answer that created it.",
@@ -54,6 +57,7 @@ PARAMETERS: Mapping[str, str] = {
     "symbol": "The symbol of the vector, as observations and patterns show it.",
 }
 """Parameters of paths."""
+METRIC_NAME = "The metric's name, such as `kato_requests_total`; `/stats` shows all."
 GENE_NAME = "The gene's name, such as `recall_threshold`."
 NAMING: Mapping[str, str] = {
     "user_id": "The user whom the request is for: at most 256 printable characters.",
@@ -167,7 +171,22 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     health.startup: "Succeeds once the process has started; for a startup probe.",
     health.health: "Reports what background checks and recent calls found, and asks no store. It"
     " fails with 503, in the same form, if sessions cannot be served.",
-    health.metrics: "Metrics for Prometheus.",
+    health.older_health: "The same as `/v2/health`, with the fields that later versions have. It"
+    " fails with 503, in the same form, if sessions cannot be served.",
+    health.metrics: "Metrics for Prometheus, or JSON where `Accept` prefers `application/json`.",
+    health.prometheus_metrics: "Metrics for Prometheus, whatever `Accept` says.",
+    health.older_status: "The same as `/v2/status`, with the fields that later versions have.",
+    monitoring.root: "What runs at this address, and where to read on.",
+    monitoring.stats: "Samples of the last minutes, and figures of now. A sample is taken every ten"
+    " seconds.",
+    monitoring.metric: "The samples of one metric in the last minutes.",
+    monitoring.connection_pools: "Connections in use and idle, and the health of each store.",
+    monitoring.cache_stats: "Says that predictions are not cached.",
+    monitoring.invalidate_cache: "Drops nothing, because predictions are not cached. No session is"
+    " looked up.",
+    monitoring.distributed_stm: "Says that short-term memories belong to sessions.",
+    monitoring.concurrent_requests: "Requests and frames in progress, of those that the worker may"
+    " have.",
     health.status: "Version, engine, live sessions, knowledge in memory, pools, stores, and the"
     " configuration without secrets.",
 }

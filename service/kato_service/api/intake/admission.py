@@ -35,7 +35,7 @@ class Admission:
         self, *, max_requests: int, max_body_bytes: int, max_sockets: int | None = None
     ) -> None:
         """*max_sockets*: open WebSockets; None: as many as files and `MAX_SOCKETS` allow."""
-        self._max_requests = max_requests
+        self.max_requests = max_requests
         self._requests_of_caller = share_of_caller(max_requests)
         self._max_body_bytes = max_body_bytes
         self._max_sockets = max_sockets or most_sockets()
@@ -47,6 +47,11 @@ class Admission:
         self._started = 0
         """Requests that started in this turn of the event loop."""
         self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def requests(self) -> "Held":
+        """The requests and frames in progress."""
+        return self._requests
 
     def request(self, caller: Holder) -> "Place":
         """A place among the requests in progress, which is taken by entering it."""
@@ -74,10 +79,10 @@ class Admission:
             yield
 
     def _taken(self, caller: Holder) -> None:
-        if self._requests.total >= self._max_requests:
+        if self._requests.total >= self.max_requests:
             raise OverloadedError(
                 "requests",
-                f"{self._max_requests} requests are in progress, as many as MAX_REQUESTS_IN_FLIGHT"
+                f"{self.max_requests} requests are in progress, as many as MAX_REQUESTS_IN_FLIGHT"
                 " allows; retry later",
             )
         self._require_share(caller)
@@ -213,6 +218,8 @@ class Held:
 
     def __init__(self) -> None:
         self.total = 0
+        self.most = 0
+        """The largest total so far."""
         self._of: dict[Holder, int] = {}
         """By caller; without those that hold nothing."""
 
@@ -221,6 +228,8 @@ class Held:
 
     def add(self, caller: Holder, count: int) -> None:
         self.total += count
+        if self.total > self.most:
+            self.most = self.total
         if left := self.of(caller) + count:
             self._of[caller] = left
         else:

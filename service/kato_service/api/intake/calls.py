@@ -67,6 +67,7 @@ class Call:
             session_id, plan, deadline=self.deadline, sees=self._sees
         )
         self.service.metrics.answered(answer)
+        self.service.feed.answered(answer)
         return answer
 
     async def changed(self, session_id: str, plan: Plan[A]) -> "Changed[A]":

@@ -19,7 +19,7 @@ from kato_service.domain.shares import Holder
 from kato_service.errors import KatoError, RateLimitedError, UnauthorizedError
 from kato_service.metrics import Metrics
 
-ALWAYS_ANSWERED = re.compile(r"/health(/.*)?|/v2/health|/metrics")
+ALWAYS_ANSWERED = re.compile(r"/health(/.*)?|/v2/health|/metrics(-prom)?")
 """Paths that are never refused for too many requests: probes and monitoring need them most then."""
 RATE_LIMIT_HEADERS = (
     *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),

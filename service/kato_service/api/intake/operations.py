@@ -53,6 +53,8 @@ ALWAYS: tuple[type[KatoError], ...] = (
     DeadlineExceededError,
 )
 """Errors of every operation on sessions."""
+ASKING_NO_STORE: tuple[type[KatoError], ...] = (*BY_CALLERS, InvalidInputError, OverloadedError)
+"""Errors of operations that need credentials and answer from what the process has."""
 _WITH_BODY: tuple[type[KatoError], ...] = (BodyTooLargeError, UnsupportedMediaTypeError)
 
 
@@ -72,6 +74,8 @@ class Operation:
     """What its callers need (docs/access.md)."""
     audited: bool = field(default=False, kw_only=True)
     """Whether the audit log has a line about every call."""
+    always: tuple[type[KatoError], ...] = field(default=ALWAYS, kw_only=True)
+    """Errors of every operation of its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,8 @@ class Described:
     """Query parameters that name a user, a session or a knowledge base; headers may, too."""
     also: tuple[int, ...] = ()
     """Other statuses whose answers have the form of a success."""
+    also_text: bool = False
+    """A request that does not prefer JSON gets text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +150,7 @@ def _add(app: FastAPI, method: str, operation: Operation, generation: Generation
     # An empty part of a path leads to no operation.
     missing = (NotFoundError,) if "{" in path else ()
     with_body = _WITH_BODY if method in ("POST", "PUT", "DELETE") else ()
-    errors = (*operation.errors, *missing, *ALWAYS, *with_body)
+    errors = (*operation.errors, *missing, *operation.always, *with_body)
     describe(
         route,
         Described(errors, older=generation.older, naming=generation.naming),
@@ -159,4 +165,4 @@ def _operation_id(method: str, operation: Operation, generation: Generation) -> 
         name: str = operation.endpoint.__name__
         return name if method == operation.methods[0] else f"{name}_by_{method.lower()}"
     words = [word.strip("{}").replace("-", "_") for word in operation.path.split("/") if word]
-    return "_".join((method.lower(), *words))
+    return "_".join((method.lower(), *(words or ("root",))))

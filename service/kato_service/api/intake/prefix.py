@@ -33,8 +33,8 @@ class Prefix:
         root = self._root_path
         if not root or root.split("/")[1] in self.own_segments:
             return
-        if scope["path"].startswith(f"{root}/"):
-            scope["path"] = scope["path"].removeprefix(root)
+        if f"{scope['path']}/".startswith(f"{root}/"):
+            scope["path"] = scope["path"].removeprefix(root) or "/"
 
     def _of(self, scope: Scope) -> str:
         """The prefix that a trusted proxy names in X-Forwarded-Prefix, else that of ROOT_PATH."""

@@ -64,15 +64,15 @@ class Health(Answer):
     components: dict[str, Component]
     """By the role of the store: redis, mongodb, qdrant."""
     auth: Auth
-    active_sessions: int | None = Field(examples=[12])
-    """Null until they were counted for the first time."""
+    active_sessions: int = Field(examples=[12])
+    """As last counted; 0 until they could be counted for the first time."""
 
 
 class SessionFigures(Answer):
     """Sessions of the instance."""
 
-    active: int | None = Field(examples=[12])
-    """Null until they were counted for the first time."""
+    active: int = Field(examples=[12])
+    """As last counted; 0 until they could be counted for the first time."""
 
 
 class KnowledgeFigures(Answer):
