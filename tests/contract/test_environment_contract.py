@@ -248,8 +248,8 @@ def test_the_service_reads_every_variable_of_the_operator_and_users_cannot_set_t
         for choice in getattr(field.validation_alias, "choices", [field.validation_alias])
     }
     issuer = {"mode": "Token", "token": {"issuer": "https://login.example"}}
-    https = {"tls": {"secretName": "theirs"}}
-    services = ({}, {"auth": {"mode": "ApiKey"}}, TOKENS, {"auth": issuer}, https)
+    more = {"tls": {"secretName": "theirs"}, "legacyMetricsJson": True}
+    services = ({}, {"auth": {"mode": "ApiKey"}}, TOKENS, {"auth": issuer}, more)
     specs = [{"service": service} for service in services]
     found = {name for spec in specs for name in environment(spec, tmp_path)}
     assert found <= known

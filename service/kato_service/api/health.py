@@ -50,6 +50,7 @@ _SHOWN = (
     *("max_stm_symbols", "max_stm_bytes", "knowledge_max_staleness_s", "knowledge_memory_bytes"),
     *("recall_threshold", "max_predictions", "persistence", "max_pattern_length", "stm_mode"),
     *("sort_symbols", "vector_neighbors", "vector_min_score", "health_check_interval_s"),
+    "metrics_json",
 )
 """Settings that the status shows: none holds a secret or an address."""
 

@@ -107,6 +107,8 @@ class EventFeed:
 
     def answered(self, result: object) -> None:
         """Publish what *result*, from the processor, says was learned now."""
+        if isinstance(result, ObservationResult) and result.auto_learned_pattern is None:
+            return  # by far the most frequent answer
         match result:
             case ObservationResult(repeated=False, auto_learned_pattern=str(name)):
                 names: tuple[str, ...] = (name,)

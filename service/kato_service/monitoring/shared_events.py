@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from kato_service import json_text
 from kato_service.connections.circuit import Circuit
 from kato_service.connections.redis_client import RedisClient
+from kato_service.connections.redis_server import Command
 from kato_service.monitoring.feed import Event, EventFeed
 
 log = structlog.get_logger()
@@ -27,7 +28,7 @@ MAX_KEPT = 1000
 """Events in the stream, and of this process that are not in it yet; the oldest are dropped."""
 KEPT_MS = 10_000
 """How long the stream outlives its last event."""
-READ_AT_ONCE = 500
+READ_AT_ONCE, SENT_AT_ONCE = 500, 100
 BEFORE_S = 2 * LOOK_S
 """How old events may be that are sent once somebody follows: they happened while this process did
 not know yet that somebody does."""
@@ -45,7 +46,7 @@ class RedisEvents:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         prefix = f"kato:{processor_id}:{{{processor_id}}}:"
-        self._stream, self._wanted_key = f"{prefix}events", f"{prefix}events-wanted"
+        self.stream, self._wanted_key = f"{prefix}events", f"{prefix}events-wanted"
         self._client = client
         self._circuit = circuit
         self._feed = feed
@@ -92,25 +93,26 @@ class RedisEvents:
 
     async def _last(self) -> bytes:
         """The last entry of the stream."""
-        found = await self._client.call("XREVRANGE", self._stream, "+", "-", "COUNT", 1)
+        found = await self._client.call("XREVRANGE", self.stream, "+", "-", "COUNT", 1)
         return bytes(found[0][0]) if found else b"0-0"
 
     async def _send(self) -> None:
-        """What is sent twice because an answer got lost arrives twice: it is a notice only."""
-        unsent = [event for _, event in self._unsent]
+        """Send what waits. What an answer is missing for is lost: an event is a notice only."""
+        waiting = [self._entry(event) for _, event in self._unsent]
         self._unsent.clear()
-        for event in unsent:
-            entry = ("origin", self._origin, "event", json_text.text(asdict(event)))
-            trim = ("MAXLEN", "~", MAX_KEPT)
-            await self._client.call("XADD", self._stream, *trim, "*", *entry)
-        if unsent:
-            await self._client.call("PEXPIRE", self._stream, KEPT_MS)
+        for first in range(0, len(waiting), SENT_AT_ONCE):
+            some = waiting[first : first + SENT_AT_ONCE]
+            await self._client.calls([*some, ("PEXPIRE", self.stream, KEPT_MS)])
+
+    def _entry(self, event: Event) -> Command:
+        fields = ("origin", self._origin, "event", json_text.text(asdict(event)))
+        return ("XADD", self.stream, "MAXLEN", "~", MAX_KEPT, "*", *fields)
 
     async def _receive(self, position: bytes) -> None:
         entries: Sequence[Any] = (None,)
         while entries:
             entries = await self._client.call(
-                "XRANGE", self._stream, b"(" + position, "+", "COUNT", READ_AT_ONCE
+                "XRANGE", self.stream, b"(" + position, "+", "COUNT", READ_AT_ONCE
             )
             for position, fields in entries:
                 self._position = position
