@@ -183,8 +183,29 @@ def test_a_feed_of_a_session_has_the_events_of_its_user(
     assert refused(keyed.url, "bob", **{"x-session-id": session_id}) == 404
 
 
-def refused(service_url: str, key: str | None, **headers: str) -> int:
-    with pytest.raises(InvalidStatus) as found, feed(service_url, key, **headers):
+def test_the_query_may_name_whose_events_a_feed_has(service_url: str, api: httpx.Client) -> None:
+    user = uuid4().hex
+    answer = api.post("/v2/sessions", json={"user_id": user}).json()
+    for named in (f"node_id={user}", f"processor_id={answer['processor_id']}"):
+        with opened(f"{service_url}/ws/events?{named}") as socket:
+            begun(socket)
+            created(api, node_id=uuid4().hex)
+            created(api, node_id=user)
+            only(socket, "session.created", node_id=user)
+            quiet(socket)
+    assert refused(f"{service_url}/ws/events?user_id=one", None, **{"x-node-id": "two"}) == 422
+
+
+def test_a_feed_of_another_knowledge_base_is_refused(keyed: ServiceProcess) -> None:
+    assert refused(f"{keyed.url}/ws/events?processor_id=kato", "alice") == 422
+    assert refused(f"{keyed.url}/ws/events?node_id=bob", "alice") == 403
+
+
+def refused(url: str, key: str | None, **headers: str) -> int:
+    """The status of the answer to a request for a socket at *url*, or for a feed of a service."""
+    url = url if "/ws/" in url else f"{url}/ws/events"
+    sent = headers if key is None else {"x-api-key": key, **headers}
+    with pytest.raises(InvalidStatus) as found, opened(url, additional_headers=sent):
         pass
     return found.value.response.status_code
 
@@ -196,12 +217,7 @@ def test_a_feed_needs_credentials_a_scope_and_the_right_user(keyed: ServiceProce
     with opened(f"{keyed.url}/ws/events", subprotocols=carrying("reader")) as socket:
         begun(socket)
         assert socket.connection.subprotocol == "kato"
-    with (
-        pytest.raises(InvalidStatus) as unknown,
-        opened(f"{keyed.url}/ws/events?x=1", additional_headers={"x-api-key": "alice"}),
-    ):
-        pass
-    assert unknown.value.response.status_code == 422
+    assert refused(f"{keyed.url}/ws/events?x=1", "alice") == 422
 
 
 def test_pages_of_other_origins_open_no_feed(service_url: str) -> None:
