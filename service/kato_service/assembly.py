@@ -27,7 +27,7 @@ from kato_service.knowledge.stores.mongo_log import MongoKnowledgeLog
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.knowledge.stores.vector_places import VectorPlaces
 from kato_service.knowledge.writing.trimming import TrimPlan
-from kato_service.metrics import Metrics
+from kato_service.monitoring.metrics import Metrics
 from kato_service.monitoring.opening import event_feed, follow, resource_meter, session_count
 from kato_service.processing.kato_processor import KatoProcessor
 from kato_service.processing.limits import ObservationLimits

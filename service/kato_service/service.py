@@ -11,9 +11,9 @@ from kato_service.access.rate_limits import RateLimits
 from kato_service.connections.database_manager import DatabaseManager
 from kato_service.connections.monitor import StoreHealth
 from kato_service.knowledge.bases import KnowledgeBases, KnowledgeUsage
-from kato_service.metrics import Metrics
 from kato_service.monitoring.feed import EventFeed
 from kato_service.monitoring.history import INTERVAL_S, Counts, History
+from kato_service.monitoring.metrics import Metrics
 from kato_service.monitoring.resources import ResourceMeter
 from kato_service.monitoring.session_count import SessionCount
 from kato_service.processing.kato_processor import KatoProcessor

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from kato_service.access.opening import access_control
 from kato_service.app import make_app
-from kato_service.metrics import Metrics
+from kato_service.monitoring.metrics import Metrics
 from kato_service.settings import Settings
 
 Document = dict[str, Any]

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kato_service.access.opening import access_control
 from kato_service.api.intake.gate import Gate
 from kato_service.api.intake.session_middleware import SessionMiddleware
-from kato_service.metrics import Metrics
+from kato_service.monitoring.metrics import Metrics
 from kato_service.settings import Settings
 
 

@@ -11,9 +11,9 @@ from kato_service.api.monitoring.accepting import wants_json
 from kato_service.api.monitoring.concurrency import concurrency
 from kato_service.domain.shares import Holder
 from kato_service.errors import StoreUnavailableError
-from kato_service.metrics import Totals
 from kato_service.monitoring.feed import MAX_WAITING, Event, EventFeed
 from kato_service.monitoring.history import INTERVAL_S, Counts, History
+from kato_service.monitoring.metrics import Totals
 from kato_service.monitoring.resources import CPU, DISK, MEMORY, ResourceMeter
 from kato_service.monitoring.session_count import SessionCount
 from kato_service.processing.results import LearnResult, ObservationResult, SequenceResult

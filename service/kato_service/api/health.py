@@ -37,7 +37,7 @@ from kato_service.api.shapes.monitoring_responses import MetricsFigures, OlderHe
 from kato_service.api.shapes.rendering import timestamp
 from kato_service.connections.monitor import StoreHealth
 from kato_service.errors import InvalidInputError, KatoError
-from kato_service.metrics import CONTENT_TYPE
+from kato_service.monitoring.metrics import CONTENT_TYPE
 from kato_service.service import Service
 
 _PROBED, _WATCHED = Need(Scope.OPEN, any_query=True), Need(Scope.METRICS)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kato_service.connections.monitor import StoreHealth
-from kato_service.metrics import Totals
+from kato_service.monitoring.metrics import Totals
 
 INTERVAL_S = 10.0
 """Seconds between two samples."""

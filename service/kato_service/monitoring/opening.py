@@ -4,8 +4,8 @@ from functools import partial
 
 from kato_service.connections.database_manager import DatabaseManager
 from kato_service.connections.redis_pool import RedisConnectionPool
-from kato_service.metrics import Metrics
 from kato_service.monitoring.feed import EventFeed
+from kato_service.monitoring.metrics import Metrics
 from kato_service.monitoring.resources import ResourceMeter
 from kato_service.monitoring.session_count import SessionCount
 from kato_service.monitoring.shared_events import RedisEvents

@@ -17,7 +17,7 @@ from kato_service.access.rate_limits import Decision, RateLimits
 from kato_service.access.scopes import ANYONE, Caller
 from kato_service.domain.shares import Holder
 from kato_service.errors import KatoError, RateLimitedError, UnauthorizedError
-from kato_service.metrics import Metrics
+from kato_service.monitoring.metrics import Metrics
 
 ALWAYS_ANSWERED = re.compile(r"/health(/.*)?|/v2/health|/metrics(-prom)?")
 """Paths that are never refused for too many requests: probes and monitoring need them most then."""
