@@ -71,6 +71,28 @@ def stm(client: httpx.Client, session: str) -> list[str]:
     return [symbol for event in client.get(f"{session}/stm").json()["stm"] for symbol in event]
 
 
+def test_replicas_agree_on_every_field_after_learns_and_deletes(
+    clients: list[httpx.Client],
+) -> None:
+    session = created(clients[0])
+    names = [
+        observed(clients[number % 2], session, *symbols, learn_at_end=True)["final_learned_pattern"]
+        for number, symbols in enumerate(("abcd", "abxy", "abcd", "abdc", "mnab", "abz"))
+    ]
+    clients[1].delete(f"{session}/patterns/{names[1]}").raise_for_status()
+    config = {"config": {"rank_sort_algo": "tfidf_score", "recall_threshold": 0.0}}
+    clients[1].post(f"{session}/config", json=config).raise_for_status()
+    observed(clients[0], session, "a", "b")
+    first, second = (client.get(f"{session}/predictions?fields=all") for client in clients)
+    assert first.content == second.content
+    answer = first.json()
+    assert answer["count"] == 4
+    assert names[1][5:] not in {one["name"] for one in answer["predictions"]}
+    scores = [one["tfidf_score"] for one in answer["predictions"]]
+    assert scores == sorted(scores, reverse=True)
+    assert sum(one["supporting_patterns"] for one in answer["future_potentials"]) == 3
+
+
 def test_a_subscription_follows_changes_and_the_end_of_its_session_on_the_other_replica(
     clients: list[httpx.Client], replicas: list[Any]
 ) -> None:
