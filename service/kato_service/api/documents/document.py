@@ -25,6 +25,7 @@ from kato_service.api.intake.operations import Described, described
 from kato_service.api.shapes.examples import EXAMPLES
 from kato_service.api.shapes.requests import ConfigBody, GeneOverrides, GenesBody, StrictGenes
 from kato_service.api.shapes.responses import Refusal
+from kato_service.domain.identity import MAX_USER_ID_CHARS
 from kato_service.settings import Settings
 
 Document = dict[str, Any]
@@ -169,7 +170,8 @@ def _parameters(
 
 def _text(place: str, name: str, about: str) -> dict[str, Any]:
     found = {"name": name, "in": place, "required": False, "description": about}
-    return {**found, "schema": {"type": "string"}}
+    bounds = {"minLength": 1, "maxLength": MAX_USER_ID_CHARS} if place == "query" else {}
+    return {**found, "schema": {"type": "string", **bounds}}
 
 
 def _in_path(name: str, path: str) -> str:
