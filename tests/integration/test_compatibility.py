@@ -14,6 +14,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from kato_service.settings import Settings
+from support.waiting import until
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/compatibility.md"
 WORKS, IGNORED, REFUSED = "works", "accepted and ignored", "refused"
@@ -116,6 +117,8 @@ def socket_opens(url: str, path: str, api: httpx.Client) -> bool:
 
 
 def test_endpoints(api: httpx.Client, url: str) -> None:
+    # The service takes its first sample some seconds after its start.
+    until(lambda: api.get("/metrics/kato_cpu_usage_percent").is_success, "the first sample")
     wrong = []
     for row in rows_below("Endpoints"):
         for name in row.names:
