@@ -20,6 +20,7 @@ from kato_service.api.intake.operations import (
     ASKING_NO_STORE,
     BY_ANYONE,
     BY_CALLERS,
+    WITH_BODY,
     Described,
     describe,
 )
@@ -230,7 +231,7 @@ def _errors(one: _Path) -> tuple[type[KatoError], ...]:
     """Errors of a path that needs credentials; metrics are answered however many requests are in
     progress."""
     always = (*BY_CALLERS, InvalidInputError)
-    return always if ALWAYS_ANSWERED.fullmatch(one.path) else ASKING_NO_STORE
+    return always if ALWAYS_ANSWERED.fullmatch(one.path) else (*ASKING_NO_STORE, *WITH_BODY)
 
 
 def _service(request: Request) -> Service:

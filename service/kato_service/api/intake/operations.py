@@ -55,7 +55,7 @@ ALWAYS: tuple[type[KatoError], ...] = (
 """Errors of every operation on sessions."""
 ASKING_NO_STORE: tuple[type[KatoError], ...] = (*BY_CALLERS, InvalidInputError, OverloadedError)
 """Errors of operations that need credentials and answer from what the process has."""
-_WITH_BODY: tuple[type[KatoError], ...] = (BodyTooLargeError, UnsupportedMediaTypeError)
+WITH_BODY: tuple[type[KatoError], ...] = (BodyTooLargeError, UnsupportedMediaTypeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +149,8 @@ def _add(app: FastAPI, method: str, operation: Operation, generation: Generation
     route = app.router.routes[-1]
     # An empty part of a path leads to no operation.
     missing = (NotFoundError,) if "{" in path else ()
-    with_body = _WITH_BODY if method in ("POST", "PUT", "DELETE") else ()
-    errors = (*operation.errors, *missing, *operation.always, *with_body)
+    # Bodies of reads are read too: on the older paths they may name whom the request is for.
+    errors = (*operation.errors, *missing, *operation.always, *WITH_BODY)
     describe(
         route,
         Described(errors, older=generation.older, naming=generation.naming),
