@@ -117,7 +117,7 @@ def sent(
     client: httpx.Client, method: str, path: str, session_id: str, **headers: str
 ) -> httpx.Response:
     """The answer to a request that fits the route."""
-    values = {"session_id": session_id, "name": PATTERN, "symbol": "VCTR|x"}
+    values = {"session_id": session_id, "name": PATTERN, "symbol": "VCTR|x", "metric": "x"}
     last = next(word for word in reversed(path.split("/")) if not word.startswith("{"))
     body = BODIES.get(last) if method in ("POST", "PUT") else None
     headers = {"x-request-id": "the-same"} | headers
@@ -180,7 +180,8 @@ def test_a_session_of_another_user_is_like_one_that_never_was(
     theirs = sent(sending, method, path, session_id)
     nobodys = sent(sending, method, path, "a" * len(session_id))
     if path.endswith("/exists"):
-        assert theirs.json() == {"exists": False, "session_id": session_id}
+        more = {"expired": False} if path.startswith("/sessions") else {}
+        assert theirs.json() == {"exists": False, "session_id": session_id} | more
         assert nobodys.status_code == theirs.status_code == 200
         return
     assert (theirs.status_code, theirs.json()) == (nobodys.status_code, nobodys.json())

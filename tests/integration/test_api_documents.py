@@ -1,5 +1,6 @@
 """What the OpenAPI documents promise is what a service answers."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -47,7 +48,12 @@ def prepared(client: httpx.Client) -> dict[str, str]:
     stm = client.get(f"{session}/stm").json()["stm"]
     name = client.get(f"{session}/patterns").json()["patterns"][0]["name"]
     symbol = next(one for one in stm[0] if one.startswith("VCTR|"))
-    return {"session_id": created["session_id"], "name": name, "symbol": symbol}
+    return {
+        "session_id": created["session_id"],
+        "name": name,
+        "symbol": symbol,
+        "metric": "kato_requests_total",
+    }
 
 
 def sent(
@@ -88,7 +94,7 @@ def test_an_empty_session_is_answered_as_described(
     client: httpx.Client, document: Document
 ) -> None:
     for operation in operations(document):
-        if operation.method != "GET" or "{name}" in operation.path or "{symbol}" in operation.path:
+        if operation.method != "GET" or re.search(r"\{(name|symbol|metric)\}", operation.path):
             continue
         session_id = client.post("/v2/sessions").json()["session_id"]
         operation.check(sent(client, operation, {"session_id": session_id}, None))
@@ -108,7 +114,7 @@ def test_default_sessions_are_answered_as_described(client: httpx.Client) -> Non
 
 
 def _unknown_session(client: httpx.Client, operation: Described) -> httpx.Response:
-    values = {"session_id": "nowhere", "name": "0" * 40, "symbol": "nothing"}
+    values = {"session_id": "nowhere", "name": "0" * 40, "symbol": "nothing", "metric": "x"}
     return sent(client, operation, values, next(operation.examples()))
 
 
@@ -173,7 +179,7 @@ def keyed_url(start_service: Callable[..., str]) -> str:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=["current", "older"])
 def test_callers_that_are_refused_are_answered_as_described(keyed_url: str, path: str) -> None:
-    values = {"session_id": "x", "name": "0" * 40, "symbol": "x"}
+    values = {"session_id": "x", "name": "0" * 40, "symbol": "x", "metric": "x"}
     with httpx.Client(base_url=keyed_url, timeout=PATIENCE_S) as client:
         for operation in operations(client.get(path).json()):
             answer = sent(client, operation, values, next(operation.examples()))

@@ -64,13 +64,13 @@ def test_every_answer_is_as_the_documents_say(api: httpx.Client) -> None:
         for found in operations(api.get(document).json())
     }
     for path in ("/", "/health", "/status", "/metrics-prom", *FIGURES):
-        template = "/metrics/{name}" if path.startswith("/metrics/") else path.partition("?")[0]
+        template = "/metrics/{metric}" if path.startswith("/metrics/") else path.partition("?")[0]
         described["GET", template].check(api.get(path))
     described["POST", "/cache/invalidate"].check(api.post("/cache/invalidate?session_id=x"))
     described["GET", "/metrics"].check(api.get("/metrics"))
     json = {"accept": "application/json"}
     described["GET", "/metrics"].check(api.get("/metrics", headers=json))
-    described["GET", "/metrics/{name}"].check(api.get("/metrics/nothing"))
+    described["GET", "/metrics/{metric}"].check(api.get("/metrics/nothing"))
 
 
 def test_prometheus_gets_its_text_and_json_is_for_those_who_prefer_it(api: httpx.Client) -> None:

@@ -34,7 +34,7 @@ class Route:
 
     def at(self, session_id: str) -> str:
         """Its path for a session."""
-        return self.path.format(session_id=session_id, name=PATTERN, symbol="VCTR|x")
+        return self.path.format(session_id=session_id, name=PATTERN, symbol="VCTR|x", metric="x")
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"

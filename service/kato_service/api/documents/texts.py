@@ -54,6 +54,7 @@ OLDER_TAGS: Mapping[str, str] = {
 PARAMETERS: Mapping[str, str] = {
     "session_id": "The session's id, from the answer that created it.",
     "name": "The pattern's name: 40 hexadecimal digits, with or without `PTRN|`.",
+    "metric": "The metric's name, such as `kato_requests_total`; `/stats` shows all.",
     "symbol": "The symbol of the vector, as observations and patterns show it.",
 }
 """Parameters of paths."""
@@ -179,7 +180,7 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     monitoring.root: "What runs at this address, and where to read on.",
     monitoring.stats: "Samples of the last minutes, and figures of now. A sample is taken every ten"
     " seconds.",
-    monitoring.metric: "The samples of one metric in the last minutes.",
+    monitoring.get_metric: "The samples of one metric in the last minutes.",
     monitoring.connection_pools: "Connections in use and idle, and the health of each store.",
     monitoring.cache_stats: "Says that predictions are not cached.",
     monitoring.invalidate_cache: "Drops nothing, because predictions are not cached. No session is"

@@ -66,16 +66,16 @@ async def stats(call: Called, minutes: Minutes = 10) -> Response:
     return await rendering.long_response(content)
 
 
-async def metric(call: Called, name: str, minutes: Minutes = 10) -> Response:
+async def get_metric(call: Called, metric: str, minutes: Minutes = 10) -> Response:
     minutes = min(minutes, KEPT_MINUTES)
-    found = figures.points(call.service, name, minutes)
+    found = figures.points(call.service, metric, minutes)
     if not found:
         raise NotFoundError(
             f"nothing of that name was measured in the last {minutes} minutes; /stats shows all"
             " names"
         )
     content = {
-        "metric_name": name,
+        "metric_name": metric,
         "time_range_minutes": minutes,
         "timestamp": time.time(),
         "statistics": figures.statistics(found),
@@ -128,7 +128,7 @@ OPERATIONS = (
         always=(*BY_ANYONE, InvalidInputError, RateLimitedError, OverloadedError),
     ),
     _figures("/stats", stats, "Get everything that is measured", shapes.Stats),
-    _figures("/metrics/{name}", metric, "Get the course of one metric", shapes.MetricHistory),
+    _figures("/metrics/{metric}", get_metric, "Get the course of one metric", shapes.MetricHistory),
     _figures(
         "/connection-pools", connection_pools, "Get the connections to the stores",
         shapes.ConnectionPools,
