@@ -30,6 +30,10 @@ BEYOND_SCHEMA_REASONS = (
     "if it is a whole number",  # anywhere in a free-form map, where fractions may be any size
 )
 """How the reasons end that no schema can express."""
+SELECTED = ["body", "fields"]
+"""Names in a text; as a query parameter its schema has a pattern."""
+NOT_LATER = ("hamiltonian", "grand_hamiltonian")
+"""Fields that predictions have everywhere but on ``/sessions``."""
 CLAIMS = {
     *("user_id", "node_id", "session_id", "processor_id"),
     *("x-user-id", "x-node-id", "x-test-id", "x-session-id"),
@@ -96,6 +100,8 @@ def _is_beyond_schemas(error: dict[str, Any]) -> bool:
     return error.get("code") in BEYOND_SCHEMAS or any(
         detail["location"] == CURSOR
         or detail == IN_QUERY_OR_BODY
+        or detail["location"][:2] == SELECTED
+        or detail["location"][-1:] in ([name] for name in NOT_LATER)
         or detail["reason"].endswith(BEYOND_SCHEMA_REASONS)
         for detail in details
     )

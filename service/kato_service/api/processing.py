@@ -20,7 +20,7 @@ from kato_service.api.shapes.requests import (
     RepeatableBody,
     SequenceBody,
 )
-from kato_service.api.shapes.selection import Selection
+from kato_service.api.shapes.selection import PATTERN, Selection
 from kato_service.api.shapes.selection import selection as selection_of
 from kato_service.errors import (
     EmptyStmError,
@@ -48,6 +48,7 @@ Fields = Annotated[
         max_length=MAX_FIELDS_CHARS,
         description="Fields of the predictions, separated by commas, or `all`.",
         examples=["name,potential,predictive_information"],
+        json_schema_extra={"pattern": PATTERN},
     ),
 ]
 _OBSERVING = (

@@ -23,6 +23,9 @@ _OF_PREDICTIONS = (
 )
 FIELDS = (*_OF_PREDICTIONS, FUTURES)
 """All names that a request may ask for."""
+_NAME = f"({'|'.join(FIELDS)})"
+PATTERN = rf"^\s*({ALL}|{_NAME}(\s*,\s*{_NAME})*)\s*$"
+"""What a request may ask for, for the OpenAPI documents; `selection` says more about the rest."""
 EVERYTHING = Details(later=True, futures=True)
 
 
