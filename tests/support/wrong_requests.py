@@ -243,7 +243,7 @@ ROWS: dict[type[BaseModel], tuple[Row, ...]] = {
     GenesBody: (*GENES, Row({"genes": 7}, ("genes",), "genes | must be an object"), *_in("genes", GENES)),
     SessionBody: SESSION,
     ExtendBody: (
-        Row({}, ("ttl_seconds",), "Missing required field: ttl_seconds"),
+        Row({}, ("ttl_seconds",), "Missing required field: ttl_seconds", strict_only=True),
         Row({"ttl_seconds": "x"}, ("ttl_seconds",), "ttl_seconds | must be a whole number"),
         Row({"ttl_seconds": 86_401}, ("ttl_seconds",), "ttl_seconds | must be at most 86400"),
         Row({"ttl": 60}, ("ttl",), "ttl | is not a known field; did you mean ttl_seconds?", strict_only=True),
