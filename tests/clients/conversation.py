@@ -37,13 +37,14 @@ from kato_current.models import (
     SequenceResult,
     Session,
     SessionBody,
+    SessionCreated,
     Sessions,
     Stm,
 )
 from kato_older import AuthenticatedClient as OlderClient
 from kato_older.api.later_sessions import post_sessions
 from kato_older.api.v1 import get_v1_predictions, post_v1_learn, post_v1_observe
-from kato_older.models import LaterSession, OlderPredictions
+from kato_older.models import LaterSessionCreated, OlderPredictions
 from kato_older.models import ObservationBody as OlderObservation
 from kato_older.models import SessionBody as OlderSession
 
@@ -61,7 +62,7 @@ def converse(url: str, key: str) -> None:
         sure(Readiness, get_readiness.sync(client=client))
         user = uuid4().hex
         session = sure(
-            Session, create_session.sync(client=client, body=SessionBody(user_id=user))
+            SessionCreated, create_session.sync(client=client, body=SessionBody(user_id=user))
         ).session_id
         for word in ("hello", "world", "again"):
             emotives = ObservationBodyEmotives.from_dict({"joy": 0.5})
@@ -107,7 +108,7 @@ def converse_as_before(url: str, key: str) -> None:
         found = sure(OlderPredictions, get_v1_predictions.sync(client=client, x_user_id=user))
         assert found.predictions[0].future == [["again"]]
         later = post_sessions.sync(client=client, body=OlderSession(node_id=user))
-        assert sure(LaterSession, later).node_id == user
+        assert sure(LaterSessionCreated, later).node_id == user
 
 
 if __name__ == "__main__":
