@@ -155,7 +155,8 @@ def _parameters(
     for parameter in found:
         name, schema = parameter["name"], parameter["schema"]
         if parameter["in"] == "path":
-            parameter["description"] = _in_path(name, route.path)
+            text = texts.GENE_NAME if "/gene/" in route.path else texts.PARAMETERS[name]
+            parameter["description"] = text
         parameter["schema"] = _without_null(schema)
         parameters.append(parameter)
     unknown = described.naming - {parameter["name"] for parameter in parameters}
@@ -172,14 +173,6 @@ def _text(place: str, name: str, about: str) -> dict[str, Any]:
     found = {"name": name, "in": place, "required": False, "description": about}
     bounds = {"minLength": 1, "maxLength": MAX_USER_ID_CHARS} if place == "query" else {}
     return {**found, "schema": {"type": "string", **bounds}}
-
-
-def _in_path(name: str, path: str) -> str:
-    """What a parameter of *path* is."""
-    for place, text in (("/gene/", texts.GENE_NAME), ("/metrics/", texts.METRIC_NAME)):
-        if place in path:
-            return text
-    return texts.PARAMETERS[name]
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,6 @@ PARAMETERS: Mapping[str, str] = {
     "symbol": "The symbol of the vector, as observations and patterns show it.",
 }
 """Parameters of paths."""
-METRIC_NAME = "The metric's name, such as `kato_requests_total`; `/stats` shows all."
 GENE_NAME = "The gene's name, such as `recall_threshold`."
 NAMING: Mapping[str, str] = {
     "user_id": "The user whom the request is for: at most 256 printable characters.",
