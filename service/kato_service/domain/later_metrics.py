@@ -6,12 +6,12 @@ is never empty: patterns have no empty events.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kato_service.domain.pattern import Event
 from kato_service.domain.prediction import FuturePotential
-from kato_service.domain.prediction_metrics import round12
+from kato_service.domain.prediction_metrics import bits, normalized, round12
 
 MAX_FUTURES = 10_000
 """Futures that one answer lists, the best ones; the sums are over all of them."""
@@ -30,37 +30,20 @@ class Holders:
 def normalized_entropy(present: Sequence[str], distinct_symbols: int) -> float:
     """``Σ −q·log_S q`` over the distinct symbols; q: the symbol's share of the present, S:
     *distinct_symbols* of the knowledge base. In [0, 1]; 0 if S ≤ 1."""
-    if distinct_symbols <= 1:
-        return 0.0
-    base = math.log(distinct_symbols)
-    total = 0.0
-    for count in Counter(present).values():
-        q = count / len(present)
-        total -= q * (math.log(q) / base)
-    return round12(total)
+    return normalized(_shares(present), distinct_symbols)
 
 
 def global_normalized_entropy(
     present: Sequence[str], holders: Holders, distinct_symbols: int
 ) -> float:
     """``Σ −g·log_S g`` over the distinct symbols; g: the share of all patterns that hold it."""
-    if distinct_symbols <= 1:
-        return 0.0
-    base = math.log(distinct_symbols)
-    total = 0.0
-    for symbol in dict.fromkeys(present):
-        g = holders.of[symbol] / holders.patterns
-        total -= g * (math.log(g) / base)
-    return round12(total)
+    shares = (holders.of[symbol] / holders.patterns for symbol in dict.fromkeys(present))
+    return normalized(shares, distinct_symbols)
 
 
 def shannon_entropy(present: Sequence[str]) -> float:
     """``Σ −q·log2 q`` over the distinct symbols, in bits."""
-    total = 0.0
-    for count in Counter(present).values():
-        q = count / len(present)
-        total -= q * math.log2(q)
-    return round12(total)
+    return bits(_shares(present))
 
 
 def tfidf_score(present: Sequence[str], holders: Holders) -> float:
@@ -132,6 +115,11 @@ class Futures:
         ]
         found.sort(key=lambda one: -one.aggregate_potential)
         return tuple(found[:MAX_FUTURES])
+
+
+def _shares(present: Sequence[str]) -> Iterator[float]:
+    """Of each distinct symbol, in order of first appearance, its share of the present."""
+    return (count / len(present) for count in Counter(present).values())
 
 
 def _unordered(events: tuple[Event, ...]) -> tuple[Event, ...]:

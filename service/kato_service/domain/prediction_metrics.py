@@ -57,38 +57,39 @@ def snr(matched: int, extra: int) -> float:
 
 def entropy(present: Sequence[str], probability: SymbolProbabilities) -> float:
     """``Σ −P·log2 P`` over every occurrence of a symbol in the present."""
-    total = 0.0
-    for symbol in present:
-        p = probability[symbol]
-        if p > 0.0:
-            total -= p * math.log2(p)
-    return round12(total)
+    return bits(probability[symbol] for symbol in present)
 
 
 def hamiltonian(present: Sequence[str], distinct_symbols: int) -> float:
     """``Σ −q·log_S q`` over every occurrence; q: the symbol's share of the present, S:
     *distinct_symbols* of the knowledge base."""
-    if distinct_symbols <= 1:
-        return 0.0
     counts = Counter(present)
-    base = math.log(distinct_symbols)
-    total = 0.0
-    for symbol in present:
-        q = counts[symbol] / len(present)
-        total -= q * (math.log(q) / base)
-    return round12(total)
+    return normalized((counts[symbol] / len(present) for symbol in present), distinct_symbols)
 
 
 def grand_hamiltonian(
     present: Sequence[str], probability: SymbolProbabilities, distinct_symbols: int
 ) -> float:
     """``Σ −P·log_S P`` over the distinct symbols of the present, in order of first appearance."""
+    return normalized((probability[symbol] for symbol in dict.fromkeys(present)), distinct_symbols)
+
+
+def bits(shares: Iterable[float]) -> float:
+    """``Σ −p·log2 p`` over *shares*, in their order; a share of 0 adds nothing."""
+    total = 0.0
+    for p in shares:
+        if p > 0.0:
+            total -= p * math.log2(p)
+    return round12(total)
+
+
+def normalized(shares: Iterable[float], distinct_symbols: int) -> float:
+    """``Σ −p·log_S p`` over *shares*, in their order; S: *distinct_symbols*. 0 if S ≤ 1."""
     if distinct_symbols <= 1:
         return 0.0
     base = math.log(distinct_symbols)
     total = 0.0
-    for symbol in dict.fromkeys(present):
-        p = probability[symbol]
+    for p in shares:
         if p > 0.0:
             total -= p * (math.log(p) / base)
     return round12(total)
