@@ -7,7 +7,7 @@ from threading import Lock
 from weakref import WeakSet
 
 from kato_service.domain.emotives import mean_emotives
-from kato_service.domain.genes import RankKey
+from kato_service.domain.genes import RANK_KEYS
 from kato_service.domain.later_metrics import MAX_FUTURES
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.prediction import FuturePotential, LaterMetrics, Prediction
@@ -19,24 +19,7 @@ from kato_service.search.matching import Found, Wanted
 from kato_service.search.pace import Pace
 from kato_service.search.pattern_extras import NONE, Extras
 
-RANKS: tuple[RankKey, ...] = (
-    "potential",
-    "similarity",
-    "evidence",
-    "confidence",
-    "snr",
-    "fragmentation",
-    "frequency",
-    "normalized_entropy",
-    "global_normalized_entropy",
-    "itfdf_similarity",
-    "confluence",
-    "predictive_information",
-    "bayesian_posterior",
-    "bayesian_prior",
-    "bayesian_likelihood",
-    "tfidf_score",
-)
+RANKS = tuple(key for key in RANK_KEYS if not key.startswith("weighted_"))
 """What the engine can rank by; it is given the place (native/query/kept.h)."""
 PAGE = 256
 """Names, or counts of symbols, that are read at once when they are listed."""
