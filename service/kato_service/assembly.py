@@ -104,16 +104,7 @@ async def _assembled(
     metrics = Metrics()
     searcher = MeasuredSearcher(settings.kato_engine, metrics)
     store = _session_store(settings, databases)
-    knowledge_kept = knowledge_log(settings, databases)
-    if isinstance(databases.mongodb, EmbeddedStore):
-        databases.mongodb.read = partial(knowledge_kept.head, settings.processor_id)
-    knowledge = KnowledgeBases(
-        knowledge_kept,
-        searcher.new_index,
-        limits=_knowledge_limits(settings),
-        trim=TrimPlan(is_safe=partial(_nothing_pending, store)),
-        snapshots=_snapshots(settings),
-    )
+    knowledge = _knowledge(settings, databases, searcher, store)
     stack.push_async_callback(knowledge.close)
     await databases.open({"mongodb": knowledge.start})
     vectors = vector_store(settings, databases)
@@ -142,6 +133,21 @@ async def _assembled(
     metrics.watch(service)
     follow(sessions, metrics, service.session_count, service.feed)
     return service
+
+
+def _knowledge(
+    settings: Settings, databases: DatabaseManager, searcher: PatternSearcher, store: SessionStore
+) -> KnowledgeBases:
+    kept = knowledge_log(settings, databases)
+    if isinstance(databases.mongodb, EmbeddedStore):
+        databases.mongodb.read = partial(kept.head, settings.processor_id)
+    return KnowledgeBases(
+        kept,
+        searcher.new_index,
+        limits=_knowledge_limits(settings),
+        trim=TrimPlan(is_safe=partial(_nothing_pending, store)),
+        snapshots=_snapshots(settings),
+    )
 
 
 def _sessions(
