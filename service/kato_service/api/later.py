@@ -28,6 +28,7 @@ from kato_service.api.shapes.requests import (
     RepeatableBody,
     SequenceBody,
 )
+from kato_service.api.shapes.selection import WITHOUT_FUTURES
 from kato_service.errors import SessionNotFoundError
 
 Endpoint = Callable[..., Awaitable[Response]]
@@ -107,8 +108,9 @@ async def get_percept_data(call: Called, session_id: str) -> Response:
 
 async def get_cognition_data(call: Called, session_id: str) -> Response:
     state = await call.load(session_id)
-    result = await processing.predicted(call, state)
-    cognition = await rendered.cognition(state, processing.spelled(call, state, result))
+    result = await processing.predicted(call, state, selection=WITHOUT_FUTURES)
+    spelled = processing.spelled(call, state, result, WITHOUT_FUTURES)
+    cognition = await rendered.cognition(state, spelled)
     return await rendering.long_response({"cognition_data": cognition} | rendered.of_node(state))
 
 

@@ -45,6 +45,8 @@ class Selection:
 
 
 _PLAIN, _EVERYTHING = Selection(), Selection(EVERYTHING)
+WITHOUT_FUTURES = Selection(Details(later=True))
+"""For answers on ``/sessions`` that show predictions alone."""
 
 
 def selection(fields: str | None, dialect: Dialect, *place: Part) -> Selection:
