@@ -11,7 +11,7 @@ from kato_service import json_text
 from kato_service.access.scopes import Scope
 from kato_service.api.intake.calls import Call, Called
 from kato_service.api.intake.operations import Operation
-from kato_service.api.shapes import nesting, rendering, responses
+from kato_service.api.shapes import nesting, prediction_responses, rendering, responses
 from kato_service.api.shapes.dialect import LATER
 from kato_service.api.shapes.requests import (
     MAX_FIELDS_CHARS,
@@ -282,7 +282,8 @@ OPERATIONS = (
     ),
     Operation(
         ("GET",), "/predictions", get_predictions, "Predict from the short-term memory",
-        responses.PredictionsResult, (SessionNotFoundError, MatchingBudgetError), scope=Scope.READ,
+        prediction_responses.PredictionsResult, (SessionNotFoundError, MatchingBudgetError),
+        scope=Scope.READ,
     ),
     Operation(
         ("POST",), "/clear-stm", clear_stm, "Empty the short-term memory", responses.Cleared,
@@ -308,7 +309,8 @@ OPERATIONS = (
     ),
     Operation(
         ("GET",), "/cognition-data", get_cognition_data,
-        "Get predictions, emotives, symbols and short-term memory", responses.CognitionData,
+        "Get predictions, emotives, symbols and short-term memory",
+        prediction_responses.CognitionData,
         (SessionNotFoundError, MatchingBudgetError), scope=Scope.READ,
     ),
 )  # fmt: skip

@@ -6,11 +6,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.config import JsonDict
 
-from kato_service.api.shapes import responses
+from kato_service.api.shapes import prediction_responses, responses
 from kato_service.api.shapes.other_genes import DEFAULTS, OTHER_GENE, OtherGenes
-from kato_service.api.shapes.responses import Answer
+from kato_service.api.shapes.responses import NAME, SESSION_ID, Answer
 
-_SESSION_ID = "k3J9vQ2mZt8yXw1LrB7dPA"
 _LATER: JsonDict = {
     "missing": [[], []],
     "extras": [[], []],
@@ -30,16 +29,16 @@ _LATER: JsonDict = {
 }
 _PREDICTION: JsonDict = {
     name: value
-    for name, value in (responses.PREDICTION | _LATER).items()
+    for name, value in (prediction_responses.PREDICTION | _LATER).items()
     if name not in ("hamiltonian", "grand_hamiltonian")
 }
-_NAME = "PTRN|76d7efca2e96cb5eeddf4e06ac96a0f424630135"
+_NAME = f"PTRN|{NAME}"
 
 
 class OfNode(Answer):
     """The fields by which an answer names its session."""
 
-    session_id: str = Field(examples=[_SESSION_ID])
+    session_id: str = Field(examples=[SESSION_ID])
     node_id: str | None = Field(examples=["alice"])
     """The user; null if the session shares the knowledge of the instance."""
 
@@ -98,7 +97,7 @@ class LaterExists(responses.Exists):
 class LaterConfig(Answer):
     """All genes: those in effect, and those of other versions."""
 
-    session_id: str = Field(examples=[_SESSION_ID])
+    session_id: str = Field(examples=[SESSION_ID])
     config: LaterGenes
 
 
@@ -122,7 +121,7 @@ class LaterSequence(responses.Repeatable):
     """An applied sequence."""
 
     status: str = Field(examples=["completed"])
-    session_id: str = Field(examples=[_SESSION_ID])
+    session_id: str = Field(examples=[SESSION_ID])
     processor_id: str = Field(examples=["alice"])
     observations_processed: int = Field(examples=[2])
     initial_stm_length: int | None = Field(examples=[0])
@@ -142,7 +141,7 @@ class LaterSequence(responses.Repeatable):
     time: int = Field(examples=[2])
 
 
-class NestedPrediction(responses.AnyPrediction, responses.LaterMetrics):
+class NestedPrediction(prediction_responses.AnyPrediction, prediction_responses.LaterMetrics):
     """A pattern that matches the short-term memory, with `missing` and `extras` by event."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_PREDICTION]})
@@ -153,10 +152,12 @@ class NestedPrediction(responses.AnyPrediction, responses.LaterMetrics):
     """For each event of the short-term memory, its symbols that are not in the pattern."""
 
 
-SelectedNestedPrediction = responses.with_any_of("SelectedNestedPrediction", NestedPrediction)
+SelectedNestedPrediction = prediction_responses.with_any_of(
+    "SelectedNestedPrediction", NestedPrediction
+)
 
 
-class LaterPredictions(responses.AnyPredictions):
+class LaterPredictions(prediction_responses.AnyPredictions):
     """Predictions, best first."""
 
     predictions: list[SelectedNestedPrediction]  # type: ignore[valid-type]  # made at run time

@@ -4,11 +4,10 @@ from typing import Any
 
 from pydantic import Field
 
-from kato_service.api.shapes import responses
-from kato_service.api.shapes.responses import Answer
+from kato_service.api.shapes import prediction_responses, responses
+from kato_service.api.shapes.responses import NAME, SESSION_ID, Answer
 
-_SESSION_ID = "k3J9vQ2mZt8yXw1LrB7dPA"
-_NAME = "PTRN|76d7efca2e96cb5eeddf4e06ac96a0f424630135"
+_NAME = f"PTRN|{NAME}"
 
 
 class Older(Answer):
@@ -21,7 +20,7 @@ class Older(Answer):
 class OlderState(Older):
     """The state of the selected session."""
 
-    session_id: str | None = Field(examples=[_SESSION_ID])
+    session_id: str | None = Field(examples=[SESSION_ID])
     """Null while the default session does not exist."""
     time: int = Field(examples=[2])
     stm_length: int = Field(examples=[2])
@@ -31,19 +30,19 @@ class OlderStm(Older):
     """The short-term memory, oldest event first."""
 
     stm: list[list[str]] = Field(examples=[[["hello"], ["world"]]])
-    session_id: str | None = Field(examples=[_SESSION_ID])
+    session_id: str | None = Field(examples=[SESSION_ID])
     """Null while the default session does not exist."""
     length: int = Field(examples=[2])
     """Events."""
 
 
-class OlderPredictions(responses.AnyPredictions):
+class OlderPredictions(prediction_responses.AnyPredictions):
     """Predictions, best first."""
 
     status: str = Field(examples=["okay"])
-    session_id: str | None = Field(examples=[_SESSION_ID])  # type: ignore[assignment]  # wider, and only described
+    session_id: str | None = Field(examples=[SESSION_ID])  # type: ignore[assignment]  # wider, and only described
     """Null while the default session does not exist."""
-    predictions: list[responses.SelectedPrediction]  # type: ignore[valid-type]  # made at run time
+    predictions: list[prediction_responses.SelectedPrediction]  # type: ignore[valid-type]  # made at run time
 
 
 class OlderCleared(OlderState):
@@ -62,7 +61,7 @@ class OlderSequence(Older):
     observations_processed: int = Field(examples=[2])
     patterns_learned: list[str] = Field(examples=[[_NAME]])
     individual_results: list[responses.ObservationResult]
-    final_predictions: list[responses.Prediction]
+    final_predictions: list[prediction_responses.Prediction]
     """Empty if they could not be computed."""
     unique_id: str = Field(examples=["9b1c"])
     """That of the request, or a generated one."""
@@ -103,4 +102,4 @@ class OlderPerceptData(Older):
 class OlderCognitionData(Older):
     """What the session has in mind."""
 
-    cognition_data: responses.Cognition
+    cognition_data: prediction_responses.Cognition

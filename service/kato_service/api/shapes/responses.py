@@ -5,39 +5,13 @@ Answers are not validated against these models at run time; tests compare the tw
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
-from pydantic.config import JsonDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from kato_service.domain.genes import RankKey
 
-_SESSION_ID = "k3J9vQ2mZt8yXw1LrB7dPA"
-_NAME = "76d7efca2e96cb5eeddf4e06ac96a0f424630135"
+SESSION_ID = "k3J9vQ2mZt8yXw1LrB7dPA"
+NAME = "76d7efca2e96cb5eeddf4e06ac96a0f424630135"
 _AT = "2026-01-31T12:00:00.000Z"
-PREDICTION: JsonDict = {
-    "type": "prototypical",
-    "name": _NAME,
-    "frequency": 1,
-    "emotives": {},
-    "matches": ["hello", "world"],
-    "past": [],
-    "present": [["hello"], ["world"]],
-    "missing": [],
-    "extras": [],
-    "potential": 3.3,
-    "evidence": 0.67,
-    "similarity": 0.8,
-    "fragmentation": 0.0,
-    "snr": 1.0,
-    "entropy": 0.92,
-    "hamiltonian": 0.92,
-    "grand_hamiltonian": 0.92,
-    "confluence": 0.67,
-    "sequence": [["hello"], ["world"], ["again"]],
-    "future": [["again"]],
-    "confidence": 1.0,
-    "itfdf_similarity": 0.8,
-    "pattern_name": f"PTRN|{_NAME}",
-}
 
 
 class Answer(BaseModel):
@@ -98,7 +72,7 @@ class Genes(Answer):
 class AnySession(Answer):
     """The fields of a session that all paths share."""
 
-    session_id: str = Field(examples=[_SESSION_ID])
+    session_id: str = Field(examples=[SESSION_ID])
     processor_id: str = Field(examples=["kato"])
     """Names the knowledge base."""
     created_at: str = Field(examples=[_AT])
@@ -148,21 +122,21 @@ class Exists(Answer):
     """Whether there is such a session."""
 
     exists: bool = Field(examples=[True])
-    session_id: str = Field(examples=[_SESSION_ID])
+    session_id: str = Field(examples=[SESSION_ID])
 
 
 class Deleted(Answer):
     """A deleted session."""
 
     status: str = Field(examples=["deleted"])
-    session_id: str = Field(examples=[_SESSION_ID])
+    session_id: str = Field(examples=[SESSION_ID])
 
 
 class Extended(Answer):
     """The new lifetime of a session."""
 
     status: str = Field(examples=["extended"])
-    session_id: str = Field(examples=[_SESSION_ID])
+    session_id: str = Field(examples=[SESSION_ID])
     ttl_seconds: int | None = Field(examples=[3600])
     expires_at: str | None = Field(examples=[_AT])
 
@@ -180,7 +154,7 @@ class ObservationResult(Repeatable):
     """An applied observation."""
 
     status: str = Field(examples=["ok"])
-    session_id: str = Field(examples=[_SESSION_ID])
+    session_id: str = Field(examples=[SESSION_ID])
     processor_id: str = Field(examples=["kato"])
     stm_length: int = Field(examples=[1])
     """Events in the short-term memory."""
@@ -198,13 +172,13 @@ class SequenceResult(Repeatable):
     """An applied sequence."""
 
     status: str = Field(examples=["ok"])
-    session_id: str = Field(examples=[_SESSION_ID])
+    session_id: str = Field(examples=[SESSION_ID])
     processor_id: str = Field(examples=["kato"])
     observations_processed: int = Field(examples=[2])
     results: list[ObservationResult]
     """Empty in the answer to a repeat."""
     auto_learned_patterns: list[str] = Field(examples=[[]])
-    final_learned_pattern: str = Field(examples=[f"PTRN|{_NAME}"])
+    final_learned_pattern: str = Field(examples=[f"PTRN|{NAME}"])
     """The pattern of `learn_at_end`; empty if nothing was learned."""
     stm_length: int = Field(examples=[0])
     time: int = Field(examples=[2])
@@ -215,9 +189,9 @@ class LearnResult(Repeatable):
 
     status: str = Field(examples=["learned"])
     """`learned`, or `insufficient_data`: a pattern needs at least two symbols."""
-    pattern_name: str = Field(examples=[f"PTRN|{_NAME}"])
+    pattern_name: str = Field(examples=[f"PTRN|{NAME}"])
     """Empty if nothing was learned."""
-    session_id: str = Field(examples=[_SESSION_ID])
+    session_id: str = Field(examples=[SESSION_ID])
     processor_id: str = Field(examples=["kato"])
     frequency: int | None = Field(examples=[1])
     """Learns of the pattern so far; null if that cannot be told."""
@@ -228,7 +202,7 @@ class Cleared(Repeatable):
     """A clear that was applied."""
 
     status: str = Field(examples=["cleared"])
-    session_id: str = Field(examples=[_SESSION_ID])
+    session_id: str = Field(examples=[SESSION_ID])
 
 
 class ClearedAll(Cleared):
@@ -241,133 +215,9 @@ class Stm(Answer):
     """The short-term memory, oldest event first."""
 
     stm: list[list[str]] = Field(examples=[[["hello"], ["world"]]])
-    session_id: str = Field(examples=[_SESSION_ID])
+    session_id: str = Field(examples=[SESSION_ID])
     length: int = Field(examples=[2])
     """Events."""
-
-
-class AnyPrediction(Answer):
-    """The fields of a prediction that all paths share."""
-
-    type: str
-    name: str
-    """The pattern's name without `PTRN|`."""
-    frequency: int
-    emotives: dict[str, float]
-    matches: list[str]
-    past: list[list[str]]
-    present: list[list[str]]
-    potential: float
-    evidence: float
-    similarity: float
-    fragmentation: float
-    snr: float
-    entropy: float
-    confluence: float
-    sequence: list[list[str]]
-    """All events of the pattern."""
-    future: list[list[str]]
-    confidence: float
-    itfdf_similarity: float
-    pattern_name: str
-    metadata: dict[str, list[Any]] = Field(default={})
-    """Present only if the pattern has any."""
-
-
-class Prediction(AnyPrediction):
-    """A pattern that matches the short-term memory."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [PREDICTION]})
-
-    missing: list[str]
-    """Symbols of the present that were not observed."""
-    extras: list[str]
-    """Symbols that were observed and are not in the pattern."""
-    hamiltonian: float
-    grand_hamiltonian: float
-
-
-class LaterMetrics(Answer):
-    """The fields that predictions on `/sessions` have in addition; elsewhere, `fields` asks for
-    them."""
-
-    normalized_entropy: float
-    """Entropy of the present, relative to that of all symbols."""
-    global_normalized_entropy: float
-    """The same with the shares of all patterns that hold its symbols."""
-    shannon_entropy: float
-    """Entropy of the present, in bits."""
-    predictive_information: float
-    """How much the pattern tells about what comes next: 0 to 1."""
-    tfidf_score: float
-    """How rare the symbols of the present are among all patterns."""
-    bayesian_prior: float
-    """The pattern's share of the frequencies of all patterns that match."""
-    bayesian_likelihood: float
-    """Its similarity."""
-    bayesian_posterior: float
-    """Its share of what all patterns that match weigh: frequency times similarity."""
-    anomalies: list[dict[str, Any]]
-    """Always empty: symbols match exactly or not at all."""
-    weighted_similarity: float | None = None
-    """Always null, as are the next three: symbols have no weights."""
-    weighted_evidence: float | None = None
-    weighted_confidence: float | None = None
-    weighted_snr: float | None = None
-
-
-class _EveryField(Prediction, LaterMetrics):
-    pass
-
-
-def with_any_of(name: str, prediction: type[BaseModel]) -> type[BaseModel]:
-    """A model called *name*, with any of the fields of *prediction*."""
-    fields: dict[str, Any] = {
-        each: (field.annotation, Field(default=None, description=field.description))
-        for each, field in prediction.model_fields.items()
-    }
-    example = {"examples": prediction.model_config["json_schema_extra"]["examples"]}  # type: ignore[index]  # as all have
-    about = "A pattern that matches the short-term memory: all usual fields, or those of `fields`."
-    model: type[BaseModel] = create_model(name, __base__=Answer, __doc__=about, **fields)
-    model.model_config["json_schema_extra"] = example
-    model.model_rebuild(force=True)
-    return model
-
-
-SelectedPrediction = with_any_of("SelectedPrediction", _EveryField)
-
-
-class FuturePotential(Answer):
-    """What may come next."""
-
-    future: list[list[str]] = Field(examples=[[["again"]]])
-    aggregate_potential: float = Field(examples=[1.0])
-    """Its share of the weight of everything that may."""
-    supporting_patterns: int = Field(examples=[1])
-    """Patterns that expect it."""
-    total_weighted_frequency: float = Field(examples=[0.8])
-    """The sum of their frequencies times similarities."""
-
-
-class AnyPredictions(Answer):
-    """The fields of an answer with predictions that all paths share."""
-
-    session_id: str = Field(examples=[_SESSION_ID])
-    processor_id: str = Field(examples=["kato"])
-    count: int = Field(examples=[1])
-    time: int = Field(examples=[2])
-    stm_length: int = Field(examples=[2])
-    stale: bool = Field(examples=[False])
-    """True if MongoDB could not be reached, so that newer learns may be missing."""
-    future_potentials: list[FuturePotential] = Field(default=[])
-    """What may come next, the most likely first, of all patterns that match; present on `/sessions`
-    and where `fields` asks for it."""
-
-
-class PredictionsResult(AnyPredictions):
-    """Predictions, best first."""
-
-    predictions: list[SelectedPrediction]  # type: ignore[valid-type]  # made at run time
 
 
 class Config(Answer):
@@ -396,38 +246,13 @@ class PerceptData(Answer):
     """The last observation of a session; empty if there was none."""
 
     percept_data: Percept
-    session_id: str = Field(examples=[_SESSION_ID])
-
-
-class AnyCognition(Answer):
-    """What a session has in mind, without its predictions."""
-
-    emotives: dict[str, float] = Field(examples=[{}])
-    """The mean of the emotives that wait for a learn."""
-    symbols: list[str] = Field(examples=[["hello", "world"]])
-    """The last event."""
-    stm: list[list[str]] = Field(examples=[[["hello", "world"]]])
-    metadata: dict[str, list[Any]] = Field(examples=[{}])
-    """Metadata that waits for a learn."""
-
-
-class Cognition(AnyCognition):
-    """What a session has in mind."""
-
-    predictions: list[Prediction]
-
-
-class CognitionData(Answer):
-    """What a session has in mind."""
-
-    cognition_data: Cognition
-    session_id: str = Field(examples=[_SESSION_ID])
+    session_id: str = Field(examples=[SESSION_ID])
 
 
 class Pattern(Answer):
     """A learned pattern."""
 
-    name: str = Field(examples=[f"PTRN|{_NAME}"])
+    name: str = Field(examples=[f"PTRN|{NAME}"])
     pattern_data: list[list[str]] = Field(examples=[[["hello"], ["world"]]])
     """Its events."""
     length: int = Field(examples=[2])
@@ -451,7 +276,7 @@ class PatternDeleted(Answer):
     """A deleted pattern."""
 
     status: str = Field(examples=["deleted"])
-    name: str = Field(examples=[f"PTRN|{_NAME}"])
+    name: str = Field(examples=[f"PTRN|{NAME}"])
 
 
 class Vector(Answer):
