@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from kato_service.models.described import DescribedFields
+
 MAX_S = 1e8
 """Three years: timers cannot be set for much longer times."""
 Seconds = Annotated[float, Field(gt=0, le=MAX_S)]
@@ -93,7 +95,7 @@ MongoUrl = Annotated[SecretStr, AfterValidator(url_in("mongodb", "mongodb+srv"))
 QdrantUrl = Annotated[SecretStr, AfterValidator(url_in("http", "https")), AfterValidator(bare_url)]
 
 
-class FromEnvironment(BaseSettings):
+class FromEnvironment(DescribedFields, BaseSettings):
     """A group of settings, read from environment variables."""
 
     model_config = SettingsConfigDict(
@@ -101,7 +103,6 @@ class FromEnvironment(BaseSettings):
         case_sensitive=True,
         env_ignore_empty=True,
         extra="ignore",
-        use_attribute_docstrings=True,
         allow_inf_nan=False,
         hide_input_in_errors=True,
     )

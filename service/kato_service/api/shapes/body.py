@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -15,6 +14,7 @@ from pydantic import (
 
 from kato_service import json_text
 from kato_service.api.wording import spellings
+from kato_service.models.described import DescribedFields
 
 MAX_KEYS = 10_000
 """Entries of one map: far above every limit of the processor, and still cheap to validate."""
@@ -67,12 +67,10 @@ Emotives = Annotated[dict[str, Real], BeforeValidator(bounded)]
 Metadata = Annotated[dict[str, Json], BeforeValidator(bounded)]
 
 
-class Body(BaseModel):
+class Body(DescribedFields):
     """A JSON object with known fields."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, populate_by_name=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -114,11 +114,8 @@ def with_any_of(name: str, prediction: type[BaseModel]) -> type[BaseModel]:
         each: (field.annotation, Field(default=None, description=field.description))
         for each, field in prediction.model_fields.items()
     }
-    example = {"examples": prediction.model_config["json_schema_extra"]["examples"]}  # type: ignore[index]  # as all have
     about = "A pattern that matches the short-term memory: all usual fields, or those of `fields`."
-    model: type[BaseModel] = create_model(name, __base__=Answer, __doc__=about, **fields)
-    model.model_config["json_schema_extra"] = example
-    model.model_rebuild(force=True)
+    model: type[BaseModel] = create_model(name, __base__=prediction, __doc__=about, **fields)
     return model
 
 

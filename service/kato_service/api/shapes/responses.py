@@ -5,19 +5,18 @@ Answers are not validated against these models at run time; tests compare the tw
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from kato_service.domain.genes import RankKey
+from kato_service.models.described import DescribedFields
 
 SESSION_ID = "k3J9vQ2mZt8yXw1LrB7dPA"
 NAME = "76d7efca2e96cb5eeddf4e06ac96a0f424630135"
 _AT = "2026-01-31T12:00:00.000Z"
 
 
-class Answer(BaseModel):
-    """Fields are described by the text below them."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
+class Answer(DescribedFields):
+    """A JSON object that the service sends."""
 
 
 class Error(Answer):

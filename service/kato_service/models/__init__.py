@@ -1,0 +1,1 @@
+"""What the models of settings, requests and answers have in common."""
