@@ -229,6 +229,10 @@ class Settings(AccessConfig, AddressConfig, APIServiceConfig):
     """Cosine similarity that such a neighbour must reach."""
     rank_sort_algo: RankKey = Field("potential", validation_alias="RANK_SORT_ALGO")
     """Field of a prediction by which predictions are ranked, the greatest value first."""
+    fuzzy_token_threshold: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, validation_alias="KATO_FUZZY_TOKEN_THRESHOLD"
+    )
+    """How alike two symbols have to be spelled to match, such as 0.85; 0: only equal ones match."""
 
     max_stm_events: PositiveInt = Field(1000, validation_alias="MAX_STM_EVENTS")
     """Events of a short-term memory; beyond that the oldest are dropped."""
@@ -313,6 +317,7 @@ class Settings(AccessConfig, AddressConfig, APIServiceConfig):
             vector_neighbors=self.vector_neighbors,
             vector_min_score=self.vector_min_score,
             rank_sort_algo=self.rank_sort_algo,
+            fuzzy_token_threshold=self.fuzzy_token_threshold,
         )
 
     @model_validator(mode="before")

@@ -37,8 +37,6 @@ class OtherSettings(FromEnvironment):
     """Whether observe predicts: here, predictions are computed when they are asked for."""
     use_token_matching: bool = Field(True, validation_alias="KATO_USE_TOKEN_MATCHING")
     """Whether symbols are compared as a whole: here they always are."""
-    fuzzy_token_threshold: Ratio = Field(0.0, validation_alias="KATO_FUZZY_TOKEN_THRESHOLD")
-    """How alike two symbols have to be."""
 
 
 def set_without_effect(environment: Mapping[str, str]) -> list[str]:

@@ -20,6 +20,7 @@ ENGINE_TESTS = tuple(
     f"tests/unit/test_{name}.py"
     for name in (
         "engines_later",
+        "engines_fuzzy",
         "repeats",
         "compiled_engine",
         "pattern_loading",

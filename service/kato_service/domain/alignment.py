@@ -30,7 +30,12 @@ def similarity(matched: int, pattern_symbols: int, state_symbols: int) -> float:
     return 2.0 * matched / (pattern_symbols + state_symbols)
 
 
-def aligned(events: Sequence[Event], state: Sequence[str], blocks: Sequence[Block]) -> Alignment:
+def aligned(
+    events: Sequence[Event],
+    state: Sequence[str],
+    blocks: Sequence[Block],
+    respelled: Sequence[str] | None = None,
+) -> Alignment:
     """Divide *events* into past, present and future.
 
     The present reaches from the event in which the first block starts to the one in which the last
@@ -40,18 +45,24 @@ def aligned(events: Sequence[Event], state: Sequence[str], blocks: Sequence[Bloc
         events: A pattern.
         state: The flattened STM.
         blocks: In order, without the empty one that difflib appends; () for no match.
+        respelled: The state as the pattern spells it, if that is different: the blocks are its
+            blocks, but matches and extras are spelled as in *state*.
     """
-    matches = tuple(symbol for _, j, size in blocks for symbol in state[j : j + size])
-    past, present, future = _regions(tuple(events), blocks, matches)
+    matched = _in_blocks(state if respelled is None else respelled, blocks)
+    past, present, future = _regions(tuple(events), blocks, matched)
     return Alignment(
-        matches=matches,
-        missing=_missing(present, matches),
+        matches=matched if respelled is None else _in_blocks(state, blocks),
+        missing=_missing(present, matched),
         extras=_extras(state, blocks),
         past=past,
         present=present,
         future=future,
         block_count=len(blocks),
     )
+
+
+def _in_blocks(state: Sequence[str], blocks: Sequence[Block]) -> tuple[str, ...]:
+    return tuple(symbol for _, j, size in blocks for symbol in state[j : j + size])
 
 
 def _regions(

@@ -1,8 +1,19 @@
 """The prediction object and its order of fields (processor.md §7, later-clients.md L0)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kato_service.domain.pattern import Emotives, Event, Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """A symbol that was observed, and matched one that is spelled differently."""
+
+    observed: str
+    expected: str
+    """As the pattern spells it."""
+    similarity: float
+    """How alike both are, below 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +28,8 @@ class LaterMetrics:
     bayesian_prior: float
     bayesian_likelihood: float
     bayesian_posterior: float
+    anomalies: tuple[Anomaly, ...] = field(default=(), kw_only=True)
+    """In the order of the state; none unless symbols match that are only alike."""
 
 
 @dataclass(frozen=True, slots=True)

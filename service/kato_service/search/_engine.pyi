@@ -146,6 +146,7 @@ class Frozen:
         pace: Pace | None = ...,
         flags: int = ...,
         rank: int = ...,
+        fuzzy: float = ...,
         /,
     ) -> Answer:
         """Computes without the interpreter lock; any number of threads may ask at once.
@@ -155,7 +156,7 @@ class Frozen:
 
         *flags*: 1 for the metrics of later clients, 2 for the potentials of futures, 4 for patterns
         only whose first event holds the state's one symbol. *rank*: a place in
-        `compiled_index.RANKS`."""
+        `compiled_index.RANKS`. *fuzzy*: how alike symbols have to be to match; 0: equal."""
 
 class Answer:
     """The best predictions, best first; a row is made when it is read. For one thread at a time."""
@@ -163,6 +164,9 @@ class Answer:
     def __len__(self) -> int: ...
     def __getitem__(self, place: int, /) -> Row: ...
     def __iter__(self) -> Iterator[Row]: ...
+    def anomalies(self, place: int, /) -> tuple[tuple[str, str, float], ...]:
+        """The fields of each `Anomaly` of the prediction at *place*."""
+
     def later(self, place: int, /) -> tuple[float, ...]:
         """The fields of `LaterMetrics` of the prediction at *place*."""
 

@@ -10,7 +10,7 @@ from kato_service.domain.emotives import mean_emotives
 from kato_service.domain.genes import RANK_KEYS
 from kato_service.domain.later_metrics import MAX_FUTURES
 from kato_service.domain.pattern import Pattern
-from kato_service.domain.prediction import FuturePotential, LaterMetrics, Prediction
+from kato_service.domain.prediction import Anomaly, FuturePotential, LaterMetrics, Prediction
 from kato_service.domain.statistics import Corrections
 from kato_service.knowledge.model.index import Piece, SiftedViews, StoredViews, require_empty
 from kato_service.search import _engine
@@ -202,12 +202,13 @@ class _Frozen:
         flags = wanted.later | wanted.futures << 1 | wanted.in_first_event << 2
         until = pace.until if pace else inf
         rank = RANKS.index(wanted.rank_by)
-        answer = self.engine.best(state, threshold, limit, until, pace, flags, rank)
+        answer = self.engine.best(
+            state, threshold, limit, until, pace, flags, rank, wanted.fuzzy_threshold
+        )
         predictions = tuple(self._prediction(row) for row in answer)
         if wanted.later:
             predictions = tuple(
-                replace(one, later=LaterMetrics(*answer.later(place)))
-                for place, one in enumerate(predictions)
+                replace(one, later=_later(answer, place)) for place, one in enumerate(predictions)
             )
         futures = range(min(answer.futures(), MAX_FUTURES))
         return Found(predictions, tuple(FuturePotential(*answer.future(at)) for at in futures))
@@ -218,6 +219,11 @@ class _Frozen:
         emotives = mean_emotives(extras.emotives) if extras.emotives else {}
         fields = (*row[:2], emotives, *row[2:], extras.metadata or {})
         return Prediction(*fields)
+
+
+def _later(answer: "_engine.Answer", place: int) -> LaterMetrics:
+    anomalies = tuple(Anomaly(*fields) for fields in answer.anomalies(place))
+    return LaterMetrics(*answer.later(place), anomalies=anomalies)
 
 
 class _Loader:

@@ -32,6 +32,8 @@ class Wanted(Details):
     rank_by: RankKey = "potential"
     in_first_event: bool = False
     """Only patterns whose first event holds the state's one symbol (later-clients.md L7)."""
+    fuzzy_threshold: float = 0.0
+    """How alike symbols have to be to match (later-clients.md L6); 0.0: only equal ones match."""
 
     @property
     def is_plain(self) -> bool:

@@ -6,7 +6,7 @@ reach the threshold are aligned.
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,13 +19,16 @@ from kato_service.domain.statistics import SymbolCounts
 from kato_service.knowledge.fold.footprint import extras_bytes, pattern_bytes
 from kato_service.knowledge.model.index import UnsavedIndex
 from kato_service.search.bit_alignment import MAX_BITS, matching_blocks, position_masks
+from kato_service.search.fuzzy import FuzzyState
 from kato_service.search.long_alignment import LongAlignment
 from kato_service.search.matching import Found, Wanted
 from kato_service.search.pace import Pace, paced
 from kato_service.search.plain_later import Knowledge, found_later
 from kato_service.search.plain_ranking import Match, best_predictions
 
-_Alignment = Callable[[Sequence[str]], tuple[Block, ...]]
+_Blocks = Callable[[Sequence[str]], tuple[Block, ...]]
+_Alignment = Callable[[Sequence[str]], tuple[tuple[Block, ...], tuple[str, ...] | None]]
+"""Gives the blocks of a pattern, and the state as the pattern spells it if that is different."""
 POSTINGS_BYTES = 400
 """Size of a symbol: its two arrays, their owner, its place in a dictionary."""
 SLOT_BYTES = 96
@@ -117,13 +120,23 @@ class NumpyPatternIndex(UnsavedIndex):
         pace: Pace | None = None,
     ) -> Found:
         pace = pace or Pace()
-        matches = self.matches(state, threshold, pace)
+        fuzzy = None
+        if wanted.fuzzy_threshold > 0.0:
+            fuzzy = FuzzyState.of(state, self._postings, wanted.fuzzy_threshold, pace)
+        matches = self.matches(state, threshold, pace, fuzzy)
         known = Knowledge(self.statistics, len(self), self._holders)
         return found_later(matches, state, known, wanted, limit=limit, pace=pace)
 
-    def matches(self, state: Sequence[str], threshold: float, pace: Pace) -> tuple[Match, ...]:
-        align = _blocks_with(state, pace)
-        slots = paced(self._candidates(state, threshold), pace)
+    def matches(
+        self,
+        state: Sequence[str],
+        threshold: float,
+        pace: Pace,
+        fuzzy: FuzzyState | None = None,
+    ) -> tuple[Match, ...]:
+        align = _alignment_with(state, fuzzy, pace)
+        sought = Counter(state) if fuzzy is None else fuzzy.sought
+        slots = paced(self._candidates(sought, len(state), threshold), pace)
         found = (self._match(align, slot, len(state)) for slot in slots)
         return tuple(match for match in found if match is not None and _kept(match, threshold))
 
@@ -132,29 +145,32 @@ class NumpyPatternIndex(UnsavedIndex):
         if pattern is None:
             return None
         symbols = self._symbols[slot]
-        blocks = align(symbols)
+        blocks, respelled = align(symbols)
         matched = sum(block[2] for block in blocks)
-        return Match(
-            pattern, len(symbols), blocks, matched, similarity(matched, len(symbols), size)
-        )
+        alike = similarity(matched, len(symbols), size)
+        return Match(pattern, len(symbols), blocks, matched, alike, respelled)
 
-    def _candidates(self, state: Sequence[str], threshold: float) -> Iterable[int]:
+    def _candidates(self, sought: Mapping[str, int], size: int, threshold: float) -> Iterable[int]:
         """The prefilter: slots whose patterns have enough symbols in common with the state.
 
         No alignment matches more symbols than both have in common, and the bound is computed with
         the expression of the similarity itself, so no rounding can lose a match.
+
+        Args:
+            sought: By symbol, how often the state holds it, or may hold it in some spelling.
+            size: Symbols of the state.
         """
         if threshold <= 0.0:
             return range(len(self._patterns))
-        overlap = self._overlap(state)
+        overlap = self._overlap(sought)
         lengths = _as_numpy(self._lengths)
-        bounds = 2.0 * overlap / (lengths + len(state))
+        bounds = 2.0 * overlap / (lengths + size)
         slots: list[int] = np.flatnonzero(bounds >= threshold).tolist()
         return slots
 
-    def _overlap(self, state: Sequence[str]) -> NDArray[np.intc]:
+    def _overlap(self, sought: Mapping[str, int]) -> NDArray[np.intc]:
         overlap = np.zeros(len(self._patterns), dtype=np.intc)
-        for symbol, count in Counter(state).items():
+        for symbol, count in sought.items():
             postings = self._postings.get(symbol)
             if postings is not None:
                 common = np.minimum(_as_numpy(postings.counts), count)
@@ -195,7 +211,20 @@ class NumpyPatternIndex(UnsavedIndex):
             self._append(pattern)
 
 
-def _blocks_with(state: Sequence[str], pace: Pace) -> _Alignment:
+def _alignment_with(state: Sequence[str], fuzzy: FuzzyState | None, pace: Pace) -> _Alignment:
+    exact = _blocks_with(state, pace)
+    if fuzzy is None:
+        return lambda symbols: (exact(symbols), None)
+
+    def as_spelled(symbols: Sequence[str]) -> tuple[tuple[Block, ...], tuple[str, ...] | None]:
+        respelled = fuzzy.respelled(symbols)
+        align = exact if respelled is None else _blocks_with(respelled, pace)
+        return align(symbols), respelled
+
+    return as_spelled
+
+
+def _blocks_with(state: Sequence[str], pace: Pace) -> _Blocks:
     """A function that aligns a pattern with *state*: on bits for a short state."""
     if len(state) > MAX_BITS:
         return LongAlignment(state, pace).blocks

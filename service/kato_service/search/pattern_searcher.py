@@ -90,6 +90,7 @@ def _wanted(state: tuple[str, ...], genes: Genes, details: Details) -> Wanted:
         futures=details.futures,
         rank_by="potential" if is_weighted else genes.rank_sort_algo,
         in_first_event=len(state) == 1,
+        fuzzy_threshold=genes.fuzzy_token_threshold if len(state) > 1 else 0.0,
     )
 
 

@@ -8,8 +8,9 @@ from kato_service.domain import later_metrics as later
 from kato_service.domain import prediction_metrics as metrics
 from kato_service.domain.genes import RankKey
 from kato_service.domain.later_metrics import Futures, Holders
-from kato_service.domain.prediction import LaterMetrics, Prediction
+from kato_service.domain.prediction import Anomaly, LaterMetrics, Prediction
 from kato_service.domain.prediction_metrics import SymbolProbabilities
+from kato_service.domain.spelling import ratio
 from kato_service.domain.statistics import SymbolStatistics
 from kato_service.search.matching import Found, Wanted
 from kato_service.search.pace import Pace, paced
@@ -86,6 +87,7 @@ def _query(kept: Sequence[Kept], state: tuple[str, ...], knowledge: Knowledge) -
         statistics,
         SymbolProbabilities.of(shown, statistics),
         sum(one.match.pattern.frequency for one in kept),
+        state,
         Counter(state),
     )
     weights = [_weight(one) for one in kept]
@@ -111,7 +113,15 @@ def _later(one: Scored, query: _Query) -> LaterMetrics:
         bayesian_prior=_prior(one, query),
         bayesian_likelihood=one.kept.match.similarity,
         bayesian_posterior=_posterior(one, query),
+        anomalies=_anomalies(one, query),
     )
+
+
+def _anomalies(one: Scored, query: _Query) -> tuple[Anomaly, ...]:
+    observed = query.plain.state
+    expected = one.kept.match.state(observed)
+    pairs = zip(observed, expected, strict=True)
+    return tuple(Anomaly(seen, known, ratio(seen, known)) for seen, known in pairs if seen != known)
 
 
 def _weight(one: Kept) -> float:

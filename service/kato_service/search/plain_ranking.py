@@ -33,6 +33,17 @@ class Match:
     matched: int
     """Symbols in *blocks*."""
     similarity: float
+    respelled: tuple[str, ...] | None = None
+    """The state as the pattern spells it, which has the *blocks*; None: as it was observed."""
+
+    def state(self, observed: tuple[str, ...]) -> tuple[str, ...]:
+        """The state with the pattern's spelling of what matches, and the observed one elsewhere."""
+        if self.respelled is None:
+            return observed
+        symbols = list(observed)
+        for _, start, size in self.blocks:
+            symbols[start : start + size] = self.respelled[start : start + size]
+        return tuple(symbols)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +64,9 @@ class Query:
     probability: SymbolProbabilities
     total_frequency: int
     """Fsum: over all matches, not only those that are returned."""
+    state: tuple[str, ...]
     state_counts: Counter[str]
+    """Of the state as it was observed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +97,14 @@ def best_predictions(
     shown = _shown(paced(found, pace), state)
     in_sight = {symbol for one in kept for symbol in one.present} | shown
     probability = SymbolProbabilities.of(in_sight, statistics)
-    query = Query(statistics, probability, total_frequency, Counter(state))
+    query = Query(statistics, probability, total_frequency, state, Counter(state))
     ranked = sorted((scored(one, query) for one in paced(kept, pace)), key=rank)
     return tuple(prediction(one, query) for one in paced(ranked[:limit], pace))
 
 
 def placed(match: Match, state: Sequence[str]) -> Kept:
     """*match* with its regions."""
-    alignment = aligned(match.pattern.events, state, match.blocks)
+    alignment = aligned(match.pattern.events, state, match.blocks, match.respelled)
     return Kept(match, alignment, flatten(alignment.present))
 
 
@@ -134,7 +147,10 @@ def _shown(found: Iterable[Match], state: Sequence[str]) -> set[str]:
 
 def scored(one: Kept, query: Query) -> Scored:
     """*one* with its potential."""
-    distance = metrics.cosine_distance(query.state_counts, Counter(one.present), query.probability)
+    counts = query.state_counts
+    if one.match.respelled is not None:
+        counts = Counter(one.match.state(query.state))
+    distance = metrics.cosine_distance(counts, Counter(one.present), query.probability)
     itfdf = metrics.itfdf_similarity(
         distance,
         frequency=one.match.pattern.frequency,

@@ -34,8 +34,9 @@ def _make_later(content: dict[str, Any], prediction: Prediction, stm: Stm) -> No
 
 def missing(prediction: Prediction) -> list[list[str]]:
     """For each event of the present, its symbols that did not match."""
-    matched = set(prediction.matches)
-    return [[symbol for symbol in event if symbol not in matched] for event in prediction.present]
+    # Not those that are not in `matches`, which has the observed spellings.
+    missing = set(prediction.missing)
+    return [[symbol for symbol in event if symbol in missing] for event in prediction.present]
 
 
 def extras(prediction: Prediction, stm: Stm) -> list[list[str]]:

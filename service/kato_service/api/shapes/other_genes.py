@@ -16,7 +16,6 @@ Filter = Literal["minhash", "length", "jaccard", "bloom", "rapidfuzz"]
 class OtherGenes(Body):
     """What the genes of other versions accept. Each is stored and shown, and changes nothing."""
 
-    fuzzy_token_threshold: Ratio | None = None
     affinity_emotive: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     process_predictions: bool | None = None
     indexer_type: Literal["VI", "LSH", "ANNOY", "FAISS"] | None = None
@@ -45,7 +44,6 @@ class OtherGenes(Body):
 
 
 DEFAULTS: dict[str, Any] = {
-    "fuzzy_token_threshold": 0.0,
     "affinity_emotive": None,
     "process_predictions": True,
     "indexer_type": "VI",

@@ -75,6 +75,16 @@ class Prediction(AnyPrediction):
     grand_hamiltonian: float
 
 
+class Anomaly(Answer):
+    """An observed symbol that matched one with another spelling."""
+
+    observed: str = Field(examples=["bannana"])
+    expected: str = Field(examples=["banana"])
+    """As the pattern spells it."""
+    similarity: float = Field(examples=[0.9230769230769231])
+    """How alike both are: at least `fuzzy_token_threshold`, below 1."""
+
+
 class LaterMetrics(Answer):
     """The fields that predictions on `/sessions` have in addition; elsewhere, `fields` asks for
     them."""
@@ -95,8 +105,9 @@ class LaterMetrics(Answer):
     """Its similarity."""
     bayesian_posterior: float
     """Its share of what all patterns that match weigh: frequency times similarity."""
-    anomalies: list[dict[str, Any]]
-    """Always empty: symbols match exactly or not at all."""
+    anomalies: list[Anomaly]
+    """Matches of symbols that are spelled differently, in the order of the short-term memory; empty
+    unless `fuzzy_token_threshold` lets symbols match that are only alike."""
     weighted_similarity: float | None = None
     """Always null, as are the next three: symbols have no weights."""
     weighted_evidence: float | None = None

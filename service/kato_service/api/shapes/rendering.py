@@ -31,13 +31,12 @@ PREDICTION_FIELDS = tuple(
 )
 LATER_FIELDS = tuple(field.name for field in fields(LaterMetrics))
 NOT_BUILT: Mapping[str, Any] = {
-    "anomalies": (),
     "weighted_similarity": None,
     "weighted_evidence": None,
     "weighted_confidence": None,
     "weighted_snr": None,
 }
-"""Fields of later-clients.md L6 and L8, with what they hold while these are switched off."""
+"""Fields of later-clients.md L8, with what they hold while that is switched off."""
 _LEARN_MESSAGES = {
     "learned": "pattern learned",
     "insufficient_data": "nothing learned: a pattern needs at least two symbols",
@@ -190,6 +189,7 @@ def prediction(value: Prediction) -> dict[str, Any]:
     if value.later is not None:
         for name in LATER_FIELDS:
             content[name] = getattr(value.later, name)
+        content["anomalies"] = [asdict(anomaly) for anomaly in value.later.anomalies]
         content.update(NOT_BUILT)
     content["emotives"] = dict(value.emotives)
     content["pattern_name"] = spelled(value.name)

@@ -128,7 +128,7 @@ class PredictionsBody(Body):
 
 
 class GeneOverrides(OtherGenes):
-    """Genes of a session; null returns one to its default. Those after `single_symbol_predictions`
+    """Genes of a session; null returns one to its default. Those after `fuzzy_token_threshold`
     belong to other versions: they are checked and stored, and have no effect here."""
 
     recall_threshold: Real | None = Field(default=None, ge=0.0, le=1.0, examples=[0.1])
@@ -162,6 +162,8 @@ class GeneOverrides(OtherGenes):
     """The field of a prediction by which predictions are ranked, the greatest value first."""
     single_symbol_predictions: bool | None = None
     """Whether a short-term memory of one symbol has predictions: patterns that begin with it."""
+    fuzzy_token_threshold: Real | None = Field(default=None, ge=0.0, le=1.0, examples=[0.0])
+    """How alike two symbols have to be spelled to match; 0: only equal ones match."""
 
     _unknown: tuple[str, ...] = PrivateAttr(())
     _may_ignore: ClassVar[bool] = True

@@ -66,6 +66,8 @@ class Genes(Answer):
     """The field of a prediction by which predictions are ranked, the greatest value first."""
     single_symbol_predictions: bool = Field(examples=[False])
     """Whether a short-term memory of one symbol has predictions."""
+    fuzzy_token_threshold: float = Field(examples=[0.0])
+    """How alike two symbols have to be spelled to match; 0: only equal ones match."""
 
 
 class AnySession(Answer):

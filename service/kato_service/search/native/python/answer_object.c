@@ -2,6 +2,7 @@
 #include "python/objects.h"
 #include "python/pace.h"
 #include "python/symbol_tuples.h"
+#include "query/fuzzy.h"
 #include "query/later.h"
 
 #include <math.h>
@@ -65,19 +66,30 @@ static int wanted_parsed(wanted *parsed, unsigned int flags, unsigned int rank)
     return 1;
 }
 
+/* Let symbols match that are alike; the query runs afterwards. -1 with an exception set. */
+static int fuzzy_prepared(query *query, PyObject *symbols, double least)
+{
+    int failed = least > 0.0 && fuzzy_open(query, symbols, least) < 0;
+    if (failed && PyErr_Occurred() == NULL) {
+        given_up(query);
+    }
+    return failed ? -1 : 0;
+}
+
 /*
- * Frozen.best(state, threshold, limit[, until[, pace[, flags[, rank]]]]): the query runs without the interpreter
- * lock. What it needs from Python objects (the state's numbers) is copied before, in query_open.
+ * Frozen.best(state, threshold, limit[, until[, pace[, flags[, rank[, fuzzy]]]]]): the query runs
+ * without the interpreter lock. What it needs from Python objects (the state's numbers, and which
+ * symbols are alike) is copied before.
  */
 static PyObject *frozen_best(PyObject *self, PyObject *args)
 {
     PyObject *symbols, *pace = Py_None;
-    double threshold, until = INFINITY;
+    double threshold, until = INFINITY, fuzzy = 0.0;
     unsigned long long limit;
     unsigned int flags = 0, rank = BY_POTENTIAL;
     wanted more;
-    if (!PyArg_ParseTuple(args, "OdK|dOII", &symbols, &threshold, &limit, &until, &pace, &flags,
-                          &rank)
+    if (!PyArg_ParseTuple(args, "OdK|dOIId", &symbols, &threshold, &limit, &until, &pace, &flags,
+                          &rank, &fuzzy)
         || !wanted_parsed(&more, flags, rank)) {
         return NULL;
     }
@@ -89,6 +101,10 @@ static PyObject *frozen_best(PyObject *self, PyObject *args)
     pacemaker who = pacemaker_of(&answer->pace);
     query_limit(&answer->query, until, &who);
     query_want(&answer->query, &more);
+    if (fuzzy_prepared(&answer->query, symbols, fuzzy) < 0) {
+        Py_DECREF((PyObject *)answer);
+        return NULL;
+    }
     int failed;
     Py_BEGIN_ALLOW_THREADS
     failed = query_run(&answer->query);
@@ -133,8 +149,10 @@ static Py_ssize_t answer_length(PyObject *self)
     return (Py_ssize_t)((answer_object *)self)->query.candidate_count;
 }
 
-/* Answer[place]: aligns the pattern again, this time with its blocks, and makes the row. */
-static PyObject *answer_row(PyObject *self, Py_ssize_t place)
+typedef PyObject *(*row_maker)(query *query, const candidate *found, PyObject *state_symbols);
+
+/* What *made* makes of a prediction, unless the pace gives no more time. */
+static PyObject *row_made(PyObject *self, Py_ssize_t place, row_maker made)
 {
     answer_object *answer = (answer_object *)self;
     if (place < 0 || place >= answer_length(self)) {
@@ -144,13 +162,29 @@ static PyObject *answer_row(PyObject *self, Py_ssize_t place)
     query *query = &answer->query;
     PyObject *row = NULL;
     if (!align_look(&query->scratch)) {
-        row = prediction_row(query, &query->candidates[place], answer->symbols);
+        row = made(query, &query->candidates[place], answer->symbols);
     }
     if (query->scratch.expired) {
         Py_CLEAR(row);
         given_up(query);
     }
     return row;
+}
+
+/* Answer[place]: aligns the pattern again, this time with its blocks, and makes the row. */
+static PyObject *answer_row(PyObject *self, Py_ssize_t place)
+{
+    return row_made(self, place, prediction_row);
+}
+
+/* Answer.anomalies(place): of a prediction, what was observed, what was expected, and their ratio. */
+static PyObject *answer_anomalies(PyObject *self, PyObject *args)
+{
+    Py_ssize_t place;
+    if (!PyArg_ParseTuple(args, "n", &place)) {
+        return NULL;
+    }
+    return row_made(self, place, prediction_anomalies);
 }
 
 /* Answer.later(place): the metrics of later clients of a prediction, in their order. */
@@ -211,6 +245,7 @@ static PyMethodDef answer_methods[] = {
 #ifdef KATO_FAULT_INJECTION
     {"steps", answer_steps, METH_NOARGS, NULL},
 #endif
+    {"anomalies", answer_anomalies, METH_VARARGS, NULL},
     {"later", answer_later, METH_VARARGS, NULL},
     {"future", answer_future, METH_VARARGS, NULL},
     {"futures", answer_futures, METH_NOARGS, NULL},

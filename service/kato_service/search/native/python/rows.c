@@ -4,6 +4,7 @@
 
 #include "index/digits.h"
 #include "python/symbol_tuples.h"
+#include "query/fuzzy.h"
 
 int name_parse(PyObject *text, uint8_t *name)
 {
@@ -27,18 +28,6 @@ PyObject *name_text(const uint8_t *name)
     return PyUnicode_FromStringAndSize(text, sizeof(text));
 }
 
-/* Set `in_matches` of the symbols in blocks to *mark*. */
-static void mark_matched(query *query, const uint32_t *tokens, const alignment *found,
-                         const block *blocks, uint8_t mark)
-{
-    for (uint32_t number = 0; number < found->blocks; number++) {
-        const block *one = &blocks[number];
-        for (uint32_t at = one->in_pattern; at < one->in_pattern + one->size; at++) {
-            query->in_matches[state_local(&query->state, TOKEN_SYMBOL(tokens[at]))] = mark;
-        }
-    }
-}
-
 enum { LONG_ROW = 1 << 12 }; /* symbols of pattern and state */
 
 enum {
@@ -55,18 +44,64 @@ typedef struct {
     const uint32_t *tokens;
     uint32_t size;
     present part;
+    const state *state; /* as the pattern spells it */
     alignment alignment; /* its blocks are listed in the query's scratch */
     present_metrics metrics;
 } row_source;
 
-/* What needs no Python objects; the blocks are listed in the query's scratch. */
+static row_source source_of(query *query, const candidate *found)
+{
+    const segment_view *view = &query->frozen->segments[found->segment];
+    const uint32_t *offsets = view_offsets(view);
+    row_source from = {.query = query, .found = found, .view = view};
+    from.tokens = view_tokens(view) + offsets[found->local];
+    from.size = offsets[found->local + 1] - offsets[found->local];
+    from.part.tokens = from.tokens + found->present_begin;
+    from.part.count = found->present_end - found->present_begin;
+    return from;
+}
+
+/* List the blocks in the query's scratch. */
+static void align_blocks(row_source *from)
+{
+    query *query = from->query;
+    from->state = state_for(query, from->tokens, from->size);
+    from->alignment = aligned_with(query, from->state, from->tokens, from->size,
+                                   query->scratch.found);
+}
+
+/* What needs no Python objects. */
 static void compute(row_source *from)
 {
     query *query = from->query;
-    from->alignment = aligned(&query->state, &query->scratch, from->tokens, from->size,
-                              query->scratch.found);
+    align_blocks(from);
     from->metrics = metrics_of(&query->frozen->counts, from->part, from->found->frequency,
                                query->occurrences);
+}
+
+/* The same without the interpreter lock if it may take long. */
+static void without_lock(row_source *from, void (*work)(row_source *from))
+{
+    if (from->size + from->query->state.length < LONG_ROW) {
+        work(from);
+        return;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    work(from);
+    Py_END_ALLOW_THREADS
+}
+
+/* Set `in_matches` of the symbols in blocks to *mark*. */
+static void mark_matched(const row_source *from, uint8_t mark)
+{
+    const block *blocks = from->query->scratch.found;
+    for (uint32_t number = 0; number < from->alignment.blocks; number++) {
+        const block *one = &blocks[number];
+        for (uint32_t at = one->in_pattern; at < one->in_pattern + one->size; at++) {
+            uint32_t local = state_local(from->state, TOKEN_SYMBOL(from->tokens[at]));
+            from->query->in_matches[local] = mark;
+        }
+    }
 }
 
 static void set_regions(PyObject **fields, const row_source *from, PyObject *state_symbols)
@@ -77,9 +112,9 @@ static void set_regions(PyObject **fields, const row_source *from, PyObject *sta
     fields[MATCHES] = state_part(state_symbols, list, blocks, matched, 1);
     fields[EXTRAS] = state_part(state_symbols, list, blocks, query->state.length - matched, 0);
     fields[BLOCKS] = block_numbers(list, blocks);
-    mark_matched(query, from->tokens, &from->alignment, list, 1);
-    fields[MISSING] = missing_part(query, from->part);
-    mark_matched(query, from->tokens, &from->alignment, list, 0);
+    mark_matched(from, 1);
+    fields[MISSING] = missing_part(query, from->state, from->part);
+    mark_matched(from, 0);
 }
 
 static void set_events(PyObject **fields, const row_source *from)
@@ -137,25 +172,50 @@ static PyObject *packed(PyObject **fields)
 
 PyObject *prediction_row(query *query, const candidate *found, PyObject *state_symbols)
 {
-    const segment_view *view = &query->frozen->segments[found->segment];
-    const uint32_t *offsets = view_offsets(view);
-    row_source from = {.query = query, .found = found, .view = view};
-    from.tokens = view_tokens(view) + offsets[found->local];
-    from.size = offsets[found->local + 1] - offsets[found->local];
-    from.part.tokens = from.tokens + found->present_begin;
-    from.part.count = found->present_end - found->present_begin;
-    if (from.size + query->state.length < LONG_ROW) {
-        compute(&from);
-    } else {
-        Py_BEGIN_ALLOW_THREADS
-        compute(&from);
-        Py_END_ALLOW_THREADS
-    }
+    row_source from = source_of(query, found);
+    without_lock(&from, compute);
     PyObject *fields[FIELDS] = {NULL};
-    fields[NAME] = name_text(view_name(view, found->local));
+    fields[NAME] = name_text(view_name(from.view, found->local));
     fields[FREQUENCY] = PyLong_FromUnsignedLong(found->frequency);
     set_regions(fields, &from, state_symbols);
     set_events(fields, &from);
     set_metrics(fields, &from);
     return packed(fields);
+}
+
+/* The anomalies among the blocks of a row, in the order of the state. NULL with an exception set. */
+static PyObject *anomalies_in(const row_source *from, PyObject *state_symbols)
+{
+    const fuzzy *fuzzy = from->query->fuzzy;
+    const block *blocks = from->query->scratch.found;
+    PyObject *list = PyList_New(0);
+    for (uint32_t number = 0; number < from->alignment.blocks; number++) {
+        uint32_t at = blocks[number].in_state, end = at + blocks[number].size;
+        for (; list != NULL && at < end; at++) {
+            if (!is_respelled(fuzzy, at)) {
+                continue;
+            }
+            uint32_t spelling = fuzzy->alike->spelled[at];
+            PyObject *expected = from->query->frozen->symbols->objects[fuzzy->chosen[spelling]];
+            PyObject *one = Py_BuildValue("OOd", PyTuple_GetItem(state_symbols, at), expected,
+                                          fuzzy->ratios[spelling]);
+            if (one == NULL || PyList_Append(list, one) < 0) {
+                Py_CLEAR(list);
+            }
+            Py_XDECREF(one);
+        }
+    }
+    PyObject *anomalies = list == NULL ? NULL : PyList_AsTuple(list);
+    Py_XDECREF(list);
+    return anomalies;
+}
+
+PyObject *prediction_anomalies(query *query, const candidate *found, PyObject *state_symbols)
+{
+    row_source from = source_of(query, found);
+    if (query->fuzzy == NULL) {
+        return PyTuple_New(0);
+    }
+    without_lock(&from, align_blocks);
+    return from.state == &query->state ? PyTuple_New(0) : anomalies_in(&from, state_symbols);
 }

@@ -15,4 +15,10 @@ PyObject *name_text(const uint8_t *name);
  */
 PyObject *prediction_row(query *query, const candidate *found, PyObject *state_symbols);
 
+/*
+ * Its anomalies, a tuple of the fields of Anomaly for each, in the order of the state. Both give up
+ * if the query's pace does; NULL with an exception set.
+ */
+PyObject *prediction_anomalies(query *query, const candidate *found, PyObject *state_symbols);
+
 #endif

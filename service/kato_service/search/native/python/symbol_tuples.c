@@ -80,17 +80,17 @@ PyObject *state_part(PyObject *symbols, const block *blocks, uint32_t block_coun
     return part;
 }
 
-PyObject *missing_part(const query *query, present part)
+PyObject *missing_part(const query *query, const state *state, present part)
 {
     const symbol_table *symbols = query->frozen->symbols;
     uint32_t size = 0, place = 0;
     for (uint32_t at = 0; at < part.count; at++) {
-        size += !query->in_matches[state_local(&query->state, TOKEN_SYMBOL(part.tokens[at]))];
+        size += !query->in_matches[state_local(state, TOKEN_SYMBOL(part.tokens[at]))];
     }
     PyObject *missing = PyTuple_New(size);
     for (uint32_t at = 0; missing != NULL && at < part.count; at++) {
         uint32_t symbol = TOKEN_SYMBOL(part.tokens[at]);
-        if (!query->in_matches[state_local(&query->state, symbol)]) {
+        if (!query->in_matches[state_local(state, symbol)]) {
             set_symbol(missing, place++, symbols->objects[symbol]);
         }
         breathe(at, SYMBOLS_A_BREATH);

@@ -19,8 +19,9 @@ PyObject *events_of(const symbol_table *symbols, const uint32_t *tokens, uint32_
 PyObject *state_part(PyObject *symbols, const block *blocks, uint32_t block_count, uint32_t size,
                      int inside);
 
-/* Symbols of the present that are not among the matches; `in_matches` marks those that are. */
-PyObject *missing_part(const query *query, present part);
+/* Symbols of the present that are not among the matches: `in_matches` marks those of *state*, with
+ * which the pattern was aligned, that are. */
+PyObject *missing_part(const query *query, const state *state, present part);
 
 /* Of every block its start in the state and its size. */
 PyObject *block_numbers(const block *blocks, uint32_t count);

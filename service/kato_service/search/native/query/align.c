@@ -112,3 +112,17 @@ alignment aligned(const state *state, align_scratch *scratch, const uint32_t *to
     }
     return found;
 }
+
+alignment aligned_once(const state *state, align_scratch *scratch, const uint32_t *tokens,
+                       uint32_t count, block *list)
+{
+    struct repeats *repeats = scratch->repeats;
+    uint64_t patience = scratch->patience;
+    scratch->repeats = NULL;
+    scratch->patience = PATIENCE * (uint64_t)state->length;
+    alignment found = aligned(state, scratch, tokens, count, list);
+    repeats_free(scratch->repeats);
+    scratch->repeats = repeats;
+    scratch->patience = patience;
+    return found;
+}

@@ -60,4 +60,11 @@ void align_close(align_scratch *scratch);
 alignment aligned(const state *state, align_scratch *scratch, const uint32_t *tokens,
                   uint32_t count, block *list);
 
+/*
+ * The same with another state of the same length, with which no other pattern is aligned: what the
+ * scratch memory holds of its own state is not used, and stays.
+ */
+alignment aligned_once(const state *state, align_scratch *scratch, const uint32_t *tokens,
+                       uint32_t count, block *list);
+
 #endif

@@ -1,7 +1,7 @@
 /* Which patterns that reach the threshold may be among the best, and in what order. */
 #include <stdlib.h>
 
-#include "query/query.h"
+#include "query/fuzzy.h"
 
 /* More than rounding to 12 decimals and the errors of a few additions can change a potential. */
 #define SLACK 1e-9
@@ -141,8 +141,7 @@ int candidate_score(query *query, candidate *found)
     uint32_t matched = found->alignment.matched;
     present part = {view_tokens(view) + start + found->present_begin,
                     found->present_end - found->present_begin};
-    double distance = cosine_distance(&query->state, &query->weights, &query->frozen->counts, part,
-                                      query->occurrences);
+    double distance = distance_of(query, view_tokens(view) + start, size, part);
     double shares = (double)matched / size + (double)matched / part.count;
     double noise = signal_to_noise(matched, query->state.length - matched);
     found->itfdf = itfdf_similarity(distance, found->frequency, query->total_frequency);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "query/query.h"
+#include "query/fuzzy.h"
 
 /* What the second thread works with. It reads state, needed and frozen of the whole query. */
 typedef struct {
@@ -18,6 +18,7 @@ static void share_close(share *share)
 {
     query *own = &share->query;
     align_close(&own->scratch);
+    fuzzy_close(own->fuzzy);
     kato_free(own->overlap);
     kato_free(own->survivors);
     kato_free(own->covered);
@@ -35,6 +36,7 @@ static int share_open(share *share, const query *whole, atomic_uint *next)
     share->next = next;
     own->frozen = whole->frozen;
     own->state = whole->state;
+    own->sought = whole->sought;
     own->needed = whole->needed;
     own->limit = whole->limit;
     own->threshold = whole->threshold;
@@ -49,6 +51,7 @@ static int share_open(share *share, const query *whole, atomic_uint *next)
     own->covered = kato_allocate(distinct + 1, sizeof(*own->covered));
     own->bounds = kato_allocate(own->limit, sizeof(*own->bounds));
     if (!own->overlap || !own->survivors || !own->covered || !own->bounds
+        || (whole->fuzzy != NULL && (own->fuzzy = fuzzy_share(whole)) == NULL)
         || align_open(&own->scratch, &own->state, own->frozen->longest) < 0) {
         share_close(share);
         return -1;

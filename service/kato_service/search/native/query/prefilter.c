@@ -6,9 +6,12 @@
 
 #include "query/query.h"
 
-enum { FIND_STEPS = 64 }; /* steps that a search for a symbol's entries counts for */
+enum {
+    FIND_STEPS = 64, /* steps that a search for a symbol's entries counts for */
+    FINDS_A_LOOK = 1 << 12
+};
 
-/* Entries of one of the state's symbols, of which the state holds *most*. */
+/* Entries of one symbol, of which the state holds at most *most*. */
 typedef struct {
     uint32_t start, count, most;
 } posting_list;
@@ -95,25 +98,40 @@ static uint32_t swept(query *query, const uint32_t *offsets, uint32_t patterns)
     return kept;
 }
 
+/* How many entries the symbols that are sought have in a segment. */
+static uint64_t entries_of(query *query, const postings *found)
+{
+    const sought *sought = &query->sought;
+    uint64_t entries = 0;
+    uint32_t start;
+    for (uint32_t at = 1; at <= sought->count; at++) {
+        entries += postings_find(found, sought->symbols[at], &start);
+        if (at % FINDS_A_LOOK == 0 && align_expired(&query->scratch, FIND_STEPS * FINDS_A_LOOK)) {
+            return 0;
+        }
+    }
+    align_expired(&query->scratch, (uint64_t)FIND_STEPS * (sought->count % FINDS_A_LOOK));
+    return entries;
+}
+
 static uint32_t overlapping(query *query, const segment_view *view, const postings *found)
 {
-    const state *state = &query->state;
+    const sought *sought = &query->sought;
     const uint32_t *offsets = view_offsets(view);
-    uint64_t entries = 0;
+    uint64_t entries = entries_of(query, found);
     uint32_t met = 0;
     posting_list list;
-    for (uint32_t local = 1; local <= state->distinct; local++) {
-        entries += postings_find(found, state->symbols[local], &list.start);
-    }
-    align_expired(&query->scratch, entries + (uint64_t)FIND_STEPS * state->distinct);
-    if (entries == 0) {
+    if (entries == 0 || align_expired(&query->scratch, entries)) {
         return 0;
     }
     /* With few entries, noting the places they meet is cheaper than scanning all places after. */
     int few = entries < found->patterns / FEW;
-    for (uint32_t local = 1; local <= state->distinct; local++) {
-        list.count = postings_find(found, state->symbols[local], &list.start);
-        list.most = state->counts[local];
+    for (uint32_t at = 1; at <= sought->count; at++) {
+        list.count = postings_find(found, sought->symbols[at], &list.start);
+        list.most = sought->counts[at];
+        if (at % FINDS_A_LOOK == 0 && align_expired(&query->scratch, FIND_STEPS * FINDS_A_LOOK)) {
+            return 0;
+        }
         if (few) {
             met = add_noting(query, found, list, met);
         } else {
@@ -127,7 +145,7 @@ uint32_t find_survivors(query *query, const segment_view *view)
 {
     postings found = postings_in(view);
     uint32_t kept = 0, next = found.patterns;
-    if (query->threshold <= 0.0 || query->state.length > UINT16_MAX) {
+    if (query->threshold <= 0.0 || query->sought.most > UINT16_MAX) {
         next = 0; /* all of them: none is excluded, or 16 bits are too few for overlaps */
     } else if (found.patterns > 0) {
         kept = overlapping(query, view, &found);

@@ -1,4 +1,4 @@
-#include "query/query.h"
+#include "query/fuzzy.h"
 
 #include <math.h>
 #include <string.h>
@@ -76,6 +76,8 @@ int query_open(query *opened, const frozen *frozen, PyObject *symbols, double th
     }
     opened->uncovered = opened->state.distinct;
     opened->uncovered_mask = touches_of_uncovered(opened);
+    opened->sought = (sought){opened->state.symbols, opened->state.counts, opened->state.distinct,
+                              opened->state.length};
     fill_needed(opened);
     return 0;
 }
@@ -100,6 +102,7 @@ int query_expired(const query *opened)
 void query_close(query *query)
 {
     align_close(&query->scratch);
+    fuzzy_close(query->fuzzy);
     state_close(&query->state);
     kato_free(query->occurrences);
     kato_free(query->needed);
@@ -197,7 +200,8 @@ static int consider(query *query, uint32_t segment, uint32_t local)
     if (found.frequency == REMOVED) {
         return 0;
     }
-    found.alignment = aligned(&query->state, &query->scratch, tokens, size, NULL);
+    const state *state = state_for(query, tokens, size);
+    found.alignment = aligned_with(query, state, tokens, size, NULL);
     uint32_t matched = found.alignment.matched;
     if (matched < query->needed[size]
         || (query->wanted.in_first_event && !starts_early(&found.alignment, tokens))) {

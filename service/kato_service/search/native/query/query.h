@@ -21,9 +21,19 @@ typedef struct {
     double potential;
 } candidate;
 
+/* What the prefilter looks for. */
+typedef struct {
+    const uint32_t *symbols; /* from place 1 on */
+    const uint32_t *counts;  /* at most so often does the state hold them */
+    uint32_t count;
+    uint64_t most; /* no pattern has more in common with the state */
+} sought;
+
 typedef struct {
     const frozen *frozen;
     state state;
+    sought sought;
+    struct fuzzy *fuzzy; /* NULL: only equal symbols match */
     double threshold;
     uint32_t limit;
     align_scratch scratch;

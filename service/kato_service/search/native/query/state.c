@@ -38,7 +38,7 @@ static uint32_t localised(state *opened, uint32_t symbol)
 }
 
 /* List the positions of every local number; in a short state, set its mask, too. */
-static void place_positions(state *opened, const uint32_t *locals)
+static void place_positions(state *opened, const uint32_t *numbers)
 {
     uint32_t start = 0;
     for (uint32_t local = 0; local <= opened->distinct; local++) {
@@ -48,7 +48,7 @@ static void place_positions(state *opened, const uint32_t *locals)
     opened->starts[opened->distinct + 1] = start;
     memset(opened->counts, 0, ((size_t)opened->length + 1) * sizeof(*opened->counts));
     for (uint32_t at = 0; at < opened->length; at++) {
-        uint32_t local = locals[at];
+        uint32_t local = numbers[at] == NO_SYMBOL ? 0 : state_local(opened, numbers[at]);
         if (local != 0) {
             opened->positions[opened->starts[local] + opened->counts[local]++] = at;
         }
@@ -58,31 +58,66 @@ static void place_positions(state *opened, const uint32_t *locals)
     }
 }
 
-int state_open(state *opened, const symbol_table *table, uint32_t table_size, PyObject *symbols)
+void state_fill(state *state, const uint32_t *numbers)
+{
+    for (uint32_t at = 0; at < state->length; at++) {
+        if (numbers[at] != NO_SYMBOL) {
+            state->counts[localised(state, numbers[at])]++;
+        }
+    }
+    place_positions(state, numbers);
+}
+
+void state_empty(state *state)
+{
+    for (uint32_t local = 1; local <= state->distinct; local++) {
+        if (state_is_short(state)) {
+            state->short_local[state->symbols[local]] = 0;
+        } else {
+            state->long_local[state->symbols[local]] = 0;
+        }
+        state->counts[local] = 0;
+    }
+    size_t words = (size_t)(state->distinct + 1) * state_words(state);
+    if (state_is_short(state)) {
+        memset(state->masks, 0, words * sizeof(*state->masks));
+    }
+    state->distinct = 0;
+}
+
+int state_open_empty(state *opened, uint32_t length, uint32_t table_size)
 {
     memset(opened, 0, sizeof(*opened));
-    opened->length = (uint32_t)PyTuple_Size(symbols);
+    opened->length = length;
     opened->table_size = table_size;
-    uint32_t *locals = kato_allocate(opened->length, sizeof(*locals));
-    if (locals == NULL || allocate(opened) < 0) {
-        PyErr_NoMemory();
-        goto failed;
+    if (allocate(opened) < 0) {
+        state_close(opened);
+        return -1;
     }
-    for (uint32_t at = 0; at < opened->length; at++) {
+    return 0;
+}
+
+int state_open(state *opened, const symbol_table *table, uint32_t table_size, PyObject *symbols)
+{
+    uint32_t length = (uint32_t)PyTuple_Size(symbols);
+    uint32_t *numbers = kato_allocate(length, sizeof(*numbers));
+    if (numbers == NULL || state_open_empty(opened, length, table_size) < 0) {
+        kato_free(numbers);
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (uint32_t at = 0; at < length; at++) {
         int64_t number = symbols_find(table, PyTuple_GetItem(symbols, at));
         if (number == -2) {
-            goto failed;
+            kato_free(numbers);
+            state_close(opened);
+            return -1;
         }
-        locals[at] = number < 0 || number >= table_size ? 0 : localised(opened, (uint32_t)number);
-        opened->counts[locals[at]] += locals[at] != 0;
+        numbers[at] = number < 0 || number >= table_size ? NO_SYMBOL : (uint32_t)number;
     }
-    place_positions(opened, locals);
-    kato_free(locals);
+    state_fill(opened, numbers);
+    kato_free(numbers);
     return 0;
-failed:
-    kato_free(locals);
-    state_close(opened);
-    return -1;
 }
 
 void state_close(state *state)

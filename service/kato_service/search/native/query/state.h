@@ -9,6 +9,8 @@ enum {
     STATE_WORDS = (SHORT_STATE + 63) / 64
 };
 
+#define NO_SYMBOL UINT32_MAX /* the number of a symbol that is not in the index */
+
 /*
  * Distinct symbols that are in the index have local numbers 1 … distinct, in order of appearance;
  * 0 stands for all others. Arrays by symbol number have *table_size* places: symbols that were
@@ -31,6 +33,14 @@ typedef struct {
 /* -1 with an exception set. *symbols*: a tuple of str. */
 int state_open(state *opened, const symbol_table *table, uint32_t table_size, PyObject *symbols);
 void state_close(state *state);
+
+/*
+ * A state of *length* symbols that is filled many times, each time from the numbers of its symbols;
+ * it has to be emptied before it is filled again. -1: no memory, and nothing has to be closed.
+ */
+int state_open_empty(state *opened, uint32_t length, uint32_t table_size);
+void state_fill(state *state, const uint32_t *numbers);
+void state_empty(state *state);
 
 static inline int state_is_short(const state *state)
 {
