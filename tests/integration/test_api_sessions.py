@@ -33,6 +33,7 @@ GENES = {
     "vector_min_score": 0.9,
     "rank_sort_algo": "potential",
     "single_symbol_predictions": False,
+    "fuzzy_token_threshold": 0.0,
 }
 
 

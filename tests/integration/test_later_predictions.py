@@ -236,12 +236,12 @@ def test_frames_and_subscriptions_select_fields(api: httpx.Client, service_url: 
 
 
 def _golden() -> Iterator[Json]:
-    """Cases that run over HTTP: what is edited or deleted, single symbols, ranks, odd symbols."""
+    """Cases that run over HTTP: edits, deletes, single symbols, ranks, odd and misspelled symbols."""
     with gzip.open(GOLDEN, "rt", encoding="utf-8") as lines:
         for case in map(json.loads, lines):
             config = case["config"]
-            not_built = config.get("affinity_emotive") or config.get("fuzzy_token_threshold")
-            if not not_built and {"operations", "single", "edge", "unicode"} & set(case["tags"]):
+            chosen = {"operations", "single", "edge", "unicode", "fuzzy"} & set(case["tags"])
+            if chosen and not config.get("affinity_emotive"):
                 yield case
 
 

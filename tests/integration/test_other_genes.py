@@ -116,6 +116,66 @@ def test_they_have_no_effect_on_predictions(client: httpx.Client) -> None:
     assert found[0] == found[1] != []
 
 
+FRUIT = ("apple", "banana", "cherry", "date", "elderberry")
+MISSPELLED = [["apple"], ["bannana", "chery"]]
+ANOMALIES = [
+    {"observed": "bannana", "expected": "banana", "similarity": 1 - 1 / 13},
+    {"observed": "chery", "expected": "cherry", "similarity": 1 - 1 / 11},
+]
+
+
+@pytest.mark.parametrize("prefix", ["/v2", ""])
+def test_symbols_that_are_alike_match_once_the_gene_says_so(
+    client: httpx.Client, prefix: str
+) -> None:
+    headers = {"x-user-id": ""}
+    answer = created(client, prefix, user_id=uuid4().hex)
+    path = f"{prefix}/sessions/{answer['session_id']}"
+    events = [{"strings": FRUIT[:1]}, *({"strings": [one, "x"]} for one in FRUIT[1:])]
+    body = {"observations": events, "learn_at_end": True}
+    client.post(f"{path}/observe-sequence", json=body, headers=headers)
+    for strings in MISSPELLED:
+        client.post(f"{path}/observe", json={"strings": strings}, headers=headers)
+    asked = {"params": {"fields": "all"}, "headers": headers}
+    exact = client.get(f"{path}/predictions", **asked).json()["predictions"][0]
+    assert (exact["matches"], exact["anomalies"]) == (["apple"], [])
+    config = {"config": {"fuzzy_token_threshold": 0.85}}
+    changed = client.post(f"{path}/config", json=config, headers=headers)
+    assert changed.status_code == 200, changed.text
+    assert "ignored" not in changed.json()
+    shown = client.get(f"{path}/config", headers=headers).json()["config"]
+    assert shown["fuzzy_token_threshold"] == 0.85
+    fuzzy = client.get(f"{path}/predictions", **asked).json()["predictions"][0]
+    assert fuzzy["matches"] == ["apple", "bannana", "chery"]
+    assert fuzzy["present"] == [["apple"], ["banana", "x"], ["cherry", "x"]]
+    # On /sessions both are by event.
+    assert fuzzy["missing"] == (["x", "x"] if prefix else [[], ["x"], ["x"]])
+    assert fuzzy["extras"] == ([] if prefix else [[], []])
+    assert fuzzy["anomalies"] == [pytest.approx(one) for one in ANOMALIES]
+    plain = client.get(f"/v2{path.removeprefix('/v2')}/predictions", headers=headers).json()
+    assert plain["predictions"][0]["matches"] == fuzzy["matches"]
+    assert "anomalies" not in plain["predictions"][0]
+
+
+def test_the_instance_may_let_alike_symbols_match(new_service: NewService) -> None:
+    service = new_service(KATO_FUZZY_TOKEN_THRESHOLD="0.85", VECTORS="disabled")
+    service.start()
+    service.await_ready()
+    assert "have no effect" not in service.log
+    with httpx.Client(base_url=service.url, timeout=PATIENCE_S) as client:
+        gene = client.get("/v1/gene/fuzzy_token_threshold").json()
+        assert (gene["value"], "ignored" in gene) == (0.85, False)
+        for strings in FRUIT:
+            client.post("/observe", json={"strings": [strings]})
+        client.post("/learn")
+        for strings in MISSPELLED:
+            client.post("/observe", json={"strings": strings})
+        found = client.get("/predictions").json()["predictions"][0]
+        assert found["matches"] == ["apple", "bannana", "chery"]
+        wrong = client.post("/genes/update", json={"fuzzy_token_threshold": 1.01})
+        assert wrong.status_code == 422
+
+
 def test_an_unknown_gene_is_refused_under_v2_with_the_nearest_known_one(
     client: httpx.Client,
 ) -> None:

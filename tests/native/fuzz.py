@@ -12,6 +12,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
 from hostile import Hostile
 from test_engines import ALPHABETS, History, compared
+from test_engines_fuzzy import WORDS
+from test_engines_fuzzy import compared as fuzzily_compared
 
 import conftest  # noqa: F401  # puts the test build in its place
 from kato_service.search.pattern_searcher import PatternSearcher
@@ -37,6 +39,10 @@ def _round(searcher: PatternSearcher, seed: int) -> None:
         return
     rng = random.Random(seed)
     longest = rng.choice((2, 5, 12, 40, 100))
+    if rng.random() < 0.3:
+        history = History(rng, rng.sample(WORDS, rng.randint(2, 9)), longest)
+        fuzzily_compared(searcher, history, learns=rng.randint(1, 80), state=rng.choice((10, 60)))
+        return
     history = History(rng, rng.choice(ALPHABETS), longest)
     compared(searcher, history, learns=rng.randint(1, 200), state=rng.choice((10, 60, 130, 300)))
 

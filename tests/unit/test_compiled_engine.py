@@ -49,6 +49,12 @@ def everything(index: "compiled.CompiledPatternIndex") -> Found:
     return index.found(STATE, wanted, threshold=0.0, limit=20)  # type: ignore[no-any-return]
 
 
+def fuzzy(index: "compiled.CompiledPatternIndex") -> Found:
+    wanted = Wanted(later=True, fuzzy_threshold=0.5)
+    state = ("n1x", "xab", *STATE, "zy")
+    return index.found(state, wanted, threshold=0.0, limit=20)  # type: ignore[no-any-return]
+
+
 def assert_sound(predictions: tuple[Prediction, ...]) -> None:
     """Assert what is true of every answer, whatever was learned meanwhile."""
     potentials = [prediction.potential for prediction in predictions]
@@ -228,6 +234,7 @@ def test_an_index_out_of_memory_is_unchanged_and_can_be_used() -> None:
         if first % 20 == 0:
             failed += _with_failing_allocations(lambda: best(index), unharmed)
             failed += _with_failing_allocations(lambda: everything(index), unharmed)
+            failed += _with_failing_allocations(lambda: fuzzy(index), unharmed)
             long = STATE * 20
             failed += _with_failing_allocations(
                 lambda long=long: index.best(long, threshold=0.1, limit=5),

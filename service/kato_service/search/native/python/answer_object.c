@@ -69,6 +69,10 @@ static int wanted_parsed(wanted *parsed, unsigned int flags, unsigned int rank)
 /* Let symbols match that are alike; the query runs afterwards. -1 with an exception set. */
 static int fuzzy_prepared(query *query, PyObject *symbols, double least)
 {
+    if (!(least >= 0.0 && least <= 1.0)) {
+        PyErr_SetString(PyExc_ValueError, "how alike symbols have to be is a number from 0 to 1");
+        return -1;
+    }
     int failed = least > 0.0 && fuzzy_open(query, symbols, least) < 0;
     if (failed && PyErr_Occurred() == NULL) {
         given_up(query);

@@ -2,14 +2,18 @@
 
 #include <string.h>
 
+#ifdef KATO_SMALL_SEGMENTS
+enum { BATCH_SYMBOLS = 3, BATCH_LOOKED = 5, MAX_ALIKE = 1 << 10, TOTALS = 9 };
+#else
 enum {
     BATCH_SYMBOLS = 1 << 10, /* compared without the interpreter lock in between */
-    BATCH_POINTS = 1 << 15,
     BATCH_LOOKED = 1 << 13, /* looked at under the lock: a fraction of a millisecond */
     MAX_ALIKE = 1 << 22, /* as in fuzzy.py */
-    TOTALS = 1 << 10, /* lengths of two symbols together whose least common part is kept */
-    PREFIX = 5
+    TOTALS = 1 << 10 /* lengths of two symbols together whose least common part is kept */
 };
+#endif
+
+enum { BATCH_POINTS = 1 << 15, PREFIX = 5 };
 
 /* Some symbols of the index, and what is needed to compare them. */
 typedef struct {
@@ -252,7 +256,7 @@ static int allocate(alike *found, const frozen *frozen, uint32_t length)
                                                                                              : -1;
 }
 
-/* Compare all symbols, in batches. -1: no memory, an exception is set, or expired. */
+/* Compare all symbols of the index, in batches. -1: no memory, an exception is set, or expired. */
 static int compare_all(alike *found, comparison *with, const frozen *frozen, align_scratch *scratch)
 {
     uint32_t next = found->texts.count > 0 ? 0 : frozen->symbol_count, from = 0;
@@ -283,7 +287,12 @@ int alike_find(alike *found, const frozen *frozen, PyObject *symbols, const stat
                  || spell(found, frozen, symbols) < 0;
     if (!failed) {
         prepare(with, found, least);
-        failed = compare_all(found, with, frozen, scratch) < 0 || seek(found, frozen, state) < 0;
+        failed = compare_all(found, with, frozen, scratch) < 0;
+    }
+    if (!failed) {
+        Py_BEGIN_ALLOW_THREADS
+        failed = seek(found, frozen, state) < 0;
+        Py_END_ALLOW_THREADS
     }
     if (with != NULL) {
         spellings_close(&with->texts);
