@@ -181,9 +181,30 @@ def test_the_course_of_a_metric_has_its_statistics(api: httpx.Client) -> None:
     assert found["statistics"]["max"] == max(values) < 100
     unknown = api.get("/metrics/nonsense")
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "NOT_FOUND")
+    # The words that programs look for.
+    assert "No data available" in unknown.json()["detail"]
     for wrong in ("0", "x", "100000"):
         assert api.get("/stats", params={"minutes": wrong}).status_code == 422
     assert "kato_memory_usage_percent" in api.get("/stats").json()["time_series"]
+
+
+def test_metrics_have_the_names_of_every_version(api: httpx.Client) -> None:
+    series = api.get("/stats").json()["time_series"]
+    for name, other in (
+        ("cpu_percent", "kato_cpu_usage_percent"),
+        ("memory_percent", "kato_memory_usage_percent"),
+        ("requests_total", "kato_requests_total"),
+        ("sessions_active", "kato_sessions_active"),
+        ("clickhouse_errors", "mongodb_errors"),
+    ):
+        assert series[name] == series[other] != []
+        assert api.get(f"/metrics/{name}").json()["metric_name"] == name
+    # What nothing was measured of is there, too: embedded stores take no time.
+    for name in ("clickhouse_response_time", "redis_response_time"):
+        assert series[name] == []
+    assert series["load_average_1m"][0]["value"] >= 0
+    databases = as_json(api)["databases"]
+    assert databases["clickhouse"] == databases["mongodb"]
 
 
 def test_nothing_here_creates_sessions_or_loads_knowledge(api: httpx.Client) -> None:

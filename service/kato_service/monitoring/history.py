@@ -7,11 +7,26 @@ from dataclasses import dataclass
 
 from kato_service.connections.monitor import StoreHealth
 from kato_service.monitoring.metrics import Totals
+from kato_service.monitoring.resources import CPU, DISK, MEMORY
 
 INTERVAL_S = 10.0
 """Seconds between two samples."""
 KEPT_MINUTES = 60
 _KEPT = int(KEPT_MINUTES * 60 / INTERVAL_S) + 1
+_DURATION = "kato_request_duration_seconds"
+_OF_STORES = ("operations", "errors", "response_time")
+OTHER_NAMES = {
+    "cpu_percent": CPU,
+    "memory_percent": MEMORY,
+    "disk_percent": DISK,
+    "requests_total": "kato_requests_total",
+    "response_time": _DURATION,
+    "sessions_active": "kato_sessions_active",
+    "kato_sessions_total": "sessions_created",
+    **{f"clickhouse_{what}": f"mongodb_{what}" for what in _OF_STORES},
+}
+"""By a name that some earlier versions had for it: the name of what is measured. The later of them
+kept patterns in ClickHouse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +50,19 @@ class Counts:
             yield f"{name}_operations", found.calls
             yield f"{name}_errors", found.errors
 
+    def names(self) -> Iterator[str]:
+        """All names of `named` and `means_since`, whatever was done so far."""
+        yield from dict(self.named())
+        yield _DURATION
+        for store in self.stores:
+            yield f"{store}_response_time"
+
     def means_since(self, earlier: "Counts") -> Iterator[tuple[str, float]]:
         """Mean seconds of what was done since *earlier*; nothing where nothing was done."""
         was, now = earlier.totals, self.totals
         requests, requests_s = now.requests - was.requests, now.requests_s - was.requests_s
         if requests:
-            yield "kato_request_duration_seconds", requests_s / requests
+            yield _DURATION, requests_s / requests
         for name, found in self.stores.items():
             before = earlier.stores[name]
             if calls := found.calls - before.calls:

@@ -8,6 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 CPU, MEMORY, DISK = (f"kato_{what}_usage_percent" for what in ("cpu", "memory", "disk"))
+MEMORY_BYTES, LOAD = "kato_memory_usage_bytes", "load_average_1m"
+RESOURCES = (CPU, MEMORY, DISK, MEMORY_BYTES, LOAD)
+"""The names of what a `ResourceMeter` reads."""
 
 
 class ResourceMeter:
@@ -32,7 +35,8 @@ class ResourceMeter:
 
         `CPU`: computing time since the last reading, of what all usable processors could have
         computed. `MEMORY`: resident memory. `DISK`: what is taken of the file system with the data
-        directory. All are percentages.
+        directory. These are percentages. `MEMORY_BYTES`: resident memory. `LOAD`: processes that
+        run or wait on the machine, averaged over a minute.
         """
         return {name: round(value, 2) for name, value in self._figures()}
 
@@ -45,11 +49,13 @@ class ResourceMeter:
         with suppress(OSError):
             pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
             resident_bytes = pages * os.sysconf("SC_PAGE_SIZE")
-            yield "kato_memory_usage_bytes", resident_bytes
+            yield MEMORY_BYTES, resident_bytes
             yield MEMORY, 100 * resident_bytes / self._memory_bytes
         with suppress(OSError):
             disk = shutil.disk_usage(_existing(self._data_dir.absolute()))
             yield DISK, 100 * disk.used / disk.total
+        with suppress(OSError):
+            yield LOAD, os.getloadavg()[0]
 
 
 def _existing(path: Path) -> Path:

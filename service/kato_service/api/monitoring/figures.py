@@ -5,11 +5,12 @@ asks a store.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kato_service.connections.monitor import StoreHealth
-from kato_service.monitoring.resources import CPU, DISK, MEMORY
+from kato_service.monitoring.history import OTHER_NAMES, Sample
+from kato_service.monitoring.resources import CPU, DISK, MEMORY, RESOURCES
 from kato_service.service import Service
 
 _RESOURCES = {"cpu_percent": CPU, "memory_percent": MEMORY, "disk_percent": DISK}
@@ -61,7 +62,7 @@ def summary(service: Service) -> dict[str, Any]:
             "average_response_time": _mean(totals.requests_s, totals.requests),
         },
         "resources": resources(service),
-        "databases": {name: _database(found) for name, found in service.stores().items()},
+        "databases": _databases(service),
     }
 
 
@@ -96,6 +97,12 @@ def processor_manager(service: Service) -> dict[str, Any]:
     }
 
 
+def _databases(service: Service) -> dict[str, dict[str, float]]:
+    """By store; the one with the patterns also by the name that it has in later versions."""
+    found = {name: _database(health) for name, health in service.stores().items()}
+    return {**found, "clickhouse": found["mongodb"]}
+
+
 def _database(found: StoreHealth) -> dict[str, float]:
     return {
         "operations": found.calls,
@@ -107,7 +114,7 @@ def _database(found: StoreHealth) -> dict[str, float]:
 def stats(service: Service, minutes: int) -> dict[str, Any]:
     """Everything of the last *minutes*."""
     samples = service.history.of(minutes)
-    names = sorted({name for sample in samples for name in sample.values})
+    names = sorted({*service.counts().names(), *RESOURCES, *OTHER_NAMES})
     return {
         "time_range_minutes": minutes,
         "timestamp": time.time(),
@@ -124,17 +131,22 @@ def stats(service: Service, minutes: int) -> dict[str, Any]:
                 "error_rate_per_min": rates(service)["errors_per_minute"],
             },
         },
-        "time_series": {name: points(service, name, minutes) for name in names},
+        "time_series": {name: _points(samples, name) for name in names},
         "summary": summary(service),
     }
 
 
 def points(service: Service, name: str, minutes: int) -> list[dict[str, Any]]:
     """The samples of one metric, oldest first; empty if there is none of this name."""
+    return _points(service.history.of(minutes), name)
+
+
+def _points(samples: Sequence[Sample], name: str) -> list[dict[str, Any]]:
+    measured = OTHER_NAMES.get(name, name)
     return [
-        {"timestamp": sample.at, "value": float(sample.values[name]), "labels": {}}
-        for sample in service.history.of(minutes)
-        if name in sample.values
+        {"timestamp": sample.at, "value": float(sample.values[measured]), "labels": {}}
+        for sample in samples
+        if measured in sample.values
     ]
 
 

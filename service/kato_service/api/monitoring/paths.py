@@ -70,9 +70,10 @@ async def get_metric(call: Called, metric: str, minutes: Minutes = 10) -> Respon
     minutes = min(minutes, KEPT_MINUTES)
     found = figures.points(call.service, metric, minutes)
     if not found:
+        # Programs look for the first three words.
         raise NotFoundError(
-            f"nothing of that name was measured in the last {minutes} minutes; /stats shows all"
-            " names"
+            f"No data available: nothing of that name was measured in the last {minutes} minutes;"
+            " /stats shows all names"
         )
     content = {
         "metric_name": metric,
