@@ -53,6 +53,7 @@ def prepared(client: httpx.Client) -> dict[str, str]:
         "name": name,
         "symbol": symbol,
         "metric": "kato_requests_total",
+        "test_id": "1",
     }
 
 
@@ -114,7 +115,8 @@ def test_default_sessions_are_answered_as_described(client: httpx.Client) -> Non
 
 
 def _unknown_session(client: httpx.Client, operation: Described) -> httpx.Response:
-    values = {"session_id": "nowhere", "name": "0" * 40, "symbol": "nothing", "metric": "x"}
+    values = {"session_id": "nowhere", "name": "0" * 40, "symbol": "nothing"}
+    values |= {"metric": "x", "test_id": "x"}
     return sent(client, operation, values, next(operation.examples()))
 
 
@@ -179,7 +181,8 @@ def keyed_url(start_service: Callable[..., str]) -> str:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=["current", "older"])
 def test_callers_that_are_refused_are_answered_as_described(keyed_url: str, path: str) -> None:
-    values = {"session_id": "x", "name": "0" * 40, "symbol": "x", "metric": "x"}
+    values = {"session_id": "x", "name": "0" * 40, "symbol": "x"}
+    values |= {"metric": "x", "test_id": "x"}
     with httpx.Client(base_url=keyed_url, timeout=PATIENCE_S) as client:
         for operation in operations(client.get(path).json()):
             answer = sent(client, operation, values, next(operation.examples()))

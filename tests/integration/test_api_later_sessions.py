@@ -53,6 +53,23 @@ def test_a_session_of_v2_shows_the_seconds_that_it_has_left(
     assert api.get(f"/v2/sessions/{session_id}").json()["ttl_seconds"] == 600
 
 
+def test_a_request_may_ask_for_nothing_but_an_answer(api: httpx.Client) -> None:
+    answer = api.get("/sessions/test/a%20b").json()
+    assert answer["test_id"] == "a b"
+    assert answer["message"]
+
+
+def test_predictions_may_name_the_last_observation(api: httpx.Client, session: str) -> None:
+    api.post(f"{session}/observe", json=A | {"unique_id": "first"})
+    assert api.get(f"{session}/predictions").json()["unique_id"] is None
+    found = api.get(f"{session}/predictions", params={"unique_id": "first"})
+    assert found.json()["unique_id"] == "first"
+    own = api.post(f"{session}/observe", json=BC).json()["unique_id"]
+    assert api.get(f"{session}/predictions", params={"unique_id": own}).json()["unique_id"] == own
+    assert api.get(f"{session}/predictions", params={"unique_id": "first"}).status_code == 422
+    assert api.get(f"/v2{session}/predictions", params={"unique_id": own}).status_code == 422
+
+
 def test_a_session_exists_until_it_is_deleted(api: httpx.Client, session: str) -> None:
     session_id = session.removeprefix("/sessions/")
     expected = {"exists": True, "expired": False, "session_id": session_id}

@@ -40,6 +40,58 @@ def test_a_legacy_client_observes_learns_and_predicts(legacy: httpx.Client) -> N
         assert answer["processor_id"] == learned["processor_id"]
 
 
+@pytest.mark.parametrize("given", [None, "mine"], ids=["its answer's", "its own"])
+def test_predictions_may_name_the_last_observation(legacy: httpx.Client, given: str | None) -> None:
+    _learn_ab(legacy)
+    legacy.post("/observe", json={"strings": ["a"], "unique_id": "earlier"})
+    body = {"strings": ["b"]} if given is None else {"strings": ["b"], "unique_id": given}
+    named = {"unique_id": legacy.post("/observe", json=body).json()["unique_id"]}
+    assert named["unique_id"] == (given or named["unique_id"]) != ""
+    for answer in (
+        legacy.get("/predictions", params=named),
+        legacy.post("/predictions", json=named),
+        legacy.post("/predictions", params=named, json=named),
+    ):
+        found = answer.json()
+        assert ([one["name"] for one in found["predictions"]], found["unique_id"]) == (
+            [AB],
+            named["unique_id"],
+        )
+    assert "unique_id" not in legacy.get("/predictions").json()
+    assert _refused(legacy.get("/predictions", params={"unique_id": "earlier"})) == "query"
+    assert _refused(legacy.post("/predictions", json={"unique_id": "earlier"})) == "body"
+
+
+@pytest.mark.parametrize("path", ["/observe", "/learn", "/clear-stm", "/clear-all"])
+def test_predictions_of_an_observation_that_was_followed_are_refused(
+    legacy: httpx.Client, path: str
+) -> None:
+    observed = [
+        legacy.post("/observe", json={"strings": ["a", "b"], **more}).json()["unique_id"]
+        for more in ({"unique_id": "mine"}, {})
+    ]
+    legacy.post(path, json={"strings": ["a"]} if path == "/observe" else {})
+    if path == "/clear-all":
+        # Time starts over, and counts as many observations as before.
+        for _ in observed:
+            legacy.post("/observe", json={"strings": ["a", "b"]})
+    for unique_id in (*observed, "nobody's"):
+        assert _refused(legacy.get("/predictions", params={"unique_id": unique_id})) == "query"
+
+
+def _refused(answer: httpx.Response) -> str:
+    """The part of the request in which its unique_id was refused."""
+    assert answer.status_code == 422
+    (detail,) = answer.json()["error"]["details"]
+    part, name = detail["location"]
+    assert (name, detail["reason"]) == (
+        "unique_id",
+        "must be that of the last observation: predictions are those of the short-term memory as"
+        " it is now; leave it out",
+    )
+    return str(part)
+
+
 @pytest.mark.parametrize("path", ["/stm", "/short-term-memory"])
 def test_the_stm_is_read_under_both_names(legacy: httpx.Client, path: str) -> None:
     legacy.post("/observe", json={"strings": ["a"]})

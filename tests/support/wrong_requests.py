@@ -14,8 +14,8 @@ from kato_service.api.shapes.requests import (
     ExtendBody,
     GenesBody,
     ObservationBody,
+    OlderPredictionsBody,
     PatternBody,
-    PredictionsBody,
     RepeatableBody,
     SequenceBody,
     SessionBody,
@@ -228,7 +228,8 @@ ROWS: dict[type[BaseModel], tuple[Row, ...]] = {
     ObservationBody: (*OBSERVATION, *UNIQUE_ID),
     SequenceBody: SEQUENCE,
     RepeatableBody: UNIQUE_ID,
-    PredictionsBody: (
+    OlderPredictionsBody: (
+        *UNIQUE_ID,
         Row({"limit": 0}, ("limit",), "limit | must be at least 1"),
         Row({"limit": "x"}, ("limit",), "limit | must be a whole number"),
         Row({"recall_threshold": 1.5}, ("recall_threshold",), "recall_threshold | must be at most 1"),

@@ -17,10 +17,11 @@ from kato_service.api.intake.strict_route import refused_body
 from kato_service.api.session_address import Address
 from kato_service.api.shapes import rendering
 from kato_service.api.shapes.body import Body
-from kato_service.api.shapes.dialect import LEGACY
+from kato_service.api.shapes.dialect import CURRENT, LEGACY
 from kato_service.api.shapes.requests import (
     NoBody,
     ObservationBody,
+    OlderPredictionsBody,
     PredictionsBody,
     RepeatableBody,
 )
@@ -139,13 +140,16 @@ async def _get_stm(call: Call, address: Address, payload: Mapping[str, Any]) -> 
 async def _get_predictions(
     call: Call, address: Address, payload: Mapping[str, Any]
 ) -> dict[str, Any]:
-    body = validated(PredictionsBody, payload)
+    body = validated(PredictionsBody if call.dialect is CURRENT else OlderPredictionsBody, payload)
     chosen = processing.selected(call, body.fields, "body")
     state = await address.state(call)
+    unique_id = getattr(body, "unique_id", None)
+    processing.require_last(state, unique_id, "body")
     result = await processing.predicted(
         call, state, limit=body.limit, recall_threshold=body.recall_threshold, selection=chosen
     )
-    return await processing.predictions_of(call, state, result, chosen)
+    asked = {} if unique_id is None else {"unique_id": unique_id}
+    return await processing.predictions_of(call, state, result, chosen) | asked
 
 
 async def _clear_stm(call: Call, address: Address, payload: Mapping[str, Any]) -> dict[str, Any]:

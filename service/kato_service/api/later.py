@@ -16,7 +16,7 @@ from starlette.responses import Response
 from kato_service.access.scopes import Scope
 from kato_service.api import processing, sessions
 from kato_service.api.intake.calls import Called
-from kato_service.api.intake.operations import Operation
+from kato_service.api.intake.operations import ASKING_NO_STORE, Operation
 from kato_service.api.shapes import later_rendering as rendered
 from kato_service.api.shapes import later_responses as later
 from kato_service.api.shapes import rendering, responses
@@ -77,14 +77,16 @@ async def get_predictions(
     limit: processing.Limit = None,
     recall_threshold: processing.Threshold = None,
     fields: processing.Fields = None,
+    unique_id: processing.OfObservation = None,
 ) -> Response:
     chosen = processing.selected(call, fields)
     state = await call.load(session_id)
+    processing.require_last(state, unique_id)
     result = await processing.predicted(
         call, state, limit=limit, recall_threshold=recall_threshold, selection=chosen
     )
     content = await processing.predictions_of(call, state, result, chosen)
-    more = {"processor_id": rendered.processor(state), "unique_id": None}
+    more = {"processor_id": rendered.processor(state), "unique_id": unique_id}
     return await rendering.long_response(content | more)
 
 
@@ -122,6 +124,14 @@ async def finalize_training(call: Called, session_id: str) -> Response:
     return rendering.response(rendered.finalized(state, patterns=count, time_ms=time_ms))
 
 
+async def try_route(call: Called, test_id: str) -> Response:
+    return rendering.response({"test_id": test_id, "message": rendered.REACHED})
+
+
+TEST = Operation(
+    ("GET",), "/test/{test_id}", try_route, "Check that requests reach this part of the API",
+    later.Reached, scope=Scope.READ, always=ASKING_NO_STORE,
+)  # fmt: skip
 FINALIZE = Operation(
     ("POST",), "/finalize-training", finalize_training,
     "Finalize a training, which needs nothing to be done", later.Finalized,

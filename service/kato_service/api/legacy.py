@@ -20,10 +20,11 @@ from kato_service.api.shapes import other_genes, rendering, responses
 from kato_service.api.shapes.requests import (
     GenesBody,
     ObservationBody,
-    PredictionsBody,
+    OlderPredictionsBody,
     RepeatableBody,
     SequenceBody,
 )
+from kato_service.api.wording import unknown
 from kato_service.errors import (
     DeadlineExceededError,
     EmptyStmError,
@@ -88,32 +89,38 @@ async def predictions(
     limit: processing.Limit = None,
     recall_threshold: processing.Threshold = None,
     fields: processing.Fields = None,
+    unique_id: processing.OfObservation = None,
 ) -> Response:
     chosen = processing.selected(call, fields)
+    processing.require_last(state, unique_id)
     result = await processing.predicted(
         call, state, limit=limit, recall_threshold=recall_threshold, selection=chosen
     )
     content = await processing.predictions_of(call, state, result, chosen)
-    return await rendering.long_response({"status": _OK} | content)
+    asked = {} if unique_id is None else {"unique_id": unique_id}
+    return await rendering.long_response({"status": _OK} | content | asked)
 
 
-async def predict(
+async def predict(  # noqa: PLR0913  # the query is read by these names
     call: Called,
     state: Shown,
-    body: PredictionsBody | None = None,
+    body: OlderPredictionsBody | None = None,
     limit: processing.Limit = None,
     recall_threshold: processing.Threshold = None,
     fields: processing.Fields = None,
+    unique_id: processing.OfObservation = None,
 ) -> Response:
-    given = body or PredictionsBody()
+    given = body or OlderPredictionsBody()
     if given.fields is not None:
         processing.selected(call, given.fields, "body")
+    processing.require_last(state, given.unique_id, "body")
     return await predictions(
         call,
         state,
         one_of("limit", limit, given.limit),
         one_of("recall_threshold", recall_threshold, given.recall_threshold),
         one_of("fields", fields, given.fields),
+        one_of("unique_id", unique_id, given.unique_id),
     )
 
 
@@ -169,7 +176,8 @@ async def get_gene(call: Called, state: Shown, name: str) -> Response:
     if spelling in others:
         without_effect = rendering.ignored([spelling])
         return _answer(state, gene=name, value=others[spelling], **without_effect)
-    raise NotFoundError("there is no gene of this name")
+    refused = "there is no gene of this name"
+    raise NotFoundError(unknown(spelling, {*genes, *others, "sort"}, refused=refused))
 
 
 async def get_pattern(call: Called, state: Shown, name: str) -> Response:

@@ -24,6 +24,7 @@ from kato_service.api.shapes.selection import PATTERN, Selection
 from kato_service.api.shapes.selection import selection as selection_of
 from kato_service.errors import (
     EmptyStmError,
+    InvalidInputError,
     LimitExceededError,
     MatchingBudgetError,
     SessionNotFoundError,
@@ -32,6 +33,8 @@ from kato_service.errors import (
     VectorLimitExceededError,
     VectorsDisabledError,
 )
+from kato_service.findings import Finding
+from kato_service.processing.idempotency import is_last_observation
 from kato_service.processing.results import (
     LearnResult,
     ObservationResult,
@@ -67,6 +70,16 @@ Limit = Annotated[
 Threshold = Annotated[
     float | None,
     Query(ge=0, le=1, allow_inf_nan=False, description="Instead of the gene of this name."),
+]
+
+
+OfObservation = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=256,
+        description="The `unique_id` of the last observation, as a check: any other is refused.",
+    ),
 ]
 
 
@@ -152,6 +165,21 @@ async def get_predictions(
 def selected(call: Call, fields: str | None, part: str = "query") -> Selection:
     """The fields that a *part* of a request asks for; raises InvalidInputError."""
     return selection_of(fields, call.dialect, part, "fields")
+
+
+def require_last(state: SessionState, unique_id: str | None, part: str = "query") -> None:
+    """Refuse a *unique_id* in a *part* of a request that is not the one of the last observation.
+
+    Earlier versions kept the predictions of every observation. Here, predictions are those of the
+    short-term memory as it is, which are the same as long as nothing came after the observation.
+    """
+    if unique_id is None or is_last_observation(state, unique_id):
+        return
+    reason = (
+        "must be that of the last observation: predictions are those of the short-term memory as it"
+        " is now; leave it out"
+    )
+    raise InvalidInputError((Finding((part, "unique_id"), reason),))
 
 
 async def clear_stm(call: Called, session_id: str, body: RepeatableBody | None = None) -> Response:

@@ -56,6 +56,9 @@ def include_routers(app: FastAPI, settings: Settings, gate: Gate, prefix: Prefix
     if settings.enable_v2_features:
         _include_sessions(app, _CURRENT, _TABLES, tags=("memory", "sessions", "knowledge"))
         _include_sessions(app, _LATER, _LATER_TABLES, tags=("later sessions",) * 3)
+        # It acts on nobody's sessions, so nothing in the request can name any.
+        nameless = replace(_LATER, naming=frozenset())
+        add(app, nameless, (later.TEST,), tag="later sessions")
     _include_legacy(app)
     add(app, _MONITORING, paths.OPERATIONS, tag="monitoring")
     _include_socket(app, _UNPREFIXED, "/ws/events", event_socket.events)

@@ -107,6 +107,30 @@ class RequestIdentity:
         return sha256(self.unique_id.encode()).hexdigest()[:16]
 
 
+def own_id(state: SessionState) -> str:
+    """The id of an observation that was sent without one, made from the session that it left.
+
+    So `is_last_observation` recognises it, and nothing has to be stored.
+    """
+    left = f"{state.incarnation}:{state.stm_seq}:{state.time}"
+    return sha256(left.encode()).hexdigest()[: 2 * ID_BYTES]
+
+
+def with_id_in_percept(state: SessionState, unique_id: str | None) -> SessionState:
+    """*state* after an observation, from which `is_last_observation` knows the id it was sent
+    with; None: it was sent without."""
+    if unique_id is None:
+        return state
+    noted = {"unique_id": unique_id, "stm_seq": state.stm_seq}
+    return replace(state, percept={**state.percept, **noted})
+
+
+def is_last_observation(state: SessionState, unique_id: str) -> bool:
+    """Whether the short-term memory still is what the observation of *unique_id* left."""
+    noted = state.percept.get("unique_id"), state.percept.get("stm_seq")
+    return noted == (unique_id, state.stm_seq) or unique_id == own_id(state)
+
+
 def content_of(observation: Observation) -> bytes:
     """A digest that is equal for equal observations, however their JSON was written."""
     given = {

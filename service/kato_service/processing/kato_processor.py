@@ -101,9 +101,10 @@ class KatoProcessor:
         genes, kb = self.genes(state), state.processor_id
         await self._observations.check(kb, (observation,), caller=caller, deadline=deadline)
         observed = await self._observations.observe(state, observation, genes, deadline=deadline)
-        result = observation_result(observed.state, observed, unique_id=request.unique_id)
+        own = unique_id or idempotency.own_id(observed.state)
+        result = observation_result(observed.state, observed, unique_id=own)
         after = request.remembered_in(
-            observed.state,
+            idempotency.with_id_in_percept(observed.state, unique_id),
             pattern_name=observed.learned_name or "",
             stm_truncated=observed.stm_truncated,
         )

@@ -74,7 +74,8 @@ class SessionState:
     """Mean of the emotives that the last learn took; current until new ones are observed."""
     pending_metadata: Metadata = field(default_factory=dict)
     percept: Mapping[str, Any] = field(default_factory=dict)
-    """The last observation as it was sent: strings, vectors, emotives, metadata."""
+    """The last observation as it was sent: strings, vectors, emotives, metadata; and, if it was
+    sent with a ``unique_id``, this and the ``stm_seq`` that it led to."""
     symbols: tuple[str, ...] = ()
     """The symbols of the last observation (vector symbols first)."""
     remembered: tuple[Remembered, ...] = ()

@@ -53,6 +53,7 @@ OLDER_TAGS: Mapping[str, str] = {
 }
 PARAMETERS: Mapping[str, str] = {
     "session_id": "The session's id, from the answer that created it.",
+    "test_id": "Any text; it returns in the answer.",
     "name": "The pattern's name: 40 hexadecimal digits, with or without `PTRN|`.",
     "metric": "The metric's name, such as `kato_requests_total`; `/stats` shows all.",
     "symbol": "The symbol of the vector, as observations and patterns show it.",
@@ -140,6 +141,7 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     later.get_percept_data: "Gets the last observation.",
     later.get_cognition_data: "Gets predictions, the last emotives, all symbols of the short-term"
     " memory, and the metadata that waits for a learn.",
+    later.try_route: "Returns what the path ends with, and does nothing else.",
     later.finalize_training: "Does nothing and succeeds: predictions always use the statistics of"
     " all patterns, so there is nothing to precompute.",
     legacy.observe: "Adds one event to the end of the short-term memory." + _REPEAT,

@@ -39,7 +39,7 @@ EXAMPLES: Mapping[type[BaseModel], Examples] = {
     requests.ExtendBody: {"An hour from now": {"ttl_seconds": 3600}},
     requests.ObservationBody: _OBSERVATION,
     requests.SequenceBody: _SEQUENCE,
-    requests.PredictionsBody: {
+    requests.OlderPredictionsBody: {
         "As the genes say": {},
         "The best two": {"limit": 2, "recall_threshold": 0.2},
     },

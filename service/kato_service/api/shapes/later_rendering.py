@@ -13,6 +13,7 @@ from kato_service.processing.results import LearnResult, ObservationResult, Sequ
 from kato_service.sessions.state import SessionState
 
 _CONFIGURED = "session configuration updated"
+REACHED = "the request reached the operations on sessions"
 FINALIZED = "nothing to do: predictions always use the statistics of all patterns"
 
 

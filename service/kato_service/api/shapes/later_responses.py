@@ -79,6 +79,14 @@ class LaterSessionCreated(LaterSession):
     """Genes of the request that have no effect here; present only if there are any."""
 
 
+class Reached(Answer):
+    """The answer to a request that only asks for one."""
+
+    test_id: str = Field(examples=["1"])
+    """As in the path."""
+    message: str = Field(examples=["the request reached the operations on sessions"])
+
+
 class LaterSessions(Answer):
     """A page of sessions, in the order of their creation."""
 
@@ -161,8 +169,8 @@ class LaterPredictions(prediction_responses.AnyPredictions):
     """Predictions, best first."""
 
     predictions: list[SelectedNestedPrediction]  # type: ignore[valid-type]  # made at run time
-    unique_id: None = None
-    """Always null: a read has none."""
+    unique_id: str | None = None
+    """That of the request; null if it named none."""
 
 
 class LaterPercept(responses.Percept):

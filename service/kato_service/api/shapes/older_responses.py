@@ -43,6 +43,8 @@ class OlderPredictions(prediction_responses.AnyPredictions):
     session_id: str | None = Field(examples=[SESSION_ID])  # type: ignore[assignment]  # wider, and only described
     """Null while the default session does not exist."""
     predictions: list[prediction_responses.SelectedPrediction]  # type: ignore[valid-type]  # made at run time
+    unique_id: str = ""
+    """That of the request; missing if it named none."""
 
 
 class OlderCleared(OlderState):

@@ -127,6 +127,13 @@ class PredictionsBody(Body):
     """Fields of the predictions, separated by commas, or `all`."""
 
 
+class OlderPredictionsBody(PredictionsBody):
+    """Instead of genes, for this request only."""
+
+    unique_id: UniqueId | None = None
+    """That of the last observation, as a check: any other is refused."""
+
+
 class GeneOverrides(OtherGenes):
     """Genes of a session; null returns one to its default. Those after `fuzzy_token_threshold`
     belong to other versions: they are checked and stored, and have no effect here."""
