@@ -1,5 +1,6 @@
 """Callers see their own sessions and no others, wherever sessions are kept."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -103,3 +104,27 @@ async def test_lists_and_counts_are_those_of_one_user(replicas: Pair) -> None:
         assert listed == expected
         assert await one.sessions.count_of(user) == len(expected)
     assert await one.sessions.count() == 6
+
+
+@pytest.mark.parametrize("ask", [observe, delete])
+async def test_a_stranger_takes_no_place_in_the_queue_of_a_session(
+    replicas: Pair, ask: Asked
+) -> None:
+    replica, _ = replicas
+    crowded = replace(replica, limits=SessionLimits(max_waiting=0))
+    session_id = await replica.create("Ada")
+    began, leave = asyncio.Event(), asyncio.Event()
+
+    async def plan(state: SessionState) -> Change[int]:
+        began.set()
+        await leave.wait()
+        return Change(None, lambda _applied: state.time)
+
+    owner = asyncio.create_task(
+        crowded.sessions.change(session_id, plan, deadline=soon(), sees=sees("Ada"))
+    )
+    await began.wait()
+    with pytest.raises(SessionNotFoundError):
+        await ask(crowded, session_id, sees("Bob"))
+    leave.set()
+    assert await owner == 0

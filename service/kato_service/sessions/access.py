@@ -38,6 +38,10 @@ class SessionAccess:
         self._waited = waited
         self._queues = SessionQueues(max_waiting)
 
+    def is_waited_for(self, session_id: str) -> bool:
+        """Whether another request of this process holds the session or waits for it."""
+        return self._queues.is_waited_for(session_id)
+
     @asynccontextmanager
     async def locked(
         self, session_id: str, deadline: Deadline, *, rolling_forward: bool = False

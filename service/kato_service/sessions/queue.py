@@ -27,6 +27,10 @@ class SessionQueues:
         self._max_waiting = max_waiting
         self._queues: dict[str, _Queue] = {}
 
+    def is_waited_for(self, session_id: str) -> bool:
+        """Whether a request of the session runs or waits."""
+        return session_id in self._queues
+
     @asynccontextmanager
     async def turn(self, session_id: str, deadline: Deadline) -> AsyncIterator[None]:
         """Wait for the requests before this one; no other one of the session runs inside.

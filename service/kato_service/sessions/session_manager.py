@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import structlog
 
 from kato_service.domain.cursor import place_of
-from kato_service.domain.deadline import Deadline
+from kato_service.domain.deadline import Deadline, within
 from kato_service.domain.genes import GeneValue
 from kato_service.domain.identity import processor_id_of
 from kato_service.domain.shares import Holder
@@ -24,6 +24,7 @@ from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.sessions.access import SessionAccess
 from kato_service.sessions.blank_defaults import BlankDefaults
 from kato_service.sessions.changes import Plan, SessionChanges, SweepPlan
+from kato_service.sessions.queue import BUSY
 from kato_service.sessions.state import Sees, SessionState, require_seen
 from kato_service.sessions.store import UNSTORED, Limits, Listed, NewSession, SessionStore
 from kato_service.sessions.watching import SessionWatches
@@ -74,10 +75,11 @@ class SessionManager:
         self._limits = limits
         self._processor_id = processor_id
         self._sweep = sweep or SweepPlan()
+        self._access = SessionAccess(store, waited, limits.max_waiting)
         self._changes = SessionChanges(
             store,
             knowledge,
-            SessionAccess(store, waited, limits.max_waiting),
+            self._access,
             self._extended,
             self._forget,
             self._sweep,
@@ -239,6 +241,7 @@ class SessionManager:
             DeadlineExceededError: Other requests held it until *deadline*.
         """
         known = _known_form(session_id)
+        await self._admitted(known, sees, deadline)
         await self._unstoppably(self._noticed(known, self._deleted(known, deadline, sees)))
 
     async def change(
@@ -257,6 +260,7 @@ class SessionManager:
             StoreUnavailableError: Nothing changed, or the message says what may have changed.
         """
         known = _known_form(session_id)
+        await self._admitted(known, sees, deadline)
         work = self._changes.change(known, plan, deadline, sees)
         return await self._unstoppably(self._noticed(known, work))
 
@@ -320,6 +324,18 @@ class SessionManager:
         self._working.discard(task)
         if not task.cancelled():
             task.exception()  # marks it as seen: the request that wanted to know may have gone
+
+    async def _admitted(self, session_id: str, sees: Sees | None, deadline: Deadline) -> None:
+        """Let nobody wait for a session of somebody else: places in its queue are few.
+
+        Where no request waits, the lock alone tells whose the session is, without another read.
+
+        Raises:
+            SessionNotFoundError: The caller may not know of it.
+        """
+        if sees is not None and self._access.is_waited_for(session_id):
+            async with within(deadline, BUSY):
+                await self._seen(session_id, sees)
 
     async def _seen(self, session_id: str, sees: Sees) -> None:
         state = await self._store.load(_known_form(session_id))
