@@ -28,6 +28,7 @@ KatoError
 ├── OverloadedError              503 OVERLOADED
 ├── AuthUnavailableError         503 AUTH_UNAVAILABLE
 ├── DeadlineExceededError        504 DEADLINE_EXCEEDED
+│   ├── BodyTimeoutError         408 DEADLINE_EXCEEDED
 │   └── MatchingBudgetError      504 MATCHING_BUDGET_EXCEEDED (a retry would take as long)
 ├── UnusableError                a file of keys or a token issuer; the last good state stays in use
 ├── WrongFieldError              a pattern that an import leaves out
@@ -330,6 +331,12 @@ class DeadlineExceededError(KatoError):
     code = "DEADLINE_EXCEEDED"
     status_code = 504
     retryable = True
+
+
+class BodyTimeoutError(DeadlineExceededError):
+    """The client did not send the whole body in time."""
+
+    status_code = 408
 
 
 class MatchingBudgetError(DeadlineExceededError):

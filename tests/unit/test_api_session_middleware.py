@@ -111,5 +111,5 @@ async def test_a_body_that_does_not_arrive_ends_at_the_deadline() -> None:
     gate = Gate(access_control(settings), Metrics())
     middleware = SessionMiddleware(_echo, settings, gate)
     await asyncio.wait_for(middleware(scope, silence, send), timeout=60)
-    assert sent[0]["status"] == 504
+    assert sent[0]["status"] == 408
     assert b"DEADLINE_EXCEEDED" in sent[1]["body"]

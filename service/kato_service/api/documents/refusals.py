@@ -98,11 +98,11 @@ def refusals(errors: Iterable[type[KatoError]]) -> dict[str, Any]:
     by_status: dict[int, list[type[KatoError]]] = {}
     for error in dict.fromkeys(errors):
         by_status.setdefault(error.status_code, []).append(error)
-    found = {status: _answer(status, classes) for status, classes in by_status.items()}
+    examples = {status: _examples(classes) for status, classes in by_status.items()}
     for status, text in _PROTOCOL.items():
-        example = _example("VALIDATION_ERROR", text, retryable=False)
-        found[status.value] = _refusal(status, {"VALIDATION_ERROR": {"value": example}})
-    return {str(status): found[status] for status in sorted(found)}
+        example = {"value": _example("VALIDATION_ERROR", text, retryable=False)}
+        examples.setdefault(status, {})["VALIDATION_ERROR"] = example
+    return {str(int(each)): _refusal(HTTPStatus(each), examples[each]) for each in sorted(examples)}
 
 
 def share_refusals(paths: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -142,12 +142,11 @@ def header_references(*names: str) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _answer(status: int, classes: Iterable[type[KatoError]]) -> dict[str, Any]:
-    examples = {
+def _examples(classes: Iterable[type[KatoError]]) -> dict[str, Any]:
+    return {
         error.code: {"value": _example(error.code, message(error), retryable=error.retryable)}
         for error in classes
     }
-    return _refusal(HTTPStatus(status), examples)
 
 
 def _refusal(status: HTTPStatus, examples: Mapping[str, Any]) -> dict[str, Any]:

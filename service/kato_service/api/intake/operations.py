@@ -14,6 +14,7 @@ from kato_service.api.intake.guards import Need, guard
 from kato_service.api.intake.strict_route import StrictRoute
 from kato_service.errors import (
     AuthUnavailableError,
+    BodyTimeoutError,
     BodyTooLargeError,
     CrossOriginError,
     DeadlineExceededError,
@@ -55,7 +56,11 @@ ALWAYS: tuple[type[KatoError], ...] = (
 """Errors of every operation on sessions."""
 ASKING_NO_STORE: tuple[type[KatoError], ...] = (*BY_CALLERS, InvalidInputError, OverloadedError)
 """Errors of operations that need credentials and answer from what the process has."""
-WITH_BODY: tuple[type[KatoError], ...] = (BodyTooLargeError, UnsupportedMediaTypeError)
+WITH_BODY: tuple[type[KatoError], ...] = (
+    BodyTooLargeError,
+    BodyTimeoutError,
+    UnsupportedMediaTypeError,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from kato_service.api.intake.prefix import Prefix
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.shares import Holder
 from kato_service.errors import (
-    DeadlineExceededError,
+    BodyTimeoutError,
     KatoError,
     OutcomeUnknownError,
 )
@@ -139,7 +139,7 @@ class SessionMiddleware:
             async with asyncio.timeout(deadline.remaining_s()):
                 return await bodies.read(scope, receive, limit, counted)
         except TimeoutError as exc:
-            raise DeadlineExceededError("the body did not arrive before the deadline") from exc
+            raise BodyTimeoutError("the body did not arrive before the deadline") from exc
 
 
 class _Answer:
