@@ -87,10 +87,17 @@ def test_every_container_has_resources_and_every_server_has_probes(spec: dict[st
     for name, container in containers(spec):
         assert {"cpu", "memory"} <= container["resources"]["requests"].keys(), name
         assert "memory" in container["resources"]["limits"], name
+        assert container["terminationMessagePolicy"] == "FallbackToLogsOnError", name
         probes = {probe for probe in container if probe.endswith("Probe")}
         runs_on = not name.endswith("/keyfile")  # what ends by itself may not be probed
         expected = {"startupProbe", "livenessProbe", "readinessProbe"} if runs_on else set()
         assert probes == expected, name
+
+
+def test_helpers_of_a_server_have_all_limits_that_a_quota_may_ask_for() -> None:
+    for name, container in containers({}):
+        if name in ("prod-mongodb/keyfile", "prod-mongodb/agent"):
+            assert container["resources"]["limits"].keys() == {"cpu", "memory"}, name
 
 
 @pytest.mark.parametrize("spec", SPECS)

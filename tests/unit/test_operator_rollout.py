@@ -123,12 +123,6 @@ def test_claims_are_expanded_and_their_template_stays() -> None:
     assert grown == [("data-prod-redis-0", "3Gi")]
 
 
-def test_an_autoscaler_without_metrics_is_noted() -> None:
-    condition = {"type": "ScalingActive", "status": "False", "message": "no metrics", "reason": "x"}
-    scaler = {**AUTOSCALER, "status": {"conditions": [condition]}}
-    assert rollout.notes([scaler, service()]) == ("autoscaling is not active: no metrics",)
-
-
 def mongodb(*args: str) -> Manifest:
     containers = [{"name": "mongodb", "command": ["sh", "-c"], "args": list(args)}]
     template = {"spec": {"containers": containers}}

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from kato_operator.status import diagnosis, status
+from kato_operator.crd.instance import parse
+from kato_operator.status import diagnosis, notes, status
+from kato_operator.status.causes import Warned
 
 Manifest = dict[str, Any]
 
@@ -45,6 +47,7 @@ def test_an_invalid_spec_is_reported_with_every_problem() -> None:
 def workload(**counts: int) -> Manifest:
     seen = {"observedGeneration": 1, "updatedReplicas": 2, "readyReplicas": 2, "replicas": 2}
     return {
+        "kind": "StatefulSet",
         "metadata": {"name": "prod", "generation": 1},
         "spec": {"replicas": 2},
         "status": {**seen, **counts},
@@ -70,31 +73,52 @@ def test_a_rollout_says_what_it_is_waiting_for(counts: dict[str, int], said: str
 
 def pod(waiting: Manifest, **container: Any) -> Manifest:
     state = {"name": "service", "image": "a:1", "state": {"waiting": waiting}, **container}
-    return {"metadata": {"name": "prod-0"}, "status": {"containerStatuses": [state]}}
+    return {"metadata": {"name": "prod-0", "uid": "p"}, "status": {"containerStatuses": [state]}}
 
 
-def unscheduled() -> Manifest:
-    reason = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}
-    return {"metadata": {"name": "prod-0"}, "status": {"conditions": [reason]}}
+def unscheduled(text: str) -> Manifest:
+    reason = {"type": "PodScheduled", "status": "False", "message": text}
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
+    return {
+        "metadata": {"name": "prod-0"},
+        "spec": {"volumes": [volume]},
+        "status": {"conditions": [reason]},
+    }
 
 
 def claim(**spec: str) -> Manifest:
-    return {"metadata": {"name": "data"}, "spec": spec, "status": {"phase": "Pending"}}
+    return {"metadata": {"name": "data", "uid": "c"}, "spec": spec, "status": {"phase": "Pending"}}
 
 
-CRASHED = {"terminated": {"reason": "Error", "exitCode": 3, "message": "no such file\n"}}
+CRASHED = {"terminated": {"reason": "Error", "exitCode": 3, "message": "reading\nno such file\n\n"}}
+KILLED = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
+NO_MEMORY = "0/1 nodes are available: 1 Insufficient memory."
+NO_VOLUME = "0/1 nodes are available: 1 node(s) didn't find available persistent volumes to bind."
+PULL = 'rpc error: code = Unknown desc = failed to resolve "a:1": not found'
+QUOTA = (
+    'create Pod prod-0 in StatefulSet prod failed error: pods "prod-0" is forbidden: exceeded quota'
+)
+SANDBOX = 'Failed to create pod sandbox: plugin type="bridge" failed (add): no free address'
 
 
 @pytest.mark.parametrize(
     ("pods", "claims", "reason", "said"),
     [
         pytest.param(
-            [pod({"reason": "ErrImagePull", "message": "not found"})],
+            [pod({"reason": "ErrImagePull", "message": PULL})],
             [],
             "ImageUnavailable",
-            "pod prod-0: image a:1 cannot be pulled: not found;"
+            f"pod prod-0: image a:1 cannot be pulled: {PULL};"
             " correct its name, push it, or add pull secrets",
             id="image",
+        ),
+        pytest.param(
+            [pod({"reason": "ImageInspectError", "message": "layer is corrupt"})],
+            [],
+            "ImageUnavailable",
+            "pod prod-0: image a:1 cannot be pulled: layer is corrupt;"
+            " correct its name, push it, or add pull secrets",
+            id="broken image",
         ),
         pytest.param(
             [pod({"reason": "CreateContainerConfigError", "message": 'secret "x" not found'})],
@@ -105,15 +129,40 @@ CRASHED = {"terminated": {"reason": "Error", "exitCode": 3, "message": "no such 
             id="configuration",
         ),
         pytest.param(
-            [pod({"reason": "CrashLoopBackOff"}, lastState=CRASHED)],
+            [pod({"reason": "CrashLoopBackOff"}, lastState=CRASHED, restartCount=4)],
             [],
             "CrashLoop",
-            "pod prod-0: container service keeps crashing (Error, exit code 3),"
+            "pod prod-0: container service keeps crashing (Error, exit code 3, restart count 4),"
             " see its log: no such file",
             id="crash",
         ),
         pytest.param(
-            [unscheduled()],
+            [pod({}, state=CRASHED, restartCount=1)],
+            [],
+            "CrashLoop",
+            "pod prod-0: container service keeps crashing (Error, exit code 3, restart count 1),"
+            " see its log: no such file",
+            id="crashed again",
+        ),
+        pytest.param(
+            [
+                {
+                    **pod({"reason": "CrashLoopBackOff"}, lastState=KILLED, restartCount=7),
+                    "spec": {
+                        "containers": [
+                            {"name": "service", "resources": {"limits": {"memory": "512Mi"}}}
+                        ]
+                    },
+                }
+            ],
+            [],
+            "OOMKilled",
+            "pod prod-0: container service was killed because it exceeded its memory limit of"
+            " 512Mi (OOMKilled, restart count 7); raise resources.limits.memory",
+            id="memory",
+        ),
+        pytest.param(
+            [unscheduled("0/1 nodes are available")],
             [],
             "Unschedulable",
             "pod prod-0 cannot be scheduled: 0/1 nodes are available;"
@@ -121,7 +170,15 @@ CRASHED = {"terminated": {"reason": "Error", "exitCode": 3, "message": "no such 
             id="no node",
         ),
         pytest.param(
-            [unscheduled()],
+            [unscheduled(NO_MEMORY)],
+            [claim(storageClassName="waits-for-first-consumer")],
+            "Unschedulable",
+            f"pod prod-0 cannot be scheduled: {NO_MEMORY};"
+            " add nodes, lower its requests, or change where it may run",
+            id="no memory, and so no volume yet",
+        ),
+        pytest.param(
+            [unscheduled(NO_VOLUME)],
             [claim()],
             "VolumePending",
             "volume data is pending: it has no storage class;"
@@ -129,10 +186,10 @@ CRASHED = {"terminated": {"reason": "Error", "exitCode": 3, "message": "no such 
             id="no class",
         ),
         pytest.param(
-            [unscheduled()],
+            [unscheduled(NO_VOLUME)],
             [claim(storageClassName="fast")],
             "VolumePending",
-            "volume data is pending: 0/1 nodes are available",
+            f"volume data is pending: {NO_VOLUME}",
             id="no volume",
         ),
     ],
@@ -145,6 +202,165 @@ def test_a_blocked_rollout_names_its_cause(
     assert verdict.blocked
 
 
+@pytest.mark.parametrize(
+    ("uid", "warned", "reason", "said"),
+    [
+        pytest.param(
+            "w",
+            Warned("FailedCreate", QUOTA),
+            "PodsRefused",
+            f"pods are refused: {QUOTA};"
+            " check the quotas, limit ranges and admission policies of the namespace",
+            id="quota",
+        ),
+        pytest.param(
+            "p",
+            Warned("FailedCreatePodSandBox", SANDBOX),
+            "SandboxFailed",
+            f"pod prod-0 cannot be set up on its node: {SANDBOX};"
+            " check the container runtime and the network plugin of the node",
+            id="sandbox",
+        ),
+        pytest.param(
+            "p",
+            Warned("FailedMount", 'MountVolume.SetUp failed for "auth": secret "x" not found'),
+            "ConfigError",
+            'pod prod-0 cannot mount its volumes: MountVolume.SetUp failed for "auth": secret "x"'
+            " not found; create the object named",
+            id="missing Secret",
+        ),
+        pytest.param(
+            "p",
+            Warned("FailedAttachVolume", "Multi-Attach error"),
+            "VolumePending",
+            "pod prod-0 cannot mount its volumes: Multi-Attach error;"
+            " check the volume and the storage driver of the node",
+            id="attached elsewhere",
+        ),
+        pytest.param(
+            "c",
+            Warned("ProvisioningFailed", 'storageclass.storage.k8s.io "slow" not found'),
+            "VolumePending",
+            'volume data is pending: storageclass.storage.k8s.io "slow" not found;'
+            " choose another className, or repair the class",
+            id="unknown class",
+        ),
+    ],
+)
+def test_what_only_events_tell_is_told(uid: str, warned: Warned, reason: str, said: str) -> None:
+    found = workload(readyReplicas=0)
+    found["metadata"]["uid"] = "w"
+    waiting = pod({"reason": "ContainerCreating"})
+    verdict = diagnosis.rollout(found, [waiting], [claim(storageClassName="slow")], {uid: warned})
+    assert (verdict.reason, verdict.message, verdict.blocked) == (reason, said, True)
+
+
+def test_a_pod_that_its_controller_left_behind_is_no_cause_next_to_a_living_one() -> None:
+    evicted = {
+        "metadata": {"name": "prod-old"},
+        "status": {
+            "phase": "Failed",
+            "reason": "Evicted",
+            "message": "The node was low on memory.",
+        },
+    }
+    starting = pod({"reason": "ContainerCreating"})
+    found = diagnosis.rollout(workload(readyReplicas=1), [evicted, starting], ())
+    assert (found.reason, found.message) == ("RollingOut", "1/2 pods ready")
+    alone = diagnosis.rollout(workload(readyReplicas=0), [evicted], ())
+    said = "pod prod-old failed (Evicted: The node was low on memory.); waiting for another"
+    assert (alone.reason, alone.message, alone.blocked) == ("RollingOut", said, False)
+
+
+@pytest.mark.parametrize(
+    ("state", "blocked"),
+    [
+        pytest.param({"waiting": {"reason": "CrashLoopBackOff"}}, True, id="waiting"),
+        pytest.param({"running": {}}, False, id="running again"),
+    ],
+)
+def test_a_kill_for_memory_stays_the_cause_between_restarts(state: Manifest, blocked: bool) -> None:
+    found = pod({}, state=state, lastState=KILLED, restartCount=2)
+    verdict = diagnosis.rollout(workload(readyReplicas=0), [found], ())
+    assert (verdict.reason, verdict.blocked) == ("OOMKilled", blocked)
+
+
+def test_a_kill_for_memory_that_passed_is_noted() -> None:
+    running = pod({}, state={"running": {}}, lastState=KILLED, restartCount=3, ready=True)
+    instance = parse({"metadata": {"name": "prod", "namespace": "kato"}})
+    assert notes.of(instance, [{**running, "kind": "Pod"}]) == (
+        "pod prod-0: container service was killed because it exceeded its memory limit"
+        " (OOMKilled, restart count 3); raise resources.limits.memory",
+    )
+
+
+def test_an_autoscaler_without_metrics_is_noted() -> None:
+    condition = {"type": "ScalingActive", "status": "False", "message": "no metrics", "reason": "x"}
+    scaler = {"kind": "HorizontalPodAutoscaler", "status": {"conditions": [condition]}}
+    instance = parse({"metadata": {"name": "prod", "namespace": "kato"}})
+    assert notes.of(instance, [scaler]) == ("autoscaling is not active: no metrics",)
+
+
+@pytest.mark.parametrize(
+    ("service", "said"),
+    [
+        pytest.param({"replicas": 5}, (), id="no autoscaling"),
+        pytest.param({"autoscaling": {}}, (), id="not scaled"),
+        pytest.param(
+            {"autoscaling": {"maxReplicas": 4}, "replicas": 5},
+            (
+                "service.replicas is 5, but service.autoscaling decides: between 2 and 4 pods;"
+                " change its bounds, or remove it to scale by hand",
+            ),
+            id="scaled in vain",
+        ),
+    ],
+)
+def test_scaling_by_hand_under_an_autoscaler_is_answered(
+    service: Manifest, said: tuple[str, ...]
+) -> None:
+    meta = {"name": "prod", "namespace": "kato"}
+    assert notes.of(parse({"metadata": meta, "spec": {"service": service}}), []) == said
+
+
+def growing(capacity: str, **status: Any) -> Manifest:
+    return {
+        "metadata": {"name": "data"},
+        "spec": {"resources": {"requests": {"storage": "3Gi"}}},
+        "status": {"phase": "Bound", "capacity": {"storage": capacity}, **status},
+    }
+
+
+@pytest.mark.parametrize(
+    ("capacity", "conditions", "said", "blocked"),
+    [
+        pytest.param("2Gi", [], "volume data grows from 2Gi to 3Gi", False, id="asked for"),
+        pytest.param(
+            "2Gi",
+            [{"type": "FileSystemResizePending", "status": "True", "message": "Waiting for a pod"}],
+            "volume data grows from 2Gi to 3Gi; Waiting for a pod",
+            False,
+            id="waits for its pod",
+        ),
+        pytest.param(
+            "2Gi",
+            [{"type": "ControllerResizeError", "status": "True", "message": "no space left"}],
+            "volume data grows from 2Gi to 3Gi; no space left",
+            True,
+            id="impossible",
+        ),
+    ],
+)
+def test_a_volume_grows_until_it_is_as_large_as_its_claim(
+    capacity: str, conditions: list[Manifest], said: str, blocked: bool
+) -> None:
+    verdict = diagnosis.growth([growing(capacity, conditions=conditions)])
+    assert verdict is not None
+    assert (verdict.ok, verdict.reason, verdict.message) == (False, "Expanding", said)
+    assert verdict.blocked == blocked
+    assert diagnosis.growth([growing("3072Mi", conditions=conditions)]) is None
+
+
 def test_refused_pods_are_reported_with_the_reason_of_the_refusal() -> None:
     refused = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
     found = workload(readyReplicas=0)
@@ -153,5 +369,5 @@ def test_refused_pods_are_reported_with_the_reason_of_the_refusal() -> None:
     assert (verdict.reason, verdict.message) == (
         "PodsRefused",
         "pods are refused: exceeded quota;"
-        " check the quotas and admission policies of the namespace",
+        " check the quotas, limit ranges and admission policies of the namespace",
     )

@@ -10,11 +10,14 @@ from kato_operator.manifests import Manifest
 
 SECRET_MODE = 0o440
 """The mode of files from Secrets: the pod's user reads them through its group."""
+NODE, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
 RESTRICTED: Manifest = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
 }
+HELPER_CPU = "500m"
+"""The most CPU of a container next to the main one."""
 LONG_START: Manifest = {"periodSeconds": 2, "failureThreshold": 1800}
 """An hour: a store may have to read its whole volume before it answers."""
 
@@ -46,6 +49,8 @@ def container(name: str, image: ChosenImage, **fields: Any) -> Manifest:
         "image": image.reference,
         "imagePullPolicy": image.pull_policy,
         "securityContext": RESTRICTED,
+        # the status of a container that crashed then has the end of its log
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         **fields,
     }
 
@@ -57,8 +62,14 @@ def requirements(resources: Resources) -> Manifest:
 
 
 def fixed_requirements(cpu: str, memory: str, limit: str) -> Manifest:
-    """The resources of a container that the spec does not configure."""
-    return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": limit}}
+    """The resources of a container that the spec does not configure.
+
+    It has limits for both: a quota on limits refuses every pod with a container that lacks one.
+    """
+    return {
+        "requests": {"cpu": cpu, "memory": memory},
+        "limits": {"cpu": HELPER_CPU, "memory": limit},
+    }
 
 
 def ports(numbers: Mapping[str, int]) -> list[Manifest]:
@@ -107,10 +118,14 @@ def pod_name(variable: str) -> Manifest:
 
 
 def spread(component: Component, wish: str, **fields: Any) -> Manifest:
-    """The constraints that spread a component's pods over nodes and zones, as fields of a pod."""
+    """The constraints that spread a component's pods over nodes and zones, as fields of a pod.
+
+    Zones are always only preferred: where no node has a label for its zone, a requirement would
+    keep every pod from being scheduled.
+    """
     if wish == "None":
         return {}
-    unsatisfiable = "DoNotSchedule" if wish == "Required" else "ScheduleAnyway"
+    nodes = "DoNotSchedule" if wish == "Required" else "ScheduleAnyway"
     constraints = [
         {
             "maxSkew": 1,
@@ -119,6 +134,6 @@ def spread(component: Component, wish: str, **fields: Any) -> Manifest:
             "labelSelector": {"matchLabels": component.selector},
             **fields,
         }
-        for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
+        for key, unsatisfiable in ((NODE, nodes), (ZONE, "ScheduleAnyway"))
     ]
     return {"topologySpreadConstraints": constraints}

@@ -151,6 +151,11 @@ class Cluster:
             return self.instances.remove(Key(meta["namespace"], meta["name"]), meta["uid"])
         return self.instances.put_answer(raw, answer)
 
+    async def events_about(self, found: Manifest) -> tuple[Manifest, ...]:
+        """The Kubernetes Events about this very object, in no order."""
+        meta = found["metadata"]
+        return await self._kube.events_about(meta["namespace"], meta["uid"])
+
     async def publish(self, event: Manifest) -> None:
         """Create a Kubernetes Event."""
         await self._kube.create(EVENT, event)

@@ -18,7 +18,7 @@ from kato_operator.errors import (
     RefusedError,
     TransientError,
 )
-from kato_operator.kinds import POD, Kind
+from kato_operator.kinds import EVENT, POD, Kind
 from kato_operator.manifests import Manifest
 
 APPLY = "application/apply-patch+yaml"
@@ -116,6 +116,12 @@ class Kube:
             if not more:
                 return Listing(tuple(items), page["metadata"]["resourceVersion"])
             query = _query(labelSelector=selector, limit=str(CHUNK), **{"continue": more})
+
+    async def events_about(self, namespace: str, uid: str) -> tuple[Manifest, ...]:
+        """The Events about one object, in no order."""
+        query = _query(fieldSelector=f"involvedObject.uid={uid}", limit=str(CHUNK))
+        page = await self._request("GET", EVENT.path(namespace), query=query)
+        return tuple(page["items"])
 
     async def watch(
         self, kind: Kind, since: str, *, namespace: str = "", selector: str = ""

@@ -7,6 +7,7 @@ from kato_operator import names
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.manifests import Manifest
 from kato_operator.reconcile import credentials
+from kato_operator.status.causes import Warnings
 from kato_operator.status.diagnosis import Verdict
 
 NOT_YET = Verdict(None, names.REASON_PENDING, "not evaluated yet")
@@ -18,7 +19,7 @@ class Pass:
 
     *raw* is the instance as the API server has it. *secrets* are the generated ones, *external*
     the values from Secrets of the user. *verdicts*, by component, are what is in the way;
-    *notes* are problems that block nothing.
+    *notes* are problems that block nothing; *warnings* are what Events say of objects that wait.
     """
 
     raw: Manifest
@@ -28,6 +29,7 @@ class Pass:
     external: Mapping[str, str] = field(default_factory=dict)
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    warnings: Warnings = field(default_factory=dict)
 
     @property
     def may_change_children(self) -> bool:

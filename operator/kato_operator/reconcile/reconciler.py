@@ -1,5 +1,6 @@
 """One pass over one instance: a flat list of steps, each safe to repeat."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,7 +22,8 @@ from kato_operator.errors import (
 from kato_operator.manifests import Key, Manifest, component_of
 from kato_operator.reconcile import credentials, references, replica_set, rollout
 from kato_operator.reconcile.one_pass import Pass
-from kato_operator.status import conditions, events, status
+from kato_operator.reconcile.warnings import EventReader
+from kato_operator.status import conditions, events, notes, status
 from kato_operator.status.budget import budgets
 from kato_operator.status.diagnosis import Verdict
 from kato_operator.status.observed import Observed
@@ -66,6 +68,7 @@ class Reconciler:
         self._recheck_s = recheck_s
         self._uids: dict[Key, str] = {}
         self._trust = Trust()
+        self._events = EventReader(cluster, every_s=recheck_s, clock=time.monotonic)
 
     async def reconcile(self, key: Key) -> float | None:
         """Do one pass; the seconds until the next one, None if only a change needs one.
@@ -103,6 +106,7 @@ class Reconciler:
         this = await self._with_credentials(this)
         if this.may_change_children:
             this = await self._with_children(this)
+        this = await self._with_warnings(this)
         this = await self._with_checks(this)
         evaluated = status.evaluated(this.raw, this.instance, self._observed(this), now=_now())
         await self._write(this.raw, evaluated)
@@ -199,6 +203,12 @@ class Reconciler:
         log.info("pod restarted", pod=name)
         return this
 
+    async def _with_warnings(self, this: Pass) -> Pass:
+        """Read what Events tell of the objects that wait, and whose status does not say why."""
+        waiting = conditions.suspects(this.instance, self._observed(this))
+        uid = this.instance.metadata.uid
+        return replace(this, warnings=await self._events.read(uid, waiting))
+
     async def _with_checks(self, this: Pass) -> Pass:
         """Ask every component that runs whether it is well; none while the instance hibernates."""
         if self._checks is None or this.instance.spec.hibernate or not this.secrets:
@@ -227,8 +237,9 @@ class Reconciler:
             verdicts=this.verdicts,
             versions=rollout.versions(live),
             primary=self._primary(this),
-            notes=(*this.notes, *rollout.notes(live)),
+            notes=(*this.notes, *notes.of(this.instance, live)),
             budgets=budgets(this.instance, live),
+            warnings=this.warnings,
         )
 
     def _primary(self, this: Pass) -> str:
@@ -243,7 +254,7 @@ class Reconciler:
         if self._checks is not None and not spec.hibernate:
             return float(spec.health_checks.interval_seconds)
         unwatched = (
-            bool(this.notes)
+            bool(this.notes or this.warnings)
             or not this.credentials.ok
             or any(verdict.reason in UNWATCHED for verdict in this.verdicts.values())
         )
@@ -268,6 +279,7 @@ class Reconciler:
     def _forget(self, key: Key) -> None:
         uid = self._uids.pop(key, "")
         self._trust.forget(uid)
+        self._events.forget(uid)
         if self._checks is not None and uid:
             self._checks.forget(uid)
 

@@ -86,17 +86,6 @@ def versions(live: Iterable[Manifest]) -> dict[str, str]:
     return {name: meta["labels"].get(names.VERSION_LABEL, "") for name, meta in found}
 
 
-def notes(live: Iterable[Manifest]) -> tuple[str, ...]:
-    """Problems of children that block nothing: an autoscaler without metrics."""
-    return tuple(
-        f"autoscaling is not active: {condition.get('message', condition['reason'])}"
-        for item in live
-        if _is_autoscaler(item)
-        for condition in item.get("status", {}).get("conditions", ())
-        if condition["type"] == "ScalingActive" and condition["status"] == "False"
-    )
-
-
 def _with_live_sizes(wanted: Manifest, live: Manifest | None) -> Manifest:
     """The manifest with the claim sizes of the live StatefulSet: claim templates are immutable."""
     if live is None or not _is_set(wanted):

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from kato_operator import names
 from kato_operator.crd.instance import KatoInstance
-from kato_operator.status import budget, diagnosis
+from kato_operator.manifests import Manifest
+from kato_operator.status import budget, causes, diagnosis
 from kato_operator.status.diagnosis import Verdict
 from kato_operator.status.observed import Observed, mode
 
@@ -45,7 +46,7 @@ def component(instance: KatoInstance, observed: Observed, name: str) -> Verdict:
     """The verdict on one component.
 
     What blocks it wins over its rollout, and its rollout over a failed deep check: a component
-    that is still starting is not unhealthy.
+    that is still starting is not unhealthy. A volume that grows is the last thing to wait for.
     """
     chosen = mode(instance, name)
     given = observed.verdicts.get(name)
@@ -54,8 +55,23 @@ def component(instance: KatoInstance, observed: Observed, name: str) -> Verdict:
     if given is not None and given.blocked:
         return given
     workload = observed.workload(instance, name)
-    rollout = diagnosis.rollout(workload, observed.pods(name), observed.claims(name))
-    return given if rollout.ok and given is not None else rollout
+    claims = observed.claims(name)
+    rollout = diagnosis.rollout(workload, observed.pods(name), claims, observed.warnings)
+    if not rollout.ok:
+        return rollout
+    return given or diagnosis.growth(claims) or rollout
+
+
+def suspects(instance: KatoInstance, observed: Observed) -> tuple[Manifest, ...]:
+    """The objects of components that are not up, of which only Events tell why."""
+    found: list[Manifest] = []
+    for name in COMPONENTS:
+        workload = observed.workload(instance, name)
+        if mode(instance, name) != "Managed" or workload is None:
+            continue
+        if not diagnosis.rollout(workload, (), ()).ok:
+            found += causes.suspects(workload, observed.pods(name), observed.claims(name))
+    return tuple(found)
 
 
 def is_up(instance: KatoInstance, observed: Observed, name: str) -> bool:
@@ -64,7 +80,8 @@ def is_up(instance: KatoInstance, observed: Observed, name: str) -> bool:
         return mode(instance, name) == "External"
     workload = observed.workload(instance, name)
     wanted = workload is not None and workload["spec"].get("replicas", 1)
-    return bool(wanted and component(instance, observed, name).ok)
+    found = component(instance, observed, name)
+    return bool(wanted and (found.ok or found.reason == names.REASON_EXPANDING))
 
 
 def _hibernated(instance: KatoInstance) -> Verdict | None:

@@ -21,6 +21,7 @@ EXPECTED = frozenset(
     {
         *(names.REASON_CREATING, names.REASON_PENDING, names.REASON_PROGRESSING),
         *(names.REASON_ROLLING_OUT, names.REASON_PAUSED, names.REASON_HIBERNATED),
+        names.REASON_EXPANDING,
     }
 )
 """Reasons of a bad status that need no warning: somebody asked for it, or it will pass."""

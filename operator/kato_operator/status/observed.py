@@ -7,6 +7,7 @@ from kato_operator import names
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.manifests import Manifest, component_of, is_deleted, name_of
 from kato_operator.status.budget import Budget
+from kato_operator.status.causes import Warnings
 from kato_operator.status.diagnosis import Verdict
 
 
@@ -17,7 +18,7 @@ class Observed:
     *verdicts* hold, by component, what the workloads do not show: refused writes, missing Secrets,
     failed deep checks. *versions* are those of the components' images. *primary* is the pod of
     MongoDB's primary, empty if it is unknown. *notes* are added to the message of Progressing and
-    block nothing.
+    block nothing. *warnings* are what Events say of objects that wait, by their uid.
     """
 
     children: tuple[Manifest, ...]
@@ -27,6 +28,7 @@ class Observed:
     primary: str = ""
     notes: tuple[str, ...] = ()
     budgets: tuple[Budget, ...] = ()
+    warnings: Warnings = field(default_factory=dict)
 
     def workload(self, instance: KatoInstance, component: str) -> Manifest | None:
         """The Deployment or StatefulSet of a component; None if it does not exist."""
