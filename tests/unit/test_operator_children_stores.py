@@ -47,12 +47,30 @@ def template(spec: dict[str, Any], store: str, recorded_set: str = "") -> Manife
 
 
 def test_redis_persists_every_acknowledged_change_and_refuses_writes_above_its_limit() -> None:
-    lines = redis_conf({"resources": {"limits": {"memory": "1000"}, "requests": {}}})
+    lines = redis_conf({"resources": {"limits": {"memory": "1000M"}, "requests": {}}})
     assert {
         *("dir /data", "appendonly yes", "appendfsync always"),
-        *("maxmemory 700", "maxmemory-policy noeviction", "save 3600 1 300 100 60 10000"),
+        *("maxmemory 400000000", "maxmemory-policy noeviction", "save 3600 1 300 100 60 10000"),
     } <= set(lines)
     assert "appendfsync everysec" in redis_conf({"appendFsync": "EverySec"})
+
+
+@pytest.mark.parametrize(
+    ("limit", "percent", "mebibytes"),
+    [
+        pytest.param("512Mi", None, 203, id="default"),
+        pytest.param("512Mi", 20, 102, id="less is asked for"),
+        pytest.param("512Mi", 90, 203, id="more than a rewrite leaves"),
+        pytest.param("4Gi", None, 1638, id="large"),
+        pytest.param("128Mi", None, 43, id="of the examples"),
+        pytest.param("32Mi", None, 3, id="the smallest"),
+    ],
+)
+def test_redis_keeps_memory_for_a_rewrite(limit: str, percent: int | None, mebibytes: int) -> None:
+    managed: dict[str, Any] = {"resources": {"limits": {"memory": limit}, "requests": {}}}
+    managed |= {} if percent is None else {"maxMemoryPercent": percent}
+    (line,) = [line for line in redis_conf(managed) if line.startswith("maxmemory ")]
+    assert int(line.split()[1]) // 2**20 == mebibytes
 
 
 def test_options_of_the_spec_replace_ours_and_never_the_password() -> None:

@@ -146,6 +146,17 @@ class StoreResources(Resources):
 
 
 class RedisResources(StoreResources):
+    rules: ClassVar[tuple[Rule, ...]] = (
+        *StoreResources.rules,
+        Rule(
+            "!('memory' in self.limits)"
+            " || quantity(string(self.limits['memory'])).compareTo(quantity('32Mi')) >= 0",
+            "limits.memory must be at least 32Mi",
+            "limits",
+            lambda resources: amount(resources.limits.get("memory", "32Mi")) >= amount("32Mi"),
+        ),
+    )
+
     requests: Quantities = Field(default={"cpu": "100m", "memory": "128Mi"})
     """Resources that the scheduler reserves; a map that is given replaces the default."""
     limits: Quantities = Field(default={"memory": "512Mi"})

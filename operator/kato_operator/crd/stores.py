@@ -40,8 +40,9 @@ class ManagedRedis(Model):
     """Volume with the append-only file."""
     append_fsync: Literal["Always", "EverySec"] = "Always"
     """EverySec risks up to two seconds of acknowledged observations, for speed on slow disks."""
-    max_memory_percent: Percent = 70
-    """Percentage of the memory limit that data may use; above it, writes are refused."""
+    max_memory_percent: Percent = 40
+    """Percentage of the memory limit that data may use, at most what leaves room to rewrite the
+    append-only file, about 40; above it, writes are refused."""
     resources: RedisResources = RedisResources()
     """Resources of the pod."""
     config: Annotated[dict[str, ConfigValue], Field(max_length=len(REDIS_OPTIONS))] = Field(
