@@ -236,7 +236,7 @@ def test_frames_and_subscriptions_select_fields(api: httpx.Client, service_url: 
 
 
 def _golden() -> Iterator[Json]:
-    """Cases that run over HTTP: edits, deletes, single symbols, ranks, odd and misspelled symbols."""
+    """Cases that run over HTTP: edits, deletes, single symbols, ranks, odd and mistyped symbols."""
     with gzip.open(GOLDEN, "rt", encoding="utf-8") as lines:
         for case in map(json.loads, lines):
             config = case["config"]

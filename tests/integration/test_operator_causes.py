@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from apiserver import Manifest, Namespace, OperatorProcess, claim
+
 from support.waiting import until
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]

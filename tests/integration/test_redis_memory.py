@@ -1,4 +1,4 @@
-"""A real Redis with the operator's configuration stays below its memory limit, whatever it is asked."""
+"""A real Redis with the configuration of the operator stays below its limit under any load."""
 
 import shutil
 import subprocess
