@@ -85,6 +85,14 @@ async def array(items: Iterable[Mapping[str, Any]]) -> Pieces | orjson.Fragment:
     return Pieces((b"[", *pieces[1:], b"]"))
 
 
+def members(pairs: Iterable[tuple[str, Any]]) -> Pieces:
+    """A JSON object of any size, member by member. Computes: call it from a thread."""
+    pieces: list[bytes] = []
+    for key, value in pairs:
+        pieces += (b",", text({key: value})[1:-1])
+    return Pieces((b"{", *pieces[1:], b"}"))
+
+
 async def long_text(value: Any) -> bytes:
     """As `text`; where it is long, it is put together in a thread, without the interpreter lock."""
     if not _holds_pieces(value):

@@ -48,7 +48,8 @@ def routes() -> Iterator[tuple[str, str, Scope]]:
         methods = sorted(getattr(route, "methods", None) or {"WS"})
         for method in methods:
             if method != "HEAD" and "{path:path}" not in route.path:  # type: ignore[attr-defined]  # every kind of ours has one
-                yield method, route.path, need.scope  # type: ignore[attr-defined]  # as above
+                path = getattr(route, "path_format", route.path)  # type: ignore[attr-defined]  # as above
+                yield method, path, need.scope
 
 
 ROUTES = list(routes())

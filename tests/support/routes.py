@@ -59,7 +59,7 @@ def routes() -> Iterator[Route]:
         for method in sorted(getattr(route, "methods", None) or {"WS"}):
             yield Route(
                 method=method,
-                path=route.path,
+                path=getattr(route, "path_format", route.path),
                 any_query=route.need.any_query,
                 parameters=tuple(
                     dict.fromkeys(

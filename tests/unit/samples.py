@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from kato_service.domain.pattern import Event, Pattern, pattern_name
+from kato_service.domain.pattern import NO_AFFINITY, Event, Pattern, pattern_name
 from kato_service.domain.statistics import SymbolStatistics
 
 Document = dict[str, Any]
@@ -13,7 +13,7 @@ ALPHABET = ("a", "b", "", "é", "ÿ", "中", "𝄞", "a\0b", "long " * 30, *map(
 
 
 def patterns(count: int, seed: int = 1) -> Iterator[Pattern]:
-    """Patterns in order of first learns; some have emotives or metadata."""
+    """Patterns in order of first learns; some have emotives, metadata or an affinity."""
     rng = random.Random(seed)
     for first in range(1, count + 1):
         events = tuple(_event(rng) for _ in range(rng.randint(1, 8)))
@@ -24,6 +24,7 @@ def patterns(count: int, seed: int = 1) -> Iterator[Pattern]:
             learns=rng.randint(1, 9),
             emotives=({"joy": 0.5}, {}) if rng.random() < 0.1 else (),
             metadata={"k": ("1",)} if rng.random() < 0.1 else {},
+            affinity={"joy": first / 3, "$.": -1.0} if first % 9 == 0 else NO_AFFINITY,
             first=first * 3,
             revision=first * 3 + rng.randint(0, 2),
         )
@@ -54,6 +55,11 @@ def document(pattern: Pattern, **changes: object) -> Document:
         "learns": pattern.learns,
         "emotives": [{"m": [{"k": k, "v": v} for k, v in m.items()]} for m in pattern.emotives],
         "metadata": [{"k": key, "v": list(texts)} for key, texts in pattern.metadata.items()],
+        **(
+            {"affinity": [{"k": k, "v": v} for k, v in pattern.affinity.items()]}
+            if pattern.affinity
+            else {}
+        ),
         "first": pattern.first,
         "revision": pattern.revision,
         "deleted": False,

@@ -59,7 +59,7 @@ def test_a_document_is_valid_openapi_31(either: Document) -> None:
 def test_the_documents_together_describe_every_operation_once() -> None:
     app = application()
     served = [
-        (method, route.path)
+        (method, route.path_format)
         for route in app.routes
         if isinstance(route, APIRoute)
         for method in route.methods
@@ -151,7 +151,7 @@ def test_security_is_the_scope_that_the_route_needs(
 ) -> None:
     app = application(**variables)
     needs = {
-        (method, route.path): need.scope
+        (method, route.path_format): need.scope
         for route in app.routes
         if isinstance(route, APIRoute) and (need := need_of(route)) is not None
         for method in route.methods

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_engines import THRESHOLDS, History
-from test_engines_later import EVERYTHING, searched
+from test_engines_later import EVERYTHING, affinity_of, searched
 
 from kato_service.domain.alignment import similarity
 from kato_service.domain.genes import RANK_KEYS, Genes
@@ -82,14 +82,16 @@ def exhaustive(fold: Fold, state: tuple[str, ...], genes: Genes, details: Detail
     least = genes.fuzzy_token_threshold
     matches = [match_of(pattern, state, least) for pattern in fold.patterns.values()]
     kept = [match for match in matches if match.similarity >= genes.recall_threshold]
-    is_weighted = genes.rank_sort_algo.startswith("weighted_")
-    rank_by = "potential" if is_weighted else genes.rank_sort_algo
-    wanted = Wanted(later=details.later, futures=details.futures, rank_by=rank_by)
+    emotive = genes.affinity_emotive
+    is_null = emotive is None and genes.rank_sort_algo.startswith("weighted_")
+    rank_by = "potential" if is_null else genes.rank_sort_algo
+    wanted = Wanted(details.later, details.futures, rank_by, affinity_emotive=emotive)
 
     def holders(_symbols: Iterable[str]) -> Counter[str]:
         return Counter(s for one in fold.patterns.values() for s in set(flatten(one.events)))
 
-    known = Knowledge(fold.statistics, len(fold.patterns), holders)
+    weighing = None if emotive is None else affinity_of(fold, emotive)
+    known = Knowledge(fold.statistics, len(fold.patterns), holders, weighing)
     return found_later(kept, state, known, wanted, limit=genes.max_predictions)
 
 
@@ -116,6 +118,7 @@ def compared(searcher: PatternSearcher, history: History, *, learns: int, state:
                 max_predictions=rng.choice((1, 2, 5, 1000)),
                 rank_sort_algo=rng.choice(("potential", "itfdf_similarity", *RANK_KEYS)),
                 fuzzy_token_threshold=rng.choice(LIKENESSES),
+                affinity_emotive=rng.choice((None, None, "joy")),
             )
             details = Details(later=rng.random() < 0.8, futures=rng.random() < 0.5)
             given = searched(searcher, fold, asked, genes, details)

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import get_args
 
@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_engines import ALPHABETS, THRESHOLDS, History, match_of
 
+from kato_service.domain.affinity import affinities
 from kato_service.domain.genes import RANK_KEYS, Genes, RankKey
 from kato_service.domain.later_metrics import MAX_FUTURES
-from kato_service.domain.pattern import flatten, pattern_name
+from kato_service.domain.pattern import Pattern, flatten, pattern_name
 from kato_service.knowledge.fold.fold import Fold
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import Delete, Learn
@@ -30,19 +31,34 @@ def exhaustive(fold: Fold, state: tuple[str, ...], genes: Genes, details: Detail
         kept = [match for match in matches if match.matched]
     else:
         kept = [match for match in matches if match.similarity >= genes.recall_threshold]
-    is_weighted = genes.rank_sort_algo.startswith("weighted_")
+    emotive = genes.affinity_emotive
+    is_null = emotive is None and genes.rank_sort_algo.startswith("weighted_")
     wanted = Wanted(
         later=details.later,
         futures=details.futures,
-        rank_by="potential" if is_weighted else genes.rank_sort_algo,
+        rank_by="potential" if is_null else genes.rank_sort_algo,
         in_first_event=len(state) == 1,
+        affinity_emotive=emotive,
     )
 
     def holders(_symbols: Iterable[str]) -> Counter[str]:
         return Counter(s for one in fold.patterns.values() for s in set(flatten(one.events)))
 
-    known = Knowledge(fold.statistics, len(fold.patterns), holders)
+    weighing = None if emotive is None else affinity_of(fold, emotive)
+    known = Knowledge(fold.statistics, len(fold.patterns), holders, weighing)
     return found_later(kept, state, known, wanted, limit=genes.max_predictions)
+
+
+def felt(fold: Fold) -> Iterator[Pattern]:
+    """All patterns in the order in which their affinities are added."""
+    yield from fold.patterns.values()
+    yield from (fold.tombstones[name] for name in sorted(fold.tombstones))
+
+
+def affinity_of(fold: Fold, emotive: str) -> dict[str, float]:
+    """By symbol, its affinity for the emotive."""
+    sums = affinities(felt(fold))
+    return {symbol: of[emotive] for symbol, of in sums.items() if emotive in of}
 
 
 def searched(
@@ -64,6 +80,7 @@ def compared(searcher: PatternSearcher, history: History, *, learns: int, state:
                 max_predictions=rng.choice((1, 2, 5, 1000)),
                 rank_sort_algo=rng.choice(RANK_KEYS),
                 single_symbol_predictions=True,
+                affinity_emotive=rng.choice((None, "joy", "joy", "nobody's")),
             )
             details = Details(later=rng.random() < 0.8, futures=rng.random() < 0.8)
             given = searched(searcher, fold, asked, genes, details)
@@ -95,7 +112,7 @@ def test_hundreds_of_patterns_are_ranked_by_any_field(searcher: PatternSearcher)
     for revision in range(1, 701):
         events = tuple(tuple(rng.choices("abcdefghijkl", k=2)) for _ in range(rng.randint(1, 4)))
         names.append(pattern_name(events))
-        entry = Learn("", names[-1], events, None, 5)
+        entry = Learn("", names[-1], events, {"joy": rng.uniform(-1, 1)}, 5)
         fold.apply(revision, entry)
         plain.apply(revision, entry)
     for revision, name in enumerate(sorted(set(rng.sample(names, 200))), start=701):
@@ -103,7 +120,7 @@ def test_hundreds_of_patterns_are_ranked_by_any_field(searcher: PatternSearcher)
         plain.apply(revision, Delete("", name))
     state = tuple("abcdab")
     for rank_by in get_args(RankKey):
-        genes = Genes(rank_sort_algo=rank_by, max_predictions=50)
+        genes = Genes(rank_sort_algo=rank_by, max_predictions=50, affinity_emotive="joy")
         given = searched(searcher, fold, state, genes, EVERYTHING)
         assert given == exhaustive(plain, state, genes, EVERYTHING), rank_by
         assert len(given.predictions) == 50
@@ -116,7 +133,7 @@ def test_ranking_by_another_field_changes_no_value(searcher: PatternSearcher) ->
     for revision, entry in enumerate(history.entries(200), start=1):
         fold.apply(revision, entry)
     state = tuple("abcdef")
-    genes = Genes(max_predictions=1000)
+    genes = Genes(max_predictions=1000, affinity_emotive="joy")
     by_potential = searched(searcher, fold, state, genes, EVERYTHING)
     assert len(by_potential.predictions) > 20
     for rank_by in get_args(RankKey):

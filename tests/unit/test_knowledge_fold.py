@@ -1,13 +1,15 @@
 """The fold of a knowledge log, compared with a model that recounts the whole history."""
 
+import sys
 from collections import Counter
 
 import bson
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kato_service.domain.affinity import AFFINITY_BYTES
 from kato_service.domain.pattern import Pattern, flatten, pattern_name
-from kato_service.domain.sizes import EMOTIVE_BYTES, merged_metadata
+from kato_service.domain.sizes import EMOTIVE_BYTES, emotives_bytes, merged_metadata
 from kato_service.knowledge.fold.fold import Fold
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import Clear, Delete, Entry, Learn, Update
@@ -51,6 +53,15 @@ def folded(history: list[Entry]) -> Fold:
     return fold
 
 
+def felt_in(learned: list[Learn]) -> dict[str, float]:
+    """By emotive, the plain sum of what the learns brought."""
+    sums: dict[str, float] = {}
+    for entry in learned:
+        for key, value in (entry.emotives or {}).items():
+            sums[key] = sums.get(key, 0.0) + value
+    return sums
+
+
 def recounted(history: list[Entry], name: str) -> Pattern | None:
     """The pattern of that name, computed from the definition alone."""
     since_clear = max((r for r, e in enumerate(history) if isinstance(e, Clear)), default=-1) + 1
@@ -82,6 +93,7 @@ def recounted(history: list[Entry], name: str) -> Pattern | None:
         learns=sum(isinstance(entry, Learn) for _, entry in mine),
         emotives=window,
         metadata=texts,
+        affinity=felt_in([entry for _, entry in mine if isinstance(entry, Learn)]),
         first=learned[0][0],
         revision=alive[-1][0],
     )
@@ -130,6 +142,45 @@ def test_frequencies_are_those_at_the_revision_of_the_entry(history: list[Entry]
         if not isinstance(entry, Clear):
             pattern = recounted(history[:revision], entry.name)
             assert applied.frequency == (pattern.frequency if pattern else 0)
+
+
+@given(st.lists(entries, max_size=25))
+def test_a_deleted_pattern_keeps_its_affinity(history: list[Entry]) -> None:
+    fold = folded(history)
+    cleared = max((r for r, e in enumerate(history, 1) if isinstance(e, Clear)), default=0)
+    for name, tombstone in fold.tombstones.items():
+        rest = history[cleared:]
+        mine = [entry for entry in rest if isinstance(entry, Learn) and entry.name == name]
+        assert tombstone.affinity == felt_in(mine)
+
+
+def test_a_sum_that_is_back_at_0_stays() -> None:
+    what = EVENTS[0]
+    learned = [Learn("", pattern_name(what), what, {"joy": value}, 5) for value in (1.5, -1.5)]
+    (pattern,) = folded([*learned]).patterns.values()
+    assert pattern.affinity == {"joy": 0.0}
+
+
+def test_names_of_an_affinity_are_bounded_and_known_ones_go_on() -> None:
+    what, long = EVENTS[0], "n" * 1000
+    many = {f"{long}{number}": 1.0 for number in range(AFFINITY_BYTES // 1000)}
+    history: list[Entry] = [
+        Learn("", pattern_name(what), what, felt, 5) for felt in ({"joy": 1.0}, many, {"joy": 2.0})
+    ]
+    (pattern,) = folded(history).patterns.values()
+    assert pattern.affinity["joy"] == 3.0
+    names = list(many)[: len(pattern.affinity) - 1]
+    assert list(pattern.affinity) == ["joy", *names]
+    assert AFFINITY_BYTES - 1100 < emotives_bytes(pattern.affinity) <= AFFINITY_BYTES
+
+
+def test_sums_of_an_affinity_stay_finite() -> None:
+    what = EVENTS[0]
+    history: list[Entry] = [
+        Learn("", pattern_name(what), what, {"joy": 1.7e308}, 5) for _ in range(3)
+    ]
+    (pattern,) = folded(history).patterns.values()
+    assert pattern.affinity == {"joy": sys.float_info.max}
 
 
 def test_the_window_matches_the_worked_example() -> None:

@@ -51,7 +51,7 @@ def test_patterns_are_taken_exactly(index: PatternIndex, encoded: Encoded) -> No
     views = encoded(map(document, shuffled))
     sifted = loader.sift(views, cleared=0, checkpoint=CHECKPOINT)
     ids = {decoded(text, is_bson=views.is_bson)["_id"] for text in sifted.with_extras}
-    extra = [pattern for pattern in every if pattern.emotives or pattern.metadata]
+    extra = [one for one in every if one.emotives or one.metadata or one.affinity]
     assert ids == {f"kb:{pattern.name}" for pattern in extra}
     loader.add_extras(extra)
     loader.finish()

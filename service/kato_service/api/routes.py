@@ -8,7 +8,16 @@ from starlette.websockets import WebSocket
 
 from kato_service.access.addresses import ClientAddresses
 from kato_service.access.scopes import Scope
-from kato_service.api import errors, later, legacy, patterns, processing, sessions, websocket
+from kato_service.api import (
+    errors,
+    later,
+    legacy,
+    patterns,
+    processing,
+    sessions,
+    symbols,
+    websocket,
+)
 from kato_service.api.intake.gate import Gate
 from kato_service.api.intake.guards import Need, guard
 from kato_service.api.intake.identity import FIELDS
@@ -71,7 +80,7 @@ def include_routers(app: FastAPI, settings: Settings, gate: Gate, prefix: Prefix
 
 def _include_legacy(app: FastAPI) -> None:
     add(app, _LEGACY, (*legacy.OPERATIONS, legacy.STATUS), tag="v1")
-    add(app, _UNPREFIXED, legacy.OPERATIONS, tag="unprefixed")
+    add(app, _UNPREFIXED, (*legacy.OPERATIONS, *symbols.OPERATIONS), tag="unprefixed")
     for clients in (_LEGACY, _UNPREFIXED):
         _include_socket(app, clients, "/ws", websocket.legacy_socket)
 

@@ -1,4 +1,4 @@
-"""The tunables of a processor (processor.md §9, later-clients.md L3, L6 and L7)."""
+"""The tunables of a processor (processor.md §9, later-clients.md L3, L6, L7 and L8)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -50,6 +50,8 @@ class Genes:
     """Whether a state of one symbol has predictions."""
     fuzzy_token_threshold: float = 0.0
     """How alike two symbols have to be spelled to match, 0.0–1.0; 0.0: only equal ones match."""
+    affinity_emotive: str | None = None
+    """The emotive whose affinity says what symbols weigh; None: they have no weights."""
 
     def of_later_clients(self) -> "Genes":
         """The defaults of sessions made on ``/sessions``.
@@ -69,7 +71,14 @@ class Genes:
 
 
 _NAMES = frozenset(field.name for field in fields(Genes))
-_ADDED = frozenset({"rank_sort_algo", "single_symbol_predictions", "fuzzy_token_threshold"})
+_ADDED = frozenset(
+    {
+        "rank_sort_algo",
+        "single_symbol_predictions",
+        "fuzzy_token_threshold",
+        "affinity_emotive",
+    }
+)
 """Genes that the first version does not know."""
 
 

@@ -11,6 +11,8 @@ Stm = tuple[Event, ...]
 Emotives = Mapping[str, float]
 Metadata = Mapping[str, tuple[str, ...]]
 """By key, the distinct values as canonical JSON texts, in order of first appearance."""
+NO_AFFINITY: Emotives = {}
+"""One empty map for all patterns whose learns brought no emotives, which are most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,9 @@ class Pattern:
     the symbol statistics are sums over it."""
     emotives: tuple[Emotives, ...] = ()
     metadata: Metadata = field(default_factory=dict)
+    affinity: Emotives = field(default_factory=lambda: NO_AFFINITY)
+    """By emotive, the sum of the means that its learns brought, since the last clear (domain/
+    affinity.py). Unlike `emotives` it has no window, is never edited, and outlives a delete."""
     first: int = 0
     """Revision of the first learn since the last delete; equal predictions are ranked by it."""
     revision: int = 0

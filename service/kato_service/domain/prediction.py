@@ -33,6 +33,17 @@ class LaterMetrics:
 
 
 @dataclass(frozen=True, slots=True)
+class WeightedMetrics:
+    """The prediction metrics in which symbols weigh what their affinity says, in the order in which
+    the API renders them (later-clients.md L8)."""
+
+    weighted_similarity: float
+    weighted_evidence: float
+    weighted_confidence: float
+    weighted_snr: float
+
+
+@dataclass(frozen=True, slots=True)
 class FuturePotential:
     """A future, and how much of what the patterns that were kept expect it is."""
 
@@ -79,3 +90,5 @@ class Prediction:
     metadata: Metadata
     later: LaterMetrics | None = None
     """None: they were not asked for."""
+    weighted: WeightedMetrics | None = None
+    """None: they were not asked for, or symbols have no weights."""

@@ -37,6 +37,7 @@ from kato_service.processing.sequence import (
     SequenceProcessor,
     observation_result,
 )
+from kato_service.processing.symbol_operations import SymbolOperations
 from kato_service.processing.vector_processor import VectorProcessor
 from kato_service.search.matching import NO_DETAILS, Details
 from kato_service.search.pattern_searcher import PatternSearcher
@@ -69,6 +70,7 @@ class KatoProcessor:
         )
         self._sequences = SequenceProcessor(self._memory, self._observations, self._patterns)
         self.patterns = PatternOperations(knowledge)
+        self.symbols = SymbolOperations(knowledge, self.threads)
 
     def genes(self, state: SessionState) -> Genes:
         """The genes in effect: the session's own where it has them, else the instance's."""

@@ -57,8 +57,9 @@ class Index:
     def after(self, first: int, limit: int, /) -> tuple[str, ...]:
         """Up to *limit* names of patterns first learned after revision *first*, in that order."""
 
-    def frozen(self) -> Frozen:
-        """A frozen copy (copy on write) for queries; takes microseconds."""
+    def frozen(self, with_occurrences: bool = ..., /) -> Frozen:
+        """A frozen copy (copy on write) for queries; takes microseconds. Occurrences, which queries
+        with a column need, are copied: that takes a millisecond for a million symbols."""
 
     def memory_bytes(self) -> int: ...
     def dump(self) -> Dump:
@@ -147,6 +148,7 @@ class Frozen:
         flags: int = ...,
         rank: int = ...,
         fuzzy: float = ...,
+        column: Column | None = ...,
         /,
     ) -> Answer:
         """Computes without the interpreter lock; any number of threads may ask at once.
@@ -156,7 +158,32 @@ class Frozen:
 
         *flags*: 1 for the metrics of later clients, 2 for the potentials of futures, 4 for patterns
         only whose first event holds the state's one symbol. *rank*: a place in
-        `compiled_index.RANKS`. *fuzzy*: how alike symbols have to be to match; 0: equal."""
+        `compiled_index.RANKS`; by a weighted field only with a column. *fuzzy*: how alike symbols
+        have to be to match; 0: equal. *column*: the affinities by which symbols are weighed, which
+        need a copy with occurrences."""
+
+    def column(self, names: bytes | None, values: bytes, /) -> Column:
+        """An empty column. *names*: raw names, 20 bytes each, of the patterns that have a value,
+        each once; None: every pattern has the value 1. *values*: as many doubles."""
+
+class Column:
+    """A sum for every symbol number. One thread makes it; settled, any number may use it."""
+
+    def add_segment(self, number: int, /) -> bool:
+        """Add the value of every living pattern of a segment to each of its symbols, in order of
+        first learns; without the interpreter lock. False: there are no so many segments."""
+
+    def add_symbols(self, symbols: Symbols, value: float, /) -> None:
+        """Add a value to each of the symbols."""
+
+    def settle(self) -> None:
+        """Nothing more is added: drop what only that needs."""
+
+    def sums(self) -> bytes:
+        """The sums as doubles, by symbol number."""
+
+    @property
+    def size_bytes(self) -> int: ...
 
 class Answer:
     """The best predictions, best first; a row is made when it is read. For one thread at a time."""
@@ -169,6 +196,9 @@ class Answer:
 
     def later(self, place: int, /) -> tuple[float, ...]:
         """The fields of `LaterMetrics` of the prediction at *place*."""
+
+    def weighted(self, place: int, /) -> tuple[float, float, float, float]:
+        """The fields of `WeightedMetrics` of the prediction at *place*; with a column only."""
 
     def futures(self) -> int:
         """How many futures there are."""

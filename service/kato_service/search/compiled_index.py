@@ -9,18 +9,31 @@ from weakref import WeakSet
 from kato_service.domain.emotives import mean_emotives
 from kato_service.domain.genes import RANK_KEYS
 from kato_service.domain.later_metrics import MAX_FUTURES
-from kato_service.domain.pattern import Pattern
-from kato_service.domain.prediction import Anomaly, FuturePotential, LaterMetrics, Prediction
+from kato_service.domain.pattern import NO_AFFINITY, Pattern
+from kato_service.domain.prediction import (
+    Anomaly,
+    FuturePotential,
+    LaterMetrics,
+    Prediction,
+    WeightedMetrics,
+)
 from kato_service.domain.statistics import Corrections
 from kato_service.knowledge.model.index import Piece, SiftedViews, StoredViews, require_empty
 from kato_service.search import _engine
+from kato_service.search.compiled_affinities import (
+    CompiledAffinities,
+    FrozenAffinities,
+    holders_of,
+)
 from kato_service.search.index_pieces import pieces, restored
-from kato_service.search.matching import Found, Wanted
+from kato_service.search.matching import Found, SymbolRow, Wanted
 from kato_service.search.pace import Pace
 from kato_service.search.pattern_extras import NONE, Extras
 
-RANKS = tuple(key for key in RANK_KEYS if not key.startswith("weighted_"))
+RANKS = RANK_KEYS
 """What the engine can rank by; it is given the place (native/query/kept.h)."""
+FEW_FELT = 1000
+"""Patterns with an affinity that are sorted at once; of more, all patterns are read in order."""
 PAGE = 256
 """Names, or counts of symbols, that are read at once when they are listed."""
 
@@ -38,6 +51,8 @@ class CompiledPatternIndex:
         self._extras_bytes = 0
         self._frozen: WeakSet[_Frozen] = WeakSet()
         """Copies in use, which share the extras and keep the old value of any that changes."""
+        self._affinities = CompiledAffinities()
+        """Of deleted patterns, and of symbols."""
         self._changing = Lock()
         """Held while engine and extras change together, or are copied together."""
 
@@ -51,8 +66,11 @@ class CompiledPatternIndex:
         facts = (pattern.frequency, pattern.learns, pattern.first, pattern.revision, learns)
         with self._changing:
             self.engine.put(pattern.name, pattern.events, *facts)
-            if pattern.emotives or pattern.metadata or pattern.name in self._extras:
-                self._keep(pattern.name, Extras(pattern.emotives, pattern.metadata or None))
+            extras = Extras.of(pattern)
+            if not extras.is_empty or pattern.name in self._extras:
+                self._keep(pattern.name, extras)
+            if pattern.name in self._affinities.buried:
+                self._affinities.unearth(pattern.name)
 
     def correct(self, corrections: Corrections) -> None:
         rows = tuple((symbol, *counts) for symbol, counts in corrections.symbols.items())
@@ -81,6 +99,7 @@ class CompiledPatternIndex:
             self.engine = engine
             self._extras = extras
             self._extras_bytes = sum(each.size_bytes for each in extras.values())
+            self._affinities.columns.changed()
 
     def get(self, name: str) -> Pattern | None:
         found = self.engine.get(name)
@@ -95,6 +114,7 @@ class CompiledPatternIndex:
             learns=learns,
             emotives=extras.emotives,
             metadata=extras.metadata or {},
+            affinity=extras.affinity or NO_AFFINITY,
             first=first,
             revision=revision,
         )
@@ -105,6 +125,10 @@ class CompiledPatternIndex:
             if name in self._extras:
                 self._keep(name, NONE)
 
+    def bury(self, tombstone: Pattern) -> None:
+        with self._changing:
+            self._affinities.bury(tombstone)
+
     def clear(self) -> None:
         with self._changing:
             self.engine.clear()
@@ -112,6 +136,7 @@ class CompiledPatternIndex:
             self._extras = {}
             self._extras_bytes = 0
             self._frozen = WeakSet()
+            self._affinities.clear()
 
     def __len__(self) -> int:
         return len(self.engine)
@@ -143,25 +168,50 @@ class CompiledPatternIndex:
         limit: int,
         pace: Pace | None = None,
     ) -> Found:
-        return self.frozen().found(state, wanted, threshold=threshold, limit=limit, pace=pace)
+        frozen = self.frozen(weighs=wanted.affinity_emotive is not None)
+        return frozen.found(state, wanted, threshold=threshold, limit=limit, pace=pace)
 
-    def frozen(self) -> "_Frozen":
+    def frozen(self, *, weighs: bool = False) -> "_Frozen":
         with self._changing:
-            copy = _Frozen(self.engine.frozen(), self._extras)
+            affinities = self._affinities.frozen() if weighs else None
+            copy = _Frozen(self.engine.frozen(weighs), self._extras, affinities)
             self._frozen.add(copy)
         return copy
 
+    def felt(self) -> Iterator[Pattern]:
+        names = [name for name, extras in self._extras.items() if extras.affinity]
+        if len(names) > FEW_FELT:
+            yield from (one for one in self.after(-1) if one.affinity)
+        else:
+            found = (self.get(name) for name in names)
+            living = [pattern for pattern in found if pattern is not None]
+            yield from sorted(living, key=lambda pattern: pattern.first)
+        yield from self._affinities.in_order()
+
+    def symbol_rows(self, pace: Pace) -> Iterator[SymbolRow]:
+        holders = holders_of(self.engine.frozen(False), pace)
+        start = 0
+        while rows := self.engine.counts(start, PAGE):
+            pace.look()
+            for symbol, _, occurrences in rows:
+                yield SymbolRow(symbol, occurrences, int(holders[start]))
+                start += 1
+
     def memory_bytes(self) -> int:
-        return self.engine.memory_bytes() + self._extras_bytes
+        affinities = self._affinities.memory_bytes
+        return self.engine.memory_bytes() + self._extras_bytes + affinities
 
     def _keep(self, name: str, extras: Extras) -> None:
         """Change the extras of *name*, after giving the frozen copies the old ones."""
         for copy in self._frozen:
             copy.before.setdefault(name, self._extras.get(name, NONE))
         known = self._extras.pop(name, None)
+        felt = known.affinity if known is not None else None
+        if extras.affinity is not felt and extras.affinity != felt:
+            self._affinities.columns.changed()
         if known is not None:
             self._extras_bytes -= known.size_bytes
-        if extras.emotives or extras.metadata:
+        if not extras.is_empty:
             self._extras[name] = extras
             self._extras_bytes += extras.size_bytes
 
@@ -173,6 +223,8 @@ class _Frozen:
 
     engine: "_engine.Frozen"
     extras: dict[str, Extras]
+    affinities: FrozenAffinities | None
+    """None: it is not asked for what symbols weigh."""
     before: dict[str, Extras] = field(default_factory=dict)
     """Extras that changed since, as they were. Written before *extras* change and read after them,
     so that a reader never misses a change."""
@@ -202,20 +254,45 @@ class _Frozen:
         flags = wanted.later | wanted.futures << 1 | wanted.in_first_event << 2
         until = pace.until if pace else inf
         rank = RANKS.index(wanted.rank_by)
-        answer = self.engine.best(
-            state, threshold, limit, until, pace, flags, rank, wanted.fuzzy_threshold
-        )
+        fuzzy, column = wanted.fuzzy_threshold, self._column(wanted, pace)
+        answer = self.engine.best(state, threshold, limit, until, pace, flags, rank, fuzzy, column)
         predictions = tuple(self._prediction(row) for row in answer)
         if wanted.later:
             predictions = tuple(
                 replace(one, later=_later(answer, place)) for place, one in enumerate(predictions)
             )
+        if wanted.later and column is not None:
+            predictions = tuple(
+                replace(one, weighted=WeightedMetrics(*answer.weighted(place)))
+                for place, one in enumerate(predictions)
+            )
         futures = range(min(answer.futures(), MAX_FUTURES))
         return Found(predictions, tuple(FuturePotential(*answer.future(at)) for at in futures))
 
+    def _column(self, wanted: Wanted, pace: Pace | None) -> "_engine.Column | None":
+        """The affinities of symbols, by which the search is weighed; None: it is not."""
+        if wanted.affinity_emotive is None or self.affinities is None:
+            return None
+        affinities = (
+            (name, self._extras_of(name).affinity or NO_AFFINITY) for name in self._felt()
+        )
+        return self.affinities.column(
+            wanted.affinity_emotive, self.engine, affinities, pace or Pace()
+        )
+
+    def _felt(self) -> list[str]:
+        """Names of all patterns that have extras, and of others."""
+        # Listing a dictionary is one step for other threads. What leaves the extras meanwhile is in
+        # `before` by then, so no name is missed.
+        names = list(self.extras)
+        return list(dict.fromkeys((*names, *list(self.before))))
+
+    def _extras_of(self, name: str) -> Extras:
+        extras = self.extras.get(name, NONE)
+        return self.before.get(name, extras)
+
     def _prediction(self, row: "_engine.Row") -> Prediction:
-        extras = self.extras.get(row[0], NONE)
-        extras = self.before.get(row[0], extras)
+        extras = self._extras_of(row[0])
         emotives = mean_emotives(extras.emotives) if extras.emotives else {}
         fields = (*row[:2], emotives, *row[2:], extras.metadata or {})
         return Prediction(*fields)
@@ -238,8 +315,8 @@ class _Loader:
             self._engine.put(
                 one.name, one.events, one.frequency, one.learns, one.first, one.revision
             )
-            if one.emotives or one.metadata:
-                self._extras[one.name] = Extras(one.emotives, one.metadata or None)
+            if one.emotives or one.metadata or one.affinity:
+                self._extras[one.name] = Extras.of(one)
 
     def sift(self, views: StoredViews, *, cleared: int, checkpoint: int) -> SiftedViews:
         found, newest, has_garbage = self._engine.load(
@@ -251,7 +328,7 @@ class _Loader:
 
     def add_extras(self, patterns: Iterable[Pattern]) -> None:
         for one in patterns:
-            self._extras[one.name] = Extras(one.emotives, one.metadata or None)
+            self._extras[one.name] = Extras.of(one)
 
     def count(self, patterns: Iterable[Pattern]) -> None:
         for one in patterns:

@@ -27,7 +27,7 @@ def pieces(dump: "_engine.Dump", extras: dict[str, Extras]) -> Iterator[Piece]:
         yield COUNTS, dump.counts(start, SYMBOLS_AT_ONCE)
     for number in range(segments):
         yield SEGMENT, dump.segment(number)
-    rows = ((name, each.emotives, each.metadata) for name, each in extras.items())
+    rows = (_row(name, each) for name, each in extras.items())
     while page := list(islice(rows, EXTRAS_AT_ONCE)):
         yield EXTRAS, orjson.dumps(page)
     yield TOTALS, orjson.dumps(totals)
@@ -64,7 +64,14 @@ def restored(pieces: Iterable[Piece]) -> "tuple[_engine.Index, dict[str, Extras]
     raise ValueError("pieces of an index are missing")
 
 
+def _row(name: str, extras: Extras) -> tuple[Any, ...]:
+    """Without an affinity it is as versions that had none wrote and read it."""
+    felt = (extras.affinity,) if extras.affinity else ()
+    return (name, extras.emotives, extras.metadata, *felt)
+
+
 def _extras(row: Any) -> tuple[str, Extras]:
-    name, emotives, metadata = row
+    name, emotives, metadata, *felt = row
     texts = {key: tuple(values) for key, values in metadata.items()} if metadata else None
-    return name, Extras(tuple(dict(one) for one in emotives), texts)
+    maps = tuple(dict(one) for one in emotives)
+    return name, Extras(maps, texts, dict(felt[0]) if felt else None)

@@ -1,9 +1,11 @@
 """The port to matching engines: the patterns of a fold, and the best of them for a state."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kato_service.domain.genes import RankKey
+from kato_service.domain.pattern import Pattern
 from kato_service.domain.prediction import FuturePotential, Prediction
 from kato_service.knowledge.model.index import PatternIndex
 from kato_service.search.pace import Pace
@@ -17,7 +19,7 @@ class Details:
     """What a request asks for in addition to the predictions of processor.md §7."""
 
     later: bool = False
-    """The metrics of later-clients.md L1–L5, in each prediction."""
+    """The metrics of later-clients.md L1–L5 and L8, in each prediction."""
     futures: bool = False
     """The potentials of futures (later-clients.md L2)."""
 
@@ -34,6 +36,8 @@ class Wanted(Details):
     """Only patterns whose first event holds the state's one symbol (later-clients.md L7)."""
     fuzzy_threshold: float = 0.0
     """How alike symbols have to be to match (later-clients.md L6); 0.0: only equal ones match."""
+    affinity_emotive: str | None = None
+    """The emotive by which symbols have weights, and these an effect (later-clients.md L8)."""
 
     @property
     def is_plain(self) -> bool:
@@ -50,6 +54,16 @@ class Found:
 
     predictions: tuple[Prediction, ...] = ()
     future_potentials: tuple[FuturePotential, ...] = ()
+
+
+class SymbolRow(NamedTuple):
+    """A symbol and its counts."""
+
+    symbol: str
+    occurrences: int
+    """Over all learns."""
+    holders: int
+    """Patterns that hold it now."""
 
 
 class Searchable(Protocol):
@@ -94,6 +108,21 @@ class Searchable(Protocol):
 class MatchingIndex(PatternIndex, Searchable, Protocol):
     """A fold's index. It may be asked itself while nothing changes it."""
 
-    def frozen(self) -> Searchable | None:
+    def frozen(self, *, weighs: bool = False) -> Searchable | None:
         """A frozen copy, which may be asked whatever changes in the index later; None if copies
-        of this kind of index cost too much."""
+        of this kind of index cost too much.
+
+        Args:
+            weighs: Whether it will be asked for what symbols weigh, which makes the copy larger.
+        """
+
+    def felt(self) -> Iterator[Pattern]:
+        """Patterns that have an affinity: the living ones in order of first learns, then the
+        deleted ones in order of their names."""
+
+    def symbol_rows(self, pace: Pace) -> Iterator[SymbolRow]:
+        """All symbols that were ever learned, in any order.
+
+        Raises:
+            TimeoutError: Its *pace* gives it no more time.
+        """

@@ -12,16 +12,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from kato_service.domain.affinity import plus
 from kato_service.domain.alignment import Block, similarity
-from kato_service.domain.pattern import Pattern, flatten
+from kato_service.domain.pattern import NO_AFFINITY, Pattern, flatten
 from kato_service.domain.prediction import Prediction
 from kato_service.domain.statistics import SymbolCounts
-from kato_service.knowledge.fold.footprint import extras_bytes, pattern_bytes
+from kato_service.knowledge.fold.footprint import affinity_bytes, extras_bytes, pattern_bytes
 from kato_service.knowledge.model.index import UnsavedIndex
+from kato_service.search.affinity_columns import AffinityColumns
 from kato_service.search.bit_alignment import MAX_BITS, matching_blocks, position_masks
 from kato_service.search.fuzzy import FuzzyState
 from kato_service.search.long_alignment import LongAlignment
-from kato_service.search.matching import Found, Wanted
+from kato_service.search.matching import Found, SymbolRow, Wanted
 from kato_service.search.pace import Pace, paced
 from kato_service.search.plain_later import Knowledge, found_later
 from kato_service.search.plain_ranking import Match, best_predictions
@@ -35,6 +37,8 @@ SLOT_BYTES = 96
 """Size of a slot without its pattern: places in a list, an array and a tuple."""
 OCCURRENCE_BYTES = 18
 """Size of a symbol in a pattern: a place in its tuple, its slot and its count."""
+COLUMN_BYTES = 130
+"""A symbol and its affinity in a column: two places in a dictionary, and a number."""
 HOLES_KEPT = 1024
 """Slots of removed patterns, beyond the number of living ones, that are tolerated."""
 
@@ -47,12 +51,24 @@ class _Postings:
     counts: "array[int]" = field(default_factory=lambda: array("i"))
 
 
+class _Column(dict[str, float]):
+    """By symbol, its affinity for one emotive."""
+
+    @property
+    def size_bytes(self) -> int:
+        return COLUMN_BYTES * len(self)
+
+
 class NumpyPatternIndex(UnsavedIndex):
     def __init__(self) -> None:
+        self._columns: AffinityColumns[_Column] = AffinityColumns()
         self.clear()
 
     def clear(self) -> None:
         self.statistics = SymbolCounts()
+        self._buried: dict[str, Pattern] = {}
+        """Deleted patterns with an affinity."""
+        self._columns.changed()
         self._forget()
 
     def _forget(self) -> None:
@@ -65,6 +81,7 @@ class NumpyPatternIndex(UnsavedIndex):
 
     def put(self, pattern: Pattern, *, learns: int = 0) -> None:
         slot = self._slots.get(pattern.name)
+        self._note_affinity(slot, pattern)
         if slot is None:
             self._append(pattern)
         else:
@@ -82,7 +99,8 @@ class NumpyPatternIndex(UnsavedIndex):
     def memory_bytes(self) -> int:
         """Estimate; removed patterns count until their slots are compacted."""
         postings = POSTINGS_BYTES * len(self._postings)
-        return self._bytes + postings + self.statistics.memory_bytes
+        columns = self._columns.memory_bytes
+        return self._bytes + postings + columns + self.statistics.memory_bytes
 
     def after(self, first: int) -> Iterator[Pattern]:
         return (one for one in self._patterns if one is not None and one.first > first)
@@ -95,8 +113,49 @@ class NumpyPatternIndex(UnsavedIndex):
         if len(self._patterns) > 2 * len(self._slots) + HOLES_KEPT:
             self._compact()
 
-    def frozen(self) -> None:
+    def _note_affinity(self, slot: int | None, pattern: Pattern) -> None:
+        """Drop the columns if *pattern*, which comes to *slot*, changes any."""
+        known = self._buried.pop(pattern.name, None) if slot is None else self._patterns[slot]
+        before = NO_AFFINITY if known is None else known.affinity
+        # One that was deleted is added in another place from now on.
+        moves = slot is None and bool(before)
+        if moves or (pattern.affinity is not before and pattern.affinity != before):
+            self._columns.changed()
+
+    def bury(self, tombstone: Pattern) -> None:
+        self._buried[tombstone.name] = tombstone
+        self._columns.changed()
+
+    def frozen(self, *, weighs: bool = False) -> None:
         """None: a copy would cost more than most queries."""
+
+    def felt(self) -> Iterator[Pattern]:
+        yield from (one for one in self.after(-1) if one.affinity)
+        yield from (self._buried[name] for name in sorted(self._buried))
+
+    def symbol_rows(self, pace: Pace) -> Iterator[SymbolRow]:
+        holders: Counter[str] = Counter()
+        for one in paced(self.after(-1), pace):
+            holders.update(set(flatten(one.events)))
+        # The statistics hold every symbol that a pattern has, also one that was never counted.
+        occurrences = self.statistics.symbol_frequency
+        for symbol in paced({**occurrences, **holders}, pace):
+            yield SymbolRow(symbol, occurrences[symbol], holders[symbol])
+
+    def _affinity(self, emotive: str | None, pace: Pace) -> _Column | None:
+        """By symbol, its affinity for *emotive*."""
+        if emotive is None:
+            return None
+        version = self._columns.version
+        column = self._columns.get(emotive, version)
+        if column is None:
+            column = _Column()
+            for one in paced(self.felt(), pace):
+                if emotive in one.affinity:
+                    for symbol in dict.fromkeys(flatten(one.events)):
+                        column[symbol] = plus(column.get(symbol, 0.0), one.affinity[emotive])
+            self._columns.keep(emotive, version, column)
+        return column
 
     def best(
         self,
@@ -124,7 +183,8 @@ class NumpyPatternIndex(UnsavedIndex):
         if wanted.fuzzy_threshold > 0.0:
             fuzzy = FuzzyState.of(state, self._postings, wanted.fuzzy_threshold, pace)
         matches = self.matches(state, threshold, pace, fuzzy)
-        known = Knowledge(self.statistics, len(self), self._holders)
+        affinity = self._affinity(wanted.affinity_emotive, pace)
+        known = Knowledge(self.statistics, len(self), self._holders, affinity)
         return found_later(matches, state, known, wanted, limit=limit, pace=pace)
 
     def matches(
@@ -187,8 +247,8 @@ class NumpyPatternIndex(UnsavedIndex):
     def _replace(self, slot: int, pattern: Pattern) -> None:
         known = self._patterns[slot]
         if known is not None:
-            self._bytes -= extras_bytes(known.emotives, known.metadata)
-        self._bytes += extras_bytes(pattern.emotives, pattern.metadata)
+            self._bytes -= _extras_bytes(known)
+        self._bytes += _extras_bytes(pattern)
         self._patterns[slot] = pattern
 
     def _append(self, pattern: Pattern) -> None:
@@ -209,6 +269,10 @@ class NumpyPatternIndex(UnsavedIndex):
         self._forget()
         for pattern in alive:
             self._append(pattern)
+
+
+def _extras_bytes(pattern: Pattern) -> int:
+    return extras_bytes(pattern.emotives, pattern.metadata) + affinity_bytes(pattern.affinity)
 
 
 def _alignment_with(state: Sequence[str], fuzzy: FuzzyState | None, pace: Pace) -> _Alignment:

@@ -1,9 +1,10 @@
-"""Emotives and metadata, which few patterns have: the compiled engine keeps them in Python."""
+"""Emotives, metadata and affinity, which few patterns have: the compiled engine keeps them in
+Python."""
 
 from dataclasses import dataclass
 
-from kato_service.domain.pattern import Emotives, Metadata
-from kato_service.knowledge.fold.footprint import extras_bytes
+from kato_service.domain.pattern import Emotives, Metadata, Pattern
+from kato_service.knowledge.fold.footprint import affinity_bytes, extras_bytes
 
 EXTRAS_BYTES = 300
 """Size of one pattern's extras: the object, a copy of the name, a place in a dictionary."""
@@ -13,10 +14,22 @@ EXTRAS_BYTES = 300
 class Extras:
     emotives: tuple[Emotives, ...] = ()
     metadata: Metadata | None = None
+    affinity: Emotives | None = None
+
+    @classmethod
+    def of(cls, pattern: Pattern) -> "Extras":
+        return cls(pattern.emotives, pattern.metadata or None, pattern.affinity or None)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.emotives or self.metadata or self.affinity)
 
     @property
     def size_bytes(self) -> int:
-        return EXTRAS_BYTES + extras_bytes(self.emotives, self.metadata or {})
+        maps = extras_bytes(self.emotives, self.metadata or {}) + affinity_bytes(
+            self.affinity or {}
+        )
+        return EXTRAS_BYTES + maps
 
 
 NONE = Extras()

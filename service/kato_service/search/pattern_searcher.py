@@ -58,7 +58,7 @@ class PatternSearcher:
     ) -> Search:
         """A search of *reading* as it is now; takes microseconds, while the reading is held."""
         index = cast(MatchingIndex, reading.index)  # every index of a fold is from `new_index`
-        frozen = index.frozen()
+        frozen = index.frozen(weighs=genes.affinity_emotive is not None)
         return Search(frozen or index, stm, genes, frozen is None, details)
 
     def predict(self, reading: KnowledgeReading, stm: Stm, genes: Genes) -> tuple[Prediction, ...]:
@@ -83,14 +83,17 @@ class PatternSearcher:
 
 
 def _wanted(state: tuple[str, ...], genes: Genes, details: Details) -> Wanted:
-    # No prediction has a weighted field yet, so these leave the ranking by potential as it is.
-    is_weighted = genes.rank_sort_algo.startswith("weighted_")
+    rank_by = genes.rank_sort_algo
+    # Without weights, the weighted fields are null: the ranking by potential stays as it is.
+    if genes.affinity_emotive is None and rank_by.startswith("weighted_"):
+        rank_by = "potential"
     return Wanted(
         later=details.later,
         futures=details.futures,
-        rank_by="potential" if is_weighted else genes.rank_sort_algo,
+        rank_by=rank_by,
         in_first_event=len(state) == 1,
         fuzzy_threshold=genes.fuzzy_token_threshold if len(state) > 1 else 0.0,
+        affinity_emotive=genes.affinity_emotive,
     )
 
 

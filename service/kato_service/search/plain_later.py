@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from kato_service.domain import later_metrics as later
 from kato_service.domain import prediction_metrics as metrics
+from kato_service.domain.affinity import Weights, symbol_weight, total_weight, weighted_metrics
 from kato_service.domain.genes import RankKey
 from kato_service.domain.later_metrics import Futures, Holders
-from kato_service.domain.prediction import Anomaly, LaterMetrics, Prediction
+from kato_service.domain.pattern import flatten
+from kato_service.domain.prediction import Anomaly, LaterMetrics, Prediction, WeightedMetrics
 from kato_service.domain.prediction_metrics import SymbolProbabilities
 from kato_service.domain.spelling import ratio
 from kato_service.domain.statistics import SymbolStatistics
@@ -35,6 +38,8 @@ class Knowledge:
     """U: all patterns that there are now."""
     holders: Callable[[Iterable[str]], Mapping[str, int]]
     """df: by symbol, how many of the patterns hold it."""
+    affinity: Mapping[str, float] | None = None
+    """By symbol, its affinity for the emotive that is asked for; None: symbols have no weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,8 @@ class _Query:
     futures: Futures
     weight: float
     """The sum of the weights of all kept patterns."""
+    weights: Mapping[str, float] | None
+    """What each symbol weighs; None: symbols have no weights."""
 
 
 def found_later(
@@ -68,7 +75,7 @@ def found_later(
     if wanted.in_first_event:
         kept = [one for one in kept if state[0] in one.match.pattern.events[0]]
     query = _query(kept, state, knowledge)
-    ranked = sorted((scored(one, query.plain) for one in paced(kept, pace)), key=rank)
+    ranked = sorted((_scored(one, query) for one in paced(kept, pace)), key=rank)
     value = _VALUES.get(wanted.rank_by)
     if value is not None:
         # Sorting is stable, so equal ones stay ranked by their potential.
@@ -95,12 +102,68 @@ def _query(kept: Sequence[Kept], state: tuple[str, ...], knowledge: Knowledge) -
     for weight in weights:
         total += weight
     futures = Futures(zip((one.alignment.future for one in kept), weights, strict=True))
-    return _Query(plain, Holders(knowledge.patterns, knowledge.holders(shown)), futures, total)
+    holders = Holders(knowledge.patterns, knowledge.holders(shown))
+    return _Query(plain, holders, futures, total, _symbol_weights(kept, state, knowledge))
+
+
+def _symbol_weights(
+    kept: Iterable[Kept], state: Iterable[str], knowledge: Knowledge
+) -> Mapping[str, float] | None:
+    """What each symbol of the patterns and of the state weighs; None if symbols have no weights."""
+    affinity, occurrences = knowledge.affinity, knowledge.statistics.symbol_frequency
+    if affinity is None:
+        return None
+    symbols = {symbol for one in kept for symbol in flatten(one.match.pattern.events)}
+    return {
+        symbol: symbol_weight(affinity.get(symbol, 0.0), occurrences[symbol])
+        for symbol in symbols.union(state)
+    }
+
+
+def _scored(one: Kept, query: _Query) -> Scored:
+    """*one* with its potential, which weights change."""
+    plain = scored(one, query.plain)
+    if query.weights is None:
+        return plain
+    of = _weights(one, query.weights)
+    shares = of.evidence + of.confidence
+    value = metrics.potential(shares, of.snr, plain.itfdf, one.alignment.block_count)
+    return replace(plain, potential=value)
+
+
+def _weights(one: Kept, weights: Mapping[str, float]) -> Weights:
+    symbols = flatten(one.match.pattern.events)
+    # The pattern's own spelling of what matches.
+    blocks = (symbols[start : start + size] for start, _, size in one.match.blocks)
+    return Weights(
+        matched=total_weight(chain.from_iterable(blocks), weights),
+        extras=total_weight(one.alignment.extras, weights),
+        pattern=total_weight(symbols, weights),
+        present=total_weight(one.present, weights),
+    )
 
 
 def _prediction(one: Scored, query: _Query, wanted: Wanted) -> Prediction:
     made = prediction(one, query.plain)
-    return replace(made, later=_later(one, query)) if wanted.later else made
+    if not wanted.later:
+        return made
+    return replace(made, later=_later(one, query), weighted=_weighted(one, query))
+
+
+def _weighted(one: Scored, query: _Query) -> WeightedMetrics | None:
+    if query.weights is None:
+        return None
+    return weighted_metrics(_weights(one.kept, query.weights))
+
+
+def _weighted_value(name: str) -> Callable[[Scored, _Query], float]:
+    """What the weighted field *name* holds; it is only ranked by where symbols have weights."""
+
+    def value(one: Scored, query: _Query) -> float:
+        found: float = getattr(_weighted(one, query), name)
+        return found
+
+    return value
 
 
 def _later(one: Scored, query: _Query) -> LaterMetrics:
@@ -192,6 +255,9 @@ _VALUES: Mapping[RankKey, Callable[[Scored, _Query], float]] = {
     "bayesian_prior": _prior,
     "bayesian_likelihood": lambda one, _query: one.kept.match.similarity,
     "tfidf_score": _tfidf_score,
+    "weighted_similarity": _weighted_value("weighted_similarity"),
+    "weighted_evidence": _weighted_value("weighted_evidence"),
+    "weighted_confidence": _weighted_value("weighted_confidence"),
+    "weighted_snr": _weighted_value("weighted_snr"),
 }
-"""What predictions are ranked by. Not in it: the potential, by which they are ranked already, and
-the weighted fields, which no prediction has."""
+"""What predictions are ranked by. Not in it: the potential, by which they are ranked already."""

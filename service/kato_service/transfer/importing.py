@@ -170,6 +170,7 @@ class KnowledgeImport:
             learns=one.learns,
             emotives=one.emotives,
             metadata=one.metadata,
+            affinity=one.affinity,
         )
 
     async def _require_same_events(self, reading: KnowledgeReading) -> None:

@@ -5,7 +5,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from kato_service.domain.pattern import Emotives, Event, Metadata, Pattern
+from kato_service.domain.affinity import AFFINITY_BYTES
+from kato_service.domain.pattern import NO_AFFINITY, Emotives, Event, Metadata, Pattern
 from kato_service.domain.sizes import (
     EMOTIVE_BYTES,
     PATTERN_METADATA_BYTES,
@@ -29,8 +30,8 @@ _NAME = re.compile(r"(?:PTRN\|)?([0-9a-f]{40})", re.ASCII)
 
 
 def pattern_of(given: Mapping[str, Any]) -> Pattern:
-    """The pattern with the fields ``name``, ``events``, ``frequency``, ``emotives``, ``metadata``
-    and, unless it is unknown (None), ``learns``.
+    """The pattern with the fields ``name``, ``events``, ``frequency``, ``emotives``, ``metadata``,
+    ``affinity`` and, unless it is unknown (None), ``learns``.
 
     Raises:
         WrongFieldError: A field is wrong; the text starts with its name.
@@ -48,6 +49,7 @@ def pattern_of(given: Mapping[str, Any]) -> Pattern:
         ),
         emotives=_windows(given.get("emotives")),
         metadata=_metadata(given.get("metadata")),
+        affinity=_affinity(given.get("affinity")),
     )
     if _size(pattern) > VIEW_BYTES:
         raise WrongFieldError("the pattern: larger than an entry of the log may be")
@@ -121,18 +123,30 @@ def _windows(given: object) -> tuple[Emotives, ...]:
 def _emotives(given: object) -> Emotives:
     if not isinstance(given, Mapping):
         raise WrongFieldError("emotives: not a list of maps")
-    return {text("emotives", key): _number(value) for key, value in given.items()}
+    return {text("emotives", key): _number("emotives", value) for key, value in given.items()}
 
 
-def _number(given: object) -> float:
+def _affinity(given: object) -> Emotives:
+    if given is None:
+        return NO_AFFINITY
+    if not isinstance(given, Mapping):
+        raise WrongFieldError("affinity: not a map")
+    # A sum is never −0.0, which adding 0.0 drops.
+    sums = {text("affinity", key): _number("affinity", it) + 0.0 for key, it in given.items()}
+    if emotives_bytes(sums) > AFFINITY_BYTES:
+        raise WrongFieldError(f"affinity: larger than {AFFINITY_BYTES} bytes")
+    return sums
+
+
+def _number(field: str, given: object) -> float:
     if isinstance(given, bool) or not isinstance(given, int | float):
-        raise WrongFieldError("emotives: a value is not a number")
+        raise WrongFieldError(f"{field}: a value is not a number")
     try:
         number = float(given)
     except OverflowError as exc:
-        raise WrongFieldError("emotives: a value is too large") from exc
+        raise WrongFieldError(f"{field}: a value is too large") from exc
     if not math.isfinite(number):
-        raise WrongFieldError("emotives: a value is not finite")
+        raise WrongFieldError(f"{field}: a value is not finite")
     return number
 
 

@@ -225,6 +225,7 @@ def _plain(pattern: Pattern) -> dict[str, Any]:
             key: [orjson.Fragment(value) for value in values]
             for key, values in pattern.metadata.items()
         },
+        **({"affinity": pattern.affinity} if pattern.affinity else {}),
     }
 
 

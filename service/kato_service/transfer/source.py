@@ -122,7 +122,8 @@ class PatternsDigest:
 
     def add(self, one: Pattern) -> None:
         extras = (one.emotives, list(one.metadata.items()))
-        content = (one.name, one.events, one.frequency, one.learns, *extras)
+        felt = (list(one.affinity.items()),) if one.affinity else ()
+        content = (one.name, one.events, one.frequency, one.learns, *extras, *felt)
         self._hash.update(orjson.dumps(content))
 
     @property

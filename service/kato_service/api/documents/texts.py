@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kato_service.api import health, later, legacy, patterns, processing, sessions
+from kato_service.api import health, later, legacy, patterns, processing, sessions, symbols
 from kato_service.api.monitoring import paths as monitoring
 
 CURRENT = """Deterministic pattern memory: observe events, learn patterns, get predictions that can
@@ -56,7 +56,7 @@ PARAMETERS: Mapping[str, str] = {
     "test_id": "Any text; it returns in the answer.",
     "name": "The pattern's name: 40 hexadecimal digits, with or without `PTRN|`.",
     "metric": "The metric's name, such as `kato_requests_total`; `/stats` shows all.",
-    "symbol": "The symbol of the vector, as observations and patterns show it.",
+    "symbol": "The symbol, as observations and patterns show it; percent-encoded.",
 }
 """Parameters of paths."""
 GENE_NAME = "The gene's name, such as `recall_threshold`."
@@ -168,6 +168,12 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     legacy.get_cognition_data: "Gets predictions, mean emotives, the last event and the short-term"
     " memory.",
     legacy.status: "Gets the state of the selected session.",
+    symbols.list_affinities: "For every symbol that was learned with emotives: by emotive, the sum"
+    " over all learns of patterns that hold it. An answer lists up to 100000 symbols; of more, it"
+    " has a `next_cursor`.",
+    symbols.get_affinity: "The same for one symbol. An unknown symbol has none.",
+    symbols.list_symbols: "How often every symbol was learned, and how many patterns hold it now."
+    " An answer lists up to 100000 symbols; of more, it has a `next_cursor`.",
     health.live: "Succeeds while the event loop runs; for a liveness probe.",
     health.ready: "Succeeds if requests can be served; for a readiness probe.",
     health.startup: "Succeeds once the process has started; for a startup probe.",

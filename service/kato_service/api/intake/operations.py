@@ -169,5 +169,6 @@ def _operation_id(method: str, operation: Operation, generation: Generation) -> 
     if not generation.older:
         name: str = operation.endpoint.__name__
         return name if method == operation.methods[0] else f"{name}_by_{method.lower()}"
-    words = [word.strip("{}").replace("-", "_") for word in operation.path.split("/") if word]
+    parts = [part.strip("{}").partition(":")[0] for part in operation.path.split("/") if part]
+    words = [part.replace("-", "_") for part in parts]
     return "_".join((method.lower(), *(words or ("root",))))

@@ -16,7 +16,6 @@ Filter = Literal["minhash", "length", "jaccard", "bloom", "rapidfuzz"]
 class OtherGenes(Body):
     """What the genes of other versions accept. Each is stored and shown, and changes nothing."""
 
-    affinity_emotive: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     process_predictions: bool | None = None
     indexer_type: Literal["VI", "LSH", "ANNOY", "FAISS"] | None = None
     use_token_matching: bool | None = None
@@ -44,7 +43,6 @@ class OtherGenes(Body):
 
 
 DEFAULTS: dict[str, Any] = {
-    "affinity_emotive": None,
     "process_predictions": True,
     "indexer_type": "VI",
     "use_token_matching": True,

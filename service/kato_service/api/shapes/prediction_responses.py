@@ -109,10 +109,14 @@ class LaterMetrics(Answer):
     """Matches of symbols that are spelled differently, in the order of the short-term memory; empty
     unless `fuzzy_token_threshold` lets symbols match that are only alike."""
     weighted_similarity: float | None = None
-    """Always null, as are the next three: symbols have no weights."""
+    """The similarity of weighed symbols; null without the gene `affinity_emotive`, as are the next
+    three."""
     weighted_evidence: float | None = None
+    """How much of the pattern's weight matches."""
     weighted_confidence: float | None = None
+    """How much of the weight of the present matches."""
     weighted_snr: float | None = None
+    """How much of the weight of the short-term memory matches."""
 
 
 class _EveryField(Prediction, LaterMetrics):

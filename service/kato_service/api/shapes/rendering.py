@@ -13,7 +13,12 @@ from kato_service.api.shapes import other_genes
 from kato_service.api.shapes.dialect import LATER, Dialect
 from kato_service.domain.genes import Genes, GeneValue
 from kato_service.domain.pattern import Metadata, Pattern
-from kato_service.domain.prediction import FuturePotential, LaterMetrics, Prediction
+from kato_service.domain.prediction import (
+    FuturePotential,
+    LaterMetrics,
+    Prediction,
+    WeightedMetrics,
+)
 from kato_service.processing.memory_manager import current_emotives
 from kato_service.processing.results import (
     ClearResult,
@@ -27,16 +32,12 @@ _PREFIX = "PTRN|"
 _SHOWN_ID_CHARS = 8
 """Characters of a session id that a list shows to callers without an API key."""
 PREDICTION_FIELDS = tuple(
-    field.name for field in fields(Prediction) if field.name not in ("blocks", "metadata", "later")
+    field.name
+    for field in fields(Prediction)
+    if field.name not in ("blocks", "metadata", "later", "weighted")
 )
 LATER_FIELDS = tuple(field.name for field in fields(LaterMetrics))
-NOT_BUILT: Mapping[str, Any] = {
-    "weighted_similarity": None,
-    "weighted_evidence": None,
-    "weighted_confidence": None,
-    "weighted_snr": None,
-}
-"""Fields of later-clients.md L8, with what they hold while that is switched off."""
+WEIGHTED_FIELDS = tuple(field.name for field in fields(WeightedMetrics))
 _LEARN_MESSAGES = {
     "learned": "pattern learned",
     "insufficient_data": "nothing learned: a pattern needs at least two symbols",
@@ -190,7 +191,8 @@ def prediction(value: Prediction) -> dict[str, Any]:
         for name in LATER_FIELDS:
             content[name] = getattr(value.later, name)
         content["anomalies"] = [asdict(anomaly) for anomaly in value.later.anomalies]
-        content.update(NOT_BUILT)
+        for name in WEIGHTED_FIELDS:
+            content[name] = None if value.weighted is None else getattr(value.weighted, name)
     content["emotives"] = dict(value.emotives)
     content["pattern_name"] = spelled(value.name)
     if value.metadata:

@@ -135,8 +135,8 @@ class OlderPredictionsBody(PredictionsBody):
 
 
 class GeneOverrides(OtherGenes):
-    """Genes of a session; null returns one to its default. Those after `fuzzy_token_threshold`
-    belong to other versions: they are checked and stored, and have no effect here."""
+    """Genes of a session; null returns one to its default. Those after `affinity_emotive` belong to
+    other versions: they are checked and stored, and have no effect here."""
 
     recall_threshold: Real | None = Field(default=None, ge=0.0, le=1.0, examples=[0.1])
     """Similarity that a prediction must reach."""
@@ -171,6 +171,11 @@ class GeneOverrides(OtherGenes):
     """Whether a short-term memory of one symbol has predictions: patterns that begin with it."""
     fuzzy_token_threshold: Real | None = Field(default=None, ge=0.0, le=1.0, examples=[0.0])
     """How alike two symbols have to be spelled to match; 0: only equal ones match."""
+    affinity_emotive: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
+        default=None, examples=["joy"]
+    )
+    """The emotive by which symbols are weighed: those that were learned with much of it count for
+    more in `potential`. Null: all symbols count alike."""
 
     _unknown: tuple[str, ...] = PrivateAttr(())
     _may_ignore: ClassVar[bool] = True

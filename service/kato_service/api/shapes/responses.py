@@ -68,6 +68,8 @@ class Genes(Answer):
     """Whether a short-term memory of one symbol has predictions."""
     fuzzy_token_threshold: float = Field(examples=[0.0])
     """How alike two symbols have to be spelled to match; 0: only equal ones match."""
+    affinity_emotive: str | None = Field(examples=[None])
+    """The emotive by which symbols are weighed; null: all count alike."""
 
 
 class AnySession(Answer):

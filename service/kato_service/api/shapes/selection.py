@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from kato_service.api.shapes.dialect import LATER, Dialect
-from kato_service.api.shapes.rendering import LATER_FIELDS, NOT_BUILT, PREDICTION_FIELDS
+from kato_service.api.shapes.rendering import (
+    LATER_FIELDS,
+    PREDICTION_FIELDS,
+    WEIGHTED_FIELDS,
+)
 from kato_service.api.wording import unknown
 from kato_service.errors import InvalidInputError
 from kato_service.findings import Finding, Part
@@ -16,9 +20,9 @@ FUTURES = "future_potentials"
 """A field of the answer, next to its predictions."""
 _NOT_LATER = ("hamiltonian", "grand_hamiltonian")
 """Fields that predictions on ``/sessions`` do not have."""
-_OF_LATER = frozenset((*LATER_FIELDS, *NOT_BUILT))
+_OF_LATER = frozenset((*LATER_FIELDS, *WEIGHTED_FIELDS))
 _OF_PREDICTIONS = (
-    *("type", *PREDICTION_FIELDS, *LATER_FIELDS, *NOT_BUILT),
+    *("type", *PREDICTION_FIELDS, *LATER_FIELDS, *WEIGHTED_FIELDS),
     *("pattern_name", "metadata"),
 )
 FIELDS = (*_OF_PREDICTIONS, FUTURES)

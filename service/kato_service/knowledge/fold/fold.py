@@ -10,6 +10,7 @@ from itertools import accumulate
 from sys import getsizeof
 from typing import assert_never
 
+from kato_service.domain.affinity import with_felt
 from kato_service.domain.pattern import Emotives, Event, Pattern
 from kato_service.domain.sizes import EMOTIVE_BYTES, emotives_bytes, events_bytes, merged_metadata
 from kato_service.domain.statistics import Corrections, SymbolStatistics
@@ -193,6 +194,7 @@ class Fold:
             learns=known.learns + 1,
             emotives=_window(known.emotives, entry.emotives, entry.persistence),
             metadata=merged_metadata(known.metadata, entry.metadata),
+            affinity=with_felt(known.affinity, entry.emotives),
             revision=revision,
         )
         self.index.put(pattern, learns=1)
@@ -222,8 +224,8 @@ class Fold:
         known = self.index.get(entry.name)
         if known is None:
             return Applied(entry, revision, 0, met=False)
-        self._bury(replace(known, frequency=0, emotives=(), metadata={}, revision=revision))
         self.index.remove(entry.name)
+        self._bury(replace(known, frequency=0, emotives=(), metadata={}, revision=revision))
         return Applied(entry, revision, 0)
 
     def _import(self, revision: int, entry: Import) -> Applied:
@@ -240,6 +242,7 @@ class Fold:
             learns=known.learns + learns,
             emotives=_merged(known, entry.emotives),
             metadata=merged_metadata(known.metadata, entry.metadata),
+            affinity=with_felt(known.affinity, entry.affinity),
             revision=revision,
         )
         self.index.put(pattern, learns=learns)
@@ -253,7 +256,10 @@ class Fold:
         return Applied(entry, revision, None)
 
     def _bury(self, tombstone: Pattern) -> None:
+        """Keep a deleted pattern, which the index does not hold (any longer)."""
         self.tombstones[tombstone.name] = tombstone
+        if tombstone.affinity:
+            self.index.bury(tombstone)
         self._tombstones_bytes += pattern_bytes(tombstone)
 
     def _clear(self, revision: int) -> None:

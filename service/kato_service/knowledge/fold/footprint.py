@@ -28,7 +28,8 @@ def symbols_bytes(symbols: Iterable[str]) -> int:
 
 def pattern_bytes(pattern: Pattern) -> int:
     events = sum(map(_event_bytes, pattern.events))
-    return PATTERN_BYTES + events + extras_bytes(pattern.emotives, pattern.metadata)
+    maps = extras_bytes(pattern.emotives, pattern.metadata) + affinity_bytes(pattern.affinity)
+    return PATTERN_BYTES + events + maps
 
 
 def extras_bytes(emotives: Iterable[Emotives], metadata: Metadata) -> int:
@@ -38,6 +39,11 @@ def extras_bytes(emotives: Iterable[Emotives], metadata: Metadata) -> int:
         return maps
     texts = sum(TUPLE_BYTES + symbols_bytes((key, *texts)) for key, texts in metadata.items())
     return maps + texts + MAP_BYTES
+
+
+def affinity_bytes(affinity: Emotives) -> int:
+    """Size of the affinity of a pattern; that of a single learn is its emotives, counted twice."""
+    return MAP_BYTES + NUMBERED_BYTES * len(affinity) if affinity else 0
 
 
 def corrections_bytes(corrections: Corrections) -> int:

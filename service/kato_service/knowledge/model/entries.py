@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from kato_service.domain.pattern import Emotives, Event, Metadata, Pattern
+from kato_service.domain.pattern import NO_AFFINITY, Emotives, Event, Metadata, Pattern
 from kato_service.domain.statistics import Corrections
 
 
@@ -43,8 +43,8 @@ class Import:
     """A pattern as another knowledge base had it: many learns at once.
 
     Its learns are counted like those of this knowledge base. To a pattern that exists it adds
-    frequency, learns, emotive maps (after the known ones) and metadata. A deleted pattern comes
-    back, as after a learn.
+    frequency, learns, emotive maps (after the known ones), metadata and affinity. A deleted pattern
+    comes back, as after a learn.
     """
 
     token: str
@@ -60,6 +60,7 @@ class Import:
     learns: int
     emotives: tuple[Emotives, ...] = ()
     metadata: Metadata = field(default_factory=dict)
+    affinity: Emotives = field(default_factory=lambda: NO_AFFINITY)
 
 
 @dataclass(frozen=True, slots=True)

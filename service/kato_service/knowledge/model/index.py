@@ -40,7 +40,7 @@ class SiftedViews:
     """Documents of which nothing was taken: deleted, first learned after the checkpoint, or encoded
     in another way."""
     with_extras: tuple[bytes, ...]
-    """Documents of which everything was taken except emotives and metadata."""
+    """Documents of which everything was taken except emotives, metadata and affinity."""
     newest: int = 0
     """The greatest revision of those taken; 0 if there are none."""
     has_garbage: bool = False
@@ -71,7 +71,8 @@ class PatternLoader(Protocol):
         """
 
     def add_extras(self, patterns: Iterable[Pattern]) -> None:
-        """Add emotives and metadata of *patterns* to the added patterns of the same names."""
+        """Add emotives, metadata and affinity of *patterns* to the added patterns of the same
+        names."""
 
     def count(self, patterns: Iterable[Pattern]) -> None:
         """Count deleted patterns as `add` does, without keeping them."""
@@ -103,6 +104,10 @@ class PatternIndex(Protocol):
 
     def remove(self, name: str) -> None:
         """Drop a pattern; its symbols stay counted. Unknown names are not an error."""
+
+    def bury(self, tombstone: Pattern) -> None:
+        """Keep the affinity of a deleted pattern, which is part of that of its symbols, until a
+        pattern of this name is put again."""
 
     def correct(self, corrections: Corrections) -> None:
         """Add to the statistics what no pattern accounts for; patterns stay as they are. Not before
@@ -150,6 +155,9 @@ class UnsavedIndex:
 
     def correct(self, corrections: Corrections) -> None:
         self.statistics.correct(corrections)
+
+    def bury(self, tombstone: Pattern) -> None:
+        """Nothing to do: nobody asks for the affinity of symbols, unless an index says so."""
 
     def loader(self: CountingIndex) -> "SortingLoader":
         return SortingLoader(self)

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from kato_service.domain.pattern import Pattern
+from kato_service.domain.pattern import NO_AFFINITY, Pattern
 from kato_service.domain.statistics import Corrections
 from kato_service.knowledge.fold.fold import Fold
 from kato_service.knowledge.fold.import_progress import ImportProgress
@@ -66,7 +66,8 @@ def _pieces(rest: bytes, tombstones: Iterable[Pattern], index: Iterator[Piece]) 
 
 def _row(tombstone: Pattern) -> tuple[Any, ...]:
     numbers = (tombstone.frequency, tombstone.learns, tombstone.first, tombstone.revision)
-    return (tombstone.name, tombstone.events, *numbers)
+    felt = (tombstone.affinity,) if tombstone.affinity else ()
+    return (tombstone.name, tombstone.events, *numbers, *felt)
 
 
 def _taken(fold: Fold, pieces: Iterable[Piece]) -> Iterator[Piece]:
@@ -91,12 +92,13 @@ def _restore_rest(fold: Fold, fields: dict[str, Any]) -> None:
 
 
 def _tombstone(row: Any) -> Pattern:
-    name, events, frequency, learns, first, revision = row
+    name, events, frequency, learns, first, revision, *felt = row
     return Pattern(
         name=name,
         events=tuple(map(tuple, events)),
         frequency=frequency,
         learns=learns,
+        affinity=dict(felt[0]) if felt else NO_AFFINITY,
         first=first,
         revision=revision,
     )

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import Any, assert_never
 
-from kato_service.domain.pattern import Emotives, Event, Metadata
+from kato_service.domain.pattern import NO_AFFINITY, Emotives, Event, Metadata
 from kato_service.domain.statistics import Corrections
 from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.model.entries import (
@@ -154,11 +154,30 @@ def decoded_events(symbols: list[str], sizes: list[int]) -> tuple[Event, ...]:
 
 
 def encoded_emotives(emotives: Emotives) -> Document:
-    return {"m": [{"k": name, "v": float(value)} for name, value in emotives.items()]}
+    return {"m": _encoded_sums(emotives)}
 
 
 def decoded_emotives(document: Mapping[str, Any]) -> Emotives:
-    return {pair["k"]: pair["v"] for pair in document["m"]}
+    return _decoded_sums(document["m"])
+
+
+def encoded_affinity(affinity: Emotives) -> Document:
+    """The field of an affinity; none for an empty one, which most patterns have."""
+    return {"affinity": _encoded_sums(affinity)} if affinity else {}
+
+
+def decoded_affinity(document: Mapping[str, Any]) -> Emotives:
+    """The affinity in *document*; empty in one of a version that had none."""
+    pairs = document.get("affinity")
+    return _decoded_sums(pairs) if pairs else NO_AFFINITY
+
+
+def _encoded_sums(emotives: Emotives) -> list[Document]:
+    return [{"k": name, "v": float(value)} for name, value in emotives.items()]
+
+
+def _decoded_sums(pairs: Iterable[Mapping[str, Any]]) -> Emotives:
+    return {pair["k"]: pair["v"] for pair in pairs}
 
 
 def encoded_metadata(metadata: Metadata) -> list[Document]:
@@ -220,6 +239,7 @@ def _content(entry: Entry) -> Document:
                 "learns": entry.learns,
                 "emotives": [encoded_emotives(emotives) for emotives in entry.emotives],
                 "metadata": encoded_metadata(entry.metadata),
+                **encoded_affinity(entry.affinity),
             }
         case Statistics():
             return {
@@ -281,6 +301,7 @@ def _decode_import(document: Mapping[str, Any]) -> Import:
         learns=document["learns"],
         emotives=tuple(map(decoded_emotives, document["emotives"])),
         metadata=decoded_metadata(document["metadata"]),
+        affinity=decoded_affinity(document),
     )
 
 

@@ -11,10 +11,12 @@ from kato_service.knowledge.model.pattern_views import PatternView, StatisticsVi
 from kato_service.knowledge.stores.documents import (
     UNDECODABLE,
     Document,
+    decoded_affinity,
     decoded_corrections,
     decoded_emotives,
     decoded_events,
     decoded_metadata,
+    encoded_affinity,
     encoded_corrections,
     encoded_emotives,
     encoded_metadata,
@@ -49,6 +51,7 @@ def encoded_view(kb: str, view: PatternView) -> Document:
         "learns": pattern.learns,
         "emotives": [encoded_emotives(emotives) for emotives in pattern.emotives],
         "metadata": encoded_metadata(pattern.metadata),
+        **encoded_affinity(pattern.affinity),
         "first": pattern.first,
         "revision": pattern.revision,
         "deleted": view.deleted,
@@ -63,6 +66,7 @@ def decoded_view(document: Mapping[str, Any]) -> PatternView:
         learns=document["learns"],
         emotives=tuple(map(decoded_emotives, document["emotives"])),
         metadata=decoded_metadata(document["metadata"]),
+        affinity=decoded_affinity(document),
         first=document["first"],
         revision=document["revision"],
     )

@@ -2,11 +2,12 @@
 
 #include <string.h>
 
-int frozen_open(frozen *taken, const patterns *all)
+int frozen_open(frozen *taken, const patterns *all, int with_occurrences)
 {
     memset(taken, 0, sizeof(*taken));
     taken->segments = kato_allocate(all->order_count, sizeof(*taken->segments));
-    if (taken->segments == NULL || counts_copy(&taken->counts, &all->counts) < 0) {
+    if (taken->segments == NULL
+        || counts_copy(&taken->counts, &all->counts, with_occurrences) < 0) {
         kato_free(taken->segments);
         taken->segments = NULL;
         PyErr_NoMemory();

@@ -13,8 +13,11 @@ typedef struct {
     uint32_t longest;
 } frozen;
 
-/* Take a frozen copy of *all*; -1 with an exception set. Both under the interpreter lock. */
-int frozen_open(frozen *taken, const patterns *all);
+/*
+ * Take a frozen copy of *all*, with the occurrences of symbols if they are wanted; -1 with an
+ * exception set. Both under the interpreter lock.
+ */
+int frozen_open(frozen *taken, const patterns *all, int with_occurrences);
 void frozen_close(frozen *taken);
 
 #endif

@@ -227,14 +227,23 @@ void counts_add(symbol_counts *counts, uint32_t number, int64_t patterns, int64_
     counts_raise(&counts->occurrences[number], occurrences);
 }
 
-int counts_copy(symbol_counts *copy, const symbol_counts *counts)
+int counts_copy(symbol_counts *copy, const symbol_counts *counts, int with_occurrences)
 {
+    size_t symbols = (size_t)counts->page_count * COUNTS_PER_PAGE;
     *copy = *counts;
     copy->occurrences = NULL;
     copy->pages = kato_allocate(counts->page_count, sizeof(*copy->pages));
-    if (copy->pages == NULL) {
+    if (copy->pages != NULL && with_occurrences) {
+        copy->occurrences = kato_allocate(symbols, sizeof(*copy->occurrences));
+    }
+    if (copy->pages == NULL || (with_occurrences && copy->occurrences == NULL)) {
+        kato_free(copy->pages);
+        copy->pages = NULL;
         copy->page_count = 0;
         return -1;
+    }
+    if (with_occurrences && symbols > 0) {
+        memcpy(copy->occurrences, counts->occurrences, symbols * sizeof(*copy->occurrences));
     }
     for (uint32_t page = 0; page < counts->page_count; page++) {
         copy->pages[page] = shared_hold(counts->pages[page]);

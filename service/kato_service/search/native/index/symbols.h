@@ -50,12 +50,12 @@ int64_t symbols_intern(symbol_table *table, PyObject *symbol);
 /*
  * Sums over learns plus corrections: by symbol number, the pattern member frequency (pmf) and the
  * occurrences; and totals. Frozen copies share the pages of pmf, which are copied before they
- * change while others hold them. Queries do not need the occurrences, so only the index has them.
+ * change while others hold them. Few queries need the occurrences, which are copied for these.
  */
 typedef struct {
     shared **pages; /* pmf: COUNTS_PER_PAGE int64_t each */
     uint32_t page_count;
-    int64_t *occurrences; /* as many as the pages have; NULL in frozen copies */
+    int64_t *occurrences; /* as many as the pages have; NULL in frozen copies without them */
     int64_t learns;       /* TP */
     int64_t total;        /* TS: occurrences over learns */
     int64_t distinct;     /* TSP: distinct symbols over learns */
@@ -77,8 +77,8 @@ static inline void counts_raise(int64_t *count, int64_t more)
 /* Add to changeable counts; totals are added separately. Cannot fail. */
 void counts_add(symbol_counts *counts, uint32_t number, int64_t patterns, int64_t occurrences);
 
-/* Share the counts with a frozen copy. -1: no memory. */
-int counts_copy(symbol_counts *copy, const symbol_counts *counts);
+/* Share the counts with a frozen copy, and copy the occurrences if it wants them. -1: no memory. */
+int counts_copy(symbol_counts *copy, const symbol_counts *counts, int with_occurrences);
 void counts_clear(symbol_counts *counts);
 size_t counts_bytes(const symbol_counts *counts);
 
@@ -89,6 +89,12 @@ static inline int64_t counts_of(const symbol_counts *counts, uint32_t number)
         return 0;
     }
     return ((const int64_t *)shared_data(counts->pages[page]))[number % COUNTS_PER_PAGE];
+}
+
+/* Of counts that have them. */
+static inline int64_t counts_occurrences(const symbol_counts *counts, uint32_t number)
+{
+    return number / COUNTS_PER_PAGE < counts->page_count ? counts->occurrences[number] : 0;
 }
 
 /* P(s) = pmf(s) / TSP; 0 unless both are positive. */

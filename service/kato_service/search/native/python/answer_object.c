@@ -12,6 +12,7 @@ typedef struct {
     query query;
     PyObject *frozen; /* keeps alive what the query reads */
     PyObject *symbols;  /* the state, a tuple of str */
+    PyObject *column; /* by which symbols are weighed; NULL: they are not */
     held_pace pace;
 } answer_object;
 
@@ -55,15 +56,35 @@ static answer_object *answer_opened(frozen_object *from, PyObject *symbols, doub
     return answer;
 }
 
-/* 0 with an exception set: there is no such way to rank. */
-static int wanted_parsed(wanted *parsed, unsigned int flags, unsigned int rank)
+/* The sums by which symbols are weighed; NULL with an exception set: there are none to weigh by. */
+static const column *weighing(PyObject *given, const frozen_object *frozen)
 {
-    if (rank >= RANKS) {
+    module_state *types = PyType_GetModuleState(Py_TYPE((PyObject *)frozen));
+    if (!PyObject_TypeCheck(given, (PyTypeObject *)types->column_type)
+        || ((column_object *)given)->frozen != NULL) {
+        PyErr_SetString(PyExc_TypeError, "a settled Column is needed to weigh symbols");
+        return NULL;
+    }
+    if (frozen->taken.counts.occurrences == NULL && frozen->taken.counts.page_count > 0) {
+        PyErr_SetString(PyExc_ValueError, "this copy was frozen without occurrences");
+        return NULL;
+    }
+    return &((column_object *)given)->all;
+}
+
+/* 0 with an exception set: it cannot be wanted. *given*: a Column, or None. */
+static int wanted_parsed(wanted *parsed, unsigned int flags, unsigned int rank, PyObject *given,
+                         const frozen_object *frozen)
+{
+    *parsed = (wanted){flags & 1, (flags & 2) != 0, (flags & 4) != 0, (rank_key)rank, NULL};
+    if (rank >= RANKS || (rank >= BY_WEIGHTED_SIMILARITY && given == Py_None)) {
         PyErr_SetString(PyExc_ValueError, "there is no such way to rank");
         return 0;
     }
-    *parsed = (wanted){flags & 1, (flags & 2) != 0, (flags & 4) != 0, (rank_key)rank};
-    return 1;
+    if (given != Py_None) {
+        parsed->affinity = weighing(given, frozen);
+    }
+    return given == Py_None || parsed->affinity != NULL;
 }
 
 /* Let symbols match that are alike; the query runs afterwards. -1 with an exception set. */
@@ -81,20 +102,20 @@ static int fuzzy_prepared(query *query, PyObject *symbols, double least)
 }
 
 /*
- * Frozen.best(state, threshold, limit[, until[, pace[, flags[, rank[, fuzzy]]]]]): the query runs
- * without the interpreter lock. What it needs from Python objects (the state's numbers, and which
- * symbols are alike) is copied before.
+ * Frozen.best(state, threshold, limit[, until[, pace[, flags[, rank[, fuzzy[, column]]]]]]): the query
+ * runs without the interpreter lock. What it needs from Python objects (the state's numbers, and
+ * which symbols are alike) is copied before.
  */
 static PyObject *frozen_best(PyObject *self, PyObject *args)
 {
-    PyObject *symbols, *pace = Py_None;
+    PyObject *symbols, *pace = Py_None, *column = Py_None;
     double threshold, until = INFINITY, fuzzy = 0.0;
     unsigned long long limit;
     unsigned int flags = 0, rank = BY_POTENTIAL;
     wanted more;
-    if (!PyArg_ParseTuple(args, "OdK|dOIId", &symbols, &threshold, &limit, &until, &pace, &flags,
-                          &rank, &fuzzy)
-        || !wanted_parsed(&more, flags, rank)) {
+    if (!PyArg_ParseTuple(args, "OdK|dOIIdO", &symbols, &threshold, &limit, &until, &pace, &flags,
+                          &rank, &fuzzy, &column)
+        || !wanted_parsed(&more, flags, rank, column, (frozen_object *)self)) {
         return NULL;
     }
     answer_object *answer = answer_opened((frozen_object *)self, symbols, threshold, limit);
@@ -102,6 +123,7 @@ static PyObject *frozen_best(PyObject *self, PyObject *args)
         Py_XDECREF((PyObject *)answer);
         return NULL;
     }
+    answer->column = column == Py_None ? NULL : Py_NewRef(column);
     pacemaker who = pacemaker_of(&answer->pace);
     query_limit(&answer->query, until, &who);
     query_want(&answer->query, &more);
@@ -122,6 +144,7 @@ static PyObject *frozen_best(PyObject *self, PyObject *args)
 
 static PyMethodDef frozen_methods[] = {
     {"best", frozen_best, METH_VARARGS, NULL},
+    {"column", frozen_column, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -145,6 +168,7 @@ static void answer_dealloc(PyObject *self)
     pace_close(&answer->pace);
     Py_XDECREF(answer->frozen);
     Py_XDECREF(answer->symbols);
+    Py_XDECREF(answer->column);
     object_freed(self);
 }
 
@@ -209,6 +233,23 @@ static PyObject *answer_later(PyObject *self, PyObject *args)
                          found->prior, found->likelihood, found->posterior);
 }
 
+/* Answer.weighted(place): the weighted metrics of a prediction, in their order. */
+static PyObject *answer_weighted(PyObject *self, PyObject *args)
+{
+    const query *query = &((answer_object *)self)->query;
+    Py_ssize_t place;
+    if (!PyArg_ParseTuple(args, "n", &place)) {
+        return NULL;
+    }
+    if (query->later.weighed == NULL || place < 0 || place >= answer_length(self)) {
+        PyErr_SetString(PyExc_IndexError, "there are no such metrics");
+        return NULL;
+    }
+    const candidate *found = &query->candidates[place];
+    weighted_metrics of = weighted_of(query, kept_at(query, found->segment, found->local));
+    return Py_BuildValue("dddd", of.similarity, of.evidence, of.confidence, of.snr);
+}
+
 /* Answer.future(place): a future, its potential, how many patterns expect it, and its weight. */
 static PyObject *answer_future(PyObject *self, PyObject *args)
 {
@@ -251,6 +292,7 @@ static PyMethodDef answer_methods[] = {
 #endif
     {"anomalies", answer_anomalies, METH_VARARGS, NULL},
     {"later", answer_later, METH_VARARGS, NULL},
+    {"weighted", answer_weighted, METH_VARARGS, NULL},
     {"future", answer_future, METH_VARARGS, NULL},
     {"futures", answer_futures, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},

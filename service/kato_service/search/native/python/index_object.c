@@ -139,13 +139,20 @@ static PyObject *index_after(PyObject *self, PyObject *args)
     return names;
 }
 
-/* Index.frozen(): shares all blocks, so it takes microseconds, whatever the size of the index. */
-static PyObject *index_frozen(PyObject *self, PyObject *Py_UNUSED(ignored))
+/*
+ * Index.frozen([with_occurrences]): shares all blocks, so it takes microseconds, whatever the size
+ * of the index; occurrences are copied.
+ */
+static PyObject *index_frozen(PyObject *self, PyObject *args)
 {
     const patterns *all = &((index_object *)self)->all;
+    int with_occurrences = 0;
+    if (!PyArg_ParseTuple(args, "|p", &with_occurrences)) {
+        return NULL;
+    }
     module_state *types = PyType_GetModuleState(Py_TYPE(self));
     frozen_object *taken = (frozen_object *)object_made(types->frozen_type);
-    if (taken == NULL || frozen_open(&taken->taken, all) < 0) {
+    if (taken == NULL || frozen_open(&taken->taken, all, with_occurrences) < 0) {
         Py_XDECREF((PyObject *)taken);
         return NULL;
     }
@@ -169,7 +176,7 @@ static PyMethodDef index_methods[] = {
     {"remove", index_remove, METH_O, NULL},
     {"clear", index_clear, METH_NOARGS, NULL},
     {"after", index_after, METH_VARARGS, NULL},
-    {"frozen", index_frozen, METH_NOARGS, NULL},
+    {"frozen", index_frozen, METH_VARARGS, NULL},
     {"dump", index_dump, METH_NOARGS, NULL},
     {"count", index_count, METH_O, NULL},
     {"totals", index_totals, METH_NOARGS, NULL},

@@ -7,7 +7,7 @@
 /* A document that Python has to look at. */
 typedef struct {
     span text;
-    int is_added; /* everything was added except emotives and metadata */
+    int is_added; /* everything was added except emotives, metadata, affinity */
 } left_over;
 
 typedef struct {

@@ -57,13 +57,14 @@ static int module_exec(PyObject *module)
     state->frozen_type = type_added(module, &frozen_spec);
     state->answer_type = type_added(module, &answer_spec);
     state->dump_type = type_added(module, &dump_spec);
+    state->column_type = type_added(module, &column_spec);
     PyObject *loader_type = type_added(module, &loader_spec);
     PyObject *restorer_type = type_added(module, &restorer_spec);
     Py_XDECREF(loader_type);
     Py_XDECREF(restorer_type);
     int failed = state->index_type == NULL || state->frozen_type == NULL
-                 || state->answer_type == NULL || state->dump_type == NULL || loader_type == NULL
-                 || restorer_type == NULL;
+                 || state->answer_type == NULL || state->dump_type == NULL
+                 || state->column_type == NULL || loader_type == NULL || restorer_type == NULL;
     return failed ? -1 : 0;
 }
 
@@ -74,6 +75,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->frozen_type);
     Py_VISIT(state->answer_type);
     Py_VISIT(state->dump_type);
+    Py_VISIT(state->column_type);
     return 0;
 }
 
@@ -84,6 +86,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->frozen_type);
     Py_CLEAR(state->answer_type);
     Py_CLEAR(state->dump_type);
+    Py_CLEAR(state->column_type);
     return 0;
 }
 

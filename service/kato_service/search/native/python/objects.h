@@ -3,6 +3,7 @@
 #define KATO_OBJECTS_H
 
 #include "stored/loader.h"
+#include "query/column.h"
 #include "python/rows.h"
 
 /* The state of the module, found through a type by PyType_GetModuleState. */
@@ -11,6 +12,7 @@ typedef struct {
     PyObject *frozen_type;
     PyObject *answer_type;
     PyObject *dump_type;
+    PyObject *column_type;
 } module_state;
 
 typedef struct {
@@ -24,6 +26,13 @@ typedef struct {
     patterns all;
 } index_object;
 
+/* One thread adds to it; settled, it does not change. */
+typedef struct {
+    PyObject_HEAD
+    column all;
+    PyObject *frozen; /* whose patterns are added; NULL: it is settled */
+} column_object;
+
 /*
  * Invariant: only the call that has set *busy* works with what is gathered, since some calls
  * release the interpreter lock.
@@ -35,7 +44,11 @@ typedef struct {
     int failed;
 } loader_object;
 
-extern PyType_Spec index_spec, loader_spec, frozen_spec, answer_spec, dump_spec, restorer_spec;
+extern PyType_Spec index_spec, loader_spec, frozen_spec, answer_spec, dump_spec, restorer_spec,
+    column_spec;
+
+/* A method of Frozen, in column_object.c. */
+PyObject *frozen_column(PyObject *self, PyObject *args);
 
 /* Methods of Index, in counts_object.c. */
 PyObject *index_count(PyObject *self, PyObject *symbol);

@@ -133,19 +133,30 @@ void candidates_weigh(query *query)
     query->weights.length = length_of(query->weights.by_local, state->distinct);
 }
 
+merits merits_of(const query *query, const candidate *found)
+{
+    if (query->wanted.affinity != NULL) {
+        return weighted_merits(query, found);
+    }
+    const uint32_t *offsets = view_offsets(&query->frozen->segments[found->segment]);
+    uint32_t size = offsets[found->local + 1] - offsets[found->local];
+    uint32_t shown = found->present_end - found->present_begin;
+    uint32_t matched = found->alignment.matched;
+    return (merits){(double)matched / size + (double)matched / shown,
+                    signal_to_noise(matched, query->state.length - matched)};
+}
+
 int candidate_score(query *query, candidate *found)
 {
     const segment_view *view = &query->frozen->segments[found->segment];
     uint32_t start = view_offsets(view)[found->local];
     uint32_t size = view_offsets(view)[found->local + 1] - start;
-    uint32_t matched = found->alignment.matched;
     present part = {view_tokens(view) + start + found->present_begin,
                     found->present_end - found->present_begin};
     double distance = distance_of(query, view_tokens(view) + start, size, part);
-    double shares = (double)matched / size + (double)matched / part.count;
-    double noise = signal_to_noise(matched, query->state.length - matched);
+    merits of = merits_of(query, found);
     found->itfdf = itfdf_similarity(distance, found->frequency, query->total_frequency);
-    found->potential = potential_of(shares, noise, found->itfdf, found->alignment.blocks);
+    found->potential = potential_of(of.shares, of.noise, found->itfdf, found->alignment.blocks);
     return align_expired(&query->scratch, (uint64_t)SCORE_STEPS * part.count) ? -1 : 0;
 }
 

@@ -1,5 +1,5 @@
 /*
- * What later clients want to know (later-clients.md L1–L5 and L7). All of it depends on every
+ * What later clients want to know (later-clients.md L1–L5, L7 and L8). All of it depends on every
  * pattern that reaches the threshold, so these are listed; a query that asks for none of it lists
  * none.
  */
@@ -27,6 +27,10 @@ typedef enum {
     BY_PRIOR,
     BY_LIKELIHOOD,
     BY_TFIDF,
+    BY_WEIGHTED_SIMILARITY,
+    BY_WEIGHTED_EVIDENCE,
+    BY_WEIGHTED_CONFIDENCE,
+    BY_WEIGHTED_SNR,
     RANKS
 } rank_key;
 
@@ -36,6 +40,7 @@ typedef struct {
     int futures;        /* the potentials of futures, in order */
     int in_first_event; /* only patterns whose first event holds the state's one symbol */
     rank_key rank;
+    const struct column *affinity; /* by which symbols are weighed; NULL: they are not */
 } wanted;
 
 #define NO_FUTURE UINT32_MAX
@@ -71,6 +76,21 @@ typedef struct {
     double posterior;
 } later_metrics;
 
+/* What the parts of a kept pattern and of the state weigh (weighted.c). */
+typedef struct {
+    double matched; /* Wm */
+    double extras;  /* We */
+    double pattern; /* WF */
+    double present; /* Wp */
+} weighed;
+
+typedef struct {
+    double similarity;
+    double evidence;
+    double confidence;
+    double snr;
+} weighted_metrics;
+
 typedef struct later {
     kept *kept; /* in order of first learns, once all segments were looked at */
     size_t count;
@@ -82,6 +102,8 @@ typedef struct later {
     uint32_t *holders;    /* df by symbol number; see holders.c */
     uint32_t patterns;    /* U */
     later_metrics *metrics; /* of the best, in their order */
+    double *of_state;       /* what the symbol at each place of the state weighs */
+    weighed *weighed;       /* of each kept pattern; NULL: symbols are not weighed */
 } later;
 
 #endif

@@ -60,6 +60,8 @@ void later_close(later *later)
     kato_free(later->futures);
     kato_free(later->holders);
     kato_free(later->metrics);
+    kato_free(later->of_state);
+    kato_free(later->weighed);
 }
 
 /* Their places are in the order of first learns. */
@@ -111,7 +113,14 @@ static present present_of(const query *query, const kept *one)
     return (present){tokens + one->present_begin, one->present_end - one->present_begin};
 }
 
-static candidate candidate_of(const query *query, const kept *one)
+const kept *kept_at(const query *query, uint32_t segment, uint32_t local)
+{
+    const kept wanted = {.segment = segment, .local = local};
+    return bsearch(&wanted, query->later.kept, query->later.count, sizeof(wanted),
+                   compare_places);
+}
+
+candidate candidate_of(const query *query, const kept *one)
 {
     return (candidate){
         .segment = one->segment,
@@ -180,6 +189,14 @@ static double value_of(query *query, const kept *one)
         return share_of(frequency_of(query, one), (double)query->total_frequency);
     case BY_TFIDF:
         return tfidf_score(query, part);
+    case BY_WEIGHTED_SIMILARITY:
+        return weighted_of(query, one).similarity;
+    case BY_WEIGHTED_EVIDENCE:
+        return weighted_of(query, one).evidence;
+    case BY_WEIGHTED_CONFIDENCE:
+        return weighted_of(query, one).confidence;
+    case BY_WEIGHTED_SNR:
+        return weighted_of(query, one).snr;
     default:
         return 0.0;
     }
@@ -235,11 +252,12 @@ int later_prepare(query *query)
     }
     if (align_expired(&query->scratch, later->count)
         || (needs_futures(&query->wanted) && futures_find(query) < 0)
-        || (needs_holders(&query->wanted) && holders_open(query) < 0)) {
+        || (needs_holders(&query->wanted) && holders_open(query) < 0)
+        || (query->wanted.affinity != NULL && weigh_kept(query) < 0)) {
         return -1;
     }
     if (query->wanted.rank == BY_POTENTIAL) {
-        return 0;
+        return query->wanted.affinity != NULL ? select_by_weight(query) : 0;
     }
     candidates_weigh(query);
     return select_by_value(query);
@@ -247,9 +265,7 @@ int later_prepare(query *query)
 
 static later_metrics metrics_at(query *query, const candidate *found)
 {
-    const kept wanted = {.segment = found->segment, .local = found->local};
-    const kept *one = bsearch(&wanted, query->later.kept, query->later.count, sizeof(wanted),
-                              compare_places);
+    const kept *one = kept_at(query, found->segment, found->local);
     present part = present_of(query, one);
     return (later_metrics){
         .normalized_entropy = normalized_entropy(query, part),

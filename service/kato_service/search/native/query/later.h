@@ -1,4 +1,4 @@
-/* The parts of a query that later clients need (later-clients.md L1–L5), in several files. */
+/* The parts of a query that later clients need (later-clients.md L1–L5, L8), in several files. */
 #ifndef KATO_LATER_H
 #define KATO_LATER_H
 
@@ -15,6 +15,21 @@ double share_of(double part, double whole);
 
 /* frequency · similarity. */
 double weight_of(const query *query, const kept *one);
+
+/* The kept pattern at a place; it must be kept. */
+const kept *kept_at(const query *query, uint32_t segment, uint32_t local);
+
+/* A candidate of a kept pattern, not scored. */
+candidate candidate_of(const query *query, const kept *one);
+
+/* Weigh all kept patterns, in their order. -1: no memory, or expired. */
+int weigh_kept(query *query);
+
+/* Make candidates of those that may have the greatest potentials. -1: no memory, or expired. */
+int select_by_weight(query *query);
+
+/* The rounded metrics of a kept pattern, if symbols are weighed. */
+weighted_metrics weighted_of(const query *query, const kept *one);
 
 /* Prepare counting; -1: no memory, or expired. Then, of a symbol that some pattern holds, df. */
 int holders_open(query *query);

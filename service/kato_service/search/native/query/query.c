@@ -91,7 +91,8 @@ void query_limit(query *opened, double until, const pacemaker *pace)
 void query_want(query *opened, const wanted *wanted)
 {
     opened->wanted = *wanted;
-    opened->lists_kept = wanted->metrics || wanted->futures || wanted->rank != BY_POTENTIAL;
+    opened->lists_kept = wanted->metrics || wanted->futures || wanted->rank != BY_POTENTIAL
+                         || wanted->affinity != NULL;
 }
 
 int query_expired(const query *opened)
@@ -222,7 +223,7 @@ static int consider(query *query, uint32_t segment, uint32_t local)
     if (query->lists_kept && later_keep(&query->later, &found) < 0) {
         return -1;
     }
-    if (query->wanted.rank != BY_POTENTIAL) {
+    if (query->wanted.rank != BY_POTENTIAL || query->wanted.affinity != NULL) {
         return 0; /* candidates are made when everything is known that they are ranked by */
     }
     double shares = (double)matched / size + (double)matched / shown;

@@ -88,6 +88,15 @@ uint32_t find_survivors(query *query, const segment_view *view);
 int candidates_add(query *query, const candidate *found);
 int candidates_append(query *query, const candidate *found);
 
+/* (evidence + confidence) and snr of a candidate; weighted if symbols are weighed. */
+typedef struct {
+    double shares;
+    double noise;
+} merits;
+
+merits merits_of(const query *query, const candidate *found);
+merits weighted_merits(const query *query, const candidate *found);
+
 /* Note a number; `bounds` has the greatest of them, as many as the limit, the least on top. */
 void bounds_note(query *query, double value);
 

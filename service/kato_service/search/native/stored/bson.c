@@ -109,7 +109,7 @@ static int field_read(document *found, field which, const element *from)
     if (from->type != BSON_ARRAY) {
         return 0;
     }
-    if (which == FIELD_EMOTIVES || which == FIELD_METADATA) {
+    if (which == FIELD_EMOTIVES || which == FIELD_METADATA || which == FIELD_AFFINITY) {
         found->has_extras |= left(text) > EMPTY_ARRAY_BYTES;
         return 1;
     }

@@ -9,7 +9,7 @@ field field_named(const char *name, size_t size)
 {
     static const char *const names[FIELD_COUNT] = {
         "_id", "symbols", "sizes", "frequency", "learns", "first",
-        "revision", "deleted", "emotives", "metadata",
+        "revision", "deleted", "emotives", "metadata", "affinity",
     };
     for (int which = 0; which < FIELD_COUNT; which++) {
         if (strlen(names[which]) == size && memcmp(names[which], name, size) == 0) {
@@ -84,7 +84,7 @@ static int events_cut(loader *gathered, const document_format *format, span text
 /* Whether the engine can take it; everything else is left to Python, which handles all cases. */
 static int is_ours(const document *found, const document_source *source)
 {
-    return found->fields == ALL_FIELDS && !found->deleted && found->first <= source->checkpoint
+    return (found->fields & ALL_FIELDS) == ALL_FIELDS && !found->deleted && found->first <= source->checkpoint
            && found->frequency < REMOVED && found->learns <= UINT32_MAX;
 }
 

@@ -19,16 +19,18 @@ typedef struct {
     uint64_t first;
     uint64_t revision;
     int deleted;
-    int has_extras; /* emotives or metadata that are not empty */
+    int has_extras; /* emotives, metadata or an affinity that are not empty */
     unsigned fields; /* bits of the fields that were found */
 } document;
 
 typedef enum {
     FIELD_ID, FIELD_SYMBOLS, FIELD_SIZES, FIELD_FREQUENCY, FIELD_LEARNS, FIELD_FIRST,
-    FIELD_REVISION, FIELD_DELETED, FIELD_EMOTIVES, FIELD_METADATA, FIELD_COUNT, FIELD_OTHER
+    FIELD_REVISION, FIELD_DELETED, FIELD_EMOTIVES, FIELD_METADATA, FIELD_AFFINITY, FIELD_COUNT,
+    FIELD_OTHER
 } field;
 
-enum { ALL_FIELDS = (1 << FIELD_COUNT) - 1 };
+/* Those that every document has: all except the affinity, which few patterns have. */
+enum { ALL_FIELDS = (1 << FIELD_AFFINITY) - 1 };
 
 /* One encoding of documents. Each function gives 0 for what KATO would not write like that. */
 typedef struct {
@@ -59,7 +61,7 @@ typedef struct {
 
 typedef enum {
     DOCUMENT_TAKEN,  /* everything was added; or it was garbage */
-    DOCUMENT_EXTRAS, /* everything was added except emotives and metadata */
+    DOCUMENT_EXTRAS, /* everything was added except emotives, metadata and affinity */
     DOCUMENT_LEFT,   /* nothing was added: deleted, or not as KATO writes it; Python looks at it */
     DOCUMENT_FAILED  /* no memory */
 } document_result;

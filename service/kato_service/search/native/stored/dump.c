@@ -8,7 +8,7 @@ enum { HEADER_BYTES = 8, PATTERN_BYTES = 8 + 8 + 4 + 4 + 4 + NAME_BYTES };
 int dump_open(dump *opened, const patterns *all)
 {
     memset(opened, 0, sizeof(*opened));
-    if (frozen_open(&opened->taken, all) < 0) {
+    if (frozen_open(&opened->taken, all, 0) < 0) {
         return -1;
     }
     uint32_t room = all->counts.page_count * COUNTS_PER_PAGE;
