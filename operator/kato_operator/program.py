@@ -38,6 +38,7 @@ class Operator:
             self.cluster,
             checks=checks,
             images=dict(settings.default_images.items()),
+            pull_secrets=settings.pull_secrets,
             version=version,
             recheck_s=settings.recheck_s,
         )

@@ -25,6 +25,10 @@ class OperatorSettings(BaseSettings):
     default_images: dict[Component, str] = Field(default_factory=dict)
     """Image references by component, a JSON object; they replace entries of the built-in table."""
 
+    pull_secrets: tuple[str, ...] = ()
+    """Names of Secrets with credentials of registries that every pod of an instance gets, a JSON
+    list; each namespace with instances needs its own."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The lowest level that is logged."""
 

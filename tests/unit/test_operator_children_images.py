@@ -9,6 +9,8 @@ from kato_operator.crd.instance import parse
 
 DIGEST = "sha256:" + "ab12" * 16
 
+MINIMAL = parse({"metadata": {"name": "prod", "namespace": "kato"}})
+
 
 def chosen(image: dict[str, Any], default: str) -> images.ChosenImage:
     meta = {"name": "prod", "namespace": "kato"}
@@ -40,13 +42,12 @@ def test_empty_fields_come_from_the_table(
 
 def test_our_own_images_have_the_operators_version() -> None:
     facts = Facts({}, {}, {}, "1.2.3")
-    assert images.of_agent(facts).reference == "localhost/kato-operator:1.2.3"
+    assert images.of_agent(MINIMAL, facts).reference == "localhost/kato-operator:1.2.3"
     assert images.table("1.2.3")["service"].endswith(":1.2.3")
     assert images.table("1").keys() == {"service", "agent", "redis", "mongodb", "qdrant"}
 
 
 def test_the_charts_table_replaces_single_entries() -> None:
     facts = Facts({"agent": "mirror/agent:7"}, {}, {}, "1.2.3")
-    assert images.of_agent(facts).reference == "mirror/agent:7"
-    instance = parse({"metadata": {"name": "prod", "namespace": "kato"}})
-    assert images.of_redis(instance, facts).reference == "docker.io/library/redis:7.4"
+    assert images.of_agent(MINIMAL, facts).reference == "mirror/agent:7"
+    assert images.of_redis(MINIMAL, facts).reference == "docker.io/library/redis:7.4"

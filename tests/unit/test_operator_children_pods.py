@@ -229,5 +229,31 @@ def test_images_pull_policies_and_pull_secrets_are_the_components_own(component:
     assert container["imagePullPolicy"] == "Always"
     assert workload["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "login"}]
     assert workload["metadata"]["labels"][names.VERSION_LABEL] == "9"
-    others = [it for other, it in workloads({component: part}).items() if other != name]
-    assert not any("imagePullSecrets" in it["spec"]["template"]["spec"] for it in others)
+    # the agent next to MongoDB comes from where the service's image does
+    theirs = {"prod", "prod-mongodb"} if component == "service" else {name}
+    with_secrets = {
+        other
+        for other, it in workloads({component: part}).items()
+        if "imagePullSecrets" in it["spec"]["template"]["spec"]
+    }
+    assert with_secrets == theirs
+
+
+def test_every_pod_has_the_pull_secrets_of_the_chart_after_those_of_its_images() -> None:
+    image = {"pullSecrets": [{"name": "own"}, {"name": "shared"}]}
+    meta = {"name": "prod", "namespace": "kato", "uid": "u"}
+    instance = parse({"metadata": meta, "spec": {"service": {"image": image}}})
+    facts = Facts({}, secrets_of(instance), {}, "1", pull_secrets=("shared", "all"))
+    found = {
+        item["metadata"]["name"]: [
+            secret["name"] for secret in item["spec"]["template"]["spec"]["imagePullSecrets"]
+        ]
+        for item in children.desired(instance, facts)
+        if item["kind"] in rollout.WORKLOADS
+    }
+    assert found == {
+        "prod": ["own", "shared", "all"],
+        "prod-redis": ["shared", "all"],
+        "prod-mongodb": ["shared", "all", "own"],
+        "prod-qdrant": ["shared", "all"],
+    }

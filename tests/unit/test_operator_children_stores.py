@@ -80,6 +80,10 @@ def test_options_of_the_spec_replace_ours_and_never_the_password() -> None:
     assert lines[-1] == "include /etc/kato/redis-auth/redis-auth.conf"
 
 
+def test_no_snapshots_are_written_as_redis_reads_it() -> None:
+    assert 'save ""' in redis_conf({"config": {"save": ""}})
+
+
 def test_redis_holds_a_lock_on_its_volume_and_gets_signals_itself() -> None:
     script = server(made({}), "redis")["command"][-1]
     assert script == (

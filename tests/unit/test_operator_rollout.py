@@ -99,9 +99,9 @@ def test_workloads_are_applied_last() -> None:
     assert [item["kind"] for item in found] == ["ConfigMap", "Deployment", "StatefulSet"]
 
 
-def claim(name: str, size: str) -> Manifest:
-    requests = {"resources": {"requests": {"storage": size}}}
-    return {"kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": requests}
+def claim(name: str, size: str, **more: str) -> Manifest:
+    spec = {"resources": {"requests": {"storage": size}}, **more}
+    return {"kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec}
 
 
 def redis_with_volume(size: str) -> Manifest:
@@ -113,8 +113,11 @@ def redis_with_volume(size: str) -> Manifest:
 def test_claims_are_expanded_and_their_template_stays() -> None:
     live = [
         redis_with_volume("2Gi"),
-        *(claim("data-prod-redis-0", "2Gi"), claim("data-prod-redis-1", "3072Mi")),
-        *(claim("data-prod-redis-other-0", "1Gi"), claim("data-other-0", "1Gi")),
+        claim("data-prod-redis-0", "2Gi", volumeName="a"),
+        claim("data-prod-redis-1", "3072Mi", volumeName="b"),
+        claim("data-prod-redis-2", "2Gi"),
+        claim("data-prod-redis-other-0", "1Gi", volumeName="c"),
+        claim("data-other-0", "1Gi", volumeName="d"),
     ]
     desired = [redis_with_volume("3Gi")]
     (found,) = rollout.arranged(instance(), desired, live)

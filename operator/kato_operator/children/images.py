@@ -48,23 +48,25 @@ def table(operator_version: str) -> dict[str, str]:
 
 
 def of_service(instance: KatoInstance, facts: Facts) -> ChosenImage:
-    return _chosen(instance.spec.service.image, _default(names.SERVICE, facts))
+    return _chosen(instance.spec.service.image, names.SERVICE, facts)
 
 
 def of_redis(instance: KatoInstance, facts: Facts) -> ChosenImage:
-    return _chosen(instance.spec.redis.managed.image, _default(names.REDIS, facts))
+    return _chosen(instance.spec.redis.managed.image, names.REDIS, facts)
 
 
 def of_mongodb(instance: KatoInstance, facts: Facts) -> ChosenImage:
-    return _chosen(instance.spec.mongodb.managed.image, _default(names.MONGODB, facts))
+    return _chosen(instance.spec.mongodb.managed.image, names.MONGODB, facts)
 
 
 def of_qdrant(instance: KatoInstance, facts: Facts) -> ChosenImage:
-    return _chosen(instance.spec.qdrant.managed.image, _default(names.QDRANT, facts))
+    return _chosen(instance.spec.qdrant.managed.image, names.QDRANT, facts)
 
 
-def of_agent(facts: Facts) -> ChosenImage:
-    return _chosen(Image(), _default(AGENT, facts))
+def of_agent(instance: KatoInstance, facts: Facts) -> ChosenImage:
+    """The image of the agent, which comes from where the service's image does."""
+    secrets = Image(pull_secrets=instance.spec.service.image.pull_secrets)
+    return _chosen(secrets, AGENT, facts)
 
 
 def _default(component: str, facts: Facts) -> str:
@@ -72,9 +74,9 @@ def _default(component: str, facts: Facts) -> str:
     return known[component]
 
 
-def _chosen(image: Image, default: str) -> ChosenImage:
-    """The image of a spec; its empty fields come from *default*."""
-    known = _parts(default)
+def _chosen(image: Image, component: str, facts: Facts) -> ChosenImage:
+    """The image of a spec; its empty fields come from the default of the component."""
+    known = _parts(_default(component, facts))
     parts = _Parts(
         image.repository or known.repository,
         image.tag or known.tag,
@@ -85,7 +87,7 @@ def _chosen(image: Image, default: str) -> ChosenImage:
         parts.reference,
         _version(parts),
         image.pull_policy,
-        tuple(secret.name for secret in image.pull_secrets),
+        tuple(dict.fromkeys((*(it.name for it in image.pull_secrets), *facts.pull_secrets))),
     )
 
 

@@ -35,7 +35,7 @@ def children(instance: KatoInstance, facts: Facts) -> tuple[Manifest, ...]:
     managed = instance.spec.mongodb.managed
     workload = stores.Workload(
         replicas=managed.members,
-        pod=_pod(component, image, images.of_agent(facts)),
+        pod=_pod(component, image, images.of_agent(instance, facts)),
         storage=managed.storage,
         on_delete=True,
     )
@@ -88,6 +88,7 @@ def _pod(component: Component, image: images.ChosenImage, agent: images.ChosenIm
     return pods.pod(
         USER,
         image,
+        agent,
         terminationGracePeriodSeconds=stores.GRACE_S,
         **pods.spread(component, managed.spread),
         initContainers=[_keyfile(image), _agent(component, agent)],

@@ -22,9 +22,10 @@ LONG_START: Manifest = {"periodSeconds": 2, "failureThreshold": 1800}
 """An hour: a store may have to read its whole volume before it answers."""
 
 
-def pod(uid: int, image: ChosenImage, **fields: Any) -> Manifest:
-    """The spec of a pod that runs as user and group *uid*, with the pull secrets of *image*."""
-    secrets = [{"name": name} for name in image.pull_secrets]
+def pod(uid: int, *images: ChosenImage, **fields: Any) -> Manifest:
+    """The spec of a pod that runs as user and group *uid*, with the pull secrets of its images."""
+    named = dict.fromkeys(name for image in images for name in image.pull_secrets)
+    secrets = [{"name": name} for name in named]
     return {
         "automountServiceAccountToken": False,
         # with service links, a Service named redis would set the variable REDIS_PORT

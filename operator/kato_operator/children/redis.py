@@ -81,7 +81,8 @@ def configuration(managed: ManagedRedis) -> str:
         "save": SNAPSHOTS,
         "maxmemory": str(_max_memory(managed)),
         "maxmemory-policy": "noeviction",
-        **managed.config,
+        # a line without a value is an error
+        **{name: value or '""' for name, value in managed.config.items()},
         "include": AUTH_FILE,
     }
     return "".join(f"{name} {value}\n" for name, value in options.items())

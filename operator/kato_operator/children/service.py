@@ -54,8 +54,10 @@ def _claim(component: Component) -> tuple[Manifest, ...]:
     if not component.instance.spec.has_embedded_store:
         return ()
     name = names.embedded_data(component.instance.metadata.name)
-    spec = stores.claim_spec(component.instance.spec.service.embedded_storage)
-    return (component.retained("PersistentVolumeClaim", name, spec=spec),)
+    storage = component.instance.spec.service.embedded_storage
+    spec = stores.claim_spec(storage)
+    named = {} if storage.class_name is None else {names.CLASS_NAMED_ANNOTATION: "true"}
+    return (annotated(component.retained("PersistentVolumeClaim", name, spec=spec), named),)
 
 
 def _deployment(component: Component, image: images.ChosenImage, facts: Facts) -> Manifest:

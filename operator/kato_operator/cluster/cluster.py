@@ -14,7 +14,7 @@ from kato_operator.cluster.instances import Instances
 from kato_operator.cluster.kube import Kube
 from kato_operator.cluster.ownership import is_ours, is_prunable
 from kato_operator.crd.instance import KatoInstance
-from kato_operator.errors import ConflictError, MissingError, NameConflictError
+from kato_operator.errors import ConflictError, MissingError, NameConflictError, TransientError
 from kato_operator.kinds import EVENT, INSTANCE, WATCHED
 from kato_operator.manifests import Key, Manifest, by_name, is_deleted
 
@@ -124,11 +124,22 @@ class Cluster:
                 log.info("child pruned", kind=name[0], child=name[1])
                 await self.delete(child)
 
-    async def delete(self, live: Manifest) -> None:
-        """Delete this very object."""
+    async def delete(self, live: Manifest, *, unchanged: bool = False) -> None:
+        """Delete this very object; with *unchanged*, only as it is in the cache.
+
+        Raises:
+            TransientError: It has changed: a later pass decides again.
+        """
         meta = live["metadata"]
-        kind = WATCHED[live["kind"]]
-        await self._kube.delete(kind, meta["namespace"], meta["name"], uid=meta["uid"])
+        kind, seen = WATCHED[live["kind"]], meta["resourceVersion"] if unchanged else ""
+        try:
+            await self._kube.delete(
+                kind, meta["namespace"], meta["name"], uid=meta["uid"], resource_version=seen
+            )
+        except ConflictError as error:
+            if not unchanged:
+                raise
+            raise TransientError(str(error), status=error.status) from error
 
     async def evict(self, pod: Manifest) -> None:
         """Delete this very pod, if its disruption budget allows it.

@@ -178,9 +178,16 @@ class Kube:
             content_type=MERGE,
         )
 
-    async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
-        """Delete this very object in the background; one that is gone already is no error."""
-        body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+    async def delete(
+        self, kind: Kind, namespace: str, name: str, *, uid: str, resource_version: str = ""
+    ) -> None:
+        """Delete this very object in the background; one that is gone already is no error.
+
+        Raises:
+            ConflictError: The object has another uid, or is not in the *resource_version* given.
+        """
+        seen = {"resourceVersion": resource_version} if resource_version else {}
+        body = {"preconditions": {"uid": uid, **seen}, "propagationPolicy": "Background"}
         try:
             await self._request("DELETE", kind.path(namespace, name), body=body)
         except MissingError:

@@ -64,7 +64,8 @@ class Storage(Model):
     size: Quantity = "1Gi"
     """Size of the volume; it can only grow."""
     class_name: ObjectName | None = None
-    """StorageClass of the volume; absent: the cluster's default class. It cannot be changed."""
+    """StorageClass of the volume; absent: the cluster's default class. It can be changed until the
+    volume is bound."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -77,12 +78,6 @@ class Storage(Model):
             "quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0",
             "size can only grow",
             "size",
-        ),
-        Rule(
-            "has(self.className) == has(oldSelf.className)"
-            " && (!has(self.className) || self.className == oldSelf.className)",
-            "className cannot be changed",
-            "className",
         ),
     )
 

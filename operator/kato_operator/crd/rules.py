@@ -4,11 +4,13 @@ A rule is written twice, side by side: in CEL for the CRD, and as a predicate fo
 operator cannot rely on the CRD, because an older one may be installed in the cluster.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,6 +26,7 @@ from kato_operator import quantities
 
 QUANTITY_PATTERN = r"^([0-9]+|[0-9]*\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?[0-9]+))?$"
 NOT_A_QUANTITY: Final = "is not a quantity (for example 250m, 2, 1Gi)"
+NOT_A_KEY: Final = "is not a key of labels and annotations (for example team, example.com/team)"
 LABEL_KEYS = 64
 
 
@@ -116,6 +119,20 @@ def _quantity(value: object) -> object:
     return value
 
 
+def _qualified_name(key: str) -> str:
+    """The key, if the API server accepts it for labels and annotations.
+
+    A structural schema cannot restrict keys, and an expression about all of them costs too much.
+    """
+    prefix, slash, name = key.rpartition("/")
+    is_named = re.fullmatch(r"([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]", name)
+    label = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+    is_domain = len(prefix) <= 253 and re.fullmatch(rf"{label}(\.{label})*", prefix)
+    if not is_named or (slash and not is_domain):
+        raise PydanticCustomError("label_key", NOT_A_KEY)
+    return key
+
+
 Quantity = Annotated[
     str | int,
     BeforeValidator(_quantity),
@@ -129,9 +146,13 @@ Quantity = Annotated[
     ),
 ]
 Quantities = Annotated[dict[str, Quantity], Field(max_length=8)]
-Labels = Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=LABEL_KEYS)]
+LabelKey = Annotated[str, AfterValidator(_qualified_name)]
+LabelValue = Annotated[
+    str, Field(max_length=63, pattern=r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")
+]
+Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=LABEL_KEYS)]
 Annotations = Annotated[
-    dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=LABEL_KEYS)
+    dict[LabelKey, Annotated[str, Field(max_length=4096)]], Field(max_length=LABEL_KEYS)
 ]
 ObjectName = Annotated[str, Field(max_length=253, pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$")]
 BY_NAME = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}

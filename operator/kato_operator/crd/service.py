@@ -240,11 +240,20 @@ class Service(Model):
     disruption: Disruption = Disruption()
     """Limits voluntary disruptions while there is more than one pod."""
     spread: Spread = "Preferred"
-    """Whether pods are spread over nodes and zones."""
+    """Whether pods are spread over nodes and zones; zones are only preferred."""
     pod_template: PodTemplate = PodTemplate()
     """Labels, annotations and placement of the pods."""
     embedded_storage: Storage = Storage()
     """Volume with the data of embedded stores; used only while a store is Embedded."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.disruption.maxUnavailable > 0"
+            " || (has(self.autoscaling) ? self.autoscaling.minReplicas > 1 : self.replicas != 1)",
+            "maxUnavailable 0 protects nothing with one pod: there is no disruption budget",
+            "disruption.maxUnavailable",
+        ),
+    )
 
 
 class Processor(Model):

@@ -1,5 +1,6 @@
 """The stores of a KatoInstance: Redis, MongoDB and Qdrant, each managed, external or embedded."""
 
+import re
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -20,7 +21,33 @@ from kato_operator.crd.rules import Model, Rule, unchangeable
 
 Percent = Annotated[int, Field(ge=10, le=90)]
 ConfigValue = Annotated[str, Field(max_length=256, pattern=r"^[^\r\n]*$")]
-REDIS_OPTIONS = ("timeout", "tcp-keepalive", "hz", "save", "maxclients")
+NUMBER = "[0-9]{1,9}"
+REDIS_OPTIONS = {
+    "timeout": ("a number of seconds", NUMBER),
+    "tcp-keepalive": ("a number of seconds", NUMBER),
+    "hz": ("a number", NUMBER),
+    "save": (
+        "pairs of seconds and changes, or empty",
+        f'(""|[1-9][0-9]{{0,8}} {NUMBER}( [1-9][0-9]{{0,8}} {NUMBER})*)?',
+    ),
+    "maxclients": ("a number above 0", "[1-9][0-9]{0,8}"),
+}
+"""The options of redis.conf that a spec may set: what their values are, in words and as a pattern.
+
+Redis does not start with any other value.
+"""
+
+
+def _redis_option(name: str, words: str, pattern: str) -> Rule:
+    return Rule(
+        f"!('{name}' in self.config) || self.config['{name}'].matches('^{pattern}$')",
+        f"{name} must be {words}",
+        "config",
+        lambda managed: (
+            name not in managed.config or re.fullmatch(pattern, managed.config[name]) is not None
+        ),
+    )
+
 
 STORE_RULES = (
     Rule(
@@ -57,6 +84,7 @@ class ManagedRedis(Model):
             "config",
             lambda managed: managed.config.keys() <= set(REDIS_OPTIONS),
         ),
+        *(_redis_option(name, *allowed) for name, allowed in REDIS_OPTIONS.items()),
     )
 
 
@@ -90,7 +118,15 @@ class ManagedMongoDB(Model):
     disruption: Disruption = Disruption()
     """Limits voluntary disruptions while there is more than one member."""
     spread: Spread = "Preferred"
-    """Whether members are spread over nodes and zones."""
+    """Whether members are spread over nodes and zones; zones are only preferred."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.disruption.maxUnavailable > 0 || self.members > 1",
+            "maxUnavailable 0 protects nothing with one member: there is no disruption budget",
+            "disruption.maxUnavailable",
+        ),
+    )
 
 
 class ExternalMongoDB(Model):

@@ -19,8 +19,8 @@ from kato_operator.errors import (
     RefusedError,
     TransientError,
 )
-from kato_operator.manifests import Key, Manifest, component_of
-from kato_operator.reconcile import credentials, references, replica_set, rollout
+from kato_operator.manifests import Key, Manifest, component_of, name_of
+from kato_operator.reconcile import classes, credentials, references, replica_set, rollout
 from kato_operator.reconcile.one_pass import Pass
 from kato_operator.reconcile.warnings import EventReader
 from kato_operator.status import conditions, events, notes, status
@@ -48,6 +48,7 @@ class Reconciler:
     Args:
         checks: The deep checks; None leaves it at the status of the pods.
         images: Images by component that replace entries of the built-in table.
+        pull_secrets: Names of Secrets that every pod gets to pull its images.
         version: The operator's version, which is also that of the default images.
         recheck_s: Seconds until a pass looks again at what no watch reports.
     """
@@ -58,12 +59,14 @@ class Reconciler:
         *,
         checks: DeepChecks | None,
         images: Mapping[str, str],
+        pull_secrets: tuple[str, ...] = (),
         version: str,
         recheck_s: float,
     ) -> None:
         self._cluster = cluster
         self._checks = checks
         self._images = images
+        self._pull_secrets = pull_secrets
         self._version = version
         self._recheck_s = recheck_s
         self._uids: dict[Key, str] = {}
@@ -129,9 +132,14 @@ class Reconciler:
     async def _with_children(self, this: Pass) -> Pass:
         """Make the children match the spec: apply, expand, restart, prune."""
         desired = children.desired(this.instance, self._facts(this))
-        wanted = rollout.arranged(this.instance, desired, self._cluster.children(this.instance.key))
-        for manifest in wanted:
+        live = self._cluster.children(this.instance.key)
+        changes = classes.plan(desired, live)
+        await classes.carry_out(self._cluster, changes)
+        wanted = rollout.arranged(this.instance, desired, live)
+        for manifest in (item for item in wanted if name_of(item) not in changes.held):
             this = await self._with_child(this, manifest)
+        for component, verdict in changes.refused.items():
+            this = this.with_verdict(component, verdict)
         this = await self._with_expanded_claims(this, desired)
         this = await self._with_restarts(this)
         await self._cluster.prune(this.instance, wanted)
@@ -144,6 +152,7 @@ class Reconciler:
             external=this.external,
             operator_version=self._version,
             recorded_set=replica_set.recorded(this.instance, this.secrets),
+            pull_secrets=self._pull_secrets,
         )
 
     async def _with_child(self, this: Pass, manifest: Manifest) -> Pass:

@@ -12,6 +12,7 @@ from kato_operator import names
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.manifests import Manifest, Name, by_name, component_of, name_of
 from kato_operator.quantities import quantity
+from kato_operator.reconcile import classes
 from kato_operator.status import diagnosis
 from kato_operator.status.diagnosis import Verdict
 
@@ -47,7 +48,7 @@ def arranged(
 ) -> tuple[Manifest, ...]:
     """The manifests to apply in this pass, workloads last."""
     known = by_name(live)
-    found = [_with_live_sizes(item, known.get(name_of(item))) for item in desired]
+    found = [_with_live_volumes(item, known.get(name_of(item))) for item in desired]
     if instance.spec.hibernate:
         found = [_hibernating(item, known) for item in found if not _is_autoscaler(item)]
     else:
@@ -56,14 +57,18 @@ def arranged(
 
 
 def expansions(desired: Iterable[Manifest], live: Iterable[Manifest]) -> Iterator[Expansion]:
-    """The claims of StatefulSets that ask for less than the spec does."""
+    """The claims of StatefulSets that ask for less than the spec does.
+
+    The API server lets only a claim with a volume grow.
+    """
     claims = [item for item in live if item["kind"] == "PersistentVolumeClaim"]
     for workload in filter(_is_set, desired):
         for template in _templates(workload):
             prefix = f"{template['metadata']['name']}-{workload['metadata']['name']}-"
             size = _size(template)
             for claim in claims:
-                if _belongs(claim, prefix) and _is_smaller(_size(claim), size):
+                grows = _is_bound(claim) and _is_smaller(_size(claim), size)
+                if _belongs(claim, prefix) and grows:
                     yield Expansion(claim, size)
 
 
@@ -86,15 +91,15 @@ def versions(live: Iterable[Manifest]) -> dict[str, str]:
     return {name: meta["labels"].get(names.VERSION_LABEL, "") for name, meta in found}
 
 
-def _with_live_sizes(wanted: Manifest, live: Manifest | None) -> Manifest:
-    """The manifest with the claim sizes of the live StatefulSet: claim templates are immutable."""
+def _with_live_volumes(wanted: Manifest, live: Manifest | None) -> Manifest:
+    """The manifest with the claim sizes and classes of the live object, which are immutable."""
+    if wanted["kind"] == "PersistentVolumeClaim":
+        return classes.with_live_class(wanted, live)
     if live is None or not _is_set(wanted):
         return wanted
-    sizes = {item["metadata"]["name"]: _size(item) for item in _templates(live)}
+    known = {item["metadata"]["name"]: item for item in _templates(live)}
     templates = [
-        _with_size(item, sizes[item["metadata"]["name"]])
-        if item["metadata"]["name"] in sizes
-        else item
+        _like(item, known[item["metadata"]["name"]]) if item["metadata"]["name"] in known else item
         for item in _templates(wanted)
     ]
     return {**wanted, "spec": {**wanted["spec"], "volumeClaimTemplates": templates}}
@@ -145,6 +150,14 @@ def _service(known: Mapping[Name, Manifest]) -> Manifest | None:
 
 def _scaled(workload: Manifest, replicas: int) -> Manifest:
     return {**workload, "spec": {**workload["spec"], "replicas": replicas}}
+
+
+def _like(template: Manifest, live: Manifest) -> Manifest:
+    return classes.with_live_class(_with_size(template, _size(live)), live)
+
+
+def _is_bound(claim: Manifest) -> bool:
+    return bool(claim["spec"].get("volumeName"))
 
 
 def _with_size(template: Manifest, size: str | int) -> Manifest:
