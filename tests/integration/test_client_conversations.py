@@ -5,17 +5,14 @@ against embedded stores, against one replica on Redis and MongoDB's protocol, an
 where every request goes to the next one.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import cycle
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
+from talks import Talk
 
-from support.patient import PATIENCE_S
-from support.shapes import NUMBER, OPTIONAL_TEXT, Kind, at, is_, lacking, pattern_name
+from support.shapes import NUMBER, OPTIONAL_TEXT, Kind, at, is_, pattern_name
 
 pytestmark = pytest.mark.xdist_group("client conversations")
 STM = [[str]]
@@ -39,77 +36,6 @@ FUTURE: dict[str, Kind] = {
     "total_weighted_frequency": NUMBER,
 }  # fmt: skip
 AB, CD = [{"strings": ["b", "a"]}, {"strings": ["c"]}], [{"strings": ["d"]}]
-
-
-@dataclass
-class Talk:
-    """A client, whose requests go to one replica after the other."""
-
-    urls: list[str]
-    headers: dict[str, str] = field(default_factory=dict)
-    user: str = field(default_factory=lambda: uuid4().hex)
-
-    def __post_init__(self) -> None:
-        self._next = cycle(self.urls)
-        self._client = httpx.Client(timeout=PATIENCE_S)
-
-    def ask(self, method: str, path: str, body: Any = None, *, has: Kind, status: int = 200) -> Any:
-        url = next(self._next) + path
-        response = self._client.request(method, url, json=body, headers=self.headers)
-        assert response.status_code == status, (method, path, response.text)
-        answer = response.json()
-        assert lacking(answer, has) == [], (method, path)
-        return answer
-
-    def get(self, path: str, *, has: Kind) -> Any:
-        return self.ask("GET", path, has=has)
-
-    def post(self, path: str, body: Any = None, *, has: Kind) -> Any:
-        return self.ask("POST", path, body, has=has)
-
-    def refused(self, method: str, path: str, body: Any, *, status: int, words: str) -> None:
-        answer = self.ask(method, path, body, has={"detail": str}, status=status)
-        assert words in answer["detail"].casefold()
-
-    def close(self) -> None:
-        self._client.close()
-
-
-@pytest.fixture(scope="module")
-def stores(redis_url: str, mongo_url: str, qdrant_url: str) -> Mapping[str, str]:
-    return {
-        "REDIS_URL": redis_url,
-        "MONGO_BASE_URL": mongo_url,
-        "MONGO_POOL_MIN_SIZE": "1",
-        "QDRANT_URL": qdrant_url,
-        "REDIS_SOCKET_TIMEOUT_S": "30",
-        "HEALTH_CHECK_TIMEOUT": "30",
-        "HEALTH_CHECK_FAILURES": "1000",
-    }
-
-
-@pytest.fixture(scope="module", params=["embedded", "one replica", "three replicas"])
-def urls(request: pytest.FixtureRequest, new_lasting_service: Callable[..., Any]) -> list[str]:
-    """The replicas of one instance."""
-    variables: dict[str, str] = {}
-    if request.param != "embedded":
-        name = uuid4().hex
-        variables = {**request.getfixturevalue("stores")}
-        variables |= {"PROCESSOR_ID": name, "MONGO_DATABASE": name}
-    count = 3 if request.param == "three replicas" else 1
-    services = [new_lasting_service(**variables) for _ in range(count)]
-    for service in services:
-        service.start()
-    for service in services:
-        service.await_ready()
-    return [service.url for service in services]
-
-
-@pytest.fixture
-def talk(urls: list[str]) -> Iterator[Talk]:
-    talk = Talk(urls)
-    yield talk
-    talk.close()
 
 
 # KATO v1, until October 2025: one memory per user, without sessions.
@@ -357,6 +283,63 @@ def test_two_clients_of_one_node_share_what_they_learn(talk: Talk) -> None:
         assert [one["pattern_name"] for one in found] == [learned]
     talk.headers = {"X-Node-ID": talk.user}
     talk.get(f"/pattern/{learned}", has={"pattern": PATTERN})
+
+
+# KATO v2 of late 2025, without sessions: a processor in the query, or a node in a header.
+@pytest.mark.parametrize("place", ["processor_id", "node_id", "X-Node-ID"])
+def test_a_client_of_processors(talk: Talk, place: str) -> None:
+    named = f"?{place}={talk.user}" if place.endswith("_id") else ""
+    talk.headers = {} if named else {place: talk.user}
+    genes = {"genes": {"max_pattern_length": 3, "recall_threshold": 0.3}}
+    talk.post(f"/genes/update{named}", genes, has={"status": is_("okay")})
+    talk.get(f"/gene/max_pattern_length{named}", has={"value": is_(3)})
+    for event in AB:
+        talk.post(f"/observe{named}", event | {"vectors": [], "emotives": {}}, has=V1_OBSERVED)
+    learned = talk.post(f"/learn{named}", has={"pattern_name": pattern_name})["pattern_name"]
+    talk.post(f"/clear-stm{named}", has={"status": is_("okay")})
+    observed = talk.post(f"/observe{named}", AB[0], has=V1_OBSERVED)
+    for method in ("GET", "POST"):
+        answer = talk.ask(method, f"/predictions{named}", has={"predictions": [PREDICTION]})
+        assert [one["pattern_name"] for one in answer["predictions"]] == [learned]
+    last = f"unique_id={observed['unique_id']}"
+    asked = f"/predictions{named}&{last}" if named else f"/predictions?{last}"
+    assert talk.get(asked, has={"unique_id": str})["predictions"] == answer["predictions"]
+    talk.get(f"/short-term-memory{named}", has={"stm": is_([["a", "b"]])})
+    talk.get(f"/pattern/{learned}{named}", has={"pattern": PATTERN})
+    talk.get(f"/percept-data{named}", has={"percept_data": PERCEPT})
+    talk.get(f"/cognition-data{named}", has={"cognition_data": {"symbols": is_(["a", "b"])}})
+    body = {"observations": AB, "learn_at_end": True}
+    talk.post(f"/observe-sequence{named}", body, has={"observations_processed": is_(2)})
+    talk.post(f"/clear-all-memory{named}", has={"status": is_("okay")})
+    talk.headers = {"X-Node-ID": talk.user}
+    talk.refused("GET", f"/pattern/{learned}", None, status=404, words="not found")
+
+
+def test_a_node_in_the_query_is_that_of_the_session(talk: Talk) -> None:
+    session = opened(talk)
+    for method, path, body in (
+        ("POST", "/observe", AB[0]),
+        ("POST", "/observe-sequence", {"observations": AB}),
+        ("POST", "/learn", {}),
+        ("GET", "/stm", None),
+        ("GET", "/predictions", None),
+        ("GET", "/percept-data", None),
+        ("GET", "/cognition-data", None),
+        ("GET", "/config", None),
+        ("POST", "/config", {"persistence": 6}),
+        ("POST", "/finalize-training", None),
+        ("POST", "/extend", None),
+        ("POST", "/clear-stm", None),
+        ("GET", "/exists", None),
+        ("GET", "", None),
+        ("POST", "/clear-all", None),
+    ):
+        asked = f"{session}{path}?node_id="
+        talk.refused(method, f"{asked}{uuid4().hex}", body, status=422, words="another user")
+        talk.ask(method, f"{asked}{talk.user}", body, has={})
+    counted = talk.get(f"/sessions/count?node_id={talk.user}", has={"active_session_count": is_(1)})
+    assert counted == {"active_session_count": 1}
+    talk.ask("DELETE", f"{session}?node_id={talk.user}", has={"status": is_("deleted")})
 
 
 def test_what_clients_of_sessions_send_is_large_enough_or_refused_in_their_words(
