@@ -79,6 +79,10 @@ torture: install ## kill, freeze and cut off every part, TORTURE_POINTS=200 time
 	@TORTURE_POINTS=$${TORTURE_POINTS:-200} $(BIN)/python -m pytest tests/torture -s -n 3 $(PYTEST_ARGS)
 	@IN_FULL=1 $(BIN)/python -m pytest tests/contract/test_session_*.py -k cluster $(PYTEST_ARGS)
 
+operator-truth: install ## hibernate, pause, edit and break an instance in TRUTH_STEPS=500 steps from SEED; no status may be a lie (half an hour)
+	@$(PYTHON) e2e/testbed/testbed.py binaries
+	@TRUTH_STEPS=$${TRUTH_STEPS:-500} SEED=$${SEED:-$$RANDOM} $(BIN)/python -m pytest tests/integration/test_operator_truth.py -s $(PYTEST_ARGS)
+
 fuzz: install ## send FUZZ_CASES=20000 generated requests per kind of test, from SEED, and judge every answer (half an hour)
 	@$(PYTHON) e2e/testbed/testbed.py packages redis-server
 	@FUZZ_CASES=$${FUZZ_CASES:-20000} SEED=$${SEED:-$$RANDOM} $(BIN)/python -m pytest tests/fuzz -s $(PYTEST_ARGS)

@@ -43,8 +43,9 @@ PATHS = {
     "NetworkPolicy": "apis/networking.k8s.io/v1/{}/networkpolicies",
     "HorizontalPodAutoscaler": "apis/autoscaling/v2/{}/horizontalpodautoscalers",
     "Event": "api/v1/{}/events",
+    "Pod": "api/v1/{}/pods",
 }
-CHILDREN = [kind for kind in PATHS if kind not in ("KatoInstance", "Event")]
+CHILDREN = [kind for kind in PATHS if kind not in ("KatoInstance", "Event", "Pod")]
 WORKLOADS = ("Deployment", "StatefulSet")
 
 

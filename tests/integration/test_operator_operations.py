@@ -128,9 +128,13 @@ def test_hibernation_stops_the_service_first_and_waking_starts_the_stores_first(
     space.bring_up()
     for store in ("redis", "mongodb", "qdrant"):
         until(lambda: replicas("StatefulSet", f"prod-{store}") == 0, f"no {store}")  # noqa: B023
+    said = space.await_condition("Ready", "False", "Hibernating")
+    assert said["message"] == "Hibernating, 3 pods left"
+    assert space.status()["phase"] == "Hibernating"
+    space.bring_up()
     space.await_condition("Ready", "False", "Hibernated")
     assert space.status()["phase"] == "Hibernated"
-    space.bring_up()
+    assert space.condition("RedisReady")["reason"] == "Hibernated"
     space.patch("KatoInstance", "prod", {"spec": {"hibernate": False}})
     until(lambda: replicas("StatefulSet", "prod-redis") == 1, "Redis")
     operator.await_nudged(space)

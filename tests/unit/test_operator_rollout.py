@@ -25,6 +25,12 @@ def workload(kind: str, name: str, replicas: int | None = 1, *, running: int = 0
     }
 
 
+def arranged(
+    found: KatoInstance, desired: list[Manifest], live: list[Manifest]
+) -> tuple[Manifest, ...]:
+    return rollout.arranged(found, rollout.asked(found, desired, live), live)
+
+
 def service(replicas: int | None = 1, *, running: int = 0) -> Manifest:
     return workload("Deployment", "prod", replicas, running=running)
 
@@ -63,7 +69,7 @@ def test_stores_hibernate_after_the_service(
     live: list[Manifest], expected: dict[str, int | None]
 ) -> None:
     wanted = [service(), redis(), AUTOSCALER]
-    assert replicas(rollout.arranged(instance(hibernate=True), wanted, live)) == expected
+    assert replicas(arranged(instance(hibernate=True), wanted, live)) == expected
 
 
 @pytest.mark.parametrize(
@@ -83,19 +89,19 @@ def test_stores_hibernate_after_the_service(
 def test_the_service_wakes_after_the_stores(
     live: list[Manifest], expected: dict[str, int | None]
 ) -> None:
-    assert replicas(rollout.arranged(instance(), [service(2), redis()], live)) == expected
+    assert replicas(arranged(instance(), [service(2), redis()], live)) == expected
 
 
 def test_an_autoscaled_service_wakes_with_its_minimum_of_pods() -> None:
     scaled = instance(service={"autoscaling": {"minReplicas": 3}})
     live = [service(0), redis(1, running=1)]
-    assert replicas(rollout.arranged(scaled, [service(None)], live)) == {"prod": 3}
-    assert replicas(rollout.arranged(scaled, [service(None)], [service(5)])) == {"prod": None}
+    assert replicas(arranged(scaled, [service(None)], live)) == {"prod": 3}
+    assert replicas(arranged(scaled, [service(None)], [service(5)])) == {"prod": None}
 
 
 def test_workloads_are_applied_last() -> None:
     config = {"kind": "ConfigMap", "metadata": {"name": "prod-config"}}
-    found = rollout.arranged(instance(), [service(), redis(), config], [])
+    found = arranged(instance(), [service(), redis(), config], [])
     assert [item["kind"] for item in found] == ["ConfigMap", "Deployment", "StatefulSet"]
 
 
@@ -120,7 +126,7 @@ def test_claims_are_expanded_and_their_template_stays() -> None:
         claim("data-other-0", "1Gi", volumeName="d"),
     ]
     desired = [redis_with_volume("3Gi")]
-    (found,) = rollout.arranged(instance(), desired, live)
+    (found,) = arranged(instance(), desired, live)
     assert found["spec"] == live[0]["spec"]
     grown = [(it.claim["metadata"]["name"], it.size) for it in rollout.expansions(desired, live)]
     assert grown == [("data-prod-redis-0", "3Gi")]

@@ -199,13 +199,9 @@ def test_certificates_of_before_stay_trusted_while_pods_may_have_them() -> None:
     assert trust.anchors("uid", "new") == "new"
 
 
-def test_what_must_fit_the_pods_waits_for_the_secret_with_them() -> None:
+def test_workloads_wait_for_whatever_blocks_their_component() -> None:
     found = made(TLS, monitoring={"serviceMonitor": "Enabled"})
     missing = Verdict.blocked_by(names.REASON_MISSING_SECRET, "no Secret")
-    kinds = {kind for (kind, _), it in found.items() if rollout.waits(it, missing, found.values())}
-    assert kinds == {"Deployment", "StatefulSet", "ConfigMap", "Service", "ServiceMonitor"}
-    assert {kind for (kind, _), it in found.items() if rollout.waits(it, missing, ())} == {
-        "Deployment",
-        "StatefulSet",
-    }
-    assert not any(rollout.waits(it, None, found.values()) for it in found.values())
+    kinds = {kind for (kind, _), it in found.items() if rollout.waits(it, missing)}
+    assert kinds == {"Deployment", "StatefulSet"}
+    assert not any(rollout.waits(it, None) for it in found.values())

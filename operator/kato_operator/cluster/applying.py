@@ -6,7 +6,7 @@ import structlog
 
 from kato_operator import names
 from kato_operator.cluster.cache import Cache
-from kato_operator.cluster.compare import covers
+from kato_operator.cluster.compare import covers, differences
 from kato_operator.cluster.kube import Kube
 from kato_operator.errors import ConflictError, TransientError
 from kato_operator.kinds import CHILDREN
@@ -20,7 +20,7 @@ class NoChange:
     """An apply that changed nothing, although the comparison had found a difference."""
 
     uid: str
-    version: int
+    content: str
     digest: str
 
 
@@ -54,6 +54,16 @@ class Applier:
         if version(answer) == version(live):
             self._no_changes[_identity(live)] = _no_change(live, wanted)
         return answer
+
+    def drift(self, live: Manifest, wanted: Manifest) -> tuple[str, ...]:
+        """The paths at which this object differs from a manifest; none if an apply changes nothing.
+
+        The digest alone differs where the manifest no longer names a field.
+        """
+        signed = _signed(wanted)
+        if self._no_changes.get(_identity(live)) == _no_change(live, signed):
+            return ()
+        return tuple(differences(live, wanted)) or tuple(differences(live, signed))
 
     async def _apply(self, wanted: Manifest) -> Manifest:
         meta = wanted["metadata"]
@@ -100,7 +110,14 @@ def _owns_replicas(live: Manifest, manager: str) -> bool:
 
 
 def _no_change(live: Manifest, wanted: Manifest) -> NoChange:
-    return NoChange(live["metadata"]["uid"], version(live), digest(wanted))
+    """The memory of an apply; reports that change only the status leave it valid."""
+    meta = {
+        name: value
+        for name, value in live["metadata"].items()
+        if name not in ("resourceVersion", "generation", "managedFields")
+    }
+    content = {name: value for name, value in live.items() if name != "status"}
+    return NoChange(meta["uid"], digest({**content, "metadata": meta}), digest(wanted))
 
 
 def _identity(live: Manifest) -> tuple[str, str, str]:

@@ -125,6 +125,7 @@ class Informer:
         self._namespace = namespace
         self._reconnects = reconnects
         self._failures = 0
+        self.is_served = True
         self.synced = asyncio.Event()
 
     async def run(self) -> None:
@@ -136,6 +137,7 @@ class Informer:
                 log.info("watch expired", kind=self._kind.name)
                 await asyncio.sleep(SHORTEST_WATCH_S)
             except MissingError:
+                self.is_served = False
                 self.synced.set()
                 await asyncio.sleep(UNSERVED_S)
             except KubeError as error:
@@ -149,6 +151,7 @@ class Informer:
         )
         self._cache.replace(self._kind.name, listing)
         self._failures = 0
+        self.is_served = True
         self.synced.set()
         return listing.resource_version
 

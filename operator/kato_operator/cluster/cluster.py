@@ -9,7 +9,7 @@ import structlog
 
 from kato_operator.cluster.applying import Applier
 from kato_operator.cluster.cache import Cache, Informer
-from kato_operator.cluster.compare import canonical, merge_patch
+from kato_operator.cluster.compare import canonical, differences, merge_patch
 from kato_operator.cluster.instances import Instances
 from kato_operator.cluster.kube import Kube
 from kato_operator.cluster.ownership import is_ours, is_prunable
@@ -35,24 +35,25 @@ class Cluster:
         self._cache = Cache(changed=changed)
         self._applier = Applier(kube, self._cache)
         self.instances = Instances(changed=changed)
-        self._informers = [
-            Informer(kube, kind, self._cache, namespace=namespace) for kind in WATCHED.values()
-        ]
+        self._informers = {
+            kind.name: Informer(kube, kind, self._cache, namespace=namespace)
+            for kind in WATCHED.values()
+        }
 
     async def watch(self) -> None:
         """Keep the cache of children up to date until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for informer in self._informers:
+            for informer in self._informers.values():
                 group.create_task(informer.run())
 
     async def synced(self) -> None:
         """Wait until every kind has been listed once."""
-        for informer in self._informers:
+        for informer in self._informers.values():
             await informer.synced.wait()
 
     @property
     def is_synced(self) -> bool:
-        return all(informer.synced.is_set() for informer in self._informers)
+        return all(informer.synced.is_set() for informer in self._informers.values())
 
     async def resync(self) -> tuple[Key, ...]:
         """List everything again; the keys of all instances.
@@ -61,7 +62,7 @@ class Cluster:
             KubeError: A list failed.
         """
         self.instances.replace(await self._kube.list(INSTANCE, namespace=self._namespace))
-        for informer in self._informers:
+        for informer in self._informers.values():
             with suppress(MissingError):  # a cluster need not serve every kind (ServiceMonitor)
                 await informer.relist()
         return self.instances.keys()
@@ -69,6 +70,11 @@ class Cluster:
     def children(self, key: Key) -> tuple[Manifest, ...]:
         """Every object with our label that names the instance, including pods and claims."""
         return self._cache.of_instance(key)
+
+    def child(self, manifest: Manifest) -> Manifest | None:
+        """The object in the cache that a manifest describes."""
+        meta = manifest["metadata"]
+        return self._cache.get(manifest["kind"], meta["namespace"], meta["name"])
 
     async def load(self, kind: str, namespace: str, name: str) -> Manifest | None:
         """An object from the cache, or from the API server where the cache does not hold it."""
@@ -95,6 +101,27 @@ class Cluster:
             raise NameConflictError(kind, meta["name"])
         return live if is_deleted(live) else await self._applier.update(live, wanted)
 
+    def drift(
+        self, instance: KatoInstance, manifest: Manifest, *, in_part: bool = False
+    ) -> tuple[str, ...]:
+        """The paths at which the object in the cache differs from the manifest.
+
+        An absent object differs as a whole: its path is empty. No object is expected of a kind that
+        this cluster does not serve.
+
+        Args:
+            in_part: Whether the manifest names only a part of the fields that are applied.
+        """
+        wanted = canonical(manifest)
+        live = self.child(wanted)
+        if live is None:
+            return ("",) if self._informers[wanted["kind"]].is_served else ()
+        if not is_ours(live, instance):
+            return ()
+        if is_deleted(live):
+            return (".metadata.deletionTimestamp",)  # nothing is applied to it any more
+        return tuple(differences(live, wanted)) if in_part else self._applier.drift(live, wanted)
+
     async def create(self, manifest: Manifest) -> Manifest | None:
         """Create an object; None when one of this name exists already."""
         try:
@@ -115,6 +142,16 @@ class Cluster:
             RefusedError: The storage class or a quota does not allow it.
         """
         return await self._merge(claim, {"spec": {"resources": {"requests": {"storage": size}}}})
+
+    async def stop(self, instance: KatoInstance, workload: Manifest) -> None:
+        """Scale this very workload to 0 and change nothing else, if it is the instance's.
+
+        Raises:
+            RefusedError: An admission policy does not allow it.
+        """
+        if is_ours(workload, instance) and not is_deleted(workload):
+            log.info("workload stopped", kind=workload["kind"], child=workload["metadata"]["name"])
+            await self._merge(workload, {"spec": {"replicas": 0}})
 
     async def prune(self, instance: KatoInstance, desired: Iterable[Manifest]) -> None:
         """Delete the children of this very instance that are no longer desired."""

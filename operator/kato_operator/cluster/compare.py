@@ -1,6 +1,8 @@
 """Comparison of live objects with manifests, in whatever spelling the API server stores them."""
 
 import base64
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from kato_operator.manifests import Manifest
@@ -9,6 +11,8 @@ from kato_operator.quantities import quantity
 QUANTITY_FIELDS = frozenset({"requests", "limits", "capacity", "sizeLimit", "divisor"})
 ATOMIC_FIELDS = frozenset({"selector", "matchLabels", "nodeSelector"})
 """Maps that a server-side apply replaces as a whole: an additional key in them is a difference."""
+PLAIN_FIELD = re.compile(r"[A-Za-z0-9_-]+")
+"""Names of fields that need no quotes in a path."""
 
 
 def covers(live: Any, desired: Any, *, quantities: bool = False) -> bool:
@@ -35,6 +39,39 @@ def covers(live: Any, desired: Any, *, quantities: bool = False) -> bool:
     return bool(live == desired) or (quantities and quantity(live) == quantity(desired))
 
 
+def differences(live: Any, desired: Any, *, quantities: bool = False) -> Iterator[str]:
+    """The paths at which *live* does not cover *desired*, as in `.spec.containers[0].image`.
+
+    The path of the whole is empty.
+    """
+    if covers(live, desired, quantities=quantities):
+        return
+    if isinstance(desired, dict) and isinstance(live, dict):
+        for name, value in desired.items():
+            if not _same_keys(name, live.get(name), value):
+                yield _step(name)
+                continue
+            is_quantity = quantities or name in QUANTITY_FIELDS
+            for path in differences(live.get(name), value, quantities=is_quantity):
+                yield _step(name) + path
+    elif isinstance(desired, list) and isinstance(live, list) and len(live) == len(desired):
+        for position, (one, other) in enumerate(zip(live, desired, strict=True)):
+            for path in differences(one, other):
+                yield f"[{position}]{path}"
+    else:
+        yield ""
+
+
+def common(one: Any, other: Any) -> Any:
+    """What two manifests have in common: maps are intersected, anything else is kept if equal."""
+    return {
+        name: common(value, other[name]) if isinstance(value, dict) else value
+        for name, value in one.items()
+        if name in other
+        and (value == other[name] or (isinstance(value, dict) and isinstance(other[name], dict)))
+    }
+
+
 def canonical(manifest: Manifest) -> Manifest:
     """The manifest as the server stores it: `stringData` is a write-only spelling of `data`."""
     text = manifest.get("stringData")
@@ -54,6 +91,10 @@ def merge_patch(before: Manifest | None, after: Manifest) -> Manifest:
         nested = isinstance(value, dict) and isinstance(was, dict)
         patch[name] = merge_patch(was, value) if nested else value
     return patch
+
+
+def _step(name: str) -> str:
+    return f".{name}" if PLAIN_FIELD.fullmatch(name) else f"['{name}']"
 
 
 def _same_keys(field: str, live: Any, desired: Any) -> bool:

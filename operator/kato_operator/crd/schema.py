@@ -10,6 +10,7 @@ from kato_operator.crd.rules import Model, Rule
 
 Schema = dict[str, Any]
 
+DRIFT = ("kind", "name", "path")
 NAME_PATTERN = "^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
 NAME_MESSAGE = "must be a DNS label that begins with a letter and has at most 40 characters"
 NAME_RULE = Rule(f"self.metadata.name.matches('{NAME_PATTERN}')", NAME_MESSAGE)
@@ -163,6 +164,7 @@ def _status() -> Schema:
                 "type": "object",
                 "additionalProperties": _object({"needed": number, "limit": number}),
             },
+            "drift": {"type": "array", "items": _object(dict.fromkeys(DRIFT, text), *DRIFT)},
             "conditions": _list_by("type", _condition()),
         }
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from kato_operator import names
 from kato_operator.crd.instance import KatoInstance
-from kato_operator.manifests import Manifest
+from kato_operator.manifests import Manifest, Name, name_of
 from kato_operator.reconcile import credentials
 from kato_operator.status.causes import Warnings
 from kato_operator.status.diagnosis import Verdict
@@ -20,6 +20,9 @@ class Pass:
     *raw* is the instance as the API server has it. *secrets* are the generated ones, *external*
     the values from Secrets of the user. *verdicts*, by component, are what is in the way;
     *notes* are problems that block nothing; *warnings* are what Events say of objects that wait.
+    *blocker* is why not all values are known, which keeps children from being applied. *desired*
+    are the manifests of the spec, *asked* those of them that the children can match; both hold only
+    what is known. *applied* are manifests that were applied, with the live objects.
     """
 
     raw: Manifest
@@ -30,11 +33,10 @@ class Pass:
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     warnings: Warnings = field(default_factory=dict)
-
-    @property
-    def may_change_children(self) -> bool:
-        """Whether children may change, and all that their manifests are built from is known."""
-        return not self.instance.spec.paused and bool(self.credentials.ok) and not self.verdicts
+    blocker: Verdict | None = None
+    desired: tuple[Manifest, ...] = ()
+    asked: tuple[Manifest, ...] = ()
+    applied: Mapping[Name, tuple[Manifest, Manifest]] = field(default_factory=dict)
 
     @property
     def values(self) -> dict[str, str]:
@@ -43,6 +45,10 @@ class Pass:
         for secret in self.secrets:
             found |= credentials.values_of(secret)
         return found
+
+    def with_applied(self, manifest: Manifest, live: Manifest) -> "Pass":
+        """This pass with a manifest that the live object matches."""
+        return replace(self, applied={**self.applied, name_of(manifest): (manifest, live)})
 
     def with_verdict(self, component: str, verdict: Verdict) -> "Pass":
         """This pass with a verdict on a component; an earlier verdict on it wins."""

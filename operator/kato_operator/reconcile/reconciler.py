@@ -19,8 +19,8 @@ from kato_operator.errors import (
     RefusedError,
     TransientError,
 )
-from kato_operator.manifests import Key, Manifest, component_of, name_of
-from kato_operator.reconcile import classes, credentials, references, replica_set, rollout
+from kato_operator.manifests import Key, Manifest, component_of, is_deleted, name_of
+from kato_operator.reconcile import classes, credentials, plan, references, replica_set, rollout
 from kato_operator.reconcile.one_pass import Pass
 from kato_operator.reconcile.warnings import EventReader
 from kato_operator.status import conditions, events, notes, status
@@ -84,7 +84,7 @@ class Reconciler:
             self._forget(key)
             return None
         if "deletionTimestamp" in raw["metadata"]:
-            await self._write(raw, status.deleting(raw))
+            await self._write(raw, status.deleting(raw, now=_now()))
             return None
         try:
             instance = parse(raw)
@@ -107,13 +107,23 @@ class Reconciler:
     async def _carry_out(self, this: Pass) -> float | None:
         this = await self._with_references(this)
         this = await self._with_credentials(this)
-        if this.may_change_children:
+        this = plan.planned(self._cluster, this, self._facts(this))
+        if not this.instance.spec.paused:
             this = await self._with_children(this)
         this = await self._with_warnings(this)
         this = await self._with_checks(this)
+        if not self._is_newest(this):
+            return None  # the newer spec has asked for a pass, and none of it is applied yet
         evaluated = status.evaluated(this.raw, this.instance, self._observed(this), now=_now())
         await self._write(this.raw, evaluated)
         return self._next_pass_s(this)
+
+    def _is_newest(self, this: Pass) -> bool:
+        newest = self._cluster.instances.get(this.instance.key)
+        if newest is None:
+            return False
+        meta, known = newest["metadata"], this.instance.metadata
+        return (meta["uid"], meta["generation"]) == (known.uid, known.generation)
 
     async def _with_references(self, this: Pass) -> Pass:
         """Read what the spec takes from Secrets of the user."""
@@ -130,20 +140,29 @@ class Reconciler:
         return replace(this, credentials=present, secrets=secrets)
 
     async def _with_children(self, this: Pass) -> Pass:
-        """Make the children match the spec: apply, expand, restart, prune."""
-        desired = children.desired(this.instance, self._facts(this))
+        """Make the children match the spec: apply, expand, restart, stop, prune.
+
+        Without all values of Secrets nothing can be applied, but pods can be stopped, and children
+        that are no longer asked for can be deleted.
+        """
         live = self._cluster.children(this.instance.key)
-        changes = classes.plan(desired, live)
+        wanted = rollout.arranged(this.instance, this.asked, live)
+        if this.blocker is None:
+            this = await self._with_applied(this, wanted)
+        for manifest in wanted:
+            this = await self._with_stopped(this, manifest)
+        await self._cluster.prune(this.instance, wanted)
+        return this
+
+    async def _with_applied(self, this: Pass, wanted: tuple[Manifest, ...]) -> Pass:
+        changes = classes.plan(this.desired, self._cluster.children(this.instance.key))
         await classes.carry_out(self._cluster, changes)
-        wanted = rollout.arranged(this.instance, desired, live)
         for manifest in (item for item in wanted if name_of(item) not in changes.held):
             this = await self._with_child(this, manifest)
         for component, verdict in changes.refused.items():
             this = this.with_verdict(component, verdict)
-        this = await self._with_expanded_claims(this, desired)
-        this = await self._with_restarts(this)
-        await self._cluster.prune(this.instance, wanted)
-        return this
+        this = await self._with_expanded_claims(this)
+        return await self._with_restarts(this)
 
     def _facts(self, this: Pass) -> children.Facts:
         return children.Facts(
@@ -159,11 +178,10 @@ class Reconciler:
         """Apply one manifest; a workload only if everything that it needs could be applied."""
         component, kind = component_of(manifest), manifest["kind"]
         name = manifest["metadata"]["name"]
-        live = self._cluster.children(this.instance.key)
-        if rollout.waits(manifest, this.verdicts.get(component), live):
+        if rollout.waits(manifest, this.verdicts.get(component)):
             return this
         try:
-            await self._cluster.apply(this.instance, manifest)
+            live = await self._cluster.apply(this.instance, manifest)
         except NameConflictError as error:
             verdict = Verdict.blocked_by(names.REASON_NAME_CONFLICT, str(error))
             return this.with_verdict(component, verdict)
@@ -174,12 +192,24 @@ class Reconciler:
             return this.with_note(
                 f"{kind} {name!r} is not created: this cluster does not serve the kind"
             )
+        return this if is_deleted(live) else this.with_applied(manifest, live)
+
+    async def _with_stopped(self, this: Pass, manifest: Manifest) -> Pass:
+        """Scale a workload to 0 that the manifest wants at 0, and that could not be applied."""
+        live = rollout.to_stop(manifest, self._cluster.children(this.instance.key))
+        if live is None:
+            return this
+        try:
+            await self._cluster.stop(this.instance, live)
+        except RefusedError as error:
+            kind, name = live["kind"], live["metadata"]["name"]
+            return this.with_note(f"{kind} {name} cannot be scaled to 0: {error}")
         return this
 
-    async def _with_expanded_claims(self, this: Pass, desired: tuple[Manifest, ...]) -> Pass:
+    async def _with_expanded_claims(self, this: Pass) -> Pass:
         """Ask for larger volumes through the claims; templates of claims are immutable."""
         live = self._cluster.children(this.instance.key)
-        for expansion in rollout.expansions(desired, live):
+        for expansion in rollout.expansions(this.desired, live):
             name = expansion.claim["metadata"]["name"]
             try:
                 await self._cluster.expand(expansion.claim, expansion.size)
@@ -249,6 +279,8 @@ class Reconciler:
             notes=(*this.notes, *notes.of(this.instance, live)),
             budgets=budgets(this.instance, live),
             warnings=this.warnings,
+            drift=plan.drift(self._cluster, this),
+            blocker=this.blocker,
         )
 
     def _primary(self, this: Pass) -> str:

@@ -1,4 +1,4 @@
-"""Which of the desired manifests may be applied now, next to the live objects: pure functions.
+"""What the spec asks for, and which of it may be applied now: pure functions of the live objects.
 
 Hibernation stops the service before its stores, waking up starts the stores before the service.
 Volumes are expanded through their claims. A Deployment starts under an autoscaler with the pods
@@ -15,10 +15,9 @@ from kato_operator.quantities import quantity
 from kato_operator.reconcile import classes
 from kato_operator.status import diagnosis
 from kato_operator.status.diagnosis import Verdict
+from kato_operator.status.observed import is_running
 
 WORKLOADS = frozenset({"Deployment", "StatefulSet"})
-FIT_PODS = frozenset({"ConfigMap", "Service", "Ingress", "ServiceMonitor"})
-"""Kinds whose objects name ports and files that the running pods must have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,31 +28,46 @@ class Expansion:
     size: str | int
 
 
-def waits(manifest: Manifest, verdict: Verdict | None, live: Iterable[Manifest]) -> bool:
+def waits(manifest: Manifest, verdict: Verdict | None) -> bool:
     """Whether a manifest must not be applied because of its component's *verdict*.
 
-    Workloads wait until everything that they need is there. As long as that is a Secret, the
-    objects that must fit their pods stay as they are too.
+    Workloads wait until everything that they need is there.
     """
-    if verdict is None:
-        return False
-    if manifest["kind"] in WORKLOADS:
-        return True
-    waits_too = manifest["kind"] in FIT_PODS and verdict.reason == names.REASON_MISSING_SECRET
-    return waits_too and name_of(manifest) in by_name(live)
+    return verdict is not None and _is_workload(manifest)
 
 
-def arranged(
+def asked(
     instance: KatoInstance, desired: Iterable[Manifest], live: Iterable[Manifest]
 ) -> tuple[Manifest, ...]:
-    """The manifests to apply in this pass, workloads last."""
+    """The manifests that the children must match in the end, workloads last.
+
+    The claim templates of a StatefulSet cannot change: they are those of the live one.
+    """
     known = by_name(live)
     found = [_with_live_volumes(item, known.get(name_of(item))) for item in desired]
     if instance.spec.hibernate:
-        found = [_hibernating(item, known) for item in found if not _is_autoscaler(item)]
-    else:
-        found = [_waking(item, instance, known) for item in found]
+        found = [_asleep(item) for item in found if not _is_autoscaler(item)]
     return tuple(sorted(found, key=_is_workload))
+
+
+def arranged(
+    instance: KatoInstance, wanted: Iterable[Manifest], live: Iterable[Manifest]
+) -> tuple[Manifest, ...]:
+    """The manifests to apply in this pass: what is asked for, with as many pods as may run now."""
+    present, manifests = tuple(live), tuple(wanted)
+    known = by_name(present)
+    if instance.spec.hibernate:
+        return tuple(_hibernating(item, known, present) for item in manifests)
+    are_up = all(_is_up(known.get(name_of(item))) for item in manifests if _is_set(item))
+    return tuple(_waking(item, instance, known, stores_are_up=are_up) for item in manifests)
+
+
+def to_stop(wanted: Manifest, live: Iterable[Manifest]) -> Manifest | None:
+    """The live workload whose last pods have to go, whatever else keeps it from being applied."""
+    if not _is_workload(wanted) or wanted["spec"].get("replicas", 1):
+        return None
+    found = by_name(live).get(name_of(wanted))
+    return found if found is not None and found["spec"].get("replicas", 1) else None
 
 
 def expansions(desired: Iterable[Manifest], live: Iterable[Manifest]) -> Iterator[Expansion]:
@@ -105,40 +119,53 @@ def _with_live_volumes(wanted: Manifest, live: Manifest | None) -> Manifest:
     return {**wanted, "spec": {**wanted["spec"], "volumeClaimTemplates": templates}}
 
 
-def _hibernating(wanted: Manifest, known: Mapping[Name, Manifest]) -> Manifest:
+def _asleep(wanted: Manifest) -> Manifest:
+    return _scaled(wanted, 0) if _is_workload(wanted) else wanted
+
+
+def _hibernating(
+    wanted: Manifest, known: Mapping[Name, Manifest], live: Iterable[Manifest]
+) -> Manifest:
     """The manifest scaled to 0; stores keep their pods until the service has none."""
-    if wanted["kind"] == "Deployment":
-        return _scaled(wanted, 0)
-    live = known.get(name_of(wanted))
-    if not _is_set(wanted) or live is None or _is_gone(_service(known)):
-        return _scaled(wanted, 0) if _is_set(wanted) else wanted
-    return _scaled(wanted, live["spec"].get("replicas", 1))
+    found = known.get(name_of(wanted))
+    if not _is_set(wanted) or found is None or _is_gone(_service(known), live):
+        return wanted
+    return _scaled(wanted, found["spec"].get("replicas", 1))
 
 
-def _waking(wanted: Manifest, instance: KatoInstance, known: Mapping[Name, Manifest]) -> Manifest:
+def _waking(
+    wanted: Manifest,
+    instance: KatoInstance,
+    known: Mapping[Name, Manifest],
+    *,
+    stores_are_up: bool,
+) -> Manifest:
     """The manifest, but a service without pods stays at 0 until its stores are up.
 
     An autoscaler does nothing while there are 0 pods, so it is given its minimum.
     """
-    live = known.get(name_of(wanted))
-    if wanted["kind"] != "Deployment" or live is None or live["spec"].get("replicas", 1):
+    if wanted["kind"] != "Deployment":
         return wanted
-    if not _stores_are_up(known):
+    live, scaling = known.get(name_of(wanted)), instance.spec.service.autoscaling
+    if live is not None and live["spec"].get("replicas", 1):
+        return wanted
+    if live is not None and not stores_are_up:
         return _scaled(wanted, 0)
-    scaling = instance.spec.service.autoscaling
     return wanted if scaling is None else _scaled(wanted, scaling.min_replicas)
 
 
-def _stores_are_up(known: Mapping[Name, Manifest]) -> bool:
-    stores = [item for item in known.values() if _is_set(item)]
-    return all(item["spec"].get("replicas", 1) and _is_rolled_out(item) for item in stores)
+def _is_up(store: Manifest | None) -> bool:
+    return store is not None and bool(store["spec"].get("replicas", 1)) and _is_rolled_out(store)
 
 
 def _is_rolled_out(workload: Manifest) -> bool:
     return bool(diagnosis.rollout(workload, (), ()).ok)
 
 
-def _is_gone(deployment: Manifest | None) -> bool:
+def _is_gone(deployment: Manifest | None, live: Iterable[Manifest]) -> bool:
+    """Whether no pod of the service needs a store any more; one that is ending still does."""
+    if any(is_running(item) and component_of(item) == names.SERVICE for item in live):
+        return False
     if deployment is None:
         return True
     return not deployment["spec"].get("replicas", 1) and _is_rolled_out(deployment)
@@ -149,6 +176,8 @@ def _service(known: Mapping[Name, Manifest]) -> Manifest | None:
 
 
 def _scaled(workload: Manifest, replicas: int) -> Manifest:
+    if workload["spec"].get("replicas") == replicas:
+        return workload  # the same object: what was applied need not be compared again
     return {**workload, "spec": {**workload["spec"], "replicas": replicas}}
 
 

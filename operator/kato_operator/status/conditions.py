@@ -1,4 +1,8 @@
-"""The conditions of an instance, from what a pass has observed: pure functions."""
+"""The conditions of an instance: what its children are, judged against what its spec asks for.
+
+Nothing here knows what the pass has decided to apply: a component is ready when the live objects
+match the spec, and not when they match a manifest that waits for something. Pure functions.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,7 +12,7 @@ from kato_operator.crd.instance import KatoInstance
 from kato_operator.manifests import Manifest
 from kato_operator.status import budget, causes, diagnosis
 from kato_operator.status.diagnosis import Verdict
-from kato_operator.status.observed import Observed, mode
+from kato_operator.status.observed import Drift, Observed, mode
 
 PAUSED = "spec.paused is set: children do not change until it is unset"
 COMPONENTS = {
@@ -34,9 +38,11 @@ def verdicts(instance: KatoInstance, observed: Observed) -> dict[str, Verdict]:
         **{kind: component(instance, observed, name) for name, kind in COMPONENTS.items()},
     }
     return {
-        names.READY: _hibernated(instance) or _ready(gates),
+        names.READY: _differing(instance, observed)
+        or _hibernated(instance, observed)
+        or _ready(gates),
         **gates,
-        names.PROGRESSING: _noted(_progressing(instance, gates), observed.notes),
+        names.PROGRESSING: _noted(_progressing(instance, observed, gates), observed.notes),
         names.ORCHESTRATION_PAUSED: _paused(instance),
         names.CONNECTION_BUDGET_EXCEEDED: budget.verdict(observed.budgets),
     }
@@ -46,7 +52,9 @@ def component(instance: KatoInstance, observed: Observed, name: str) -> Verdict:
     """The verdict on one component.
 
     What blocks it wins over its rollout, and its rollout over a failed deep check: a component
-    that is still starting is not unhealthy. A volume that grows is the last thing to wait for.
+    that is still starting is not unhealthy. A rollout that is complete says nothing while the
+    workload, or anything else of the component, differs from the spec. A volume that grows is the
+    last thing to wait for.
     """
     chosen = mode(instance, name)
     given = observed.verdicts.get(name)
@@ -54,9 +62,16 @@ def component(instance: KatoInstance, observed: Observed, name: str) -> Verdict:
         return given or Verdict(True, chosen, f"{name} is {chosen.lower()}")
     if given is not None and given.blocked:
         return given
+    if instance.spec.hibernate and _differing(instance, observed) is None:
+        return _asleep(observed, name)
     workload = observed.workload(instance, name)
     claims = observed.claims(name)
     rollout = diagnosis.rollout(workload, observed.pods(name), claims, observed.warnings)
+    drift = observed.drift_of(name)
+    if drift is not None:
+        return _unapplied(instance, observed, drift, rollout)
+    if rollout.ok and name == names.SERVICE:
+        rollout = _autoscaled(instance, workload) or rollout
     if not rollout.ok:
         return rollout
     return given or diagnosis.growth(claims) or rollout
@@ -84,14 +99,72 @@ def is_up(instance: KatoInstance, observed: Observed, name: str) -> bool:
     return bool(wanted and (found.ok or found.reason == names.REASON_EXPANDING))
 
 
-def _hibernated(instance: KatoInstance) -> Verdict | None:
-    if not instance.spec.hibernate or instance.spec.paused:
+def is_at_rest(observed: Observed) -> bool:
+    """Whether nothing runs, and nothing will start: no pod exists, every workload is at 0."""
+    return observed.left() == 0 and observed.unfinished() is None
+
+
+def _hibernated(instance: KatoInstance, observed: Observed) -> Verdict | None:
+    if not instance.spec.hibernate:
         return None
-    return Verdict(
-        False,
-        names.REASON_HIBERNATED,
-        "spec.hibernate is set: everything is scaled to 0 until it is unset",
-    )
+    if is_at_rest(observed):
+        what = "spec.hibernate is set: nothing runs until it is unset"
+        return Verdict(False, names.REASON_HIBERNATED, what)
+    return _hibernating(observed, observed.left())
+
+
+def _hibernating(observed: Observed, left: int) -> Verdict:
+    workload = observed.unfinished()
+    if left or workload is None:
+        message = f"Hibernating, {left} pod{'' if left == 1 else 's'} left"
+    else:
+        name = f"{workload['kind']} {workload['metadata']['name']}"
+        message = f"Hibernating, waiting for {name} to be scaled to 0"
+    return Verdict(False, names.REASON_HIBERNATING, message)
+
+
+def _asleep(observed: Observed, name: str) -> Verdict:
+    left = observed.left(name)
+    if left or not is_at_rest(observed):
+        return _hibernating(observed, left)
+    return Verdict(False, names.REASON_HIBERNATED, "scaled to 0 until spec.hibernate is unset")
+
+
+def _differing(instance: KatoInstance, observed: Observed) -> Verdict | None:
+    """What a paused instance waits for: to be allowed to change children that differ."""
+    if not instance.spec.paused or not observed.drift:
+        return None
+    more = len(observed.drift) - 1
+    rest = f", and there {'is' if more == 1 else 'are'} {more} more" if more else ""
+    what = f"spec.paused is set, and children differ: {observed.drift[0]}{rest}"
+    return Verdict(False, names.REASON_PAUSED, f"{what}; unset it to apply the spec")
+
+
+def _unapplied(
+    instance: KatoInstance, observed: Observed, drift: Drift, rollout: Verdict
+) -> Verdict:
+    """The verdict on a component that differs from the spec, whatever its rollout says."""
+    if instance.spec.paused:
+        return Verdict(False, names.REASON_PAUSED, f"spec.paused is set, and {drift}")
+    if observed.blocker is not None:
+        what = f"{drift}, which cannot be applied: {observed.blocker.message}"
+        return Verdict.blocked_by(observed.blocker.reason, what)
+    if not rollout.ok:
+        return rollout
+    return Verdict(False, names.REASON_ROLLING_OUT, str(drift))
+
+
+def _autoscaled(instance: KatoInstance, deployment: Manifest | None) -> Verdict | None:
+    """Why the number of pods is not one that the autoscaler allows; None if it is."""
+    scaling = instance.spec.service.autoscaling
+    if scaling is None or deployment is None:
+        return None
+    pods = deployment["spec"].get("replicas", 1)
+    if scaling.min_replicas <= pods <= scaling.max_replicas:
+        return None
+    limits = f"{scaling.min_replicas} to {scaling.max_replicas}"
+    message = f"{pods} pods; waiting for the autoscaler to make it {limits}"
+    return Verdict(False, names.REASON_ROLLING_OUT, message)
 
 
 def _noted(verdict: Verdict, notes: tuple[str, ...]) -> Verdict:
@@ -105,15 +178,22 @@ def _ready(gates: Mapping[str, Verdict]) -> Verdict:
     return Verdict(True, names.REASON_READY, "every component is ready for this generation")
 
 
-def _progressing(instance: KatoInstance, gates: Mapping[str, Verdict]) -> Verdict:
+def _progressing(
+    instance: KatoInstance, observed: Observed, gates: Mapping[str, Verdict]
+) -> Verdict:
     waiting = [verdict for verdict in gates.values() if not verdict.ok]
     if not waiting:
         return Verdict(False, names.REASON_STABLE, "everything is applied and ready")
     if instance.spec.paused:
         return Verdict(False, names.REASON_PAUSED, PAUSED)
+    asleep = _hibernated(instance, observed)
+    if asleep is not None and asleep.reason == names.REASON_HIBERNATED:
+        return asleep
     stuck = next((verdict for verdict in waiting if verdict.blocked), None)
-    if stuck is not None:
+    if stuck is not None and (asleep is None or stuck.reason == names.REASON_REFUSED):
         return Verdict(False, stuck.reason, stuck.message)
+    if asleep is not None:
+        return replace(asleep, ok=True)
     return Verdict(True, names.REASON_ROLLING_OUT, waiting[0].message)
 
 

@@ -8,7 +8,7 @@ from kato_operator.quantities import quantity
 from kato_operator.status import causes
 from kato_operator.status.verdict import Verdict
 
-__all__ = ["Verdict", "growth", "ready", "rollout"]
+__all__ = ["Verdict", "growth", "ready_pods", "rollout"]
 
 RESIZE_TROUBLE = frozenset({"ControllerResizeError", "NodeResizeError"})
 """Conditions of a claim that the storage driver cannot make larger."""
@@ -52,14 +52,14 @@ def growth(claims: Iterable[Manifest]) -> Verdict | None:
     return None
 
 
-def ready(workload: Manifest | None) -> str:
-    """The number of ready and of wanted pods, as in "3/3"."""
-    return "0/0" if workload is None else _ready(workload).split(" ", maxsplit=1)[0]
+def ready_pods(workload: Manifest | None) -> int:
+    """The number of ready pods; 0 without a workload."""
+    return int((workload or {}).get("status", {}).get("readyReplicas", 0))
 
 
 def _ready(workload: Manifest) -> str:
     wanted = workload["spec"].get("replicas", 1)
-    return f"{workload.get('status', {}).get('readyReplicas', 0)}/{wanted} pods ready"
+    return f"{ready_pods(workload)}/{wanted} pods ready"
 
 
 def _waiting(workload: Manifest) -> str:

@@ -10,6 +10,37 @@ from kato_operator.status.budget import Budget
 from kato_operator.status.causes import Warnings
 from kato_operator.status.diagnosis import Verdict
 
+SET = "StatefulSet"
+DELETED = ".metadata.deletionTimestamp"
+"""The path of a child that is being deleted."""
+SURPLUS = ".metadata"
+"""The path of a child that the spec does not ask for."""
+FINISHED = frozenset({"Failed", "Succeeded"})
+"""Phases of pods whose containers have ended: an evicted pod stays as an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A field in which a child differs from what the spec asks for; no *path*: the whole child."""
+
+    kind: str
+    name: str
+    component: str
+    path: str
+
+    def described(self) -> dict[str, str]:
+        """The difference in the spelling of the status."""
+        return {"kind": self.kind, "name": self.name, "path": self.path}
+
+    def __str__(self) -> str:
+        if self.path == DELETED:
+            return f"{self.kind} {self.name} is being deleted"
+        if self.path == SURPLUS:
+            return f"{self.kind} {self.name} is no longer asked for"
+        if not self.path:
+            return f"{self.kind} {self.name} does not exist"
+        return f"{self.kind} {self.name} differs from the spec in {self.path}"
+
 
 @dataclass(frozen=True, slots=True)
 class Observed:
@@ -18,7 +49,8 @@ class Observed:
     *verdicts* hold, by component, what the workloads do not show: refused writes, missing Secrets,
     failed deep checks. *versions* are those of the components' images. *primary* is the pod of
     MongoDB's primary, empty if it is unknown. *notes* are added to the message of Progressing and
-    block nothing. *warnings* are what Events say of objects that wait, by their uid.
+    block nothing. *warnings* are what Events say of objects that wait, by their uid. *drift* is
+    where children differ from the spec; *blocker* is why no child could be applied, if that is so.
     """
 
     children: tuple[Manifest, ...]
@@ -29,20 +61,48 @@ class Observed:
     notes: tuple[str, ...] = ()
     budgets: tuple[Budget, ...] = ()
     warnings: Warnings = field(default_factory=dict)
+    drift: tuple[Drift, ...] = ()
+    blocker: Verdict | None = None
 
     def workload(self, instance: KatoInstance, component: str) -> Manifest | None:
         """The Deployment or StatefulSet of a component; None if it does not exist."""
         if component == names.SERVICE:
             return self._child("Deployment", names.service(instance.metadata.name))
-        return self._child("StatefulSet", names.store(instance.metadata.name, component))
+        return self._child(SET, names.store(instance.metadata.name, component))
 
     def pods(self, component: str) -> list[Manifest]:
         """The pods of a component, without those that are being deleted."""
         return [pod for pod in self._of_kind("Pod", component) if not is_deleted(pod)]
 
+    def drift_of(self, component: str) -> Drift | None:
+        """The first difference of a component's children."""
+        return next((item for item in self.drift if item.component == component), None)
+
+    def left(self, component: str = "") -> int:
+        """The number of pods that still run, of one component or of all of them.
+
+        A pod that is ending counts as long as it exists; workloads no longer count it.
+        """
+        components = [component] if component else [names.SERVICE, *names.STORES]
+        return sum(self._left(name) for name in components)
+
+    def unfinished(self) -> Manifest | None:
+        """A workload that has not been scaled to 0, or whose controller has not seen it yet."""
+        return next((item for item in self.children if _is_unfinished(item)), None)
+
+    def _left(self, component: str) -> int:
+        pods = sum(is_running(pod) for pod in self._of_kind("Pod", component))
+        workloads = (*self._of_kind("Deployment", component), *self._of_kind(SET, component))
+        counted: int = sum(item.get("status", {}).get("replicas", 0) for item in workloads)
+        return max(pods, counted)
+
     def claims(self, component: str) -> list[Manifest]:
         """The claims of a component."""
         return self._of_kind("PersistentVolumeClaim", component)
+
+    def service(self, instance: KatoInstance) -> Manifest | None:
+        """The Service that clients of the instance call; None if it does not exist."""
+        return self._child("Service", names.service(instance.metadata.name))
 
     def _of_kind(self, kind: str, component: str) -> list[Manifest]:
         return [
@@ -54,6 +114,30 @@ class Observed:
     def _child(self, kind: str, name: str) -> Manifest | None:
         found = (item for item in self.children if name_of(item) == (kind, name))
         return next(found, None)
+
+
+def is_running(item: Manifest) -> bool:
+    """Whether an object is a pod whose containers have not ended."""
+    return item["kind"] == "Pod" and item.get("status", {}).get("phase") not in FINISHED
+
+
+def _is_unfinished(item: Manifest) -> bool:
+    if item["kind"] not in ("Deployment", SET):
+        return False
+    is_seen = item.get("status", {}).get("observedGeneration", 0) >= item["metadata"]["generation"]
+    return not is_seen or bool(item["spec"].get("replicas", 1))
+
+
+def wanted_pods(instance: KatoInstance, component: str) -> int | None:
+    """How many pods the spec asks for; None where an autoscaler says so."""
+    spec = instance.spec
+    if spec.hibernate:
+        return 0
+    if component == names.SERVICE:
+        return None if spec.service.autoscaling is not None else spec.service.replicas
+    if component == names.MONGODB:
+        return spec.mongodb.managed.members
+    return spec.qdrant.managed.replicas if component == names.QDRANT else 1
 
 
 def mode(instance: KatoInstance, component: str) -> str:

@@ -9,9 +9,12 @@ from kato_operator.manifests import Manifest
 from kato_operator.status import diagnosis
 from kato_operator.status.conditions import TYPES, component, verdicts
 from kato_operator.status.diagnosis import Verdict
-from kato_operator.status.observed import Observed, mode
+from kato_operator.status.observed import Observed, mode, wanted_pods
 
 Condition = dict[str, Any]
+DELETING = "the instance is being deleted, and its children with it"
+MOST_DRIFT = 50
+"""Differences that a status lists: a new instance that is paused has no child yet."""
 
 
 def announced(raw: Manifest, *, now: str) -> Manifest:
@@ -40,9 +43,17 @@ def rejected(raw: Manifest, problems: Iterable[str], *, now: str) -> Manifest:
     return {**status, "phase": names.PHASE_INVALID}
 
 
-def deleting(raw: Manifest) -> Manifest:
-    """The status of an instance that is being deleted."""
-    return {**(raw.get("status") or {}), "phase": names.PHASE_DELETING}
+def deleting(raw: Manifest, *, now: str) -> Manifest:
+    """The status of an instance that is being deleted: its children go, ready or not."""
+    changed = {
+        names.READY: Verdict(False, names.REASON_DELETING, DELETING),
+        names.PROGRESSING: Verdict(True, names.REASON_DELETING, DELETING),
+    }
+    pending = "not evaluated: the instance is being deleted"
+    return {
+        **_with_conditions(raw, changed, pending=pending, now=now),
+        "phase": names.PHASE_DELETING,
+    }
 
 
 def evaluated(raw: Manifest, instance: KatoInstance, observed: Observed, *, now: str) -> Manifest:
@@ -50,6 +61,7 @@ def evaluated(raw: Manifest, instance: KatoInstance, observed: Observed, *, now:
     before = raw.get("status") or {}
     found = verdicts(instance, observed)
     phase = _phase(before, instance, found[names.READY], found[names.PROGRESSING])
+    drift = [item.described() for item in observed.drift[:MOST_DRIFT]]
     return {
         "observedGeneration": instance.metadata.generation,
         "phase": phase,
@@ -60,10 +72,11 @@ def evaluated(raw: Manifest, instance: KatoInstance, observed: Observed, *, now:
         **_scale(observed.workload(instance, names.SERVICE)),
         "version": observed.versions.get(names.SERVICE, ""),
         "templateRevision": names.TEMPLATE_REVISION,
-        "endpoints": _endpoints(instance),
+        "endpoints": _endpoints(instance, observed.service(instance)),
         "credentialsSecretRef": {"name": names.credentials(instance.metadata.name)},
         "connectionBudget": {item.store: item.described() for item in observed.budgets},
         "stores": [_store(instance, observed, name) for name in names.STORES],
+        **({"drift": drift} if drift else {}),
     }
 
 
@@ -85,7 +98,8 @@ def _phase(before: Manifest, instance: KatoInstance, ready: Verdict, progressing
     if instance.spec.paused:
         return names.PHASE_PAUSED
     if instance.spec.hibernate:
-        return names.PHASE_HIBERNATED
+        is_over = ready.reason == names.REASON_HIBERNATED
+        return names.PHASE_HIBERNATED if is_over else names.PHASE_HIBERNATING
     if ready.ok:
         return names.PHASE_READY
     # an edit of a ready instance is progress; the same spec no longer ready is not
@@ -108,11 +122,14 @@ def _scale(deployment: Manifest | None) -> Manifest:
     }
 
 
-def _endpoints(instance: KatoInstance) -> Manifest:
-    meta = instance.metadata
+def _endpoints(instance: KatoInstance, service: Manifest | None) -> Manifest:
+    """The URLs that the Service has now; those of the spec before there is a Service."""
+    meta, spec = instance.metadata, instance.spec.service
     host = names.host(names.service(meta.name), meta.namespace)
-    address = f"{host}:{instance.spec.service.port}"
-    secure = "" if instance.spec.service.tls is None else "s"
+    known = {"port": spec.port, "name": "http" if spec.tls is None else "https"}
+    port = next(iter((service or {}).get("spec", {}).get("ports", ())), known)
+    address = f"{host}:{port['port']}"
+    secure = "s" if port.get("name") == "https" else ""
     return {"http": f"http{secure}://{address}", "ws": f"ws{secure}://{address}"}
 
 
@@ -120,10 +137,11 @@ def _store(instance: KatoInstance, observed: Observed, name: str) -> Manifest:
     store = {"name": name, "mode": mode(instance, name)}
     if store["mode"] != "Managed":
         return store
-    store["ready"] = diagnosis.ready(observed.workload(instance, name))
+    wanted = wanted_pods(instance, name)
+    store["ready"] = f"{diagnosis.ready_pods(observed.workload(instance, name))}/{wanted}"
     version = observed.versions.get(name, "")
-    primary = observed.primary if name == names.MONGODB else ""
     verdict = component(instance, observed, name)
+    primary = observed.primary if name == names.MONGODB and verdict.ok else ""
     message = "" if verdict.ok else verdict.message
     optional = {"version": version, "primary": primary, "message": message}
     return {**store, **{key: value for key, value in optional.items() if value}}

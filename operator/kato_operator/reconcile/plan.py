@@ -1,0 +1,92 @@
+"""What the children of an instance should be, and where they are not.
+
+It is planned in every pass, also where nothing may be applied: because the instance is paused, or
+because values from Secrets are not known.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from kato_operator import children, names
+from kato_operator.cluster.cluster import Cluster
+from kato_operator.cluster.compare import common
+from kato_operator.cluster.ownership import is_prunable
+from kato_operator.manifests import Manifest, by_name, component_of, name_of
+from kato_operator.reconcile import rollout
+from kato_operator.reconcile.one_pass import Pass
+from kato_operator.status.diagnosis import Verdict
+from kato_operator.status.observed import SURPLUS, Drift
+
+GENERATED = (
+    *(names.REDIS_PASSWORD, names.MONGODB_OPERATOR_PASSWORD, names.MONGODB_SERVICE_PASSWORD),
+    *(names.QDRANT_API_KEY, names.SERVICE_API_KEY),
+)
+GUESSES = ("one", "other")
+"""Two stand-ins for a value that is not known: what differs between them depends on the value."""
+REQUEST = ".spec.resources.requests.storage"
+
+
+def planned(cluster: Cluster, this: Pass, facts: children.Facts) -> Pass:
+    """This pass with the manifests that the spec asks for."""
+    blocker = _blocker(this)
+    desired = (
+        children.desired(this.instance, facts) if blocker is None else _without_values(this, facts)
+    )
+    asked = rollout.asked(this.instance, desired, cluster.children(this.instance.key))
+    return replace(this, blocker=blocker, desired=desired, asked=asked)
+
+
+def drift(cluster: Cluster, this: Pass) -> tuple[Drift, ...]:
+    """Where the children differ, now, from what the spec asks for."""
+    return (*_of_children(cluster, this), *_of_claims(cluster, this), *_surplus(cluster, this))
+
+
+def _of_children(cluster: Cluster, this: Pass) -> Iterator[Drift]:
+    for manifest in this.asked:
+        known, applied = this.applied.get(name_of(manifest), (None, None))
+        if known is manifest and applied is cluster.child(manifest):
+            continue  # compared in this pass, and unchanged since
+        in_part = this.blocker is not None
+        for path in cluster.drift(this.instance, manifest, in_part=in_part):
+            yield _drift(manifest, path)
+
+
+def _of_claims(cluster: Cluster, this: Pass) -> Iterator[Drift]:
+    for expansion in rollout.expansions(this.desired, cluster.children(this.instance.key)):
+        yield _drift(expansion.claim, REQUEST)
+
+
+def _surplus(cluster: Cluster, this: Pass) -> Iterator[Drift]:
+    """Children that will be deleted once the instance is no longer paused."""
+    if not this.instance.spec.paused:
+        return
+    wanted = by_name(this.asked)
+    for name, child in by_name(cluster.children(this.instance.key)).items():
+        if name not in wanted and is_prunable(child, this.instance):
+            yield _drift(child, SURPLUS)
+
+
+def _drift(manifest: Manifest, path: str) -> Drift:
+    kind, name = name_of(manifest)
+    return Drift(kind, name, component_of(manifest), path)
+
+
+def _blocker(this: Pass) -> Verdict | None:
+    """Why not all values are known that manifests are built from; None if they are."""
+    return next(iter(this.verdicts.values()), None) if this.credentials.ok else this.credentials
+
+
+def _without_values(this: Pass, facts: children.Facts) -> tuple[Manifest, ...]:
+    """The manifests without everything that depends on a value that is not known."""
+    one, other = (children.desired(this.instance, _guessed(facts, guess)) for guess in GUESSES)
+    return tuple(common(*pair) for pair in zip(one, other, strict=True))
+
+
+def _guessed(facts: children.Facts, guess: str) -> children.Facts:
+    external = {name: value or guess for name, value in facts.external.items()}
+    return replace(
+        facts,
+        credentials={**dict.fromkeys(GENERATED, guess), **facts.credentials},
+        external=external,
+        recorded_set=facts.recorded_set or guess,
+    )
