@@ -107,7 +107,8 @@ class Namespace:
         }
 
     def bring_up(self) -> None:
-        """Give every workload the status of a completed rollout."""
+        """Give every workload the status of a completed rollout, as autoscalers want it."""
+        self._autoscale()
         for kind in WORKLOADS:
             for item in self.list(kind):
                 wanted = item["spec"]["replicas"]
@@ -116,6 +117,15 @@ class Namespace:
                 status = {"observedGeneration": generation, "availableReplicas": wanted, **counts}
                 if any(item.get("status", {}).get(name) != value for name, value in status.items()):
                     self.patch(kind, item["metadata"]["name"], {"status": status}, "status")
+
+    def _autoscale(self) -> None:
+        """Keep Deployments within the limits of their autoscalers, which do not touch 0 pods."""
+        for scaler in self.list("HorizontalPodAutoscaler"):
+            limits, name = scaler["spec"], scaler["spec"]["scaleTargetRef"]["name"]
+            pods = ((self.get("Deployment", name) or {}).get("spec", {})).get("replicas", 0)
+            allowed = min(max(pods, limits["minReplicas"]), limits["maxReplicas"])
+            if pods and pods != allowed:
+                self.patch("Deployment", name, {"spec": {"replicas": allowed}}, "scale")
 
     def collect_garbage(self, uid: str) -> bool:
         """Delete what a deleted object owned; tells whether nothing of it was left."""

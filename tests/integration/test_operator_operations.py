@@ -128,8 +128,8 @@ def test_hibernation_stops_the_service_first_and_waking_starts_the_stores_first(
     space.bring_up()
     for store in ("redis", "mongodb", "qdrant"):
         until(lambda: replicas("StatefulSet", f"prod-{store}") == 0, f"no {store}")  # noqa: B023
-    said = space.await_condition("Ready", "False", "Hibernating")
-    assert said["message"] == "Hibernating, 3 pods left"
+    left = "Hibernating, 3 pods left"
+    until(lambda: space.condition("Ready")["message"] == left, left)
     assert space.status()["phase"] == "Hibernating"
     space.bring_up()
     space.await_condition("Ready", "False", "Hibernated")
