@@ -62,7 +62,7 @@ def component(instance: KatoInstance, observed: Observed, name: str) -> Verdict:
         return given or Verdict(True, chosen, f"{name} is {chosen.lower()}")
     if given is not None and given.blocked:
         return given
-    if instance.spec.hibernate and _differing(instance, observed) is None:
+    if instance.spec.hibernate and not (instance.spec.paused and observed.drift_of(name)):
         return _asleep(observed, name)
     workload = observed.workload(instance, name)
     claims = observed.claims(name)
@@ -99,35 +99,25 @@ def is_up(instance: KatoInstance, observed: Observed, name: str) -> bool:
     return bool(wanted and (found.ok or found.reason == names.REASON_EXPANDING))
 
 
-def is_at_rest(observed: Observed) -> bool:
-    """Whether nothing runs, and nothing will start: no pod exists, every workload is at 0."""
-    return observed.left() == 0 and observed.unfinished() is None
-
-
 def _hibernated(instance: KatoInstance, observed: Observed) -> Verdict | None:
     if not instance.spec.hibernate:
         return None
-    if is_at_rest(observed):
-        what = "spec.hibernate is set: nothing runs until it is unset"
-        return Verdict(False, names.REASON_HIBERNATED, what)
-    return _hibernating(observed, observed.left())
+    return _asleep(observed, *COMPONENTS)
 
 
-def _hibernating(observed: Observed, left: int) -> Verdict:
-    workload = observed.unfinished()
-    if left or workload is None:
+def _asleep(observed: Observed, *components: str) -> Verdict:
+    """Whether nothing of some components runs or will start: no pod, every workload at 0."""
+    left = sum(observed.left(name) for name in components)
+    waiting = [item for name in components if (item := observed.unfinished(name)) is not None]
+    if left:
         message = f"Hibernating, {left} pod{'' if left == 1 else 's'} left"
-    else:
-        name = f"{workload['kind']} {workload['metadata']['name']}"
+        return Verdict(False, names.REASON_HIBERNATING, message)
+    if waiting:
+        name = f"{waiting[0]['kind']} {waiting[0]['metadata']['name']}"
         message = f"Hibernating, waiting for {name} to be scaled to 0"
-    return Verdict(False, names.REASON_HIBERNATING, message)
-
-
-def _asleep(observed: Observed, name: str) -> Verdict:
-    left = observed.left(name)
-    if left or not is_at_rest(observed):
-        return _hibernating(observed, left)
-    return Verdict(False, names.REASON_HIBERNATED, "scaled to 0 until spec.hibernate is unset")
+        return Verdict(False, names.REASON_HIBERNATING, message)
+    message = "spec.hibernate is set: nothing runs until it is unset"
+    return Verdict(False, names.REASON_HIBERNATED, message)
 
 
 def _differing(instance: KatoInstance, observed: Observed) -> Verdict | None:

@@ -78,23 +78,23 @@ class Observed:
         """The first difference of a component's children."""
         return next((item for item in self.drift if item.component == component), None)
 
-    def left(self, component: str = "") -> int:
-        """The number of pods that still run, of one component or of all of them.
+    def left(self, component: str) -> int:
+        """The number of pods of a component that still run.
 
         A pod that is ending counts as long as it exists; workloads no longer count it.
         """
-        components = [component] if component else [names.SERVICE, *names.STORES]
-        return sum(self._left(name) for name in components)
-
-    def unfinished(self) -> Manifest | None:
-        """A workload that has not been scaled to 0, or whose controller has not seen it yet."""
-        return next((item for item in self.children if _is_unfinished(item)), None)
-
-    def _left(self, component: str) -> int:
         pods = sum(is_running(pod) for pod in self._of_kind("Pod", component))
-        workloads = (*self._of_kind("Deployment", component), *self._of_kind(SET, component))
-        counted: int = sum(item.get("status", {}).get("replicas", 0) for item in workloads)
+        counted: int = sum(
+            item.get("status", {}).get("replicas", 0) for item in self._workloads(component)
+        )
         return max(pods, counted)
+
+    def unfinished(self, component: str) -> Manifest | None:
+        """A workload that has not been scaled to 0, or whose controller has not seen it yet."""
+        return next((item for item in self._workloads(component) if _is_unfinished(item)), None)
+
+    def _workloads(self, component: str) -> list[Manifest]:
+        return [*self._of_kind("Deployment", component), *self._of_kind(SET, component)]
 
     def claims(self, component: str) -> list[Manifest]:
         """The claims of a component."""
@@ -122,8 +122,6 @@ def is_running(item: Manifest) -> bool:
 
 
 def _is_unfinished(item: Manifest) -> bool:
-    if item["kind"] not in ("Deployment", SET):
-        return False
     is_seen = item.get("status", {}).get("observedGeneration", 0) >= item["metadata"]["generation"]
     return not is_seen or bool(item["spec"].get("replicas", 1))
 
