@@ -19,6 +19,7 @@ from kato_service.domain.genes import RANK_KEYS, Genes
 from kato_service.domain.pattern import Event, Pattern, flatten, pattern_name
 from kato_service.domain.prediction import Anomaly
 from kato_service.domain.spelling import Spelling, ratio
+from kato_service.errors import MatchingBudgetError
 from kato_service.knowledge.fold.fold import Fold
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import Delete, Learn
@@ -238,7 +239,7 @@ def test_too_many_alike_symbols_and_a_used_up_budget_end_it(
     elif "KATO_TEST_ENGINE" not in os.environ:
         pytest.skip("only test builds of the compiled engine have a small bound")
     many = tuple(f"a{number}" for number in range(20))
-    with pytest.raises(TimeoutError):
+    with pytest.raises(MatchingBudgetError, match="pairs of symbols are alike enough to match"):
         searcher.run(searcher.search(fold.reading(), (many,), genes, EVERYTHING))
 
 

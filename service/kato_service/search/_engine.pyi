@@ -154,7 +154,8 @@ class Frozen:
         """Computes without the interpreter lock; any number of threads may ask at once.
 
         Raises TimeoutError at *until*, in seconds of the monotonic clock, or later by as long as
-        *pace* held it up; so does reading a row.
+        *pace* held it up; so does reading a row. Raises OverflowError if too many symbols are
+        alike.
 
         *flags*: 1 for the metrics of later clients, 2 for the potentials of futures, 4 for patterns
         only whose first event holds the state's one symbol. *rank*: a place in

@@ -9,7 +9,7 @@ from kato_service.search.pace import Pace, paced
 
 MAX_ALIKE = 1 << 22
 """Pairs of a symbol of the state and one of the knowledge base that may be alike in one search, so
-that it takes tens of megabytes at most."""
+that it takes tens of megabytes at most. As in native/query/alike.c."""
 
 _Alike = tuple[str, float]
 """A symbol of the state, and its ratio to one of the knowledge base."""
@@ -35,7 +35,8 @@ class FuzzyState:
             threshold: The least ratio of symbols that are alike, above 0.
 
         Raises:
-            TimeoutError: Its *pace* gives it no more time, or too many symbols are alike.
+            TimeoutError: Its *pace* gives it no more time.
+            OverflowError: More than `MAX_ALIKE` pairs of symbols are alike.
         """
         counts = Counter(state)
         own = [Spelling(one) for one in counts if not one.startswith(VECTOR_PREFIX)]
@@ -50,7 +51,7 @@ class FuzzyState:
                 alike[symbol] = found
                 left -= len(found)
             if left < 0:
-                raise TimeoutError("too many symbols are alike")
+                raise OverflowError("too many symbols are alike")
         sought = dict(counts)
         for symbol, pairs_of in alike.items():
             sought[symbol] = sum(counts[one] for one, _ratio in pairs_of)

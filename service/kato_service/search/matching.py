@@ -102,6 +102,7 @@ class Searchable(Protocol):
 
         Raises:
             TimeoutError: Its pace gives it no more time.
+            OverflowError: Too many symbols are alike (see `fuzzy`).
         """
 
 

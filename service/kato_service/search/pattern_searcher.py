@@ -8,8 +8,9 @@ from typing import cast
 from kato_service.domain.genes import Genes
 from kato_service.domain.pattern import Stm, flatten
 from kato_service.domain.prediction import Prediction
-from kato_service.errors import SettingsError
+from kato_service.errors import MatchingBudgetError, SettingsError
 from kato_service.knowledge.model.reading import KnowledgeReading
+from kato_service.search.fuzzy import MAX_ALIKE
 from kato_service.search.matching import (
     ANY_MATCH,
     NO_DETAILS,
@@ -70,6 +71,7 @@ class PatternSearcher:
 
         Raises:
             TimeoutError: Its *pace* gives it no more time.
+            MatchingBudgetError: More symbols are alike than it may keep in memory.
         """
         state, genes = flatten(search.stm), search.genes
         if len(state) < fewest_symbols(genes):
@@ -79,7 +81,13 @@ class PatternSearcher:
         limit, patterns = genes.max_predictions, search.patterns
         if wanted.is_plain:
             return Found(patterns.best(state, threshold=threshold, limit=limit, pace=pace))
-        return patterns.found(state, wanted, threshold=threshold, limit=limit, pace=pace)
+        try:
+            return patterns.found(state, wanted, threshold=threshold, limit=limit, pace=pace)
+        except OverflowError as exc:
+            raise MatchingBudgetError(
+                f"more than {MAX_ALIKE} pairs of symbols are alike enough to match;"
+                " raise fuzzy_token_threshold, or predict from fewer symbols"
+            ) from exc
 
 
 def _wanted(state: tuple[str, ...], genes: Genes, details: Details) -> Wanted:

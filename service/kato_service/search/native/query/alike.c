@@ -204,7 +204,6 @@ static int compare(alike *found, comparison *with, uint32_t *from, align_scratch
             return -1;
         }
         if (found->count > MAX_ALIKE) {
-            scratch->expired = 1;
             return -1;
         }
     }
@@ -268,6 +267,9 @@ static int compare_all(alike *found, comparison *with, const frozen *frozen, ali
         Py_BEGIN_ALLOW_THREADS
         failed = compare(found, with, &from, scratch);
         Py_END_ALLOW_THREADS
+        if (failed && found->count > MAX_ALIKE) {
+            PyErr_SetString(PyExc_OverflowError, "too many symbols are alike");
+        }
         if (failed) {
             return -1;
         }

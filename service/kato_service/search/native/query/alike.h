@@ -36,7 +36,7 @@ typedef struct {
  * Compare every symbol of the state, the tuple *symbols*, with every symbol of the index; *least*:
  * the ratio from which symbols are alike, above 0. Under the interpreter lock, which it releases
  * while it compares.
- * -1: no memory, an exception is set, or expired, as it is if too many symbols are alike.
+ * -1: no memory, expired, or an exception is set: OverflowError if too many symbols are alike.
  */
 int alike_find(alike *found, const frozen *frozen, PyObject *symbols, const state *state,
                double least, align_scratch *scratch);
