@@ -40,6 +40,9 @@ def pattern(rng: random.Random, first: int, size: int = 12) -> Pattern:
     return Pattern(pattern_name(events), events, first=first, revision=first)
 
 
+BURIED = replace(pattern(random.Random(9), 0), affinity={"joy": 2.0})
+
+
 def best(index: "compiled.CompiledPatternIndex", limit: int = 10_000) -> tuple[Prediction, ...]:
     return index.best(STATE, threshold=0.0, limit=limit)  # type: ignore[no-any-return]
 
@@ -53,6 +56,12 @@ def fuzzy(index: "compiled.CompiledPatternIndex") -> Found:
     wanted = Wanted(later=True, fuzzy_threshold=0.5)
     state = ("n1x", "xab", *STATE, "zy")
     return index.found(state, wanted, threshold=0.0, limit=20)  # type: ignore[no-any-return]
+
+
+def weighed(index: "compiled.CompiledPatternIndex") -> Found:
+    wanted = Wanted(later=True, affinity_emotive="joy")
+    index.bury(replace(BURIED, revision=len(index)))  # so that the column is made again
+    return index.found(STATE, wanted, threshold=0.0, limit=20)  # type: ignore[no-any-return]
 
 
 def assert_sound(predictions: tuple[Prediction, ...]) -> None:
@@ -235,6 +244,7 @@ def test_an_index_out_of_memory_is_unchanged_and_can_be_used() -> None:
             failed += _with_failing_allocations(lambda: best(index), unharmed)
             failed += _with_failing_allocations(lambda: everything(index), unharmed)
             failed += _with_failing_allocations(lambda: fuzzy(index), unharmed)
+            failed += _with_failing_allocations(lambda: weighed(index), unharmed)
             long = STATE * 20
             failed += _with_failing_allocations(
                 lambda long=long: index.best(long, threshold=0.1, limit=5),

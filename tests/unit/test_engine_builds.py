@@ -21,6 +21,7 @@ ENGINE_TESTS = tuple(
     for name in (
         "engines_later",
         "engines_fuzzy",
+        "affinity",
         "repeats",
         "compiled_engine",
         "pattern_loading",

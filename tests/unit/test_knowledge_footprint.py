@@ -58,7 +58,8 @@ def test_a_repeated_learn_takes_no_more_memory(fold: Fold) -> None:
 def test_emotives_and_metadata_count_while_they_are_kept(fold: Fold) -> None:
     entry = learns(2000)[0]
     before = fold.memory_bytes
-    apply(fold, replace(entry, emotives={"joy": 1.0}, metadata={"k": ("v" * 10_000,)}))
+    for joy in (1.0, 2.0):
+        apply(fold, replace(entry, emotives={"joy": joy}, metadata={"k": ("v" * 10_000,)}))
     with_both = fold.memory_bytes
     assert with_both > before + 10_000
     apply(fold, Update("token", entry.name, emotives=()))

@@ -272,7 +272,8 @@ class NumpyPatternIndex(UnsavedIndex):
 
 
 def _extras_bytes(pattern: Pattern) -> int:
-    return extras_bytes(pattern.emotives, pattern.metadata) + affinity_bytes(pattern.affinity)
+    maps = extras_bytes(pattern.emotives, pattern.metadata)
+    return maps + affinity_bytes(pattern.affinity, pattern.emotives)
 
 
 def _alignment_with(state: Sequence[str], fuzzy: FuzzyState | None, pace: Pace) -> _Alignment:

@@ -26,10 +26,8 @@ class Extras:
 
     @property
     def size_bytes(self) -> int:
-        maps = extras_bytes(self.emotives, self.metadata or {}) + affinity_bytes(
-            self.affinity or {}
-        )
-        return EXTRAS_BYTES + maps
+        maps = extras_bytes(self.emotives, self.metadata or {})
+        return EXTRAS_BYTES + maps + affinity_bytes(self.affinity, self.emotives)
 
 
 NONE = Extras()

@@ -3,7 +3,7 @@
 Strings that two objects share are counted twice: the estimate is rather too large than too small.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from sys import getsizeof
 
 from kato_service.domain.pattern import Emotives, Event, Metadata, Pattern
@@ -28,8 +28,8 @@ def symbols_bytes(symbols: Iterable[str]) -> int:
 
 def pattern_bytes(pattern: Pattern) -> int:
     events = sum(map(_event_bytes, pattern.events))
-    maps = extras_bytes(pattern.emotives, pattern.metadata) + affinity_bytes(pattern.affinity)
-    return PATTERN_BYTES + events + maps
+    extras = extras_bytes(pattern.emotives, pattern.metadata)
+    return PATTERN_BYTES + events + extras + affinity_bytes(pattern.affinity, pattern.emotives)
 
 
 def extras_bytes(emotives: Iterable[Emotives], metadata: Metadata) -> int:
@@ -41,9 +41,11 @@ def extras_bytes(emotives: Iterable[Emotives], metadata: Metadata) -> int:
     return maps + texts + MAP_BYTES
 
 
-def affinity_bytes(affinity: Emotives) -> int:
-    """Size of the affinity of a pattern; that of a single learn is its emotives, counted twice."""
-    return MAP_BYTES + NUMBERED_BYTES * len(affinity) if affinity else 0
+def affinity_bytes(affinity: Emotives | None, emotives: Sequence[Emotives]) -> int:
+    """Size of the affinity of a pattern in addition to its *emotives*, of which it may be one."""
+    if not affinity or (emotives and affinity is emotives[0]):
+        return 0
+    return MAP_BYTES + NUMBERED_BYTES * len(affinity)
 
 
 def corrections_bytes(corrections: Corrections) -> int:
