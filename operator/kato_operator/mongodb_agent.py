@@ -31,6 +31,10 @@ RETRY_S = 1.0
 NOT_ADDED = (
     "this member has not been added to the replica set; more than one member is not supported yet"
 )
+NO_REPLICA_SETS = (
+    "this server has no replica sets, so a second one would have knowledge of its own;"
+    " set mongodb.managed.members to 1"
+)
 NO_STATE = "the server is neither primary nor secondary"
 
 AUTHENTICATION_FAILED = 18
@@ -76,7 +80,10 @@ class MongoDBAgent:
         try:
             hello = await self._hello_of_member()
             await self._create_users(hello)
-            readiness = Readiness(ready=True, state=_state(hello), set=await self._set_id())
+            set_id = await self._set_id()
+            if not set_id and self._settings.ordinal != 0:
+                raise NotReadyError("NoReplicaSets", NO_REPLICA_SETS)
+            readiness = Readiness(ready=True, state=_state(hello), set=set_id)
         except NotReadyError as error:
             self._note(_not_ready(error.reason, error.message))
             raise

@@ -1,5 +1,6 @@
 """The MongoDB agent as a process next to a server with MongoDB's protocol (FerretDB)."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -16,6 +17,8 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
+from kato_operator.reconcile import replica_set
+from kato_operator.stores import checks
 from support.servers import free_port
 
 PATIENCE_S = 90.0
@@ -126,6 +129,36 @@ def test_the_service_user_is_created_and_only_its_password_works(
         with pytest.raises(OperationFailure):
             _counted(mongodb_port, "guess")
         assert agent.ask("/live") == (200, {"live": True})
+    finally:
+        agent.stop()
+
+
+def test_a_second_member_of_a_server_without_replica_sets_is_refused_as_a_condition(
+    mongodb_port: int, credentials: Path
+) -> None:
+    second = {"KATO_AGENT_POD": "prod-mongodb-1", "KATO_AGENT_MEMBERS": "3"}
+    agent = Agent(mongodb_port, credentials, **second)
+    try:
+        agent.answer_when(503, reason="NoReplicaSets")
+        url = f"http://127.0.0.1:{agent.port}/ready"
+        body = asyncio.run(checks.body_of(url))
+    finally:
+        agent.stop()
+    verdict = replica_set.refused({"metadata": {"name": "prod-mongodb-1"}}, body)
+    assert verdict is not None
+    assert (verdict.reason, verdict.blocked) == ("Refused", True)
+    assert verdict.message == (
+        "pod prod-mongodb-1: this server has no replica sets, so a second one would have knowledge"
+        " of its own; set mongodb.managed.members to 1"
+    )
+
+
+def test_the_first_member_of_such_a_server_goes_on_serving(
+    mongodb_port: int, credentials: Path
+) -> None:
+    agent = Agent(mongodb_port, credentials, KATO_AGENT_MEMBERS="3")
+    try:
+        agent.answer_when(200)
     finally:
         agent.stop()
 

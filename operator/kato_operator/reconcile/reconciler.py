@@ -111,6 +111,7 @@ class Reconciler:
         if not this.instance.spec.paused:
             this = await self._with_children(this)
         this = await self._with_warnings(this)
+        this = await self._with_agents(this)
         this = await self._with_checks(this)
         if not self._is_newest(this):
             return None  # the newer spec has asked for a pass, and none of it is applied yet
@@ -247,6 +248,14 @@ class Reconciler:
         waiting = conditions.suspects(this.instance, self._observed(this))
         uid = this.instance.metadata.uid
         return replace(this, warnings=await self._events.read(uid, waiting))
+
+    async def _with_agents(self, this: Pass) -> Pass:
+        """Ask the agent of a MongoDB pod that is not ready whether it ever will be."""
+        if self._checks is None or this.instance.spec.mongodb.mode != "Managed":
+            return this
+        pods = self._observed(this).pods(names.MONGODB)
+        verdict = await replica_set.refusal(this.instance, pods)
+        return this if verdict is None else this.with_verdict(names.MONGODB, verdict)
 
     async def _with_checks(self, this: Pass) -> Pass:
         """Ask every component that runs whether it is well; none while the instance hibernates."""

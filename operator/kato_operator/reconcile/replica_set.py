@@ -1,6 +1,7 @@
 """MongoDB's replica set: it is recorded, because it must never be initiated a second time."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import structlog
 
@@ -9,9 +10,18 @@ from kato_operator.cluster.cluster import Cluster
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.errors import CheckFailedError
 from kato_operator.manifests import Manifest
+from kato_operator.status.diagnosis import Verdict
 from kato_operator.stores import probes
+from kato_operator.stores.restarts import is_ready
 
 log = structlog.get_logger()
+
+REFUSALS = {
+    "DataLost": names.REASON_DATA_LOST,
+    "NotAdded": names.REASON_REFUSED,
+    "NoReplicaSets": names.REASON_REFUSED,
+}
+"""The reasons of agents that only a person can resolve, and those of conditions for them."""
 
 
 def recorded(instance: KatoInstance, secrets: Iterable[Manifest]) -> str:
@@ -37,6 +47,37 @@ async def record(cluster: Cluster, instance: KatoInstance, secrets: tuple[Manife
         annotations = {names.MONGODB_SET_ANNOTATION: found}
         await cluster.merge_metadata(keyfile, {"annotations": annotations})
         log.info("replica set recorded", set=found)
+
+
+async def refusal(instance: KatoInstance, pods: Iterable[Manifest]) -> Verdict | None:
+    """Why the agent of the first pod that is not ready will not let it become ready, if it won't.
+
+    An agent that waits for its server, or that cannot be reached, is no reason to stop waiting.
+    """
+    for pod in pods:
+        if is_ready(pod) or not _has_agent(pod):
+            continue
+        try:
+            return refused(pod, await probes.readiness(instance, pod["metadata"]["name"]))
+        except CheckFailedError as error:
+            log.debug("agent not asked", cause=str(error))
+            return None
+    return None
+
+
+def refused(pod: Manifest, readiness: Mapping[str, Any]) -> Verdict | None:
+    """The verdict on a pod whose agent gives this as its readiness."""
+    reason = REFUSALS.get(str(readiness.get("reason", "")))
+    if reason is None:
+        return None
+    message = f"pod {pod['metadata']['name']}: {readiness.get('message', '')}"
+    return Verdict.blocked_by(reason, message)
+
+
+def _has_agent(pod: Manifest) -> bool:
+    """Whether the agent in the pod runs; it is an init container that keeps running."""
+    statuses = pod.get("status", {}).get("initContainerStatuses", ())
+    return any(it["name"] == "agent" and "running" in it.get("state", {}) for it in statuses)
 
 
 def primary_pod(instance: KatoInstance, host: str) -> str:

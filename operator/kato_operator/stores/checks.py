@@ -183,6 +183,20 @@ def service_is_healthy(url: str, anchors: str = "") -> Probe:
     return probe
 
 
+async def body_of(url: str) -> dict[str, Any]:
+    """The JSON object at a URL, whatever the status; empty for any other content.
+
+    Raises:
+        CheckFailedError: No answer.
+    """
+    try:
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            body = await answer.json() if answer.content_type == "application/json" else {}
+            return body if isinstance(body, dict) else {}
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise CheckFailedError(str(error)) from error
+
+
 async def answer_of(
     url: str, headers: Mapping[str, str] | None = None, *, anchors: str = ""
 ) -> dict[str, Any]:

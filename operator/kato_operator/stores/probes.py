@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 from kato_operator import names
@@ -11,6 +12,7 @@ from kato_operator.stores.checks import (
     CheckPolicy,
     Probe,
     answer_of,
+    body_of,
     http_answers,
     mongodb_answers,
     redis_answers,
@@ -65,14 +67,30 @@ async def recorded_set(instance: KatoInstance) -> str:
     Raises:
         CheckFailedError: The agent did not answer, or is not ready yet.
     """
-    name = instance.metadata.name
-    peers = _host(instance, names.store_peers(name, names.MONGODB))
-    url = f"http://{names.store(name, names.MONGODB)}-0.{peers}:{names.AGENT_PORT}/ready"
+    url = _agent(instance, f"{names.store(instance.metadata.name, names.MONGODB)}-0")
     try:
         async with asyncio.timeout(policy(instance).timeout_s):
             return str((await answer_of(url)).get("set", ""))
     except TimeoutError as error:
         raise CheckFailedError("the MongoDB agent did not answer in time") from error
+
+
+async def readiness(instance: KatoInstance, pod: str) -> dict[str, Any]:
+    """What the agent in a pod says of its server: `ready`, and if that is false, `reason` and why.
+
+    Raises:
+        CheckFailedError: The agent did not answer.
+    """
+    try:
+        async with asyncio.timeout(policy(instance).timeout_s):
+            return await body_of(_agent(instance, pod))
+    except TimeoutError as error:
+        raise CheckFailedError("the MongoDB agent did not answer in time") from error
+
+
+def _agent(instance: KatoInstance, pod: str) -> str:
+    peers = _host(instance, names.store_peers(instance.metadata.name, names.MONGODB))
+    return f"http://{pod}.{peers}:{names.AGENT_PORT}/ready"
 
 
 def _health(instance: KatoInstance) -> str:
