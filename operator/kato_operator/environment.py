@@ -19,6 +19,7 @@ _TYPES = {
     "integer": "an integer",
     "number": "a number",
     "object": "a JSON object",
+    "array": 'a JSON list of names, for example ["registry"]',
 }
 
 

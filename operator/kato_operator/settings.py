@@ -10,6 +10,7 @@ PositiveInt = Annotated[int, Field(gt=0, le=10_000)]
 Component = Literal["service", "agent", "redis", "mongodb", "qdrant"]
 Seconds = Annotated[float, Field(gt=0, le=1e8)]
 """Up to three years: timers cannot be set for much longer times."""
+SecretName = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 
 
 class OperatorSettings(BaseSettings):
@@ -25,7 +26,7 @@ class OperatorSettings(BaseSettings):
     default_images: dict[Component, str] = Field(default_factory=dict)
     """Image references by component, a JSON object; they replace entries of the built-in table."""
 
-    pull_secrets: tuple[str, ...] = ()
+    pull_secrets: tuple[SecretName, ...] = ()
     """Names of Secrets with credentials of registries that every pod of an instance gets, a JSON
     list; each namespace with instances needs its own."""
 

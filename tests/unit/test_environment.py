@@ -79,6 +79,7 @@ WRONG: Mapping[str, tuple[str, ...]] = {
     "ROOT_PATH": ("kato", "/a b", "/kato?a", "https://host/kato", "/" + "x" * 5000),
     "TRUSTED_PROXIES": ("10.0.0.1/8", "host", "10.0.0.0/33", "10.0.0.0/8,x", ","),
     "KATO_OPERATOR_DEFAULT_IMAGES": ("{", "[]", '{"redis": 1}', '"x"', '{"redsi": "x"}'),
+    "KATO_OPERATOR_PULL_SECRETS": ("{", "registry", '{"name": "a"}', '["A b"]', "[1]", '[""]'),
     "KATO_AGENT_POD": ("mongodb", "mongodb-", "mongodb-x"),
 }
 """What is wrong for settings whose JSON schema does not say it."""
