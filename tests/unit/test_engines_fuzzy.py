@@ -149,7 +149,7 @@ def test_fuzzy_matches_of_long_states_are_those_of_the_text(
 def test_the_ratio_is_that_of_the_longest_common_subsequence(x: str, y: str, least: float) -> None:
     expected = ratio_of_text(x, y)
     assert ratio(x, y) == expected
-    assert Spelling(x).ratio(y, least) == (expected if expected >= least else 0.0)
+    assert Spelling(x, least).ratio(y) == (expected if expected >= least else 0.0)
 
 
 def test_a_state_of_typos_matches_in_the_observed_spelling(searcher: PatternSearcher) -> None:

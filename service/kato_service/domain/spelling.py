@@ -7,28 +7,35 @@ VECTOR_PREFIX = "VCTR|"
 class Spelling:
     """A symbol, prepared to be compared with many others."""
 
-    __slots__ = ("_all", "_masks", "symbol")
+    __slots__ = ("_all", "_least", "_masks", "_needed", "symbol")
 
-    def __init__(self, symbol: str) -> None:
+    def __init__(self, symbol: str, least: float = 0.0) -> None:
+        """*least*: the ratio from which another symbol is like this one."""
         self.symbol = symbol
+        self._least = least
+        self._needed: dict[int, int] = {}
+        """By the length of the other symbol, the least common part that reaches *least*."""
         self._all = (1 << len(symbol)) - 1
         self._masks: dict[str, int] = {}
         """By character, its places in the symbol as bits."""
         for place, character in enumerate(symbol):
             self._masks[character] = self._masks.get(character, 0) | 1 << place
 
-    def ratio(self, other: str, least: float = 0.0) -> float:
-        """``1 − (|x| + |y| − 2·L) / (|x| + |y|)`` in [0, 1], or 0.0 if it is below *least*.
+    def ratio(self, other: str) -> float:
+        """``1 − (|x| + |y| − 2·L) / (|x| + |y|)`` in [0, 1], or 0.0 if it is below the least one.
 
         L is the length of the longest common subsequence in code points. Only equal symbols have
         the ratio 1.0.
         """
-        own, total = len(self.symbol), len(self.symbol) + len(other)
-        # L is at most the length of the shorter symbol, which rules out most pairs at once.
-        if _ratio(min(own, len(other)), total) < least:
+        own, length = len(self.symbol), len(other)
+        needed = self._needed.get(length)
+        if needed is None:
+            needed = self._needed[length] = _least_common(self._least, own + length)
+        # Two bounds of L rule out most pairs: the shorter symbol, and letters that both have.
+        if needed > min(own, length) or needed > own - len(self._masks.keys() - other):
             return 0.0
-        found = _ratio(self._common(other), total)
-        return found if found >= least else 0.0
+        common = self._common(other)
+        return _ratio(common, own + length) if common >= needed else 0.0
 
     def _common(self, other: str) -> int:
         """The length of the longest common subsequence, for all places of the symbol at once.
@@ -45,6 +52,16 @@ class Spelling:
 def ratio(one: str, other: str) -> float:
     """How alike two symbols are, in [0, 1]."""
     return Spelling(one).ratio(other)
+
+
+def _least_common(least: float, total: int) -> int:
+    """The least L whose ratio reaches *least*, by the expression of the ratio itself."""
+    common = int(least * total / 2)
+    while _ratio(common, total) < least:
+        common += 1
+    while common > 0 and _ratio(common - 1, total) >= least:
+        common -= 1
+    return common
 
 
 def _ratio(common: int, total: int) -> float:

@@ -39,14 +39,14 @@ class FuzzyState:
             OverflowError: More than `MAX_ALIKE` pairs of symbols are alike.
         """
         counts = Counter(state)
-        own = [Spelling(one) for one in counts if not one.startswith(VECTOR_PREFIX)]
+        own = [Spelling(one, threshold) for one in counts if not one.startswith(VECTOR_PREFIX)]
         alike: dict[str, Sequence[_Alike]] = {}
         shared: dict[_Alike, _Alike] = {}  # equal pairs take memory once
         left = MAX_ALIKE
         for symbol in paced(known, pace):
             if symbol.startswith(VECTOR_PREFIX):
                 continue
-            pairs = ((one.symbol, one.ratio(symbol, threshold)) for one in own)
+            pairs = ((one.symbol, one.ratio(symbol)) for one in own)
             if found := [shared.setdefault(pair, pair) for pair in pairs if pair[1]]:
                 alike[symbol] = found
                 left -= len(found)
