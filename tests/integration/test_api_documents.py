@@ -106,7 +106,7 @@ def test_default_sessions_are_answered_as_described(client: httpx.Client) -> Non
         if not operation.selects_session:
             continue
         for header in ("x-user-id", "x-node-id", "x-test-id"):
-            path = operation.path.format(name="persistence")
+            path = operation.path.format(name="persistence", symbol="nothing")
             body = next(operation.examples())
             answer = client.request(
                 operation.method, path, json=body, headers={header: uuid4().hex}
