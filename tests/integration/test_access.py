@@ -119,6 +119,7 @@ def sent(
 ) -> httpx.Response:
     """The answer to a request that fits the route."""
     values = {"session_id": session_id, "name": PATTERN, "symbol": "VCTR|x", "metric": "x"}
+    values["test_id"] = "x"
     last = next(word for word in reversed(path.split("/")) if not word.startswith("{"))
     body = BODIES.get(last) if method in ("POST", "PUT") else None
     headers = {"x-request-id": "the-same"} | headers
