@@ -118,8 +118,8 @@ def sent(
     client: httpx.Client, method: str, path: str, session_id: str, **headers: str
 ) -> httpx.Response:
     """The answer to a request that fits the route."""
-    values = {"session_id": session_id, "name": PATTERN, "symbol": "VCTR|x", "metric": "x"}
-    values["test_id"] = "x"
+    values = {"session_id": session_id, "name": PATTERN, "symbol": "VCTR|x"}
+    values |= {"metric": "x", "test_id": "x"}
     last = next(word for word in reversed(path.split("/")) if not word.startswith("{"))
     body = BODIES.get(last) if method in ("POST", "PUT") else None
     headers = {"x-request-id": "the-same"} | headers

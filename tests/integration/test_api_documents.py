@@ -53,7 +53,6 @@ def prepared(client: httpx.Client) -> dict[str, str]:
         "name": name,
         "symbol": symbol,
         "metric": "kato_requests_total",
-        "test_id": "1",
     }
 
 
@@ -65,7 +64,7 @@ def sent(
         values = values | {"name": "sort"}
     if operation.selects_session:
         headers = {"x-session-id": values["session_id"]} | headers
-    path = operation.path.format(**values)
+    path = operation.path.format(test_id="1", **values)
     return client.request(operation.method, path, json=body, headers=headers)
 
 
@@ -117,8 +116,7 @@ def test_default_sessions_are_answered_as_described(client: httpx.Client) -> Non
 
 
 def _unknown_session(client: httpx.Client, operation: Described) -> httpx.Response:
-    values = {"session_id": "nowhere", "name": "0" * 40, "symbol": "nothing"}
-    values |= {"metric": "x", "test_id": "x"}
+    values = {"session_id": "nowhere", "name": "0" * 40, "symbol": "nothing", "metric": "x"}
     return sent(client, operation, values, next(operation.examples()))
 
 
@@ -183,8 +181,7 @@ def keyed_url(start_service: Callable[..., str]) -> str:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=["current", "older"])
 def test_callers_that_are_refused_are_answered_as_described(keyed_url: str, path: str) -> None:
-    values = {"session_id": "x", "name": "0" * 40, "symbol": "x"}
-    values |= {"metric": "x", "test_id": "x"}
+    values = {"session_id": "x", "name": "0" * 40, "symbol": "x", "metric": "x"}
     with httpx.Client(base_url=keyed_url, timeout=PATIENCE_S) as client:
         for operation in operations(client.get(path).json()):
             answer = sent(client, operation, values, next(operation.examples()))

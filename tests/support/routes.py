@@ -34,8 +34,8 @@ class Route:
 
     def at(self, session_id: str) -> str:
         """Its path for a session."""
-        values = {"name": PATTERN, "symbol": "VCTR|x", "metric": "x", "test_id": "x"}
-        return self.path.format(session_id=session_id, **values)
+        names = {"name": PATTERN, "symbol": "VCTR|x", "metric": "x", "test_id": "x"}
+        return self.path.format(session_id=session_id, **names)
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
