@@ -235,6 +235,23 @@ def test_a_session_header_selects_that_session(api: httpx.Client, session_id: st
     assert api.get(f"/v2/sessions/{session_id}/stm").json()["stm"] == [["a"]]
 
 
+@pytest.mark.parametrize("place", ["headers", "params", "json"])
+def test_answers_say_which_session_was_named(
+    api: httpx.Client, session_id: str, place: str
+) -> None:
+    name = "x-session-id" if place == "headers" else "session_id"
+    response = api.post("/v1/clear-stm", **{place: {name: session_id}})
+    assert response.headers["x-session-id"] == session_id
+    refused = api.post("/v1/pattern/x", **{place: {name: session_id}})
+    assert (refused.status_code, "x-session-id" in refused.headers) == (405, False)
+
+
+def test_answers_on_no_session_name_none(api: httpx.Client) -> None:
+    for path in ("/stats", "/health", "/v2/sessions/count"):
+        answer = api.get(path, headers={"x-session-id": "any"})
+        assert (answer.status_code, "x-session-id" in answer.headers) == (200, False)
+
+
 def test_an_unknown_session_header_is_not_found(api: httpx.Client) -> None:
     response = api.get("/v1/stm", headers={"x-session-id": "unknown"})
     assert response.json()["error"]["code"] == "SESSION_NOT_FOUND"

@@ -17,6 +17,7 @@ from kato_service.api.intake.admission import Admission, Body, Place
 from kato_service.api.intake.cross_origin import CrossOrigin
 from kato_service.api.intake.gate import ALWAYS_ANSWERED, Gate, rate_limit_headers
 from kato_service.api.intake.header_values import values_of
+from kato_service.api.intake.identity import SESSIONS, Claims
 from kato_service.api.intake.prefix import Prefix
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.shares import Holder
@@ -175,13 +176,17 @@ class _Answer:
         """Headers that no operation sets itself."""
         scope = self._scope
         yield b"x-request-id", errors.request_id_of(scope).encode("latin-1")
-        session_id = scope.get("path_params", {}).get("session_id")
-        if session_id is None:
-            session_id = next(iter(values_of(scope, b"x-session-id")), "")
+        session_id = scope.get("path_params", {}).get("session_id") or _named_session(scope)
         if errors.HEADER_SAFE.fullmatch(session_id):
             yield b"x-session-id", session_id.encode("latin-1")
         for name, value in (*self._pages.headers(scope), *rate_limit_headers(scope)):
             yield name.lower().encode("latin-1"), value.encode("latin-1")
+
+
+def _named_session(scope: Scope) -> str:
+    """The session that the query, a header or the body names; '' if none, or if none may."""
+    claims: Claims = scope["state"].get("claims", ())
+    return next((claim.value for claim in claims if claim.kind == SESSIONS), "")
 
 
 def _logging_upgrade(send: Send) -> Send:
