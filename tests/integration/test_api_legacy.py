@@ -252,6 +252,14 @@ def test_answers_on_no_session_name_none(api: httpx.Client) -> None:
         assert (answer.status_code, "x-session-id" in answer.headers) == (200, False)
 
 
+def test_an_unknown_gene_is_answered_with_the_nearest_one(legacy: httpx.Client) -> None:
+    answer = legacy.get("/gene/recal_threshold")
+    assert answer.status_code == 404
+    assert answer.json()["detail"] == (
+        "there is no gene of this name; did you mean recall_threshold?"
+    )
+
+
 def test_an_unknown_session_header_is_not_found(api: httpx.Client) -> None:
     response = api.get("/v1/stm", headers={"x-session-id": "unknown"})
     assert response.json()["error"]["code"] == "SESSION_NOT_FOUND"
