@@ -4,7 +4,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from difflib import SequenceMatcher
 from functools import cache
 
@@ -167,6 +167,21 @@ def test_a_state_of_typos_matches_in_the_observed_spelling(searcher: PatternSear
     (typos,) = searched(searcher, fold, state[1:], genes, Details()).predictions
     assert (typos.matches, typos.present) == (state[1:], (("banana",), ("cherry",)))
     assert searched(searcher, fold, state[1:], Genes(), Details()) == Found()
+
+
+def test_what_matches_weighs_as_the_pattern_spells_it(searcher: PatternSearcher) -> None:
+    fold, events = Fold(searcher.new_index()), flat("apple banana cherry")
+    fold.apply(1, Learn("", pattern_name(events), events, {"joy": 2.0}, 5))
+    genes = Genes(fuzzy_token_threshold=0.85, affinity_emotive="joy")
+    state = ("apple", "bannana", "z")
+    (found,) = searched(searcher, fold, state, genes, EVERYTHING).predictions
+    assert found.weighted is not None
+    assert asdict(found.weighted) == {
+        "weighted_similarity": pytest.approx(2 * 4.02 / (6.03 + 4.02 + 0.01)),
+        "weighted_evidence": pytest.approx(4.02 / 6.03),
+        "weighted_confidence": pytest.approx(1.0),
+        "weighted_snr": pytest.approx(4.02 / 4.03),
+    }
 
 
 def test_two_spellings_of_one_symbol_compete(searcher: PatternSearcher) -> None:
