@@ -37,10 +37,12 @@ async def test_views_are_read_as_they_were_written(log: KnowledgeLog) -> None:
         learns=2**33,
         emotives=(emotives, {}, {"joy": -1.5}),
         metadata=dict.fromkeys(NASTY, ('{"$a.b":[1]}', '""')),
+        affinity=dict.fromkeys(NASTY, 1 / 3) | {"back": 0.0, "most": 1.7976931348623157e308},
         first=7,
         revision=2**40,
     )
-    views = in_order(PatternView(rich), view("b", 9, deleted=True, frequency=0))
+    buried = view("b", 9, deleted=True, frequency=0, affinity={"joy": -0.1})
+    views = in_order(PatternView(rich), buried)
     await log.views.write("kato", views)
     assert await stored(log) == views
 
