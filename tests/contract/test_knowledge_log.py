@@ -374,7 +374,9 @@ def any_entry(draw: st.DrawFn) -> Entry:
     if kind is Import:
         maps = tuple(draw(st.lists(emotives, max_size=2)))
         counts = (draw(st.integers(0, 9)), draw(st.integers(0, 9)))
-        return Import(token, "source", 0, pattern_name(events), events, *counts, maps)
+        felt = draw(emotives)
+        name = pattern_name(events)
+        return Import(token, "source", 0, name, events, *counts, maps, affinity=felt)
     if kind is Statistics:
         few = st.integers(-(2**53), 2**53)
         symbols = st.dictionaries(st.sampled_from(["a", "", "$.", "\x00"]), st.tuples(few, few))
