@@ -34,6 +34,7 @@ GENES = {
     "rank_sort_algo": "potential",
     "single_symbol_predictions": False,
     "fuzzy_token_threshold": 0.0,
+    "affinity_emotive": None,
 }
 
 
