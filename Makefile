@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PORT ?= 8000
 WORKERS_FOR_TESTS ?= 2
 
-.PHONY: help install run up down check test torture soak engine-check engine-stalls engine-sanitize fuzz audit e2e bench dist images chart crds format clean browser-test client-test operator-truth
+.PHONY: help install run up down check test torture soak engine-check engine-stalls engine-sanitize operator-truth fuzz audit e2e bench dist images chart crds format clean browser-test client-test
 
 help: ## list these commands
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

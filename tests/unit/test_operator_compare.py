@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kato_operator.cluster.compare import canonical, covers
+from kato_operator.cluster.compare import canonical, common, covers, differences
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,24 @@ def test_text_of_a_secret_is_compared_as_the_server_stores_it() -> None:
         "kind": "Secret",
         "data": {"a": "Yg=="},
     }
+
+
+def test_differences_are_named_by_their_paths() -> None:
+    live = {"spec": {"a": [{"b": 1}, {"b": 2}], "limits": {"cpu": "500m"}, "more": 1}}
+    desired = {
+        "spec": {"a": [{"b": 1}, {"b": 3}], "limits": {"cpu": "0.5"}},
+        "metadata": {"annotations": {"kato.dev/applied": "x"}},
+    }
+    assert list(differences(live, desired)) == [".spec.a[1].b", ".metadata"]
+    annotated = {**live, "metadata": {"annotations": {"other": "y"}}}
+    assert list(differences(annotated, desired)) == [
+        ".spec.a[1].b",
+        ".metadata.annotations['kato.dev/applied']",
+    ]
+    assert list(differences(desired, desired)) == []
+
+
+def test_what_manifests_have_in_common_does_not_depend_on_what_differs() -> None:
+    one = {"kind": "Secret", "data": {"a": "1", "b": "2"}, "list": [1], "only": True}
+    other = {"kind": "Secret", "data": {"a": "1", "b": "3"}, "list": [2]}
+    assert common(one, other) == {"kind": "Secret", "data": {"a": "1"}}
