@@ -1,10 +1,12 @@
 """What a changed storage class does to claims: only those without a volume are made again."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from kato_operator import names
+from kato_operator.cluster.cluster import Cluster
+from kato_operator.errors import RefusedError
 from kato_operator.reconcile import classes
 
 Manifest = dict[str, Any]
@@ -96,6 +98,25 @@ def test_the_claim_of_embedded_stores_is_made_again(
     name = ("PersistentVolumeClaim", "data-prod-redis-0")
     expected = classes.Plan(claims=(live,), held=frozenset({name}))
     assert found == (expected if is_made_again else classes.Plan())
+
+
+class Forbidding:
+    """A cluster in which the operator may not delete."""
+
+    async def merge_metadata(self, live: Manifest, _: Manifest) -> Manifest:
+        return live
+
+    async def delete(self, live: Manifest, *, unchanged: bool = False) -> None:
+        raise RefusedError(f"cannot delete {live['kind']}", status=403)
+
+
+async def test_a_class_that_the_operator_may_not_change_is_a_condition() -> None:
+    planned = classes.plan([workload("b")], [workload("a"), claim("a")])
+    refused = await classes.carry_out(cast("Cluster", Forbidding()), planned)
+    assert refused["redis"].message == (
+        "storage.className cannot change: StatefulSet 'prod-redis' has to be made again, but:"
+        " cannot delete StatefulSet"
+    )
 
 
 def test_a_manifest_keeps_the_class_of_the_live_object() -> None:

@@ -12,6 +12,7 @@ import structlog
 
 from kato_operator import names
 from kato_operator.cluster.cluster import Cluster
+from kato_operator.errors import RefusedError
 from kato_operator.manifests import Manifest, Name, by_name, component_of, is_deleted, name_of
 from kato_operator.status.diagnosis import Verdict
 
@@ -54,16 +55,39 @@ def plan(desired: Iterable[Manifest], live: Iterable[Manifest]) -> Plan:
     )
 
 
-async def carry_out(cluster: Cluster, planned: Plan) -> None:
-    """Delete what has to be made again, unless a volume has been bound in the meantime."""
+async def carry_out(cluster: Cluster, planned: Plan) -> dict[str, Verdict]:
+    """Delete what has to be made again, unless a volume has been bound in the meantime.
+
+    Returns:
+        By component, why a class does not change.
+    """
+    refused = dict(planned.refused)
     for workload, claims in planned.outdated:
-        marked = [await cluster.merge_metadata(claim, MARK) for claim in claims]
-        if not any(map(_holds_data, marked)):
-            await cluster.delete(workload)
-            log.info("workload deleted for another storage class", child=name_of(workload)[1])
+        try:
+            await _replace(cluster, workload, claims)
+        except RefusedError as error:
+            refused[component_of(workload)] = _forbidden(workload, error)
     for claim in planned.claims:
-        await cluster.delete(claim, unchanged=True)
-        log.info("unbound claim deleted for another storage class", claim=name_of(claim)[1])
+        try:
+            await cluster.delete(claim, unchanged=True)
+        except RefusedError as error:
+            refused[component_of(claim)] = _forbidden(claim, error)
+        else:
+            log.info("unbound claim deleted for another storage class", claim=name_of(claim)[1])
+    return refused
+
+
+async def _replace(cluster: Cluster, workload: Manifest, claims: tuple[Manifest, ...]) -> None:
+    marked = [await cluster.merge_metadata(claim, MARK) for claim in claims]
+    if not any(map(_holds_data, marked)):
+        await cluster.delete(workload)
+        log.info("workload deleted for another storage class", child=name_of(workload)[1])
+
+
+def _forbidden(live: Manifest, error: RefusedError) -> Verdict:
+    kind, name = name_of(live)
+    what = f"storage.className cannot change: {kind} {name!r} has to be made again, but: {error}"
+    return Verdict.blocked_by(names.REASON_REFUSED, what)
 
 
 def with_live_class(wanted: Manifest, live: Manifest | None) -> Manifest:

@@ -157,10 +157,10 @@ class Reconciler:
 
     async def _with_applied(self, this: Pass, wanted: tuple[Manifest, ...]) -> Pass:
         changes = classes.plan(this.desired, self._cluster.children(this.instance.key))
-        await classes.carry_out(self._cluster, changes)
+        refused = await classes.carry_out(self._cluster, changes)
         for manifest in (item for item in wanted if name_of(item) not in changes.held):
             this = await self._with_child(this, manifest)
-        for component, verdict in changes.refused.items():
+        for component, verdict in refused.items():
             this = this.with_verdict(component, verdict)
         this = await self._with_expanded_claims(this)
         return await self._with_restarts(this)
