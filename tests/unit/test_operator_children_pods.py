@@ -1,5 +1,7 @@
 """What the pods of all instances have in common: rights, resources, probes, names and labels."""
 
+import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -98,6 +100,14 @@ def test_helpers_of_a_server_have_all_limits_that_a_quota_may_ask_for() -> None:
     for name, container in containers({}):
         if name in ("prod-mongodb/keyfile", "prod-mongodb/agent"):
             assert container["resources"]["limits"].keys() == {"cpu", "memory"}, name
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_no_child_knows_the_domain_of_the_cluster(spec: dict[str, Any]) -> None:
+    text = json.dumps(made(spec))
+    hosts = set(re.findall(r"[a-z0-9-]+\.kato\.svc[a-z0-9.-]*", text))
+    assert {host.partition(".svc")[2] for host in hosts} <= {""}
+    assert "cluster.local" not in text
 
 
 @pytest.mark.parametrize("spec", SPECS)
