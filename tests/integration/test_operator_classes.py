@@ -74,6 +74,21 @@ def test_the_change_is_finished_by_an_operator_that_was_killed_in_between(
     assert class_of(space) is None
 
 
+def test_a_paused_instance_says_that_its_class_differs(
+    space: Namespace, operator: OperatorProcess, ready: Manifest
+) -> None:
+    before = (space.get("StatefulSet", "prod-redis") or {})["metadata"]["uid"]
+    changed = redis_class("right")["spec"]
+    space.patch("KatoInstance", "prod", {"spec": {**changed, "paused": True}})
+    said = space.await_condition("RedisReady", "False", "Paused")["message"]
+    assert "prod-redis" in said
+    operator.await_nudged(space)
+    assert (space.get("StatefulSet", "prod-redis") or {})["metadata"]["uid"] == before
+    space.patch("KatoInstance", "prod", {"spec": {"paused": False}})
+    until(lambda: class_of(space) == "right", "a StatefulSet with the new class")
+    space.await_ready()
+
+
 def test_a_bound_claim_keeps_its_class_and_its_pods(
     space: Namespace, operator: OperatorProcess, ready: Manifest
 ) -> None:

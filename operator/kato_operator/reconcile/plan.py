@@ -12,7 +12,7 @@ from kato_operator.cluster.cluster import Cluster
 from kato_operator.cluster.compare import common
 from kato_operator.cluster.ownership import is_prunable
 from kato_operator.manifests import Manifest, by_name, component_of, name_of
-from kato_operator.reconcile import rollout
+from kato_operator.reconcile import classes, rollout
 from kato_operator.reconcile.one_pass import Pass
 from kato_operator.status.diagnosis import Verdict
 from kato_operator.status.observed import SURPLUS, Drift
@@ -23,6 +23,7 @@ GENERATED = (
 )
 GUESSES = ("one", "other")
 """Two stand-ins for a value that is not known: what differs between them depends on the value."""
+TEMPLATES, CLASS = ".spec.volumeClaimTemplates", ".spec.storageClassName"
 REQUEST = ".spec.resources.requests.storage"
 
 
@@ -38,7 +39,12 @@ def planned(cluster: Cluster, this: Pass, facts: children.Facts) -> Pass:
 
 def drift(cluster: Cluster, this: Pass) -> tuple[Drift, ...]:
     """Where the children differ, now, from what the spec asks for."""
-    return (*_of_children(cluster, this), *_of_claims(cluster, this), *_surplus(cluster, this))
+    return (
+        *_of_children(cluster, this),
+        *_of_claims(cluster, this),
+        *_of_classes(cluster, this),
+        *_surplus(cluster, this),
+    )
 
 
 def _of_children(cluster: Cluster, this: Pass) -> Iterator[Drift]:
@@ -54,6 +60,18 @@ def _of_children(cluster: Cluster, this: Pass) -> Iterator[Drift]:
 def _of_claims(cluster: Cluster, this: Pass) -> Iterator[Drift]:
     for expansion in rollout.expansions(this.desired, cluster.children(this.instance.key)):
         yield _drift(expansion.claim, REQUEST)
+
+
+def _of_classes(cluster: Cluster, this: Pass) -> Iterator[Drift]:
+    """Where the storage class differs, can it change or not: manifests keep the live one."""
+    changes = classes.plan(this.desired, cluster.children(this.instance.key))
+    for workload, _ in changes.outdated:
+        yield _drift(workload, TEMPLATES)
+    for claim in changes.claims:
+        yield _drift(claim, CLASS)
+    for manifest in this.asked:
+        if manifest["kind"] == "StatefulSet" and component_of(manifest) in changes.refused:
+            yield _drift(manifest, TEMPLATES)
 
 
 def _surplus(cluster: Cluster, this: Pass) -> Iterator[Drift]:
