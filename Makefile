@@ -79,7 +79,7 @@ torture: install ## kill, freeze and cut off every part, TORTURE_POINTS=200 time
 	@TORTURE_POINTS=$${TORTURE_POINTS:-200} $(BIN)/python -m pytest tests/torture -s -n 3 $(PYTEST_ARGS)
 	@IN_FULL=1 $(BIN)/python -m pytest tests/contract/test_session_*.py -k cluster $(PYTEST_ARGS)
 
-operator-truth: install ## hibernate, pause, edit and break an instance in TRUTH_STEPS=500 steps from SEED; no status may be a lie (half an hour)
+operator-truth: install ## hibernate, pause, edit and break an instance in TRUTH_STEPS=500 steps from SEED; no status may be a lie (3 minutes)
 	@$(PYTHON) e2e/testbed/testbed.py binaries
 	@TRUTH_STEPS=$${TRUTH_STEPS:-500} SEED=$${SEED:-$$RANDOM} $(BIN)/python -m pytest tests/integration/test_operator_truth.py -s $(PYTEST_ARGS)
 

@@ -4,6 +4,7 @@ TRUTH_STEPS and SEED choose the length and the operations; `make operator-truth`
 """
 
 import os
+import sys
 import time
 from random import Random
 
@@ -189,3 +190,7 @@ def test_every_status_is_true_when_it_is_written(
     come_to_rest(space, cluster, operator, operations.log)
     refuse_lies(observer, operations.log)
     assert space.condition("Ready")["status"] == "True"
+    assert observer.judged > STEPS
+    print(
+        f"\nseed {SEED}: {len(operations.log)} operations, {observer.judged} status writes judged"
+    )

@@ -44,6 +44,8 @@ class Observer:
 
     space: Namespace
     changes: list[Change] = field(default_factory=list)
+    judged: int = 0
+    """Status writes that the last call of `lies` has judged."""
 
     def start(self) -> None:
         for kind in KINDS:
@@ -75,6 +77,7 @@ class Observer:
 
     def lies(self) -> Iterator[str]:
         """Every written status that was true at no time within the lag before it was written."""
+        self.judged = 0
         objects: dict[tuple[str, str], Manifest] = {}
         specs: dict[int, Manifest] = {}
         past: list[tuple[float, Objects]] = []
@@ -88,6 +91,7 @@ class Observer:
                 continue
             specs[change.object["metadata"]["generation"]] = change.object["spec"]
             if change.object.get("status") != before.get("status"):
+                self.judged += 1
                 states = [state for _, state in past]
                 yield from (
                     f"at {change.version}: {lie}" for lie in _lies(change.object, specs, states)
