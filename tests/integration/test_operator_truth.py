@@ -191,6 +191,5 @@ def test_every_status_is_true_when_it_is_written(
     refuse_lies(observer, operations.log)
     assert space.condition("Ready")["status"] == "True"
     assert observer.judged > STEPS
-    print(
-        f"\nseed {SEED}: {len(operations.log)} operations, {observer.judged} status writes judged"
-    )
+    judged = f"{len(operations.log)} operations, {observer.judged} status writes judged"
+    sys.stdout.write(f"\nseed {SEED}: {judged}\n")
