@@ -21,6 +21,8 @@ class AffinityColumns(Generic[C]):
     def __init__(self) -> None:
         self.version = 0
         """Changes with any affinity, and with the order in which they are added."""
+        self.memory_bytes = 0
+        """Of the columns; every request reads it."""
         self._made: dict[str, C] = {}
         self._lock = Lock()
 
@@ -28,6 +30,7 @@ class AffinityColumns(Generic[C]):
         with self._lock:
             self.version += 1
             self._made = {}
+            self.memory_bytes = 0
 
     def get(self, emotive: str, version: int) -> C | None:
         """The column of that version; None: it has to be made."""
@@ -42,8 +45,4 @@ class AffinityColumns(Generic[C]):
             while len(self._made) >= MOST_COLUMNS:
                 del self._made[next(iter(self._made))]
             self._made[emotive] = column
-
-    @property
-    def memory_bytes(self) -> int:
-        with self._lock:
-            return sum(column.size_bytes for column in self._made.values())
+            self.memory_bytes = sum(one.size_bytes for one in self._made.values())
