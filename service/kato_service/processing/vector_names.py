@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from hashlib import sha1
 from math import hypot
 
+from kato_service.domain.spelling import VECTOR_PREFIX
 from kato_service.knowledge.stores.vector_store import Near
 
 ROUNDING = 2.0**-22
@@ -14,7 +15,7 @@ ROUNDING = 2.0**-22
 def vector_symbol(vector: Sequence[float]) -> str:
     """``VCTR|`` and the SHA-1 of the components as little-endian float64; −0.0 counts as 0.0."""
     packed = struct.pack(f"<{len(vector)}d", *(component + 0.0 for component in vector))
-    return f"VCTR|{sha1(packed, usedforsecurity=False).hexdigest()}"
+    return f"{VECTOR_PREFIX}{sha1(packed, usedforsecurity=False).hexdigest()}"
 
 
 def names_of(symbol: str, vector: Sequence[float], others: Sequence[Near]) -> tuple[str, ...]:
