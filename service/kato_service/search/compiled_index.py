@@ -28,7 +28,7 @@ from kato_service.search.compiled_affinities import (
 from kato_service.search.index_pieces import pieces, restored
 from kato_service.search.matching import Found, SymbolRow, Wanted
 from kato_service.search.pace import Pace
-from kato_service.search.pattern_extras import NONE, Extras
+from kato_service.search.pattern_extras import NONE, Extras, has_extras
 
 RANKS = RANK_KEYS
 """What the engine can rank by; it is given the place (native/query/kept.h)."""
@@ -66,9 +66,8 @@ class CompiledPatternIndex:
         facts = (pattern.frequency, pattern.learns, pattern.first, pattern.revision, learns)
         with self._changing:
             self.engine.put(pattern.name, pattern.events, *facts)
-            extras = Extras.of(pattern)
-            if not extras.is_empty or pattern.name in self._extras:
-                self._keep(pattern.name, extras)
+            if has_extras(pattern) or pattern.name in self._extras:
+                self._keep(pattern.name, Extras.of(pattern))
             if pattern.name in self._affinities.buried:
                 self._affinities.unearth(pattern.name)
 
@@ -211,7 +210,7 @@ class CompiledPatternIndex:
             self._affinities.columns.changed()
         if known is not None:
             self._extras_bytes -= known.size_bytes
-        if not extras.is_empty:
+        if has_extras(extras):
             self._extras[name] = extras
             self._extras_bytes += extras.size_bytes
 
@@ -259,11 +258,7 @@ class _Frozen:
         predictions = tuple(self._prediction(row) for row in answer)
         if wanted.later:
             predictions = tuple(
-                replace(one, later=_later(answer, place)) for place, one in enumerate(predictions)
-            )
-        if wanted.later and column is not None:
-            predictions = tuple(
-                replace(one, weighted=WeightedMetrics(*answer.weighted(place)))
+                _detailed(one, answer, place, weighs=column is not None)
                 for place, one in enumerate(predictions)
             )
         futures = range(min(answer.futures(), MAX_FUTURES))
@@ -298,9 +293,14 @@ class _Frozen:
         return Prediction(*fields)
 
 
-def _later(answer: "_engine.Answer", place: int) -> LaterMetrics:
+def _detailed(one: Prediction, answer: "_engine.Answer", place: int, *, weighs: bool) -> Prediction:
+    """The prediction with what later clients want to know of it."""
     anomalies = tuple(Anomaly(*fields) for fields in answer.anomalies(place))
-    return LaterMetrics(*answer.later(place), anomalies=anomalies)
+    return replace(
+        one,
+        later=LaterMetrics(*answer.later(place), anomalies=anomalies),
+        weighted=WeightedMetrics(*answer.weighted(place)) if weighs else None,
+    )
 
 
 class _Loader:
@@ -315,7 +315,7 @@ class _Loader:
             self._engine.put(
                 one.name, one.events, one.frequency, one.learns, one.first, one.revision
             )
-            if one.emotives or one.metadata or one.affinity:
+            if has_extras(one):
                 self._extras[one.name] = Extras.of(one)
 
     def sift(self, views: StoredViews, *, cleared: int, checkpoint: int) -> SiftedViews:

@@ -21,13 +21,14 @@ class Extras:
         return cls(pattern.emotives, pattern.metadata or None, pattern.affinity or None)
 
     @property
-    def is_empty(self) -> bool:
-        return not (self.emotives or self.metadata or self.affinity)
-
-    @property
     def size_bytes(self) -> int:
         maps = extras_bytes(self.emotives, self.metadata or {})
         return EXTRAS_BYTES + maps + affinity_bytes(self.affinity, self.emotives)
 
 
 NONE = Extras()
+
+
+def has_extras(one: Pattern | Extras) -> bool:
+    """Whether there is anything to keep of it."""
+    return bool(one.emotives or one.metadata or one.affinity)
