@@ -245,7 +245,7 @@ class Reconciler:
 
     async def _with_warnings(self, this: Pass) -> Pass:
         """Read what Events tell of the objects that wait, and whose status does not say why."""
-        waiting = conditions.suspects(this.instance, self._observed(this))
+        waiting = conditions.suspects(this.instance, self._seen(this))
         uid = this.instance.metadata.uid
         return replace(this, warnings=await self._events.read(uid, waiting))
 
@@ -253,7 +253,7 @@ class Reconciler:
         """Ask the agent of a MongoDB pod that is not ready whether it ever will be."""
         if self._checks is None or this.instance.spec.mongodb.mode != "Managed":
             return this
-        pods = self._observed(this).pods(names.MONGODB)
+        pods = self._seen(this).pods(names.MONGODB)
         verdict = await replica_set.refusal(this.instance, pods)
         return this if verdict is None else this.with_verdict(names.MONGODB, verdict)
 
@@ -277,11 +277,16 @@ class Reconciler:
             await replica_set.record(self._cluster, this.instance, this.secrets)
         return this
 
-    def _observed(self, this: Pass) -> Observed:
+    def _seen(self, this: Pass) -> Observed:
+        """The children alone, which are not compared with the spec."""
         live = self._cluster.children(this.instance.key)
-        return Observed(
-            children=live,
-            credentials=this.credentials,
+        return Observed(children=live, credentials=this.credentials)
+
+    def _observed(self, this: Pass) -> Observed:
+        seen = self._seen(this)
+        live = seen.children
+        return replace(
+            seen,
             verdicts=this.verdicts,
             versions=rollout.versions(live),
             primary=self._primary(this),
