@@ -12,6 +12,9 @@ Manifest = dict[str, Any]
 Name = tuple[str, str]
 """Kind and name, within one namespace."""
 
+DELETED = ".metadata.deletionTimestamp"
+"""The path of what an object has while it is being deleted."""
+
 
 class Key(NamedTuple):
     """The namespace and name of a KatoInstance: what waits in the work queue."""

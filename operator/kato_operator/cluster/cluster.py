@@ -16,7 +16,7 @@ from kato_operator.cluster.ownership import is_ours, is_prunable
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.errors import ConflictError, MissingError, NameConflictError, TransientError
 from kato_operator.kinds import EVENT, INSTANCE, WATCHED
-from kato_operator.manifests import Key, Manifest, by_name, is_deleted
+from kato_operator.manifests import DELETED, Key, Manifest, by_name, is_deleted
 
 log = structlog.get_logger()
 
@@ -119,7 +119,7 @@ class Cluster:
         if not is_ours(live, instance):
             return ()
         if is_deleted(live):
-            return (".metadata.deletionTimestamp",)  # nothing is applied to it any more
+            return (DELETED,)  # nothing is applied to it any more
         return tuple(differences(live, wanted)) if in_part else self._applier.drift(live, wanted)
 
     async def create(self, manifest: Manifest) -> Manifest | None:

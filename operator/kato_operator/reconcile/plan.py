@@ -7,7 +7,8 @@ because values from Secrets are not known.
 from collections.abc import Iterator
 from dataclasses import replace
 
-from kato_operator import children, names
+from kato_operator import children
+from kato_operator.children.secrets import CREDENTIALS
 from kato_operator.cluster.cluster import Cluster
 from kato_operator.cluster.compare import common
 from kato_operator.cluster.ownership import is_prunable
@@ -17,10 +18,6 @@ from kato_operator.reconcile.one_pass import Pass
 from kato_operator.status.diagnosis import Verdict
 from kato_operator.status.observed import SURPLUS, Drift
 
-GENERATED = (
-    *(names.REDIS_PASSWORD, names.MONGODB_OPERATOR_PASSWORD, names.MONGODB_SERVICE_PASSWORD),
-    *(names.QDRANT_API_KEY, names.SERVICE_API_KEY),
-)
 GUESSES = ("one", "other")
 """Two stand-ins for a value that is not known: what differs between them depends on the value."""
 TEMPLATES, CLASS = ".spec.volumeClaimTemplates", ".spec.storageClassName"
@@ -104,7 +101,7 @@ def _guessed(facts: children.Facts, guess: str) -> children.Facts:
     external = {name: value or guess for name, value in facts.external.items()}
     return replace(
         facts,
-        credentials={**dict.fromkeys(GENERATED, guess), **facts.credentials},
+        credentials={**dict.fromkeys(CREDENTIALS, guess), **facts.credentials},
         external=external,
         recorded_set=facts.recorded_set or guess,
     )

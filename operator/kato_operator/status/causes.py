@@ -39,7 +39,7 @@ def first(
 ) -> Verdict | None:
     """The first cause that is found: a pod that runs badly says more than one that cannot run."""
     present, volumes = tuple(pods), tuple(claims)
-    living = [pod for pod in present if not _has_ended(pod)]
+    living = [pod for pod in present if not has_ended(pod)]
     found = (
         *(containers.cause(pod) for pod in living),
         *(_on_node(pod, warnings.get(_uid(pod), SILENT)) for pod in living),
@@ -55,7 +55,7 @@ def suspects(
     workload: Manifest, pods: Iterable[Manifest], claims: Iterable[Manifest]
 ) -> tuple[Manifest, ...]:
     """The objects whose trouble only Events tell: their status does not say why they wait."""
-    living = [pod for pod in pods if not _has_ended(pod)]
+    living = [pod for pod in pods if not has_ended(pod)]
     lacks_pods = len(living) < workload["spec"].get("replicas", 1)
     return (
         *((workload,) if workload["kind"] == "StatefulSet" and lacks_pods else ()),
@@ -68,7 +68,7 @@ def _uid(found: Manifest) -> str:
     return str(found["metadata"].get("uid", ""))
 
 
-def _has_ended(pod: Manifest) -> bool:
+def has_ended(pod: Manifest) -> bool:
     """Whether the pod never runs again: its controller makes another, and may leave it behind."""
     return pod.get("status", {}).get("phase") in ENDED
 

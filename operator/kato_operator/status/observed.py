@@ -5,18 +5,14 @@ from dataclasses import dataclass, field
 
 from kato_operator import names
 from kato_operator.crd.instance import KatoInstance
-from kato_operator.manifests import Manifest, component_of, is_deleted, name_of
+from kato_operator.manifests import DELETED, Manifest, component_of, is_deleted, name_of
 from kato_operator.status.budget import Budget
-from kato_operator.status.causes import Warnings
+from kato_operator.status.causes import Warnings, has_ended
 from kato_operator.status.diagnosis import Verdict
 
 SET = "StatefulSet"
-DELETED = ".metadata.deletionTimestamp"
-"""The path of a child that is being deleted."""
 SURPLUS = ".metadata"
 """The path of a child that the spec does not ask for."""
-FINISHED = frozenset({"Failed", "Succeeded"})
-"""Phases of pods whose containers have ended: an evicted pod stays as an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +114,7 @@ class Observed:
 
 def is_running(item: Manifest) -> bool:
     """Whether an object is a pod whose containers have not ended."""
-    return item["kind"] == "Pod" and item.get("status", {}).get("phase") not in FINISHED
+    return item["kind"] == "Pod" and not has_ended(item)
 
 
 def _is_unfinished(item: Manifest) -> bool:
