@@ -1,5 +1,6 @@
 """The application on an opened service, and the process that serves it."""
 
+import gc
 import logging
 import os
 import socket
@@ -31,6 +32,7 @@ def serve(sockets: list[socket.socket]) -> NoReturn:
     Raises:
         SettingsError: The environment is wrong.
     """
+    gc.disable()  # until the server listens
     settings = read_settings()
     configure_logs(level=settings.log_level, style=settings.log_format)
     uvloop.run(_serve(settings, sockets))

@@ -1,4 +1,8 @@
-"""Assembly: makes the parts of the service from the settings, opens and closes them in order."""
+"""Assembly: makes the parts of the service from the settings, opens and closes them in order.
+
+What speaks to a server is imported where it is made: the drivers take longer to import than an
+instance with embedded stores takes to start.
+"""
 
 import asyncio
 import resource
@@ -7,23 +11,19 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import structlog
 
 from kato_service.access.opening import access_control, rate_limits
 from kato_service.connections.database_manager import DatabaseManager
-from kato_service.connections.mongo_pool import MongoConnectionPool, MongoOptions
 from kato_service.connections.monitor import CheckPlan
-from kato_service.connections.qdrant_pool import QdrantConnectionPool, QdrantOptions
-from kato_service.connections.redis_client import RedisOptions
-from kato_service.connections.redis_pool import RedisConnectionPool
 from kato_service.connections.store_pool import EmbeddedStore
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.limits import KnowledgeLimits
 from kato_service.knowledge.model.log import KnowledgeLog
 from kato_service.knowledge.snapshots.snapshots import Snapshots
 from kato_service.knowledge.stores.deferred_vectors import DeferredVectors
-from kato_service.knowledge.stores.mongo_log import MongoKnowledgeLog
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.knowledge.stores.vector_places import VectorPlaces
 from kato_service.knowledge.writing.trimming import TrimPlan
@@ -37,10 +37,14 @@ from kato_service.search.pace import Pace
 from kato_service.search.pattern_searcher import PatternSearcher, Search
 from kato_service.service import RESTART_DELAY_S, Service
 from kato_service.sessions.memory import MemorySessionStore
-from kato_service.sessions.redis.store import RedisSessionStore
 from kato_service.sessions.session_manager import SessionLimits, SessionManager
 from kato_service.sessions.store import SessionStore
 from kato_service.settings import Settings
+
+if TYPE_CHECKING:
+    from kato_service.connections.mongo_pool import MongoConnectionPool
+    from kato_service.connections.qdrant_pool import QdrantConnectionPool
+    from kato_service.connections.redis_pool import RedisConnectionPool
 
 log = structlog.get_logger()
 FILES_FOR_VECTORS = 8
@@ -190,9 +194,12 @@ async def _kept_running(work: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(RESTART_DELAY_S)
 
 
-def _redis(settings: Settings) -> RedisConnectionPool | EmbeddedStore:
+def _redis(settings: Settings) -> "RedisConnectionPool | EmbeddedStore":
     if settings.redis_url is None:
         return EmbeddedStore("redis", "memory")
+    from kato_service.connections.redis_client import RedisOptions
+    from kato_service.connections.redis_pool import RedisConnectionPool
+
     return RedisConnectionPool(
         RedisOptions(
             url=settings.redis_url.get_secret_value(),
@@ -202,9 +209,11 @@ def _redis(settings: Settings) -> RedisConnectionPool | EmbeddedStore:
     )
 
 
-def _mongodb(settings: Settings) -> MongoConnectionPool | EmbeddedStore:
+def _mongodb(settings: Settings) -> "MongoConnectionPool | EmbeddedStore":
     if settings.mongo_base_url is None:
         return EmbeddedStore("mongodb", "sqlite")
+    from kato_service.connections.mongo_pool import MongoConnectionPool, MongoOptions
+
     return MongoConnectionPool(
         MongoOptions(
             url=settings.mongo_base_url.get_secret_value(),
@@ -218,9 +227,11 @@ def _mongodb(settings: Settings) -> MongoConnectionPool | EmbeddedStore:
     )
 
 
-def _qdrant(settings: Settings) -> QdrantConnectionPool | EmbeddedStore:
+def _qdrant(settings: Settings) -> "QdrantConnectionPool | EmbeddedStore":
     if settings.vectors_in == "disabled":
         return EmbeddedStore("qdrant", "disabled")
+    from kato_service.connections.qdrant_pool import QdrantConnectionPool, QdrantOptions
+
     key = settings.qdrant_api_key
     return QdrantConnectionPool(
         QdrantOptions(
@@ -243,10 +254,12 @@ def knowledge_log(
     Args:
         probed: The connections are monitored, so that a circuit that opens is closed again.
     """
-    if isinstance(databases.mongodb, MongoConnectionPool):
-        circuit = databases.circuits["mongodb"] if probed else None
-        return MongoKnowledgeLog(databases.mongodb.database, circuit=circuit)
-    return SqliteKnowledgeLog(_made(settings.data_dir) / "knowledge.sqlite")
+    if isinstance(databases.mongodb, EmbeddedStore):
+        return SqliteKnowledgeLog(_made(settings.data_dir) / "knowledge.sqlite")
+    from kato_service.knowledge.stores.mongo_log import MongoKnowledgeLog
+
+    circuit = databases.circuits["mongodb"] if probed else None
+    return MongoKnowledgeLog(databases.mongodb.database, circuit=circuit)
 
 
 def _snapshots(settings: Settings) -> Snapshots | None:
@@ -265,11 +278,13 @@ def _made(folder: Path) -> Path:
 
 
 def _session_store(settings: Settings, databases: DatabaseManager) -> SessionStore:
-    if isinstance(databases.redis, RedisConnectionPool):
-        return RedisSessionStore(
-            databases.redis.client, settings.processor_id, circuit=databases.circuits["redis"]
-        )
-    return MemorySessionStore()
+    if isinstance(databases.redis, EmbeddedStore):
+        return MemorySessionStore()
+    from kato_service.sessions.redis.store import RedisSessionStore
+
+    return RedisSessionStore(
+        databases.redis.client, settings.processor_id, circuit=databases.circuits["redis"]
+    )
 
 
 def vector_store(
@@ -280,7 +295,7 @@ def vector_store(
     Args:
         probed: As in `knowledge_log`.
     """
-    if not isinstance(databases.qdrant, QdrantConnectionPool):
+    if isinstance(databases.qdrant, EmbeddedStore):
         return None
     return DeferredVectors(
         databases.qdrant,

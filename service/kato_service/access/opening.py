@@ -13,10 +13,9 @@ from kato_service.access.audit import AuditLog
 from kato_service.access.key_lines import key_lines
 from kato_service.access.key_ring import KeyRing
 from kato_service.access.rate_limits import Rate, RateLimits
-from kato_service.access.shared_buckets import RedisBuckets
 from kato_service.access.watched_file import WatchedFile, line_of
 from kato_service.connections.database_manager import DatabaseManager
-from kato_service.connections.redis_pool import RedisConnectionPool
+from kato_service.connections.store_pool import EmbeddedStore
 from kato_service.errors import SettingsError, UnusableError
 from kato_service.settings import Settings
 from kato_service.settings_access import ApiKey
@@ -24,7 +23,6 @@ from kato_service.settings_access import ApiKey
 T = TypeVar("T")
 BURST_S = 2.0
 """Seconds whose requests may come at once, where no burst is set."""
-_KEY: TypeAdapter[ApiKey] = TypeAdapter(ApiKey)
 
 
 def access_control(settings: Settings) -> AccessControl:
@@ -50,8 +48,10 @@ def rate_limits(settings: Settings, databases: DatabaseManager) -> RateLimits | 
     if per_s is None:
         return None
     rate = Rate(per_s, settings.rate_limit_burst or max(1, ceil(per_s * BURST_S)))
-    if not isinstance(databases.redis, RedisConnectionPool):
+    if isinstance(databases.redis, EmbeddedStore):
         return RateLimits(rate)
+    from kato_service.access.shared_buckets import RedisBuckets
+
     circuit = databases.circuits["redis"]
     return RateLimits(rate, RedisBuckets(databases.redis.client, settings.processor_id, circuit))
 
@@ -95,7 +95,8 @@ def _require_certificates(variable: str, path: Path | None) -> None:
 
 def _one_key(content: bytes) -> str:
     try:
-        return _KEY.validate_python(line_of(content)).get_secret_value()
+        key: ApiKey = TypeAdapter(ApiKey).validate_python(line_of(content))
+        return key.get_secret_value()
     except ValidationError:
         raise UnusableError("the key holds characters that no header can carry") from None
 

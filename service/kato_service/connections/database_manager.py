@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
 
 from kato_service.connections.circuit import Circuit
-from kato_service.connections.mongo_pool import MongoConnectionPool
 from kato_service.connections.monitor import CheckPlan, StoreHealth, StoreMonitor
-from kato_service.connections.qdrant_pool import QdrantConnectionPool
-from kato_service.connections.redis_pool import RedisConnectionPool
 from kato_service.connections.store_pool import EmbeddedStore, StorePool
+
+if TYPE_CHECKING:
+    from kato_service.connections.mongo_pool import MongoConnectionPool
+    from kato_service.connections.qdrant_pool import QdrantConnectionPool
+    from kato_service.connections.redis_pool import RedisConnectionPool
 
 SetUp = Callable[[], Awaitable[None]]
 
@@ -18,9 +21,9 @@ class DatabaseManager:
 
     def __init__(
         self,
-        redis: RedisConnectionPool | EmbeddedStore,
-        mongodb: MongoConnectionPool | EmbeddedStore,
-        qdrant: QdrantConnectionPool | EmbeddedStore,
+        redis: "RedisConnectionPool | EmbeddedStore",
+        mongodb: "MongoConnectionPool | EmbeddedStore",
+        qdrant: "QdrantConnectionPool | EmbeddedStore",
         plan: CheckPlan,
     ) -> None:
         self.redis = redis

@@ -11,14 +11,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
-
 from kato_service.connections.local_vectors import LocalVectors
 from kato_service.connections.store_pool import PoolUsage
 from kato_service.errors import SettingsError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient
+
+    from kato_service.connections.qdrant_transport import CountingTransport
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class QdrantConnectionPool:
         self._client: AsyncQdrantClient | None = None
         self._local = LocalVectors(options.path)
         self._opening = asyncio.Lock()
-        self._transport = _CountingTransport(options.pool_size)
+        self._transport = None if options.url is None else _transport(options.pool_size)
         self.backend = "local" if options.url is None else "qdrant"
 
     @property
@@ -81,9 +81,7 @@ class QdrantConnectionPool:
             raise StoreUnavailableError("qdrant did not answer") from exc
 
     def usage(self) -> PoolUsage:
-        if self._options.url is None:
-            return PoolUsage()
-        return self._transport.usage()
+        return PoolUsage() if self._transport is None else self._transport.usage()
 
     async def close(self) -> None:
         if self._client is not None:
@@ -127,42 +125,7 @@ class QdrantConnectionPool:
         )
 
 
-class _CountingTransport(httpx.AsyncHTTPTransport):
-    """Counts the requests in progress: httpx does not tell how many connections it has.
+def _transport(pool_size: int) -> "CountingTransport":
+    from kato_service.connections.qdrant_transport import CountingTransport
 
-    A connection that somebody else answers is not kept. While a service of the cluster has no
-    endpoints yet, its address may lead to a gateway, which would answer 404 for ever.
-    """
-
-    def __init__(self, max_size: int) -> None:
-        super().__init__(
-            limits=httpx.Limits(max_connections=max_size, max_keepalive_connections=max_size)
-        )
-        self._max = max_size
-        self._in_flight = 0
-        self._most = 0
-        self._is_foreign = False
-        """Whether the last answer was none of Qdrant's."""
-
-    def usage(self) -> PoolUsage:
-        """An estimate: httpx keeps as many connections as were ever in use at once."""
-        in_use = min(self._in_flight, self._max)
-        return PoolUsage(in_use, min(self._most, self._max) - in_use, self._max)
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self._in_flight += 1
-        self._most = max(self._most, self._in_flight)
-        if self._is_foreign:
-            request.headers["Connection"] = "close"
-        try:
-            response = await super().handle_async_request(request)
-            self._is_foreign = _is_foreign(response)
-            return response
-        finally:
-            self._in_flight -= 1
-
-
-def _is_foreign(response: httpx.Response) -> bool:
-    """Whether a refusal is not in the form that Qdrant's have."""
-    kind = response.headers.get("content-type", "")
-    return response.status_code >= 400 and not kind.startswith("application/json")
+    return CountingTransport(pool_size)

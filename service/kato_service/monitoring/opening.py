@@ -3,12 +3,11 @@
 from functools import partial
 
 from kato_service.connections.database_manager import DatabaseManager
-from kato_service.connections.redis_pool import RedisConnectionPool
+from kato_service.connections.store_pool import EmbeddedStore
 from kato_service.monitoring.feed import EventFeed
 from kato_service.monitoring.metrics import Metrics
 from kato_service.monitoring.resources import ResourceMeter
 from kato_service.monitoring.session_count import SessionCount
-from kato_service.monitoring.shared_events import RedisEvents
 from kato_service.processing.cores import usable_cores
 from kato_service.sessions.session_manager import SessionManager
 from kato_service.sessions.state import SessionState
@@ -34,7 +33,9 @@ def resource_meter(settings: Settings) -> ResourceMeter:
 def event_feed(settings: Settings, databases: DatabaseManager) -> EventFeed:
     """The feed of all replicas, or of this process alone if its sessions are embedded."""
     feed = EventFeed()
-    if isinstance(databases.redis, RedisConnectionPool):
+    if not isinstance(databases.redis, EmbeddedStore):
+        from kato_service.monitoring.shared_events import RedisEvents
+
         client, circuit = databases.redis.client, databases.circuits["redis"]
         feed.elsewhere = RedisEvents(client, settings.processor_id, circuit, feed)
     return feed

@@ -20,7 +20,6 @@ from kato_service.search.matching import (
     Searchable,
     Wanted,
 )
-from kato_service.search.numpy_index import NumpyPatternIndex
 from kato_service.search.pace import Pace
 
 
@@ -108,7 +107,7 @@ def _wanted(state: tuple[str, ...], genes: Genes, details: Details) -> Wanted:
 def _engine(name: str) -> tuple[str, Callable[[], MatchingIndex], str]:
     """Its name, a factory of its indexes, and why ``auto`` did not get the faster engine."""
     if name == "numpy":
-        return "numpy", NumpyPatternIndex, ""
+        return "numpy", _numpy_index(), ""
     if name not in ("auto", "c"):
         raise SettingsError(f"KATO_ENGINE: {name!r} is not an engine; accepted: auto, c, numpy")
     try:
@@ -118,5 +117,11 @@ def _engine(name: str) -> tuple[str, Callable[[], MatchingIndex], str]:
             raise SettingsError(
                 f"KATO_ENGINE: 'c' is not part of this installation ({exc}); accepted: auto, numpy"
             ) from exc
-        return "numpy", NumpyPatternIndex, str(exc)
+        return "numpy", _numpy_index(), str(exc)
     return "c", compiled.CompiledPatternIndex, ""
+
+
+def _numpy_index() -> Callable[[], MatchingIndex]:
+    from kato_service.search.numpy_index import NumpyPatternIndex
+
+    return NumpyPatternIndex

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from kato_service.assembly import knowledge_log, make_databases, vector_store
-from kato_service.connections.mongo_pool import MongoConnectionPool
 from kato_service.connections.qdrant_pool import QdrantConnectionPool
+from kato_service.connections.store_pool import EmbeddedStore
 from kato_service.errors import SettingsError, TransferError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.limits import KnowledgeLimits
@@ -30,7 +30,7 @@ async def knowledge_base(kb: str, settings: Settings) -> AsyncIterator[SuperKnow
         limits=KnowledgeLimits(retention_s=settings.log_retention_s),
     )
     try:
-        if isinstance(pool, MongoConnectionPool):
+        if not isinstance(pool, EmbeddedStore):
             await pool.open()
         await bases.start()
         yield bases.get(kb)
@@ -48,7 +48,7 @@ async def vectors_to_write(settings: Settings) -> AsyncIterator[VectorStore]:
     """
     databases = make_databases(settings)
     store, pool = vector_store(settings, databases, probed=False), databases.qdrant
-    if store is None or not isinstance(pool, QdrantConnectionPool):
+    if store is None or isinstance(pool, EmbeddedStore):
         raise TransferError(
             "VECTORS: this instance accepts no vectors; enable them, or leave the vectors behind"
             " (--without-vectors)"

@@ -7,13 +7,16 @@ start.
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from kato_service.connections.circuit import Circuit
-from kato_service.connections.qdrant_pool import QdrantConnectionPool
 from kato_service.domain.shares import Holder
 from kato_service.errors import VectorNotFoundError
 from kato_service.knowledge.stores.vector_places import VectorPlaces
 from kato_service.knowledge.stores.vector_store import Near, Vector, VectorPage, VectorStore
+
+if TYPE_CHECKING:
+    from kato_service.connections.qdrant_pool import QdrantConnectionPool
 
 _STORE = "kato_service.knowledge.stores.qdrant_store"
 
@@ -23,7 +26,7 @@ class DeferredVectors:
 
     def __init__(
         self,
-        pool: QdrantConnectionPool,
+        pool: "QdrantConnectionPool",
         *,
         timeout_s: float,
         circuit: Circuit | None,
