@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PORT ?= 8000
 WORKERS_FOR_TESTS ?= 2
 
-.PHONY: help install run up down check test torture soak engine-check engine-stalls engine-sanitize operator-truth fuzz audit e2e bench dist images chart crds format clean browser-test client-test
+.PHONY: help install run up down check test torture soak engine-check engine-stalls engine-sanitize operator-truth operator-rivals fuzz audit e2e bench dist images chart crds format clean browser-test client-test
 
 help: ## list these commands
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,10 @@ torture: install ## kill, freeze and cut off every part, TORTURE_POINTS=200 time
 operator-truth: install ## hibernate, pause, edit and break an instance in TRUTH_STEPS=500 steps from SEED; no status may be a lie (3 minutes)
 	@$(PYTHON) e2e/testbed/testbed.py binaries
 	@TRUTH_STEPS=$${TRUTH_STEPS:-500} SEED=$${SEED:-$$RANDOM} $(BIN)/python -m pytest tests/integration/test_operator_truth.py -s $(PYTEST_ARGS)
+
+operator-rivals: install ## let two operators with other images live side by side for RIVALS_S=600 seconds; no child may have two writers
+	@$(PYTHON) e2e/testbed/testbed.py binaries
+	@RIVALS_S=$${RIVALS_S:-600} $(BIN)/python -m pytest tests/integration/test_operator_rivals.py -s $(PYTEST_ARGS)
 
 fuzz: install ## send FUZZ_CASES=20000 generated requests per kind of test, from SEED, and judge every answer (half an hour)
 	@$(PYTHON) e2e/testbed/testbed.py packages redis-server

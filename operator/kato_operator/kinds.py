@@ -24,6 +24,7 @@ class Kind:
 
 INSTANCE = Kind(f"{names.GROUP}/{names.VERSION}", names.KIND, names.PLURAL)
 EVENT = Kind("v1", "Event", "events")
+LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 POD = Kind("v1", "Pod", "pods")
 CLAIM = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 

@@ -7,6 +7,11 @@ import structlog
 from aiohttp import web
 
 from kato_operator import names
+from kato_operator.claims import lease
+from kato_operator.claims.claims import Claims
+from kato_operator.claims.leadership import Leadership
+from kato_operator.claims.rights import Rights, writing_for
+from kato_operator.claims.rivals import Rivals
 from kato_operator.cluster.cluster import Cluster
 from kato_operator.cluster.kube import Kube
 from kato_operator.errors import KubeError, TransientError
@@ -32,7 +37,23 @@ class Operator:
             kube,
             namespace=settings.namespace,
             changed=self.queue.add,
+            excluded=settings.excluded_namespaces,
         )
+        self.leadership = Leadership(
+            kube,
+            lease.named(settings.identity),
+            process=settings.process,
+            lease_s=settings.lease_s,
+        )
+        self._claims = Claims(
+            self.cluster,
+            self.leadership,
+            Rivals(kube, gone_after_s=max(settings.take_over_after_s, settings.lease_s)),
+            excluded=settings.excluded_namespaces,
+            changed=self.queue.add,
+            every_s=min(settings.lease_s, settings.take_over_after_s / 3),
+        )
+        kube.may_write_s = Rights(self.leadership, self._claims).remaining_s
         checks = DeepChecks(clock=clock) if settings.deep_checks else None
         self._reconciler = Reconciler(
             self.cluster,
@@ -42,25 +63,41 @@ class Operator:
             version=version,
             recheck_s=settings.recheck_s,
         )
-        self.metrics = Metrics(self.queue, self.cluster.instances)
+        self.metrics = Metrics(
+            self.queue,
+            phases=self._claims.phases,
+            held_for_s=lambda: self.leadership.held_for_s,
+        )
 
     async def run(self) -> None:
         """Watch the cluster and reconcile instances until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.cluster.watch())
             group.create_task(self._resync())
+            group.create_task(self.leadership.run())
+            group.create_task(self._claims.run())
             for _ in range(self._settings.workers):
                 group.create_task(self._work())
 
     @property
     def is_stuck(self) -> bool:
-        """Whether a changed instance has waited too long for a worker."""
-        return self.cluster.is_synced and self.queue.oldest_wait_s > self._settings.stuck_after_s
+        """Whether a changed instance has waited too long for a worker of a process that writes."""
+        waited_s = min(self.queue.oldest_wait_s, self.leadership.held_for_s)
+        return self.cluster.is_synced and waited_s > self._settings.stuck_after_s
+
+    @property
+    def role(self) -> str:
+        """Whether this process writes, in words."""
+        if self.leadership.is_held:
+            return f"this process holds Lease {self._settings.identity}"
+        holder = self.leadership.holder or "nobody"
+        return f"standing by: Lease {self._settings.identity} is held by {holder}"
 
     async def _work(self) -> None:
-        """Take one key after the other; no pass starts before the caches are filled."""
+        """Take one key after the other, once the caches are filled and while the Lease is held."""
         await self.cluster.synced()
         while True:
+            await self.leadership.held()
             key = await self.queue.get()
             try:
                 await self._pass(key)
@@ -71,7 +108,7 @@ class Operator:
         with structlog.contextvars.bound_contextvars(namespace=key.namespace, instance=key.name):
             try:
                 with self.metrics.timed():
-                    next_s = await self._reconciler.reconcile(key)
+                    next_s = await self._reconciled(key)
             except KubeError as error:
                 self._retry(key, error)
             except Exception:  # a defect that one instance brings out must not stop the others
@@ -82,6 +119,17 @@ class Operator:
                 self.metrics.count("done")
                 if next_s is not None:
                     self.queue.add_after(key, next_s)
+
+    async def _reconciled(self, key: Key) -> float | None:
+        """One pass over an instance, if this installation orchestrates it."""
+        raw = self.cluster.instances.get(key)
+        if raw is None:
+            self._claims.forget(key)
+        elif not await self._claims.hold(raw):
+            self._reconciler.forget(key)
+            return None
+        with writing_for(key):
+            return await self._reconciler.reconcile(key)
 
     def _retry(self, key: Key, error: KubeError) -> None:
         at_least_s = error.retry_after_s if isinstance(error, TransientError) else 0.0
@@ -109,13 +157,21 @@ async def run(settings: OperatorSettings, *, version: str) -> None:
         manager=names.FIELD_MANAGER,
         rate=settings.api_requests_per_s,
         timeout_s=settings.api_timeout_s,
+        excluded=settings.excluded_namespaces,
     )
-    runner = None
+    runner: web.AppRunner | None = None
+    operator: Operator | None = None
     try:
         operator = Operator(settings, kube, version=version)
         watching = asyncio.Event()
         runner = await _serving(settings, operator, watching)
-        log.info("operator started", version=version, namespace=settings.namespace or "all")
+        log.info(
+            "operator started",
+            version=version,
+            namespace=settings.namespace or "all",
+            excluded=settings.excluded_namespaces,
+            installation=settings.identity,
+        )
         async with asyncio.TaskGroup() as group:
             working = group.create_task(operator.run())
             await operator.cluster.synced()
@@ -124,6 +180,9 @@ async def run(settings: OperatorSettings, *, version: str) -> None:
             )
             working.cancel()
     finally:
+        if operator is not None:
+            await kube.drained()
+            await operator.leadership.release()
         if runner is not None:
             await runner.cleanup()
         await kube.close()
@@ -142,7 +201,7 @@ async def _serving(
 
     async def readyz(_: web.Request) -> web.Response:
         if watching.is_set() and operator.cluster.is_synced:
-            return web.Response(text="ok\n")
+            return web.Response(text=f"ok: {operator.role}\n")
         return web.Response(status=503, text="not ready: the caches are still being filled\n")
 
     async def metrics(_: web.Request) -> web.Response:

@@ -3,13 +3,16 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from kato_operator import names
 
 PositiveInt = Annotated[int, Field(gt=0, le=10_000)]
 Component = Literal["service", "agent", "redis", "mongodb", "qdrant"]
 Seconds = Annotated[float, Field(gt=0, le=1e8)]
 """Up to three years: timers cannot be set for much longer times."""
+NamespaceName = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 SecretName = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 
 
@@ -22,6 +25,28 @@ class OperatorSettings(BaseSettings):
 
     namespace: str = ""
     """The only namespace whose instances are reconciled; empty: all namespaces."""
+
+    excluded_namespaces: Annotated[tuple[NamespaceName, ...], Field(max_length=500)] = ()
+    """Namespaces whose instances are left to other operators, a JSON list of names."""
+
+    installation: str = Field(
+        default="",
+        pattern=f"^$|{names.INSTALLATION_PATTERN}",
+        examples=["kato-system/kato-operator"],
+    )
+    """Namespace and name of the Lease that the processes of this installation share, and the name
+    by which it claims instances; empty: `kato-operator` in the only namespace, or in `default`."""
+
+    process: str = Field(default="", max_length=200)
+    """A name that only this process has, and those that ran in its place before, such as that of
+    its pod: it takes over from them at once. Empty: it waits until their Lease has expired."""
+
+    lease_s: int = Field(default=15, ge=3, le=3600)
+    """Seconds after which the Lease of a process that was killed may be taken."""
+
+    take_over_after_s: Seconds = 600.0
+    """Seconds after which the instances of another installation are taken over whose Lease is gone
+    or no longer renewed."""
 
     default_images: dict[Component, str] = Field(default_factory=dict)
     """Image references by component, a JSON object; they replace entries of the built-in table."""
@@ -59,6 +84,19 @@ class OperatorSettings(BaseSettings):
 
     stuck_after_s: Seconds = 600.0
     """Seconds that a changed instance may wait for a worker before /healthz fails."""
+
+    @field_validator("excluded_namespaces")
+    @classmethod
+    def _leave_something(cls, excluded: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        only = info.data.get("namespace")
+        if only and excluded:
+            raise ValueError(f"KATO_OPERATOR_NAMESPACE is {only!r}, so nothing can be excluded")
+        return excluded
+
+    @property
+    def identity(self) -> str:
+        """The own installation, as claims name it."""
+        return self.installation or f"{self.namespace or 'default'}/{names.FIELD_MANAGER}"
 
 
 class AgentSettings(BaseSettings):

@@ -85,8 +85,10 @@ def test_the_operator_understands_its_environment(
     objects = render(defaultImages=images, watchNamespace="team", operator={"workers": 3})
     (container,) = operator_pod(objects)["containers"]
     for item in container["env"]:
-        monkeypatch.setenv(item["name"], item["value"])
+        monkeypatch.setenv(item["name"], item.get("value", "kato-operator-0"))
     settings = OperatorSettings()
+    assert settings.identity == "kato-system/kato-operator"
+    assert settings.process == "kato-operator-0"
     assert settings.default_images == images
     assert (settings.namespace, settings.workers) == ("team", 3)
     assert {
@@ -130,9 +132,35 @@ def test_rights_are_named_one_by_one(render: Render) -> None:
 
 def test_an_operator_of_one_namespace_has_only_a_role_in_it(render: Render) -> None:
     objects = render(watchNamespace="team")
-    assert rules(objects, "Role") == rules(render())
+    shared = [rule for rule in rules(render()) if rule["resources"] != ["leases"]]
+    assert rules(objects, "Role") == shared
     assert objects["RoleBinding", "kato-operator"]["metadata"]["namespace"] == "team"
     assert not [kind for kind, _ in objects if kind.startswith("ClusterRole")]
+
+
+def test_a_release_may_write_its_own_lease_and_no_other(render: Render) -> None:
+    for values in ({}, {"watchNamespace": "team"}):
+        objects = render(**values)
+        role = objects["Role", "kato-operator-lease"]
+        assert role["metadata"]["namespace"] == "kato-system"
+        writes = [it for it in role["rules"] if "update" in it["verbs"]]
+        assert [it["resourceNames"] for it in writes] == [["kato-operator"]]
+    leases = [rule for rule in rules(render()) if rule["resources"] == ["leases"]]
+    assert [rule["verbs"] for rule in leases] == [["get"]]
+
+
+def test_namespaces_are_excluded_only_from_all_of_them(
+    render: Render, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "KATO_OPERATOR_EXCLUDED_NAMESPACES"
+    (container,) = operator_pod(render(excludedNamespaces=["team", "other"]))["containers"]
+    (value,) = [item["value"] for item in container["env"] if item["name"] == name]
+    monkeypatch.setenv(name, value)
+    assert OperatorSettings().excluded_namespaces == ("team", "other")
+    both = ("--set", "excludedNamespaces={a}", "--set", "watchNamespace=b")
+    refused = helm("template", RELEASE, str(CHART), *both)
+    assert "excludedNamespaces: nothing can be excluded from one namespace" in refused.stderr
+    assert helm("template", RELEASE, str(CHART), "--set", "excludedNamespaces={A*}").returncode
 
 
 def test_instances_are_refused_until_the_crd_is_installed(render: Render) -> None:
@@ -158,7 +186,10 @@ def restricted(
 ) -> Iterator[OperatorProcess]:
     """The operator with a service account that has the Role of the chart."""
     operator.kill9()
-    grant(kubernetes, space.name, rules(render(watchNamespace=space.name), "Role"))
+    objects = render("--namespace", space.name, watchNamespace=space.name)
+    lease = objects["Role", "kato-operator-lease"]["rules"]
+    operator.environment["KATO_OPERATOR_INSTALLATION"] = f"{space.name}/kato-operator"
+    grant(kubernetes, space.name, [*rules(objects, "Role"), *lease])
     path = f"/api/v1/namespaces/{space.name}/serviceaccounts/operator/token"
     answer = kubernetes.post(path, json={"spec": {"expirationSeconds": 3600}})
     assert answer.status_code == 201, answer.text

@@ -80,6 +80,9 @@ WRONG: Mapping[str, tuple[str, ...]] = {
     "TRUSTED_PROXIES": ("10.0.0.1/8", "host", "10.0.0.0/33", "10.0.0.0/8,x", ","),
     "KATO_OPERATOR_DEFAULT_IMAGES": ("{", "[]", '{"redis": 1}', '"x"', '{"redsi": "x"}'),
     "KATO_OPERATOR_PULL_SECRETS": ("{", "registry", '{"name": "a"}', '["A b"]', "[1]", '[""]'),
+    "KATO_OPERATOR_EXCLUDED_NAMESPACES": ("{", "team", '["A"]', '["a.b"]', '["*"]', '[""]', "[1]"),
+    "KATO_OPERATOR_INSTALLATION": ("kato", "a/b/c", "A/b", "/b", "a/", "a b/c"),
+    "KATO_OPERATOR_PROCESS": ("x" * 201,),
     "KATO_AGENT_POD": ("mongodb", "mongodb-", "mongodb-x"),
 }
 """What is wrong for settings whose JSON schema does not say it."""

@@ -27,14 +27,22 @@ class Cluster:
     Args:
         namespace: The only namespace to look at; empty: all of them.
         changed: Gets the key of an instance whenever it or one of its children changes.
+        excluded: Namespaces whose instances do not exist for this operator.
     """
 
-    def __init__(self, kube: Kube, *, namespace: str, changed: Callable[[Key], None]) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        *,
+        namespace: str,
+        changed: Callable[[Key], None],
+        excluded: Iterable[str] = (),
+    ) -> None:
         self._kube = kube
         self._namespace = namespace
         self._cache = Cache(changed=changed)
         self._applier = Applier(kube, self._cache)
-        self.instances = Instances(changed=changed)
+        self.instances = Instances(changed=changed, excluded=excluded)
         self._informers = {
             kind.name: Informer(kube, kind, self._cache, namespace=namespace)
             for kind in WATCHED.values()
@@ -187,10 +195,23 @@ class Cluster:
         meta = pod["metadata"]
         await self._kube.evict(meta["namespace"], meta["name"], uid=meta["uid"])
 
-    async def write_status(self, raw: Manifest, status: Manifest) -> None:
-        """Replace the status of this very instance; one that was deleted is dropped."""
+    async def instances_in(self, namespace: str) -> tuple[Manifest, ...]:
+        """The instances in a namespace, also in an excluded one, as the API server has them."""
+        return (await self._kube.list(INSTANCE, namespace=namespace)).items
+
+    async def write_status(
+        self, raw: Manifest, status: Manifest, *, unchanged: bool = False
+    ) -> None:
+        """Replace the status of this very instance; one that was deleted is dropped.
+
+        Raises:
+            ConflictError: With *unchanged*: it is no longer in the version that *raw* has.
+        """
         meta = raw["metadata"]
-        patch = {"metadata": {"uid": meta["uid"]}, "status": merge_patch(raw.get("status"), status)}
+        seen = {"uid": meta["uid"]} | (
+            {"resourceVersion": meta["resourceVersion"]} if unchanged else {}
+        )
+        patch = {"metadata": seen, "status": merge_patch(raw.get("status"), status)}
         try:
             answer = await self._kube.merge(
                 INSTANCE, meta["namespace"], meta["name"], patch, subresource="status"

@@ -1,16 +1,20 @@
 """The KatoInstances as last seen: reports of the watch, lists, and answers to our own writes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from kato_operator.cluster.kube import Listing
 from kato_operator.manifests import Key, Manifest, namespaced_name, version
 
 
 class Instances:
-    """Every KatoInstance by its key; *changed* gets the key of each that needs a pass."""
+    """Every KatoInstance by its key; *changed* gets the key of each that needs a pass.
 
-    def __init__(self, *, changed: Callable[[Key], None]) -> None:
+    Those in *excluded* namespaces are never kept.
+    """
+
+    def __init__(self, *, changed: Callable[[Key], None], excluded: Iterable[str] = ()) -> None:
         self._changed = changed
+        self._excluded = frozenset(excluded)
         self._known: dict[Key, Manifest] = {}
 
     def get(self, key: Key) -> Manifest | None:
@@ -20,12 +24,14 @@ class Instances:
     def keys(self) -> tuple[Key, ...]:
         return tuple(self._known)
 
-    def phases(self) -> tuple[str, ...]:
-        """The phase of every instance; empty for one without a status."""
-        return tuple((raw.get("status") or {}).get("phase", "") for raw in self._known.values())
+    def all(self) -> tuple[Manifest, ...]:
+        """Every instance as last seen."""
+        return tuple(self._known.values())
 
     def put(self, raw: Manifest) -> None:
         """Keep a reported instance, unless a newer version of it is known."""
+        if raw["metadata"]["namespace"] in self._excluded:
+            return
         known = self._known.get(_key(raw))
         if known is None or version(known) < version(raw):
             self._keep(raw)

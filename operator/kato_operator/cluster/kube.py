@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import math
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -28,6 +29,8 @@ CHUNK = 500
 WATCH_S = 300
 """Seconds after which the server ends a watch."""
 CONNECT_S = 10.0
+DRAIN_S = 5.0
+"""Seconds that requests on their way may still take when the operator stops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +76,31 @@ class Kube:
         manager: Field manager of all writes.
         rate: Requests per second.
         timeout_s: Seconds that one request may take; a watch has its own limit.
+        excluded: Namespaces that lists and watches of all namespaces leave out.
     """
 
     def __init__(
-        self, api: client.ApiClient, *, manager: str, rate: float, timeout_s: float
+        self,
+        api: client.ApiClient,
+        *,
+        manager: str,
+        rate: float,
+        timeout_s: float,
+        excluded: Iterable[str] = (),
     ) -> None:
         self._api = api
         self._manager = manager
         self._bucket = TokenBucket(rate, clock=asyncio.get_running_loop().time)
         self._timeout_s = timeout_s
+        self._included = ",".join(f"metadata.namespace!={name}" for name in excluded)
+        self._writes: set[asyncio.Task[Manifest]] = set()
+        self.may_write_s: Callable[[], float] = lambda: math.inf
+        """Gives the seconds for which a request may change something, 0 or less if none may."""
 
     @classmethod
-    async def connect(cls, *, manager: str, rate: float, timeout_s: float) -> Self:
+    async def connect(
+        cls, *, manager: str, rate: float, timeout_s: float, excluded: Iterable[str] = ()
+    ) -> Self:
         """A client with the pod's service account, or with the file that KUBECONFIG names."""
         configuration = client.Configuration()
         configuration.retries = None  # the work queue retries: never in two layers
@@ -93,7 +109,7 @@ class Kube:
         except config.ConfigException:
             await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         api = client.ApiClient(configuration)
-        return cls(api, manager=manager, rate=rate, timeout_s=timeout_s)
+        return cls(api, manager=manager, rate=rate, timeout_s=timeout_s, excluded=excluded)
 
     async def close(self) -> None:
         await self._api.close()  # type: ignore[no-untyped-call]
@@ -108,14 +124,15 @@ class Kube:
     async def list(self, kind: Kind, *, namespace: str = "", selector: str = "") -> Listing:
         """All objects of a kind as of one resourceVersion, read page by page."""
         items: list[Manifest] = []
-        query = _query(labelSelector=selector, limit=str(CHUNK))
+        selectors = {"labelSelector": selector, "fieldSelector": self._fields(namespace)}
+        query = _query(**selectors, limit=str(CHUNK))
         while True:
             page = await self._request("GET", kind.path(namespace), query=query)
             items += [_typed(kind, item) for item in page["items"]]
             more = page["metadata"].get("continue", "")
             if not more:
                 return Listing(tuple(items), page["metadata"]["resourceVersion"])
-            query = _query(labelSelector=selector, limit=str(CHUNK), **{"continue": more})
+            query = _query(**selectors, limit=str(CHUNK), **{"continue": more})
 
     async def events_about(self, namespace: str, uid: str) -> tuple[Manifest, ...]:
         """The Events about one object, in no order."""
@@ -137,6 +154,7 @@ class Kube:
             allowWatchBookmarks="true",
             timeoutSeconds=str(WATCH_S),
             labelSelector=selector,
+            fieldSelector=self._fields(namespace),
         )
         timeout = aiohttp.ClientTimeout(
             total=WATCH_S + 30, connect=CONNECT_S, sock_read=WATCH_S + 15
@@ -211,6 +229,20 @@ class Kube:
         except MissingError:
             return
 
+    async def direct(
+        self, method: str, path: str, body: Manifest | None = None, *, timeout_s: float
+    ) -> Manifest:
+        """A request about the right to write: it needs neither that right nor a token."""
+        return await self._send(method, path, (), body, "application/json", timeout_s)
+
+    async def drained(self) -> None:
+        """Wait until no request is on its way that changes something."""
+        if self._writes:
+            await asyncio.wait(self._writes, timeout=DRAIN_S)
+
+    def _fields(self, namespace: str) -> str:
+        return "" if namespace else self._included
+
     async def _request(
         self,
         method: str,
@@ -220,8 +252,35 @@ class Kube:
         body: Manifest | None = None,
         content_type: str = "application/json",
     ) -> Manifest:
-        timeout = aiohttp.ClientTimeout(total=self._timeout_s, connect=CONNECT_S)
         await asyncio.sleep(self._bucket.take())
+        if method == "GET":
+            return await self._send(method, path, query, body, content_type, self._timeout_s)
+        timeout_s = min(self._timeout_s, self.may_write_s())
+        if timeout_s <= 0:
+            raise TransientError("this operator may not write: it does not hold the Lease or claim")
+        # A cancelled request may still be carried out: so it is finished, and `drained` waits.
+        write = asyncio.ensure_future(
+            self._send(method, path, query, body, content_type, timeout_s)
+        )
+        self._writes.add(write)
+        write.add_done_callback(self._written)
+        return await asyncio.shield(write)
+
+    def _written(self, write: asyncio.Task[Manifest]) -> None:
+        self._writes.discard(write)
+        if not write.cancelled():
+            write.exception()  # nobody else asks if the pass was cancelled
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: tuple[tuple[str, str], ...],
+        body: Manifest | None,
+        content_type: str,
+        timeout_s: float,
+    ) -> Manifest:
+        timeout = aiohttp.ClientTimeout(total=timeout_s, connect=min(CONNECT_S, timeout_s))
         with _mapped_errors():
             response = await self._open(method, path, query, body, content_type, timeout)
             answer: Manifest = await response.json()

@@ -137,6 +137,7 @@ def _columns() -> list[Schema]:
         ("Mongo", "string", status(names.MONGODB_READY), 0),
         ("Qdrant", "string", status(names.QDRANT_READY), 1),
         ("URL", "string", ".status.endpoints.http", 1),
+        ("Operator", "string", ".status.orchestratedBy", 1),
         ("Age", "date", ".metadata.creationTimestamp", 0),
     )
     return [
@@ -164,6 +165,7 @@ def _status() -> Schema:
                 "type": "object",
                 "additionalProperties": _object({"needed": number, "limit": number}),
             },
+            "orchestratedBy": {**text, "pattern": names.INSTALLATION_PATTERN, "maxLength": 320},
             "drift": {"type": "array", "items": _object(dict.fromkeys(DRIFT, text), *DRIFT)},
             "conditions": _list_by("type", _condition()),
         }

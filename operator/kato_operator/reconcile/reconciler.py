@@ -81,7 +81,7 @@ class Reconciler:
         """
         raw = self._cluster.instances.get(key)
         if raw is None:
-            self._forget(key)
+            self.forget(key)
             return None
         if "deletionTimestamp" in raw["metadata"]:
             await self._write(raw, status.deleting(raw, now=_now()))
@@ -331,7 +331,8 @@ class Reconciler:
         except KubeError as error:  # an event is a courtesy: its failure must not stop a pass
             log.warning("event not published", reason=event["reason"], error=str(error))
 
-    def _forget(self, key: Key) -> None:
+    def forget(self, key: Key) -> None:
+        """Drop what is known of an instance that is deleted, or that others orchestrate."""
         uid = self._uids.pop(key, "")
         self._trust.forget(uid)
         self._events.forget(uid)

@@ -40,16 +40,24 @@ def of_transitions(
             yield _event(raw, condition, now=now)
 
 
-def _event(raw: Manifest, condition: Manifest, *, now: str) -> Manifest:
+def about(
+    raw: Manifest, *, kind: str, reason: str, message: str, now: str, suffix: str = ""
+) -> Manifest:
+    """An Event about an instance.
+
+    Args:
+        kind: `Normal` or `Warning`.
+        suffix: The end of its name; empty: one that no other Event has.
+    """
     meta = raw["metadata"]
-    kind = condition["type"]
+    name = f"{meta['name']}.{suffix or uuid4().hex[:16]}"
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": f"{meta['name']}.{uuid4().hex[:16]}", "namespace": meta["namespace"]},
-        "type": "Warning" if _is_warning(condition) else "Normal",
-        "reason": condition["reason"],
-        "message": f"{kind} is {condition['status']}: {condition['message']}"[:1000],
+        "metadata": {"name": name, "namespace": meta["namespace"]},
+        "type": kind,
+        "reason": reason,
+        "message": message[:1000],
         "involvedObject": {
             "apiVersion": INSTANCE.api_version,
             "kind": INSTANCE.name,
@@ -60,6 +68,16 @@ def _event(raw: Manifest, condition: Manifest, *, now: str) -> Manifest:
         "lastTimestamp": now,
         "count": 1,
     }
+
+
+def _event(raw: Manifest, condition: Manifest, *, now: str) -> Manifest:
+    return about(
+        raw,
+        kind="Warning" if _is_warning(condition) else "Normal",
+        reason=condition["reason"],
+        message=f"{condition['type']} is {condition['status']}: {condition['message']}",
+        now=now,
+    )
 
 
 def _is_warning(condition: Manifest) -> bool:

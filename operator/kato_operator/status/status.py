@@ -13,6 +13,8 @@ from kato_operator.status.observed import Observed, mode, wanted_pods
 
 Condition = dict[str, Any]
 DELETING = "the instance is being deleted, and its children with it"
+CLAIM = ("orchestratedBy",)
+"""What no pass evaluates: the claim on the instance."""
 MOST_DRIFT = 50
 """Differences that a status lists: a new instance that is paused has no child yet."""
 
@@ -77,6 +79,7 @@ def evaluated(raw: Manifest, instance: KatoInstance, observed: Observed, *, now:
         "connectionBudget": {item.store: item.described() for item in observed.budgets},
         "stores": [_store(instance, observed, name) for name in names.STORES],
         **({"drift": drift} if drift else {}),
+        **{name: before[name] for name in CLAIM if name in before},
     }
 
 

@@ -1,0 +1,1 @@
+"""Who may write: one process per installation, and one installation per instance."""
