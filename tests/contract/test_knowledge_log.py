@@ -27,7 +27,7 @@ from kato_service.knowledge.model.entries import (
     Statistics,
     Update,
 )
-from kato_service.knowledge.model.log import Tail
+from kato_service.knowledge.model.log import Head, Tail
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 
 
@@ -337,6 +337,23 @@ async def test_a_delete_drops_documents_with_its_tokens_only(store: Store) -> No
     tail = await log.tail("kato", 0, limit=9)
     assert tail.entries == ((2, entries[1]), (3, entries[2]))
     await log.close()
+
+
+async def test_a_tail_of_one_entry_is_the_start_of_a_longer_one(
+    replica: Replica, store: Store
+) -> None:
+    log, here = store.new_log(), replica().get("kato")
+    assert await log.tail("kato", 0, limit=1) == Tail((), None, more=False)
+    await added(here, *(learn("a", f"b{number}") for number in range(4)))
+    head = await log.head("kato")
+    assert head is not None
+    await log.raise_head("kato", Head(head.incarnation, checkpoint=3, trimmed=2))
+    for after in range(6):
+        whole, single = [await log.tail("kato", after, limit=limit) for limit in (99, 1)]
+        present = [each for each in whole.entries if each[0] == after + 1]
+        assert list(single.entries) == present
+        assert single.head == whole.head == await log.head("kato")
+        assert single.more or after >= 4
 
 
 async def test_a_head_keeps_its_incarnation_and_an_insert_stops_at_a_taken_revision(

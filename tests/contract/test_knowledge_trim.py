@@ -95,6 +95,23 @@ async def test_old_entries_before_the_checkpoint_are_dropped_and_no_others(
     assert await frequency(here) == await frequency(replica().get("kato")) == 10
 
 
+async def test_a_log_with_nothing_to_drop_is_looked_at_without_a_write() -> None:
+    steps = []
+
+    async def step(what: str) -> None:
+        steps.append(what)
+
+    shelf = Shelf()
+    here = KnowledgeBases(MemoryKnowledgeLog(shelf), PlainPatterns).get("kato")
+    await learned(here, 4)
+    await here.materialise()
+    watched = MemoryKnowledgeLog(shelf, step=step)
+    assert await trimmer(watched, days=1).trim("kato") == 0
+    assert steps == ["head", "old"]
+    assert await trimmer(watched).trim("kato") == 3
+    assert {"claim", "raise head", "release"} <= set(steps)
+
+
 async def test_nothing_is_trimmed_while_a_change_is_or_may_be_pending(
     replica: Replica, log: KnowledgeLog
 ) -> None:

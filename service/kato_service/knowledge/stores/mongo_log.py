@@ -102,6 +102,8 @@ class MongoKnowledgeLog:
             await self._log.delete_one({"_id": lease_id(kb), "owner": owner})
 
     async def tail(self, kb: str, after: int, *, limit: int) -> Tail:
+        if limit == 1 and (single := await self._single(kb, after + 1)) is not None:
+            return single
         if self._server.is_replicated:
             return await self._confirmed_tail(kb, after, limit)
         # One scan in order of _id meets the head last, so the head is no older than any entry, and
@@ -118,6 +120,20 @@ class MongoKnowledgeLog:
         if len(documents) <= DECODED_INLINE:
             return tail_of(documents, head)
         return await asyncio.to_thread(tail_of, documents, head)
+
+    async def _single(self, kb: str, revision: int) -> Tail | None:
+        """The entry at *revision*, then the head; None: there is no such entry.
+
+        Most tails of one entry ask whether a fold is still of this log, for every knowledge base in
+        memory again and again. Two documents found by their ids cost less than a range.
+        """
+        log, bounds = self._server.reading("log"), self._server.bounds
+        async with self._server.mapped_errors():
+            entry = await log.find_one({"_id": document_id(kb, revision)}, **bounds)
+            if entry is None:
+                return None
+            head = await log.find_one({"_id": head_id(kb)}, **bounds)
+        return tail_of((entry,), head)
 
     async def _insert_new(self, document: Document) -> bool:
         """Insert it; False if there is one of its ``_id`` already."""

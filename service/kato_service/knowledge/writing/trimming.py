@@ -49,6 +49,9 @@ class LogTrimmer:
         head = await self._log.head(kb)
         if head is None or head.checkpoint <= 1:
             return 0
+        # Most logs have nothing to drop, and are looked at again and again: that writes nothing.
+        if head.trimmed == 0 and await self._old(kb, head) == 0:
+            return 0
         if not await self._log.claim(kb, self._owner, lease_s=self._limits.lease_s):
             return 0
         try:
@@ -60,9 +63,7 @@ class LogTrimmer:
         head = await self._log.head(kb)
         if head is None or not await self._plan.is_safe():
             return 0
-        until = self._plan.now() - timedelta(seconds=self._limits.retention_s)
-        batch = self._limits.trim_entries
-        old = await self._log.old(kb, head.trimmed, head.checkpoint, until, limit=batch)
+        old = await self._old(kb, head)
         # The mark comes first: a reader that finds entries missing can tell that they were trimmed.
         if old > head.trimmed:
             await self._log.raise_head(kb, Head(head.incarnation, trimmed=old))
@@ -71,4 +72,10 @@ class LogTrimmer:
         marked = await self._log.head(kb)
         if marked is None or marked.trimmed == 0:
             return 0
-        return await self._log.delete_until(kb, marked.trimmed, limit=batch)
+        return await self._log.delete_until(kb, marked.trimmed, limit=self._limits.trim_entries)
+
+    async def _old(self, kb: str, head: Head) -> int:
+        """The last revision that can be marked as trimmed now; `head.trimmed` if there is none."""
+        until = self._plan.now() - timedelta(seconds=self._limits.retention_s)
+        batch = self._limits.trim_entries
+        return await self._log.old(kb, head.trimmed, head.checkpoint, until, limit=batch)
