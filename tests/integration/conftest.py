@@ -28,9 +28,9 @@ NewSession = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
-def shared_service(new_lasting_service: NewService) -> Any:
+def shared_service(new_shared_service: NewService) -> Any:
     """A service shared by the whole run: use your own users."""
-    service = new_lasting_service()
+    service = new_shared_service()
     service.start()
     service.await_ready()
     return service
@@ -43,9 +43,9 @@ def service_url(shared_service: Any) -> str:
 
 
 @pytest.fixture(scope="session")
-def quiet_url(start_service: Callable[..., str]) -> str:
+def quiet_url(start_shared_service: Callable[..., str]) -> str:
     """A service whose sessions can be counted: give them no lifetime that ends during the run."""
-    return start_service()
+    return start_shared_service()
 
 
 @pytest.fixture

@@ -99,18 +99,33 @@ def new_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewService
     yield from _services(tmp_path_factory)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def new_lasting_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewService]:
-    """The same for processes that several tests share."""
+    """The same for processes that the tests of one module share."""
+    yield from _services(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def start_service(new_lasting_service: NewService) -> StartService:
+    """Starts a service with the given environment variables; returns its URL."""
+    return _starting(new_lasting_service)
+
+
+@pytest.fixture(scope="session")
+def new_shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewService]:
+    """``new_service`` for the whole run: what it makes costs processor time until the run ends."""
     yield from _services(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
-def start_service(new_lasting_service: NewService) -> StartService:
-    """Starts a service with the given environment variables; returns its URL."""
+def start_shared_service(new_shared_service: NewService) -> StartService:
+    """``start_service`` for the whole run."""
+    return _starting(new_shared_service)
 
+
+def _starting(new: NewService) -> StartService:
     def start(**variables: str) -> str:
-        service = new_lasting_service(**variables)
+        service = new(**variables)
         service.start()
         service.await_ready()
         return service.url

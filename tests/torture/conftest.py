@@ -46,8 +46,8 @@ async def new_stack(
 
 
 @pytest.fixture(scope="session")
-def reference_url(start_service: Callable[..., str]) -> str:
-    return start_service(
+def reference_url(start_shared_service: Callable[..., str]) -> str:
+    return start_shared_service(
         KATO_ENGINE="numpy", VECTORS="disabled", PERSISTENCE="3", MAX_SESSIONS_PER_USER="10000"
     )
 
