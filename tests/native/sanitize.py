@@ -15,7 +15,11 @@ TESTS = [
     f"test_{name}.py"
     for name in (
         "golden",
+        "golden_later",
         "engines",
+        "engines_later",
+        "engines_fuzzy",
+        "affinity",
         "repeats",
         "compiled_engine",
         "pattern_loading",

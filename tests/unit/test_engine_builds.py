@@ -12,6 +12,7 @@ sys.path.insert(0, str(ROOT / "tests" / "native"))
 from build import VARIABLE, built, compiler, sanitized_environment  # noqa: E402  # a script
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.skipif(compiler() is None, reason="no C compiler"),
     pytest.mark.skipif(VARIABLE in os.environ, reason="this already is a test build"),
 ]
@@ -43,8 +44,8 @@ def _assert_passes(arguments: list[str], environment: dict[str, str]) -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
-def _pytest(*arguments: str) -> list[str]:
-    return ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not numpy", *arguments]
+def _pytest(*arguments: str, selected: str = "not numpy") -> list[str]:
+    return ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", selected, *arguments]
 
 
 def test_small_segments_change_nothing(tmp_path: Path) -> None:
@@ -56,7 +57,8 @@ def test_small_segments_change_nothing(tmp_path: Path) -> None:
 def test_no_test_makes_a_sanitizer_report(tmp_path: Path) -> None:
     """`make engine-sanitize` is the long form."""
     environment = sanitized_environment("sanitized", built("sanitized", tmp_path))
-    _assert_passes(_pytest(*ENGINE_TESTS), environment)
+    selected = "not numpy and not every_small_word"
+    _assert_passes(_pytest(*ENGINE_TESTS, selected=selected), environment)
     _assert_passes(["tests/native/fuzz.py", "5", "1"], environment)
 
 
