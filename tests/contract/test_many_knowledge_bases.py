@@ -5,6 +5,8 @@ import gc
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
+
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
 from kato_service.knowledge.bases import KnowledgeBases
@@ -40,6 +42,7 @@ async def known(bases: KnowledgeBases, kb: str) -> int:
         return reading.patterns[NAME].frequency
 
 
+@pytest.mark.long
 async def test_two_thousand_knowledge_bases_fit_into_the_room_of_fifty(tmp_path: Path) -> None:
     clock = Clock()
     log = SqliteKnowledgeLog(tmp_path / "knowledge.sqlite")
@@ -51,6 +54,7 @@ async def test_two_thousand_knowledge_bases_fit_into_the_room_of_fifty(tmp_path:
     limits = KnowledgeLimits(memory_bytes=room)
     bases = KnowledgeBases(log, new_index, limits=limits, clock=clock)
     names = [f"kato~{number:040}" for number in range(COUNT)]
+    gc.collect()  # handles of earlier tests
     before = handles(), len(asyncio.all_tasks())
     for start in range(0, COUNT, AT_ONCE):
         some = names[start : start + AT_ONCE]

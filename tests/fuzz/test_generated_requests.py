@@ -18,6 +18,7 @@ SHORT = {"open": EVERY_PHASE, "keys": "fuzzing", "redis": "stateful"}
 """Phases of the short form."""
 
 
+@pytest.mark.long
 def test_generated_requests_are_answered_as_documented(
     watched_service: Watched, variant: Variant, seed: int, tmp_path: Path
 ) -> None:

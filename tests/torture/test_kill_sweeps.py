@@ -96,6 +96,7 @@ def cases() -> Iterator[Any]:
             yield pytest.param(MONGODB, (kind,), id=f"{kind}, mongodb")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("stores", "kinds"), cases())
 async def test_every_acknowledged_change_exists_once_on_every_replica(
     stores: tuple[str, ...],
