@@ -5,6 +5,7 @@
     OperatorError
     ├── InvalidInstanceError      the spec is invalid; its problems name the fields
     ├── NameConflictError         an object with a child's name belongs to somebody else
+    ├── ContestedError            something else changes a child as often as it is repaired
     ├── CredentialsError          credentials are lost or unusable
     ├── CheckFailedError          a store or the service did not answer a deep check as it should
     ├── NotReadyError             a MongoDB server cannot be used yet
@@ -39,6 +40,20 @@ class NameConflictError(OperatorError):
         self.name = name
         what = f"{kind} {name!r} exists and does not belong to this instance"
         super().__init__(f"{what}; rename or delete it, or choose another instance name")
+
+
+class ContestedError(OperatorError):
+    """Something else changes a child as often as the operator repairs it: the repair waits.
+
+    *path* is the first field that differs, empty for a child that is deleted; *manager* owns it,
+    empty if that is not known.
+    """
+
+    def __init__(self, kind: str, name: str, path: str, manager: str) -> None:
+        action = f"changes {path}" if path else "deletes it"
+        what = f"{kind} {name!r} is contested: {manager or 'something'} {action}"
+        fix = "stop it, or allow what it adds in foreignFields"
+        super().__init__(f"{what} as often as the operator repairs it; {fix}")
 
 
 class CredentialsError(OperatorError):
@@ -94,7 +109,14 @@ class ExpiredError(KubeError):
 
 
 class RefusedError(KubeError):
-    """The request is invalid or forbidden; a retry changes nothing."""
+    """The request is invalid or forbidden; a retry changes nothing.
+
+    *is_immutable* tells that it wanted to change only fields that cannot change.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, is_immutable: bool = False) -> None:
+        self.is_immutable = is_immutable
+        super().__init__(message, status=status)
 
 
 def stable_message(error: Exception) -> str:

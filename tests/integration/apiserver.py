@@ -43,6 +43,8 @@ PATHS = {
     "PodDisruptionBudget": "apis/policy/v1/{}/poddisruptionbudgets",
     "NetworkPolicy": "apis/networking.k8s.io/v1/{}/networkpolicies",
     "HorizontalPodAutoscaler": "apis/autoscaling/v2/{}/horizontalpodautoscalers",
+    "Ingress": "apis/networking.k8s.io/v1/{}/ingresses",
+    "ServiceMonitor": "apis/monitoring.coreos.com/v1/{}/servicemonitors",
     "Event": "api/v1/{}/events",
     "Pod": "api/v1/{}/pods",
 }
@@ -67,7 +69,9 @@ class Namespace:
         return found if answer.status_code == 200 else None
 
     def list(self, kind: str) -> list[Manifest]:
-        items: list[Manifest] = self.client.get(self.path(kind)).json()["items"]
+        """The objects of a kind; none where the API server does not serve it."""
+        answer = self.client.get(self.path(kind))
+        items: list[Manifest] = [] if answer.status_code == 404 else answer.json()["items"]
         return [{**item, "kind": kind} for item in items]
 
     def create(self, kind: str, name: str, **fields: Any) -> Manifest:
@@ -291,6 +295,10 @@ def kubernetes(control_plane: Any) -> Iterator[httpx.Client]:
 @pytest.fixture
 def namespace(kubernetes: httpx.Client) -> str:
     """A namespace for this test alone."""
+    return new_namespace(kubernetes)
+
+
+def new_namespace(kubernetes: httpx.Client) -> str:
     name = f"test-{uuid4().hex[:8]}"
     response = kubernetes.post("/api/v1/namespaces", json={"metadata": {"name": name}})
     assert response.status_code == 201, response.text
@@ -304,6 +312,11 @@ def space(kubernetes: httpx.Client, namespace: str) -> Namespace:
 
 @pytest.fixture
 def operator(control_plane: Any, namespace: str, tmp_path: Path) -> Iterator[OperatorProcess]:
+    yield from new_operator(control_plane, namespace, tmp_path / "operator.log")
+
+
+def new_operator(control_plane: Any, namespace: str, log: Path) -> Iterator[OperatorProcess]:
+    """An operator that runs until the iterator ends; then its log must tell of no crash."""
     port = free_port()
     environment = {
         "KUBECONFIG": str(control_plane.kubeconfig),
@@ -314,12 +327,12 @@ def operator(control_plane: Any, namespace: str, tmp_path: Path) -> Iterator[Ope
         "KATO_OPERATOR_PROCESS": "pod",  # started again, it takes over from itself at once
         "KATO_OPERATOR_LOG_FORMAT": "console",
     }
-    process = OperatorProcess(environment, tmp_path / "operator.log", port)
+    process = OperatorProcess(environment, log, port)
     process.start()
     yield process
     process.kill9()
-    log = process.log.read_text()
-    assert "pass crashed" not in log, log[-4000:]
+    text = log.read_text()
+    assert "pass crashed" not in text, text[-4000:]
 
 
 @pytest.fixture

@@ -73,11 +73,12 @@ def test_a_paused_instance_says_what_would_change(
     )
     drift = [tuple(item.values()) for item in space.status()["drift"]]
     assert drift[:2] == [
-        ("PodDisruptionBudget", "prod", ""),
-        ("Deployment", "prod", ".spec.replicas"),
+        ("PodDisruptionBudget", "prod", "", "Pending"),
+        ("Deployment", "prod", ".spec.replicas", "Pending"),
     ]
     assert sorted(drift[2:]) == [
-        ("NetworkPolicy", f"prod-{store}", ".metadata") for store in ("mongodb", "qdrant", "redis")
+        ("NetworkPolicy", f"prod-{store}", ".metadata", "Pending")
+        for store in ("mongodb", "qdrant", "redis")
     ]
     spec = {"service": {"replicas": 1}, "security": {"networkPolicy": "Enabled"}}
     space.patch("KatoInstance", "prod", {"spec": spec})
@@ -86,4 +87,10 @@ def test_a_paused_instance_says_what_would_change(
     space.patch("Service", "prod-redis", {"spec": {"selector": {"app": "other"}}})
     space.await_condition("Ready", "False", "Paused")
     (only,) = space.status()["drift"]
-    assert only == {"kind": "Service", "name": "prod-redis", "path": ".spec.selector"}
+    assert only == {
+        "kind": "Service",
+        "name": "prod-redis",
+        "path": ".spec.selector",
+        "manager": "python-httpx",
+        "state": "Pending",
+    }

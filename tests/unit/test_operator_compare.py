@@ -30,6 +30,8 @@ def test_a_live_object_with_everything_desired_is_no_difference(
     [
         pytest.param({"a": 2}, {"a": 1}, id="another value"),
         pytest.param({}, {"a": 1}, id="no value"),
+        pytest.param({}, {"automountServiceAccountToken": False}, id="not even false"),
+        pytest.param({}, {"maxUnavailable": 0}, id="not even 0"),
         pytest.param({"x": [1, 2]}, {"x": [1]}, id="a longer list"),
         pytest.param({"limits": {"cpu": "2"}}, {"limits": {"cpu": 1}}, id="quantity"),
         pytest.param({"data": {"a": "0.25"}}, {"data": {"a": "250m"}}, id="text is no quantity"),

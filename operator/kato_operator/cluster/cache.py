@@ -7,6 +7,7 @@ import structlog
 
 from kato_operator import names
 from kato_operator.backoff import Backoff
+from kato_operator.cluster.fields import NEVER_APPLIED, Ownership, ownership
 from kato_operator.cluster.kube import Kube, Listing, WatchEvent
 from kato_operator.cluster.ownership import is_managed
 from kato_operator.errors import ExpiredError, KubeError, MissingError
@@ -34,6 +35,7 @@ class Cache:
         self._changed = changed
         self._objects: dict[str, dict[tuple[str, str], Manifest]] = {}
         self._of_instance: dict[Key, dict[Name, Manifest]] = {}
+        self._ownership: dict[str, dict[tuple[str, str], Ownership]] = {}
         self._gone: dict[str, dict[tuple[str, str], int]] = {}
 
     def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
@@ -43,6 +45,11 @@ class Cache:
     def of_instance(self, key: Key) -> tuple[Manifest, ...]:
         """All objects whose label names this instance."""
         return tuple(self._of_instance.get(key, {}).values())
+
+    def ownership(self, found: Manifest) -> Ownership:
+        """What others own of an object in the cache."""
+        known = self._ownership.get(found["kind"], {})
+        return known.get(namespaced_name(found), NEVER_APPLIED)
 
     def put(self, found: Manifest) -> None:
         """Keep a reported object, unless the cache holds a newer version of it."""
@@ -88,6 +95,7 @@ class Cache:
         return self._objects.get(found["kind"], {}).get(namespaced_name(found))
 
     def _keep(self, found: Manifest) -> None:
+        self._ownership.setdefault(found["kind"], {})[namespaced_name(found)] = ownership(found)
         found["metadata"].pop("managedFields", None)
         self._objects.setdefault(found["kind"], {})[namespaced_name(found)] = found
         self._of_instance.setdefault(key_of(found), {})[name_of(found)] = found
@@ -96,6 +104,7 @@ class Cache:
         if known is None:
             return
         del self._objects[known["kind"]][namespaced_name(known)]
+        del self._ownership[known["kind"]][namespaced_name(known)]
         siblings = self._of_instance[key_of(known)]
         del siblings[name_of(known)]
         if not siblings:

@@ -9,10 +9,11 @@ import structlog
 
 from kato_operator.cluster.applying import Applier
 from kato_operator.cluster.cache import Cache, Informer
-from kato_operator.cluster.compare import canonical, differences, merge_patch
+from kato_operator.cluster.compare import canonical, merge_patch
 from kato_operator.cluster.instances import Instances
 from kato_operator.cluster.kube import Kube
 from kato_operator.cluster.ownership import is_ours, is_prunable
+from kato_operator.cluster.review import Difference
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.errors import ConflictError, MissingError, NameConflictError, TransientError
 from kato_operator.kinds import EVENT, INSTANCE, WATCHED
@@ -99,6 +100,7 @@ class Cluster:
 
         Raises:
             NameConflictError: The object of this name is not the instance's.
+            ContestedError: Something else changes it as often as it is repaired.
         """
         wanted = canonical(manifest)
         kind, meta = wanted["kind"], wanted["metadata"]
@@ -107,12 +109,14 @@ class Cluster:
             return await self._applier.create(wanted)
         if not is_ours(live, instance):
             raise NameConflictError(kind, meta["name"])
-        return live if is_deleted(live) else await self._applier.update(live, wanted)
+        if is_deleted(live):
+            return live
+        return await self._applier.update(live, wanted, instance.spec.foreign_fields)
 
     def drift(
         self, instance: KatoInstance, manifest: Manifest, *, in_part: bool = False
-    ) -> tuple[str, ...]:
-        """The paths at which the object in the cache differs from the manifest.
+    ) -> tuple[Difference, ...]:
+        """Where the object in the cache differs from the manifest, and what others may own of it.
 
         An absent object differs as a whole: its path is empty. No object is expected of a kind that
         this cluster does not serve.
@@ -123,12 +127,19 @@ class Cluster:
         wanted = canonical(manifest)
         live = self.child(wanted)
         if live is None:
-            return ("",) if self._informers[wanted["kind"]].is_served else ()
+            absent = Difference("", contested=self._applier.is_absence_contested(wanted))
+            return (absent,) if self._informers[wanted["kind"]].is_served else ()
         if not is_ours(live, instance):
             return ()
         if is_deleted(live):
-            return (DELETED,)  # nothing is applied to it any more
-        return tuple(differences(live, wanted)) if in_part else self._applier.drift(live, wanted)
+            return (Difference(DELETED),)  # nothing is applied to it any more
+        compare = self._applier.drift_in_part if in_part else self._applier.drift
+        return compare(live, wanted, instance.spec.foreign_fields)
+
+    def is_shared(self, manifest: Manifest) -> bool:
+        """Whether others own fields of the object in the cache."""
+        live = self.child(manifest)
+        return live is not None and bool(self._cache.ownership(live).others)
 
     async def create(self, manifest: Manifest) -> Manifest | None:
         """Create an object; None when one of this name exists already."""

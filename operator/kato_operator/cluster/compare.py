@@ -19,13 +19,13 @@ def covers(live: Any, desired: Any, *, quantities: bool = False) -> bool:
     """Whether everything in *desired* is in *live*; additional fields of *live* do not count.
 
     Lists must have the same length: an element that somebody added is a difference.
-    The server drops empty values, so an absent field covers them.
+    The server drops empty values, so an absent field covers them; false and 0 are values.
 
     Args:
         quantities: Whether scalars are compared as Kubernetes quantities as well (250m is 0.25).
     """
     if live is None:
-        return not desired
+        return not desired and not isinstance(desired, int | float)
     if isinstance(desired, dict):
         return isinstance(live, dict) and all(
             _same_keys(name, live.get(name), value)

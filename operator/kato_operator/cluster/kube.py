@@ -31,6 +31,8 @@ WATCH_S = 300
 CONNECT_S = 10.0
 DRAIN_S = 5.0
 """Seconds that requests on their way may still take when the operator stops."""
+UNCHANGEABLE = ("immutable", "may not change once set")
+"""What the API server says of a field that cannot change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,7 +353,7 @@ def _error(status: int, headers: Mapping[str, str], body: bytes) -> KubeError:
         return ExpiredError(message, status=status)
     if status in (401, 408, 429) or status >= 500:
         return TransientError(message, status=status, retry_after_s=_retry_after_s(headers))
-    return RefusedError(message, status=status)
+    return RefusedError(message, status=status, is_immutable=_is_immutable(body))
 
 
 def _explained(body: bytes, status: int) -> tuple[str, frozenset[str]]:
@@ -362,6 +364,16 @@ def _explained(body: bytes, status: int) -> tuple[str, frozenset[str]]:
         return str(answer.get("message", status)), frozenset(reasons)
     except (ValueError, AttributeError):
         return f"the API server returned {status}", frozenset()
+
+
+def _is_immutable(body: bytes) -> bool:
+    """Whether a request was refused for nothing but fields that cannot change."""
+    try:
+        causes = (json.loads(body).get("details") or {}).get("causes") or ()
+        told = [str(cause.get("message", "")) for cause in causes]
+    except (ValueError, AttributeError):
+        return False
+    return bool(told) and all(any(word in text for word in UNCHANGEABLE) for text in told)
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float:

@@ -1,13 +1,12 @@
 """Who may call the service of a KatoInstance, and how often."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from kato_operator.crd.parts import SecretKey
+from kato_operator.crd.parts import ATOMIC, SecretKey
 from kato_operator.crd.rules import Model, Rule
 
-ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
 HttpsUrl = Annotated[str, Field(max_length=1024, pattern=r"^(https://[^\s,]+)?$")]
 Claim = Annotated[str, Field(max_length=256, pattern=r"^[!-~]*$")]
 Word = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\s,]+$")]

@@ -17,6 +17,10 @@ from kato_operator.crd.rules import (
 Spread = Literal["None", "Preferred", "Required"]
 Switch = Literal["Enabled", "Disabled"]
 SecretName = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+ManagerName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[ -~]+$")]
+KeyPattern = Annotated[str, Field(max_length=317, pattern=r"^[A-Za-z0-9][-A-Za-z0-9._/]*\*?$")]
+Pattern = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9][-a-z0-9]*\*?$")]
+ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
 SecretKeyName = Annotated[str, Field(max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
 
 
@@ -49,6 +53,21 @@ class SecretKey(Model):
     """Name of the Secret."""
     key: SecretKeyName
     """Key of the value in the Secret."""
+
+
+class ForeignFields(Model):
+    """Fields of children that others may add; everything else that they add is removed."""
+
+    managers: Annotated[
+        tuple[ManagerName, ...], Field(max_length=32, json_schema_extra=ATOMIC)
+    ] = ()
+    """Field managers (see managedFields) whose fields stay."""
+    keys: Annotated[tuple[KeyPattern, ...], Field(max_length=64, json_schema_extra=ATOMIC)] = ()
+    """Labels and annotations of children and pods; a final * stands for any end."""
+    containers: Annotated[tuple[Pattern, ...], Field(max_length=32, json_schema_extra=ATOMIC)] = ()
+    """Names of containers and init containers of pods; a final * stands for any end."""
+    volumes: Annotated[tuple[Pattern, ...], Field(max_length=32, json_schema_extra=ATOMIC)] = ()
+    """Names of volumes of pods; a final * stands for any end."""
 
 
 class Tls(Model):

@@ -11,6 +11,7 @@ from kato_operator.crd.rules import Model, Rule
 Schema = dict[str, Any]
 
 DRIFT = ("kind", "name", "path")
+DRIFT_DETAILS = ("manager", "state")
 NAME_PATTERN = "^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
 NAME_MESSAGE = "must be a DNS label that begins with a letter and has at most 40 characters"
 NAME_RULE = Rule(f"self.metadata.name.matches('{NAME_PATTERN}')", NAME_MESSAGE)
@@ -148,6 +149,7 @@ def _columns() -> list[Schema]:
 
 def _status() -> Schema:
     text, number = {"type": "string"}, {"type": "integer", "format": "int64"}
+    drift = dict.fromkeys((*DRIFT, *DRIFT_DETAILS), text)
     store = dict.fromkeys(("name", "mode", "ready", "version", "primary", "message"), text)
     return _object(
         {
@@ -166,7 +168,7 @@ def _status() -> Schema:
                 "additionalProperties": _object({"needed": number, "limit": number}),
             },
             "orchestratedBy": {**text, "pattern": names.INSTALLATION_PATTERN, "maxLength": 320},
-            "drift": {"type": "array", "items": _object(dict.fromkeys(DRIFT, text), *DRIFT)},
+            "drift": {"type": "array", "items": _object(drift, *DRIFT)},
             "conditions": _list_by("type", _condition()),
         }
     )

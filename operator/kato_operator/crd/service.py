@@ -5,8 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from kato_operator import names
-from kato_operator.crd.access import ATOMIC, Auth, Network, RateLimit
-from kato_operator.crd.parts import Disruption, Image, Resources, Spread, Storage, Tls
+from kato_operator.crd.access import Auth, Network, RateLimit
+from kato_operator.crd.parts import ATOMIC, Disruption, Image, Resources, Spread, Storage, Tls
 from kato_operator.crd.rules import (
     BY_NAME,
     Annotations,

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from kato_operator import names
-from kato_operator.crd.parts import SecretKey, Switch
+from kato_operator.crd.parts import ForeignFields, SecretKey, Switch
 from kato_operator.crd.rules import Labels, Model, Rule, unchangeable
 from kato_operator.crd.service import Count, Processor, Seconds, Service, Sessions
 from kato_operator.crd.stores import MongoDB, Qdrant, Redis
@@ -119,6 +119,8 @@ class Spec(Model):
     """Network restrictions."""
     monitoring: Monitoring = Monitoring()
     """Collection of metrics by Prometheus."""
+    foreign_fields: ForeignFields = ForeignFields()
+    """Fields of children that others may add, such as a service mesh."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         unchangeable("processorId"),

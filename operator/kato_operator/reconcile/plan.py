@@ -7,11 +7,12 @@ because values from Secrets are not known.
 from collections.abc import Iterator
 from dataclasses import replace
 
-from kato_operator import children
+from kato_operator import children, names
 from kato_operator.children.secrets import CREDENTIALS
 from kato_operator.cluster.cluster import Cluster
 from kato_operator.cluster.compare import common
 from kato_operator.cluster.ownership import is_prunable
+from kato_operator.cluster.review import Difference
 from kato_operator.manifests import Manifest, by_name, component_of, name_of
 from kato_operator.reconcile import classes, rollout
 from kato_operator.reconcile.one_pass import Pass
@@ -35,23 +36,23 @@ def planned(cluster: Cluster, this: Pass, facts: children.Facts) -> Pass:
 
 
 def drift(cluster: Cluster, this: Pass) -> tuple[Drift, ...]:
-    """Where the children differ, now, from what the spec asks for."""
-    return (
-        *_of_children(cluster, this),
-        *_of_claims(cluster, this),
-        *_of_classes(cluster, this),
-        *_surplus(cluster, this),
-    )
+    """Where the children differ, now, from what the spec asks for, and what of it is allowed."""
+    found = (*_of_claims(cluster, this), *_of_classes(cluster, this), *_surplus(cluster, this))
+    if _is_held_back(this):
+        found = tuple(replace(item, state=names.DRIFT_PENDING) for item in found)
+    return (*_of_children(cluster, this), *found)
 
 
 def _of_children(cluster: Cluster, this: Pass) -> Iterator[Drift]:
     for manifest in this.asked:
         known, applied = this.applied.get(name_of(manifest), (None, None))
-        if known is manifest and applied is cluster.child(manifest):
+        is_compared = known is manifest and applied is cluster.child(manifest)
+        if is_compared and not cluster.is_shared(manifest):
             continue  # compared in this pass, and unchanged since
         in_part = this.blocker is not None
-        for path in cluster.drift(this.instance, manifest, in_part=in_part):
-            yield _drift(manifest, path)
+        for found in cluster.drift(this.instance, manifest, in_part=in_part):
+            state = _state(this, found)
+            yield replace(_drift(manifest, found.path), manager=found.manager, state=state)
 
 
 def _of_claims(cluster: Cluster, this: Pass) -> Iterator[Drift]:
@@ -79,6 +80,19 @@ def _surplus(cluster: Cluster, this: Pass) -> Iterator[Drift]:
     for name, child in by_name(cluster.children(this.instance.key)).items():
         if name not in wanted and is_prunable(child, this.instance):
             yield _drift(child, SURPLUS)
+
+
+def _is_held_back(this: Pass) -> bool:
+    return this.instance.spec.paused or this.blocker is not None
+
+
+def _state(this: Pass, found: Difference) -> str:
+    """What becomes of a difference."""
+    if found.allowed:
+        return names.DRIFT_ALLOWED
+    if _is_held_back(this):
+        return names.DRIFT_PENDING
+    return names.DRIFT_CONTESTED if found.contested else names.DRIFT_REPAIRING
 
 
 def _drift(manifest: Manifest, path: str) -> Drift:

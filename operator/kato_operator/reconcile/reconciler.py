@@ -11,6 +11,7 @@ from kato_operator import children, names
 from kato_operator.cluster.cluster import Cluster
 from kato_operator.crd.instance import parse
 from kato_operator.errors import (
+    ContestedError,
     CredentialsError,
     InvalidInstanceError,
     KubeError,
@@ -189,6 +190,8 @@ class Reconciler:
         except RefusedError as error:
             message = f"the API server refuses {kind} {name!r}: {error}"
             return this.with_verdict(component, Verdict.blocked_by(names.REASON_REFUSED, message))
+        except ContestedError as error:
+            return this.with_note(str(error))
         except MissingError:
             return this.with_note(
                 f"{kind} {name!r} is not created: this cluster does not serve the kind"
@@ -284,7 +287,7 @@ class Reconciler:
 
     def _observed(self, this: Pass) -> Observed:
         seen = self._seen(this)
-        live = seen.children
+        live, drift = seen.children, plan.drift(self._cluster, this)
         return replace(
             seen,
             verdicts=this.verdicts,
@@ -293,7 +296,8 @@ class Reconciler:
             notes=(*this.notes, *notes.of(this.instance, live)),
             budgets=budgets(this.instance, live),
             warnings=this.warnings,
-            drift=plan.drift(self._cluster, this),
+            drift=tuple(item for item in drift if not item.is_tolerable),
+            tolerated=tuple(item for item in drift if item.is_tolerable),
             blocker=this.blocker,
         )
 

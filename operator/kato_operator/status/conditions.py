@@ -15,6 +15,7 @@ from kato_operator.status.diagnosis import Verdict
 from kato_operator.status.observed import Drift, Observed, mode
 
 PAUSED = "spec.paused is set: children do not change until it is unset"
+CONTEST_FIX = "stop what changes it, or allow what it adds in foreignFields"
 COMPONENTS = {
     names.REDIS: names.REDIS_READY,
     names.MONGODB: names.MONGODB_READY,
@@ -139,6 +140,9 @@ def _unapplied(
     if observed.blocker is not None:
         what = f"{drift}, which cannot be applied: {observed.blocker.message}"
         return Verdict.blocked_by(observed.blocker.reason, what)
+    if drift.state == names.DRIFT_CONTESTED:
+        what = f"{drift}, as often as the operator repairs it"
+        return Verdict.blocked_by(names.REASON_CONTESTED, f"{what}; {CONTEST_FIX}")
     if not rollout.ok:
         return rollout
     return Verdict(False, names.REASON_ROLLING_OUT, str(drift))

@@ -17,16 +17,33 @@ SURPLUS = ".metadata"
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A field in which a child differs from what the spec asks for; no *path*: the whole child."""
+    """A field in which a child differs from what the spec asks for; no *path*: the whole child.
+
+    *manager* is the field manager that owns it, if one does. *state* is what becomes of it.
+    """
 
     kind: str
     name: str
     component: str
     path: str
+    manager: str = ""
+    state: str = names.DRIFT_REPAIRING
 
     def described(self) -> dict[str, str]:
         """The difference in the spelling of the status."""
-        return {"kind": self.kind, "name": self.name, "path": self.path}
+        manager = {"manager": self.manager} if self.manager else {}
+        found = {"kind": self.kind, "name": self.name, "path": self.path}
+        return {**found, **manager, "state": self.state}
+
+    @property
+    def is_tolerable(self) -> bool:
+        """Whether the spec asks for nothing that this contradicts.
+
+        Labels and annotations of a child itself run nothing.
+        """
+        if self.state == names.DRIFT_CONTESTED:
+            return self.path.startswith((".metadata.labels", ".metadata.annotations"))
+        return self.state == names.DRIFT_ALLOWED
 
     def __str__(self) -> str:
         if self.path == DELETED:
@@ -35,7 +52,8 @@ class Drift:
             return f"{self.kind} {self.name} is no longer asked for"
         if not self.path:
             return f"{self.kind} {self.name} does not exist"
-        return f"{self.kind} {self.name} differs from the spec in {self.path}"
+        by = f" (set by {self.manager})" if self.manager else ""
+        return f"{self.kind} {self.name} differs from the spec in {self.path}{by}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +64,8 @@ class Observed:
     failed deep checks. *versions* are those of the components' images. *primary* is the pod of
     MongoDB's primary, empty if it is unknown. *notes* are added to the message of Progressing and
     block nothing. *warnings* are what Events say of objects that wait, by their uid. *drift* is
-    where children differ from the spec; *blocker* is why no child could be applied, if that is so.
+    where children differ from the spec, *tolerated* where they may; *blocker* is why no child could
+    be applied, if that is so.
     """
 
     children: tuple[Manifest, ...]
@@ -58,6 +77,7 @@ class Observed:
     budgets: tuple[Budget, ...] = ()
     warnings: Warnings = field(default_factory=dict)
     drift: tuple[Drift, ...] = ()
+    tolerated: tuple[Drift, ...] = ()
     blocker: Verdict | None = None
 
     def workload(self, instance: KatoInstance, component: str) -> Manifest | None:

@@ -63,7 +63,8 @@ def evaluated(raw: Manifest, instance: KatoInstance, observed: Observed, *, now:
     before = raw.get("status") or {}
     found = verdicts(instance, observed)
     phase = _phase(before, instance, found[names.READY], found[names.PROGRESSING])
-    drift = [item.described() for item in observed.drift[:MOST_DRIFT]]
+    differing = (*observed.drift, *observed.tolerated)
+    drift = [item.described() for item in differing[:MOST_DRIFT]]
     return {
         "observedGeneration": instance.metadata.generation,
         "phase": phase,
