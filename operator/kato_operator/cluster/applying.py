@@ -72,7 +72,8 @@ class Applier:
             await self._hand_over_replicas(live)
         if found.surplus:
             await self._take_over(found)
-        answer = await self._applied_or_remade(live, wanted)
+        apply = self._remade if found.is_unmendable else self._applied_or_remade
+        answer = await apply(live, wanted)
         if version(answer) == version(live):
             self._no_changes[_identity(live)] = _no_change(live, wanted)
         return answer
@@ -115,7 +116,7 @@ class Applier:
         return self._cache.ownership(live)
 
     def _is_applied(self, found: Review) -> bool:
-        if found.surplus or not found.ownership.is_applied:
+        if found.surplus or found.is_unmendable or not found.ownership.is_applied:
             return False
         return covers(found.rest, found.wanted) or self._has_no_change(found.live, found.wanted)
 
@@ -141,9 +142,10 @@ class Applier:
         return answer
 
     async def _applied_or_remade(self, live: Manifest, wanted: Manifest) -> Manifest:
-        """Apply a manifest to this very object, or delete it first if it cannot become so.
+        """Apply a manifest to this very object, or make it again if it cannot become so.
 
-        Somebody may have made it immutable, or anew with another value of an immutable field.
+        Somebody may have made it immutable, or made it anew with another value of an immutable
+        field.
         """
         meta = {**wanted["metadata"], "uid": live["metadata"]["uid"]}
         try:
@@ -151,8 +153,13 @@ class Applier:
         except RefusedError as error:
             if not error.is_immutable or wanted["kind"] in NEVER_REMADE:
                 raise
-            log.warning("child re-made", kind=live["kind"], child=meta["name"], cause=str(error))
-        kind = CHILDREN[live["kind"]]
+            log.warning("child cannot change", child=meta["name"], cause=str(error))
+        return await self._remade(live, wanted)
+
+    async def _remade(self, live: Manifest, wanted: Manifest) -> Manifest:
+        """Delete this very object, and create it again from the manifest."""
+        kind, meta = CHILDREN[live["kind"]], live["metadata"]
+        log.warning("child re-made", kind=kind.name, child=meta["name"])
         await self._kube.delete(kind, meta["namespace"], meta["name"], uid=meta["uid"])
         return await self._apply(wanted)
 

@@ -20,6 +20,7 @@ from kato_operator.manifests import Manifest
 
 UNRECORDED = ".metadata.managedFields"
 """The path of a child whose record of field managers was erased."""
+ADDRESS = ("f:spec", "f:clusterIP")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,19 @@ class Review:
         return without(self.live, taken) if taken else self.live
 
     @property
+    def is_unmendable(self) -> bool:
+        """Whether no apply can help: a Service without an address stays one, and is not refused."""
+        is_headless = self.live.get("spec", {}).get("clusterIP") == "None"
+        return is_headless and self.wanted.get("spec", {}).get("clusterIP") != "None"
+
+    @property
     def additions(self) -> Iterator[Difference]:
         """What others have added, and must not own."""
         if not self.ownership.is_applied:
             yield Difference(UNRECORDED)
+        if self.is_unmendable:
+            owners = (item.manager for item in self.ownership.others if item.path == ADDRESS)
+            yield Difference(shown(ADDRESS), next(owners, ""))
         yield from self._differences(self.surplus)
 
     @property

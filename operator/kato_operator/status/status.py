@@ -85,17 +85,20 @@ def evaluated(raw: Manifest, instance: KatoInstance, observed: Observed, *, now:
 
 
 def transitions(before: Manifest, after: Manifest) -> tuple[Condition, ...]:
-    """The conditions whose status has changed."""
-    known = {item["type"]: item["status"] for item in before.get("conditions", ())}
-    return tuple(
-        item for item in after["conditions"] if known.get(item["type"], "") != item["status"]
-    )
+    """The conditions whose status has changed, or that are contested now."""
+    known = {item["type"]: item for item in before.get("conditions", ())}
+    return tuple(item for item in after["conditions"] if _is_new(known.get(item["type"], {}), item))
 
 
 def condition(status: Manifest, kind: str) -> Condition:
     """One condition of a status; empty if the status does not have it."""
     found = (item for item in status.get("conditions", ()) if item["type"] == kind)
     return next(found, {})
+
+
+def _is_new(before: Condition, after: Condition) -> bool:
+    is_contested = after["reason"] == names.REASON_CONTESTED != before.get("reason")
+    return is_contested or before.get("status", "") != after["status"]
 
 
 def _phase(before: Manifest, instance: KatoInstance, ready: Verdict, progressing: Verdict) -> str:
