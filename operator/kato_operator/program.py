@@ -97,9 +97,9 @@ class Operator:
         """Take one key after the other, once the caches are filled and while the Lease is held."""
         await self.cluster.synced()
         while True:
-            await self.leadership.held()
             key = await self.queue.get()
             try:
+                await self.leadership.held()  # not before: it may be lost while no key is due
                 await self._pass(key)
             finally:
                 self.queue.done(key)

@@ -65,6 +65,7 @@ class Leadership:
         self._unchanged = Unchanged(clock=clock, longest_s=lease_s / RENEWALS)
         self._usable_until = -math.inf
         self._held_since = 0.0
+        self._is_holding = False
         self._has_held = False
         self._failure = ""
         self._acquired = asyncio.Event()
@@ -102,7 +103,7 @@ class Leadership:
 
     async def step(self) -> float:
         """One attempt to take or renew; the seconds until the next one."""
-        was_held = self.is_held
+        self._notice_loss()
         try:
             succeeded = await self._attempt()
         except (ConflictError, MissingError):  # changed or deleted by others: look again
@@ -111,8 +112,7 @@ class Leadership:
             self._unchanged.missed()
             succeeded = False
             self._note(str(error))
-        if was_held and not self.is_held:
-            log.warning("lease lost, nothing is written", lease=str(self.installation))
+        self._notice_loss()
         return self._lease_s / (RENEWALS if succeeded else RETRIES)
 
     async def release(self) -> None:
@@ -128,6 +128,12 @@ class Leadership:
             log.warning("lease not released", error=str(error), expires_in_s=self._lease_s)
         else:
             log.info("lease released", lease=str(self.installation))
+
+    def _notice_loss(self) -> None:
+        """Log that the Lease was lost since the last attempt, or by it."""
+        if self._is_holding and not self.is_held:
+            self._is_holding = False
+            log.warning("lease lost, nothing is written", lease=str(self.installation))
 
     def _note(self, failure: str) -> None:
         """Log a failure of attempts, unless it is that of the attempt before."""
@@ -167,8 +173,8 @@ class Leadership:
         return is_namesake and not self._has_held
 
     def _hold(self, asked_at: float) -> None:
-        if not self.is_held:
-            self._held_since = self._clock()
+        if not self._is_holding:
+            self._is_holding, self._held_since = True, self._clock()
             log.info("lease taken", lease=str(self.installation), holder=self._identity)
         self._has_held, self._failure = True, ""
         self._usable_until = asked_at + self._lease_s * USABLE_SHARE
