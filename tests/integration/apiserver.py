@@ -187,6 +187,11 @@ class OperatorProcess:
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> None:
+        self.launch()
+        until(self.is_ready, "the operator being ready")
+
+    def launch(self) -> None:
+        """Start it without waiting until it is ready."""
         dying = (
             (setpriv, "--pdeathsig", "KILL", "--") if (setpriv := shutil.which("setpriv")) else ()
         )
@@ -197,7 +202,6 @@ class OperatorProcess:
                 stdout=log,
                 stderr=log,
             )
-        until(self.is_ready, "the operator being ready")
 
     def is_ready(self) -> bool:
         assert self.process is not None
@@ -310,16 +314,11 @@ def space(kubernetes: httpx.Client, namespace: str) -> Namespace:
     return Namespace(kubernetes, namespace)
 
 
-@pytest.fixture
-def operator(control_plane: Any, namespace: str, tmp_path: Path) -> Iterator[OperatorProcess]:
-    yield from new_operator(control_plane, namespace, tmp_path / "operator.log")
-
-
-def new_operator(control_plane: Any, namespace: str, log: Path) -> Iterator[OperatorProcess]:
-    """An operator that runs until the iterator ends; then its log must tell of no crash."""
+def operator_of(namespace: str, kubeconfig: Path, log: Path) -> OperatorProcess:
+    """An operator of one namespace, not started yet."""
     port = free_port()
     environment = {
-        "KUBECONFIG": str(control_plane.kubeconfig),
+        "KUBECONFIG": str(kubeconfig),
         "KATO_OPERATOR_NAMESPACE": namespace,
         "KATO_OPERATOR_DEEP_CHECKS": "false",
         "KATO_OPERATOR_HTTP_PORT": str(port),
@@ -327,7 +326,17 @@ def new_operator(control_plane: Any, namespace: str, log: Path) -> Iterator[Oper
         "KATO_OPERATOR_PROCESS": "pod",  # started again, it takes over from itself at once
         "KATO_OPERATOR_LOG_FORMAT": "console",
     }
-    process = OperatorProcess(environment, log, port)
+    return OperatorProcess(environment, log, port)
+
+
+@pytest.fixture
+def operator(control_plane: Any, namespace: str, tmp_path: Path) -> Iterator[OperatorProcess]:
+    yield from new_operator(control_plane, namespace, tmp_path / "operator.log")
+
+
+def new_operator(control_plane: Any, namespace: str, log: Path) -> Iterator[OperatorProcess]:
+    """An operator that runs until the iterator ends; then its log must tell of no crash."""
+    process = operator_of(namespace, control_plane.kubeconfig, log)
     process.start()
     yield process
     process.kill9()
