@@ -97,7 +97,8 @@ def name(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def redis_info(cluster: Cluster, name: str, section: str) -> dict[str, str]:
-    command = 'REDISCLI_AUTH=$(sed "s/^requirepass //" /etc/kato/redis-auth/redis-auth.conf)'
+    password = 'sed -n "s/^user default .*>//p" /etc/kato/redis-auth/redis-users.conf'
+    command = f"REDISCLI_AUTH=$({password})"
     script = f"{command} redis-cli info {section}"
     told = cluster.kubectl("exec", f"{name}-redis-0", "--", "sh", "-c", script)
     lines = (line.strip().partition(":") for line in told.splitlines() if ":" in line)

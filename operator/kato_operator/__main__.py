@@ -55,12 +55,12 @@ def _operator() -> Coroutine[None, None, None]:
 
 
 def _mongodb_agent() -> Coroutine[None, None, None]:
-    from kato_operator import mongodb_agent  # imported late: the operator does not need it
+    from kato_operator.mongodb_agent import agent  # imported late: the operator does not need it
 
     settings = environment.read(AgentSettings)
     logs.configure(settings.log_level, settings.log_format)
     _warn_of_unknown(AgentSettings)
-    return mongodb_agent.run(settings)
+    return agent.run(settings)
 
 
 def _warn_of_unknown(model: type[BaseSettings]) -> None:

@@ -95,7 +95,7 @@ def require_shared_stores(workers: int, stores: Mapping[str, str]) -> None:
 
 
 def key_from_file(given: dict[str, object]) -> dict[str, object]:
-    """*given*, with the API key that the file of API_KEY_FILE holds, if it is set."""
+    """*given*, with the first API key that the file of API_KEY_FILE holds, if it is set."""
     path = given.get("API_KEY_FILE")
     if path is None:
         return given
@@ -110,7 +110,7 @@ def key_from_file(given: dict[str, object]) -> dict[str, object]:
         ) from exc
     if not key:
         raise SettingsError("API_KEY_FILE: the file is empty; accepted: a file that holds the key")
-    return given | {"API_KEY": key}
+    return given | {"API_KEY": key.splitlines()[0].strip()}
 
 
 def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:

@@ -1,5 +1,6 @@
 """What controllers and kubelets would report of pods, on an API server without them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from apiserver import Manifest, Namespace
@@ -29,7 +30,13 @@ def event(space: Namespace, about: Manifest, reason: str, text: str, second: int
 
 
 def pod(
-    space: Namespace, owner: Manifest, component: str, revision: str = "", **status: Any
+    space: Namespace,
+    owner: Manifest,
+    component: str,
+    revision: str = "",
+    *,
+    volumes: Sequence[Manifest] = (),
+    **status: Any,
 ) -> Manifest:
     """A pod as the controller of *owner* makes it, with the status that a kubelet reports."""
     meta = owner["metadata"]
@@ -40,7 +47,11 @@ def pod(
     containers = [{"name": component, "image": "a:1", "resources": {"limits": {"memory": "9Mi"}}}]
     body = {
         "metadata": {"name": f"{meta['name']}-0", "labels": labels, "ownerReferences": owners},
-        "spec": {"containers": containers, "serviceAccountName": "prod"},
+        "spec": {
+            "containers": containers,
+            "serviceAccountName": "prod",
+            "volumes": list(volumes),
+        },
     }
     answer = space.client.post(f"/api/v1/namespaces/{space.name}/pods", json=body)
     assert answer.status_code == 201, answer.text

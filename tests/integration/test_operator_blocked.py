@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from apiserver import WORKLOADS, Manifest, Namespace, OperatorProcess
+from apiserver import WORKLOADS, Manifest, Namespace, OperatorProcess, claim
 
 from support.waiting import until
 
@@ -30,9 +30,43 @@ def meets_a_foreign_object(space: Namespace, operator: OperatorProcess) -> None:
     space.await_condition("ServiceReady", "False", "NameConflict")
 
 
-@pytest.mark.parametrize(
-    "obstacle", [lacks_a_secret, has_unusable_credentials, meets_a_foreign_object]
-)
+def has_lost_its_credentials(space: Namespace, operator: OperatorProcess) -> None:
+    operator.kill9()
+    claim(space, "data-prod-redis-0", "redis")
+    space.delete("Secret", "prod-credentials")
+    space.delete("Secret", "prod-connections")
+    operator.start()
+    space.await_condition("CredentialsReady", "False", "CredentialsLost")
+
+
+def asks_for_a_class_too_late(space: Namespace, _: OperatorProcess) -> None:
+    claim(space, "data-prod-redis-0", "redis", storageClassName="old", volumeName="volume")
+    storage = {"managed": {"storage": {"className": "new"}}}
+    space.patch("KatoInstance", "prod", {"spec": {"redis": storage}})
+    space.await_condition("RedisReady", "False", "Refused")
+
+
+def cannot_finish_a_rotation(space: Namespace, _: OperatorProcess) -> None:
+    refused = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: q"}
+    space.patch("Secret", "prod-credentials", {"stringData": {"redis-password": "new"}})
+    space.await_condition("CredentialsReady", "False", "CredentialsRotating")
+    generation = (space.get("Deployment", "prod") or {})["metadata"]["generation"]
+    status = {"observedGeneration": generation, "updatedReplicas": 0, "conditions": [refused]}
+    space.patch("Deployment", "prod", {"status": status}, "status")
+    space.await_condition("CredentialsReady", "False", "RotationStuck")
+
+
+OBSTACLES = [
+    lacks_a_secret,
+    has_unusable_credentials,
+    has_lost_its_credentials,
+    meets_a_foreign_object,
+    asks_for_a_class_too_late,
+    cannot_finish_a_rotation,
+]
+
+
+@pytest.mark.parametrize("obstacle", OBSTACLES)
 def test_an_instance_is_put_to_sleep_whatever_is_in_the_way(
     space: Namespace, operator: OperatorProcess, ready: Manifest, obstacle: Obstacle
 ) -> None:
@@ -51,10 +85,11 @@ def test_an_instance_is_put_to_sleep_whatever_is_in_the_way(
     assert not space.list("NetworkPolicy")
 
 
-def test_a_service_without_its_secret_is_scaled_to_zero(
-    space: Namespace, operator: OperatorProcess, ready: Manifest
+@pytest.mark.parametrize("obstacle", [lacks_a_secret, has_lost_its_credentials])
+def test_a_blocked_service_is_scaled_to_zero(
+    space: Namespace, operator: OperatorProcess, ready: Manifest, obstacle: Obstacle
 ) -> None:
-    lacks_a_secret(space, operator)
+    obstacle(space, operator)
     space.patch("KatoInstance", "prod", {"spec": {"service": {"replicas": 0}}})
     until(lambda: (space.get("Deployment", "prod") or {})["spec"]["replicas"] == 0, "no service")
     assert (space.get("StatefulSet", "prod-redis") or {})["spec"]["replicas"] == 1

@@ -20,6 +20,7 @@ from pymongo.errors import OperationFailure
 from kato_operator.reconcile import replica_set
 from kato_operator.stores import checks
 from support.servers import free_port
+from support.waiting import until
 
 PATIENCE_S = 90.0
 OPERATOR_PASSWORD = "operator-secret"
@@ -83,9 +84,15 @@ class Agent:
 def credentials(tmp_path: Path) -> Path:
     folder = tmp_path / "credentials"
     folder.mkdir()
-    (folder / "mongodb-operator-password").write_text(OPERATOR_PASSWORD)
-    (folder / "mongodb-service-password").write_text(SERVICE_PASSWORD)
+    write(folder, [OPERATOR_PASSWORD], {"kato-service": SERVICE_PASSWORD})
     return folder
+
+
+def write(folder: Path, operator: list[str], service: dict[str, str]) -> None:
+    """Write the file of users the way the kubelet does: all of it at once."""
+    new = folder / "..new"
+    new.write_text(json.dumps({"operator": operator, "service": service}))
+    new.rename(folder / "mongodb-users.json")
 
 
 @pytest.fixture
@@ -111,8 +118,8 @@ def mongodb_port(tmp_path: Path, ferretdb: Path) -> Iterator[int]:
     process.wait(timeout=60)
 
 
-def _counted(port: int, password: str) -> int:
-    url = f"mongodb://kato-service:{password}@127.0.0.1:{port}/kato"
+def _counted(port: int, password: str, user: str = "kato-service") -> int:
+    url = f"mongodb://{user}:{password}@127.0.0.1:{port}/kato"
     with MongoClient(url, authSource="admin", directConnection=True) as client:
         client.kato.proof.insert_one({"a": 1})
         return client.kato.proof.count_documents({})
@@ -124,7 +131,8 @@ def test_the_service_user_is_created_and_only_its_password_works(
     agent = Agent(mongodb_port, credentials)
     try:
         body = agent.answer_when(200)
-        assert body == {"ready": True, "state": "primary", "set": "", "reason": "", "message": ""}
+        empty = dict.fromkeys(("set", "reason", "message", "rotation"), "")
+        assert body == {"ready": True, "state": "primary", **empty}
         assert _counted(mongodb_port, SERVICE_PASSWORD) == 1
         with pytest.raises(OperationFailure):
             _counted(mongodb_port, "guess")
@@ -173,6 +181,58 @@ def test_a_second_agent_accepts_what_the_first_created(
         finally:
             assert agent.stop() == 0
     assert _counted(mongodb_port, SERVICE_PASSWORD) == 1
+
+
+def _lets_in(port: int, user: str, password: str) -> bool:
+    url = f"mongodb://{user}:{password}@127.0.0.1:{port}/"
+    with MongoClient(url, authSource="admin", directConnection=True) as client:
+        try:
+            return bool(client.admin.command("ping"))
+        except OperationFailure:
+            return False
+
+
+def test_passwords_change_while_the_agent_runs_and_while_it_does_not(
+    mongodb_port: int, credentials: Path
+) -> None:
+    agent = Agent(mongodb_port, credentials)
+    try:
+        agent.answer_when(200)
+        both = {"kato-service": SERVICE_PASSWORD, "kato-service-2": "new"}
+        write(credentials, ["changed", OPERATOR_PASSWORD], both)
+        until(lambda: _lets_in(mongodb_port, "kato-service-2", "new"), "a second user")
+        assert _lets_in(mongodb_port, "kato-service", SERVICE_PASSWORD)
+        assert _lets_in(mongodb_port, "kato-operator", "changed")
+        assert not _lets_in(mongodb_port, "kato-operator", OPERATOR_PASSWORD)
+        assert _counted(mongodb_port, "new", "kato-service-2") == 1
+    finally:
+        agent.stop()
+    write(credentials, ["again", "never", "changed"], {"kato-service-2": "new"})
+    agent = Agent(mongodb_port, credentials)
+    try:
+        agent.answer_when(200)
+    finally:
+        agent.stop()
+    assert not _lets_in(mongodb_port, "kato-service", SERVICE_PASSWORD)
+    assert _lets_in(mongodb_port, "kato-service-2", "new")
+    assert _lets_in(mongodb_port, "kato-operator", "again")
+
+
+def test_an_agent_that_cannot_change_users_says_so_and_stays_ready(
+    mongodb_port: int, credentials: Path
+) -> None:
+    agent = Agent(mongodb_port, credentials)
+    try:
+        agent.answer_when(200)
+        (credentials / "mongodb-users.json").write_text("{")
+        said = "the file mongodb-users.json cannot be read: JSONDecodeError"
+        agent.answer_when(200, rotation=said)
+        users = {"kato-service": SERVICE_PASSWORD, "kato-service-2": "new"}
+        write(credentials, [OPERATOR_PASSWORD], users)
+        agent.answer_when(200, rotation="")
+        assert _lets_in(mongodb_port, "kato-service-2", "new")
+    finally:
+        agent.stop()
 
 
 def test_without_a_server_the_agent_is_alive_and_not_ready(credentials: Path) -> None:

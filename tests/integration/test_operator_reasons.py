@@ -1,14 +1,15 @@
 """The operator on a real API server: what the manual says to do about a reason helps.
 
 Reasons whose fix has a test elsewhere: `InvalidSpec`, `NameConflict`, `MissingSecret`, `Paused`,
-`Hibernated`, `PodsRefused`, `Refused` (a class that cannot change) and `Expanding`.
+`Hibernated`, `PodsRefused`, `Refused` (a class that cannot change), `Expanding`, and those of
+rotations.
 """
 
 from typing import Any
 
 import pytest
 from apiserver import Manifest, Namespace, OperatorProcess, claim
-from pod_states import pod, without_pods
+from pod_states import event, pod, without_pods
 
 from support.waiting import until
 
@@ -112,6 +113,81 @@ def test_a_reverted_rollout_of_a_store_recovers(space: Namespace, ready: Manifes
     seen(space, OLD)
     until(lambda: not pods(space), "the broken pod is deleted")
     space.await_ready()
+
+
+SCHEDULED = {"type": "PodScheduled", "status": "True"}
+
+
+def test_a_repaired_node_sets_the_pod_up(space: Namespace, ready: Manifest) -> None:
+    workload = without_pods(space, "StatefulSet", "prod-redis")
+    waiting = container("ContainerCreating")
+    made = pod(space, workload, "redis", conditions=[SCHEDULED], **waiting)
+    event(space, made, "FailedCreatePodSandBox", "no free address", 1)
+    space.await_condition("RedisReady", "False", "SandboxFailed")
+    event(space, made, "SuccessfulAttachVolume", "the node tries again", 2)
+    space.await_condition("RedisReady", "False", "RollingOut")
+    space.await_ready()
+
+
+def test_a_new_node_that_reaches_the_volume_lets_the_pod_start(
+    space: Namespace, ready: Manifest
+) -> None:
+    workload = without_pods(space, "StatefulSet", "prod-redis")
+    name = "data-prod-redis-0"
+    claim(space, name, "redis", storageClassName="zonal")
+    space.patch("PersistentVolumeClaim", name, {"status": {"phase": "Pending"}}, "status")
+    text = "0/3 nodes are available: 3 node(s) didn't find available persistent volumes to bind."
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": name}}
+    made = pod(space, workload, "redis", volumes=[volume], **unscheduled(text))
+    assert text in space.await_condition("RedisReady", "False", "VolumePending")["message"]
+    space.patch("Pod", made["metadata"]["name"], {"status": {"conditions": [SCHEDULED]}}, "status")
+    space.patch("PersistentVolumeClaim", name, {"status": {"phase": "Bound"}}, "status")
+    space.await_condition("RedisReady", "False", "RollingOut")
+    space.await_ready()
+
+
+def test_an_empty_mongodb_starts_over_once_no_set_is_recorded(
+    space: Namespace, ready: Manifest
+) -> None:
+    """The fix of DataLost: what the agent in a new pod reads is in the ConfigMap."""
+
+    def recorded() -> str:
+        found: str = (space.get("ConfigMap", "prod-mongodb") or {})["data"]["recorded-set"]
+        return found
+
+    def record(value: str | None) -> None:
+        annotations = {"annotations": {"kato.dev/mongodb-set": value}}
+        space.patch("Secret", "prod-mongodb-keyfile", {"metadata": annotations})
+
+    before = (space.get("StatefulSet", "prod-mongodb") or {})["spec"]["template"]
+    record("6740c0ffee")
+    until(lambda: recorded() == "6740c0ffee", "the set in the ConfigMap")
+    record(None)
+    until(lambda: recorded() == "", "no set in the ConfigMap")
+    assert (space.get("StatefulSet", "prod-mongodb") or {})["spec"]["template"] == before
+    space.await_ready()
+
+
+def test_a_corrected_password_makes_a_store_healthy(
+    space: Namespace, operator: OperatorProcess, redis_url: str
+) -> None:
+    operator.kill9()
+    operator.environment["KATO_OPERATOR_DEEP_CHECKS"] = "true"
+    operator.start()
+    wrong = redis_url.replace("redis://", "redis://nobody:wrong@")
+    space.create("Secret", "theirs", stringData={"url": wrong})
+    external = {"urlSecretRef": {"name": "theirs", "key": "url"}}
+    embedded = {"mode": "Embedded"}
+    spec = {
+        "redis": {"mode": "External", "external": external},
+        "mongodb": embedded,
+        "qdrant": embedded,
+        "healthChecks": {"intervalSeconds": 1},
+    }
+    space.create("KatoInstance", "prod", spec=spec)
+    space.await_condition("RedisReady", "False", "Unhealthy")
+    space.patch("Secret", "theirs", {"stringData": {"url": redis_url}})
+    space.await_condition("RedisReady", "True", "External")
 
 
 def test_a_created_object_lets_the_waiting_pod_start(space: Namespace, ready: Manifest) -> None:

@@ -12,7 +12,7 @@ from kato_service.access.key_lines import MAX_KEYS, key_lines
 from kato_service.access.key_ring import KeyRing
 from kato_service.access.keys import PREFIX, ApiKeys, key_line, new_key
 from kato_service.access.scopes import Scope
-from kato_service.access.watched_file import MAX_FILE_BYTES, WatchedFile, line_of
+from kato_service.access.watched_file import MAX_FILE_BYTES, WatchedFile, lines_of
 from kato_service.errors import UnusableError
 
 
@@ -149,7 +149,7 @@ async def test_a_broken_file_leaves_the_last_good_keys(tmp_path: Path, content: 
 async def test_a_file_that_is_gone_leaves_its_key_until_it_is_back(tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text("first\n")
-    file = WatchedFile("API_KEY_FILE", path, line_of)
+    file = WatchedFile("API_KEY_FILE", path, lines_of)
     ring = KeyRing(AuditLog(), only_key_file=file)
     path.unlink()
     await ring.poll()
@@ -159,6 +159,19 @@ async def test_a_file_that_is_gone_leaves_its_key_until_it_is_back(tmp_path: Pat
     await ring.poll()
     assert file.problem is None
     assert ring.caller(b"first") is not None
+
+
+async def test_the_one_key_is_replaced_while_both_are_accepted(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("first\n")
+    ring = KeyRing(AuditLog(), only_key_file=WatchedFile("API_KEY_FILE", path, lines_of))
+    path.write_text("second\nfirst\n")
+    await ring.poll()
+    found = [ring.caller(key) for key in (b"first", b"second")]
+    assert [caller is not None and caller.is_admin for caller in found] == [True, True]
+    path.write_text("second\n")
+    await ring.poll()
+    assert ring.caller(b"first") is None
 
 
 async def test_the_one_key_of_an_instance_may_do_everything_beside_named_ones(

@@ -142,7 +142,14 @@ def test_managed_stores_are_reached_by_urls_with_their_own_passwords() -> None:
     )
     assert copy["QDRANT_URL"] == "http://prod-qdrant.kato.svc:6333"
     assert copy["QDRANT_API_KEY"] == known["qdrant-api-key"]
-    assert copy["redis-auth.conf"] == f"requirepass {known['redis-password']}\n"
+    assert copy["redis-users.conf"] == (
+        "user health on nopass -@all +ping\n"
+        f"user default on ~* &* +@all >{known['redis-password']}\n"
+    )
+    assert json.loads(copy["mongodb-users.json"]) == {
+        "operator": [known["mongodb-operator-password"]],
+        "service": {"kato-service": known["mongodb-service-password"]},
+    }
     assert "API_KEY" not in copy
 
 
@@ -161,7 +168,7 @@ def test_external_stores_are_reached_by_their_own_urls() -> None:
     assert copy["API_KEY"] == "external-secret-5"
     assert copy["mongodb-ca"] == "external-secret-3"
     assert copy["service-api-key"] == values(EXTERNAL)["service-api-key"]
-    assert "redis-auth.conf" not in copy
+    assert "redis-users.conf" not in copy
 
 
 def test_the_url_of_an_external_mongodb_keeps_the_options_of_the_user() -> None:
@@ -196,7 +203,7 @@ def test_the_certificate_of_an_external_mongodb_is_added_to_its_url(given: str, 
 @pytest.mark.parametrize(
     ("change", "rolled"),
     [
-        pytest.param({"redis-password": "another"}, {"prod", "prod-redis"}, id="redis"),
+        pytest.param({"redis-password": "another"}, {"prod"}, id="redis"),
         pytest.param({"mongodb-service-password": "another"}, {"prod"}, id="mongodb"),
         pytest.param({"qdrant-api-key": "another"}, {"prod", "prod-qdrant"}, id="qdrant"),
         pytest.param({"service-api-key": "another"}, set(), id="a key that nobody uses"),

@@ -10,6 +10,7 @@ import pytest
 
 from kato_operator import children
 from kato_operator.children import Facts
+from kato_operator.children.secrets import CREDENTIALS
 from kato_operator.crd.instance import KatoInstance, parse
 from kato_operator.reconcile import rollout
 from kato_operator.status import budget
@@ -77,7 +78,7 @@ def test_options_of_the_spec_replace_ours_and_never_the_password() -> None:
     lines = redis_conf({"config": {"save": "60 1", "maxclients": "50"}})
     assert [line for line in lines if line.startswith("save")] == ["save 60 1"]
     assert "maxclients 50" in lines
-    assert lines[-1] == "include /etc/kato/redis-auth/redis-auth.conf"
+    assert lines[-1] == "include /etc/kato/redis-auth/redis-users.conf"
 
 
 def test_no_snapshots_are_written_as_redis_reads_it() -> None:
@@ -87,7 +88,9 @@ def test_no_snapshots_are_written_as_redis_reads_it() -> None:
 def test_redis_holds_a_lock_on_its_volume_and_gets_signals_itself() -> None:
     script = server(made({}), "redis")["command"][-1]
     assert script == (
-        "exec 9>>/data/.lock && flock 9 && exec redis-server /etc/kato/redis/redis.conf"
+        "exec 9>>/data/.lock && flock 9"
+        " && { sh /etc/kato/redis/follow.sh /etc/kato/redis-auth/redis-users.conf 9>&- & }"
+        " && exec redis-server /etc/kato/redis/redis.conf"
     )
 
 
@@ -197,7 +200,7 @@ def test_the_first_qdrant_founds_the_cluster_and_the_others_join_it() -> None:
     env = {it["name"]: it for it in server(made({}), "qdrant")["env"]}
     assert env["QDRANT__CLUSTER__ENABLED"]["value"] == "true"
     assert env["QDRANT__SERVICE__API_KEY"]["valueFrom"]["secretKeyRef"] == {
-        "name": "prod-credentials",
+        "name": "prod-connections",
         "key": "qdrant-api-key",
     }
     paths = [it["value"] for it in env.values() if it.get("value", "").startswith("/")]
@@ -231,7 +234,7 @@ def test_a_store_that_is_not_managed_has_no_children(store: str, mode: str) -> N
     instance = parsed({store: given})
     facts = Facts(
         {},
-        dict.fromkeys(("redis-password", "mongodb-service-password", "qdrant-api-key"), "x"),
+        dict.fromkeys(CREDENTIALS, "x"),
         {"redis-url": "redis://r", "mongodb-url": "mongodb://m"},
         "1",
     )

@@ -3,11 +3,11 @@
 from typing import Any
 
 from kato_operator.children import mongodb, qdrant, redis, service
-from kato_operator.children.facts import Facts
+from kato_operator.children.facts import Facts, Rotation
 from kato_operator.children.secrets import generated_secrets
 from kato_operator.crd.instance import KatoInstance
 
-__all__ = ["Facts", "desired", "generated_secrets"]
+__all__ = ["Facts", "Rotation", "desired", "generated_secrets"]
 
 
 def desired(instance: KatoInstance, facts: Facts) -> tuple[dict[str, Any], ...]:

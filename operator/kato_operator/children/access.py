@@ -40,7 +40,7 @@ def volumes(instance: KatoInstance) -> list[Manifest]:
     auth, found = instance.spec.service.auth, []
     secret = names.connections(instance.metadata.name)
     if auth.takes_one_key:
-        found.append(pods.secret_files("api-key", secret, {KEY_FILE: connections.API_KEY}))
+        found.append(pods.secret_files("api-key", secret, {KEY_FILE: connections.API_KEY_LINES}))
     if auth.takes_named_keys and auth.api_keys_secret_ref is not None:
         found.append(_files("api-keys", auth.api_keys_secret_ref, NAMED_KEYS_FILE))
     token = auth.accepted_tokens

@@ -1,18 +1,29 @@
 """The connections Secret: the URLs of the stores with their credentials, and a copy of these.
 
-A generated Secret that is lost while its data still exists is rebuilt from the copy.
+A generated Secret that is lost while its data still exists is rebuilt from the copy. While a
+credential changes, the Secret also holds its other value: it is the record of how far that is.
 """
 
+import json
 from urllib.parse import quote, urlencode
 
 from kato_operator import names
-from kato_operator.children.component import Component
+from kato_operator.children.component import Component, annotated
 from kato_operator.children.facts import Facts
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.manifests import Manifest
 
-REDIS_AUTH = "redis-auth.conf"
+REDIS_AUTH = "redis-users.conf"
+"""Not the name of older versions: their pods keep the file that they can read, until replaced."""
 API_KEY = "API_KEY"
+API_KEY_LINES = "api-key-lines"
+"""All keys that may do everything, one per line; `API_KEY` is the first."""
+OTHER = ".other"
+"""Follows the name of a credential in the name of its other value."""
+EARLIER = f"{names.MONGODB_OPERATOR_PASSWORD}.earlier"
+SERVICE_USER = "mongodb-service-user"
+HEALTH_USER = "health"
+"""The user of Redis that probes log in as, whatever the password is; it may only send PING."""
 CA_FILE = "/etc/kato/mongodb/ca.crt"
 """The file in the service's pods with the CA certificate of an external MongoDB."""
 
@@ -21,12 +32,52 @@ def secret(component: Component, facts: Facts) -> Manifest:
     """The Secret with all `secret_variables`, the password file of Redis, and the copy."""
     instance = component.instance
     name = names.connections(instance.metadata.name)
-    values = {**facts.credentials, **secret_variables(instance, facts)}
+    values = {**facts.credentials, **_record(facts), **secret_variables(instance, facts)}
     if instance.spec.redis.mode == "Managed":
-        values[REDIS_AUTH] = f"requirepass {facts.credentials[names.REDIS_PASSWORD]}\n"
+        values[REDIS_AUTH] = _redis_users(facts)
+    if instance.spec.mongodb.mode == "Managed":
+        values[names.MONGODB_USERS] = _mongodb_users(facts)
     if names.MONGODB_CA in facts.external:
         values[names.MONGODB_CA] = facts.external[names.MONGODB_CA]
-    return component.manifest("Secret", name, type="Opaque", stringData=values)
+    if instance.spec.service.auth.takes_one_key:
+        values[API_KEY_LINES] = _overridden(names.SERVICE_API_KEY, facts)
+    since = facts.rotation.since
+    found = component.manifest("Secret", name, type="Opaque", stringData=values)
+    return annotated(found, {names.ROTATING_SINCE_ANNOTATION: since} if since else {})
+
+
+def accepted(name: str, facts: Facts) -> tuple[str, ...]:
+    """The values of a credential that its store accepts, the one in use first."""
+    other = facts.rotation.others.get(name)
+    return (facts.credentials[name], *(() if other is None else (other,)))
+
+
+def _record(facts: Facts) -> dict[str, str]:
+    """What a later pass has to know of a rotation."""
+    rotation = facts.rotation
+    found = {f"{name}{OTHER}": value for name, value in rotation.others.items()}
+    if rotation.earlier:
+        found[EARLIER] = "\n".join(rotation.earlier)
+    if rotation.user != names.MONGODB_SERVICE_USER:
+        found[SERVICE_USER] = rotation.user
+    return found
+
+
+def _redis_users(facts: Facts) -> str:
+    """The users of Redis, as its configuration has them."""
+    passwords = " ".join(f">{value}" for value in accepted(names.REDIS_PASSWORD, facts))
+    return f"user {HEALTH_USER} on nopass -@all +ping\nuser default on ~* &* +@all {passwords}\n"
+
+
+def _mongodb_users(facts: Facts) -> str:
+    """The users of MongoDB with their passwords; those of the operator's user, the newest first."""
+    rotation, password = facts.rotation, names.MONGODB_SERVICE_PASSWORD
+    users = (rotation.user, rotation.other_user)
+    found = {
+        "operator": [facts.credentials[names.MONGODB_OPERATOR_PASSWORD], *rotation.earlier],
+        "service": dict(zip(users, accepted(password, facts), strict=False)),
+    }
+    return json.dumps(found, sort_keys=True)
 
 
 def secret_variables(instance: KatoInstance, facts: Facts) -> dict[str, str]:
@@ -37,7 +88,8 @@ def secret_variables(instance: KatoInstance, facts: Facts) -> dict[str, str]:
         **_qdrant(instance, facts),
     }
     if instance.spec.service.auth.takes_one_key:
-        found[API_KEY] = _overridden(names.SERVICE_API_KEY, facts)
+        lines = _overridden(names.SERVICE_API_KEY, facts).splitlines()
+        found[API_KEY] = next(iter(lines), "")
     return found
 
 
@@ -60,7 +112,7 @@ def _mongodb(instance: KatoInstance, facts: Facts) -> dict[str, str]:
         return {}
     password = quote(facts.credentials[names.MONGODB_SERVICE_PASSWORD], safe="")
     options = urlencode({"authSource": "admin", **_topology(instance)})
-    login = f"{names.MONGODB_SERVICE_USER}:{password}"
+    login = f"{facts.rotation.user}:{password}"
     return {"MONGO_BASE_URL": f"mongodb://{login}@{','.join(_members(instance))}/?{options}"}
 
 

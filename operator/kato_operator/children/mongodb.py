@@ -84,7 +84,8 @@ def _connections(managed: ManagedMongoDB) -> int:
 
 def _pod(component: Component, image: images.ChosenImage, agent: images.ChosenImage) -> Manifest:
     managed, name = component.instance.spec.mongodb.managed, component.instance.metadata.name
-    passwords = (names.MONGODB_OPERATOR_PASSWORD, names.MONGODB_SERVICE_PASSWORD)
+    # An agent of an older version reads the two passwords.
+    read = (names.MONGODB_USERS, names.MONGODB_OPERATOR_PASSWORD, names.MONGODB_SERVICE_PASSWORD)
     return pods.pod(
         USER,
         image,
@@ -97,7 +98,7 @@ def _pod(component: Component, image: images.ChosenImage, agent: images.ChosenIm
             pods.scratch("tmp", "64Mi"),
             pods.scratch("own-keyfile", "1Mi", medium="Memory"),
             pods.secret_files("keyfile", names.keyfile(name), {names.KEYFILE: names.KEYFILE}),
-            pods.secret_files("credentials", names.credentials(name), {it: it for it in passwords}),
+            pods.secret_files("credentials", names.connections(name), {it: it for it in read}),
         ],
     )
 

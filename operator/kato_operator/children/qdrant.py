@@ -1,7 +1,7 @@
 """Managed Qdrant: a cluster from the start, so that one node can become several."""
 
 from kato_operator import names
-from kato_operator.children import images, pods, stores
+from kato_operator.children import connections, images, pods, stores
 from kato_operator.children.component import Component
 from kato_operator.children.facts import Facts
 from kato_operator.crd.instance import KatoInstance
@@ -36,9 +36,9 @@ def children(instance: KatoInstance, facts: Facts) -> tuple[Manifest, ...]:
     managed = instance.spec.qdrant.managed
     workload = stores.Workload(
         replicas=managed.replicas,
-        pod=_pod(component, image),
+        pod=_pod(component, image, facts),
         storage=managed.storage,
-        digest=digest({"start": START, "key": facts.credentials[names.QDRANT_API_KEY]}),
+        digest=config_hash(facts),
     )
     return (
         component.manifest("ConfigMap", data={SCRIPT: START}),
@@ -48,13 +48,20 @@ def children(instance: KatoInstance, facts: Facts) -> tuple[Manifest, ...]:
     )
 
 
-def _pod(component: Component, image: images.ChosenImage) -> Manifest:
+def config_hash(facts: Facts) -> str:
+    """What stands for the keys that the server accepts, whichever of them the service uses."""
+    return digest(
+        {"start": START, "keys": sorted(connections.accepted(names.QDRANT_API_KEY, facts))}
+    )
+
+
+def _pod(component: Component, image: images.ChosenImage, facts: Facts) -> Manifest:
     return pods.pod(
         USER,
         image,
         terminationGracePeriodSeconds=stores.GRACE_S,
         **pods.spread(component, "Preferred"),
-        containers=[_server(component, image)],
+        containers=[_server(component, image, facts)],
         volumes=[
             pods.scratch("tmp", "64Mi"),
             {"name": "config", "configMap": {"name": component.object_name}},
@@ -62,7 +69,7 @@ def _pod(component: Component, image: images.ChosenImage) -> Manifest:
     )
 
 
-def _server(component: Component, image: images.ChosenImage) -> Manifest:
+def _server(component: Component, image: images.ChosenImage, facts: Facts) -> Manifest:
     """The container of the server.
 
     Its health paths need no API key. The liveness probe is patient: a server that is busy with
@@ -72,7 +79,7 @@ def _server(component: Component, image: images.ChosenImage) -> Manifest:
         "qdrant",
         image,
         command=["sh", f"{CONFIG_DIR}/{SCRIPT}"],
-        env=_variables(component),
+        env=_variables(component, facts),
         ports=pods.ports(PORTS.all),
         resources=pods.requirements(component.instance.spec.qdrant.managed.resources),
         startupProbe=pods.http_probe("http", "/livez", **pods.LONG_START),
@@ -88,7 +95,7 @@ def _server(component: Component, image: images.ChosenImage) -> Manifest:
     )
 
 
-def _variables(component: Component) -> list[Manifest]:
+def _variables(component: Component, facts: Facts) -> list[Manifest]:
     values = {
         "PEERS": component.peers_domain,
         "QDRANT__CLUSTER__ENABLED": "true",
@@ -98,9 +105,12 @@ def _variables(component: Component) -> list[Manifest]:
         "QDRANT__TELEMETRY_DISABLED": "true",
         "QDRANT_INIT_FILE_PATH": "/tmp/.qdrant-initialized",
     }
-    credentials = names.credentials(component.instance.metadata.name)
+    secret, key = names.connections(component.instance.metadata.name), names.QDRANT_API_KEY
+    keys = {"QDRANT__SERVICE__API_KEY": key}
+    if key in facts.rotation.others:
+        keys["QDRANT__SERVICE__ALT_API_KEY"] = f"{key}{connections.OTHER}"
     return [
         pods.pod_name("POD"),
         *({"name": name, "value": value} for name, value in values.items()),
-        pods.from_secret("QDRANT__SERVICE__API_KEY", credentials, names.QDRANT_API_KEY),
+        *(pods.from_secret(name, secret, value) for name, value in keys.items()),
     ]

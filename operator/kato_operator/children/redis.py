@@ -33,14 +33,41 @@ unused. Measured at full write load: 2.05 to 2.1.
 LEAST_BYTES = 2**20
 """Redis takes 0 for no limit at all."""
 
-START = f"exec 9>>{DATA_DIR}/.lock && flock 9 && exec redis-server {CONFIG_DIR}/{CONFIG}"
+FOLLOW = "follow.sh"
+START = (
+    f"exec 9>>{DATA_DIR}/.lock && flock 9 && {{ sh {CONFIG_DIR}/{FOLLOW} {AUTH_FILE} 9>&- & }}"
+    f" && exec redis-server {CONFIG_DIR}/{CONFIG}"
+)
 """The lock keeps a pod that was deleted by force and its successor from writing at the same time.
 
 The server replaces the shell: it inherits the lock with the open file, and receives the signals
 of the kubelet itself.
 """
+FOLLOWING = f"""\
+# Lets the running server accept the passwords of the file whenever they change.
+file=$1 port=${{2:-{names.REDIS_PORT}}} known=$(cat "$1")
+passwords() {{
+  printf '%s\\n' "$1" | sed -n 's/^user default .* +@all //p' | tr -d '>'
+}}
+commands() {{
+  echo "AUTH $1"
+  printf '%s\\n' "$2" | sed -n 's/^user default on /ACL SETUSER default on resetpass /p'
+}}
+while sleep 2; do
+  wanted=$(cat "$file") && [ "$wanted" != "$known" ] || continue
+  for password in $(passwords "$known") $(passwords "$wanted"); do
+    answer=$(commands "$password" "$wanted" | redis-cli -p "$port" 2>&1)
+    if [ "$(echo $answer)" = "OK OK" ]; then
+      known=$wanted
+      echo "passwords changed"
+      break
+    fi
+  done
+done
+"""
+"""It logs in with a password that the server accepted until now; no password is in an argument."""
 PING = (
-    f"test \"$( (sed 's/^requirepass/AUTH/' {AUTH_FILE}; echo PING)"
+    f'test "$(printf "AUTH {connections.HEALTH_USER} -\\nPING\\n"'
     f' | redis-cli -p {names.REDIS_PORT} | tail -n 1)" = PONG'
 )
 """Succeeds only on PONG: a server that is loading its data accepts connections but says LOADING."""
@@ -61,10 +88,10 @@ def children(instance: KatoInstance, facts: Facts) -> tuple[Manifest, ...]:
         replicas=1,
         pod=_pod(instance, image),
         storage=instance.spec.redis.managed.storage,
-        digest=digest({"config": text, "auth": facts.credentials[names.REDIS_PASSWORD]}),
+        digest=digest({"config": text, "follow": FOLLOWING}),
     )
     return (
-        component.manifest("ConfigMap", data={CONFIG: text}),
+        component.manifest("ConfigMap", data={CONFIG: text, FOLLOW: FOLLOWING}),
         *stores.services(component, PORTS),
         *stores.network_policies(component, PORTS),
         stores.stateful_set(component, workload),
@@ -72,7 +99,7 @@ def children(instance: KatoInstance, facts: Facts) -> tuple[Manifest, ...]:
 
 
 def configuration(managed: ManagedRedis) -> str:
-    """The text of redis.conf; the password is in the file that it includes last."""
+    """The text of redis.conf; its users are in the file that it includes last."""
     options = {
         "port": str(names.REDIS_PORT),
         "dir": DATA_DIR,

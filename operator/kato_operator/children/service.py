@@ -85,13 +85,19 @@ def _strategy(instance: KatoInstance) -> Manifest:
 def _template(component: Component, image: images.ChosenImage, facts: Facts) -> Manifest:
     wanted = component.instance.spec.service.pod_template
     template = {"metadata": {"labels": component.labels}, "spec": _pod(component, image, facts)}
+    hashed = {names.CONFIG_HASH_ANNOTATION: config_hash(component.instance, facts)}
+    annotations = {**wanted.annotations, **hashed}
+    return labelled(annotated(template, annotations), dict(wanted.labels))
+
+
+def config_hash(instance: KatoInstance, facts: Facts) -> str:
+    """What stands for the settings and secrets that pods read only when they start."""
     read = {
-        **settings.variables(component.instance),
-        **_secrets_read_once(component.instance, facts),
+        **settings.variables(instance),
+        **_secrets_read_once(instance, facts),
         names.MONGODB_CA: facts.external.get(names.MONGODB_CA, ""),
     }
-    annotations = {**wanted.annotations, names.CONFIG_HASH_ANNOTATION: digest(read)}
-    return labelled(annotated(template, annotations), dict(wanted.labels))
+    return digest(read)
 
 
 def _secrets_read_once(instance: KatoInstance, facts: Facts) -> dict[str, str]:

@@ -90,11 +90,17 @@ def _refuse_unusable(live: Manifest, wanted: Manifest, instance: KatoInstance) -
     if absent:
         message = f"Secret {name!r} has no value for {', '.join(absent)}; add it"
         raise CredentialsError(names.REASON_CREDENTIALS_INVALID, message)
-    unusable = sorted(key for key in _keys(wanted) if not USABLE.fullmatch(values[key]))
+    unusable = sorted(key for key in _keys(wanted) if not _is_usable(key, values[key]))
     if unusable:
         what = f"Secret {name!r} has unusable characters in {', '.join(unusable)}"
         message = f"{what}; use only A-Z a-z 0-9 . _ ~ + / = -"
         raise CredentialsError(names.REASON_CREDENTIALS_INVALID, message)
+
+
+def _is_usable(name: str, value: str) -> bool:
+    """Whether a value fits; there may be several API keys, one per line."""
+    lines = value.splitlines() if name == names.SERVICE_API_KEY else [value]
+    return bool(lines) and all(USABLE.fullmatch(line) for line in lines)
 
 
 async def _with_policy(cluster: Cluster, live: Manifest, wanted: Manifest) -> Manifest:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from kato_operator import names
+from kato_operator.children import Rotation
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.manifests import Manifest, Name, name_of
 from kato_operator.reconcile import credentials
@@ -17,18 +18,23 @@ NOT_YET = Verdict(None, names.REASON_PENDING, "not evaluated yet")
 class Pass:
     """One pass over one instance, as far as it has come.
 
-    *raw* is the instance as the API server has it. *secrets* are the generated ones, *external*
-    the values from Secrets of the user. *verdicts*, by component, are what is in the way;
-    *notes* are problems that block nothing; *warnings* are what Events say of objects that wait.
-    *blocker* is why not all values are known, which keeps children from being applied. *desired*
-    are the manifests of the spec, *asked* those of them that the children can match; both hold only
-    what is known. *applied* are manifests that were applied, with the live objects.
+    *raw* is the instance as the API server has it. *secrets* are the generated ones, *in_use* those
+    of their values that the service uses, *rotation* what else is valid, and *rotating* what is
+    said of that. *external* are the values from Secrets of the user. *verdicts*, by component, are
+    what is in the way; *notes* are problems that block nothing; *warnings* are what Events say of
+    objects that wait. *blocker* is why not all values are known, which keeps children from being
+    applied. *desired* are the manifests of the spec, *asked* those of them that the children can
+    match; both hold only what is known. *applied* are manifests that were applied, with the live
+    objects.
     """
 
     raw: Manifest
     instance: KatoInstance
     credentials: Verdict = NOT_YET
     secrets: tuple[Manifest, ...] = ()
+    in_use: Mapping[str, str] = field(default_factory=dict)
+    rotation: Rotation = field(default_factory=Rotation)
+    rotating: Verdict | None = None
     external: Mapping[str, str] = field(default_factory=dict)
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -21,7 +21,15 @@ from kato_operator.errors import (
     TransientError,
 )
 from kato_operator.manifests import Key, Manifest, component_of, is_deleted, name_of
-from kato_operator.reconcile import classes, credentials, plan, references, replica_set, rollout
+from kato_operator.reconcile import (
+    classes,
+    credentials,
+    plan,
+    references,
+    replica_set,
+    rollout,
+    rotating,
+)
 from kato_operator.reconcile.one_pass import Pass
 from kato_operator.reconcile.warnings import EventReader
 from kato_operator.status import conditions, events, notes, status
@@ -108,6 +116,7 @@ class Reconciler:
     async def _carry_out(self, this: Pass) -> float | None:
         this = await self._with_references(this)
         this = await self._with_credentials(this)
+        this = await self._with_rotation(this)
         this = plan.planned(self._cluster, this, self._facts(this))
         if not this.instance.spec.paused:
             this = await self._with_children(this)
@@ -141,6 +150,13 @@ class Reconciler:
         present = Verdict(True, names.REASON_CREDENTIALS_PRESENT, "all credentials are present")
         return replace(this, credentials=present, secrets=secrets)
 
+    async def _with_rotation(self, this: Pass) -> Pass:
+        """Decide which values are in use, and which are valid next to them."""
+        asks, facts = self._checks is not None, self._facts(this)
+        found = await rotating.rotated(self._cluster, this.instance, this.values, facts, asks=asks)
+        known = found.credentials
+        return replace(this, in_use=known.in_use, rotation=known.rotation, rotating=found.verdict)
+
     async def _with_children(self, this: Pass) -> Pass:
         """Make the children match the spec: apply, expand, restart, stop, prune.
 
@@ -169,11 +185,12 @@ class Reconciler:
     def _facts(self, this: Pass) -> children.Facts:
         return children.Facts(
             images=self._images,
-            credentials=this.values,
+            credentials=this.in_use,
             external=this.external,
             operator_version=self._version,
             recorded_set=replica_set.recorded(this.instance, this.secrets),
             pull_secrets=self._pull_secrets,
+            rotation=this.rotation,
         )
 
     async def _with_child(self, this: Pass, manifest: Manifest) -> Pass:
@@ -266,7 +283,8 @@ class Reconciler:
             return this
         observed, uid = self._observed(this), this.instance.metadata.uid
         anchors = self._trust.anchors(uid, probes.certificates(this.external))
-        known = probes.of(this.instance, this.values, this.external, anchors=anchors)
+        user = this.rotation.user
+        known = probes.of(this.instance, this.in_use, this.external, anchors=anchors, user=user)
         asked = {
             name: probe
             for name, probe in known.items()
@@ -283,7 +301,8 @@ class Reconciler:
     def _seen(self, this: Pass) -> Observed:
         """The children alone, which are not compared with the spec."""
         live = self._cluster.children(this.instance.key)
-        return Observed(children=live, credentials=this.credentials)
+        said = this.rotating if this.credentials.ok else None
+        return Observed(children=live, credentials=said or this.credentials)
 
     def _observed(self, this: Pass) -> Observed:
         seen = self._seen(this)
@@ -313,7 +332,7 @@ class Reconciler:
         if self._checks is not None and not spec.hibernate:
             return float(spec.health_checks.interval_seconds)
         unwatched = (
-            bool(this.notes or this.warnings)
+            bool(this.notes or this.warnings or this.rotating)
             or not this.credentials.ok
             or any(verdict.reason in UNWATCHED for verdict in this.verdicts.values())
         )

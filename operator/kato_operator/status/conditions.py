@@ -25,6 +25,8 @@ COMPONENTS = {
 """The condition of each component."""
 GATES = (names.SPEC_VALID, names.CREDENTIALS_READY, *COMPONENTS.values())
 """Conditions that must all be True for Ready, which repeats the first that is not."""
+ROTATION = frozenset({names.REASON_CREDENTIALS_ROTATING, names.REASON_ROLLING_OUT})
+"""The reasons of what is not ready while credentials change as they should."""
 TYPES = (
     *(names.READY, *GATES, names.PROGRESSING),
     *(names.ORCHESTRATION_PAUSED, names.CONNECTION_BUDGET_EXCEEDED),
@@ -166,9 +168,12 @@ def _noted(verdict: Verdict, notes: tuple[str, ...]) -> Verdict:
 
 
 def _ready(gates: Mapping[str, Verdict]) -> Verdict:
-    for kind, verdict in gates.items():
-        if not verdict.ok:
-            return Verdict(False, verdict.reason, f"{kind}: {verdict.message}")
+    """The first gate that is not passed; changing credentials hide nothing but their rollout."""
+    closed = [(kind, verdict) for kind, verdict in gates.items() if not verdict.ok]
+    if gates[names.CREDENTIALS_READY].reason == names.REASON_CREDENTIALS_ROTATING:
+        closed = [it for it in closed if it[1].reason not in ROTATION] or closed
+    for kind, verdict in closed:
+        return Verdict(False, verdict.reason, f"{kind}: {verdict.message}")
     return Verdict(True, names.REASON_READY, "every component is ready for this generation")
 
 

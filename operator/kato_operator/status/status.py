@@ -111,6 +111,8 @@ def _phase(before: Manifest, instance: KatoInstance, ready: Verdict, progressing
         return names.PHASE_READY
     # an edit of a ready instance is progress; the same spec no longer ready is not
     was_up = before.get("phase") in (names.PHASE_READY, names.PHASE_DEGRADED)
+    if ready.reason == names.REASON_CREDENTIALS_ROTATING:
+        return names.PHASE_PROGRESSING
     same = before.get("observedGeneration") == instance.metadata.generation
     if (was_up and same) or not progressing.ok:
         return names.PHASE_DEGRADED

@@ -88,14 +88,14 @@ class DeepChecks:
         last = self._outcomes.get(key, Outcome(float("-inf"), 0, "", was_up=False))
         if self._clock() - last.asked_at < policy.interval_s and not last.failures:
             return last
-        message, detail = await _answered(probe, policy.timeout_s)
+        message, detail = await answered(probe, policy.timeout_s)
         failures = last.failures + 1 if message else 0
         outcome = Outcome(self._clock(), failures, message, last.was_up or not message, detail)
         self._outcomes[key] = outcome
         return outcome
 
 
-async def _answered(probe: Probe, timeout_s: float) -> tuple[str, str]:
+async def answered(probe: Probe, timeout_s: float) -> tuple[str, str]:
     """The message of a failure, or else the detail of the answer."""
     try:
         async with asyncio.timeout(timeout_s):

@@ -36,21 +36,40 @@ def of(
     external: Mapping[str, str],
     *,
     anchors: str = "",
+    user: str = names.MONGODB_SERVICE_USER,
 ) -> dict[str, Probe]:
     """A probe for each component that is not embedded or disabled.
 
     Args:
-        generated: Values of the generated Secrets.
+        generated: Values of the generated Secrets that are in use.
         external: Values from the Secrets that the spec refers to.
         anchors: The certificates (PEM) to trust where the service speaks HTTPS.
+        user: The user of a managed MongoDB that the service logs in as.
     """
     probes = {
         names.REDIS: _redis(instance, generated, external),
-        names.MONGODB: _mongodb(instance, generated, external),
+        names.MONGODB: _mongodb(instance, generated, external, user),
         names.QDRANT: _qdrant(instance, generated, external),
         names.SERVICE: service_is_healthy(_health(instance), anchors),
     }
     return {name: probe for name, probe in probes.items() if probe is not None}
+
+
+def login(instance: KatoInstance, name: str, value: str, *, user: str = "") -> Probe:
+    """A probe that succeeds if a managed store accepts this value of a credential.
+
+    Args:
+        name: The name of the credential.
+        user: The user of MongoDB whose password it would be.
+    """
+    if name == names.REDIS_PASSWORD:
+        return _redis_login(instance, value)
+    if name == names.QDRANT_API_KEY:
+        address = _address(instance, names.QDRANT, names.QDRANT_PORT)
+        return http_answers(f"http://{address}/collections", {"api-key": value})
+    if name == names.MONGODB_OPERATOR_PASSWORD:
+        user = names.MONGODB_OPERATOR_USER
+    return _mongodb_login(instance, user, value)
 
 
 def certificates(external: Mapping[str, str]) -> str:
@@ -109,12 +128,16 @@ def _redis(
     password = generated.get(names.REDIS_PASSWORD)
     if instance.spec.redis.mode != "Managed" or not password:
         return None
+    return _redis_login(instance, password)
+
+
+def _redis_login(instance: KatoInstance, password: str) -> Probe:
     address = _address(instance, names.REDIS, names.REDIS_PORT)
     return redis_answers(f"redis://:{quote(password, safe='')}@{address}/0")
 
 
 def _mongodb(
-    instance: KatoInstance, generated: Mapping[str, str], external: Mapping[str, str]
+    instance: KatoInstance, generated: Mapping[str, str], external: Mapping[str, str], user: str
 ) -> Probe | None:
     if instance.spec.mongodb.mode == "External":
         url = external.get(names.MONGODB_URL, "")
@@ -123,7 +146,11 @@ def _mongodb(
     password = generated.get(names.MONGODB_SERVICE_PASSWORD)
     if instance.spec.mongodb.mode != "Managed" or not password:
         return None
-    login = f"{names.MONGODB_SERVICE_USER}:{quote(password, safe='')}"
+    return _mongodb_login(instance, user, password)
+
+
+def _mongodb_login(instance: KatoInstance, user: str, password: str) -> Probe:
+    login = f"{user}:{quote(password, safe='')}"
     address = _address(instance, names.MONGODB, names.MONGODB_PORT)
     return mongodb_answers(f"mongodb://{login}@{address}/?authSource=admin&directConnection=true")
 

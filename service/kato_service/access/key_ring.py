@@ -19,10 +19,13 @@ class KeyRing:
         audit: AuditLog,
         *,
         only_key: str | None = None,
-        only_key_file: WatchedFile[str] | None = None,
+        only_key_file: WatchedFile[tuple[str, ...]] | None = None,
         named_keys: WatchedFile[tuple[KeyLine, ...]] | None = None,
     ) -> None:
-        """*only_key*, which may do everything, is fixed; the files may change."""
+        """*only_key*, which may do everything, is fixed; the files may change.
+
+        The file of the only key may hold several, one per line, while it is being replaced.
+        """
         self._audit = audit
         self._only_key = only_key
         self._only_key_file = only_key_file
@@ -36,7 +39,7 @@ class KeyRing:
         return len(self._keys)
 
     @property
-    def files(self) -> tuple[WatchedFile[str] | WatchedFile[tuple[KeyLine, ...]], ...]:
+    def files(self) -> tuple[WatchedFile[tuple[str, ...]] | WatchedFile[tuple[KeyLine, ...]], ...]:
         return tuple(file for file in (self._only_key_file, self._named_keys) if file is not None)
 
     async def run(self) -> None:
@@ -53,6 +56,7 @@ class KeyRing:
                 self._audit.reloaded(file.variable, len(self._keys))
 
     def _read(self) -> ApiKeys:
-        only_key = self._only_key if self._only_key_file is None else self._only_key_file.value
+        only = () if self._only_key is None else (self._only_key,)
+        only = only if self._only_key_file is None else self._only_key_file.value
         named: Iterable[KeyLine] = () if self._named_keys is None else self._named_keys.value
-        return ApiKeys(named, only_key)
+        return ApiKeys(named, only)

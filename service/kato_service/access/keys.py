@@ -22,11 +22,14 @@ class ApiKeys:
     how long a look-up takes says nothing about the keys that exist.
     """
 
-    def __init__(self, lines: Iterable[KeyLine] = (), only_key: str | None = None) -> None:
-        """Named keys, and the one key of an instance, which may do everything."""
+    def __init__(self, lines: Iterable[KeyLine] = (), only_keys: Iterable[str] = ()) -> None:
+        """Named keys, and the one key of an instance, which may do everything.
+
+        There are several of the latter while it is being replaced.
+        """
         self._blinding = secrets.token_bytes(32)
         self._callers = {self._blinded(bytes.fromhex(it.sha256)): it.caller for it in lines}
-        if only_key is not None:
+        for only_key in only_keys:
             caller = Caller("key", ONLY_KEY, with_included((Scope.ADMIN,)), is_shared=True)
             self._callers[self._blinded(sha256(only_key.encode()).digest())] = caller
 

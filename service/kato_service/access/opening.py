@@ -13,7 +13,7 @@ from kato_service.access.audit import AuditLog
 from kato_service.access.key_lines import key_lines
 from kato_service.access.key_ring import KeyRing
 from kato_service.access.rate_limits import Rate, RateLimits
-from kato_service.access.watched_file import WatchedFile, line_of
+from kato_service.access.watched_file import WatchedFile, lines_of
 from kato_service.connections.database_manager import DatabaseManager
 from kato_service.connections.store_pool import EmbeddedStore
 from kato_service.errors import SettingsError, UnusableError
@@ -36,7 +36,7 @@ def access_control(settings: Settings) -> AccessControl:
     keys = KeyRing(
         audit,
         only_key=only_key,
-        only_key_file=_watched("API_KEY_FILE", settings.api_key_file, _one_key),
+        only_key_file=_watched("API_KEY_FILE", settings.api_key_file, _only_keys),
         named_keys=_watched("API_KEYS_FILE", settings.api_keys_file, key_lines),
     )
     return AccessControl(settings.auth, audit, keys, _tokens(settings))
@@ -93,10 +93,10 @@ def _require_certificates(variable: str, path: Path | None) -> None:
         ) from exc
 
 
-def _one_key(content: bytes) -> str:
+def _only_keys(content: bytes) -> tuple[str, ...]:
     try:
-        key: ApiKey = TypeAdapter(ApiKey).validate_python(line_of(content))
-        return key.get_secret_value()
+        keys: TypeAdapter[ApiKey] = TypeAdapter(ApiKey)
+        return tuple(keys.validate_python(it).get_secret_value() for it in lines_of(content))
     except ValidationError:
         raise UnusableError("the key holds characters that no header can carry") from None
 

@@ -72,11 +72,16 @@ def _content(path: Path) -> bytes:
 
 
 def line_of(content: bytes) -> str:
-    """The text of a file that holds one line, as a key or a token."""
+    """The text of a file that holds one line, as a token."""
+    return lines_of(content)[0]
+
+
+def lines_of(content: bytes) -> tuple[str, ...]:
+    """The lines of a file, without blanks around them; at least one."""
     try:
-        text = content.decode().strip()
+        lines = tuple(line.strip() for line in content.decode().splitlines() if line.strip())
     except UnicodeDecodeError:
         raise UnusableError("the file is not UTF-8") from None
-    if not text:
+    if not lines:
         raise UnusableError("the file is empty")
-    return text
+    return lines

@@ -1,32 +1,29 @@
-"""The agent next to every MongoDB server: initiates the set, creates users, reports readiness.
-
-It runs in the server's pod and connects over localhost, the only place from which MongoDB allows
-the first user to be created; so the operator needs no access to the pod.
-"""
+"""The agent: prepares one server until the service can use it, then follows its users."""
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import structlog
 from aiohttp import web
-from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from kato_operator import names
 from kato_operator.errors import NotReadyError, stable_message
+from kato_operator.mongodb_agent.server import (
+    ALREADY_INITIALIZED,
+    UNKNOWN_COMMAND,
+    Document,
+    Server,
+    state,
+)
+from kato_operator.mongodb_agent.users import Users, Wanted
 from kato_operator.settings import AgentSettings
 
 log = structlog.get_logger()
 
-Document = Mapping[str, Any]
-Server = AsyncMongoClient[Document]
-Role = dict[str, str]
-
 RETRY_S = 1.0
-"""Seconds between two attempts to prepare the server."""
+"""Seconds between two attempts to prepare the server, and between two looks at the users' file."""
 
 NOT_ADDED = (
     "this member has not been added to the replica set; more than one member is not supported yet"
@@ -37,22 +34,20 @@ NO_REPLICA_SETS = (
 )
 NO_STATE = "the server is neither primary nor secondary"
 
-AUTHENTICATION_FAILED = 18
-ALREADY_INITIALIZED = 23
-UNKNOWN_COMMAND = 59
-NOT_IMPLEMENTED = 238
-USER_EXISTS = 51003
-
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """The body of `/ready`: whether clients can use the server, and if not, why."""
+    """The body of `/ready`: whether clients can use the server, and if not, why.
+
+    *rotation* is why changed passwords are not in effect yet; the server can be used meanwhile.
+    """
 
     ready: bool
     state: str = ""
     set: str = ""
     reason: str = ""
     message: str = ""
+    rotation: str = ""
 
 
 class MongoDBAgent:
@@ -60,6 +55,10 @@ class MongoDBAgent:
 
     def __init__(self, settings: AgentSettings) -> None:
         self._settings = settings
+        self._server = Server(settings)
+        self._users = Users(settings, self._server)
+        self._done: Wanted | None = None
+        self._rotation = ""
         self._prepared: Readiness | None = None
         self._last = Readiness(ready=False, reason="Starting", message="the agent is starting")
 
@@ -79,11 +78,12 @@ class MongoDBAgent:
         """
         try:
             hello = await self._hello_of_member()
-            await self._create_users(hello)
-            set_id = await self._set_id()
+            wanted = self._users.wanted()
+            await self._users.ensure(wanted, is_primary=state(hello) == "primary")
+            set_id = await self._set_id(wanted)
             if not set_id and self._settings.ordinal != 0:
                 raise NotReadyError("NoReplicaSets", NO_REPLICA_SETS)
-            readiness = Readiness(ready=True, state=_state(hello), set=set_id)
+            readiness = Readiness(ready=True, state=state(hello), set=set_id)
         except NotReadyError as error:
             self._note(_not_ready(error.reason, error.message))
             raise
@@ -91,20 +91,45 @@ class MongoDBAgent:
             failed = _failed(error)
             self._note(failed)
             raise NotReadyError(failed.reason, failed.message) from error
-        self._prepared = readiness
+        self._prepared, self._done = readiness, wanted
         self._note(readiness)
+
+    async def follow(self) -> None:
+        """Keep the users as their file asks for, which changes with the passwords."""
+        while True:
+            await asyncio.sleep(RETRY_S)
+            try:
+                await self._rotate()
+            except NotReadyError as error:
+                self._refuse(error.message)
+            except PyMongoError as error:
+                self._refuse(_failed(error).message)
+
+    async def _rotate(self) -> None:
+        wanted = self._users.wanted()
+        if wanted != self._done:
+            hello = await self._server.hello()
+            await self._users.ensure(wanted, is_primary=state(hello) == "primary")
+            self._done = wanted
+            log.info("users changed", users=sorted(wanted.service))
+        self._rotation = ""
+
+    def _refuse(self, message: str) -> None:
+        if message != self._rotation:
+            log.warning("users not changed", cause=message)
+        self._rotation = message
 
     async def readiness(self) -> Readiness:
         """The readiness of the server now."""
         if self._prepared is None:
             return self._last
         try:
-            state = _state(await self._hello())
+            now = state(await self._server.hello())
         except PyMongoError as error:
             return _failed(error)
-        if not state:
+        if not now:
             return _not_ready("NoState", NO_STATE)
-        return replace(self._prepared, state=state)
+        return replace(self._prepared, state=now, rotation=self._rotation)
 
     def _note(self, readiness: Readiness) -> None:
         if readiness.reason != self._last.reason:
@@ -112,11 +137,11 @@ class MongoDBAgent:
         self._last = readiness
 
     async def _hello_of_member(self) -> Document:
-        hello = await self._hello()
+        hello = await self._server.hello()
         if "setName" not in hello:
             await self._initiate()
-            hello = await self._hello()
-        if not _state(hello):
+            hello = await self._server.hello()
+        if not state(hello):
             raise NotReadyError("Electing", NO_STATE)
         return hello
 
@@ -133,7 +158,7 @@ class MongoDBAgent:
         await self._refuse_second_set()
         member = {"_id": 0, "host": self._settings.address(0)}
         wanted = {"_id": self._settings.set_name, "members": [member]}
-        async with self._connected() as server:
+        async with self._server.connected() as server:
             try:
                 await server.admin.command("replSetInitiate", wanted)
             except OperationFailure as error:
@@ -145,58 +170,14 @@ class MongoDBAgent:
         """Ask the other members: two sets of one instance would split its knowledge."""
         for ordinal in range(1, self._settings.members):
             with suppress(PyMongoError):
-                hello = await self._hello(self._settings.address(ordinal))
+                hello = await self._server.hello(self._settings.address(ordinal))
                 if "setName" in hello:
                     raise NotReadyError("PeerHasSet", f"member {ordinal} already belongs to a set")
 
-    async def _create_users(self, hello: Document) -> None:
-        """Create the two users, unless they work already."""
-        if await self._can_log_in(names.MONGODB_SERVICE_USER) and await self._can_log_in(
-            names.MONGODB_OPERATOR_USER
-        ):
-            return
-        if _state(hello) != "primary":
-            raise NotReadyError("NoUsers", "the users have not been replicated to this member yet")
-        if not await self._can_log_in(names.MONGODB_OPERATOR_USER):
-            await self._create_user(
-                "", names.MONGODB_OPERATOR_USER, {"role": "root", "db": "admin"}
-            )
-        role = {"role": "readWrite", "db": self._settings.database}
-        await self._create_user(names.MONGODB_OPERATOR_USER, names.MONGODB_SERVICE_USER, role)
-
-    async def _can_log_in(self, user: str) -> bool:
-        async with self._connected(user=user) as server:
-            try:
-                await server.admin.command("ping")
-            except OperationFailure as error:
-                if error.code != AUTHENTICATION_FAILED:
-                    raise
-                return False
-        return True
-
-    async def _create_user(self, as_user: str, user: str, role: Role) -> None:
-        async with self._connected(user=as_user) as server:
-            try:
-                await self._create_with(server, user, [role])
-            except OperationFailure as error:
-                if error.code != USER_EXISTS:
-                    raise
-                await server.admin.command("updateUser", user, pwd=self._password(user))
-        log.info("user created", user=user)
-
-    async def _create_with(self, server: Server, user: str, roles: list[Role]) -> None:
-        """Create a user, with all rights on a server that does not support roles."""
-        try:
-            await server.admin.command("createUser", user, pwd=self._password(user), roles=roles)
-        except OperationFailure as error:
-            if error.code != NOT_IMPLEMENTED or not roles:
-                raise
-            log.info("roles not supported", user=user)
-            await self._create_with(server, user, [])
-
-    async def _set_id(self) -> str:
+    async def _set_id(self, wanted: Wanted) -> str:
         """The id of the replica set; empty on a server without replica sets."""
-        async with self._connected(user=names.MONGODB_OPERATOR_USER) as server:
+        user, password = names.MONGODB_OPERATOR_USER, wanted.operator[0]
+        async with self._server.connected(user=user, password=password) as server:
             try:
                 answer = await server.admin.command("replSetGetConfig")
             except OperationFailure as error:
@@ -204,36 +185,6 @@ class MongoDBAgent:
                     raise
                 return ""
         return str(answer["config"]["settings"]["replicaSetId"])
-
-    async def _hello(self, address: str = "") -> Document:
-        async with self._connected(address=address) as server:
-            answer: Document = await server.admin.command("hello")
-            return answer
-
-    def _connected(self, *, user: str = "", address: str = "") -> Server:
-        timeout_ms = int(self._settings.timeout_s * 1000)
-        settings = self._settings
-        login: dict[str, Any] = {
-            "username": user,
-            "password": self._password(user),
-            "authSource": "admin",
-        }
-        return AsyncMongoClient(
-            address or f"{settings.mongodb_host}:{settings.mongodb_port}",
-            directConnection=True,
-            serverSelectionTimeoutMS=timeout_ms,
-            connectTimeoutMS=timeout_ms,
-            socketTimeoutMS=timeout_ms,
-            **(login if user else {}),
-        )
-
-    def _password(self, user: str) -> str:
-        name = (
-            "mongodb-operator-password"
-            if user == names.MONGODB_OPERATOR_USER
-            else "mongodb-service-password"
-        )
-        return (self._settings.credentials / name).read_text().strip()
 
 
 async def run(settings: AgentSettings) -> None:
@@ -245,7 +196,7 @@ async def run(settings: AgentSettings) -> None:
         await web.TCPSite(runner, port=settings.port).start()
         log.info("agent started", pod=settings.pod, addresses=runner.addresses)
         await agent.prepare()
-        await asyncio.Event().wait()
+        await agent.follow()
     finally:
         await runner.cleanup()
 
@@ -261,12 +212,6 @@ def _application(agent: MongoDBAgent) -> web.Application:
     application = web.Application()
     application.add_routes([web.get("/ready", ready), web.get("/live", live)])
     return application
-
-
-def _state(hello: Document) -> str:
-    if hello.get("isWritablePrimary", hello.get("ismaster")):
-        return "primary"
-    return "secondary" if hello.get("secondary") else ""
 
 
 def _failed(error: PyMongoError) -> Readiness:
