@@ -66,7 +66,7 @@ def test_a_generated_api_key_comes_as_a_file() -> None:
     assert found["API_KEY_FILE"] == "/etc/kato/service/api-key"
     assert items(volumes(auth)["/etc/kato/service"]) == (
         "prod-connections",
-        [{"key": "API_KEY", "path": "api-key"}],
+        [{"key": "api-key-lines", "path": "api-key"}],
     )
     assert made(auth)["Secret", "prod-connections"]["stringData"]["API_KEY"] == "generated-key"
 
