@@ -226,6 +226,18 @@ def test_a_slow_rollout_is_no_reason_to_call_a_rotation_stuck() -> None:
     )
 
 
+def test_values_that_cannot_be_applied_are_not_called_on_their_way() -> None:
+    wished = {**wishes(), names.REDIS_PASSWORD: "b"}
+    blocker = Verdict.blocked_by(names.REASON_MISSING_SECRET, "Secret 'tls' does not exist")
+    found = rotation_words.verdict(
+        instance(), step(steady(), wished), wished, Evidence({}, None), now=BEGAN, blocker=blocker
+    )
+    assert found is not None
+    assert found.message == (
+        "changed values (redis-password) cannot be applied: Secret 'tls' does not exist"
+    )
+
+
 def test_a_third_value_is_said_to_come_next() -> None:
     name = names.REDIS_PASSWORD
     used = step(step(steady(), {**wishes(), name: "b"}), {**wishes(), name: "b"})

@@ -152,8 +152,14 @@ class Reconciler:
 
     async def _with_rotation(self, this: Pass) -> Pass:
         """Decide which values are in use, and which are valid next to them."""
-        asks, facts = self._checks is not None, self._facts(this)
-        found = await rotating.rotated(self._cluster, this.instance, this.values, facts, asks=asks)
+        found = await rotating.rotated(
+            self._cluster,
+            this.instance,
+            this.values,
+            self._facts(this),
+            asks=self._checks is not None,
+            blocker=next(iter(this.verdicts.values()), None),
+        )
         known = found.credentials
         return replace(this, in_use=known.in_use, rotation=known.rotation, rotating=found.verdict)
 

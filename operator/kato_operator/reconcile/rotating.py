@@ -39,6 +39,7 @@ async def rotated(
     facts: Facts,
     *,
     asks: bool,
+    blocker: Verdict | None,
 ) -> Rotated:
     """Make the next step of a rotation, if there is one and it may be made.
 
@@ -47,6 +48,7 @@ async def rotated(
         facts: Everything else that manifests are built from.
         asks: Whether stores may be asked. Otherwise it counts that new pods of the service become
             ready, which they do only when every store lets them in.
+        blocker: Why nothing can be applied, if that is so.
     """
     known = await _recorded(cluster, instance, wished)
     live = cluster.children(instance.key)
@@ -58,9 +60,9 @@ async def rotated(
         evidence = Evidence(waits, unsettled, operator)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     after = rotation.stepped(known, wished, evidence, now=now)
-    if after != known and not instance.spec.paused:
+    if after != known and not instance.spec.paused and blocker is None:
         log.info("credentials changing", others=sorted(after.rotation.others))
-    said = rotation_words.verdict(instance, after, wished, evidence, now=now)
+    said = rotation_words.verdict(instance, after, wished, evidence, now=now, blocker=blocker)
     return Rotated(after, said)
 
 

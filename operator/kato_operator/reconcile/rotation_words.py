@@ -28,15 +28,23 @@ def verdict(
     evidence: Evidence,
     *,
     now: str,
+    blocker: Verdict | None = None,
 ) -> Verdict | None:
-    """The verdict on the credentials that change; None if none does."""
+    """The verdict on the credentials that change; None if none does.
+
+    Args:
+        blocker: Why nothing can be applied, if that is so.
+    """
     said = list(_said(instance, known, wished, evidence, now))
     if not said:
         return None
+    changing = ", ".join(name for name, _, _ in said)
     if instance.spec.paused:
-        changing = ", ".join(name for name, _, _ in said)
         what = f"spec.paused is set: changed values are not applied until it is unset ({changing})"
         return Verdict(False, names.REASON_PAUSED, what)
+    if blocker is not None:
+        what = f"changed values ({changing}) cannot be applied: {blocker.message}"
+        return Verdict(False, names.REASON_CREDENTIALS_ROTATING, what)
     message = "; ".join(text for _, text, _ in said)
     if any(is_stuck for _, _, is_stuck in said):
         return Verdict.blocked_by(names.REASON_ROTATION_STUCK, message)
