@@ -67,8 +67,8 @@ class Review:
     @property
     def is_unmendable(self) -> bool:
         """Whether no apply can help: a Service without an address stays one, and is not refused."""
-        is_headless = self.live.get("spec", {}).get("clusterIP") == "None"
-        return is_headless and self.wanted.get("spec", {}).get("clusterIP") != "None"
+        live, wanted = (each.get("spec", {}).get("clusterIP") for each in (self.live, self.wanted))
+        return bool(live == "None" != wanted)
 
     @property
     def additions(self) -> Iterator[Difference]:

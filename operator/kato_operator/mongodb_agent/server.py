@@ -33,7 +33,7 @@ class Server:
         """
         settings = self._settings
         timeout_ms = int(settings.timeout_s * 1000)
-        login = {"username": user, "password": password, "authSource": "admin"}
+        login: dict[str, Any] = {"username": user, "password": password, "authSource": "admin"}
         return AsyncMongoClient(
             address or f"{settings.mongodb_host}:{settings.mongodb_port}",
             directConnection=True,

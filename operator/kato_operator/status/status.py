@@ -98,7 +98,7 @@ def condition(status: Manifest, kind: str) -> Condition:
 
 def _is_new(before: Condition, after: Condition) -> bool:
     is_contested = after["reason"] == names.REASON_CONTESTED != before.get("reason")
-    return is_contested or before.get("status", "") != after["status"]
+    return bool(is_contested or before.get("status", "") != after["status"])
 
 
 def _phase(before: Manifest, instance: KatoInstance, ready: Verdict, progressing: Verdict) -> str:

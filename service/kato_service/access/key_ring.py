@@ -56,7 +56,7 @@ class KeyRing:
                 self._audit.reloaded(file.variable, len(self._keys))
 
     def _read(self) -> ApiKeys:
-        only = () if self._only_key is None else (self._only_key,)
+        only: tuple[str, ...] = () if self._only_key is None else (self._only_key,)
         only = only if self._only_key_file is None else self._only_key_file.value
         named: Iterable[KeyLine] = () if self._named_keys is None else self._named_keys.value
         return ApiKeys(named, only)
