@@ -20,8 +20,7 @@ from pydantic import (
 
 from kato_service.domain.genes import Genes, RankKey, StmMode
 from kato_service.errors import SettingsError
-from kato_service.settings_access import AccessConfig, ApiKey
-from kato_service.settings_address import AddressConfig
+from kato_service.settings_access import AccessConfig, AddressConfig, ApiKey
 from kato_service.settings_rules import (
     StoreChoice,
     chosen_store,

@@ -1,4 +1,5 @@
-"""Settings about who may call, how often, and how much all callers share (access.md)."""
+"""Settings about who may call, how often, and how much all callers share (access.md), and about
+where they find an instance."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +15,7 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 from kato_service.errors import SettingsError
-from kato_service.settings_rules import networks, safe_url, without_blanks
+from kato_service.settings_rules import networks, path_prefix, safe_url, without_blanks
 from kato_service.settings_values import FromEnvironment, Words, words
 
 AuthMode = Literal["none", "api_key", "token"]
@@ -24,6 +25,7 @@ ScopeWords = Annotated[
 ]
 Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(words), AfterValidator(networks)]
 HttpsUrl = Annotated[str, AfterValidator(safe_url)]
+RootPath = Annotated[str, AfterValidator(path_prefix)]
 Claim = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,256}$")]
 _KEYS = ("API_KEY", "API_KEY_FILE", "API_KEYS_FILE")
 _TOKENS = (
@@ -136,3 +138,14 @@ class AccessConfig(FromEnvironment):
 
     def _given(self, variables: Iterable[str]) -> list[str]:
         return [name for name in variables if name.lower() in self.model_fields_set]
+
+
+class AddressConfig(FromEnvironment):
+    """Where clients find this instance, and in which form."""
+
+    root_path: RootPath | None = Field(None, validation_alias="ROOT_PATH")
+    """Path below which a proxy publishes this instance, for example /kato: /docs and the OpenAPI
+    documents use it. The proxy may remove it from the paths that it passes on, or leave it."""
+    metrics_json: bool = Field(False, validation_alias="METRICS_JSON")
+    """true answers /metrics with JSON, as other KATO versions do, where a request accepts any form
+    (Accept: */*, or none). A request that names a form, as Prometheus does, gets that form."""

@@ -57,16 +57,13 @@ def routes() -> Iterator[Route]:
         if "{path:path}" in route.path:
             continue
         parameter = inspect.signature(route.endpoint).parameters.get("body")
+        dependant = getattr(getattr(route, "documented", None), "dependant", None)
         for method in sorted(getattr(route, "methods", None) or {"WS"}):
             yield Route(
                 method=method,
                 path=getattr(route, "path_format", route.path),
                 any_query=route.need.any_query,
-                parameters=tuple(
-                    dict.fromkeys(
-                        (*_parameters(getattr(route, "dependant", None)), *route.need.naming)
-                    )
-                ),
+                parameters=tuple(dict.fromkeys((*_parameters(dependant), *route.need.naming))),
                 naming=route.need.naming,
                 model=None if parameter is None else _model(parameter.annotation),
                 required=parameter is not None and parameter.default is parameter.empty,

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi.routing import APIRoute
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
@@ -17,6 +16,7 @@ from kato_service.api.documents import texts
 from kato_service.api.documents.document import document
 from kato_service.api.documents.page import ASSETS, SECURITY_HEADERS
 from kato_service.api.intake.guards import need_of
+from kato_service.api.intake.strict_route import DocumentedRoute
 from kato_service.settings import Settings
 from support.documents import Document, application, operations, resolved
 
@@ -61,8 +61,8 @@ def test_the_documents_together_describe_every_operation_once() -> None:
     served = [
         (method, route.path_format)
         for route in app.routes
-        if isinstance(route, APIRoute)
-        for method in route.methods
+        if isinstance(route, DocumentedRoute)
+        for method in route.methods or ()
         if method != "HEAD"
     ]
     described = [
@@ -153,8 +153,8 @@ def test_security_is_the_scope_that_the_route_needs(
     needs = {
         (method, route.path_format): need.scope
         for route in app.routes
-        if isinstance(route, APIRoute) and (need := need_of(route)) is not None
-        for method in route.methods
+        if isinstance(route, DocumentedRoute) and (need := need_of(route)) is not None
+        for method in route.methods or ()
     }
     for operation in operations(document(app, app.state.service.settings, older=older)):
         scope = needs[operation.method, operation.path]

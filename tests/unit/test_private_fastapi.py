@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 
 ROUTES = "kato_service/api/intake/strict_route.py"
 ERRORS = "kato_service/api/errors.py"
@@ -54,6 +55,16 @@ async def test_a_route_handles_requests_with_its_own_app() -> None:
     answer = await posted(app(ReplacedRoute), b"{}")
     expected = "('/{name}', True) ['name']"
     assert answer.text == expected, f"routes changed: {ROUTES} and {INTAKE} build on it"
+
+
+async def test_a_route_that_is_in_no_application_answers_requests() -> None:
+    analysed: Any = app(APIRoute).router.routes[-1]
+    other = FastAPI()
+    route = Route("/{name}", endpoint, methods=["POST"])
+    route.app = analysed.app
+    other.router.routes.append(route)
+    answer = await posted(other, b'{"number": 1}')
+    assert answer.text == "1", f"routes changed: {ROUTES} builds on it"
 
 
 class RefusingRequest(Request):

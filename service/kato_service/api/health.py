@@ -24,6 +24,7 @@ from kato_service.api.intake.operations import (
     Described,
     describe,
 )
+from kato_service.api.intake.strict_route import DocumentedRoute
 from kato_service.api.monitoring import figures
 from kato_service.api.monitoring.accepting import wants_json
 from kato_service.api.monitoring.paths import SERVICE_NAME
@@ -59,24 +60,25 @@ _SHOWN = (
 def add_health(app: FastAPI) -> None:
     """Add the paths of this module; health is open to everybody."""
     for one in _PATHS:
-        app.router.add_api_route(
+        route = DocumentedRoute(
             one.path,
             one.endpoint,
-            methods=["GET"],
+            "GET",
             summary=one.summary,
             tags=["health"],
             operation_id=one.operation_id,
             response_model=one.answer,
             response_class=JSONResponse if one.answer else PlainTextResponse,
         )
-        app.router.add_api_route(one.path, one.endpoint, methods=["HEAD"], include_in_schema=False)
+        probed = DocumentedRoute(one.path, one.endpoint, "HEAD", include_in_schema=False)
+        app.router.routes.extend((route, probed))
         is_open = "health" in one.path
         errors = BY_ANYONE if is_open else _errors(one)
         also = (503,) if one.may_fail else ()
         described = Described(errors, older=one.is_older, also=also, also_text=one.also_text)
-        describe(app.router.routes[-2], described)
-        for route in app.router.routes[-2:]:
-            guard(route, _PROBED if is_open else _WATCHED)
+        describe(route, described)
+        for each in (route, probed):
+            guard(each, _PROBED if is_open else _WATCHED)
 
 
 async def live(request: Request) -> Response:

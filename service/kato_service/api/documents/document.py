@@ -6,7 +6,6 @@ from typing import Any, get_args
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from kato_service import __version__
@@ -22,6 +21,7 @@ from kato_service.api.documents.refusals import (
 )
 from kato_service.api.intake.guards import need_of
 from kato_service.api.intake.operations import Described, described
+from kato_service.api.intake.strict_route import DocumentedRoute
 from kato_service.api.shapes.examples import EXAMPLES
 from kato_service.api.shapes.requests import ConfigBody, GeneOverrides, GenesBody, StrictGenes
 from kato_service.api.shapes.responses import Refusal
@@ -65,7 +65,7 @@ def document(app: FastAPI, settings: Settings, *, older: bool) -> Document:
         title="KATO, older paths" if older else "KATO",
         version=__version__,
         description=_unwrapped(texts.OLDER if older else texts.CURRENT),
-        routes=routes,
+        routes=[route.documented for route in routes],
         tags=[{"name": name, "description": text} for name, text in tags.items()],
         license_info={"name": "Apache 2.0", "identifier": "Apache-2.0"},
     )
@@ -84,16 +84,16 @@ def document(app: FastAPI, settings: Settings, *, older: bool) -> Document:
     return made
 
 
-def _routes(app: FastAPI, tags: Sequence[str], *, older: bool) -> list[APIRoute]:
+def _routes(app: FastAPI, tags: Sequence[str], *, older: bool) -> list[DocumentedRoute]:
     """The routes of the document, by group in reading order."""
     found = [
         route
         for route in app.routes
-        if isinstance(route, APIRoute)
+        if isinstance(route, DocumentedRoute)
         and (known := described(route)) is not None
         and known.older is older
     ]
-    return sorted(found, key=lambda route: tags.index(str(route.tags[0])))
+    return sorted(found, key=lambda route: tags.index(str(route.documented.tags[0])))
 
 
 def _components(found: dict[str, Any], settings: Settings, *, older: bool) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _components(found: dict[str, Any], settings: Settings, *, older: bool) -> di
 
 
 def _complete(
-    operation: dict[str, Any], route: APIRoute, described: Described, settings: Settings
+    operation: dict[str, Any], route: DocumentedRoute, described: Described, settings: Settings
 ) -> None:
     need = need_of(route)
     assert need is not None
@@ -149,7 +149,7 @@ def _schemes(settings: Settings) -> dict[str, Any]:
 
 
 def _parameters(
-    found: Sequence[dict[str, Any]], route: APIRoute, described: Described
+    found: Sequence[dict[str, Any]], route: DocumentedRoute, described: Described
 ) -> list[dict[str, Any]]:
     parameters = []
     for parameter in found:
@@ -182,7 +182,9 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return rest | (options[0] if options else {})
 
 
-def _answers(found: Mapping[str, Any], route: APIRoute, described: Described) -> dict[str, Any]:
+def _answers(
+    found: Mapping[str, Any], route: DocumentedRoute, described: Described
+) -> dict[str, Any]:
     success = dict(found["200"])
     on_session = ("X-Session-ID",) if _is_on_session(route, described) else ()
     headers = header_references("X-Request-ID", *on_session, *RATES)
@@ -204,7 +206,7 @@ def _show_answers(made: Document) -> None:
                 content["example"] = example(content["schema"], made["components"]["schemas"])
 
 
-def _is_on_session(route: APIRoute, described: Described) -> bool:
+def _is_on_session(route: DocumentedRoute, described: Described) -> bool:
     return "session_id" in described.naming or "{session_id}" in route.path
 
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI
@@ -40,14 +41,14 @@ def guard(route: BaseRoute, need: Need) -> None:
     """Let only callers with *need* reach *route*, and only with a query that it knows."""
     guarded: Any = route
     inner: ASGIApp = guarded.app
-    known = None if need.any_query else known_parameters(route) | need.naming
+    known = cache(lambda: known_parameters(route) | need.naming)
 
     async def app(connection: Connection, receive: Receive, send: Send) -> None:
         caller: Caller = connection["state"]["caller"]
         try:
             caller.require(need.scope)
-            if known is not None and connection["query_string"]:
-                require_known(connection, known)
+            if connection["query_string"] and not need.any_query:
+                require_known(connection, known())
             if need.naming:
                 connection["state"]["claims"] = claims_outside(connection)
         except (ForbiddenError, InvalidInputError) as error:

@@ -13,7 +13,7 @@ import orjson
 
 from kato_service import json_text
 from kato_service.api.intake import exact_json
-from kato_service.api.intake.outline import Outline, outlined
+from kato_service.api.intake.outline import Outline, outlined, vectorised
 
 T = TypeVar("T")
 AT_ONCE_BYTES = 256 * 1024
@@ -65,14 +65,8 @@ async def _in_thread(raw: bytes, accept: Callable[[Any], T]) -> T:
 async def _vectorised(raw: bytes) -> Outline:
     """The outline of *raw*. The first call imports numpy, for 0.1 s in a thread."""
     if not _by_numpy:
-        _by_numpy.append(await asyncio.to_thread(_imported))
+        _by_numpy.append(await asyncio.to_thread(vectorised))
     return _by_numpy[0](raw)
-
-
-def _imported() -> Callable[[bytes], Outline]:
-    from kato_service.api.intake import long_bodies
-
-    return long_bodies.outlined
 
 
 def _is_exact(raw: bytes, value: Any, outline: Outline) -> bool:

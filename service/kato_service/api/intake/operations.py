@@ -141,17 +141,16 @@ def add(
 def _add(app: FastAPI, method: str, operation: Operation, generation: Generation, tag: str) -> None:
     path = operation.path
     operation_id = _operation_id(method, operation, generation)
-    app.router.add_api_route(
+    route = StrictRoute(
         path,
         operation.endpoint,
-        methods=[method],
+        method,
         operation_id=operation_id,
         summary=operation.summary,
         tags=[tag],
         response_model=generation.answers.get(operation.answer, operation.answer),
-        route_class_override=StrictRoute,
     )
-    route = app.router.routes[-1]
+    app.router.routes.append(route)
     # An empty part of a path leads to no operation.
     missing = (NotFoundError,) if "{" in path else ()
     # Bodies of reads are read too: on the older paths they may name whom the request is for.

@@ -15,8 +15,8 @@ MAX_PARAMETERS = 20
 
 
 def known_parameters(route: BaseRoute) -> frozenset[str]:
-    """The names of the query parameters that *route* reads."""
-    dependant = getattr(route, "dependant", None)
+    """The names of the query parameters that *route* reads; FastAPI may have to analyse it."""
+    dependant = getattr(getattr(route, "documented", None), "dependant", None)
     return frozenset() if dependant is None else frozenset(_names(dependant))
 
 
