@@ -5,7 +5,7 @@ Answers are not validated against these models at run time; tests compare the tw
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from kato_service.domain.genes import RankKey
 from kato_service.models.described import DescribedFields
@@ -17,6 +17,8 @@ _AT = "2026-01-31T12:00:00.000Z"
 
 class Answer(DescribedFields):
     """A JSON object that the service sends."""
+
+    model_config = ConfigDict(defer_build=True)  # only documents need its schema
 
 
 class Error(Answer):
