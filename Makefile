@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PORT ?= 8000
 WORKERS_FOR_TESTS ?= 2
 
-.PHONY: help install run up down check test torture soak engine-check engine-stalls engine-sanitize operator-truth operator-rivals operator-kills operator-storms fuzz audit e2e bench dist images chart crds format clean browser-test client-test
+.PHONY: help install run up down check test torture soak engine-check engine-stalls engine-sanitize operator-truth operator-rivals operator-kills operator-storms operator-hostile fuzz audit e2e bench dist images chart crds format clean browser-test client-test
 
 help: ## list these commands
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +94,10 @@ operator-kills: install ## kill the operator at every write of an instance's lif
 operator-storms: install ## let STORM_SHARE=0.5 of the operator's requests fail, and the API server be away for OUTAGE_S=300 seconds
 	@$(PYTHON) e2e/testbed/testbed.py binaries
 	@STORM_SHARE=$${STORM_SHARE:-0.5} OUTAGE_S=$${OUTAGE_S:-300} SEED=$${SEED:-$$RANDOM} $(BIN)/python -m pytest tests/integration/test_operator_storms.py -s $(PYTEST_ARGS)
+
+operator-hostile: install ## put hostile values into every field of an instance; none may make a child that the API server refuses (10 minutes)
+	@$(PYTHON) e2e/testbed/testbed.py binaries
+	@HOSTILE_CASES=$${HOSTILE_CASES:-1000000} $(BIN)/python -m pytest tests/integration/test_operator_hostile_specs.py -s $(PYTEST_ARGS)
 
 fuzz: install ## send FUZZ_CASES=20000 generated requests per kind of test, from SEED, and judge every answer (half an hour)
 	@$(PYTHON) e2e/testbed/testbed.py packages redis-server

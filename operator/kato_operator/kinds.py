@@ -7,11 +7,12 @@ from kato_operator import names
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind, and where the API server serves it."""
+    """A kind, and where the API server serves it; an optional one may have no CRD in a cluster."""
 
     api_version: str
     name: str
     plural: str
+    is_optional: bool = False
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
         """The URL path of an object, or of all objects where *name* is empty."""
@@ -40,7 +41,7 @@ _CHILDREN = (
     Kind("networking.k8s.io/v1", "Ingress", "ingresses"),
     Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
     Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
-    Kind("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors"),
+    Kind("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors", is_optional=True),
 )
 CHILDREN = {kind.name: kind for kind in _CHILDREN}
 """Every kind that children of an instance have, by name."""

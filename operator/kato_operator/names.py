@@ -39,6 +39,8 @@ CLASS_CHANGES_ANNOTATION = "kato.dev/storage-class-changes"
 """On unbound claims of a StatefulSet that is deleted to get another class: they are, too."""
 ROTATING_SINCE_ANNOTATION = "kato.dev/rotating-since"
 """On the connections Secret while credentials change: when the present step began."""
+GIVEN_ANNOTATION = "kato.dev/given"
+"""On claims of StatefulSets: the keys of the labels and annotations that the spec gave them."""
 CREDENTIALS_TYPE = "kato.dev/credentials"
 
 READY = "Ready"

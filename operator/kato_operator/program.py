@@ -13,6 +13,7 @@ from kato_operator.claims.leadership import Leadership
 from kato_operator.claims.rights import Rights, writing_for
 from kato_operator.claims.rivals import Rivals
 from kato_operator.cluster.cluster import Cluster
+from kato_operator.cluster.definition import MISSING, Definition
 from kato_operator.cluster.kube import Kube
 from kato_operator.errors import KubeError, TransientError
 from kato_operator.handlers import watch_instances
@@ -38,6 +39,11 @@ class Operator:
             namespace=settings.namespace,
             changed=self.queue.add,
             excluded=settings.excluded_namespaces,
+            ipv6=kube.has_ipv6 if settings.ipv6 == "auto" else settings.ipv6 == "true",
+            recheck_s=settings.recheck_s,
+        )
+        self.definition = Definition(
+            kube, namespace=settings.namespace, look_every_s=settings.recheck_s
         )
         self.leadership = Leadership(
             kube,
@@ -175,9 +181,7 @@ async def run(settings: OperatorSettings, *, version: str) -> None:
         async with asyncio.TaskGroup() as group:
             working = group.create_task(operator.run())
             await operator.cluster.synced()
-            await watch_instances(
-                operator.cluster.instances, namespace=settings.namespace, watching=watching
-            )
+            await _watch(settings, operator, watching)
             working.cancel()
     finally:
         if operator is not None:
@@ -187,6 +191,23 @@ async def run(settings: OperatorSettings, *, version: str) -> None:
             await runner.cleanup()
         await kube.close()
         log.info("operator stopped")
+
+
+async def _watch(settings: OperatorSettings, operator: Operator, watching: asyncio.Event) -> None:
+    """Let kopf report KatoInstances whenever their CRD is installed, until a signal.
+
+    kopf never watches a CRD that it did not find, and fails when one is removed.
+    """
+    while True:
+        await operator.definition.served()
+        try:
+            return await watch_instances(
+                operator.cluster.instances, namespace=settings.namespace, watching=watching
+            )
+        except Exception:  # kopf keeps its errors private: the API server tells what has happened
+            watching.clear()
+            if await operator.definition.is_served():
+                raise
 
 
 async def _serving(
@@ -202,7 +223,8 @@ async def _serving(
     async def readyz(_: web.Request) -> web.Response:
         if watching.is_set() and operator.cluster.is_synced:
             return web.Response(text=f"ok: {operator.role}\n")
-        return web.Response(status=503, text="not ready: the caches are still being filled\n")
+        missing = MISSING if operator.definition.is_missing else "the caches are still being filled"
+        return web.Response(status=503, text=f"not ready: {missing}\n")
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=operator.metrics.render(), headers={"Content-Type": CONTENT_TYPE})

@@ -68,7 +68,7 @@ class OperatorSettings(BaseSettings):
     """Seconds between two full lists; each gives every instance a pass, spread over this time."""
 
     recheck_s: Seconds = 30.0
-    """Seconds after which objects that are not watched are read again, such as users' Secrets."""
+    """Seconds until what is not watched is read again: users' Secrets, kinds without a CRD."""
 
     api_requests_per_s: Seconds = 50.0
     """Requests to the API server per second, on average; a burst may be as many at once."""
@@ -78,6 +78,9 @@ class OperatorSettings(BaseSettings):
 
     deep_checks: bool = True
     """Whether stores and services are asked themselves; off where their pods cannot be reached."""
+
+    ipv6: Literal["auto", "true", "false"] = "auto"
+    """Whether pods of instances listen on IPv6 addresses too; `auto`: if the API server has one."""
 
     http_port: int = Field(default=8080, ge=0, le=65535)
     """Port of /healthz, /readyz and /metrics; 0: any free port."""

@@ -23,6 +23,7 @@ from kato_service.settings_others import VARIABLES, set_without_effect
 from kato_service.settings_text import help_text, misspelled
 
 log = structlog.get_logger()
+EVERY_ADDRESS = "::"
 EXIT_REFUSED = 2
 """The environment is wrong, or a command refused."""
 
@@ -76,14 +77,25 @@ def _supervise(settings: Settings, listener: socket.socket) -> None:
 
 
 def _listening(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
+        if settings.host == EVERY_ADDRESS:
+            return _listening_everywhere(settings.port)
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
     except OSError as exc:
         raise SettingsError(
             f"HOST, PORT: cannot listen on {settings.host}:{settings.port} ({exc.strerror});"
             " accepted: an address and a port of this machine that no other process uses"
         ) from exc
+
+
+def _listening_everywhere(port: int) -> socket.socket:
+    """A socket for all addresses, of IPv6 and IPv4; of IPv4 alone where the system has no IPv6."""
+    if not socket.has_dualstack_ipv6():
+        return socket.create_server(("0.0.0.0", port), backlog=BACKLOG)
+    return socket.create_server(
+        (EVERY_ADDRESS, port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True
+    )
 
 
 def _require_directories(settings: Settings) -> None:

@@ -64,7 +64,8 @@ class APIServiceConfig(FromEnvironment):
     """How HTTP is served."""
 
     host: Host = Field("0.0.0.0", validation_alias="HOST")
-    """Address to listen on; by default all, as a container needs."""
+    """Address to listen on; by default all IPv4 addresses, as a container needs. :: means all
+    addresses, of IPv6 and IPv4."""
     port: Port = Field(8000, validation_alias="PORT")
     """TCP port for HTTP and WebSockets."""
     workers: PositiveInt = Field(1, validation_alias="WORKERS")
@@ -111,9 +112,7 @@ class APIServiceConfig(FromEnvironment):
         """Where a person on this machine reaches the service."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         scheme = "http" if self.tls_cert_file is None else "https"
-        return (
-            f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
-        )
+        return f"{scheme}://{_in_url(host)}:{self.port}"
 
 
 class Settings(AccessConfig, AddressConfig, APIServiceConfig):
@@ -301,7 +300,9 @@ class Settings(AccessConfig, AddressConfig, APIServiceConfig):
         """The URL of Qdrant; if it has no port, Qdrant's client uses 6333."""
         if self.qdrant_url is not None:
             return self.qdrant_url.get_secret_value()
-        return f"http://{self.qdrant_host}:{self.qdrant_port}" if self.qdrant_host else None
+        return (
+            f"http://{_in_url(self.qdrant_host)}:{self.qdrant_port}" if self.qdrant_host else None
+        )
 
     @property
     def genes(self) -> Genes:
@@ -363,6 +364,11 @@ class Settings(AccessConfig, AddressConfig, APIServiceConfig):
         variable = "QDRANT_URL" if self.qdrant_host is None else "QDRANT_HOST"
         url = self.qdrant_address
         chosen_store(StoreChoice("VECTOR_STORE", self.vector_store, variable, url))
+
+
+def _in_url(host: str) -> str:
+    """The host in the spelling of URLs: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def read_settings() -> Settings:

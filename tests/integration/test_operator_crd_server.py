@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from refused_specs import BOUNDS, PLACES, STRICTER
 
 from kato_operator.crd.instance import custom_resource_definition, parse
 from kato_operator.errors import InvalidInstanceError
@@ -228,6 +229,7 @@ REFUSED = [
     ),
     pytest.param({"processorId": "a:b"}, "spec.processorId", "", id="processor-id"),
     pytest.param({"processor": {"recallThreshold": "1.5"}}, "spec.processor.recall", "", id="high"),
+    *PLACES,
 ]
 
 
@@ -288,6 +290,35 @@ def test_a_protection_without_a_budget_is_refused_but_no_reason_to_stop_an_insta
     parse({"metadata": {"name": "prod", "namespace": "kato"}, "spec": spec})
 
 
+@pytest.mark.parametrize(("spec", "field", "words"), STRICTER)
+def test_a_stricter_rule_is_no_reason_to_stop_an_instance_that_was_stored_before(
+    create: Create, spec: dict[str, Any], field: str, words: str
+) -> None:
+    answer = create(spec)
+    assert answer.status_code == 422, answer.text
+    assert field in answer.json()["message"]
+    assert words in answer.json()["message"]
+    parse({"metadata": {"name": "prod", "namespace": "kato"}, "spec": spec})
+
+
+def test_networks_may_be_written_as_proxies_are_configured(create: Create) -> None:
+    given = ["10.0.0.5/8", "192.0.2.1", "fd00::1/8", "2001:DB8::"]
+    spec = {"service": {"expose": {"trustedProxies": given}}}
+    assert create(spec).status_code == 201
+    found = parse({"metadata": {"name": "prod", "namespace": "kato"}, "spec": spec})
+    assert found.spec.service.expose.trusted_proxies == (
+        *("10.0.0.0/8", "192.0.2.1", "fd00::/8", "2001:DB8::"),
+    )
+
+
+@pytest.mark.parametrize("given", [":::/1", "1:2", "fd00::/129", "12345::", ":", "::g"])
+def test_what_is_no_network_is_refused_by_the_operator(given: str) -> None:
+    spec = {"service": {"expose": {"trustedProxies": [given]}}}
+    with pytest.raises(InvalidInstanceError) as refused:
+        parse({"metadata": {"name": "prod", "namespace": "kato"}, "spec": spec})
+    assert str(refused.value).startswith("spec.service.expose.trustedProxies")
+
+
 def test_several_pods_may_be_protected_from_every_disruption(
     create: Create, change: Change
 ) -> None:
@@ -343,6 +374,7 @@ def test_every_rule_of_the_spec_has_a_case_that_breaks_it() -> None:
             parse({"metadata": {"name": "prod", "namespace": "kato"}, "spec": given})
         broken |= {problem.partition(": ")[2] for problem in refused.value.problems}
     for_the_server_alone = {"maxUnavailable 0 protects nothing with one " + it for it in ALONE}
+    for_the_server_alone |= BOUNDS | {case.values[2] for case in STRICTER}
     assert messages_of_rules(spec["properties"]["spec"]) - for_the_server_alone <= broken
 
 

@@ -43,6 +43,12 @@ def test_without_trusted_proxies_no_header_changes_the_address() -> None:
     assert address("10.0.0.1", "203.0.113.9", trusted=()) == "10.0.0.1"
 
 
+def test_an_ipv4_peer_of_a_socket_for_both_families_has_its_ipv4_address() -> None:
+    assert address("::ffff:192.0.2.1", trusted=()) == "192.0.2.1"
+    assert address("::ffff:c000:201") == "192.0.2.1"
+    assert address("::1") == "::1"
+
+
 def test_a_request_without_a_peer_has_an_address_all_the_same() -> None:
     assert ClientAddresses().of({"type": "http", "client": None, "headers": []}) == "unknown"
 

@@ -10,8 +10,8 @@ from kato_operator import names
 from kato_operator.backoff import Backoff
 from kato_operator.cluster.cache import Cache, Informer
 from kato_operator.cluster.kube import Kube, Listing, WatchEvent
-from kato_operator.errors import ExpiredError, TransientError
-from kato_operator.kinds import POD
+from kato_operator.errors import ExpiredError, MissingError, TransientError
+from kato_operator.kinds import CHILDREN, POD
 from kato_operator.manifests import Key
 
 KEY = Key("default", "prod")
@@ -118,3 +118,61 @@ async def test_lists_that_fail_are_repeated_after_a_growing_delay(cache: Cache) 
     first, second, third = server.asked_at[:3]
     assert second - first >= 0.05
     assert third - second >= 0.1
+
+
+class Coming:
+    """An API server that serves a kind only while *is_served*."""
+
+    def __init__(self) -> None:
+        self.is_served = False
+
+    async def list(self, *_: object, **__: str) -> Listing:
+        if not self.is_served:
+            raise MissingError("the server could not find the requested resource", status=404)
+        return Listing((), "1")
+
+    async def watch(self, *_: object, **__: str) -> AsyncIterator[WatchEvent]:
+        while self.is_served:
+            await asyncio.sleep(0)
+        raise MissingError("the server could not find the requested resource", status=404)
+        yield
+
+
+async def turns(count: int = 50) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_a_kind_that_comes_is_reported_once_and_one_that_goes_leaves_the_cache() -> None:
+    appeared: list[None] = []
+    changed: list[Key] = []
+    cache = Cache(changed=changed.append, appeared=lambda: appeared.append(None))
+    server, kind = Coming(), CHILDREN["ServiceMonitor"]
+    informer = Informer(cast(Kube, server), kind, cache, namespace="", unserved_s=0)
+    task = asyncio.create_task(informer.run())
+    await asyncio.wait_for(informer.synced.wait(), 5)
+    assert (informer.is_served, len(appeared)) == (False, 0)
+    for round_number in (1, 2):
+        server.is_served = True
+        await turns()
+        assert (informer.is_served, len(appeared)) == (True, round_number)
+        cache.put({**config(9 + round_number), "kind": "ServiceMonitor"})
+        changed.clear()
+        server.is_served = False
+        await turns()
+        assert (informer.is_served, cache.of_instance(KEY), changed) == (False, (), [KEY])
+    task.cancel()
+
+
+async def test_a_kind_of_kubernetes_that_seems_missing_is_an_outage_and_loses_no_object() -> None:
+    cache, server = Cache(changed=lambda _: None), Coming()
+    never = Backoff(first_s=0, longest_s=0)
+    informer = Informer(
+        cast(Kube, server), CHILDREN["ConfigMap"], cache, namespace="", reconnects=never
+    )
+    cache.put(config(5))
+    task = asyncio.create_task(informer.run())
+    await turns()
+    assert (informer.is_served, informer.synced.is_set()) == (True, False)
+    assert cache.of_instance(KEY) == (config(5),)
+    task.cancel()

@@ -96,3 +96,22 @@ async def test_a_cancelled_write_is_waited_for(kube: Kube, api: Api) -> None:
     api.answers.set()
     await asyncio.wait_for(draining, 10)
     assert writing.cancelled()
+
+
+@pytest.mark.parametrize(
+    ("host", "has_ipv6"),
+    [
+        ("https://10.96.0.1:443", False),
+        ("https://[fd00:10:96::1]:443", True),
+        ("https://kubernetes.default.svc", False),
+        ("https://api.example:6443/clusters/a", False),
+    ],
+)
+async def test_the_address_of_the_api_server_tells_whether_pods_have_ipv6(
+    host: str, has_ipv6: bool
+) -> None:
+    api = client.ApiClient(client.Configuration(host=host))
+    try:
+        assert Kube(api, manager="test", rate=50, timeout_s=30).has_ipv6 is has_ipv6
+    finally:
+        await api.close()

@@ -21,6 +21,7 @@ def service(component: Component) -> Manifest:
         "Service",
         spec={
             "type": wanted.expose.type,
+            "ipFamilyPolicy": wanted.expose.ip_family_policy,
             "sessionAffinity": wanted.expose.session_affinity,
             "selector": component.selector,
             "ports": [{**port, **protocol}],

@@ -37,7 +37,8 @@ class Facts:
     refers to; the keys of both are in `names`. *rotation* tells what else is valid. *recorded_set*
     is the id of the replica set that was initiated for this instance, empty before that.
     *pull_secrets* name Secrets, in the namespace of the instance, with credentials of registries
-    that every pod may need.
+    that every pod may need. *ipv6* tells whether pods have IPv6 addresses by which others
+    may reach them.
     """
 
     images: Mapping[str, str]
@@ -46,4 +47,5 @@ class Facts:
     operator_version: str
     recorded_set: str = ""
     pull_secrets: tuple[str, ...] = ()
+    ipv6: bool = False
     rotation: Rotation = field(default_factory=Rotation)

@@ -35,7 +35,8 @@ def children(instance: KatoInstance, facts: Facts) -> tuple[Manifest, ...]:
     managed = instance.spec.mongodb.managed
     workload = stores.Workload(
         replicas=managed.members,
-        pod=_pod(component, image, images.of_agent(instance, facts)),
+        pod=_pod(component, image, images.of_agent(instance, facts), facts),
+        template=managed.pod_template,
         storage=managed.storage,
         on_delete=True,
     )
@@ -48,14 +49,18 @@ def children(instance: KatoInstance, facts: Facts) -> tuple[Manifest, ...]:
     )
 
 
-def arguments(managed: ManagedMongoDB) -> list[str]:
-    """The command-line arguments of the server."""
+def arguments(managed: ManagedMongoDB, *, ipv6: bool = False) -> list[str]:
+    """The command-line arguments of the server, which listens on IPv6 only if told to.
+
+    On a node without IPv6, it would not start with --ipv6.
+    """
     return [
         *("--replSet", names.MONGODB_SET, "--port", str(names.MONGODB_PORT), "--bind_ip_all"),
         *("--dbpath", DATA_DIR, "--unixSocketPrefix", "/tmp"),
         *("--auth", "--keyFile", f"{OWN_KEYFILE_DIR}/{names.KEYFILE}"),
         *("--wiredTigerCacheSizeGB", str(_cache_gib(managed))),
         *("--maxConns", str(_connections(managed))),
+        *(("--ipv6",) if ipv6 else ()),
     ]
 
 
@@ -82,7 +87,9 @@ def _connections(managed: ManagedMongoDB) -> int:
     return max(64, int(_memory(managed) / 2**20))
 
 
-def _pod(component: Component, image: images.ChosenImage, agent: images.ChosenImage) -> Manifest:
+def _pod(
+    component: Component, image: images.ChosenImage, agent: images.ChosenImage, facts: Facts
+) -> Manifest:
     managed, name = component.instance.spec.mongodb.managed, component.instance.metadata.name
     # An agent of an older version reads the two passwords.
     read = (names.MONGODB_USERS, names.MONGODB_OPERATOR_PASSWORD, names.MONGODB_SERVICE_PASSWORD)
@@ -91,9 +98,9 @@ def _pod(component: Component, image: images.ChosenImage, agent: images.ChosenIm
         image,
         agent,
         terminationGracePeriodSeconds=stores.GRACE_S,
-        **pods.spread(component, managed.spread),
+        **pods.placement(component, managed.pod_template, spread=managed.spread),
         initContainers=[_keyfile(image), _agent(component, agent)],
-        containers=[_server(managed, image)],
+        containers=[_server(managed, image, facts)],
         volumes=[
             pods.scratch("tmp", "64Mi"),
             pods.scratch("own-keyfile", "1Mi", medium="Memory"),
@@ -156,12 +163,12 @@ def _from_config(variable: str, config: str, key: str) -> Manifest:
     return {"name": variable, "valueFrom": {"configMapKeyRef": {"name": config, "key": key}}}
 
 
-def _server(managed: ManagedMongoDB, image: images.ChosenImage) -> Manifest:
+def _server(managed: ManagedMongoDB, image: images.ChosenImage, facts: Facts) -> Manifest:
     return pods.container(
         "mongodb",
         image,
         command=["mongod"],
-        args=arguments(managed),
+        args=arguments(managed, ipv6=facts.ipv6),
         env=[{"name": "HOME", "value": "/tmp"}],
         ports=pods.ports(PORTS.clients),
         resources=pods.requirements(managed.resources),

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kato_operator.children.component import Component
+from pydantic import BaseModel
+
+from kato_operator.children.component import Component, annotated, labelled
 from kato_operator.children.images import ChosenImage
 from kato_operator.crd.parts import Resources
+from kato_operator.crd.placement import PodTemplate
 from kato_operator.manifests import Manifest
 
 SECRET_MODE = 0o440
@@ -118,23 +121,51 @@ def pod_name(variable: str) -> Manifest:
     return {"name": variable, "valueFrom": {"fieldRef": source}}
 
 
-def spread(component: Component, wish: str, **fields: Any) -> Manifest:
-    """The constraints that spread a component's pods over nodes and zones, as fields of a pod.
+def template(
+    component: Component, wanted: PodTemplate, spec: Manifest, annotations: Mapping[str, str]
+) -> Manifest:
+    """The pod template of a workload; our own labels and *annotations* win over those wanted."""
+    found = {"metadata": {"labels": component.labels}, "spec": spec}
+    every = {**wanted.annotations, **annotations}
+    return labelled(annotated(found, every), dict(wanted.labels))
+
+
+def placement(component: Component, wanted: PodTemplate, *, spread: str, **fields: Any) -> Manifest:
+    """What decides on which nodes the pods run, as fields of a pod.
+
+    Args:
+        spread: How pods are spread where the template does not say it: None, Preferred, Required.
+        fields: More fields of every topology spread constraint.
+    """
+    affinity = wanted.affinity
+    found = {
+        "topologySpreadConstraints": [
+            {**item, "labelSelector": {"matchLabels": component.selector}, **fields}
+            for item in [_plain(item) for item in wanted.topology_spread] or _spread(spread)
+        ],
+        "nodeSelector": dict(wanted.node_selector),
+        "affinity": None if affinity is None else _plain(affinity),
+        "tolerations": [_plain(item) for item in wanted.tolerations],
+        "priorityClassName": wanted.priority_class_name,
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _spread(wish: str) -> list[Manifest]:
+    """The constraints that spread pods over nodes and zones.
 
     Zones are always only preferred: where no node has a label for its zone, a requirement would
     keep every pod from being scheduled.
     """
     if wish == "None":
-        return {}
+        return []
     nodes = "DoNotSchedule" if wish == "Required" else "ScheduleAnyway"
-    constraints = [
-        {
-            "maxSkew": 1,
-            "topologyKey": key,
-            "whenUnsatisfiable": unsatisfiable,
-            "labelSelector": {"matchLabels": component.selector},
-            **fields,
-        }
+    return [
+        {"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": unsatisfiable}
         for key, unsatisfiable in ((NODE, nodes), (ZONE, "ScheduleAnyway"))
     ]
-    return {"topologySpreadConstraints": constraints}
+
+
+def _plain(part: BaseModel) -> Manifest:
+    """A part of the spec in its own spelling, which is that of a pod."""
+    return part.model_dump(by_alias=True, exclude_none=True, mode="json")

@@ -37,6 +37,7 @@ def children(instance: KatoInstance, facts: Facts) -> tuple[Manifest, ...]:
     workload = stores.Workload(
         replicas=managed.replicas,
         pod=_pod(component, image, facts),
+        template=managed.pod_template,
         storage=managed.storage,
         digest=config_hash(facts),
     )
@@ -56,11 +57,12 @@ def config_hash(facts: Facts) -> str:
 
 
 def _pod(component: Component, image: images.ChosenImage, facts: Facts) -> Manifest:
+    template = component.instance.spec.qdrant.managed.pod_template
     return pods.pod(
         USER,
         image,
         terminationGracePeriodSeconds=stores.GRACE_S,
-        **pods.spread(component, "Preferred"),
+        **pods.placement(component, template, spread="Preferred"),
         containers=[_server(component, image, facts)],
         volumes=[
             pods.scratch("tmp", "64Mi"),
@@ -97,6 +99,8 @@ def _server(component: Component, image: images.ChosenImage, facts: Facts) -> Ma
 
 def _variables(component: Component, facts: Facts) -> list[Manifest]:
     values = {
+        # Only where it is needed: a new variable restarts the pods of every instance.
+        **({"QDRANT__SERVICE__HOST": "::"} if facts.ipv6 else {}),
         "PEERS": component.peers_domain,
         "QDRANT__CLUSTER__ENABLED": "true",
         "QDRANT__CLUSTER__P2P__PORT": str(names.QDRANT_PEER_PORT),

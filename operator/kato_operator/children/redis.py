@@ -86,7 +86,8 @@ def children(instance: KatoInstance, facts: Facts) -> tuple[Manifest, ...]:
     text = configuration(instance.spec.redis.managed)
     workload = stores.Workload(
         replicas=1,
-        pod=_pod(instance, image),
+        pod=_pod(component, image),
+        template=instance.spec.redis.managed.pod_template,
         storage=instance.spec.redis.managed.storage,
         digest=digest({"config": text, "follow": FOLLOWING}),
     )
@@ -123,13 +124,15 @@ def _max_memory(managed: ManagedRedis) -> int:
     return max(LEAST_BYTES, int(min(wanted, safe)))
 
 
-def _pod(instance: KatoInstance, image: images.ChosenImage) -> Manifest:
+def _pod(component: Component, image: images.ChosenImage) -> Manifest:
+    instance = component.instance
     secret = names.connections(instance.metadata.name)
     auth = {connections.REDIS_AUTH: connections.REDIS_AUTH}
     return pods.pod(
         USER,
         image,
         terminationGracePeriodSeconds=stores.GRACE_S,
+        **pods.placement(component, instance.spec.redis.managed.pod_template, spread="None"),
         containers=[_server(instance, image)],
         volumes=[
             {

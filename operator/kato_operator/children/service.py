@@ -12,10 +12,10 @@ from kato_operator.children import (
     stores,
     tls,
 )
-from kato_operator.children.component import Component, annotated, labelled
+from kato_operator.children.component import Component, annotated
 from kato_operator.children.facts import Facts
 from kato_operator.crd.instance import KatoInstance
-from kato_operator.crd.service import PodTemplate, Probes, Variable
+from kato_operator.crd.service import Probes, Variable
 from kato_operator.manifests import Manifest, digest
 
 USER = 65532
@@ -37,7 +37,7 @@ def children(instance: KatoInstance, facts: Facts) -> tuple[Manifest, ...]:
     component = Component(instance, names.SERVICE, image.version)
     spec = instance.spec.service
     return (
-        settings.config_map(component),
+        settings.config_map(component, facts),
         connections.secret(component, facts),
         component.manifest("ServiceAccount", automountServiceAccountToken=False),
         exposure.service(component),
@@ -57,7 +57,8 @@ def _claim(component: Component) -> tuple[Manifest, ...]:
     storage = component.instance.spec.service.embedded_storage
     spec = stores.claim_spec(storage)
     named = {} if storage.class_name is None else {names.CLASS_NAMED_ANNOTATION: "true"}
-    return (annotated(component.retained("PersistentVolumeClaim", name, spec=spec), named),)
+    claim = annotated(component.retained("PersistentVolumeClaim", name, spec=spec), named)
+    return (stores.described(claim, storage),)
 
 
 def _deployment(component: Component, image: images.ChosenImage, facts: Facts) -> Manifest:
@@ -84,16 +85,14 @@ def _strategy(instance: KatoInstance) -> Manifest:
 
 def _template(component: Component, image: images.ChosenImage, facts: Facts) -> Manifest:
     wanted = component.instance.spec.service.pod_template
-    template = {"metadata": {"labels": component.labels}, "spec": _pod(component, image, facts)}
     hashed = {names.CONFIG_HASH_ANNOTATION: config_hash(component.instance, facts)}
-    annotations = {**wanted.annotations, **hashed}
-    return labelled(annotated(template, annotations), dict(wanted.labels))
+    return pods.template(component, wanted, _pod(component, image, facts), hashed)
 
 
 def config_hash(instance: KatoInstance, facts: Facts) -> str:
     """What stands for the settings and secrets that pods read only when they start."""
     read = {
-        **settings.variables(instance),
+        **settings.variables(instance, facts),
         **_secrets_read_once(instance, facts),
         names.MONGODB_CA: facts.external.get(names.MONGODB_CA, ""),
     }
@@ -113,8 +112,12 @@ def _pod(component: Component, image: images.ChosenImage, facts: Facts) -> Manif
         image,
         serviceAccountName=component.object_name,
         terminationGracePeriodSeconds=GRACE_S,
-        **pods.spread(component, service.spread, matchLabelKeys=["pod-template-hash"]),
-        **_placement(service.pod_template),
+        **pods.placement(
+            component,
+            service.pod_template,
+            spread=service.spread,
+            matchLabelKeys=["pod-template-hash"],
+        ),
         containers=[_server(component, image, facts)],
         volumes=[
             pods.scratch("tmp", "256Mi"),
@@ -122,16 +125,6 @@ def _pod(component: Component, image: images.ChosenImage, facts: Facts) -> Manif
             *_files(component.instance),
         ],
     )
-
-
-def _placement(wanted: PodTemplate) -> Manifest:
-    tolerations = [item.model_dump(by_alias=True, exclude_none=True) for item in wanted.tolerations]
-    found = {
-        "nodeSelector": dict(wanted.node_selector),
-        "tolerations": tolerations,
-        "priorityClassName": wanted.priority_class_name,
-    }
-    return {name: value for name, value in found.items() if value}
 
 
 def _data(instance: KatoInstance) -> Manifest:

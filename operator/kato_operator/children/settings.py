@@ -3,28 +3,32 @@
 from kato_operator import names
 from kato_operator.children import access, tls
 from kato_operator.children.component import Component
+from kato_operator.children.facts import Facts
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.crd.service import Processor, Sessions
 from kato_operator.crd.spec import ConnectionPools, HealthChecks, Spec
 from kato_operator.manifests import Manifest
 
 DATA_DIR = "/data"
+EVERY_ADDRESS, EVERY_IPV4_ADDRESS = "::", "0.0.0.0"
 SHUTDOWN_GRACE_S = 20
 STM_MODES = {"KeepLast": "KEEP_LAST", "Clear": "CLEAR", "Rolling": "ROLLING"}
 SERVERS = {names.REDIS: "redis", names.MONGODB: "mongodb", names.QDRANT: "qdrant"}
 
 
-def config_map(component: Component) -> Manifest:
+def config_map(component: Component, facts: Facts) -> Manifest:
     """The ConfigMap with the environment of the service's containers."""
     name = names.config(component.instance.metadata.name)
-    return component.manifest("ConfigMap", name, data=variables(component.instance))
+    return component.manifest("ConfigMap", name, data=variables(component.instance, facts))
 
 
-def variables(instance: KatoInstance) -> dict[str, str]:
+def variables(instance: KatoInstance, facts: Facts) -> dict[str, str]:
     """The value of every variable that holds no secret."""
     spec = instance.spec
+    two_families = spec.service.expose.ip_family_policy != "SingleStack"
     return {
         "PROCESSOR_ID": instance.processor_id,
+        "HOST": EVERY_ADDRESS if facts.ipv6 or two_families else EVERY_IPV4_ADDRESS,
         **_process(spec),
         **access.variables(instance),
         **tls.variables(instance),
@@ -38,7 +42,6 @@ def variables(instance: KatoInstance) -> dict[str, str]:
 
 def _process(spec: Spec) -> dict[str, str]:
     found = {
-        "HOST": "0.0.0.0",
         "PORT": str(spec.service.port),
         "WORKERS": str(spec.service.workers),
         "DATA_DIR": DATA_DIR,

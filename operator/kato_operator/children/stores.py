@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kato_operator import names
-from kato_operator.children.component import Component, annotated
+from kato_operator.children import pods
+from kato_operator.children.component import Component, annotated, labelled
 from kato_operator.crd.parts import Storage
+from kato_operator.crd.placement import PodTemplate
 from kato_operator.manifests import Manifest
 
 GRACE_S = 60
@@ -18,12 +20,14 @@ OPERATOR_SELECTOR = {names.NAME_LABEL: names.MANAGED_BY}
 class Workload:
     """What the StatefulSet of a store is built from.
 
-    *digest* stands for what pods read only when they start, so that a change of it restarts them.
-    *on_delete* leaves it to the operator when to replace which pod.
+    *template* is what the spec adds to the pods. *digest* stands for what pods read only when they
+    start, so that a change of it restarts them. *on_delete* leaves it to the operator when to
+    replace which pod.
     """
 
     replicas: int
     pod: Manifest
+    template: PodTemplate
     storage: Storage
     digest: str = ""
     on_delete: bool = False
@@ -44,9 +48,7 @@ class Ports:
 
 def stateful_set(component: Component, workload: Workload) -> Manifest:
     """The StatefulSet; scaling it down keeps the claims, deleting it follows the policy."""
-    template = {"metadata": {"labels": component.labels}, "spec": workload.pod}
-    if workload.digest:
-        template = annotated(template, {names.CONFIG_HASH_ANNOTATION: workload.digest})
+    digest = {names.CONFIG_HASH_ANNOTATION: workload.digest} if workload.digest else {}
     policy = component.instance.spec.deletion_policy
     return component.manifest(
         "StatefulSet",
@@ -57,15 +59,24 @@ def stateful_set(component: Component, workload: Workload) -> Manifest:
             "updateStrategy": {"type": "OnDelete" if workload.on_delete else "RollingUpdate"},
             "persistentVolumeClaimRetentionPolicy": {"whenScaled": "Retain", "whenDeleted": policy},
             "selector": {"matchLabels": component.selector},
-            "template": template,
-            "volumeClaimTemplates": [
-                {
-                    "metadata": {"name": DATA, "labels": component.labels},
-                    "spec": claim_spec(workload.storage),
-                }
-            ],
+            "template": pods.template(component, workload.template, workload.pod, digest),
+            "volumeClaimTemplates": [_claim_template(component, workload.storage)],
         },
     )
+
+
+def _claim_template(component: Component, storage: Storage) -> Manifest:
+    found = {
+        "metadata": {"name": DATA, "labels": component.labels},
+        "spec": claim_spec(storage),
+    }
+    return described(found, storage)
+
+
+def described(claim: Manifest, storage: Storage) -> Manifest:
+    """The claim with the labels and annotations of the spec; its own win."""
+    found = annotated(claim, {**storage.annotations, **claim["metadata"].get("annotations", {})})
+    return labelled(found, dict(storage.labels))
 
 
 def claim_spec(storage: Storage) -> Manifest:

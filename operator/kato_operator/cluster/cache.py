@@ -17,7 +17,7 @@ from kato_operator.manifests import Key, Manifest, Name, key_of, name_of, namesp
 log = structlog.get_logger()
 
 RECONNECTS = Backoff(first_s=1.0, longest_s=30.0)
-UNSERVED_S = 600.0
+UNSERVED_S = 30.0
 """Seconds between two attempts to list a kind that the cluster does not serve."""
 SHORTEST_WATCH_S = 1.0
 """Seconds between the starts of two watches: a proxy in between may end every watch at once."""
@@ -26,13 +26,18 @@ SHORTEST_WATCH_S = 1.0
 class Cache:
     """Every object with our label; *changed* gets the key of the instance on every change.
 
+    *appeared* is called when a kind is served that was not.
+
     Reports arrive out of order: a list, a watch and the answers to writes overtake each other. The
     resourceVersion decides which is newer, also for objects that are gone (`_gone` keeps the
     version at which each was deleted, until a list has confirmed it).
     """
 
-    def __init__(self, *, changed: Callable[[Key], None]) -> None:
+    def __init__(
+        self, *, changed: Callable[[Key], None], appeared: Callable[[], None] = lambda: None
+    ) -> None:
         self._changed = changed
+        self.appeared = appeared
         self._objects: dict[str, dict[tuple[str, str], Manifest]] = {}
         self._of_instance: dict[Key, dict[Name, Manifest]] = {}
         self._ownership: dict[str, dict[tuple[str, str], Ownership]] = {}
@@ -83,6 +88,13 @@ class Cache:
             self.put(item)
         self._forget_gone(kind, int(listing.resource_version))
 
+    def drop(self, kind: str) -> None:
+        """Forget a kind that the cluster no longer serves: its objects are gone with its CRD."""
+        for known in tuple(self._objects.get(kind, {}).values()):
+            self._forget(known)
+            self._changed(key_of(known))
+        self._gone.pop(kind, None)
+
     def _is_gone(self, found: Manifest) -> bool:
         """Whether this report is late: the object has been reported as deleted since."""
         return self._gone.get(found["kind"], {}).get(namespaced_name(found), -1) >= version(found)
@@ -116,6 +128,7 @@ class Informer:
 
     Args:
         namespace: The only namespace to look at; empty: all of them.
+        unserved_s: Seconds until a kind that is not served is listed again.
         reconnects: Gives the delays after failures.
     """
 
@@ -126,32 +139,34 @@ class Informer:
         cache: Cache,
         *,
         namespace: str,
+        unserved_s: float = UNSERVED_S,
         reconnects: Backoff = RECONNECTS,
     ) -> None:
         self._kube = kube
         self._kind = kind
         self._cache = cache
         self._namespace = namespace
+        self._unserved_s = unserved_s
         self._reconnects = reconnects
         self._failures = 0
         self.is_served = True
         self.synced = asyncio.Event()
 
     async def run(self) -> None:
-        """List and watch until cancelled; a kind that is not served counts as empty."""
+        """List and watch until cancelled; an optional kind that is not served counts as empty."""
         while True:
             try:
                 await self._watch(await self.relist())
             except ExpiredError:
                 log.info("watch expired", kind=self._kind.name)
                 await asyncio.sleep(SHORTEST_WATCH_S)
-            except MissingError:
-                self.is_served = False
-                self.synced.set()
-                await asyncio.sleep(UNSERVED_S)
             except KubeError as error:
-                log.warning("watch failed", kind=self._kind.name, error=str(error))
-                await asyncio.sleep(self._reconnect_s())
+                if isinstance(error, MissingError) and self._kind.is_optional:
+                    self._vanished()
+                    await asyncio.sleep(self._unserved_s)
+                else:
+                    log.warning("watch failed", kind=self._kind.name, error=str(error))
+                    await asyncio.sleep(self._reconnect_s())
 
     async def relist(self) -> str:
         """Replace what the cache holds of this kind; the resourceVersion to watch from."""
@@ -160,9 +175,20 @@ class Informer:
         )
         self._cache.replace(self._kind.name, listing)
         self._failures = 0
-        self.is_served = True
+        if not self.is_served:
+            self.is_served = True
+            log.info("kind appeared", kind=self._kind.name)
+            self._cache.appeared()
         self.synced.set()
         return listing.resource_version
+
+    def _vanished(self) -> None:
+        """Note that the API server does not serve the kind, as long as its CRD is missing."""
+        if self.is_served:
+            self.is_served = False
+            log.info("kind not served", kind=self._kind.name)
+            self._cache.drop(self._kind.name)
+        self.synced.set()
 
     async def _watch(self, since: str) -> None:
         clock = asyncio.get_running_loop().time

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from kato_operator.cluster.applying import Applier
-from kato_operator.cluster.cache import Cache, Informer
+from kato_operator.cluster.cache import UNSERVED_S, Cache, Informer
 from kato_operator.cluster.compare import canonical, merge_patch
 from kato_operator.cluster.instances import Instances
 from kato_operator.cluster.kube import Kube
@@ -29,6 +29,8 @@ class Cluster:
         namespace: The only namespace to look at; empty: all of them.
         changed: Gets the key of an instance whenever it or one of its children changes.
         excluded: Namespaces whose instances do not exist for this operator.
+        ipv6: Whether pods have IPv6 addresses by which others reach them.
+        recheck_s: Seconds until a kind that is not served is looked for again.
     """
 
     def __init__(
@@ -38,14 +40,18 @@ class Cluster:
         namespace: str,
         changed: Callable[[Key], None],
         excluded: Iterable[str] = (),
+        ipv6: bool = False,
+        recheck_s: float = UNSERVED_S,
     ) -> None:
+        self.has_ipv6 = ipv6
         self._kube = kube
         self._namespace = namespace
-        self._cache = Cache(changed=changed)
+        self._changed = changed
+        self._cache = Cache(changed=changed, appeared=self._all_changed)
         self._applier = Applier(kube, self._cache)
         self.instances = Instances(changed=changed, excluded=excluded)
         self._informers = {
-            kind.name: Informer(kube, kind, self._cache, namespace=namespace)
+            kind.name: Informer(kube, kind, self._cache, namespace=namespace, unserved_s=recheck_s)
             for kind in WATCHED.values()
         }
 
@@ -72,8 +78,9 @@ class Cluster:
         """
         self.instances.replace(await self._kube.list(INSTANCE, namespace=self._namespace))
         for informer in self._informers.values():
-            with suppress(MissingError):  # a cluster need not serve every kind (ServiceMonitor)
-                await informer.relist()
+            if informer.is_served:  # its own task looks for a kind that is not, and more often
+                with suppress(MissingError):
+                    await informer.relist()
         return self.instances.keys()
 
     def children(self, key: Key) -> tuple[Manifest, ...]:
@@ -99,11 +106,14 @@ class Cluster:
         An object that is being deleted is left alone: its deletion will ask for another pass.
 
         Raises:
+            MissingError: The cluster does not serve the kind.
             NameConflictError: The object of this name is not the instance's.
             ContestedError: Something else changes it as often as it is repaired.
         """
         wanted = canonical(manifest)
         kind, meta = wanted["kind"], wanted["metadata"]
+        if not self._informers[kind].is_served:
+            raise MissingError(f"this cluster does not serve the kind {kind}", status=404)
         live = await self.load(kind, meta["namespace"], meta["name"])
         if live is None:
             return await self._applier.create(wanted)
@@ -239,6 +249,12 @@ class Cluster:
     async def publish(self, event: Manifest) -> None:
         """Create a Kubernetes Event."""
         await self._kube.create(EVENT, event)
+
+    def _all_changed(self) -> None:
+        """Ask for a pass of every instance: each may want an object of a kind that has appeared."""
+        known = self.instances.keys()
+        for key in known:
+            self._changed(key)
 
     async def _merge(self, live: Manifest, patch: Manifest) -> Manifest:
         """Merge-patch this very object: the uid in the patch refuses one that was re-created."""

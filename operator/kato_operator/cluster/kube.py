@@ -6,7 +6,9 @@ import math
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Self
+from urllib.parse import urlsplit
 
 import aiohttp
 from kubernetes.aio import client, config
@@ -113,6 +115,15 @@ class Kube:
         api = client.ApiClient(configuration)
         return cls(api, manager=manager, rate=rate, timeout_s=timeout_s, excluded=excluded)
 
+    @property
+    def has_ipv6(self) -> bool:
+        """Whether the API server's address is an IPv6 one; in a pod, then those of pods are too."""
+        host = urlsplit(self._api.configuration.host).hostname or ""
+        try:
+            return ip_address(host).version == 6
+        except ValueError:
+            return False
+
     async def close(self) -> None:
         await self._api.close()  # type: ignore[no-untyped-call]
 
@@ -135,6 +146,14 @@ class Kube:
             if not more:
                 return Listing(tuple(items), page["metadata"]["resourceVersion"])
             query = _query(**selectors, limit=str(CHUNK), **{"continue": more})
+
+    async def peek(self, kind: Kind, *, namespace: str = "") -> None:
+        """List at most one object of a kind, to find out whether it can be listed at all.
+
+        Raises:
+            MissingError: The API server does not serve the kind.
+        """
+        await self._request("GET", kind.path(namespace), query=_query(limit="1"))
 
     async def events_about(self, namespace: str, uid: str) -> tuple[Manifest, ...]:
         """The Events about one object, in no order."""

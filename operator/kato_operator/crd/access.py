@@ -1,17 +1,39 @@
 """Who may call the service of a KatoInstance, and how often."""
 
-from typing import Annotated, ClassVar, Literal
+from ipaddress import ip_interface
+from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
-from kato_operator.crd.parts import ATOMIC, SecretKey
-from kato_operator.crd.rules import Model, Rule
+from kato_operator.crd.parts import SecretKey
+from kato_operator.crd.rules import ATOMIC, AUTHORITY, Model, Rule
 
-HttpsUrl = Annotated[str, Field(max_length=1024, pattern=r"^(https://[^\s,]+)?$")]
+NOT_A_NETWORK: Final = "is not a network (for example 10.0.0.0/8, fd00::/8)"
+URL_TEXT = r"[^\s,\x00-\x1f\x7f]"
+HttpsUrl = Annotated[
+    str, Field(max_length=1024, pattern=rf"^(https://{AUTHORITY}(/{URL_TEXT}*)?)?$")
+]
 Claim = Annotated[str, Field(max_length=256, pattern=r"^[!-~]*$")]
-Word = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\s,]+$")]
+Word = Annotated[str, Field(min_length=1, max_length=512, pattern=rf"^{URL_TEXT}+$")]
 Scope = Literal["read", "write", "metrics", "admin"]
-Network = Annotated[str, Field(max_length=64, pattern=r"^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$")]
+OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+IPV4 = rf"({OCTET}\.){{3}}{OCTET}(/(3[0-2]|[12]?[0-9]))?"
+IPV6 = r"[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){2,7}(/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?"
+
+
+def _network(text: str) -> str:
+    """The network; bits of a host in it count for nothing, as in most configurations."""
+    try:
+        given = ip_interface(text)
+    except ValueError as error:
+        raise PydanticCustomError("network", NOT_A_NETWORK) from error
+    return text if given.ip == given.network.network_address else str(given.network)
+
+
+Network = Annotated[
+    str, Field(max_length=64, pattern=rf"^({IPV4}|{IPV6})$"), AfterValidator(_network)
+]
 
 
 class Token(Model):

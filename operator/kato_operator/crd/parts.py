@@ -4,35 +4,46 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from kato_operator.crd.labels import OF_VOLUMES, few_bytes, own_annotations, own_labels, reserved
 from kato_operator.crd.rules import (
+    ATOMIC,
     BY_NAME,
+    LARGEST,
+    TOO_LARGE,
+    Annotations,
+    DataKey,
+    Labels,
     Model,
+    Name,
     ObjectName,
     Quantities,
     Quantity,
     Rule,
     amount,
+    compared,
 )
 
 Spread = Literal["None", "Preferred", "Required"]
 Switch = Literal["Enabled", "Disabled"]
-SecretName = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 ManagerName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[ -~]+$")]
 KeyPattern = Annotated[str, Field(max_length=317, pattern=r"^[A-Za-z0-9][-A-Za-z0-9._/]*\*?$")]
 Pattern = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9][-a-z0-9]*\*?$")]
-ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
-SecretKeyName = Annotated[str, Field(max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+HOST = r"(([A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?)(\.[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?)*"
+REGISTRY = HOST + r"|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?/"
+PART = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
+REPOSITORY = rf"^(({REGISTRY})?{PART}(/{PART})*)?$"
+"""The name of an image as container runtimes read it, or nothing: without tag and digest."""
 
 
 class PullSecret(Model):
-    name: SecretName
+    name: Name
     """Name of a Secret of type kubernetes.io/dockerconfigjson."""
 
 
 class Image(Model):
     """An image; empty fields come from the operator's table of default images."""
 
-    repository: Annotated[str, Field(max_length=255, pattern=r"^[^\s@]*$")] = ""
+    repository: Annotated[str, Field(max_length=255, pattern=REPOSITORY)] = ""
     """Registry and name of the image; empty: the operator's default."""
     tag: Annotated[str, Field(pattern=r"^([A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$")] = ""
     """Tag of the image; empty: the operator's default."""
@@ -49,9 +60,9 @@ class Image(Model):
 class SecretKey(Model):
     """One key of a Secret in the instance's namespace."""
 
-    name: SecretName
+    name: Name
     """Name of the Secret."""
-    key: SecretKeyName
+    key: DataKey
     """Key of the value in the Secret."""
 
 
@@ -73,7 +84,7 @@ class ForeignFields(Model):
 class Tls(Model):
     """HTTPS on a port of the instance."""
 
-    secret_name: SecretName
+    secret_name: Name
     """Secret with the keys tls.crt and tls.key, as cert-manager writes it; ca.crt is optional."""
 
 
@@ -85,16 +96,30 @@ class Storage(Model):
     class_name: ObjectName | None = None
     """StorageClass of the volume; absent: the cluster's default class. It can be changed until the
     volume is bound."""
+    labels: Labels = Field(default={})
+    """Additional labels of the claims of the volumes, existing ones included."""
+    annotations: Annotations = Field(default={})
+    """Additional annotations of the claims of the volumes, existing ones included."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
+        own_labels(),
+        own_annotations(),
+        reserved(
+            "annotations",
+            OF_VOLUMES,
+            "annotations by which Kubernetes binds and provisions volumes cannot be given",
+            was_accepted=False,
+        ),
+        few_bytes(),
+        Rule(compared("self.size", "<=", f"'{LARGEST}'"), f"size {TOO_LARGE}", "size"),
         Rule(
-            "quantity(string(self.size)).compareTo(quantity('1Mi')) >= 0",
+            compared("self.size", ">=", "'1Mi'"),
             "size must be at least 1Mi",
             "size",
             lambda storage: bool(amount(storage.size) >= amount("1Mi")),
         ),
         Rule(
-            "quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0",
+            compared("self.size", ">=", "oldSelf.size"),
             "size can only grow",
             "size",
         ),
@@ -114,6 +139,28 @@ class MongoDBStorage(Storage):
 class QdrantStorage(Storage):
     size: Quantity = "5Gi"
     """Size of each replica's volume; it can only grow."""
+
+
+KINDS = ("cpu", "memory", "ephemeral-storage")
+"""Resources that containers of any cluster may have."""
+MEMORY = "self.limits['memory']"
+LEAST = "32Mi"
+"""The smallest limit of memory: 512m, half a byte, is a common slip for 512Mi."""
+
+
+def _of_a_pod(field: str) -> Rule:
+    """A rule about the names of resources; specs that were stored with others stop no instance."""
+    known = ", ".join(KINDS)
+    return Rule(
+        f"self.{field}.all(k, k in {list(KINDS)})",
+        f"{field} can only have {known}",
+        field,
+    )
+
+
+def _within_bounds(field: str) -> Rule:
+    one = compared(f"self.{field}[k]", "<=", f"'{LARGEST}'")
+    return Rule(f"self.{field}.all(k, {one})", f"{field} {TOO_LARGE} each", field)
 
 
 def _requests_fit(resources: "Resources") -> bool:
@@ -136,11 +183,18 @@ class Resources(Model):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "self.requests.all(k, !(k in self.limits)"
-            " || quantity(string(self.requests[k]))"
-            ".compareTo(quantity(string(self.limits[k]))) <= 0)",
+            f" || {compared('self.requests[k]', '<=', 'self.limits[k]')})",
             "requests must not exceed limits",
             "requests",
             _requests_fit,
+        ),
+        *(_of_a_pod(field) for field in ("requests", "limits")),
+        *(_within_bounds(field) for field in ("requests", "limits")),
+        Rule(
+            f"!('memory' in self.limits) || {compared(MEMORY, '>=', repr(LEAST))}",
+            f"limits.memory must be at least {LEAST}",
+            "limits",
+            lambda resources: amount(resources.limits.get("memory", LEAST)) >= amount(LEAST),
         ),
     )
 
@@ -160,17 +214,6 @@ class StoreResources(Resources):
 
 
 class RedisResources(StoreResources):
-    rules: ClassVar[tuple[Rule, ...]] = (
-        *StoreResources.rules,
-        Rule(
-            "!('memory' in self.limits)"
-            " || quantity(string(self.limits['memory'])).compareTo(quantity('32Mi')) >= 0",
-            "limits.memory must be at least 32Mi",
-            "limits",
-            lambda resources: amount(resources.limits.get("memory", "32Mi")) >= amount("32Mi"),
-        ),
-    )
-
     requests: Quantities = Field(default={"cpu": "100m", "memory": "128Mi"})
     """Resources that the scheduler reserves; a map that is given replaces the default."""
     limits: Quantities = Field(default={"memory": "512Mi"})

@@ -24,10 +24,23 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from kato_operator import quantities
 
-QUANTITY_PATTERN = r"^([0-9]+|[0-9]*\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?[0-9]+))?$"
+QUANTITY_PATTERN = r"^([0-9]+|[0-9]*\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?[0-9]{1,2}))?$"
+UNITS = [*"inumkMGTPE"]
+"""The last letters of units."""
+LARGEST = "1Pi"
+"""No quantity is larger: beyond 8Ei, the API server stores another number than it was given."""
+TOO_LARGE: Final = f"must be at most {LARGEST}"
 NOT_A_QUANTITY: Final = "is not a quantity (for example 250m, 2, 1Gi)"
 NOT_A_KEY: Final = "is not a key of labels and annotations (for example team, example.com/team)"
 LABEL_KEYS = 64
+WORD = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+SUBDOMAIN = rf"{WORD}(\.{WORD})*"
+QUALIFIED = rf"({SUBDOMAIN}/)?([A-Za-z0-9][-A-Za-z0-9_.]{{0,61}})?[A-Za-z0-9]"
+PORT_NUMBER = (
+    "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+)
+AUTHORITY = rf"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?)(:{PORT_NUMBER})?"
+"""The host of a URL, an IPv6 address in brackets, and perhaps a port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +113,28 @@ def unchangeable(field: str) -> Rule:
     return Rule(f"self.{field} == oldSelf.{field}", f"{field} cannot be changed", field)
 
 
+def compared(one: str, operator: str, other: str) -> str:
+    """The CEL expression that compares two quantities, which may be literals in quotes."""
+    return f"{_number(one)}.compareTo({_number(other)}) {operator} 0"
+
+
+def _number(quantity: str) -> str:
+    """The CEL expression of a quantity; rules are evaluated although its pattern may not match.
+
+    The API server would spend the whole time of the request on the number that 1e999999999 stands
+    for. So a number without a unit is looked at as a float first. A regular expression would cost
+    too much, because the length of what may be an integer or a string counts as unlimited.
+    """
+    if quantity.startswith("'"):
+        return f"quantity({quantity})"
+    text = f"string({quantity})"
+    return (
+        f"({UNITS}.exists(u, {text}.endsWith(u)) ? quantity({text}) :"
+        f" double({text}) < 1e-9 ? quantity('0') :"
+        f" double({text}) < 1e18 ? quantity({text}) : quantity('1E'))"
+    )
+
+
 def amount(quantity: str | int) -> Any:
     """The exact number that a quantity stands for.
 
@@ -115,7 +150,11 @@ def amount(quantity: str | int) -> Any:
 def _quantity(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise PydanticCustomError("quantity", NOT_A_QUANTITY)
-    amount(value)
+    # The number that 1e999999999 stands for would take gigabytes to write down.
+    if not re.fullmatch(QUANTITY_PATTERN, str(value)):
+        raise PydanticCustomError("quantity", NOT_A_QUANTITY)
+    if amount(value) > amount(LARGEST):
+        raise PydanticCustomError("quantity", TOO_LARGE)
     return value
 
 
@@ -126,8 +165,7 @@ def _qualified_name(key: str) -> str:
     """
     prefix, slash, name = key.rpartition("/")
     is_named = re.fullmatch(r"([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]", name)
-    label = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-    is_domain = len(prefix) <= 253 and re.fullmatch(rf"{label}(\.{label})*", prefix)
+    is_domain = len(prefix) <= 253 and re.fullmatch(SUBDOMAIN, prefix)
     if not is_named or (slash and not is_domain):
         raise PydanticCustomError("label_key", NOT_A_KEY)
     return key
@@ -140,6 +178,8 @@ Quantity = Annotated[
         {
             "x-kubernetes-int-or-string": True,
             "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "minimum": 0,
+            "maximum": 2**50,
             "maxLength": 32,
             "pattern": QUANTITY_PATTERN,
         }
@@ -154,7 +194,15 @@ Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=LABEL_KEYS)]
 Annotations = Annotated[
     dict[LabelKey, Annotated[str, Field(max_length=4096)]], Field(max_length=LABEL_KEYS)
 ]
-ObjectName = Annotated[str, Field(max_length=253, pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$")]
+Name = Annotated[str, Field(max_length=253, pattern=rf"^{SUBDOMAIN}$")]
+"""The name of an object that the spec refers to."""
+ObjectName = Annotated[str, Field(max_length=253, pattern=rf"^({SUBDOMAIN})?$")]
+"""A name that may be empty."""
+DataKey = Annotated[str, Field(max_length=253, pattern=r"^\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$")]
+"""A key of a Secret or ConfigMap."""
+KeyText = Annotated[str, Field(max_length=317, pattern=rf"^{QUALIFIED}$")]
+"""A key of labels or taints, as a value."""
+ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
 BY_NAME = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
 
 

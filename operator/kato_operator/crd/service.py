@@ -1,20 +1,25 @@
 """The service of a KatoInstance: its pods, how clients reach them, its defaults and limits."""
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from kato_operator import names
 from kato_operator.crd.access import Auth, Network, RateLimit
-from kato_operator.crd.parts import ATOMIC, Disruption, Image, Resources, Spread, Storage, Tls
+from kato_operator.crd.labels import few_bytes, own_annotations
+from kato_operator.crd.parts import Disruption, Image, Resources, Spread, Storage, Tls
+from kato_operator.crd.placement import PodTemplate
 from kato_operator.crd.rules import (
+    ATOMIC,
     BY_NAME,
+    SUBDOMAIN,
     Annotations,
-    Labels,
+    DataKey,
     Model,
+    Name,
     ObjectName,
     Rule,
-    has_no_key_below,
 )
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
@@ -24,7 +29,6 @@ Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Fraction = Annotated[str, Field(max_length=16, pattern=r"^(0(\.[0-9]+)?|1(\.0+)?)$")]
 Score = Annotated[str, Field(max_length=16, pattern=r"^-?(0(\.[0-9]+)?|1(\.0+)?)$")]
 VariableName = Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-OWN_PREFIXES = ("app.kubernetes.io/", "kato.dev/")
 
 
 class Autoscaling(Model):
@@ -50,15 +54,26 @@ class Autoscaling(Model):
 class Ingress(Model):
     class_name: ObjectName = ""
     """IngressClass; empty: the default class of the cluster."""
-    host: Annotated[str, Field(max_length=253, pattern=r"^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+    host: Annotated[str, Field(max_length=253, pattern=rf"^(\*\.)?{SUBDOMAIN}$")]
     """Host name of the requests that reach the service."""
     tls_secret_name: ObjectName = ""
     """Secret with the TLS certificate; empty: no TLS."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!self.host.matches('^[0-9.]+$')",
+            "host must be a name, not an address",
+            "host",
+            lambda ingress: re.fullmatch("[0-9.]+", ingress.host) is None,
+        ),
+    )
 
 
 class Expose(Model):
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
     """Type of the Service."""
+    ip_family_policy: Literal["SingleStack", "PreferDualStack", "RequireDualStack"] = "SingleStack"
+    """Whether the Service has an IPv4 and an IPv6 address, where the cluster has both."""
     session_affinity: Literal["None", "ClientIP"] = "None"
     """Whether a client stays on one pod; not needed, because any pod serves any session."""
     annotations: Annotations = Field(default={})
@@ -70,20 +85,13 @@ class Expose(Model):
     ] = ()
     """Networks (CIDR) of proxies whose X-Forwarded-For is believed."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            "self.annotations.all(k, !k.startsWith('kato.dev/'))",
-            "annotations under kato.dev/ are reserved for the operator",
-            "annotations",
-            lambda expose: has_no_key_below(expose.annotations, "kato.dev/"),
-        ),
-    )
+    rules: ClassVar[tuple[Rule, ...]] = (own_annotations(), few_bytes())
 
 
 class KeySelector(Model):
-    name: Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+    name: Name
     """Name of the Secret or ConfigMap."""
-    key: Annotated[str, Field(max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+    key: DataKey
     """Key of the value in the Secret or ConfigMap."""
 
 
@@ -106,7 +114,7 @@ class ValueSource(Model):
 class Variable(Model):
     name: VariableName
     """Name of the variable; one that the operator sets itself is refused."""
-    value: Annotated[str, Field(max_length=4096)] | None = None
+    value: Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")] | None = None
     """Value of the variable; absent without valueFrom: empty."""
     value_from: ValueSource | None = None
     """Source of the value, instead of value."""
@@ -160,51 +168,6 @@ class Probes(Model):
     """Asks whether the process is alive."""
     readiness: ReadinessProbe = ReadinessProbe()
     """Asks whether the service can handle requests."""
-
-
-class Toleration(Model):
-    key: Annotated[str, Field(max_length=317)] | None = None
-    """Key of the taint to tolerate; absent with operator Exists: every taint."""
-    operator: Literal["Exists", "Equal"] | None = None
-    """How value is compared; absent: Equal."""
-    value: Annotated[str, Field(max_length=63)] | None = None
-    """Value of the taint, for Equal."""
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
-    """Effect of the taint; absent: all effects."""
-    toleration_seconds: Annotated[int, Field(ge=0)] | None = None
-    """Seconds for which NoExecute is tolerated; absent: forever."""
-
-
-class PodTemplate(Model):
-    labels: Labels = Field(default={})
-    """Additional labels of the pods."""
-    annotations: Annotations = Field(default={})
-    """Additional annotations of the pods."""
-    node_selector: Labels = Field(default={})
-    """Labels that a node must have to run the pods."""
-    tolerations: Annotated[
-        tuple[Toleration, ...],
-        Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
-    ] = ()
-    """Taints that the pods tolerate."""
-    priority_class_name: ObjectName = ""
-    """PriorityClass of the pods; empty: the default of the cluster."""
-
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            "!has(self.labels) || self.labels.all(k,"
-            " !k.startsWith('app.kubernetes.io/') && !k.startsWith('kato.dev/'))",
-            "labels under app.kubernetes.io/ and kato.dev/ are reserved for the operator",
-            "labels",
-            lambda template: has_no_key_below(template.labels, *OWN_PREFIXES),
-        ),
-        Rule(
-            "!has(self.annotations) || self.annotations.all(k, !k.startsWith('kato.dev/'))",
-            "annotations under kato.dev/ are reserved for the operator",
-            "annotations",
-            lambda template: has_no_key_below(template.annotations, "kato.dev/"),
-        ),
-    )
 
 
 class Service(Model):

@@ -17,10 +17,11 @@ from kato_operator.crd.parts import (
     SecretKey,
     Spread,
 )
-from kato_operator.crd.rules import Model, Rule, unchangeable
+from kato_operator.crd.placement import PodTemplate
+from kato_operator.crd.rules import AUTHORITY, Model, Rule, unchangeable
 
 Percent = Annotated[int, Field(ge=10, le=90)]
-ConfigValue = Annotated[str, Field(max_length=256, pattern=r"^[^\r\n]*$")]
+ConfigValue = Annotated[str, Field(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
 NUMBER = "[0-9]{1,9}"
 REDIS_OPTIONS = {
     "timeout": ("a number of seconds", NUMBER),
@@ -72,6 +73,8 @@ class ManagedRedis(Model):
     append-only file, about 40; above it, writes are refused."""
     resources: RedisResources = RedisResources()
     """Resources of the pod."""
+    pod_template: PodTemplate = PodTemplate()
+    """Labels, annotations and placement of the pod."""
     config: Annotated[dict[str, ConfigValue], Field(max_length=len(REDIS_OPTIONS))] = Field(
         default={}
     )
@@ -119,6 +122,8 @@ class ManagedMongoDB(Model):
     """Limits voluntary disruptions while there is more than one member."""
     spread: Spread = "Preferred"
     """Whether members are spread over nodes and zones; zones are only preferred."""
+    pod_template: PodTemplate = PodTemplate()
+    """Labels, annotations and placement of the members' pods."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -156,6 +161,8 @@ class ManagedQdrant(Model):
     """Volume of each node."""
     resources: QdrantResources = QdrantResources()
     """Resources of each node."""
+    pod_template: PodTemplate = PodTemplate()
+    """Labels, annotations and placement of the nodes' pods."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule("self.replicas >= oldSelf.replicas", "replicas can only grow", "replicas"),
@@ -163,7 +170,9 @@ class ManagedQdrant(Model):
 
 
 class ExternalQdrant(Model):
-    url: Annotated[str, Field(max_length=2048, pattern=r"^https?://[^\s/@]+(/[^\s]*)?$")]
+    url: Annotated[
+        str, Field(max_length=2048, pattern=rf"^https?://{AUTHORITY}(/[^\s\x00-\x1f\x7f]*)?$")
+    ]
     """http://host[:port] or https://host[:port], without credentials."""
     api_key_secret_ref: SecretKey | None = None
     """Secret with the API key; absent: no key is sent."""

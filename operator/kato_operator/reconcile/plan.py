@@ -14,7 +14,7 @@ from kato_operator.cluster.compare import common
 from kato_operator.cluster.ownership import is_prunable
 from kato_operator.cluster.review import Difference
 from kato_operator.manifests import Manifest, by_name, component_of, name_of
-from kato_operator.reconcile import classes, rollout
+from kato_operator.reconcile import classes, rollout, volumes
 from kato_operator.reconcile.one_pass import Pass
 from kato_operator.status.diagnosis import Verdict
 from kato_operator.status.observed import SURPLUS, Drift
@@ -37,7 +37,12 @@ def planned(cluster: Cluster, this: Pass, facts: children.Facts) -> Pass:
 
 def drift(cluster: Cluster, this: Pass) -> tuple[Drift, ...]:
     """Where the children differ, now, from what the spec asks for, and what of it is allowed."""
-    found = (*_of_claims(cluster, this), *_of_classes(cluster, this), *_surplus(cluster, this))
+    found = (
+        *_of_claims(cluster, this),
+        *_of_descriptions(cluster, this),
+        *_of_classes(cluster, this),
+        *_surplus(cluster, this),
+    )
     if _is_held_back(this):
         found = tuple(replace(item, state=names.DRIFT_PENDING) for item in found)
     return (*_of_children(cluster, this), *found)
@@ -58,6 +63,11 @@ def _of_children(cluster: Cluster, this: Pass) -> Iterator[Drift]:
 def _of_claims(cluster: Cluster, this: Pass) -> Iterator[Drift]:
     for expansion in rollout.expansions(this.desired, cluster.children(this.instance.key)):
         yield _drift(expansion.claim, REQUEST)
+
+
+def _of_descriptions(cluster: Cluster, this: Pass) -> Iterator[Drift]:
+    for item in volumes.changes(this.instance, cluster.children(this.instance.key)):
+        yield _drift(item.claim, item.path)
 
 
 def _of_classes(cluster: Cluster, this: Pass) -> Iterator[Drift]:

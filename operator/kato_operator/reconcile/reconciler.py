@@ -29,6 +29,7 @@ from kato_operator.reconcile import (
     replica_set,
     rollout,
     rotating,
+    volumes,
 )
 from kato_operator.reconcile.one_pass import Pass
 from kato_operator.reconcile.warnings import EventReader
@@ -186,6 +187,7 @@ class Reconciler:
         for component, verdict in refused.items():
             this = this.with_verdict(component, verdict)
         this = await self._with_expanded_claims(this)
+        this = await volumes.describe(self._cluster, this)
         return await self._with_restarts(this)
 
     def _facts(self, this: Pass) -> children.Facts:
@@ -197,6 +199,7 @@ class Reconciler:
             recorded_set=replica_set.recorded(this.instance, this.secrets),
             pull_secrets=self._pull_secrets,
             rotation=this.rotation,
+            ipv6=self._cluster.has_ipv6,
         )
 
     async def _with_child(self, this: Pass, manifest: Manifest) -> Pass:

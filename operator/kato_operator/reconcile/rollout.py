@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kato_operator import names
+from kato_operator.children import stores
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.manifests import Manifest, Name, by_name, component_of, name_of
 from kato_operator.quantities import quantity
@@ -86,6 +87,16 @@ def expansions(desired: Iterable[Manifest], live: Iterable[Manifest]) -> Iterato
                     yield Expansion(claim, size)
 
 
+def claims_of(
+    instance: KatoInstance, component: str, live: Iterable[Manifest]
+) -> Iterator[Manifest]:
+    """The claims that the StatefulSet of a store has made, those of former pods included."""
+    prefix = f"{stores.DATA}-{names.store(instance.metadata.name, component)}-"
+    for item in live:
+        if item["kind"] == "PersistentVolumeClaim" and _belongs(item, prefix):
+            yield item
+
+
 def pods_of(workload: Manifest, live: Iterable[Manifest]) -> list[Manifest]:
     """The pods that a StatefulSet owns; those of a Deployment are owned by its ReplicaSets."""
     return [
@@ -106,7 +117,7 @@ def versions(live: Iterable[Manifest]) -> dict[str, str]:
 
 
 def _with_live_volumes(wanted: Manifest, live: Manifest | None) -> Manifest:
-    """The manifest with the claim sizes and classes of the live object, which are immutable."""
+    """The manifest with the claim templates of the live object, which are immutable."""
     if wanted["kind"] == "PersistentVolumeClaim":
         return classes.with_live_class(wanted, live)
     if live is None or not _is_set(wanted):
@@ -182,7 +193,11 @@ def _scaled(workload: Manifest, replicas: int) -> Manifest:
 
 
 def _like(template: Manifest, live: Manifest) -> Manifest:
-    return classes.with_live_class(_with_size(template, _size(live)), live)
+    """The template in the state of the live one, whose labels and annotations stay as well."""
+    known = live["metadata"]
+    kept = {name: known[name] for name in ("name", "labels", "annotations") if name in known}
+    found = classes.with_live_class(_with_size(template, _size(live)), live)
+    return {**found, "metadata": kept}
 
 
 def _is_bound(claim: Manifest) -> bool:

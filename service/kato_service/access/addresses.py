@@ -21,7 +21,7 @@ class ClientAddresses:
         """The address of the connection; behind trusted proxies, the last one that none of them
         has."""
         client = scope.get("client")
-        address = str(client[0]) if client else UNKNOWN
+        address = _without_mapping(str(client[0])) if client else UNKNOWN
         if not self._trusted or not self.is_proxy(address):
             return address
         forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
@@ -56,6 +56,11 @@ def _parsed(address: str) -> IPv4Address | IPv6Address | None:
         return None
     mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
     return mapped or parsed
+
+
+def _without_mapping(address: str) -> str:
+    """The IPv4 address of a peer on a socket of both families, which reports ::ffff:192.0.2.1."""
+    return str(_parsed(address) or address) if address.startswith("::ffff:") else address
 
 
 def _without_port(hop: str) -> str:
