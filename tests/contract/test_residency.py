@@ -12,6 +12,7 @@ import pytest
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
+from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.limits import KnowledgeLimits
 from kato_service.knowledge.model.entries import Learn
@@ -26,15 +27,18 @@ NAME = pattern_name(EVENTS)
 
 
 class HeldLog(SqliteKnowledgeLog):
-    """Its reads wait until it `continues`."""
+    """Its reads wait until it `continues`, and fail while it `fails`."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.continues = asyncio.Event()
         self.continues.set()
+        self.fails = False
 
     async def tail(self, kb: str, after: int, *, limit: int) -> Tail:
         await self.continues.wait()
+        if self.fails:
+            raise StoreUnavailableError("away")
         return await super().tail(kb, after, limit=limit)
 
 
@@ -109,6 +113,38 @@ async def test_many_knowledge_bases_answer_right_in_the_room_of_five(replica: Re
     assert 4 <= usage.bases <= 5
     assert usage.patterns == usage.bases
     assert usage.unloads >= 3 * 35
+
+
+async def test_a_prepared_knowledge_base_is_loaded_before_its_first_use(replica: Replica) -> None:
+    await learned(replica(1e12).get("one"))
+    one = replica(1e12).get("one")
+    one.prepare()
+    async with asyncio.timeout(20):
+        while one.pattern_count is None:
+            await asyncio.sleep(0.001)
+    assert one.pattern_count == 1
+
+
+async def test_nothing_is_prepared_unless_half_of_the_memory_is_free(replica: Replica) -> None:
+    bases = replica(1.5 * await size_of_one(replica))
+    await learned(bases.get("one"))
+    bases.get("measured").prepare()
+    assert not bases.get("measured").in_use
+
+
+async def test_a_preparation_that_fails_leaves_the_load_to_the_first_use(
+    replica: Replica, held_log: HeldLog
+) -> None:
+    await learned(replica(1e12).get("one"))
+    held_log.fails = True
+    one = replica(1e12, held_log).get("one")
+    one.prepare()
+    async with asyncio.timeout(20):
+        while one.in_use:
+            await asyncio.sleep(0.001)
+    held_log.fails = False
+    assert one.pattern_count is None
+    assert await frequency(one) == 1
 
 
 async def test_the_least_recently_used_is_unloaded_first(replica: Replica) -> None:

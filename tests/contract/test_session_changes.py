@@ -43,6 +43,17 @@ async def test_a_crash_leaves_nothing_or_the_whole_learn(
     assert await alive.stm(session_id) == expected
 
 
+async def test_the_first_observe_of_a_session_loads_its_knowledge_base(replicas: Pair) -> None:
+    one, other = replicas
+    await one.learn(await with_stm(one))
+    session_id = await other.create()
+    assert not other.knowledge.get("kato").in_use
+    await other.observe(session_id, "a")
+    async with asyncio.timeout(20):
+        while other.knowledge.get("kato").pattern_count is None:
+            await asyncio.sleep(0.001)
+
+
 STEPS = [
     pytest.param("intend", "before", False, id="before the intent"),
     pytest.param("intend", "after", True, id="after the intent"),

@@ -52,6 +52,11 @@ class Residency:
         self._blank: set[str] = set()
         """Those that were blank when their last use ended."""
 
+    @property
+    def has_room(self) -> bool:
+        """Whether half of the memory is free: what is loaded ahead of its use unloads nothing."""
+        return self.used_bytes * 2 <= self._limit_bytes
+
     def use_started(self, base: Unloadable) -> None:
         self._kept[base.id] = base
         self._kept.move_to_end(base.id)

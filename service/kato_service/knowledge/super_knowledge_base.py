@@ -89,6 +89,13 @@ class SuperKnowledgeBase:
         """Whether no entry of its log is in memory, as a rule because it has none."""
         return self._current.revision == 0
 
+    def prepare(self) -> None:
+        """Begin to load it if it is not in memory and there is room; waits for nothing. If the
+        store does not answer, the first use tries again."""
+        if self._current.fold is None and not self._lookup.busy and self._residency.has_room:
+            self._residency.use_started(self)
+            self._lookup.begin()
+
     def unload(self) -> None:
         """Take it out of memory; the next use loads it from the store again."""
         self._current.unload()

@@ -58,6 +58,7 @@ class KatoProcessor:
         limits: ObservationLimits,
         threads: MatchingThreads | None = None,
     ) -> None:
+        self._knowledge = knowledge
         self._genes = genes
         self._later_genes = genes.of_later_clients()
         self._memory = MemoryManager(limits)
@@ -102,6 +103,7 @@ class KatoProcessor:
             return _unchanged(idempotency.observed_again(state, known, request.unique_id))
         genes, kb = self.genes(state), state.processor_id
         await self._observations.check(kb, (observation,), caller=caller, deadline=deadline)
+        self._prepare(state)
         observed = await self._observations.observe(state, observation, genes, deadline=deadline)
         own = unique_id or idempotency.own_id(observed.state)
         result = observation_result(observed.state, observed, unique_id=own)
@@ -142,6 +144,7 @@ class KatoProcessor:
             caller=caller,
             deadline=deadline,
         )
+        self._prepare(state)
         if options.from_empty and known is None:
             state = self._memory.cleared(state)
         plan = SequencePlan(state, options, applied=known.count if known else 0)
@@ -242,6 +245,11 @@ class KatoProcessor:
         if recall_threshold is not None:
             genes = replace(genes, recall_threshold=recall_threshold)
         return await self._patterns.predictions(state, genes, details=details, deadline=deadline)
+
+    def _prepare(self, state: SessionState) -> None:
+        """Load the knowledge base while the first events are observed, ahead of a prediction."""
+        if not state.stm:
+            self._knowledge.get(state.processor_id).prepare()
 
     def _defaults(self, state: SessionState) -> Genes:
         return self._later_genes if state.later else self._genes

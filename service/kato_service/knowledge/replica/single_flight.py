@@ -31,11 +31,15 @@ class SingleFlight:
 
     async def ask(self) -> None:
         """Return when a look-up that started after this call has ended; raise what it raised."""
+        # A caller that is cancelled must not cancel what others wait for.
+        await asyncio.shield(self.begin())
+
+    def begin(self) -> asyncio.Task[None]:
+        """The look-up that starts next; what it raises needs nobody to wait for it."""
         if self._next is None:
             self._next = asyncio.create_task(self._run(self._running))
             self._next.add_done_callback(self._ended)
-        # A caller that is cancelled must not cancel what others wait for.
-        await asyncio.shield(self._next)
+        return self._next
 
     async def close(self) -> None:
         tasks = self._tasks()
