@@ -17,6 +17,7 @@ from kato_operator.cluster.definition import MISSING, Definition
 from kato_operator.cluster.kube import Kube
 from kato_operator.errors import KubeError, TransientError
 from kato_operator.handlers import watch_instances
+from kato_operator.instance_metrics import InstanceMetrics
 from kato_operator.manifests import Key
 from kato_operator.metrics import CONTENT_TYPE, Metrics
 from kato_operator.queue import WorkQueue
@@ -69,8 +70,15 @@ class Operator:
             version=version,
             recheck_s=settings.recheck_s,
         )
+        named = InstanceMetrics(
+            self.cluster.instances,
+            self.queue,
+            ours=self._claims.ours,
+            most=settings.instance_metrics,
+        )
         self.metrics = Metrics(
             self.queue,
+            named,
             phases=self._claims.phases,
             held_for_s=lambda: self.leadership.held_for_s,
         )
@@ -119,10 +127,10 @@ class Operator:
                 self._retry(key, error)
             except Exception:  # a defect that one instance brings out must not stop the others
                 log.exception("pass crashed", retry_in_s=round(self.queue.retry(key), 1))
-                self.metrics.count("crashed")
+                self.metrics.count(key, "crashed")
             else:
                 self.queue.succeeded(key)
-                self.metrics.count("done")
+                self.metrics.count(key, "done")
                 if next_s is not None:
                     self.queue.add_after(key, next_s)
 
@@ -141,7 +149,7 @@ class Operator:
         at_least_s = error.retry_after_s if isinstance(error, TransientError) else 0.0
         delay_s = self.queue.retry(key, at_least_s=at_least_s)
         log.warning("pass interrupted", error=str(error), retry_in_s=round(delay_s, 1))
-        self.metrics.count("retried")
+        self.metrics.count(key, "retried")
 
     async def _resync(self) -> None:
         """List everything from time to time, and spread a pass of every instance over that time.

@@ -59,6 +59,10 @@ class WorkQueue:
         """Forget the failures of a key: its back-off starts over."""
         self._failures.pop(key, None)
 
+    def failures(self, key: Key) -> int:
+        """How many passes of this key have failed in a row."""
+        return self._failures.get(key, 0)
+
     def take(self) -> Key | None:
         """The key that has waited longest, now taken by the caller; None when none is due."""
         self._promote()

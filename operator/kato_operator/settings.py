@@ -85,6 +85,9 @@ class OperatorSettings(BaseSettings):
     http_port: int = Field(default=8080, ge=0, le=65535)
     """Port of /healthz, /readyz and /metrics; 0: any free port."""
 
+    instance_metrics: int = Field(default=1000, ge=0, le=100_000)
+    """Instances that metrics name, at most: those that are not ready come first; 0: none."""
+
     stuck_after_s: Seconds = 600.0
     """Seconds that a changed instance may wait for a worker before /healthz fails."""
 

@@ -506,13 +506,18 @@ def test_kubectl_finds_it_by_its_short_names_and_category(
         listed = control_plane.kubectl("-n", namespace, "get", name, "--no-headers")
         assert listed.startswith("prod ")
     shown = control_plane.kubectl("-n", namespace, "get", "ki", "-o", "wide").splitlines()[0]
-    columns = "NAME READY PHASE REPLICAS REDIS MONGO QDRANT URL AGE"
+    columns = "NAME READY PHASE REPLICAS REDIS MONGO QDRANT URL AGE MESSAGE"
     assert shown.split() == columns.split()
 
 
 def test_every_field_is_explained(control_plane: Any) -> None:
     shown = control_plane.kubectl("explain", "katoinstance.spec.redis.managed.appendFsync")
     assert "EverySec risks" in shown
+    shown = control_plane.kubectl("explain", "katoinstance.status", "--recursive=false")
+    assert "no description" not in shown
+    assert "Summary for people" in shown
+    drift = control_plane.kubectl("explain", "katoinstance.status.drift.path")
+    assert "the child does not exist" in " ".join(drift.split())
 
 
 @pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)

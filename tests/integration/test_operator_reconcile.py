@@ -53,7 +53,9 @@ def test_every_condition_is_written_before_anything_is_ready(
     assert conditions.keys() == {
         *("Ready", "SpecValid", "CredentialsReady", "RedisReady", "MongoDBReady", "QdrantReady"),
         *("ServiceReady", "Progressing", "OrchestrationPaused", "ConnectionBudgetExceeded"),
+        "Stalled",
     }
+    assert conditions["Stalled"] == "False"
     assert (conditions["Ready"], conditions["Progressing"]) == ("False", "True")
     assert (conditions["SpecValid"], conditions["CredentialsReady"]) == ("True", "True")
     assert status["phase"] in ("Pending", "Progressing")

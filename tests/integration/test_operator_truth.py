@@ -11,7 +11,7 @@ from random import Random
 import pytest
 from apiserver import Manifest, Namespace, OperatorProcess
 from fake_cluster import FakeCluster
-from truth import KINDS, Observer, awake, condition_of, problems
+from truth import KINDS, Observer, awake, blockers, condition_of, kstatus, problems
 
 from support.waiting import PATIENCE_S
 
@@ -127,8 +127,11 @@ def untruth(space: Namespace) -> str:
     ready = condition_of(status, "Ready")
     if ready["observedGeneration"] != instance["metadata"]["generation"]:
         return "the status is of an older generation"
-    credentials = condition_of(status, "CredentialsReady")
-    is_blocked = credentials["status"] != "True" or "tls" in spec["service"]
+    is_blocked = bool(list(blockers(spec, state)))
+    expected = "Failed" if is_blocked else "Current"
+    awaited = "InProgress" if spec["hibernate"] or ready["reason"] == "Paused" else expected
+    if kstatus(instance) != awaited and not (spec["paused"] and kstatus(instance) != "Failed"):
+        return f"kstatus is {kstatus(instance)}, not {awaited}"
     if spec["hibernate"]:
         found, is_said = list(awake(state)), ready["reason"] == "Hibernated"
         may_last = spec["paused"]

@@ -3,6 +3,7 @@
 It is written without the operator's code: an observer compares both.
 """
 
+import base64
 import json
 import re
 import threading
@@ -15,7 +16,7 @@ from apiserver import INSTANCE, Manifest, Namespace, until
 
 KINDS = (
     *("KatoInstance", "Deployment", "StatefulSet", "Pod", "HorizontalPodAutoscaler"),
-    *("PersistentVolumeClaim", "NetworkPolicy"),
+    *("PersistentVolumeClaim", "NetworkPolicy", "Secret"),
 )
 STORES = {"RedisReady": "redis", "MongoDBReady": "mongodb"}
 LAG_S = 2.0
@@ -115,6 +116,42 @@ def _lies(raw: Manifest, specs: Mapping[int, Manifest], states: list[Objects]) -
             said = f"{condition['type']}={condition['status']} {condition['reason']}"
             yield f"{said} ({condition['message']}), but {min(found, key=len)}"
     yield from _of_phase(status)
+    yield from _of_stalled(status)
+
+
+def _of_stalled(status: Manifest) -> Iterator[str]:
+    stalled, progressing = condition_of(status, "Stalled"), condition_of(status, "Progressing")
+    generations = {item.get("observedGeneration") for item in (stalled, progressing)}
+    if generations != {status["observedGeneration"]}:
+        yield f"Stalled and Progressing are of the generations {generations}"
+    if stalled["status"] != "True":
+        return
+    for other in (condition_of(status, "Ready"), progressing):
+        if other["status"] != "False":
+            yield f"Stalled={stalled['reason']}, but {other['type']}={other['status']}"
+    if status["phase"] in ("Ready", "Progressing", "Pending", "Paused", "Hibernated"):
+        yield f"Stalled={stalled['reason']} in the phase {status['phase']}"
+
+
+def kstatus(raw: Manifest) -> str:
+    """What tools that follow kstatus make of an object: Current, InProgress or Failed."""
+    status = raw.get("status") or {}
+    if status.get("observedGeneration") != raw["metadata"]["generation"]:
+        return "InProgress"
+    if condition_of(status, "Stalled").get("status") == "True":
+        return "Failed"
+    is_ready = condition_of(status, "Ready").get("status") == "True"
+    return "Current" if is_ready else "InProgress"
+
+
+def blockers(spec: Manifest, state: Objects) -> Iterator[str]:
+    """What only a person can change: a Secret that is missing, or one that cannot be used."""
+    if "tls" in spec["service"]:
+        yield "MissingSecret"
+    secret = state.get(("Secret", "prod-credentials"))
+    password = (secret or {}).get("data", {}).get("redis-password", "")
+    if b" " in base64.b64decode(password):
+        yield "CredentialsInvalid"
 
 
 def _of_phase(status: Manifest) -> Iterator[str]:
@@ -135,6 +172,10 @@ def _falsified(condition: Manifest, spec: Manifest, state: Objects) -> Iterator[
         yield from problems(spec, state)
     if kind == "Ready" and condition["reason"] == "Hibernated":
         yield from awake(state)
+    if kind == "Stalled" and is_true and condition["reason"] not in blockers(spec, state):
+        yield "nothing of that kind is in the way"
+    if kind == "Stalled" and is_true and (spec["paused"] or spec["hibernate"]):
+        yield "the spec asks for a standstill"
     counted = re.fullmatch(r"Hibernating, (\d+) pods? left", condition["message"])
     if kind == "Ready" and counted and not list(awake(state)):
         yield "nothing is left"

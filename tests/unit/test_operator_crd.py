@@ -181,6 +181,15 @@ def test_every_field_of_the_spec_has_a_description(spec_schema: dict[str, Any]) 
     assert [part for part in described if not part.get("description")] == []
 
 
+def test_every_field_of_the_status_has_a_description(version: dict[str, Any]) -> None:
+    root = version["schema"]["openAPIV3Schema"]["properties"]
+    described = [part for node in schemas(root["status"]) for part in _properties(node)]
+    assert len(described) > 30
+    for part in (root["status"], root["apiVersion"], root["kind"], *described):
+        assert part.get("description"), part
+        assert part["description"].endswith("."), part["description"]
+
+
 def _properties(node: dict[str, Any]) -> list[dict[str, Any]]:
     parts = node.get("properties", {})
     return [part for part in parts.values() if isinstance(part, dict)] if "type" in node else []

@@ -1,12 +1,14 @@
 """The conditions that users read: what happened, why, and what to do next."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from kato_operator.crd.instance import parse
-from kato_operator.status import diagnosis, notes, status
+from kato_operator.status import diagnosis, notes, stalled, status
 from kato_operator.status.causes import Warned
+from kato_operator.status.verdict import Verdict
 
 Manifest = dict[str, Any]
 
@@ -41,7 +43,48 @@ def test_an_invalid_spec_is_reported_with_every_problem() -> None:
     assert condition(found, "Progressing") == ("False", "InvalidSpec", nothing)
     unknown = ("Unknown", "Pending", "not evaluated: the spec is invalid")
     assert condition(found, "RedisReady") == unknown
+    assert condition(found, "Stalled") == ("True", "InvalidSpec", problems)
     assert found["phase"] == "Invalid"
+
+
+STALLED = {"type": "Stalled", "status": "True", "reason": "Refused", "lastTransitionTime": "s"}
+
+
+@pytest.mark.parametrize("written", [status.announced, status.deleting])
+def test_a_standstill_ends_with_the_next_generation_and_with_a_deletion(
+    written: Callable[..., Manifest],
+) -> None:
+    before = {"observedGeneration": 1, "conditions": [{**STALLED, "observedGeneration": 1}]}
+    found = written({**NEW, "status": before}, now="t")
+    unblocked = ("False", "Unblocked", "nothing waits for a change by a person")
+    assert condition(found, "Stalled") == unblocked
+    assert status.condition(found, "Stalled")["observedGeneration"] == 2
+
+
+REFUSED = Verdict(False, "Refused", "the API server refuses it", blocked=True)
+PAUSED = Verdict(False, "Paused", "it is paused")
+ASLEEP = Verdict(False, "Hibernated", "it sleeps")
+ROLLING = Verdict(True, "RollingOut", "0/1 pods ready")
+STABLE = Verdict(False, "Stable", "everything is ready")
+READY = Verdict(True, "Ready", "every component is ready")
+
+
+@pytest.mark.parametrize(
+    ("ready", "progressing", "said"),
+    [
+        pytest.param(READY, STABLE, (False, "Unblocked"), id="ready"),
+        pytest.param(REFUSED, ROLLING, (False, "Unblocked"), id="in progress"),
+        pytest.param(REFUSED, REFUSED, (True, "Refused"), id="blocked"),
+        pytest.param(REFUSED, PAUSED, (False, "Paused"), id="paused"),
+        pytest.param(PAUSED, STABLE, (False, "Paused"), id="paused and different"),
+        pytest.param(ASLEEP, ASLEEP, (False, "Hibernated"), id="hibernated"),
+    ],
+)
+def test_only_what_waiting_cannot_change_is_a_standstill(
+    ready: Verdict, progressing: Verdict, said: tuple[bool, str]
+) -> None:
+    found = stalled.verdict(ready, progressing)
+    assert (found.ok, found.reason) == said
 
 
 def workload(**counts: int) -> Manifest:

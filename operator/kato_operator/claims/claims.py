@@ -79,6 +79,12 @@ class Claims:
             is_ours = owner(raw) in ("", self._me)
             yield status.get("phase", "") if is_ours else names.REASON_ORCHESTRATED_ELSEWHERE
 
+    def ours(self) -> Iterator[Manifest]:
+        """The instances that are not left to others; none while this process does not write."""
+        if self._leadership.is_held:
+            found = self._cluster.instances.all()
+            yield from (raw for raw in found if owner(raw) in ("", self._me))
+
     async def run(self) -> None:
         """Give up excluded instances, and look for installations that are gone, until cancelled."""
         await self._leadership.held()

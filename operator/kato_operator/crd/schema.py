@@ -6,12 +6,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from kato_operator import names
+from kato_operator.crd import reported
 from kato_operator.crd.rules import Model, Rule
 
 Schema = dict[str, Any]
 
-DRIFT = ("kind", "name", "path")
-DRIFT_DETAILS = ("manager", "state")
 NAME_PATTERN = "^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
 NAME_MESSAGE = "must be a DNS label that begins with a letter and has at most 40 characters"
 NAME_RULE = Rule(f"self.metadata.name.matches('{NAME_PATTERN}')", NAME_MESSAGE)
@@ -58,7 +57,7 @@ def _version(spec: type[Model]) -> Schema:
         "name": names.VERSION,
         "served": True,
         "storage": True,
-        "additionalPrinterColumns": _columns(),
+        "additionalPrinterColumns": reported.columns(),
         "subresources": {
             "status": {},
             "scale": {
@@ -77,11 +76,11 @@ def _root(spec: type[Model]) -> Schema:
         "type": "object",
         "description": "One KATO: a service and its stores.",
         "properties": {
-            "apiVersion": {"type": "string"},
-            "kind": {"type": "string"},
+            "apiVersion": {"type": "string", "description": "Version of the schema."},
+            "kind": {"type": "string", "description": "Always KatoInstance."},
             "metadata": {"type": "object"},
             "spec": {**structural(spec), "default": default},
-            "status": _status(),
+            "status": reported.schema(),
         },
         "x-kubernetes-validations": [NAME_RULE.validation()],
     }
@@ -124,78 +123,3 @@ def _without_null(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_null(item) for item in value]
     return value
-
-
-def _columns() -> list[Schema]:
-    def status(kind: str) -> str:
-        return f'.status.conditions[?(@.type=="{kind}")].status'
-
-    shown = (
-        ("Ready", "string", status(names.READY), 0),
-        ("Phase", "string", ".status.phase", 0),
-        ("Replicas", "integer", ".status.readyReplicas", 0),
-        ("Redis", "string", status(names.REDIS_READY), 0),
-        ("Mongo", "string", status(names.MONGODB_READY), 0),
-        ("Qdrant", "string", status(names.QDRANT_READY), 1),
-        ("URL", "string", ".status.endpoints.http", 1),
-        ("Operator", "string", ".status.orchestratedBy", 1),
-        ("Age", "date", ".metadata.creationTimestamp", 0),
-    )
-    return [
-        {"name": name, "type": kind, "jsonPath": path, **({"priority": wide} if wide else {})}
-        for name, kind, path, wide in shown
-    ]
-
-
-def _status() -> Schema:
-    text, number = {"type": "string"}, {"type": "integer", "format": "int64"}
-    drift = dict.fromkeys((*DRIFT, *DRIFT_DETAILS), text)
-    store = dict.fromkeys(("name", "mode", "ready", "version", "primary", "message"), text)
-    return _object(
-        {
-            "observedGeneration": number,
-            "phase": text,
-            "replicas": number,
-            "readyReplicas": number,
-            "selector": text,
-            "version": text,
-            "templateRevision": number,
-            "endpoints": _object({"http": text, "ws": text}),
-            "credentialsSecretRef": _object({"name": text}),
-            "stores": _list_by("name", _object(store, "name", "mode")),
-            "connectionBudget": {
-                "type": "object",
-                "additionalProperties": _object({"needed": number, "limit": number}),
-            },
-            "orchestratedBy": {**text, "pattern": names.INSTALLATION_PATTERN, "maxLength": 320},
-            "drift": {"type": "array", "items": _object(drift, *DRIFT)},
-            "conditions": _list_by("type", _condition()),
-        }
-    )
-
-
-def _condition() -> Schema:
-    text = {"type": "string"}
-    fields: dict[str, Schema] = {
-        "type": text,
-        "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
-        "observedGeneration": {"type": "integer", "format": "int64"},
-        "lastTransitionTime": {"type": "string", "format": "date-time"},
-        "reason": text,
-        "message": text,
-    }
-    return _object(fields, "type", "status", "lastTransitionTime", "reason", "message")
-
-
-def _object(properties: Mapping[str, Schema], *required: str) -> Schema:
-    needed = {"required": list(required)} if required else {}
-    return {"type": "object", "properties": dict(properties), **needed}
-
-
-def _list_by(key: str, item: Schema) -> Schema:
-    return {
-        "type": "array",
-        "items": item,
-        "x-kubernetes-list-type": "map",
-        "x-kubernetes-list-map-keys": [key],
-    }

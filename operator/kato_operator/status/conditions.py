@@ -10,7 +10,7 @@ from dataclasses import replace
 from kato_operator import names
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.manifests import Manifest
-from kato_operator.status import budget, causes, diagnosis
+from kato_operator.status import budget, causes, diagnosis, stalled
 from kato_operator.status.diagnosis import Verdict
 from kato_operator.status.observed import Drift, Observed, mode
 
@@ -28,7 +28,7 @@ GATES = (names.SPEC_VALID, names.CREDENTIALS_READY, *COMPONENTS.values())
 ROTATION = frozenset({names.REASON_CREDENTIALS_ROTATING, names.REASON_ROLLING_OUT})
 """The reasons of what is not ready while credentials change as they should."""
 TYPES = (
-    *(names.READY, *GATES, names.PROGRESSING),
+    *(names.READY, *GATES, names.PROGRESSING, names.STALLED),
     *(names.ORCHESTRATION_PAUSED, names.CONNECTION_BUDGET_EXCEEDED),
 )
 
@@ -40,12 +40,13 @@ def verdicts(instance: KatoInstance, observed: Observed) -> dict[str, Verdict]:
         names.CREDENTIALS_READY: observed.credentials,
         **{kind: component(instance, observed, name) for name, kind in COMPONENTS.items()},
     }
+    ready = _differing(instance, observed) or _hibernated(instance, observed) or _ready(gates)
+    progressing = _progressing(instance, observed, gates)
     return {
-        names.READY: _differing(instance, observed)
-        or _hibernated(instance, observed)
-        or _ready(gates),
+        names.READY: ready,
         **gates,
-        names.PROGRESSING: _noted(_progressing(instance, observed, gates), observed.notes),
+        names.PROGRESSING: _noted(progressing, observed.notes),
+        names.STALLED: stalled.verdict(ready, progressing),
         names.ORCHESTRATION_PAUSED: _paused(instance),
         names.CONNECTION_BUDGET_EXCEEDED: budget.verdict(observed.budgets),
     }

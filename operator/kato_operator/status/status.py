@@ -6,7 +6,7 @@ from typing import Any
 from kato_operator import names
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.manifests import Manifest
-from kato_operator.status import diagnosis
+from kato_operator.status import diagnosis, stalled
 from kato_operator.status.conditions import TYPES, component, verdicts
 from kato_operator.status.diagnosis import Verdict
 from kato_operator.status.observed import Observed, mode, wanted_pods
@@ -24,6 +24,7 @@ def announced(raw: Manifest, *, now: str) -> Manifest:
     changed = {
         names.READY: Verdict(False, names.REASON_PROGRESSING, "applying this generation"),
         names.PROGRESSING: Verdict(True, names.REASON_ROLLING_OUT, "applying this generation"),
+        names.STALLED: stalled.UNBLOCKED,
     }
     status = _with_conditions(raw, changed, pending="not evaluated yet", now=now)
     known = (raw.get("status") or {}).get("phase")
@@ -39,6 +40,7 @@ def rejected(raw: Manifest, problems: Iterable[str], *, now: str) -> Manifest:
         names.PROGRESSING: Verdict(
             False, names.REASON_INVALID_SPEC, "nothing changes until the spec is valid"
         ),
+        names.STALLED: Verdict(True, names.REASON_INVALID_SPEC, message),
     }
     pending = "not evaluated: the spec is invalid"
     status = _with_conditions(raw, changed, pending=pending, now=now)
@@ -50,6 +52,7 @@ def deleting(raw: Manifest, *, now: str) -> Manifest:
     changed = {
         names.READY: Verdict(False, names.REASON_DELETING, DELETING),
         names.PROGRESSING: Verdict(True, names.REASON_DELETING, DELETING),
+        names.STALLED: stalled.UNBLOCKED,
     }
     pending = "not evaluated: the instance is being deleted"
     return {
