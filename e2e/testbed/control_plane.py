@@ -87,8 +87,14 @@ class ControlPlane:
 
 
 @contextmanager
-def api_server(directory: Path, *, controller_manager: bool = True) -> Iterator[ControlPlane]:
-    """A real API server without nodes, on free ports of 127.0.0.1; stopped on exit."""
+def api_server(
+    directory: Path, *, controller_manager: bool = True, flags: tuple[str, ...] = ()
+) -> Iterator[ControlPlane]:
+    """A real API server without nodes, on free ports of 127.0.0.1; stopped on exit.
+
+    Args:
+        flags: More arguments of kube-apiserver.
+    """
     plane = ControlPlane(
         directory, port=free_port(), etcd_port=free_port(), etcd_peer_port=free_port()
     )
@@ -105,7 +111,7 @@ def api_server(directory: Path, *, controller_manager: bool = True) -> Iterator[
     )
     try:
         started.extend(
-            _started(command, directory) for command in (plane.etcd(), plane.apiserver(*local))
+            _started(command, directory) for command in (plane.etcd(), plane.apiserver(*local, *flags))
         )
         until(plane.answers, "an answer of the API server", 90)
         if controller_manager:

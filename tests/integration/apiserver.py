@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import audit_log
 import httpx
 import pytest
 
@@ -279,7 +280,9 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
     """A real API server and etcd with our CRD, without controllers and nodes."""
     if "KATO_TESTBED_BIN" not in os.environ and not (CACHE / "testbed").exists():
         pytest.skip("no kube-apiserver: set KATO_TESTBED_BIN or run testbed.py binaries")
-    with api_server(tmp_path_factory.mktemp("k8s"), controller_manager=False) as plane:
+    directory = tmp_path_factory.mktemp("k8s")
+    flags = audit_log.flags(directory)
+    with api_server(directory, controller_manager=False, flags=flags) as plane:
         crd = REPOSITORY / "crds" / "kato.dev_katoinstances.yaml"
         plane.kubectl("apply", "--server-side", "-f", str(crd))
         plane.kubectl("wait", "--for=condition=Established", "crd/katoinstances.kato.dev")

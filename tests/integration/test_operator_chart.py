@@ -1,60 +1,23 @@
-"""The chart as Helm renders it, and the operator with no more rights than the chart gives it."""
+"""The chart as Helm renders it."""
 
-import json
-import subprocess
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
-import httpx
 import pytest
 import yaml
-from apiserver import (
-    REPOSITORY,
-    Manifest,
-    Namespace,
-    OperatorProcess,
-    until,
-)
+from apiserver import REPOSITORY, Manifest
+from rendered_chart import CHART, RELEASE, SYSTEM, Objects, Render, helm, rules
 
-from binaries import node_binary
 from kato_operator.settings import OperatorSettings
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
 
-CHART = REPOSITORY / "charts" / "kato"
-RELEASE = "kato"
-Render = Callable[..., dict[tuple[str, str], Manifest]]
+
+PEOPLE = [f"{SYSTEM}:kato-{role}" for role in ("admin", "edit", "view")]
+"""The roles of people, in the order in which Helm renders them."""
 
 
-def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [str(node_binary()), "helm", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
-
-@pytest.fixture
-def render(control_plane: Any, tmp_path: Path) -> Render:
-    """Renders the chart with values; returns its objects by kind and name."""
-
-    def rendered(*flags: str, **values: Any) -> dict[tuple[str, str], Manifest]:
-        file = tmp_path / "values.json"
-        file.write_text(json.dumps(values))
-        place = ("--namespace", "kato-system", "--values", str(file))
-        done = helm("template", RELEASE, str(CHART), *place, *flags)
-        assert done.returncode == 0, done.stderr
-        found = (item for item in yaml.safe_load_all(done.stdout) if item)
-        return {(item["kind"], item["metadata"]["name"]): item for item in found}
-
-    return rendered
-
-
-def operator_pod(objects: dict[tuple[str, str], Manifest]) -> Manifest:
+def operator_pod(objects: Objects) -> Manifest:
     found: Manifest = objects["Deployment", "kato-operator"]["spec"]["template"]["spec"]
-    return found
-
-
-def rules(objects: dict[tuple[str, str], Manifest], kind: str = "ClusterRole") -> list[Manifest]:
-    found: list[Manifest] = objects[kind, "kato-operator"]["rules"]
     return found
 
 
@@ -135,7 +98,10 @@ def test_an_operator_of_one_namespace_has_only_a_role_in_it(render: Render) -> N
     shared = [rule for rule in rules(render()) if rule["resources"] != ["leases"]]
     assert rules(objects, "Role") == shared
     assert objects["RoleBinding", "kato-operator"]["metadata"]["namespace"] == "team"
-    assert not [kind for kind, _ in objects if kind.startswith("ClusterRole")]
+    assert not [kind for kind, _ in objects if kind == "ClusterRoleBinding"]
+    assert [name for kind, name in objects if kind == "ClusterRole"] == PEOPLE
+    without = render(watchNamespace="team", roles={"create": False})
+    assert not [kind for kind, _ in without if kind.startswith("ClusterRole")]
 
 
 def test_a_release_may_write_its_own_lease_and_no_other(render: Render) -> None:
@@ -180,61 +146,43 @@ def test_an_unknown_value_is_refused() -> None:
     assert "reddis" in refused.stderr
 
 
-@pytest.fixture
-def restricted(
-    kubernetes: httpx.Client, space: Namespace, operator: OperatorProcess, render: Render
-) -> Iterator[OperatorProcess]:
-    """The operator with a service account that has the Role of the chart."""
-    operator.kill9()
-    objects = render("--namespace", space.name, watchNamespace=space.name)
-    lease = objects["Role", "kato-operator-lease"]["rules"]
-    operator.environment["KATO_OPERATOR_INSTALLATION"] = f"{space.name}/kato-operator"
-    grant(kubernetes, space.name, [*rules(objects, "Role"), *lease])
-    path = f"/api/v1/namespaces/{space.name}/serviceaccounts/operator/token"
-    answer = kubernetes.post(path, json={"spec": {"expirationSeconds": 3600}})
-    assert answer.status_code == 201, answer.text
-    file = operator.log.with_name("kubeconfig.json")
-    file.write_text(json.dumps(kubeconfig(operator, answer.json()["status"]["token"])))
-    operator.environment["KUBECONFIG"] = str(file)
-    operator.start()
-    yield operator
-    log = operator.log.read_text()
-    assert "forbidden" not in log, log[-4000:]
+def test_the_roles_of_people_are_added_to_those_of_the_cluster(render: Render) -> None:
+    for role in ("view", "edit", "admin"):
+        name = ("ClusterRole", f"{SYSTEM}:kato-{role}")
+        label = f"rbac.authorization.k8s.io/aggregate-to-{role}"
+        assert render()[name]["metadata"]["labels"][label] == "true"
+        bare = render(roles={"aggregate": False})[name]["metadata"]["labels"]
+        assert not [key for key in bare if "aggregate" in key]
 
 
-def grant(client: httpx.Client, namespace: str, granted: list[Manifest]) -> None:
-    rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
-    meta = {"metadata": {"name": "operator"}}
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "operator"}
-    subject = {"kind": "ServiceAccount", "name": "operator", "namespace": namespace}
-    for path, body in (
-        (f"/api/v1/namespaces/{namespace}/serviceaccounts", meta),
-        (f"{rbac}/roles", {**meta, "rules": granted}),
-        (f"{rbac}/rolebindings", {**meta, "roleRef": reference, "subjects": [subject]}),
-    ):
-        answer = client.post(path, json=body)
-        assert answer.status_code == 201, answer.text
+def test_releases_of_one_name_in_two_namespaces_share_no_object(render: Render) -> None:
+    second = {"crds": {"install": False}}
+    ours, theirs = render(**second), render("--namespace", "other", **second)
+    assert not global_names(ours) & global_names(theirs)
 
 
-def kubeconfig(operator: OperatorProcess, token: str) -> Manifest:
-    """The administrator's kubeconfig with the token of the service account."""
-    admin = yaml.safe_load(Path(operator.environment["KUBECONFIG"]).read_text())
-    (context,) = admin["contexts"]
-    context["context"]["user"] = "operator"
-    return {**admin, "users": [{"name": "operator", "user": {"token": token}}]}
+def global_names(objects: Mapping[tuple[str, str], Manifest]) -> set[tuple[str, str]]:
+    return {name for name, item in objects.items() if "namespace" not in item["metadata"]}
 
 
-def test_the_rights_of_the_chart_are_enough(space: Namespace, restricted: OperatorProcess) -> None:
-    scaled = {"replicas": 2, "expose": {"ingress": {"host": "kato.example.com"}}}
-    space.create("KatoInstance", "prod", spec={"service": scaled})
-    space.await_ready()
-    autoscaled = {"service": {"autoscaling": {}}, "security": {"networkPolicy": "Disabled"}}
-    space.patch("KatoInstance", "prod", {"spec": {**autoscaled, "deletionPolicy": "Delete"}})
-    until(lambda: not space.list("NetworkPolicy"), "the policies being pruned")
-    space.await_ready()
-    assert space.get("HorizontalPodAutoscaler", "prod")
-    stores = {name: {"mode": "Embedded"} for name in ("redis", "mongodb", "qdrant")}
-    space.create("KatoInstance", "small", spec=stores)
-    space.await_ready("small")
-    assert space.get("PersistentVolumeClaim", "small-data")
-    until(lambda: space.list("Event"), "an event")
+def alerts(objects: Objects) -> dict[str, str]:
+    """The expression of every alert."""
+    (group,) = objects["PrometheusRule", "kato-operator"]["spec"]["groups"]
+    return {rule["alert"]: rule["expr"] for rule in group["rules"]}
+
+
+def test_alerts_name_instances_unless_metrics_do_not(render: Render) -> None:
+    enabled = {"monitoring": {"prometheusRule": {"enabled": True}}}
+    named = alerts(render(**enabled))
+    assert {"KatoInstanceStalled", "KatoInstanceDegraded", "KatoOperatorDown"} <= named.keys()
+    assert "KatoInstancesDegraded" not in named
+    assert named["KatoInstanceUnattended"].endswith("> 1800")
+    unnamed = alerts(render(**enabled, operator={"instanceMetrics": 0}))
+    assert "KatoInstancesDegraded" in unnamed
+    assert not [text for text in unnamed.values() if "kato_operator_instance_" in text]
+
+
+def test_the_labels_of_metrics_survive_the_scrape(render: Render) -> None:
+    objects = render(monitoring={"serviceMonitor": {"enabled": True}})
+    (endpoint,) = objects["ServiceMonitor", "kato-operator"]["spec"]["endpoints"]
+    assert endpoint["honorLabels"] is True

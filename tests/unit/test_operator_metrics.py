@@ -6,6 +6,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from kato_operator.cluster.instances import Instances
+from kato_operator.instance_metrics import InstanceMetrics
 from kato_operator.manifests import Key
 from kato_operator.metrics import Metrics
 from kato_operator.queue import WorkQueue
@@ -37,7 +38,8 @@ def queue() -> WorkQueue:
 
 
 def metrics(instances: Instances, queue: WorkQueue, *, named: int = 10) -> Metrics:
-    return Metrics(queue, instances, answered_at=lambda: 7.0, named=named)
+    found = InstanceMetrics(instances, queue, ours=instances.all, most=named)
+    return Metrics(queue, found, phases=list, held_for_s=lambda: 1.0)
 
 
 def samples(found: Metrics) -> dict[tuple[str, str], float]:
@@ -100,6 +102,14 @@ def test_the_number_of_named_instances_is_bounded_and_the_unready_come_first(
     assert found["instances_unnamed", ""] == 3 - len(named)
 
 
+def test_a_process_that_stands_by_names_no_instance(instances: Instances, queue: WorkQueue) -> None:
+    instances.put(instance("prod"))
+    found = InstanceMetrics(instances, queue, ours=list, most=10)
+    standing_by = Metrics(queue, found, phases=list, held_for_s=lambda: 0.0)
+    assert not [name for name, named in samples(standing_by) if named]
+    assert samples(standing_by)["leader", ""] == 0
+
+
 def test_failed_passes_are_counted_until_one_succeeds(
     instances: Instances, queue: WorkQueue
 ) -> None:
@@ -123,4 +133,3 @@ def test_only_a_completed_pass_is_a_sign_of_life(instances: Instances, queue: Wo
     assert [samples(found)[sign] for sign in signs] == [begun[sign] for sign in signs]
     found.count(key, "done")
     assert all(samples(found)[sign] > begun[sign] for sign in signs)
-    assert begun["api_answer_timestamp_seconds", ""] == 7

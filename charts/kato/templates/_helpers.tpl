@@ -3,6 +3,11 @@
 {{ printf "%s-operator" .Release.Name | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
+{{/* A name for objects without a namespace: releases of the same name in two namespaces differ. */}}
+{{- define "kato.clusterName" -}}
+{{ printf "%s:%s" .Release.Namespace (include "kato.name" .) }}
+{{- end }}
+
 {{/* Labels that select the operator's pod; the network policies of instances use them, too. */}}
 {{- define "kato.selector" -}}
 app.kubernetes.io/name: kato-operator
@@ -39,4 +44,17 @@ seccompProfile: {type: RuntimeDefault}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
+{{- end }}
+
+{{/* Why the CRD cannot be installed: it belongs to another release, or to none. */}}
+{{- define "kato.foreignCrd" -}}
+{{- $owner := "no release (kubectl or another tool has made it)" }}
+{{- if .release }}
+{{- $owner = printf "the release %q in the namespace %q" .release .namespace }}
+{{- end }}
+the CRD {{ .crd }} belongs to {{ $owner }}, not to {{ printf "%q in the namespace %q" .root.Release.Name .root.Release.Namespace }}.
+If it is to stay with its owner, who then upgrades it, add: --set crds.install=false
+If its owner is gone, or is to give it up, hand it over (no instance is touched), and repeat this command:
+  kubectl annotate --overwrite crd {{ .crd }} meta.helm.sh/release-name={{ .root.Release.Name }} meta.helm.sh/release-namespace={{ .root.Release.Namespace }}
+  kubectl label --overwrite crd {{ .crd }} app.kubernetes.io/managed-by=Helm
 {{- end }}
