@@ -49,9 +49,14 @@ def rules(objects: Objects, kind: str = "ClusterRole") -> list[Manifest]:
     return found
 
 
-def rights(render: Render, namespace: str) -> list[Manifest]:
-    """The rights of an operator that runs in a namespace and watches no other."""
-    objects = render("--namespace", namespace, watchNamespace=namespace)
+def rights(render: Render, namespace: str, *, owners: bool = False) -> list[Manifest]:
+    """The rights of an operator that runs in a namespace and watches no other.
+
+    Args:
+        owners: Whether admission wants more rights of those who change owners, as this server does.
+    """
+    wanted = {"watchNamespace": namespace, "rbac": {"ownerReferences": owners}}
+    objects = render("--namespace", namespace, **wanted)
     lease: list[Manifest] = objects["Role", "kato-operator-lease"]["rules"]
     return [*rules(objects, "Role"), *lease]
 
@@ -62,8 +67,10 @@ def restricted(
 ) -> Iterator[OperatorProcess]:
     """The operator with a service account that has the Role of the chart."""
     operator.kill9()
+    leases = f"/apis/coordination.k8s.io/v1/namespaces/{space.name}/leases"
+    assert kubernetes.delete(f"{leases}/kato-operator").status_code == 200
     operator.environment["KATO_OPERATOR_INSTALLATION"] = f"{space.name}/kato-operator"
-    grant(kubernetes, space.name, rights(render, space.name))
+    grant(kubernetes, space.name, rights(render, space.name, owners=True))
     path = f"/api/v1/namespaces/{space.name}/serviceaccounts/operator/token"
     answer = kubernetes.post(path, json={"spec": {"expirationSeconds": 3600}})
     assert answer.status_code == 201, answer.text

@@ -68,6 +68,8 @@ def test_the_operator_uses_every_right_that_it_has_and_needs_no_other(
     assert used <= granted
     assert granted - used == set(UNUSED), "granted, but not used"
     assert [item for item in asked if not is_narrow(item)] == []
+    for_owners = audit_log.granted(rights(render, space.name, owners=True)) - granted
+    assert for_owners == {("secrets", "delete"), ("apps/deployments", "delete")}
 
 
 def is_narrow(request: audit_log.Request) -> bool:
@@ -205,6 +207,24 @@ def refer_to_a_secret(space: Namespace) -> None:
     edit(space, service={"tls": {"secretName": "mine"}})
     space.await_condition("ServiceReady", "False", "MissingSecret")
     edit(space, service={"tls": None})
+    space.await_ready()
+
+
+def test_a_secret_that_admission_refuses_is_a_condition(
+    kubernetes: httpx.Client, space: Namespace, operator: OperatorProcess
+) -> None:
+    quota = {"metadata": {"name": "none"}, "spec": {"hard": {"count/secrets": "0"}}}
+    quotas = f"/api/v1/namespaces/{space.name}/resourcequotas"
+    assert kubernetes.post(quotas, json=quota).status_code == 201
+    used = {"status": {"hard": {"count/secrets": "0"}, "used": {"count/secrets": "0"}}}
+    merge = {"Content-Type": "application/merge-patch+json"}
+    kubernetes.patch(f"{quotas}/none/status", json=used, headers=merge)
+    space.create("KatoInstance", "prod")
+    said = space.await_condition("CredentialsReady", "False", "Refused")["message"]
+    assert said.startswith("the API server refuses a generated Secret: ")
+    assert "exceeded quota: none" in said
+    assert space.condition("Stalled")["status"] == "True"
+    kubernetes.delete(f"{quotas}/none")
     space.await_ready()
 
 

@@ -148,6 +148,10 @@ class Reconciler:
             secrets = await credentials.ensured(self._cluster, this.instance)
         except CredentialsError as error:
             return replace(this, credentials=Verdict.blocked_by(error.reason, str(error)))
+        except RefusedError as error:  # a quota, an admission policy, a right that is missing
+            message = f"the API server refuses a generated Secret: {error}"
+            refused = Verdict.blocked_by(names.REASON_REFUSED, message)
+            return replace(this, credentials=refused)
         present = Verdict(True, names.REASON_CREDENTIALS_PRESENT, "all credentials are present")
         return replace(this, credentials=present, secrets=secrets)
 
