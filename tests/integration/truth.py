@@ -120,6 +120,8 @@ def _lies(raw: Manifest, specs: Mapping[int, Manifest], states: list[Objects]) -
 
 
 def _of_stalled(status: Manifest) -> Iterator[str]:
+    if not status.get("conditions"):
+        return  # only claimed so far
     stalled, progressing = condition_of(status, "Stalled"), condition_of(status, "Progressing")
     generations = {item.get("observedGeneration") for item in (stalled, progressing)}
     if generations != {status["observedGeneration"]}:
