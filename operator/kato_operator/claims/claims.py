@@ -11,7 +11,7 @@ from kato_operator import names
 from kato_operator.claims.leadership import Leadership
 from kato_operator.claims.rivals import Rivals
 from kato_operator.cluster.cluster import Cluster
-from kato_operator.errors import ConflictError, KubeError, TransientError
+from kato_operator.errors import ConflictError, KubeError, RefusedError, TransientError
 from kato_operator.manifests import Key, Manifest, namespaced_name
 from kato_operator.status import events
 
@@ -60,7 +60,7 @@ class Claims:
         """Whether this installation orchestrates an instance, which it claims if it may.
 
         Raises:
-            KubeError: It could not be claimed; a later pass tries again.
+            KubeError: It could not be claimed or reported; a later pass tries again.
         """
         found = owner(raw)
         if found == self._me:
@@ -123,8 +123,6 @@ class Claims:
         key, uid = Key(*namespaced_name(raw)), raw["metadata"]["uid"]
         if self._reported.get(key) == (uid, found):
             return
-        self._reported[key] = (uid, found)
-        log.info("instance orchestrated elsewhere", owner=found)
         event = events.about(
             raw,
             kind="Warning",
@@ -141,9 +139,11 @@ class Claims:
         try:
             await self._cluster.publish(event)
         except ConflictError:
-            return
-        except KubeError as error:
+            log.debug("event exists", reason=event["reason"])
+        except RefusedError as error:
             log.warning("event not published", reason=event["reason"], error=str(error))
+        log.info("instance orchestrated elsewhere", owner=found)
+        self._reported[key] = (uid, found)
 
     def forget(self, key: Key) -> None:
         """Forget an instance that is deleted."""
