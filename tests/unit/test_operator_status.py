@@ -119,13 +119,13 @@ def pod(waiting: Manifest, **container: Any) -> Manifest:
     return {"metadata": {"name": "prod-0", "uid": "p"}, "status": {"containerStatuses": [state]}}
 
 
-def unscheduled(text: str) -> Manifest:
-    reason = {"type": "PodScheduled", "status": "False", "message": text}
+def unscheduled(text: str, reason: str = "Unschedulable") -> Manifest:
+    found = {"type": "PodScheduled", "status": "False", "reason": reason, "message": text}
     volume = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
     return {
         "metadata": {"name": "prod-0"},
         "spec": {"volumes": [volume]},
-        "status": {"conditions": [reason]},
+        "status": {"conditions": [found]},
     }
 
 
@@ -213,6 +213,21 @@ SANDBOX = 'Failed to create pod sandbox: plugin type="bridge" failed (add): no f
             id="no node",
         ),
         pytest.param(
+            [unscheduled("binding volumes: timed out", "SchedulerError")],
+            [],
+            "Unschedulable",
+            "pod prod-0 cannot be scheduled: binding volumes: timed out; the scheduler tries again",
+            id="the scheduler fails",
+        ),
+        pytest.param(
+            [unscheduled("Scheduling is blocked by gates", "SchedulingGated")],
+            [],
+            "Unschedulable",
+            "pod prod-0 cannot be scheduled: Scheduling is blocked by gates;"
+            " whoever set the scheduling gates of the pod has to remove them",
+            id="gates",
+        ),
+        pytest.param(
             [unscheduled(NO_MEMORY)],
             [claim(storageClassName="waits-for-first-consumer")],
             "Unschedulable",
@@ -243,6 +258,17 @@ def test_a_blocked_rollout_names_its_cause(
     verdict = diagnosis.rollout(workload(readyReplicas=0), pods, claims)
     assert (verdict.reason, verdict.message) == (reason, said)
     assert verdict.blocked
+
+
+def test_a_conflict_that_the_scheduler_tries_again_is_no_cause() -> None:
+    text = (
+        'running PreBind plugin "VolumeBinding": Operation cannot be fulfilled on'
+        ' persistentvolumeclaims "data": the object has been modified; please apply your changes'
+    )
+    pods, claims = [unscheduled(text, "SchedulerError")], [claim(storageClassName="fast")]
+    verdict = diagnosis.rollout(workload(readyReplicas=0), pods, claims)
+    assert (verdict.reason, verdict.message) == ("RollingOut", "0/2 pods ready")
+    assert not verdict.blocked
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,12 @@ CREATION = "FailedCreate"
 PROVISIONING = "ProvisioningFailed"
 VOLUME_WORDS = ("volume", "PersistentVolumeClaim", "persistentvolumeclaim")
 """What the scheduler's message contains if a volume is in the way; it names resources otherwise."""
+CONFLICT = "the object has been modified"
+"""The API server's words when somebody else wrote first; whoever reads them tries again."""
+SCHEDULING_FIXES = {
+    "Unschedulable": "add nodes, lower its requests, or change where it may run",
+    "SchedulingGated": "whoever set the scheduling gates of the pod has to remove them",
+}
 CHECK_NAMESPACE = "check the quotas, limit ranges and admission policies of the namespace"
 
 
@@ -131,15 +137,15 @@ def _unscheduled(pod: Manifest) -> Verdict | None:
     if not text:
         return None
     what = f"pod {pod['metadata']['name']} cannot be scheduled: {text}"
-    fix = "add nodes, lower its requests, or change where it may run"
+    fix = SCHEDULING_FIXES.get(_scheduled(pod).get("reason", ""), "the scheduler tries again")
     return Verdict.blocked_by(names.REASON_UNSCHEDULABLE, f"{what}; {fix}")
 
 
 def _unschedulable(pod: Manifest) -> str:
     found = _scheduled(pod)
-    if found.get("status") != "False":
-        return ""
-    return str(found.get("message", found.get("reason", "")))
+    text = str(found.get("message", found.get("reason", "")))
+    # Somebody wrote the claim or the pod while the scheduler did: a second later it has succeeded.
+    return text if found.get("status") == "False" and CONFLICT not in text else ""
 
 
 def _is_on_node(pod: Manifest) -> bool:
