@@ -111,7 +111,8 @@ def api_server(
     )
     try:
         started.extend(
-            _started(command, directory) for command in (plane.etcd(), plane.apiserver(*local, *flags))
+            _started(command, directory)
+            for command in (plane.etcd(), plane.apiserver(*local, *flags))
         )
         until(plane.answers, "an answer of the API server", 90)
         if controller_manager:
