@@ -25,7 +25,7 @@ from kato_service.connections.redis_client import RedisClient, RedisOptions
 from kato_service.logs import configure_logs
 from kato_service.server.server import KatoServer
 from kato_service.sessions.redis import session_scripts
-from kato_service.settings import Settings, read_settings
+from kato_service.settings.settings import Settings, read_settings
 
 TICK_S = 0.002
 

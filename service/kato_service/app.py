@@ -21,7 +21,7 @@ from kato_service.assembly import running_service
 from kato_service.logs import configure_logs
 from kato_service.server.server import KatoServer
 from kato_service.service import Service
-from kato_service.settings import Settings, read_settings
+from kato_service.settings.settings import Settings, read_settings
 
 log = structlog.get_logger()
 

@@ -39,7 +39,7 @@ from kato_service.service import RESTART_DELAY_S, Service
 from kato_service.sessions.memory import MemorySessionStore
 from kato_service.sessions.session_manager import SessionLimits, SessionManager
 from kato_service.sessions.store import SessionStore
-from kato_service.settings import Settings
+from kato_service.settings.settings import Settings
 
 if TYPE_CHECKING:
     from kato_service.connections.mongo_pool import MongoConnectionPool

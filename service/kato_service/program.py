@@ -18,9 +18,9 @@ from kato_service.logs import configure_logs
 from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.server.supervisor import Supervisor
 from kato_service.service import BACKLOG
-from kato_service.settings import Settings, read_settings
-from kato_service.settings_others import VARIABLES, set_without_effect
-from kato_service.settings_text import help_text, misspelled
+from kato_service.settings.others import VARIABLES, set_without_effect
+from kato_service.settings.settings import Settings, read_settings
+from kato_service.settings.text import help_text, misspelled
 
 log = structlog.get_logger()
 EVERY_ADDRESS = "::"

@@ -19,7 +19,7 @@ from kato_service.monitoring.session_count import SessionCount
 from kato_service.processing.kato_processor import KatoProcessor
 from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.sessions.session_manager import SessionManager
-from kato_service.settings import Settings
+from kato_service.settings.settings import Settings
 
 BACKLOG = 65_535
 """Connections that may wait to be accepted; the kernel lowers it to its own limit. Beyond it,

@@ -10,7 +10,7 @@ from kato_operator import children, names
 from kato_operator.children import Facts
 from kato_operator.crd.instance import parse
 from kato_service.access.opening import access_control
-from kato_service.settings import Settings, read_settings
+from kato_service.settings.settings import Settings, read_settings
 
 Manifest = dict[str, Any]
 Started = Callable[[dict[str, Any]], Settings]

@@ -24,7 +24,7 @@ from kato_service.sessions.redis.store import RedisSessionStore
 from kato_service.sessions.session_manager import SessionLimits, SessionManager
 from kato_service.sessions.state import Change, Intent, SessionState
 from kato_service.sessions.store import Limits, Lock, NewSession
-from kato_service.settings import read_settings
+from kato_service.settings.settings import read_settings
 from kato_service.transfer.target import knowledge_base
 
 INSERT = b"\x02insert\x00"

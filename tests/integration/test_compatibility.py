@@ -13,7 +13,7 @@ import pytest
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from kato_service.settings import Settings
+from kato_service.settings.settings import Settings
 from support.waiting import until
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/compatibility.md"

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kato_service.errors import SettingsError
-from kato_service.settings import read_settings
+from kato_service.settings.settings import read_settings
 from support import patient
 
 Start = Callable[..., str]

@@ -7,7 +7,7 @@ from apiserver import WORKLOADS, Manifest, Namespace, OperatorProcess, claim
 
 from support.waiting import until
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
+pytestmark = pytest.mark.apiserver
 
 Obstacle = Callable[[Namespace, OperatorProcess], None]
 

@@ -6,7 +6,7 @@ from pod_states import event, pod, without_pods
 
 from support.waiting import until
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
+pytestmark = pytest.mark.apiserver
 
 QUOTA = "create Pod prod-redis-0 in StatefulSet prod-redis failed error: exceeded quota: small"
 SANDBOX = "Failed to create pod sandbox: no free address"

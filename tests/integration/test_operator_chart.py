@@ -9,7 +9,7 @@ from rendered_chart import CHART, RELEASE, SYSTEM, Objects, Render, helm, rules
 
 from kato_operator.settings import OperatorSettings
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
+pytestmark = pytest.mark.apiserver
 
 
 PEOPLE = [f"{SYSTEM}:kato-{role}" for role in ("view", "edit", "admin")]

@@ -7,7 +7,7 @@ from apiserver import Manifest, Namespace, OperatorProcess, claim
 
 from support.waiting import until
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
+pytestmark = pytest.mark.apiserver
 
 CLAIM = "data-prod-redis-0"
 

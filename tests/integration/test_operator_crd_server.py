@@ -12,7 +12,7 @@ from refused_specs import BOUNDS, PLACES, STRICTER
 from kato_operator.crd.instance import custom_resource_definition, parse
 from kato_operator.errors import InvalidInstanceError
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
+pytestmark = pytest.mark.apiserver
 
 Create = Callable[..., httpx.Response]
 Change = Callable[[dict[str, Any]], httpx.Response]

@@ -5,7 +5,7 @@ import base64
 import pytest
 from apiserver import INSTANCE, Manifest, Namespace, OperatorProcess, claim, until
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
+pytestmark = pytest.mark.apiserver
 
 RETAINED = "kato.dev/retained"
 KEYS = (

@@ -18,7 +18,7 @@ from kato_operator.crd.instance import parse
 from kato_operator.errors import InvalidInstanceError
 from kato_operator.kinds import INSTANCE
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
+pytestmark = pytest.mark.apiserver
 
 Spec = dict[str, Any]
 CASES = int(os.environ.get("HOSTILE_CASES", "60"))

@@ -17,7 +17,11 @@ from story import Begin
 
 from control_plane import ControlPlane
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
+pytestmark = [
+    pytest.mark.apiserver,
+    pytest.mark.long,
+    pytest.mark.xdist_group("operator story"),
+]
 
 EVERY = int(os.environ.get("KILL_EVERY", "24"))
 TIMES = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]+Z|[0-9a-f]{12,}")

@@ -9,7 +9,7 @@ from apiserver import (
     until,
 )
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
+pytestmark = pytest.mark.apiserver
 
 
 def test_a_paused_instance_gets_credentials_and_status_and_nothing_else(

@@ -13,7 +13,7 @@ from apiserver import Manifest, Namespace, OperatorProcess, new_namespace, new_o
 
 from support.waiting import until
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
+pytestmark = pytest.mark.apiserver
 
 APPLY = {"Content-Type": "application/apply-patch+yaml"}
 Edit = Callable[[Manifest], None]

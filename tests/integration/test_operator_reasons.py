@@ -13,7 +13,7 @@ from pod_states import event, pod, without_pods
 
 from support.waiting import until
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
+pytestmark = pytest.mark.apiserver
 
 OLD, NEW = "prod-redis-old", "prod-redis-new"
 

@@ -16,7 +16,7 @@ from apiserver import (
     until,
 )
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
+pytestmark = pytest.mark.apiserver
 
 
 def test_a_minimal_instance_gets_children_that_are_owned_and_labelled(

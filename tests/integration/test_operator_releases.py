@@ -13,7 +13,7 @@ import pytest
 from apiserver import MERGE
 from rendered_chart import CHART, helm
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
+pytestmark = pytest.mark.apiserver
 
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/katoinstances.kato.dev"
 WITHOUT_CRD = ("--set", "crds.install=false")

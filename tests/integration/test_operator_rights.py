@@ -15,7 +15,7 @@ from rendered_chart import SYSTEM, Render, rights
 
 from support.waiting import until
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
+pytestmark = pytest.mark.apiserver
 
 MONITORS = "servicemonitors.monitoring.coreos.com"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"

@@ -20,7 +20,7 @@ from apiserver import WORKLOADS, Manifest, Namespace, OperatorProcess
 from support.servers import free_port
 from support.waiting import until
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
+pytestmark = pytest.mark.apiserver
 
 RIVALS_S = float(os.environ.get("RIVALS_S", "8"))
 NEVER = "100000"

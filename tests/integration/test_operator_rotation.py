@@ -10,7 +10,7 @@ from apiserver import Manifest, Namespace, OperatorProcess
 
 from support.waiting import until
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
+pytestmark = pytest.mark.apiserver
 
 CREDENTIALS, CONNECTIONS = "prod-credentials", "prod-connections"
 

@@ -20,7 +20,11 @@ from story import Begin, essence
 from control_plane import ControlPlane
 from support.waiting import until
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
+pytestmark = [
+    pytest.mark.apiserver,
+    pytest.mark.long,
+    pytest.mark.xdist_group("operator story"),
+]
 
 SHARE = float(os.environ.get("STORM_SHARE", "0.25"))
 OUTAGE_S = float(os.environ.get("OUTAGE_S", "8"))

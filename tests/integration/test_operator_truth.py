@@ -15,7 +15,7 @@ from truth import KINDS, Observer, awake, blockers, condition_of, kstatus, probl
 
 from support.waiting import PATIENCE_S
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
+pytestmark = pytest.mark.apiserver
 
 STEPS = int(os.environ.get("TRUTH_STEPS", "24"))
 SEED = int(os.environ.get("SEED", "20261129"))

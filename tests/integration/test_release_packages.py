@@ -24,7 +24,7 @@ from python_packages import ENGINE
 from release_images import image_names
 from sources import sources
 
-pytestmark = [pytest.mark.apiserver, pytest.mark.xdist_group("apiserver")]
+pytestmark = pytest.mark.apiserver
 
 CHART = REPOSITORY / "charts" / "kato"
 IMAGES = image_names(sources().version, "localhost")

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from kato_service.errors import SettingsError
-from kato_service.settings import read_settings
+from kato_service.settings.settings import read_settings
 from support import certificates, patient
 from support.raw_http import head, opened, received
 from support.services import NewService, ServiceProcess

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from kato_service.access.opening import access_control
 from kato_service.app import make_app
 from kato_service.monitoring.metrics import Metrics
-from kato_service.settings import Settings
+from kato_service.settings.settings import Settings
 
 Document = dict[str, Any]
 OF_HTTP = frozenset({"content-length", "content-type", "date", "connection", "transfer-encoding"})

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from kato_service.access.opening import access_control
 from kato_service.app import make_app
 from kato_service.monitoring.metrics import Metrics
-from kato_service.settings import Settings
+from kato_service.settings.settings import Settings
 
 PATTERN = "0" * 40
 

@@ -17,7 +17,7 @@ from kato_service.api.documents.document import document
 from kato_service.api.documents.page import ASSETS, SECURITY_HEADERS
 from kato_service.api.intake.guards import need_of
 from kato_service.api.intake.strict_route import DocumentedRoute
-from kato_service.settings import Settings
+from kato_service.settings.settings import Settings
 from support.documents import Document, application, operations, resolved
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from kato_service.access.opening import access_control
 from kato_service.api.intake.gate import Gate
 from kato_service.api.intake.session_middleware import SessionMiddleware
 from kato_service.monitoring.metrics import Metrics
-from kato_service.settings import Settings
+from kato_service.settings.settings import Settings
 
 
 async def _echo(scope: Scope, receive: Receive, send: Send) -> None:

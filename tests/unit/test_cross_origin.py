@@ -6,7 +6,7 @@ import pytest
 
 from kato_service.api.intake.cross_origin import CrossOrigin
 from kato_service.errors import CrossOriginError, HostNotAllowedError
-from kato_service.settings import read_settings
+from kato_service.settings.settings import read_settings
 from support.access import key_line
 
 ISSUER = {"TOKEN_ISSUER": "https://login.example", "TOKEN_AUDIENCE": "kato"}

@@ -15,8 +15,8 @@ from kato_operator import environment
 from kato_operator.settings import AgentSettings, OperatorSettings
 from kato_service.access.opening import access_control
 from kato_service.errors import SettingsError
-from kato_service.settings import Settings, read_settings
-from kato_service.settings_text import misspelled, spellings
+from kato_service.settings.settings import Settings, read_settings
+from kato_service.settings.text import misspelled, spellings
 
 ORIGINS = (
     "nonsense",

@@ -22,7 +22,7 @@ from kato_service.processing.memory_manager import MemoryManager
 from kato_service.processing.pattern_processor import PatternProcessor
 from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.sessions.state import SessionState
-from kato_service.settings import MAX_METADATA_BYTES, MAX_STM_BYTES, read_settings
+from kato_service.settings.settings import MAX_METADATA_BYTES, MAX_STM_BYTES, read_settings
 
 DOCUMENT_BYTES = 16 * 2**20
 LIMITS = ObservationLimits(max_stm_bytes=MAX_STM_BYTES, max_metadata_bytes=MAX_METADATA_BYTES)

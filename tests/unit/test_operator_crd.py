@@ -13,7 +13,7 @@ from kato_operator.crd.__main__ import GENERATED, main
 from kato_operator.crd.instance import KatoInstance, custom_resource_definition, parse
 from kato_operator.crd.spec import Spec
 from kato_operator.errors import InvalidInstanceError
-from kato_service.settings import Settings
+from kato_service.settings.settings import Settings
 
 
 def parsed(spec: dict[str, Any] | None = None, name: str = "prod") -> KatoInstance:

@@ -26,7 +26,7 @@ DOCUMENTED = {
     *("redis.asyncio", "redis.backoff", "redis.exceptions", "redis.typing"),
 }
 UNDOCUMENTED = {
-    "fastapi.openapi.utils",
+    *("fastapi.openapi.utils", "fastapi.params"),
     *("qdrant_client.common.client_exceptions", "qdrant_client.http.exceptions"),
     *("redis.asyncio.connection", "redis.asyncio.retry", "redis.crc"),
     "redis.maint_notifications",

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Header, Query, Request, params
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
@@ -142,3 +142,8 @@ def _dependency(inner: int = 2) -> int:
 @pytest.mark.parametrize("name", ["tracing", "metrics", "logs"])
 def test_the_telemetry_of_fastapi_can_be_switched_off(name: str) -> None:
     assert FastAPI(telemetry={name: False}), "kato_service/app.py switches it off"
+
+
+def test_a_parameter_of_the_query_is_known_by_its_class() -> None:
+    assert isinstance(Query(), params.Query)
+    assert not isinstance(Header(), params.Query)

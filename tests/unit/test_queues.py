@@ -20,7 +20,7 @@ from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.processing.matching_threads import MatchingThreads
 from kato_service.search.pace import Pace
 from kato_service.sessions.queue import SessionQueues
-from kato_service.settings import Settings
+from kato_service.settings.settings import Settings
 
 
 def soon() -> Deadline:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kato_service.settings import Settings
+from kato_service.settings.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -12,7 +12,7 @@ import asyncio, sys
 from kato_service import __main__, program
 from kato_service.app import make_app
 from kato_service.assembly import running_service
-from kato_service.settings import read_settings
+from kato_service.settings.settings import read_settings
 
 async def opened():
     async with running_service(read_settings()) as service:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kato_service.errors import SettingsError
-from kato_service.settings import Settings, read_settings
+from kato_service.settings.settings import Settings, read_settings
 
 TOKENS = {"TOKEN_ISSUER": "https://login.example", "TOKEN_AUDIENCE": "kato"}
 

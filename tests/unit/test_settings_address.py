@@ -3,7 +3,7 @@
 import pytest
 
 from kato_service.errors import SettingsError
-from kato_service.settings import read_settings
+from kato_service.settings.settings import read_settings
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import jwt
 
 from kato_service.access.watched_file import line_of
 from kato_service.errors import UnusableError
-from kato_service.settings_rules import safe_url
+from kato_service.settings.rules import safe_url
 
 TIMEOUT_S = 3.0
 """To connect, and between two pieces of an answer."""

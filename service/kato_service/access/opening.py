@@ -17,8 +17,8 @@ from kato_service.access.watched_file import WatchedFile, lines_of
 from kato_service.connections.database_manager import DatabaseManager
 from kato_service.connections.store_pool import EmbeddedStore
 from kato_service.errors import SettingsError, UnusableError
-from kato_service.settings import Settings
-from kato_service.settings_access import ApiKey
+from kato_service.settings.access import ApiKey
+from kato_service.settings.settings import Settings
 
 T = TypeVar("T")
 BURST_S = 2.0

@@ -27,7 +27,7 @@ from kato_service.api.intake.session_middleware import SessionMiddleware
 from kato_service.api.monitoring import event_socket, paths
 from kato_service.api.shapes.later_responses import LATER
 from kato_service.service import Service
-from kato_service.settings import Settings
+from kato_service.settings.settings import Settings
 
 Socket = Callable[[WebSocket], Awaitable[None]]
 Tables = tuple[tuple[Operation, ...], tuple[Operation, ...], tuple[Operation, ...]]

@@ -11,8 +11,8 @@ from kato_service.monitoring.session_count import SessionCount
 from kato_service.processing.cores import usable_cores
 from kato_service.sessions.session_manager import SessionManager
 from kato_service.sessions.state import SessionState
-from kato_service.settings import Settings
-from kato_service.settings_rules import half_of_memory
+from kato_service.settings.rules import half_of_memory
+from kato_service.settings.settings import Settings
 
 
 def session_count(

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from kato_service.errors import SettingsError
-from kato_service.settings_rules import tls_context
+from kato_service.settings.rules import tls_context
 
 log = structlog.get_logger()
 

@@ -14,7 +14,7 @@ from kato_service.errors import (
     VectorLimitExceededError,
 )
 from kato_service.logs import configure_logs
-from kato_service.settings import Settings, read_settings
+from kato_service.settings.settings import Settings, read_settings
 from kato_service.transfer.export_command import add_export
 from kato_service.transfer.import_command import EXIT_DIFFERENT, add_import
 from kato_service.transfer.report import say

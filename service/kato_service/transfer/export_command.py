@@ -11,7 +11,7 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.identity import processor_id_of
 from kato_service.errors import TransferError
 from kato_service.knowledge.snapshots.atomic_file import atomic_file
-from kato_service.settings import Settings
+from kato_service.settings.settings import Settings
 from kato_service.transfer.arguments import ENVIRONMENT, user
 from kato_service.transfer.importing import READING_TIMEOUT_S
 from kato_service.transfer.portable import write

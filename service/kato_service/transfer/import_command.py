@@ -10,7 +10,7 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.identity import processor_id_of
 from kato_service.errors import TransferError
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
-from kato_service.settings import Settings
+from kato_service.settings.settings import Settings
 from kato_service.transfer.arguments import ENVIRONMENT, user
 from kato_service.transfer.deployed import deployed_knowledge
 from kato_service.transfer.importing import READING_TIMEOUT_S, KnowledgeImport

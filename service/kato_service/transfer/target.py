@@ -12,7 +12,7 @@ from kato_service.knowledge.limits import KnowledgeLimits
 from kato_service.knowledge.stores.vector_store import VectorPage, VectorStore
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 from kato_service.search.pattern_searcher import PatternSearcher
-from kato_service.settings import Settings
+from kato_service.settings.settings import Settings
 
 
 @asynccontextmanager

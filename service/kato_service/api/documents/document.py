@@ -26,7 +26,7 @@ from kato_service.api.shapes.examples import EXAMPLES
 from kato_service.api.shapes.requests import ConfigBody, GeneOverrides, GenesBody, StrictGenes
 from kato_service.api.shapes.responses import Refusal
 from kato_service.domain.identity import MAX_USER_ID_CHARS
-from kato_service.settings import Settings
+from kato_service.settings.settings import Settings
 
 Document = dict[str, Any]
 _GENES_IN: Mapping[Any, tuple[str, type[BaseModel]]] = {

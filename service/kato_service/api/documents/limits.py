@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kato_service.processing.limits import MAX_EMOTIVE_KEY_CHARS, MAX_EMOTIVE_KEYS
-from kato_service.settings import Settings
+from kato_service.settings.settings import Settings
 
 MAX_PERSISTENCE = 100
 """The largest value of the gene, and so the emotive maps that any pattern may keep."""

@@ -17,7 +17,7 @@ from kato_service.api.documents.document import Document, document
 from kato_service.api.documents.page import ASSETS, SECURITY_HEADERS, Asset, served
 from kato_service.api.intake.guards import Need, guard
 from kato_service.api.intake.prefix import prefix_of
-from kato_service.settings import Settings
+from kato_service.settings.settings import Settings
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

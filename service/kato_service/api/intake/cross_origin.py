@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from kato_service.errors import CrossOriginError, HostNotAllowedError, MalformedRequestError
-from kato_service.settings import Settings
+from kato_service.settings.settings import Settings
 
 Fields = Mapping[bytes, list[str]]
 

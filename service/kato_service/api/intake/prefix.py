@@ -9,8 +9,8 @@ from fastapi import FastAPI
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from kato_service.settings import Settings
-from kato_service.settings_rules import path_prefix
+from kato_service.settings.rules import path_prefix
+from kato_service.settings.settings import Settings
 
 
 class Prefix:

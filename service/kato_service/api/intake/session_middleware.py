@@ -26,7 +26,7 @@ from kato_service.errors import (
     KatoError,
     OutcomeUnknownError,
 )
-from kato_service.settings import Settings
+from kato_service.settings.settings import Settings
 
 log = structlog.get_logger()
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from kato_service.errors import SettingsError
-from kato_service.settings_text import refusal
-from kato_service.settings_values import FromEnvironment
+from kato_service.settings.text import refusal
+from kato_service.settings.values import FromEnvironment
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
 

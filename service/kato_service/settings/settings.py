@@ -1,7 +1,7 @@
 """The settings: the environment, read once in ``__main__`` and passed down (serving.md §7).
 
 An empty variable counts as not set. The type of a field says what its value may be; what several
-variables must agree on is in `settings_rules`. The docstrings of the fields are what
+variables must agree on is in `rules`. The docstrings of the fields are what
 ``kato-service --help`` shows.
 """
 
@@ -20,8 +20,8 @@ from pydantic import (
 
 from kato_service.domain.genes import Genes, RankKey, StmMode
 from kato_service.errors import SettingsError
-from kato_service.settings_access import AccessConfig, AddressConfig, ApiKey
-from kato_service.settings_rules import (
+from kato_service.settings.access import AccessConfig, AddressConfig, ApiKey
+from kato_service.settings.rules import (
     StoreChoice,
     chosen_store,
     half_of_memory,
@@ -31,8 +31,8 @@ from kato_service.settings_rules import (
     require_pools,
     require_shared_stores,
 )
-from kato_service.settings_text import refusal, require_one_spelling
-from kato_service.settings_values import (
+from kato_service.settings.text import refusal, require_one_spelling
+from kato_service.settings.values import (
     Count,
     FromEnvironment,
     MongoUrl,

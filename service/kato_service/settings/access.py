@@ -15,8 +15,8 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 from kato_service.errors import SettingsError
-from kato_service.settings_rules import networks, path_prefix, safe_url, without_blanks
-from kato_service.settings_values import FromEnvironment, Words, words
+from kato_service.settings.rules import networks, path_prefix, safe_url, without_blanks
+from kato_service.settings.values import FromEnvironment, Words, words
 
 AuthMode = Literal["none", "api_key", "token"]
 ApiKey = Annotated[SecretStr, AfterValidator(without_blanks)]

@@ -1,0 +1,1 @@
+"""The settings of the service: what the environment says, checked and explained."""
