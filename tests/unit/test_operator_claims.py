@@ -5,9 +5,11 @@ from typing import Any, cast
 
 import pytest
 
+from kato_operator.claims.claims import Claims
 from kato_operator.claims.leadership import Leadership
 from kato_operator.claims.lease import Installation, Unchanged, installation
 from kato_operator.claims.rivals import Rivals
+from kato_operator.cluster.cluster import Cluster
 from kato_operator.cluster.kube import Kube
 from kato_operator.errors import (
     ConflictError,
@@ -17,10 +19,12 @@ from kato_operator.errors import (
     TransientError,
 )
 from kato_operator.kinds import Kind
+from kato_operator.manifests import Key
 
 PLACE = Installation("system", "kato")
 PATH = "/apis/coordination.k8s.io/v1/namespaces/system/leases"
 LEASE_S = 15
+KEY = Key("team", "prod")
 
 
 class Clock:
@@ -322,3 +326,106 @@ def test_time_in_which_nobody_looked_does_not_count(clock: Clock) -> None:
 def test_no_other_text_names_an_installation(text: str) -> None:
     assert installation(text) is None
     assert installation("kato-system/kato.operator") == Installation("kato-system", "kato.operator")
+
+
+class Api:
+    """One instance, and the Events about it."""
+
+    def __init__(self, **status: str) -> None:
+        meta = {"name": "prod", "namespace": "team", "uid": "1", "generation": 1}
+        self.raw: dict[str, Any] = {
+            "metadata": {**meta, "resourceVersion": "7"},
+            "status": {"phase": "Ready", **status},
+        }
+        self.prunes = False
+        self.error: KubeError | None = None
+        self.events: list[str] = []
+
+    async def merge(
+        self, _: Kind, __: str, ___: str, patch: dict[str, Any], *, subresource: str
+    ) -> dict[str, Any]:
+        meta = self.raw["metadata"]
+        if patch["metadata"]["resourceVersion"] != meta["resourceVersion"]:
+            raise ConflictError("it has changed")
+        changes = {} if self.prunes else {subresource: {**self.raw["status"], **patch["status"]}}
+        newer = str(int(meta["resourceVersion"]) + len(changes))
+        self.raw = {**self.raw, **changes, "metadata": {**meta, "resourceVersion": newer}}
+        return self.raw
+
+    async def create(self, _: Kind, event: dict[str, Any]) -> dict[str, Any]:
+        if self.error is not None:
+            raise self.error
+        if event["metadata"]["name"] in self.events:
+            raise ConflictError("it exists")
+        self.events.append(event["metadata"]["name"])
+        return event
+
+
+def claims_of(api: Api, leadership: Leadership, rivals: Rivals) -> Claims:
+    cluster = Cluster(cast(Kube, api), namespace="", changed=lambda _: None)
+    cluster.instances.put({**api.raw, "metadata": dict(api.raw["metadata"])})
+    nobody: tuple[str, ...] = ()
+    return Claims(cluster, leadership, rivals, excluded=nobody, changed=lambda _: None, every_s=1.0)
+
+
+async def test_an_instance_of_nobody_is_claimed(process: Process, rivals: Rivals) -> None:
+    api = Api()
+    claims = claims_of(api, process(), rivals)
+    assert not claims.is_ours(KEY)
+    assert await claims.hold(api.raw)
+    assert claims.is_ours(KEY)
+    assert api.raw["status"] == {"phase": "Ready", "orchestratedBy": "system/kato"}
+
+
+async def test_of_two_operators_one_gets_the_instance(process: Process, rivals: Rivals) -> None:
+    api = Api()
+    seen = api.raw
+    claims = claims_of(api, process(), rivals)
+    api.raw = {**seen, "metadata": {**seen["metadata"], "resourceVersion": "8"}}
+    assert not await claims.hold(seen)
+    assert "orchestratedBy" not in api.raw["status"]
+
+
+async def test_without_a_place_for_claims_nothing_is_orchestrated(
+    process: Process, rivals: Rivals
+) -> None:
+    api = Api()
+    api.prunes = True
+    with pytest.raises(TransientError, match="apply the CRD of this release"):
+        await claims_of(api, process(), rivals).hold(api.raw)
+
+
+async def test_an_instance_of_another_installation_is_reported_once(
+    process: Process, rivals: Rivals
+) -> None:
+    api = Api(orchestratedBy="other/kato")
+    claims = claims_of(api, process(), rivals)
+    api.error = TransientError("the API server did not answer in time")
+    with pytest.raises(TransientError):
+        await claims.hold(api.raw)
+    api.error = None
+    for one in (claims, claims, claims_of(api, process(), rivals)):  # the last after a restart
+        assert not await one.hold(api.raw)
+    assert len(api.events) == 1
+    assert api.raw["metadata"]["resourceVersion"] == "7"
+
+
+async def test_without_the_right_to_report_an_instance_is_left_alone_too(
+    process: Process, rivals: Rivals
+) -> None:
+    api = Api(orchestratedBy="other/kato")
+    api.error = RefusedError("events is forbidden", status=403)
+    claims = claims_of(api, process(), rivals)
+    assert not await claims.hold(api.raw)
+    assert not claims.is_ours(KEY)
+
+
+async def test_metrics_count_instances_only_in_the_process_that_writes(
+    clock: Clock, process: Process, rivals: Rivals
+) -> None:
+    leader, other = process(), process()
+    await run(clock, 5, leader, other)
+    foreign = Api(orchestratedBy="other/kato")
+    assert list(claims_of(Api(), leader, rivals).phases()) == ["Ready"]
+    assert list(claims_of(foreign, leader, rivals).phases()) == ["OrchestratedElsewhere"]
+    assert list(claims_of(Api(), other, rivals).phases()) == []
