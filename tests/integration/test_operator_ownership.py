@@ -424,22 +424,30 @@ def test_an_interrupted_repair_is_finished(space: Namespace, operator: OperatorP
     await_content(space, kind, name, before)
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"), [("ConfigMap", "prod-config"), ("Secret", "prod-connections")]
-)
-def test_a_child_that_was_made_immutable_is_made_again(
-    space: Namespace, kind: str, name: str
-) -> None:
+def freeze(found: Manifest) -> None:
+    found["immutable"] = True
+    add_key(found)
+
+
+def test_a_child_that_was_made_immutable_is_made_again(space: Namespace) -> None:
+    kind, name = "ConfigMap", "prod-config"
     before = live(space, kind, name)
-
-    def freeze(found: Manifest) -> None:
-        found["immutable"] = True
-        add_key(found)
-
     edited(space, kind, name, freeze, "kubectl-edit")
     again = until(lambda: remade(space, kind, name, before), f"another {kind}")
     assert "immutable" not in again
     assert again["data"] == before["data"]
+
+
+def test_a_secret_that_was_made_immutable_is_never_deleted_but_reported(space: Namespace) -> None:
+    kind, name = "Secret", "prod-connections"
+    before = live(space, kind, name)
+    edited(space, kind, name, freeze, "kubectl-edit")
+    said = space.await_condition("ServiceReady", "False", "Refused")
+    assert "field is immutable when `immutable` is set" in said["message"]
+    space.delete(kind, name)
+    again = until(lambda: remade(space, kind, name, before), f"another {kind}")
+    assert again["data"] == before["data"]
+    space.await_ready()
 
 
 def remade(space: Namespace, kind: str, name: str, before: Manifest) -> Manifest | None:

@@ -20,8 +20,11 @@ from kato_operator.manifests import Manifest, digest, namespaced_name, version
 
 log = structlog.get_logger()
 
-NEVER_REMADE = frozenset({"StatefulSet", "PersistentVolumeClaim"})
-"""Kinds that hold data: what the API server refuses to change in them stays, and is reported."""
+REMADE = frozenset(CHILDREN) - {"StatefulSet", "PersistentVolumeClaim", "Secret", "Deployment"}
+"""Kinds that hold no data, and that the operator may delete: its rights do not include the others.
+
+What the API server refuses to change in those stays, and is reported.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +154,7 @@ class Applier:
         try:
             return await self._apply({**wanted, "metadata": meta})
         except RefusedError as error:
-            if not error.is_immutable or wanted["kind"] in NEVER_REMADE:
+            if not error.is_immutable or wanted["kind"] not in REMADE:
                 raise
             log.warning("child cannot change", child=meta["name"], cause=str(error))
         return await self._remade(live, wanted)
