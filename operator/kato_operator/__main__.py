@@ -2,11 +2,12 @@
 
 import argparse
 import asyncio
+import gc
 import os
 import signal
 import sys
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 
 import structlog
@@ -22,7 +23,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command that the arguments name, until a signal stops it."""
     try:
         command = _parsed(arguments)
-        _until_signalled(_operator() if command == "run" else _mongodb_agent())
+        with _nothing_collected():
+            program = _operator() if command == "run" else _mongodb_agent()
+        _until_signalled(program)
     except environment.WrongEnvironmentError as error:
         sys.exit(f"kato-operator: {error}")
 
@@ -43,6 +46,18 @@ def _parsed(arguments: list[str] | None) -> str:
     )
     command: str = parser.parse_args(arguments).command
     return command
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """No garbage collection inside, and later ones leave out what is made inside: modules and
+    models, of which nothing becomes garbage. Looking for it would take a sixth of the start."""
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
 
 
 def _operator() -> Coroutine[None, None, None]:

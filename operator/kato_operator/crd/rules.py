@@ -23,6 +23,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from kato_operator import quantities
+from kato_operator.crd.described import field_texts
 
 QUANTITY_PATTERN = r"^([0-9]+|[0-9]*\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?[0-9]{1,2}))?$"
 UNITS = [*"inumkMGTPE"]
@@ -77,7 +78,6 @@ class Model(BaseModel):
         populate_by_name=True,
         frozen=True,
         extra="ignore",
-        use_attribute_docstrings=True,
     )
 
     rules: ClassVar[tuple[Rule, ...]] = ()
@@ -87,6 +87,10 @@ class Model(BaseModel):
         cls, core: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         schema = handler.resolve_ref_schema(handler(core))
+        texts = field_texts(cls)
+        for name, field in cls.model_fields.items():
+            if field.description is None and name in texts:
+                schema["properties"][field.alias or name]["description"] = texts[name]
         if cls.rules:
             schema["x-kubernetes-validations"] = [rule.validation() for rule in cls.rules]
         return schema

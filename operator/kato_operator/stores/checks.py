@@ -5,13 +5,11 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from tempfile import NamedTemporaryFile
 from typing import Any
 
 import aiohttp
-import redis.asyncio as redis
-from pymongo import AsyncMongoClient
-from pymongo.errors import PyMongoError
 
 from kato_operator.errors import CheckFailedError, stable_message
 
@@ -110,6 +108,7 @@ def redis_answers(url: str) -> Probe:
     """A PING to the URL that the service uses."""
 
     async def probe() -> str:
+        redis = await _driver("redis.asyncio")
         try:
             async with redis.Redis.from_url(url) as client:
                 await client.ping()
@@ -130,18 +129,24 @@ def mongodb_answers(url: str, ca: str = "") -> Probe:
     """
 
     async def probe() -> str:
+        pymongo = await _driver("pymongo")
         try:
             with _trusting(ca) as options:
-                client: AsyncMongoClient[dict[str, Any]]
-                async with AsyncMongoClient(
+                async with pymongo.AsyncMongoClient(
                     url, serverSelectionTimeoutMS=2000, **options
                 ) as client:
                     hello = await client.admin.command("hello")
                     return str(hello.get("primary", ""))
-        except (PyMongoError, OSError, ValueError) as error:
+        except (pymongo.errors.PyMongoError, OSError, ValueError) as error:
             raise CheckFailedError(f"hello failed: {stable_message(error)[:200]}") from error
 
     return probe
+
+
+async def _driver(name: str) -> Any:
+    """The module of a driver. The first check imports it, for 0.1 s in a thread: no start waits for
+    it, and an operator without such a store never needs it."""
+    return await asyncio.to_thread(import_module, name)
 
 
 @contextmanager
