@@ -13,6 +13,9 @@ import aiohttp
 
 from kato_operator.errors import CheckFailedError, stable_message
 
+_DRIVERS = ("redis.asyncio", "pymongo")
+_imported: dict[str, Any] = {}
+"""Drivers by name."""
 Probe = Callable[[], Awaitable[str]]
 """Asks a component once; gives a detail for the status, such as MongoDB's primary, or nothing.
 
@@ -95,6 +98,8 @@ class DeepChecks:
 
 async def answered(probe: Probe, timeout_s: float) -> tuple[str, str]:
     """The message of a failure, or else the detail of the answer."""
+    for name in _DRIVERS:
+        await _driver(name)  # before the time starts that the component has
     try:
         async with asyncio.timeout(timeout_s):
             return "", await probe()
@@ -145,8 +150,10 @@ def mongodb_answers(url: str, ca: str = "") -> Probe:
 
 async def _driver(name: str) -> Any:
     """The module of a driver. The first check imports it, for 0.1 s in a thread: no start waits for
-    it, and an operator without such a store never needs it."""
-    return await asyncio.to_thread(import_module, name)
+    it."""
+    if name not in _imported:
+        _imported[name] = await asyncio.to_thread(import_module, name)
+    return _imported[name]
 
 
 @contextmanager
