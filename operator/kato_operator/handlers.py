@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import signal
 from typing import Any
 
 import kopf
@@ -14,21 +15,35 @@ from kato_operator.manifests import Key
 async def watch_instances(instances: Instances, *, namespace: str, watching: asyncio.Event) -> None:
     """Let kopf report KatoInstances, until a signal stops the process.
 
+    If kopf fails, a signal cancels the calling task from then on: kopf's handlers stay, but nothing
+    listens to them any more.
+
     Args:
         instances: Receives every instance that is reported.
         namespace: The only namespace to watch; empty: all of them.
         watching: Is set once kopf watches.
     """
-    await kopf.operator(
-        registry=_registry(instances),
-        settings=_kopf_settings(),
-        standalone=True,
-        clusterwide=not namespace,
-        namespaces=[namespace] if namespace else [],
-        ready_flag=watching,
-        # kopf would look up the name of the process' user, which a container need not have
-        identity=names.FIELD_MANAGER,  # type: ignore[arg-type]  # a str of a type it keeps private
-    )
+    try:
+        await kopf.operator(
+            registry=_registry(instances),
+            settings=_kopf_settings(),
+            standalone=True,
+            clusterwide=not namespace,
+            namespaces=[namespace] if namespace else [],
+            ready_flag=watching,
+            # kopf would look up the name of the process' user, which a container need not have
+            identity=names.FIELD_MANAGER,  # type: ignore[arg-type]  # its type is private
+        )
+    except Exception:
+        _cancel_on_signals()
+        raise
+
+
+def _cancel_on_signals() -> None:
+    task = asyncio.current_task()
+    for sent in (signal.SIGTERM, signal.SIGINT):
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(sent, task.cancel)
 
 
 def _registry(instances: Instances) -> kopf.OperatorRegistry:

@@ -22,7 +22,7 @@ from support.waiting import until
 
 pytestmark = pytest.mark.apiserver
 
-RIVALS_S = float(os.environ.get("RIVALS_S", "8"))
+RIVALS_S = float(os.environ.get("RIVALS_S", "4"))
 NEVER = "100000"
 COMPONENTS = ("service", "agent", "redis", "mongodb", "qdrant")
 NewOperator = Callable[..., OperatorProcess]
