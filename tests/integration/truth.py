@@ -156,6 +156,10 @@ def blockers(spec: Manifest, state: Objects) -> Iterator[str]:
         yield "CredentialsInvalid"
 
 
+OF_HISTORY = ("Contested",)
+"""Reasons of a standstill that follow from what happened before, which a state does not show."""
+
+
 def _of_phase(status: Manifest) -> Iterator[str]:
     ready = condition_of(status, "Ready")
     for phase, value in (("Ready", "True"), ("Hibernated", "Hibernated")):
@@ -174,7 +178,8 @@ def _falsified(condition: Manifest, spec: Manifest, state: Objects) -> Iterator[
         yield from problems(spec, state)
     if kind == "Ready" and condition["reason"] == "Hibernated":
         yield from awake(state)
-    if kind == "Stalled" and is_true and condition["reason"] not in blockers(spec, state):
+    causes = (*blockers(spec, state), *OF_HISTORY)
+    if kind == "Stalled" and is_true and condition["reason"] not in causes:
         yield "nothing of that kind is in the way"
     if kind == "Stalled" and is_true and (spec["paused"] or spec["hibernate"]):
         yield "the spec asks for a standstill"
