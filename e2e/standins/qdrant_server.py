@@ -53,9 +53,9 @@ def dumped(value: Any) -> Any:
 
 
 class Server:
-    def __init__(self, engine: Engine, api_key: str) -> None:
+    def __init__(self, engine: Engine, api_keys: frozenset[str]) -> None:
         self._engine = engine
-        self._api_key = api_key
+        self._api_keys = api_keys
 
     def routes(self) -> list[Route]:
         name = "/collections/{name}"
@@ -74,10 +74,10 @@ class Server:
         ]
 
     def guarded(self, handler: Handler) -> Handler:
-        """*handler* behind the API key; the engine's refusals become Qdrant's error responses."""
+        """*handler* behind the API keys; the engine's refusals become Qdrant's error responses."""
 
         async def handle(request: Request) -> Response:
-            if self._api_key and request.headers.get("api-key") != self._api_key:
+            if self._api_keys and request.headers.get("api-key") not in self._api_keys:
                 return refused(401, "Must provide an API key or an Authorization bearer token")
             try:
                 return await handler(request)
@@ -181,7 +181,9 @@ def main() -> None:
     parser.add_argument("--host", default="0.0.0.0")
     parser.add_argument("--storage", type=Path, default=Path(storage))
     parser.add_argument("--api-key", default=os.environ.get("QDRANT__SERVICE__API_KEY", ""))
+    parser.add_argument("--alt-api-key", default=os.environ.get("QDRANT__SERVICE__ALT_API_KEY", ""))
     options, _ = parser.parse_known_args()
+    api_keys = frozenset(key for key in (options.api_key, options.alt_api_key) if key)
     engine = Engine(options.storage)
 
     @asynccontextmanager
@@ -190,7 +192,7 @@ def main() -> None:
         print(f"qdrant stand-in on port {options.port}, storage {options.storage}", flush=True)
         yield
 
-    app = Starlette(routes=Server(engine, options.api_key).routes(), lifespan=opened)
+    app = Starlette(routes=Server(engine, api_keys).routes(), lifespan=opened)
     uvicorn.run(app, host=options.host, port=options.port, log_level="warning")
 
 
