@@ -506,7 +506,7 @@ def test_kubectl_finds_it_by_its_short_names_and_category(
         listed = control_plane.kubectl("-n", namespace, "get", name, "--no-headers")
         assert listed.startswith("prod ")
     shown = control_plane.kubectl("-n", namespace, "get", "ki", "-o", "wide").splitlines()[0]
-    columns = "NAME READY PHASE REPLICAS REDIS MONGO QDRANT URL AGE MESSAGE"
+    columns = "NAME READY PHASE REPLICAS REDIS MONGO QDRANT URL OPERATOR AGE MESSAGE"
     assert shown.split() == columns.split()
 
 
