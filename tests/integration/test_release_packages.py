@@ -25,6 +25,7 @@ from release_images import image_names
 from sources import sources
 
 pytestmark = pytest.mark.apiserver
+PEOPLE = ("view", "edit", "admin")
 
 CHART = REPOSITORY / "charts" / "kato"
 IMAGES = image_names(sources().version, "localhost")
@@ -183,5 +184,6 @@ def test_install_yaml_can_be_applied_repeatedly(
     try:
         assert applied() == applied()
     finally:
-        rights = ("clusterrole/kato-operator", "clusterrolebinding/kato-operator")
+        roles = [f"clusterrole/{NAMESPACE}:kato-{name}" for name in (*PEOPLE, "operator")]
+        rights = (*roles, f"clusterrolebinding/{NAMESPACE}:kato-operator")
         control_plane.kubectl("delete", *rights, f"namespace/{NAMESPACE}", "--wait=false")
