@@ -101,10 +101,18 @@ def lead_a_full_life(space: Namespace, operator: OperatorProcess) -> None:
     space.await_ready("small")
     assert space.get("PersistentVolumeClaim", "small-data")
     until(lambda: space.list("Event"), "an event")
+    until(lambda: is_renewed(space), "a renewal of the Lease")
     edit(space, deletionPolicy="Delete")
     space.await_ready()
     for name in ("prod", "small"):
         space.delete("KatoInstance", name)
+
+
+def is_renewed(space: Namespace) -> bool:
+    """Whether the operator has renewed the Lease that it took."""
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{space.name}/leases"
+    leases = space.client.get(path).raise_for_status().json()["items"]
+    return any(item["spec"]["renewTime"] > item["spec"]["acquireTime"] for item in leases)
 
 
 def edit(space: Namespace, **spec: Any) -> None:
