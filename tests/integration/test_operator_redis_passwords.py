@@ -64,8 +64,13 @@ def pod(tmp_path: Path) -> Iterator[Pod]:
     command, log = ("redis-server", str(config)), tmp_path / "log"
     server = RunningServer(command, port, "", log, lambda _: is_ready(port))
     server.start()
-    follower = subprocess.Popen(["sh", str(script), str(file), str(port)])
+    start = f'file=$1 port=$2 known=$(cat "$1"); echo started; . {script}'
+    follow = ("sh", "-c", start, "sh", str(file), str(port))
+    follower = subprocess.Popen(follow, stdout=subprocess.PIPE)
+    assert follower.stdout is not None
+    assert follower.stdout.readline() == b"started\n"
     yield Pod(port, file, follower)
+    follower.stdout.close()
     follower.kill()
     follower.wait(timeout=60)
     server.kill9()

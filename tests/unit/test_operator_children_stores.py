@@ -89,7 +89,9 @@ def test_redis_holds_a_lock_on_its_volume_and_gets_signals_itself() -> None:
     script = server(made({}), "redis")["command"][-1]
     assert script == (
         "exec 9>>/data/.lock && flock 9"
-        " && { sh /etc/kato/redis/follow.sh /etc/kato/redis-auth/redis-users.conf 9>&- & }"
+        " && file=/etc/kato/redis-auth/redis-users.conf"
+        " && known=$(cat /etc/kato/redis-auth/redis-users.conf)"
+        " && { (. /etc/kato/redis/follow.sh) 9>&- & }"
         " && exec redis-server /etc/kato/redis/redis.conf"
     )
 

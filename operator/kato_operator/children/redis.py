@@ -35,17 +35,18 @@ LEAST_BYTES = 2**20
 
 FOLLOW = "follow.sh"
 START = (
-    f"exec 9>>{DATA_DIR}/.lock && flock 9 && {{ sh {CONFIG_DIR}/{FOLLOW} {AUTH_FILE} 9>&- & }}"
-    f" && exec redis-server {CONFIG_DIR}/{CONFIG}"
+    f"exec 9>>{DATA_DIR}/.lock && flock 9 && file={AUTH_FILE} && known=$(cat {AUTH_FILE})"
+    f" && {{ (. {CONFIG_DIR}/{FOLLOW}) 9>&- & }} && exec redis-server {CONFIG_DIR}/{CONFIG}"
 )
 """The lock keeps a pod that was deleted by force and its successor from writing at the same time.
 
 The server replaces the shell: it inherits the lock with the open file, and receives the signals
-of the kubelet itself.
+of the kubelet itself. What it may accept is read before it starts: the kubelet may change the file
+at any moment.
 """
 FOLLOWING = f"""\
-# Lets the running server accept the passwords of the file whenever they change.
-file=$1 port=${{2:-{names.REDIS_PORT}}} known=$(cat "$1")
+# Lets the running server accept the passwords in $file once they differ from those in $known.
+port=${{port:-{names.REDIS_PORT}}}
 passwords() {{
   printf '%s\\n' "$1" | sed -n 's/^user default .* +@all //p' | tr -d '>'
 }}
