@@ -16,7 +16,7 @@ from clusters import Cluster
 from commands import say
 
 NAME = "waited"
-EDITS = int(os.environ.get("EDITS", "5"))
+EDITS = int(os.environ.get("EDITS", "2"))
 SEED = int(os.environ.get("SEED", "20261129"))
 LABELS = f"kato.dev/instance={NAME}"
 FEW = {"requests": {"cpu": "20m", "memory": "64Mi"}}
