@@ -16,6 +16,11 @@ from kato_platform import platform
 RELEASE = ROOT / ".cache" / "e2e-dist"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Test the release last: it removes the chart, and the CRD with all instances."""
+    items.sort(key=lambda item: item.path.stem == "test_release")
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A cluster with the chart installed; a test node is removed afterwards.
