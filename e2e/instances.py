@@ -1,5 +1,6 @@
 """Applies KatoInstances and waits until they are ready."""
 
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,6 +36,20 @@ def is_ready(instance: Mapping[str, Any]) -> bool:
         and c.get("observedGeneration") == instance["metadata"]["generation"]
         for c in instance.get("status", {}).get("conditions", [])
     )
+
+
+def labelled(cluster: Cluster, kind: str, selector: str) -> list[dict[str, Any]]:
+    """The objects of a kind with these labels, in the namespace of the context."""
+    listed = json.loads(cluster.kubectl("get", kind, "-l", selector, "-o", "json"))
+    found: list[dict[str, Any]] = listed["items"]
+    return found
+
+
+def is_pod_ready(pod: Mapping[str, Any]) -> bool:
+    """Whether a pod is ready and not terminating."""
+    conditions = pod["status"].get("conditions", [])
+    is_ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    return is_ready and "deletionTimestamp" not in pod["metadata"]
 
 
 def wait_ready(

@@ -19,7 +19,7 @@ import pytest
 from clusters import Cluster
 from commands import ROOT, PlatformError, say
 from forwarding import RefusedError
-from instances import apply, name_in, wait_ready
+from instances import apply, is_pod_ready, labelled, name_in, wait_ready
 from pod_programs import learn_license, output_of_program, program_in_cluster
 
 MINIMAL = ROOT / "examples" / "minimal.yaml"
@@ -45,23 +45,14 @@ def until(look: Callable[[], T | None], what: str, timeout_s: float = 120) -> T:
 
 
 def items(cluster: Cluster, kind: str, selector: str = SELECT) -> list[dict[str, Any]]:
-    listed = json.loads(cluster.kubectl("get", kind, "-l", selector, "-o", "json"))
-    found: list[dict[str, Any]] = listed["items"]
-    return found
+    return labelled(cluster, kind, selector)
 
 
 def pods(cluster: Cluster, component: str, name: str = NAME) -> list[str]:
     """Names of the component's pods that are ready and not terminating."""
     selector = f"kato.dev/instance={name},app.kubernetes.io/component={component}"
-    return [
-        pod["metadata"]["name"]
-        for pod in items(cluster, "pod", selector)
-        if "deletionTimestamp" not in pod["metadata"]
-        and any(
-            c["type"] == "Ready" and c["status"] == "True"
-            for c in pod["status"].get("conditions", [])
-        )
-    ]
+    found = labelled(cluster, "pod", selector)
+    return [pod["metadata"]["name"] for pod in found if is_pod_ready(pod)]
 
 
 def kill(cluster: Cluster, component: str) -> None:

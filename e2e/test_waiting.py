@@ -14,6 +14,7 @@ import pytest
 
 from clusters import Cluster
 from commands import say
+from instances import is_pod_ready, labelled
 
 NAME = "waited"
 EDITS = int(os.environ.get("EDITS", "2"))
@@ -83,9 +84,7 @@ class Edits:
 
 
 def live(cluster: Cluster, kind: str) -> list[Manifest]:
-    listed = json.loads(cluster.kubectl("get", kind, "-l", LABELS, "-o", "json"))
-    found: list[Manifest] = listed["items"]
-    return found
+    return labelled(cluster, kind, LABELS)
 
 
 def unfinished(workload: Manifest) -> bool:
@@ -95,11 +94,6 @@ def unfinished(workload: Manifest) -> bool:
         return True
     counts = ("replicas", "updatedReplicas", "readyReplicas")
     return any(status.get(count, 0) != spec["replicas"] for count in counts)
-
-
-def is_ready(pod: Manifest) -> bool:
-    conditions = pod["status"].get("conditions", ())
-    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
 
 
 @pytest.mark.usefixtures("waited")
@@ -114,15 +108,14 @@ def test_kubectl_wait_never_returns_early(cluster: Cluster) -> None:
         pods = live(cluster, "pod")
         said = f"{edit}, the edit {number} of SEED={SEED}"
         assert [item["metadata"]["name"] for item in workloads if unfinished(item)] == [], said
-        marks = [mark(pod) for pod in pods if is_of_service(pod) and is_ready(pod)]
+        marks = [mark(pod) for pod in pods if is_of_service(pod) and is_pod_ready(pod)]
         assert marks.count(edits.mark) == edits.replicas, (said, marks)
         say(f"  {said}: Ready, and so it was")
 
 
 def is_of_service(pod: Manifest) -> bool:
     labels: Manifest = pod["metadata"]["labels"]
-    is_ending = "deletionTimestamp" in pod["metadata"]
-    return labels["app.kubernetes.io/component"] == "service" and not is_ending
+    return bool(labels["app.kubernetes.io/component"] == "service")
 
 
 def mark(pod: Manifest) -> str:
