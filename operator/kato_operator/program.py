@@ -52,7 +52,21 @@ class Operator:
             process=settings.process,
             lease_s=settings.lease_s,
         )
-        self._claims = Claims(
+        self._claims = self._made_claims(kube)
+        kube.may_write_s = Rights(self.leadership, self._claims).remaining_s
+        self._reconciler = Reconciler(
+            self.cluster,
+            checks=DeepChecks(clock=clock) if settings.deep_checks else None,
+            images=dict(settings.default_images.items()),
+            pull_secrets=settings.pull_secrets,
+            version=version,
+            recheck_s=settings.recheck_s,
+        )
+        self.metrics = self._made_metrics()
+
+    def _made_claims(self, kube: Kube) -> Claims:
+        settings = self._settings
+        return Claims(
             self.cluster,
             self.leadership,
             Rivals(kube, gone_after_s=max(settings.take_over_after_s, settings.lease_s)),
@@ -60,23 +74,15 @@ class Operator:
             changed=self.queue.add,
             every_s=min(settings.lease_s, settings.take_over_after_s / 3),
         )
-        kube.may_write_s = Rights(self.leadership, self._claims).remaining_s
-        checks = DeepChecks(clock=clock) if settings.deep_checks else None
-        self._reconciler = Reconciler(
-            self.cluster,
-            checks=checks,
-            images=dict(settings.default_images.items()),
-            pull_secrets=settings.pull_secrets,
-            version=version,
-            recheck_s=settings.recheck_s,
-        )
+
+    def _made_metrics(self) -> Metrics:
         named = InstanceMetrics(
             self.cluster.instances,
             self.queue,
             ours=self._claims.ours,
-            most=settings.instance_metrics,
+            most=self._settings.instance_metrics,
         )
-        self.metrics = Metrics(
+        return Metrics(
             self.queue,
             named,
             phases=self._claims.phases,

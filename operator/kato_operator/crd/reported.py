@@ -57,27 +57,39 @@ def schema() -> Schema:
             _object(_STORE, "name", "mode", text="One store."),
             text="The stores, and why they are not ready.",
         ),
-        "connectionBudget": {
-            "type": "object",
-            "description": "Connections that the pools may open to each store, by its name.",
-            "additionalProperties": _object(_BUDGET, text="The connections to one store."),
-        },
-        "orchestratedBy": {
-            **_text(
-                "Installation of the operator that looks after the instance, by the namespace and"
-                " name of its Lease, whose renewTime shows whether it is alive."
-            ),
-            "pattern": names.INSTALLATION_PATTERN,
-            "maxLength": 320,
-        },
-        "drift": {
-            "type": "array",
-            "description": "Places where children differ from the spec, at most 50; absent if none."
-            " While spec.paused is set, this is what unsetting it would change.",
-            "items": _object(_DRIFT, "kind", "name", "path", text="One place."),
-        },
+        "connectionBudget": _connection_budget(),
+        "orchestratedBy": _orchestrated_by(),
+        "drift": _drift(),
     }
     return _object(fields, text="What the operator has observed, and only the operator writes.")
+
+
+def _connection_budget() -> Schema:
+    return {
+        "type": "object",
+        "description": "Connections that the pools may open to each store, by its name.",
+        "additionalProperties": _object(_BUDGET, text="The connections to one store."),
+    }
+
+
+def _orchestrated_by() -> Schema:
+    return {
+        **_text(
+            "Installation of the operator that looks after the instance, by the namespace and"
+            " name of its Lease, whose renewTime shows whether it is alive."
+        ),
+        "pattern": names.INSTALLATION_PATTERN,
+        "maxLength": 320,
+    }
+
+
+def _drift() -> Schema:
+    return {
+        "type": "array",
+        "description": "Places where children differ from the spec, at most 50; absent if none."
+        " While spec.paused is set, this is what unsetting it would change.",
+        "items": _object(_DRIFT, "kind", "name", "path", text="One place."),
+    }
 
 
 def _text(text: str) -> Schema:
