@@ -116,7 +116,7 @@ class Leadership:
         return self._lease_s / (RENEWALS if succeeded else RETRIES)
 
     async def release(self) -> None:
-        """Give the Lease to whoever looks next; nothing may be written from now on."""
+        """Free the Lease for the next process that looks; nothing may be written from now on."""
         was_held, self._usable_until = self.is_held, -math.inf
         if not was_held:
             return

@@ -60,7 +60,7 @@ def taken(live: Manifest | None, of: Installation, *, by: str, lease_s: int) -> 
 
 
 def released(live: Manifest) -> Manifest:
-    """The Lease without a holder; whoever looks next takes it."""
+    """The Lease without a holder; the next process that looks takes it."""
     spec = {**live["spec"], "holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()}
     return {**live, "spec": spec}
 

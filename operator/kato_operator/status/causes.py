@@ -16,7 +16,7 @@ PROVISIONING = "ProvisioningFailed"
 VOLUME_WORDS = ("volume", "PersistentVolumeClaim", "persistentvolumeclaim")
 """What the scheduler's message contains if a volume is in the way; it names resources otherwise."""
 CONFLICT = "the object has been modified"
-"""The API server's words when somebody else wrote first; whoever reads them tries again."""
+"""The API server's words to a client when another one wrote first; clients try again."""
 SCHEDULING_FIXES = {
     "Unschedulable": "add nodes, lower its requests, or change where it may run",
     "SchedulingGated": "whoever set the scheduling gates of the pod has to remove them",
