@@ -34,7 +34,7 @@ async def watch_instances(instances: Instances, *, namespace: str, watching: asy
             # kopf would look up the name of the process' user, which a container need not have
             identity=names.FIELD_MANAGER,  # type: ignore[arg-type]  # its type is private
         )
-    except Exception:
+    except Exception:  # whatever it was, and it goes on: kopf keeps its errors private
         _cancel_on_signals()
         raise
 

@@ -275,6 +275,25 @@ def claim(space: Namespace, name: str, component: str, **spec: Any) -> Manifest:
     return created
 
 
+def bound_claim(space: Namespace, name: str, component: str, **status: Any) -> None:
+    """A claim that is bound to a volume of a class whose volumes can grow."""
+    storage_class = {
+        "metadata": {"name": space.name},
+        "provisioner": "example.com/none",
+        "allowVolumeExpansion": True,
+    }
+    answer = space.client.post("/apis/storage.k8s.io/v1/storageclasses", json=storage_class)
+    assert answer.status_code in (201, 409), answer.text
+    claim(space, name, component, storageClassName=space.name, volumeName="volume")
+    bound = {"status": {"phase": "Bound", **status}}
+    space.patch("PersistentVolumeClaim", name, bound, "status")
+
+
+def requested_size(space: Namespace, claim: str) -> str:
+    found = space.get("PersistentVolumeClaim", claim) or {}
+    return str(found["spec"]["resources"]["requests"]["storage"])
+
+
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A real API server and etcd with our CRD, without controllers and nodes."""

@@ -20,6 +20,7 @@ from apiserver import (  # noqa: F401 - fixtures
     ready,
     space,
 )
+from custom_resources import monitors  # noqa: F401 - a fixture
 from rendered_chart import render, restricted  # noqa: F401 - fixtures
 from story import begun, undisturbed  # noqa: F401 - fixtures
 from talks import replica_stores, replica_urls, talk  # noqa: F401 - fixtures

@@ -1,7 +1,7 @@
 """The operator on a real API server: why an instance is not ready, in the words of its cause."""
 
 import pytest
-from apiserver import Manifest, Namespace, OperatorProcess, claim
+from apiserver import Manifest, Namespace, OperatorProcess, bound_claim, claim
 from pod_states import event, pod, without_pods
 
 from support.waiting import until
@@ -82,16 +82,8 @@ def test_a_kill_for_memory_is_reported_with_limit_and_count(
 def test_a_growing_volume_is_progress_until_it_has_the_size(
     space: Namespace, operator: OperatorProcess, ready: Manifest
 ) -> None:
-    storage_class = {
-        "metadata": {"name": space.name},
-        "provisioner": "example.com/none",
-        "allowVolumeExpansion": True,
-    }
-    space.client.post("/apis/storage.k8s.io/v1/storageclasses", json=storage_class)
     name = "data-prod-redis-0"
-    claim(space, name, "redis", storageClassName=space.name, volumeName="volume")
-    bound = {"phase": "Bound", "capacity": {"storage": "2Gi"}}
-    space.patch("PersistentVolumeClaim", name, {"status": bound}, "status")
+    bound_claim(space, name, "redis", capacity={"storage": "2Gi"})
     wanted = {"redis": {"managed": {"storage": {"size": "3Gi"}}}}
     space.patch("KatoInstance", "prod", {"spec": wanted})
     assert said(space, "RedisReady", "Expanding") == f"volume {name} grows from 2Gi to 3Gi"

@@ -5,7 +5,8 @@ from apiserver import (
     Manifest,
     Namespace,
     OperatorProcess,
-    claim,
+    bound_claim,
+    requested_size,
     until,
 )
 
@@ -159,25 +160,13 @@ def test_an_autoscaler_starts_from_the_existing_pods(
 
 
 def test_a_volume_is_expanded_through_its_claim(space: Namespace, ready: Manifest) -> None:
-    storage_class = {
-        "metadata": {"name": space.name},
-        "provisioner": "example.com/none",
-        "allowVolumeExpansion": True,
-    }
-    space.client.post("/apis/storage.k8s.io/v1/storageclasses", json=storage_class)
     (template,) = (space.get("StatefulSet", "prod-redis") or {})["spec"]["volumeClaimTemplates"]
     name = f"{template['metadata']['name']}-prod-redis-0"
-    claim(space, name, "redis", storageClassName=space.name, volumeName="volume")
-    space.patch("PersistentVolumeClaim", name, {"status": {"phase": "Bound"}}, "status")
+    bound_claim(space, name, "redis")
     space.patch(
         "KatoInstance", "prod", {"spec": {"redis": {"managed": {"storage": {"size": "3Gi"}}}}}
     )
-
-    def has_grown() -> bool:
-        found = space.get("PersistentVolumeClaim", name) or {}
-        return bool(found["spec"]["resources"]["requests"]["storage"] == "3Gi")
-
-    until(has_grown, "a larger claim")
+    until(lambda: requested_size(space, name) == "3Gi", "a larger claim")
     space.await_ready()
 
 

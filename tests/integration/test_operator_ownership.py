@@ -17,32 +17,6 @@ pytestmark = pytest.mark.apiserver
 
 APPLY = {"Content-Type": "application/apply-patch+yaml"}
 Edit = Callable[[Manifest], None]
-MONITORS: Manifest = {
-    "metadata": {"name": "servicemonitors.monitoring.coreos.com"},
-    "spec": {
-        "group": "monitoring.coreos.com",
-        "scope": "Namespaced",
-        "names": {"kind": "ServiceMonitor", "plural": "servicemonitors"},
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "schema": {
-                    "openAPIV3Schema": {
-                        "type": "object",
-                        "properties": {
-                            "spec": {
-                                "type": "object",
-                                "x-kubernetes-preserve-unknown-fields": True,
-                            }
-                        },
-                    }
-                },
-            }
-        ],
-    },
-}
 PROD: Manifest = {
     "qdrant": {"mode": "Disabled"},
     "monitoring": {"serviceMonitor": "Enabled", "labels": {"team": "a"}},
@@ -58,18 +32,6 @@ SMALL: Manifest = {
     "qdrant": {"mode": "Disabled"},
     "service": {"expose": {"type": "NodePort"}},
 }
-
-
-@pytest.fixture(scope="module")
-def monitors(kubernetes: httpx.Client) -> Iterator[None]:
-    """The kind ServiceMonitor, as long as the tests of this module run."""
-    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    assert kubernetes.post(path, json=MONITORS).status_code == 201
-    served = "/apis/monitoring.coreos.com/v1/servicemonitors"
-    until(lambda: kubernetes.get(served).status_code == 200, "the kind ServiceMonitor")
-    yield
-    kubernetes.delete(f"{path}/{MONITORS['metadata']['name']}")
-    until(lambda: kubernetes.get(served).status_code == 404, "no kind ServiceMonitor")
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import httpx
 import pytest
 import yaml
 from apiserver import Namespace, OperatorProcess, claim
+from custom_resources import MONITOR_CRD, MONITORS, add_crd, remove_crd
 
 from support import patient
 from support.waiting import until
@@ -15,60 +16,12 @@ from support.waiting import until
 pytestmark = pytest.mark.apiserver
 
 Manifest = dict[str, Any]
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 OWN = "katoinstances.kato.dev"
 OWN_FILE = Path(__file__).resolve().parents[2] / "crds" / "kato.dev_katoinstances.yaml"
-MONITORS = "servicemonitors.monitoring.coreos.com"
-MONITOR_CRD: Manifest = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": MONITORS},
-    "spec": {
-        "group": "monitoring.coreos.com",
-        "scope": "Namespaced",
-        "names": {
-            "kind": "ServiceMonitor",
-            "listKind": "ServiceMonitorList",
-            "plural": "servicemonitors",
-            "singular": "servicemonitor",
-        },
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "schema": {
-                    "openAPIV3Schema": {
-                        "type": "object",
-                        "x-kubernetes-preserve-unknown-fields": True,
-                    }
-                },
-            }
-        ],
-    },
-}
-
-
-def add_crd(client: httpx.Client, crd: Manifest) -> None:
-    def is_added() -> bool:
-        return client.post(CRDS, json=crd).status_code in (201, 409)
-
-    def is_established() -> bool:
-        found = client.get(f"{CRDS}/{crd['metadata']['name']}").json()
-        conditions = (found.get("status") or {}).get("conditions") or ()
-        return any((it["type"], it["status"]) == ("Established", "True") for it in conditions)
-
-    until(is_added, "the CRD being accepted")
-    until(is_established, "the CRD being established")
-
-
-def remove_crd(client: httpx.Client, name: str) -> None:
-    client.delete(f"{CRDS}/{name}")
-    until(lambda: client.get(f"{CRDS}/{name}").status_code == 404, "the CRD being gone")
 
 
 @pytest.fixture
-def monitors(kubernetes: httpx.Client) -> Iterator[None]:
+def no_monitors(kubernetes: httpx.Client) -> Iterator[None]:
     """Leaves the API server without ServiceMonitors, before the test and after it."""
     remove_crd(kubernetes, MONITORS)
     yield
@@ -85,7 +38,7 @@ def says_unserved(space: Namespace) -> bool:
     return "does not serve the kind" in space.condition("Progressing").get("message", "")
 
 
-@pytest.mark.usefixtures("monitors")
+@pytest.mark.usefixtures("no_monitors")
 def test_a_kind_whose_crd_appears_or_disappears_is_noticed_without_a_restart(
     space: Namespace, operator: OperatorProcess
 ) -> None:
@@ -139,6 +92,14 @@ def test_a_crd_that_is_removed_and_installed_again_is_watched_again(
     space.create("KatoInstance", "other")
     space.await_ready("other")
     assert operator.is_ready()
+
+
+def test_a_signal_ends_an_operator_whose_crd_was_removed(
+    space: Namespace, operator: OperatorProcess, own_crd: Manifest, ready: Manifest
+) -> None:
+    remove_crd(space.client, OWN)
+    until(lambda: f"the CRD {OWN} is not installed" in readiness(operator), "the words")
+    operator.stop()
 
 
 def test_labels_of_a_volume_reach_existing_claims_and_leave_them(

@@ -8,7 +8,15 @@ from uuid import uuid4
 import audit_log
 import httpx
 import pytest
-from apiserver import INSTANCE, Manifest, Namespace, OperatorProcess, claim
+from apiserver import (
+    INSTANCE,
+    Manifest,
+    Namespace,
+    OperatorProcess,
+    bound_claim,
+    claim,
+    requested_size,
+)
 from audit_log import Right
 from pod_states import pod
 from rendered_chart import SYSTEM, Render, rights
@@ -17,8 +25,6 @@ from support.waiting import until
 
 pytestmark = pytest.mark.apiserver
 
-MONITORS = "servicemonitors.monitoring.coreos.com"
-DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 STORES = ("redis", "mongodb", "qdrant")
 EMBEDDED = {name: {"mode": "Embedded"} for name in STORES}
@@ -29,27 +35,6 @@ UNUSED: dict[Right, str] = {
     ),
 }
 """Rights that no request uses, and why the chart grants them all the same."""
-
-
-@pytest.fixture
-def monitors(kubernetes: httpx.Client) -> Iterator[None]:
-    """The kind of the Prometheus operator, which children may have."""
-    group, _, domain = MONITORS.partition(".")
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    spec = {
-        "group": domain,
-        "scope": "Namespaced",
-        "names": {"kind": "ServiceMonitor", "plural": group, "singular": "servicemonitor"},
-        "versions": [version],
-    }
-    body = {"metadata": {"name": MONITORS}, "spec": spec}
-    assert kubernetes.post(DEFINITIONS, json=body).status_code in (201, 409)
-    path = f"/apis/{domain}/v1/{group}"
-    until(lambda: kubernetes.get(path).status_code == 200, "the kind ServiceMonitor")
-    yield
-    kubernetes.delete(f"{DEFINITIONS}/{MONITORS}")
-    until(lambda: kubernetes.get(path).status_code == 404, "no kind ServiceMonitor")
 
 
 def test_the_operator_uses_every_right_that_it_has_and_needs_no_other(
@@ -160,22 +145,10 @@ def scale_by_load(space: Namespace) -> None:
 
 
 def grow(space: Namespace) -> None:
-    storage_class = {
-        "metadata": {"name": space.name},
-        "provisioner": "example.com/none",
-        "allowVolumeExpansion": True,
-    }
-    space.client.post("/apis/storage.k8s.io/v1/storageclasses", json=storage_class)
     name = "data-prod-redis-0"
-    claim(space, name, "redis", storageClassName=space.name, volumeName="volume")
-    space.patch("PersistentVolumeClaim", name, {"status": {"phase": "Bound"}}, "status")
+    bound_claim(space, name, "redis")
     edit(space, redis={"managed": {"storage": {"size": "3Gi"}}})
-
-    def has_grown() -> bool:
-        found = space.get("PersistentVolumeClaim", name) or {}
-        return bool(found["spec"]["resources"]["requests"]["storage"] == "3Gi")
-
-    until(has_grown, "a larger claim")
+    until(lambda: requested_size(space, name) == "3Gi", "a larger claim")
     space.await_ready()
 
 
