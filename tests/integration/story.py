@@ -6,7 +6,7 @@ The same story with an operator that is disturbed and with one that is not has t
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,8 @@ from apiserver import Manifest, Namespace, OperatorProcess, operator_of
 from control_plane import ControlPlane
 from support.waiting import until
 
+CHAPTER_S = 900.0
+"""Seconds that a chapter may take; killed at every write, the operator starts 60 times in one."""
 REST_S = 1.0
 PAUSE_S = 0.2
 """Seconds between two looks at everything, which take processor time from the operator."""
@@ -37,8 +39,6 @@ CHANGES: dict[str, Manifest] = {
     "hibernation": {"hibernate": True},
     "waking": {"hibernate": False},
 }
-
-
 _RANDOM = re.compile(r"\b[0-9a-f]{8,64}\b")
 """Hashes of passwords and of what contains them."""
 _ASSIGNED = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
@@ -55,6 +55,11 @@ class Story:
     """The first content of every Secret."""
     uids: dict[tuple[str, str], str] = field(default_factory=dict)
     """The first object of every name."""
+
+    def ends_as(self, expected: Mapping[str, dict[str, Any]]) -> None:
+        """Tell it, and compare the children at the end of every chapter."""
+        for chapter, found in self.told():
+            assert found == expected[chapter], chapter
 
     def told(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """The name of each chapter, and what the children are at its end."""
@@ -105,11 +110,10 @@ class Story:
             if process is None or process.poll() is not None:
                 assert process is None or process.returncode == -9, self.operator.log.read_text()
                 self.operator.launch()
-            time.sleep(PAUSE_S)
             self._watch_what_must_not_change()
             return holds()
 
-        until(look, what)
+        until(look, what, patience_s=CHAPTER_S, pause_s=PAUSE_S)
 
     def _watch_what_must_not_change(self) -> None:
         """No Secret gets another content, and no child is deleted to be made again."""
