@@ -87,7 +87,7 @@ operator-rivals: install ## let two operators with other images live side by sid
 	@$(PYTHON) e2e/testbed/testbed.py binaries
 	@RIVALS_S=$${RIVALS_S:-600} $(BIN)/python -m pytest tests/integration/test_operator_rivals.py -s $(PYTEST_ARGS)
 
-operator-kills: install ## kill the operator at every write of an instance's life, twice; the end must be the same (8 minutes)
+operator-kills: install ## kill the operator at every write of an instance's life, twice; the end must be the same (3 minutes)
 	@$(PYTHON) e2e/testbed/testbed.py binaries
 	@KILL_EVERY=$${KILL_EVERY:-1} $(BIN)/python -m pytest tests/integration/test_operator_kills.py -s $(PYTEST_ARGS)
 
