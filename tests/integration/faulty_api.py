@@ -101,12 +101,12 @@ class FaultyApi:
         """Serve on a free port in a thread."""
         thread = threading.Thread(target=self._loop.run_forever)
         thread.start()
-        runner = self._do(self._start())
+        runner, server = self._do(self._start())
         try:
             yield
         finally:
             self.go_down()
-            self._do(self._stop(runner))
+            self._do(self._stop(runner, server))
             self._loop.call_soon_threadsafe(self._loop.stop)
             thread.join()
             self._loop.close()
@@ -127,7 +127,7 @@ class FaultyApi:
     def _do(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
-    async def _start(self) -> web.AppRunner:
+    async def _start(self) -> tuple[web.AppRunner, asyncio.Server]:
         plane = self._plane
         context = ssl.create_default_context(cafile=str(plane.pki / "ca.crt"))
         context.load_cert_chain(plane.pki / "admin.crt", plane.pki / "admin.key")
@@ -142,13 +142,17 @@ class FaultyApi:
         app.router.add_route("*", "/{path:.*}", self._answer)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, handler_cancellation=True)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self.port)
-        await site.start()
-        self.port = runner.addresses[0][1]
-        return runner
+        assert runner.server is not None
+        server = await self._loop.create_server(runner.server, "127.0.0.1", self.port)
+        self.port = server.sockets[0].getsockname()[1]
+        return runner, server
 
-    async def _stop(self, runner: web.AppRunner) -> None:
+    async def _stop(self, runner: web.AppRunner, server: asyncio.Server) -> None:
         assert self._session is not None
+        for listening in server.sockets:
+            self._loop.remove_reader(listening.fileno())
+        await asyncio.gather(*_being_accepted())
+        server.close()
         await runner.cleanup()
         await self._session.close()
         left = asyncio.all_tasks() - {asyncio.current_task()}
@@ -206,6 +210,13 @@ class FaultyApi:
                 if is_answered:
                     await reply.write(piece)
             return reply
+
+
+def _being_accepted() -> list[asyncio.Task[Any]]:
+    """The connections that the loop has accepted, but that are not known to the server yet: closing
+    it now would leave them open."""
+    tasks = asyncio.all_tasks()
+    return [task for task in tasks if task.get_coro().__name__ == "_accept_connection2"]
 
 
 def _passes(header: str) -> bool:
