@@ -89,9 +89,19 @@ def reported(space: Namespace) -> list[Manifest]:
     return [it for it in space.list("Event") if it["reason"] == "OrchestratedElsewhere"]
 
 
-def edit(space: Namespace, name: str, mark: int) -> None:
+def edit(space: Namespace, name: str, mark: int, **more: Any) -> None:
     env = [{"name": "MARK", "value": str(mark)}]
-    space.patch("KatoInstance", name, {"spec": {"service": {"env": env}}})
+    space.patch("KatoInstance", name, {"spec": {"service": {"env": env}, **more}})
+
+
+def edit_what_is_deleted(space: Namespace, name: str, mark: int) -> None:
+    """Change the ConfigMap and the StatefulSet of Redis, too.
+
+    A child that is deleted again and again without an edit would be contested, and wait.
+    """
+    checks = {"failureThreshold": 3 + mark % 2}
+    redis = {"managed": {"resources": {"requests": {"cpu": f"{100 + mark % 2}m"}}}}
+    edit(space, name, mark, healthChecks=checks, redis=redis)
 
 
 def marks(space: Namespace, name: str) -> list[Any]:
@@ -128,7 +138,7 @@ def test_two_operators_side_by_side_write_no_child_of_each_other(
     while time.monotonic() < ends_at or seen < 5:
         seen += 1
         for name in owners:
-            edit(space, name, seen)
+            edit_what_is_deleted(space, name, seen)
             space.client.delete(space.path("StatefulSet", f"{name}-redis"))
             space.client.delete(space.path("ConfigMap", f"{name}-config"))
             wanted = [str(seen)]
