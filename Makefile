@@ -56,7 +56,7 @@ check: install ## check format, lint, types, import contracts, generated files a
 test: install ## run unit, contract and integration tests on servers that they start and stop
 	@$(PYTHON) e2e/testbed/testbed.py packages redis-server openssl
 	@$(PYTHON) e2e/testbed/testbed.py binaries
-	@$(BIN)/python -m pytest tests --ignore=tests/clients -n $(WORKERS_FOR_TESTS) --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests --ignore=tests/clients --ignore-glob="tests/integration/test_browser*" -n $(WORKERS_FOR_TESTS) --dist loadgroup $(PYTEST_ARGS)
 
 browser-test: install ## show in Chromium that foreign pages can do nothing, and that /docs works offline
 	@$(PYTHON) e2e/testbed/testbed.py packages chromium
