@@ -1,6 +1,7 @@
 """etcd and kube-apiserver: how they are started, and a pair of them for tests without a node."""
 
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,6 +79,19 @@ class ControlPlane:
     def kubectl(self, *arguments: str, stdin: str = "") -> str:
         command = [str(node_binary()), "kubectl", "--kubeconfig", str(self.kubeconfig)]
         return run([*command, *arguments], stdin=stdin, timeout_s=60)
+
+    def install_crd(self, file: Path) -> None:
+        """Apply a CRD, and wait until its kind is served.
+
+        `kubectl wait` fails at once while a CRD has no conditions yet.
+        """
+        self.kubectl("apply", "--server-side", "-f", str(file))
+        established = "{.status.conditions[?(@.type=='Established')].status}"
+        for _ in range(60):
+            if self.kubectl("get", "-f", str(file), "-o", f"jsonpath={established}") == "True":
+                return
+            time.sleep(0.5)
+        raise TestbedError(f"{file.name}: not Established after 30 s")
 
     def answers(self) -> bool:
         try:

@@ -303,8 +303,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
     flags = audit_log.flags(directory)
     with api_server(directory, controller_manager=False, flags=flags) as plane:
         crd = REPOSITORY / "crds" / "kato.dev_katoinstances.yaml"
-        plane.kubectl("apply", "--server-side", "-f", str(crd))
-        plane.kubectl("wait", "--for=condition=Established", "crd/katoinstances.kato.dev")
+        plane.install_crd(crd)
         yield plane
 
 
