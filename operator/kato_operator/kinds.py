@@ -1,6 +1,6 @@
 """The kinds of the Kubernetes API that the operator reads and writes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kato_operator import names
 
@@ -13,6 +13,8 @@ class Kind:
     name: str
     plural: str
     is_optional: bool = False
+    metadata_only: bool = False
+    """Whether only the metadata of its objects is read."""
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
         """The URL path of an object, or of all objects where *name* is empty."""
@@ -45,5 +47,7 @@ _CHILDREN = (
 )
 CHILDREN = {kind.name: kind for kind in _CHILDREN}
 """Every kind that children of an instance have, by name."""
+SECRET_METADATA = replace(CHILDREN["Secret"], metadata_only=True)
+"""Every Secret, without its values."""
 WATCHED = {**CHILDREN, POD.name: POD}
 """Every kind that has an informer, by name: children, and the pods that their controllers make."""

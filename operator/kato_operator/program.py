@@ -23,9 +23,12 @@ from kato_operator.metrics import CONTENT_TYPE, Metrics
 from kato_operator.queue import WorkQueue
 from kato_operator.reconcile.reconciler import Reconciler
 from kato_operator.settings import OperatorSettings
-from kato_operator.stores.checks import DeepChecks
+from kato_operator.stores.deep_checks import DeepChecks
 
 log = structlog.get_logger()
+
+RESYNC_AGAIN_S = 60.0
+"""Seconds until the next attempt after a resync that failed."""
 
 
 class Operator:
@@ -54,9 +57,15 @@ class Operator:
         )
         self._claims = self._made_claims(kube)
         kube.may_write_s = Rights(self.leadership, self._claims).remaining_s
+        self._checks = DeepChecks(
+            clock=clock,
+            changed=self.queue.add,
+            rate=settings.checked_instances_per_s,
+            may_ask=lambda: self.leadership.is_held,
+        )
         self._reconciler = Reconciler(
             self.cluster,
-            checks=DeepChecks(clock=clock) if settings.deep_checks else None,
+            checks=self._checks if settings.deep_checks else None,
             images=dict(settings.default_images.items()),
             pull_secrets=settings.pull_secrets,
             version=version,
@@ -93,6 +102,7 @@ class Operator:
         """Watch the cluster and reconcile instances until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.cluster.watch())
+            group.create_task(self._checks.run())
             group.create_task(self._resync())
             group.create_task(self.leadership.run())
             group.create_task(self._claims.run())
@@ -162,13 +172,16 @@ class Operator:
 
         It repairs whatever a watch may have missed.
         """
+        pause_s = self._settings.resync_s
         while True:
-            await asyncio.sleep(self._settings.resync_s)
+            await asyncio.sleep(pause_s)
+            pause_s = self._settings.resync_s
             try:
                 for key in await self.cluster.resync():
                     self.queue.add_after(key, random.uniform(0, self._settings.resync_s))
             except KubeError as error:
-                log.warning("resync failed", error=str(error))
+                pause_s = min(pause_s, RESYNC_AGAIN_S)
+                log.warning("resync failed", error=str(error), retry_in_s=pause_s)
 
 
 async def run(settings: OperatorSettings, *, version: str) -> None:

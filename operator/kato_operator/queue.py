@@ -83,8 +83,9 @@ class WorkQueue:
         """Wait for the next key, and take it."""
         while (key := self.take()) is None:
             self._changed.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), self._until_next_s())
+            with suppress(TimeoutError):  # wait_for may swallow a cancellation
+                async with asyncio.timeout(self._until_next_s()):
+                    await self._changed.wait()
         return key
 
     @property

@@ -64,11 +64,12 @@ class OperatorSettings(BaseSettings):
     workers: PositiveInt = 16
     """Passes that run at the same time, each for another instance."""
 
-    resync_s: Seconds = 600.0
+    resync_s: Seconds = 3600.0
     """Seconds between two full lists; each gives every instance a pass, spread over this time."""
 
     recheck_s: Seconds = 30.0
-    """Seconds until what is not watched is read again: users' Secrets, kinds without a CRD."""
+    """Seconds until a pass looks again at what no watch reports, such as an object of others that
+    has the name of a child, or a kind without a CRD."""
 
     api_requests_per_s: Seconds = 50.0
     """Requests to the API server per second, on average; a burst may be as many at once."""
@@ -81,6 +82,10 @@ class OperatorSettings(BaseSettings):
 
     ipv6: Literal["auto", "true", "false"] = "auto"
     """Whether pods of instances listen on IPv6 addresses too; `auto`: if the API server has one."""
+
+    checked_instances_per_s: Seconds = 15.0
+    """Instances per second that are asked while they are well; with more instances than this times
+    their interval, the interval gets longer."""
 
     http_port: int = Field(default=8080, ge=0, le=65535)
     """Port of /healthz, /readyz and /metrics; 0: any free port."""

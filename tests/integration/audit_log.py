@@ -15,7 +15,16 @@ POLICY = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
     "omitStages": ["RequestReceived"],
-    "rules": [{"level": "Metadata", "userGroups": ["system:serviceaccounts"]}, {"level": "None"}],
+    "rules": [
+        {
+            "level": "RequestResponse",
+            "userGroups": ["system:serviceaccounts"],
+            "verbs": ["list"],
+            "resources": [{"group": "", "resources": ["secrets"]}],
+        },
+        {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
+        {"level": "None"},
+    ],
 }
 CREATED, FORBIDDEN = 201, 403
 
@@ -37,13 +46,17 @@ def flags(directory: Path) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Request:
-    """A request for a resource, and the status of its answer."""
+    """A request for a resource, and the status of its answer.
+
+    *answer* is the kind of the answer to a list of Secrets.
+    """
 
     resource: str
     verb: str
     name: str
     uri: str
     status: int
+    answer: str = ""
 
     def rights(self) -> Iterator[Right]:
         """The rights that the request needs: one that creates by an apply needs two."""
@@ -84,4 +97,5 @@ def _request(event: dict[str, Any]) -> Request:
         about.get("name", ""),
         event["requestURI"],
         event.get("responseStatus", {}).get("code", 0),
+        event.get("responseObject", {}).get("kind", ""),
     )

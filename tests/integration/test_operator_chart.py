@@ -176,7 +176,7 @@ def test_alerts_name_instances_unless_metrics_do_not(render: Render) -> None:
     named = alerts(render(**enabled))
     assert {"KatoInstanceStalled", "KatoInstanceDegraded", "KatoOperatorDown"} <= named.keys()
     assert "KatoInstancesDegraded" not in named
-    assert named["KatoInstanceUnattended"].endswith("> 1800")
+    assert named["KatoInstanceUnattended"].endswith("> 10800")
     unnamed = alerts(render(**enabled, operator={"instanceMetrics": 0}))
     assert "KatoInstancesDegraded" in unnamed
     assert not [text for text in unnamed.values() if "kato_operator_instance_" in text]

@@ -1,6 +1,5 @@
 """The MongoDB agent as a process next to a server with MongoDB's protocol (FerretDB)."""
 
-import asyncio
 import json
 import os
 import shutil
@@ -13,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from kato_operator.reconcile import replica_set
-from kato_operator.stores import checks
 from support.servers import free_port
 from support.waiting import until
 
@@ -149,10 +148,11 @@ def test_a_second_member_of_a_server_without_replica_sets_is_refused_as_a_condit
     try:
         agent.answer_when(503, reason="NoReplicaSets")
         url = f"http://127.0.0.1:{agent.port}/ready"
-        body = asyncio.run(checks.body_of(url))
+        body = httpx.get(url, timeout=10).json()
     finally:
         agent.stop()
-    verdict = replica_set.refused({"metadata": {"name": "prod-mongodb-1"}}, body)
+    pod = {"metadata": {"name": "prod-mongodb-1"}}
+    verdict = replica_set.refused(pod, json.dumps(body))
     assert verdict is not None
     assert (verdict.reason, verdict.blocked) == ("Refused", True)
     assert verdict.message == (

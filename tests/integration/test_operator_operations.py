@@ -170,6 +170,27 @@ def test_a_volume_is_expanded_through_its_claim(space: Namespace, ready: Manifes
     space.await_ready()
 
 
+def test_a_volume_is_expanded_as_soon_as_its_class_allows_it(
+    space: Namespace, ready: Manifest
+) -> None:
+    name = "data-prod-redis-0"
+    bound_claim(space, name, "redis")
+    path = f"/apis/storage.k8s.io/v1/storageclasses/{space.name}"
+
+    def allow(value: bool) -> None:
+        merge = {"Content-Type": "application/merge-patch+json"}
+        body = {"allowVolumeExpansion": value}
+        space.client.patch(path, json=body, headers=merge).raise_for_status()
+
+    allow(False)
+    size = {"redis": {"managed": {"storage": {"size": "3Gi"}}}}
+    space.patch("KatoInstance", "prod", {"spec": size})
+    space.await_condition("RedisReady", "False", "VolumePending")
+    allow(True)
+    until(lambda: requested_size(space, name) == "3Gi", "a larger claim")
+    space.await_ready()
+
+
 def test_transitions_become_events(space: Namespace, ready: Manifest) -> None:
     def told() -> list[str]:
         return [item["message"] for item in space.list("Event")]

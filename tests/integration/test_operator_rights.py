@@ -58,13 +58,15 @@ def test_the_operator_uses_every_right_that_it_has_and_needs_no_other(
 
 
 def is_narrow(request: audit_log.Request) -> bool:
-    """Whether a request for Secrets is for one by name, or for those with a label of ours."""
-    if request.resource != "secrets" or request.verb == "create":
+    """Whether a request for Secrets is for one by name, for those with a label of ours, or for
+    metadata alone.
+
+    The log does not tell what a watch reports; it asks with the same header as the list before it.
+    """
+    if request.resource != "secrets" or request.verb in ("create", "watch"):
         return True
-    return bool(request.name) or any(
-        selector in request.uri
-        for selector in ("labelSelector=app.kubernetes.io", "fieldSelector=metadata.name")
-    )
+    is_ours = "labelSelector=app.kubernetes.io" in request.uri
+    return bool(request.name) or is_ours or request.answer == "PartialObjectMetadataList"
 
 
 def lead_a_full_life(space: Namespace, operator: OperatorProcess) -> None:

@@ -1,6 +1,7 @@
 """HTTPS on the service's own port, as the spec of an instance asks for it."""
 
 import base64
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from kato_operator import children, names
 from kato_operator.children import Facts
 from kato_operator.crd.instance import KatoInstance, parse
 from kato_operator.errors import InvalidInstanceError
-from kato_operator.manifests import Manifest
+from kato_operator.manifests import Key, Manifest
 from kato_operator.reconcile import references, rollout
 from kato_operator.status.diagnosis import Verdict
 from kato_operator.stores import probes
@@ -132,13 +133,22 @@ class Secrets:
 
     def __init__(self, **data: str) -> None:
         self.reads = 0
+        self.kept: list[str] = []
         encoded = {name: base64.b64encode(text.encode()).decode() for name, text in data.items()}
-        self._secret = {"data": encoded} if data else None
+        self._data = encoded if data else None
 
-    async def read(self, kind: str, namespace: str, name: str) -> Manifest | None:
-        assert (kind, namespace, name) == ("Secret", "kato", "prod-tls")
+    @property
+    def secrets(self) -> "Secrets":
+        return self
+
+    def keep(self, key: Key, found: Iterable[str]) -> None:
+        assert key == ("kato", "prod")
+        self.kept = list(found)
+
+    async def read(self, key: Key, name: str) -> dict[str, str] | None:
+        assert (key, name) == (("kato", "prod"), "prod-tls")
         self.reads += 1
-        return self._secret
+        return self._data
 
 
 def files(certificate: str = CERTIFICATE, key: str = KEY, **more: str) -> dict[str, str]:
@@ -175,7 +185,7 @@ async def test_a_complete_secret_is_read_once(kind: str) -> None:
     cluster = Secrets(**held)
     found = await references.load(cluster, instance(TLS))  # type: ignore[arg-type]  # it only reads
     assert not found.missing
-    assert cluster.reads == 1
+    assert (cluster.reads, cluster.kept) == (1, ["prod-tls"])
     assert probes.certificates(found.values) == text
 
 

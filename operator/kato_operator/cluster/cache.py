@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 import structlog
 
@@ -10,6 +11,7 @@ from kato_operator.backoff import Backoff
 from kato_operator.cluster.fields import NEVER_APPLIED, Ownership, ownership
 from kato_operator.cluster.kube import Kube, Listing, WatchEvent
 from kato_operator.cluster.ownership import is_managed
+from kato_operator.cluster.packed import PackedMap
 from kato_operator.errors import ExpiredError, KubeError, MissingError
 from kato_operator.kinds import Kind
 from kato_operator.manifests import Key, Manifest, Name, key_of, name_of, namespaced_name, version
@@ -21,6 +23,25 @@ UNSERVED_S = 30.0
 """Seconds between two attempts to list a kind that the cluster does not serve."""
 SHORTEST_WATCH_S = 1.0
 """Seconds between the starts of two watches: a proxy in between may end every watch at once."""
+
+
+class Reported(Protocol):
+    """What takes the reports of an informer."""
+
+    def put(self, found: Manifest) -> None:
+        """An object is there in this version."""
+
+    def remove(self, gone: Manifest) -> None:
+        """An object was deleted."""
+
+    def replace(self, kind: str, listing: Listing) -> None:
+        """These are all objects of a kind."""
+
+    def drop(self, kind: str) -> None:
+        """There is nothing of an optional kind any more, because its CRD is gone."""
+
+    def appeared(self) -> None:
+        """An optional kind that was not served is served now."""
 
 
 class Cache:
@@ -38,18 +59,20 @@ class Cache:
     ) -> None:
         self._changed = changed
         self.appeared = appeared
-        self._objects: dict[str, dict[tuple[str, str], Manifest]] = {}
-        self._of_instance: dict[Key, dict[Name, Manifest]] = {}
+        self._objects: dict[str, PackedMap[tuple[str, str]]] = {}
+        self._of_instance: dict[Key, dict[Name, PackedMap[tuple[str, str]]]] = {}
         self._ownership: dict[str, dict[tuple[str, str], Ownership]] = {}
         self._gone: dict[str, dict[tuple[str, str], int]] = {}
 
     def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
         """An object by its name; None when the cache does not hold it."""
-        return self._objects.get(kind, {}).get((namespace, name))
+        known = self._objects.get(kind)
+        return None if known is None else known.get((namespace, name))
 
     def of_instance(self, key: Key) -> tuple[Manifest, ...]:
         """All objects whose label names this instance."""
-        return tuple(self._of_instance.get(key, {}).values())
+        held = self._of_instance.get(key, {})
+        return tuple(objects[key.namespace, name] for (_, name), objects in held.items())
 
     def ownership(self, found: Manifest) -> Ownership:
         """What others own of an object in the cache."""
@@ -80,8 +103,9 @@ class Cache:
     def replace(self, kind: str, listing: Listing) -> None:
         """Keep exactly what the list of a kind holds, and what is newer than the list."""
         listed = {namespaced_name(item) for item in listing.items}
-        for name, known in tuple(self._objects.get(kind, {}).items()):
-            if name not in listed and version(known) <= int(listing.resource_version):
+        held = self._objects.get(kind, PackedMap())
+        for known in [held[name] for name in held.keys() - listed]:
+            if version(known) <= int(listing.resource_version):
                 self._forget(known)
                 self._changed(key_of(known))
         for item in listing.items:
@@ -104,13 +128,14 @@ class Cache:
         self._gone[kind] = {name: at for name, at in gone.items() if at > listed_at}
 
     def _known(self, found: Manifest) -> Manifest | None:
-        return self._objects.get(found["kind"], {}).get(namespaced_name(found))
+        return self.get(found["kind"], *namespaced_name(found))
 
     def _keep(self, found: Manifest) -> None:
         self._ownership.setdefault(found["kind"], {})[namespaced_name(found)] = ownership(found)
         found["metadata"].pop("managedFields", None)
-        self._objects.setdefault(found["kind"], {})[namespaced_name(found)] = found
-        self._of_instance.setdefault(key_of(found), {})[name_of(found)] = found
+        objects = self._objects.setdefault(found["kind"], PackedMap())
+        objects[namespaced_name(found)] = found
+        self._of_instance.setdefault(key_of(found), {})[name_of(found)] = objects
 
     def _forget(self, known: Manifest | None) -> None:
         if known is None:
@@ -127,6 +152,7 @@ class Informer:
     """Keeps the objects of one kind in the cache up to date while `run` runs: list, then watch.
 
     Args:
+        cache: Gets what is reported.
         namespace: The only namespace to look at; empty: all of them.
         unserved_s: Seconds until a kind that is not served is listed again.
         reconnects: Gives the delays after failures.
@@ -136,7 +162,7 @@ class Informer:
         self,
         kube: Kube,
         kind: Kind,
-        cache: Cache,
+        cache: Reported,
         *,
         namespace: str,
         unserved_s: float = UNSERVED_S,
@@ -147,20 +173,26 @@ class Informer:
         self._cache = cache
         self._namespace = namespace
         self._unserved_s = unserved_s
+        self._selector = "" if kind.metadata_only else names.MANAGED_SELECTOR
         self._reconnects = reconnects
         self._failures = 0
         self.is_served = True
+        self.is_current = False
         self.synced = asyncio.Event()
 
     async def run(self) -> None:
         """List and watch until cancelled; an optional kind that is not served counts as empty."""
         while True:
             try:
-                await self._watch(await self.relist())
+                since = await self.relist()
+                self.is_current = True  # not in `relist`, which a resync calls without a watch
+                await self._watch(since)
             except ExpiredError:
+                self.is_current = False
                 log.info("watch expired", kind=self._kind.name)
                 await asyncio.sleep(SHORTEST_WATCH_S)
             except KubeError as error:
+                self.is_current = False
                 if isinstance(error, MissingError) and self._kind.is_optional:
                     self._vanished()
                     await asyncio.sleep(self._unserved_s)
@@ -171,7 +203,7 @@ class Informer:
     async def relist(self) -> str:
         """Replace what the cache holds of this kind; the resourceVersion to watch from."""
         listing = await self._kube.list(
-            self._kind, namespace=self._namespace, selector=names.MANAGED_SELECTOR
+            self._kind, namespace=self._namespace, selector=self._selector
         )
         self._cache.replace(self._kind.name, listing)
         self._failures = 0
@@ -195,7 +227,7 @@ class Informer:
         while True:
             next_start = clock() + SHORTEST_WATCH_S
             events = self._kube.watch(
-                self._kind, since, namespace=self._namespace, selector=names.MANAGED_SELECTOR
+                self._kind, since, namespace=self._namespace, selector=self._selector
             )
             async for event in events:
                 self._handle(event)

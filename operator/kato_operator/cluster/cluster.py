@@ -14,9 +14,10 @@ from kato_operator.cluster.instances import Instances
 from kato_operator.cluster.kube import Kube
 from kato_operator.cluster.ownership import is_ours, is_prunable
 from kato_operator.cluster.review import Difference
+from kato_operator.cluster.secrets import ReferredSecrets
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.errors import ConflictError, MissingError, NameConflictError, TransientError
-from kato_operator.kinds import EVENT, INSTANCE, WATCHED
+from kato_operator.kinds import EVENT, INSTANCE, SECRET_METADATA, WATCHED
 from kato_operator.manifests import DELETED, Key, Manifest, by_name, is_deleted
 
 log = structlog.get_logger()
@@ -54,11 +55,15 @@ class Cluster:
             kind.name: Informer(kube, kind, self._cache, namespace=namespace, unserved_s=recheck_s)
             for kind in WATCHED.values()
         }
+        self.secrets = ReferredSecrets(
+            kube, changed=changed, is_current=lambda: self.watches_secrets
+        )
+        self._secrets = Informer(kube, SECRET_METADATA, self.secrets, namespace=namespace)
 
     async def watch(self) -> None:
         """Keep the cache of children up to date until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for informer in self._informers.values():
+            for informer in (*self._informers.values(), self._secrets):
                 group.create_task(informer.run())
 
     async def synced(self) -> None:
@@ -70,6 +75,11 @@ class Cluster:
     def is_synced(self) -> bool:
         return all(informer.synced.is_set() for informer in self._informers.values())
 
+    @property
+    def watches_secrets(self) -> bool:
+        """Whether changes of Secrets that specs refer to are reported now."""
+        return self._secrets.is_current
+
     async def resync(self) -> tuple[Key, ...]:
         """List everything again; the keys of all instances.
 
@@ -77,7 +87,7 @@ class Cluster:
             KubeError: A list failed.
         """
         self.instances.replace(await self._kube.list(INSTANCE, namespace=self._namespace))
-        for informer in self._informers.values():
+        for informer in (*self._informers.values(), self._secrets):
             if informer.is_served:  # its own task looks for a kind that is not, and more often
                 with suppress(MissingError):
                     await informer.relist()
@@ -218,7 +228,7 @@ class Cluster:
 
     async def instances_in(self, namespace: str) -> tuple[Manifest, ...]:
         """The instances in a namespace, also in an excluded one, as the API server has them."""
-        return (await self._kube.list(INSTANCE, namespace=namespace)).items
+        return tuple((await self._kube.list(INSTANCE, namespace=namespace)).items)
 
     async def write_status(
         self, raw: Manifest, status: Manifest, *, unchanged: bool = False

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from kato_operator.cluster.kube import Listing
+from kato_operator.cluster.packed import PackedMap
 from kato_operator.manifests import Key, Manifest, namespaced_name, version
 
 
@@ -15,7 +16,8 @@ class Instances:
     def __init__(self, *, changed: Callable[[Key], None], excluded: Iterable[str] = ()) -> None:
         self._changed = changed
         self._excluded = frozenset(excluded)
-        self._known: dict[Key, Manifest] = {}
+        self._known = PackedMap[Key]()
+        self._excerpts: dict[Key, Manifest] = {}
 
     def get(self, key: Key) -> Manifest | None:
         """The instance as last seen; None when it is deleted."""
@@ -25,8 +27,8 @@ class Instances:
         return tuple(self._known)
 
     def all(self) -> tuple[Manifest, ...]:
-        """Every instance as last seen."""
-        return tuple(self._known.values())
+        """Every instance as last seen: its name, owner, phase and the conditions that are True."""
+        return tuple(self._excerpts.values())
 
     def put(self, raw: Manifest) -> None:
         """Keep a reported instance, unless a newer version of it is known."""
@@ -56,13 +58,15 @@ class Instances:
         known = self._known.get(key)
         if known is not None and known["metadata"]["uid"] == uid:
             del self._known[key]
+            del self._excerpts[key]
             self._changed(key)
 
     def replace(self, listing: Listing) -> None:
         """Keep exactly what the list holds, and what is newer than the list."""
         listed = {_key(item) for item in listing.items}
-        for key, known in tuple(self._known.items()):
-            if key not in listed and version(known) <= int(listing.resource_version):
+        for key in self._known.keys() - listed:
+            known = self._known[key]
+            if version(known) <= int(listing.resource_version):
                 self.remove(key, known["metadata"]["uid"])
         for item in listing.items:
             self.put(item)
@@ -70,6 +74,19 @@ class Instances:
     def _keep(self, raw: Manifest) -> None:
         raw["metadata"].pop("managedFields", None)  # large, and never read
         self._known[_key(raw)] = raw
+        self._excerpts[_key(raw)] = _excerpt(raw)
+
+
+def _excerpt(raw: Manifest) -> Manifest:
+    meta, status = raw["metadata"], raw.get("status") or {}
+    found = [item for item in status.get("conditions", ()) if item["status"] == "True"]
+    facts = ("type", "status", "observedGeneration")
+    conditions = [{name: item[name] for name in facts if name in item} for item in found]
+    known = {name: status[name] for name in ("phase", "orchestratedBy") if name in status}
+    return {
+        "metadata": {name: meta[name] for name in ("namespace", "name", "generation")},
+        "status": {**known, "conditions": conditions},
+    }
 
 
 def _key(raw: Manifest) -> Key:

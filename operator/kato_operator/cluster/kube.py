@@ -3,7 +3,7 @@
 import asyncio
 import json
 import math
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from kubernetes.aio import client, config
 
+from kato_operator.cluster.packed import PackedList
 from kato_operator.errors import (
     ConflictError,
     ExpiredError,
@@ -26,6 +27,10 @@ from kato_operator.manifests import Manifest
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
+JSON = "application/json"
+PLAIN = {"Accept": JSON, "Content-Type": JSON}
+PARTIAL = "application/json;as={};g=meta.k8s.io;v=v1"
+"""What asks for metadata alone."""
 CHUNK = 500
 """Objects per page of a list."""
 WATCH_S = 300
@@ -41,7 +46,7 @@ UNCHANGEABLE = ("immutable", "may not change once set")
 class Listing:
     """Everything of one kind at one resourceVersion."""
 
-    items: tuple[Manifest, ...]
+    items: Sequence[Manifest]
     resource_version: str
 
 
@@ -136,15 +141,17 @@ class Kube:
 
     async def list(self, kind: Kind, *, namespace: str = "", selector: str = "") -> Listing:
         """All objects of a kind as of one resourceVersion, read page by page."""
-        items: list[Manifest] = []
+        items = PackedList()
         selectors = {"labelSelector": selector, "fieldSelector": self._fields(namespace)}
         query = _query(**selectors, limit=str(CHUNK))
         while True:
-            page = await self._request("GET", kind.path(namespace), query=query)
-            items += [_typed(kind, item) for item in page["items"]]
+            accept = _accept(kind, "PartialObjectMetadataList")
+            page = await self._request("GET", kind.path(namespace), query=query, accept=accept)
+            for item in page["items"] or ():  # null where a list of metadata is empty
+                items.append(_typed(kind, item))
             more = page["metadata"].get("continue", "")
             if not more:
-                return Listing(tuple(items), page["metadata"]["resourceVersion"])
+                return Listing(items, page["metadata"]["resourceVersion"])
             query = _query(**selectors, limit=str(CHUNK), **{"continue": more})
 
     async def peek(self, kind: Kind, *, namespace: str = "") -> None:
@@ -180,10 +187,13 @@ class Kube:
         timeout = aiohttp.ClientTimeout(
             total=WATCH_S + 30, connect=CONNECT_S, sock_read=WATCH_S + 15
         )
+        accept = _accept(kind, "PartialObjectMetadata")
         with _mapped_errors():
-            response = await self._open("GET", kind.path(namespace), query, None, "", timeout)
+            response = await self._open(
+                "GET", kind.path(namespace), query, None, {"Accept": accept}, timeout
+            )
             try:
-                async for line in response.content:
+                async for line in _lines(response.content):
                     yield _watch_event(json.loads(line))
             finally:
                 response.close()
@@ -254,7 +264,7 @@ class Kube:
         self, method: str, path: str, body: Manifest | None = None, *, timeout_s: float
     ) -> Manifest:
         """A request about the right to write: it needs neither that right nor a token."""
-        return await self._send(method, path, (), body, "application/json", timeout_s)
+        return await self._send(method, path, (), body, PLAIN, timeout_s)
 
     async def drained(self) -> None:
         """Wait until no request is on its way that changes something."""
@@ -271,18 +281,18 @@ class Kube:
         *,
         query: tuple[tuple[str, str], ...] = (),
         body: Manifest | None = None,
-        content_type: str = "application/json",
+        content_type: str = JSON,
+        accept: str = JSON,
     ) -> Manifest:
+        headers = {"Accept": accept, "Content-Type": content_type}
         await asyncio.sleep(self._bucket.take())
         if method == "GET":
-            return await self._send(method, path, query, body, content_type, self._timeout_s)
+            return await self._send(method, path, query, body, headers, self._timeout_s)
         timeout_s = min(self._timeout_s, self.may_write_s())
         if timeout_s <= 0:
             raise TransientError("this operator may not write: it does not hold the Lease or claim")
         # A cancelled request may still be carried out: so it is finished, and `drained` waits.
-        write = asyncio.ensure_future(
-            self._send(method, path, query, body, content_type, timeout_s)
-        )
+        write = asyncio.ensure_future(self._send(method, path, query, body, headers, timeout_s))
         self._writes.add(write)
         write.add_done_callback(self._written)
         return await asyncio.shield(write)
@@ -298,12 +308,12 @@ class Kube:
         path: str,
         query: tuple[tuple[str, str], ...],
         body: Manifest | None,
-        content_type: str,
+        headers: Mapping[str, str],
         timeout_s: float,
     ) -> Manifest:
         timeout = aiohttp.ClientTimeout(total=timeout_s, connect=min(CONNECT_S, timeout_s))
         with _mapped_errors():
-            response = await self._open(method, path, query, body, content_type, timeout)
+            response = await self._open(method, path, query, body, headers, timeout)
             answer: Manifest = await response.json()
             return answer
 
@@ -313,17 +323,14 @@ class Kube:
         path: str,
         query: tuple[tuple[str, str], ...],
         body: Manifest | None,
-        content_type: str,
+        headers: Mapping[str, str],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, per phase
     ) -> aiohttp.ClientResponse:
-        headers = {"Accept": "application/json"}
-        if content_type:
-            headers["Content-Type"] = content_type
         request = await self._api.param_serialize(
             method,
             path,
             query_params=list(query),
-            header_params=headers,
+            header_params=dict(headers),
             body=body,
             auth_settings=["BearerToken"],
         )
@@ -340,7 +347,25 @@ def _query(**parameters: str) -> tuple[tuple[str, str], ...]:
 
 def _typed(kind: Kind, item: Manifest) -> Manifest:
     """The item with its apiVersion and kind, which the server leaves out in lists."""
+    if kind.metadata_only:
+        known = ("namespace", "name", "resourceVersion")
+        return {"metadata": {name: item["metadata"][name] for name in known}}
     return {"apiVersion": kind.api_version, "kind": kind.name, **item}
+
+
+def _accept(kind: Kind, partial: str) -> str:
+    return PARTIAL.format(partial) if kind.metadata_only else JSON
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """The lines of a stream, of any length: aiohttp's limit is below the size of some objects."""
+    kept: list[bytes] = []
+    async for chunk in content.iter_any():
+        first, *rest = chunk.split(b"\n")
+        kept.append(first)
+        for piece in rest:
+            yield b"".join(kept)
+            kept = [piece]
 
 
 def _watch_event(line: Manifest) -> WatchEvent:

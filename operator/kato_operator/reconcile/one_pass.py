@@ -25,7 +25,8 @@ class Pass:
     objects that wait. *blocker* is why not all values are known, which keeps children from being
     applied. *desired* are the manifests of the spec, *asked* those of them that the children can
     match; both hold only what is known. *applied* are manifests that were applied, with the live
-    objects.
+    objects. *details* are what components have answered, *awaited* are those whose first answer
+    is not there yet. *is_unrecorded*: MongoDB's replica set still has to be recorded.
     """
 
     raw: Manifest
@@ -43,6 +44,9 @@ class Pass:
     desired: tuple[Manifest, ...] = ()
     asked: tuple[Manifest, ...] = ()
     applied: Mapping[Name, tuple[Manifest, Manifest]] = field(default_factory=dict)
+    details: Mapping[str, str] = field(default_factory=dict)
+    awaited: frozenset[str] = frozenset()
+    is_unrecorded: bool = False
 
     @property
     def values(self) -> dict[str, str]:

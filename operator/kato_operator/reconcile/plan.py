@@ -13,7 +13,7 @@ from kato_operator.cluster.cluster import Cluster
 from kato_operator.cluster.compare import common
 from kato_operator.cluster.ownership import is_prunable
 from kato_operator.cluster.review import Difference
-from kato_operator.manifests import Manifest, by_name, component_of, name_of
+from kato_operator.manifests import Manifest, by_name, component_of, name_of, version
 from kato_operator.reconcile import classes, rollout, volumes
 from kato_operator.reconcile.one_pass import Pass
 from kato_operator.status.diagnosis import Verdict
@@ -51,13 +51,20 @@ def drift(cluster: Cluster, this: Pass) -> tuple[Drift, ...]:
 def _of_children(cluster: Cluster, this: Pass) -> Iterator[Drift]:
     for manifest in this.asked:
         known, applied = this.applied.get(name_of(manifest), (None, None))
-        is_compared = known is manifest and applied is cluster.child(manifest)
+        is_compared = known is manifest and _is_same(applied, cluster.child(manifest))
         if is_compared and not cluster.is_shared(manifest):
             continue  # compared in this pass, and unchanged since
         in_part = this.blocker is not None
         for found in cluster.drift(this.instance, manifest, in_part=in_part):
             state = _state(this, found)
             yield replace(_drift(manifest, found.path), manager=found.manager, state=state)
+
+
+def _is_same(one: Manifest | None, other: Manifest | None) -> bool:
+    """Whether both are the same object in the same version."""
+    return one is other or (
+        one is not None and other is not None and version(one) == version(other)
+    )
 
 
 def _of_claims(cluster: Cluster, this: Pass) -> Iterator[Drift]:

@@ -38,16 +38,20 @@ from kato_operator.status.budget import budgets
 from kato_operator.status.diagnosis import Verdict
 from kato_operator.status.observed import Observed
 from kato_operator.stores import probes
-from kato_operator.stores.checks import DeepChecks
+from kato_operator.stores.checks import Probe
+from kato_operator.stores.deep_checks import DeepChecks
 from kato_operator.stores.restarts import is_ready, next_restart
 from kato_operator.stores.trust import Trust
 
 log = structlog.get_logger()
 
 UNWATCHED = frozenset(
-    {names.REASON_MISSING_SECRET, names.REASON_NAME_CONFLICT, names.REASON_REFUSED}
+    {names.REASON_NAME_CONFLICT, names.REASON_REFUSED, names.REASON_VOLUME_PENDING}
 )
-"""Reasons that may pass without a report of a watch: objects of others are in no cache."""
+"""Reasons that may pass without a report of a watch: objects of others, StorageClasses and quotas
+are in no cache."""
+AGENT = "agent of "
+"""What the checks call the agent of a MongoDB pod that is not ready, before the pod's name."""
 TOO_MANY_REQUESTS = 429
 """The status of an eviction that a disruption budget does not allow now."""
 
@@ -101,6 +105,8 @@ class Reconciler:
         except InvalidInstanceError as error:
             await self._write(raw, status.rejected(raw, error.problems, now=_now()))
             return None
+        if self._uids.get(key) != instance.metadata.uid:  # another one that had this name
+            self.forget(key)
         self._uids[key] = instance.metadata.uid
         return await self._carry_out(Pass(await self._announced(raw), instance))
 
@@ -122,10 +128,11 @@ class Reconciler:
         if not this.instance.spec.paused:
             this = await self._with_children(this)
         this = await self._with_warnings(this)
-        this = await self._with_agents(this)
         this = await self._with_checks(this)
         if not self._is_newest(this):
             return None  # the newer spec has asked for a pass, and none of it is applied yet
+        if this.awaited:
+            return self._next_pass_s(this)  # the first answers cause another pass within seconds
         evaluated = status.evaluated(this.raw, this.instance, self._observed(this), now=_now())
         await self._write(this.raw, evaluated)
         return self._next_pass_s(this)
@@ -282,34 +289,44 @@ class Reconciler:
         uid = this.instance.metadata.uid
         return replace(this, warnings=await self._events.read(uid, waiting))
 
-    async def _with_agents(self, this: Pass) -> Pass:
-        """Ask the agent of a MongoDB pod that is not ready whether it ever will be."""
-        if self._checks is None or this.instance.spec.mongodb.mode != "Managed":
-            return this
-        pods = self._seen(this).pods(names.MONGODB)
-        verdict = await replica_set.refusal(this.instance, pods)
-        return this if verdict is None else this.with_verdict(names.MONGODB, verdict)
-
     async def _with_checks(self, this: Pass) -> Pass:
-        """Ask every component that runs whether it is well; none while the instance hibernates."""
-        if self._checks is None or this.instance.spec.hibernate or not this.secrets:
+        """What the deep checks have found of every component that runs, and of waiting agents."""
+        if self._checks is None:
             return this
+        asked = self._asked(this)
+        agent = replica_set.agent(this.instance, self._seen(this).pods(names.MONGODB))
+        of_agent = {} if agent is None else {AGENT + agent[0]["metadata"]["name"]: agent[1]}
+        key, uid = this.instance.key, this.instance.metadata.uid
+        found = self._checks.ask(key, uid, {**asked, **of_agent}, probes.policy(this.instance))
+        for name in of_agent:
+            refused = agent and replica_set.refused(agent[0], found.details[name])
+            this = this if refused is None else this.with_verdict(names.MONGODB, refused)
+        for component in found.failures.keys() - of_agent.keys():
+            verdict = Verdict(False, names.REASON_UNHEALTHY, found.failures[component])
+            this = this.with_verdict(component, verdict)
+        this = replace(this, details=found.details, awaited=found.awaited - of_agent.keys())
+        if names.MONGODB in asked.keys() - found.failures - this.awaited:
+            this = await self._with_recorded_set(this)
+        return this
+
+    def _asked(self, this: Pass) -> dict[str, Probe]:
+        """How to ask every component that runs; none while the instance hibernates."""
+        if this.instance.spec.hibernate or not this.secrets:
+            return {}
         observed, uid = self._observed(this), this.instance.metadata.uid
         anchors = self._trust.anchors(uid, probes.certificates(this.external))
         user = this.rotation.user
         known = probes.of(this.instance, this.in_use, this.external, anchors=anchors, user=user)
-        asked = {
+        return {
             name: probe
             for name, probe in known.items()
             if conditions.is_up(this.instance, observed, name)
         }
-        failures = await self._checks.failures(uid, asked, probes.policy(this.instance))
-        for component, message in failures.items():
-            verdict = Verdict(False, names.REASON_UNHEALTHY, message)
-            this = this.with_verdict(component, verdict)
-        if names.MONGODB in asked and names.MONGODB not in failures:
-            await replica_set.record(self._cluster, this.instance, this.secrets)
-        return this
+
+    async def _with_recorded_set(self, this: Pass) -> Pass:
+        """Record MongoDB's replica set, now or, if its agent cannot say yet, in a later pass."""
+        done = await replica_set.record(self._cluster, this.instance, this.secrets)
+        return this if done else replace(this, is_unrecorded=True)
 
     def _seen(self, this: Pass) -> Observed:
         """The children alone, which are not compared with the spec."""
@@ -335,21 +352,18 @@ class Reconciler:
 
     def _primary(self, this: Pass) -> str:
         """The pod of MongoDB's primary, from its last check."""
-        if self._checks is None:
-            return ""
-        host = self._checks.detail(this.instance.metadata.uid, names.MONGODB)
-        return replica_set.primary_pod(this.instance, host)
+        return replica_set.primary_pod(this.instance, this.details.get(names.MONGODB, ""))
 
     def _next_pass_s(self, this: Pass) -> float | None:
-        spec = this.instance.spec
-        if self._checks is not None and not spec.hibernate:
-            return float(spec.health_checks.interval_seconds)
+        if this.is_unrecorded or this.rotating:
+            return min(self._recheck_s, float(this.instance.spec.health_checks.interval_seconds))
         unwatched = (
-            bool(this.notes or this.warnings or this.rotating)
+            bool(this.notes or this.warnings)
             or not this.credentials.ok
             or any(verdict.reason in UNWATCHED for verdict in this.verdicts.values())
         )
-        return self._recheck_s if unwatched or references.references(this.instance) else None
+        is_blind = references.references(this.instance) and not self._cluster.watches_secrets
+        return self._recheck_s if unwatched or is_blind else None
 
     async def _write(self, raw: Manifest, wanted: Manifest) -> Manifest:
         """Write a status if it differs, and publish its transitions; the instance with it."""
@@ -370,6 +384,7 @@ class Reconciler:
     def forget(self, key: Key) -> None:
         """Drop what is known of an instance that is deleted, or that others orchestrate."""
         uid = self._uids.pop(key, "")
+        self._cluster.secrets.keep(key, ())
         self._trust.forget(uid)
         self._events.forget(uid)
         if self._checks is not None and uid:

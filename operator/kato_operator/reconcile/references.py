@@ -9,7 +9,6 @@ from kato_operator import names
 from kato_operator.cluster.cluster import Cluster
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.crd.parts import SecretKey, Tls
-from kato_operator.manifests import Manifest
 from kato_operator.status.diagnosis import Verdict
 
 
@@ -58,16 +57,15 @@ class Referred:
 
 
 async def load(cluster: Cluster, instance: KatoInstance) -> Referred:
-    """Read every Secret that the spec refers to; their values are in no cache."""
+    """The values that the spec takes from Secrets; from now on, their changes cause passes."""
     values: dict[str, str] = {}
     missing: dict[str, Verdict] = {}
-    secrets: dict[str, Manifest | None] = {}
-    for name, reference in references(instance).items():
-        secret_name = reference.source.name
-        if secret_name not in secrets:
-            namespace = instance.metadata.namespace
-            secrets[secret_name] = await cluster.read("Secret", namespace, secret_name)
-        value, problem = _value(secrets[secret_name], reference.source, FORMS.get(name))
+    wanted = references(instance)
+    names_of_secrets = dict.fromkeys(reference.source.name for reference in wanted.values())
+    cluster.secrets.keep(instance.key, names_of_secrets)
+    secrets = {name: await cluster.secrets.read(instance.key, name) for name in names_of_secrets}
+    for name, reference in wanted.items():
+        value, problem = _value(secrets[reference.source.name], reference.source, FORMS.get(name))
         if problem and not reference.is_optional:
             verdict = Verdict.blocked_by(names.REASON_MISSING_SECRET, problem)
             missing.setdefault(reference.component, verdict)
@@ -111,11 +109,11 @@ def _of_tls(tls: Tls | None) -> dict[str, Reference]:
     }
 
 
-def _value(secret: Manifest | None, source: SecretKey, form: Form | None) -> tuple[str, str]:
+def _value(data: Mapping[str, str] | None, source: SecretKey, form: Form | None) -> tuple[str, str]:
     """The value, or else the problem, which never repeats a value."""
-    if secret is None:
+    if data is None:
         return "", f"Secret {source.name!r} does not exist; create it with the key {source.key!r}"
-    encoded = (secret.get("data") or {}).get(source.key)
+    encoded = data.get(source.key)
     if not encoded:
         return "", f"Secret {source.name!r} has no key {source.key!r}; add it"
     where = f"key {source.key!r} of Secret {source.name!r}"

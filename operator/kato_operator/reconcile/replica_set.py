@@ -1,5 +1,6 @@
 """MongoDB's replica set: it is recorded, because it must never be initiated a second time."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from kato_operator.errors import CheckFailedError
 from kato_operator.manifests import Manifest
 from kato_operator.status.diagnosis import Verdict
 from kato_operator.stores import probes
+from kato_operator.stores.checks import Probe
 from kato_operator.stores.restarts import is_ready
 
 log = structlog.get_logger()
@@ -30,43 +32,38 @@ def recorded(instance: KatoInstance, secrets: Iterable[Manifest]) -> str:
     return str(annotations.get(names.MONGODB_SET_ANNOTATION, ""))
 
 
-async def record(cluster: Cluster, instance: KatoInstance, secrets: tuple[Manifest, ...]) -> None:
+async def record(cluster: Cluster, instance: KatoInstance, secrets: tuple[Manifest, ...]) -> bool:
     """Note the id of the set on the keyfile Secret, unless it is noted already.
 
-    An agent that is not ready yet is asked again in a later pass.
+    Returns:
+        Whether it is settled; if it is not, the agent has to be asked again.
     """
     keyfile = _keyfile(instance, secrets)
     if keyfile is None or recorded(instance, secrets):
-        return
+        return True
     try:
         found = await probes.recorded_set(instance)
     except CheckFailedError as error:
         log.info("replica set not recorded", cause=str(error))
-        return
+        return False
     if found:
         annotations = {names.MONGODB_SET_ANNOTATION: found}
         await cluster.merge_metadata(keyfile, {"annotations": annotations})
         log.info("replica set recorded", set=found)
+    return True
 
 
-async def refusal(instance: KatoInstance, pods: Iterable[Manifest]) -> Verdict | None:
-    """Why the agent of the first pod that is not ready will not let it become ready, if it won't.
-
-    An agent that waits for its server, or that cannot be reached, is no reason to stop waiting.
-    """
+def agent(instance: KatoInstance, pods: Iterable[Manifest]) -> tuple[Manifest, Probe] | None:
+    """The first pod that is not ready and has an agent, and how to ask it; None without one."""
     for pod in pods:
-        if is_ready(pod) or not _has_agent(pod):
-            continue
-        try:
-            return refused(pod, await probes.readiness(instance, pod["metadata"]["name"]))
-        except CheckFailedError as error:
-            log.debug("agent not asked", cause=str(error))
-            return None
+        if not is_ready(pod) and _has_agent(pod):
+            return pod, probes.of_agent(instance, pod["metadata"]["name"])
     return None
 
 
-def refused(pod: Manifest, readiness: Mapping[str, Any]) -> Verdict | None:
-    """The verdict on a pod whose agent gives this as its readiness."""
+def refused(pod: Manifest, answer: str) -> Verdict | None:
+    """Why the agent of a pod will not let it become ready, if it won't; *answer* is its own."""
+    readiness: Mapping[str, Any] = json.loads(answer or "{}")
     reason = REFUSALS.get(str(readiness.get("reason", "")))
     if reason is None:
         return None

@@ -126,7 +126,7 @@ def _restart(instance: KatoInstance, facts: Facts, live: tuple[Manifest, ...]) -
 async def _refusal(instance: KatoInstance, known: Credentials, name: str, value: str) -> str:
     """Why a store refuses a value; empty if it accepts it."""
     probe = probes.login(instance, name, value, user=known.rotation.other_user)
-    message, _ = await checks.answered(probe, probes.policy(instance).timeout_s)
+    message, _ = await checks.answered_once(probe, probes.policy(instance).timeout_s)
     if not message or name != names.MONGODB_SERVICE_PASSWORD:
         return message
     return await _agents_word(instance) or message
@@ -138,7 +138,7 @@ async def _operator(instance: KatoInstance, known: Credentials) -> str | None:
     if not known.rotation.earlier:
         return None
     probe = probes.login(instance, name, known.in_use[name])
-    message, _ = await checks.answered(probe, probes.policy(instance).timeout_s)
+    message, _ = await checks.answered_once(probe, probes.policy(instance).timeout_s)
     return message and (await _agents_word(instance) or message)
 
 

@@ -1,151 +1,114 @@
-"""Deep checks: ask the stores and the service themselves, in addition to their pods' status."""
+"""The questions to the stores and the service themselves, in addition to their pods' status."""
 
 import asyncio
+import json
 import ssl
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
+import structlog
 
 from kato_operator.errors import CheckFailedError, stable_message
 
 _DRIVERS = ("redis.asyncio", "pymongo")
 _imported: dict[str, Any] = {}
 """Drivers by name."""
-Probe = Callable[[], Awaitable[str]]
-"""Asks a component once; gives a detail for the status, such as MongoDB's primary, or nothing.
-
-Raises CheckFailedError if the component does not answer as it should.
-"""
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class CheckPolicy:
-    """How often to ask, how long to wait, and how many failures in a row make a component fail."""
+class Answer:
+    """What a component answered that has not failed.
 
-    interval_s: float
-    timeout_s: float
-    failure_threshold: int
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The result of the last check of a component.
-
-    *failures* counts the failed checks in a row. *message* is why the last one failed, empty if
-    it did not; *detail* is what the component answered. *was_up* tells whether it has ever
-    answered.
+    *detail* is for the status, such as MongoDB's primary. *vouched* are the other components that
+    it uses itself and calls healthy. One that is not *is_well* is asked again soon.
     """
 
-    asked_at: float
-    failures: int
-    message: str
-    was_up: bool
     detail: str = ""
+    vouched: frozenset[str] = frozenset()
+    is_well: bool = True
 
 
-class DeepChecks:
-    """Asks the components of instances, each at most once per interval while it is well.
+class Probe(Protocol):
+    """Asks a component once. Probes that ask the same in the same way are equal."""
 
-    Args:
-        clock: Gives the time in seconds; it must never go back.
-    """
+    async def __call__(self, http: aiohttp.ClientSession) -> Answer:
+        """The answer; *http* is used for questions over HTTP.
 
-    def __init__(self, *, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._outcomes: dict[tuple[str, str], Outcome] = {}
-
-    async def failures(
-        self, uid: str, probes: Mapping[str, Probe], policy: CheckPolicy
-    ) -> dict[str, str]:
-        """The components that fail, each with the reason.
-
-        A component that has answered before may fail a few times in a row, below the threshold;
-        one that never has fails at once.
+        Raises:
+            CheckFailedError: The component did not answer as it should.
         """
-        answers = [self._ask((uid, name), probe, policy) for name, probe in probes.items()]
-        outcomes = dict(zip(probes, await asyncio.gather(*answers), strict=True))
-        return {
-            name: outcome.message
-            for name, outcome in outcomes.items()
-            if outcome.failures >= (policy.failure_threshold if outcome.was_up else 1)
-        }
-
-    def detail(self, uid: str, name: str) -> str:
-        """The detail of a component's last answer; empty if it failed or was never asked."""
-        outcome = self._outcomes.get((uid, name))
-        return "" if outcome is None else outcome.detail
-
-    def forget(self, uid: str) -> None:
-        """Drop the results of an instance that is deleted."""
-        for key in [key for key in self._outcomes if key[0] == uid]:
-            del self._outcomes[key]
-
-    async def _ask(self, key: tuple[str, str], probe: Probe, policy: CheckPolicy) -> Outcome:
-        last = self._outcomes.get(key, Outcome(float("-inf"), 0, "", was_up=False))
-        if self._clock() - last.asked_at < policy.interval_s and not last.failures:
-            return last
-        message, detail = await answered(probe, policy.timeout_s)
-        failures = last.failures + 1 if message else 0
-        outcome = Outcome(self._clock(), failures, message, last.was_up or not message, detail)
-        self._outcomes[key] = outcome
-        return outcome
 
 
-async def answered(probe: Probe, timeout_s: float) -> tuple[str, str]:
-    """The message of a failure, or else the detail of the answer."""
+async def answered(
+    probe: Probe, http: aiohttp.ClientSession, timeout_s: float
+) -> tuple[str, Answer]:
+    """The message of a failure, or else the answer."""
     for name in _DRIVERS:
         await _driver(name)  # before the time starts that the component has
     try:
         async with asyncio.timeout(timeout_s):
-            return "", await probe()
+            return "", await probe(http)
     except TimeoutError:
-        return f"did not answer within {timeout_s:g} s", ""
+        return f"did not answer within {timeout_s:g} s", Answer()
     except CheckFailedError as error:
-        return str(error), ""
+        return str(error), Answer()
+    except Exception as error:  # a defect that one answer brings out must not stop other checks
+        log.exception("check crashed")
+        return f"the check failed: {type(error).__name__}", Answer()
 
 
-def redis_answers(url: str) -> Probe:
+async def answered_once(probe: Probe, timeout_s: float) -> tuple[str, Answer]:
+    """The same, over a connection of its own."""
+    async with aiohttp.ClientSession() as http:
+        return await answered(probe, http, timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
+class RedisProbe:
     """A PING to the URL that the service uses."""
 
-    async def probe() -> str:
+    url: str
+
+    async def __call__(self, http: aiohttp.ClientSession) -> Answer:
         redis = await _driver("redis.asyncio")
         try:
-            async with redis.Redis.from_url(url) as client:
+            async with redis.Redis.from_url(self.url) as client:
                 await client.ping()
-                return ""
+                return Answer()
         except ValueError as error:  # its text may hold a part of the password, taken for the port
             raise CheckFailedError("PING failed: the URL is invalid") from error
         except (redis.RedisError, OSError) as error:
             raise CheckFailedError(f"PING failed: {error}") from error
 
-    return probe
 
-
-def mongodb_answers(url: str, ca: str = "") -> Probe:
+@dataclass(frozen=True, slots=True)
+class MongoDBProbe:
     """A `hello` as the service's user, which checks the login too; the detail is the primary.
 
-    Args:
-        ca: The certificate of the server's authority; empty: the authorities of the system.
+    *ca* is the certificate of the server's authority; empty: the authorities of the system.
     """
 
-    async def probe() -> str:
+    url: str
+    ca: str = ""
+
+    async def __call__(self, http: aiohttp.ClientSession) -> Answer:
         pymongo = await _driver("pymongo")
         try:
-            with _trusting(ca) as options:
+            with _trusting(self.ca) as options:
                 async with pymongo.AsyncMongoClient(
-                    url, serverSelectionTimeoutMS=2000, **options
+                    self.url, serverSelectionTimeoutMS=2000, **options
                 ) as client:
                     hello = await client.admin.command("hello")
-                    return str(hello.get("primary", ""))
+                    return Answer(str(hello.get("primary", "")))
         except (pymongo.errors.PyMongoError, OSError, ValueError) as error:
             raise CheckFailedError(f"hello failed: {stable_message(error)[:200]}") from error
-
-    return probe
 
 
 async def _driver(name: str) -> Any:
@@ -168,68 +131,90 @@ def _trusting(ca: str) -> Iterator[dict[str, Any]]:
         yield {"tls": True, "tlsCAFile": file.name}
 
 
-def http_answers(url: str, headers: Mapping[str, str] | None = None) -> Probe:
-    """A GET that must return a status below 400."""
+@dataclass(frozen=True, slots=True)
+class HttpProbe:
+    """A GET that must return a status below 400; *api_key* is Qdrant's, or empty."""
 
-    async def probe() -> str:
-        await answer_of(url, headers)
-        return ""
+    url: str
+    api_key: str = ""
 
-    return probe
+    async def __call__(self, http: aiohttp.ClientSession) -> Answer:
+        headers = {"api-key": self.api_key} if self.api_key else {}
+        with _mapped_errors():
+            async with http.get(self.url, headers=headers) as answer:
+                if answer.status >= 400:
+                    raise CheckFailedError(f"GET {answer.url.path} returned {answer.status}")
+        return Answer()
 
 
-def service_is_healthy(url: str, anchors: str = "") -> Probe:
+@dataclass(frozen=True, slots=True)
+class ServiceProbe:
     """A GET of the service's health report, which must not say `unhealthy`.
 
-    Args:
-        anchors: With HTTPS, the certificates (PEM) to trust. The host name is not compared: many
-            certificates are for the name that clients outside of the cluster use.
+    With HTTPS, *anchors* are the certificates (PEM) to trust. The host name is not compared: many
+    certificates are for the name that clients outside of the cluster use.
     """
 
-    async def probe() -> str:
-        body = await answer_of(url, anchors=anchors)
+    url: str
+    anchors: str = ""
+
+    async def __call__(self, http: aiohttp.ClientSession) -> Answer:
+        body = await self._report(http)
+        parts: Mapping[str, Any] = body.get("components") or {}
+        ill = [name for name, part in parts.items() if part.get("status") != "healthy"]
         if body.get("status") == "unhealthy":
-            raise CheckFailedError(f"the service reports itself unhealthy: {_unhealthy(body)}")
-        return ""
+            raise CheckFailedError(f"the service reports itself unhealthy: {', '.join(ill)}")
+        return Answer(vouched=frozenset(parts) - frozenset(ill), is_well=not ill)
 
-    return probe
+    async def _report(self, http: aiohttp.ClientSession) -> dict[str, Any]:
+        """The report, whatever it says: the one of an unhealthy service has the status 503."""
+        with _mapped_errors():
+            async with http.get(self.url, ssl=_accepting(self.anchors)) as answer:
+                body = await _body(answer)
+                if answer.status >= 400 and "components" not in body:
+                    raise CheckFailedError(f"GET {answer.url.path} returned {answer.status}")
+                return body
 
 
-async def body_of(url: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class AgentProbe:
+    """What the agent next to a MongoDB server says of its readiness, as JSON in the detail.
+
+    An agent that cannot be reached says nothing: it is no reason to stop waiting for its server.
+    """
+
+    url: str
+
+    async def __call__(self, http: aiohttp.ClientSession) -> Answer:
+        try:
+            body = await body_of(self.url, http)
+        except CheckFailedError as error:
+            log.debug("agent not asked", cause=str(error))
+            return Answer(is_well=False)
+        known = {name: body[name] for name in ("reason", "message") if name in body}
+        return Answer(json.dumps(known, sort_keys=True), is_well=bool(body.get("ready")))
+
+
+async def body_of(url: str, http: aiohttp.ClientSession) -> dict[str, Any]:
     """The JSON object at a URL, whatever the status; empty for any other content.
 
     Raises:
         CheckFailedError: No answer.
     """
+    with _mapped_errors():
+        async with http.get(url) as answer:
+            return await _body(answer)
+
+
+async def _body(answer: aiohttp.ClientResponse) -> dict[str, Any]:
+    body = await answer.json() if answer.content_type == "application/json" else {}
+    return body if isinstance(body, dict) else {}
+
+
+@contextmanager
+def _mapped_errors() -> Iterator[None]:
     try:
-        async with aiohttp.ClientSession() as session, session.get(url) as answer:
-            body = await answer.json() if answer.content_type == "application/json" else {}
-            return body if isinstance(body, dict) else {}
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise CheckFailedError(str(error)) from error
-
-
-async def answer_of(
-    url: str, headers: Mapping[str, str] | None = None, *, anchors: str = ""
-) -> dict[str, Any]:
-    """The JSON object at a URL; empty for any other content.
-
-    Args:
-        anchors: Certificates (PEM) to trust instead of the system's, whatever the host's name.
-
-    Raises:
-        CheckFailedError: No answer, or a status of 400 or more.
-    """
-    try:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(url, headers=headers, ssl=_accepting(anchors)) as answer,
-        ):
-            if answer.status >= 400:
-                raise CheckFailedError(f"GET {answer.url.path} returned {answer.status}")
-            is_json = answer.content_type == "application/json"
-            body = await answer.json() if is_json else {}
-            return body if isinstance(body, dict) else {}
+        yield
     except aiohttp.ClientConnectorCertificateError as error:
         reason = getattr(error.certificate_error, "verify_message", "") or "unknown"
         raise CheckFailedError(
@@ -240,8 +225,9 @@ async def answer_of(
         raise CheckFailedError(f"GET failed: {error}") from error
 
 
+@lru_cache(maxsize=1024)
 def _accepting(anchors: str) -> ssl.SSLContext | bool:
-    """What aiohttp checks certificates by; True: the authorities of the system."""
+    """What certificates are checked by; True: the authorities of the system."""
     if not anchors:
         return True
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -250,8 +236,3 @@ def _accepting(anchors: str) -> ssl.SSLContext | bool:
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.load_verify_locations(cadata=anchors)
     return context
-
-
-def _unhealthy(body: Mapping[str, Any]) -> str:
-    components = body.get("components") or {}
-    return ", ".join(name for name, part in components.items() if part.get("status") != "healthy")

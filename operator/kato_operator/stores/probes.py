@@ -5,19 +5,21 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+import aiohttp
+
 from kato_operator import names
 from kato_operator.crd.instance import KatoInstance
 from kato_operator.errors import CheckFailedError
 from kato_operator.stores.checks import (
-    CheckPolicy,
+    AgentProbe,
+    HttpProbe,
+    MongoDBProbe,
     Probe,
-    answer_of,
+    RedisProbe,
+    ServiceProbe,
     body_of,
-    http_answers,
-    mongodb_answers,
-    redis_answers,
-    service_is_healthy,
 )
+from kato_operator.stores.deep_checks import CheckPolicy
 
 
 def policy(instance: KatoInstance) -> CheckPolicy:
@@ -46,11 +48,11 @@ def of(
         anchors: The certificates (PEM) to trust where the service speaks HTTPS.
         user: The user of a managed MongoDB that the service logs in as.
     """
-    probes = {
+    probes: dict[str, Probe | None] = {
         names.REDIS: _redis(instance, generated, external),
         names.MONGODB: _mongodb(instance, generated, external, user),
         names.QDRANT: _qdrant(instance, generated, external),
-        names.SERVICE: service_is_healthy(_health(instance), anchors),
+        names.SERVICE: ServiceProbe(_health(instance), anchors),
     }
     return {name: probe for name, probe in probes.items() if probe is not None}
 
@@ -66,7 +68,7 @@ def login(instance: KatoInstance, name: str, value: str, *, user: str = "") -> P
         return _redis_login(instance, value)
     if name == names.QDRANT_API_KEY:
         address = _address(instance, names.QDRANT, names.QDRANT_PORT)
-        return http_answers(f"http://{address}/collections", {"api-key": value})
+        return HttpProbe(f"http://{address}/collections", value)
     if name == names.MONGODB_OPERATOR_PASSWORD:
         user = names.MONGODB_OPERATOR_USER
     return _mongodb_login(instance, user, value)
@@ -86,12 +88,10 @@ async def recorded_set(instance: KatoInstance) -> str:
     Raises:
         CheckFailedError: The agent did not answer, or is not ready yet.
     """
-    url = _agent(instance, f"{names.store(instance.metadata.name, names.MONGODB)}-0")
-    try:
-        async with asyncio.timeout(policy(instance).timeout_s):
-            return str((await answer_of(url)).get("set", ""))
-    except TimeoutError as error:
-        raise CheckFailedError("the MongoDB agent did not answer in time") from error
+    found = await readiness(instance, f"{names.store(instance.metadata.name, names.MONGODB)}-0")
+    if not found.get("ready"):
+        raise CheckFailedError("the MongoDB agent is not ready yet")
+    return str(found.get("set", ""))
 
 
 async def readiness(instance: KatoInstance, pod: str) -> dict[str, Any]:
@@ -101,10 +101,15 @@ async def readiness(instance: KatoInstance, pod: str) -> dict[str, Any]:
         CheckFailedError: The agent did not answer.
     """
     try:
-        async with asyncio.timeout(policy(instance).timeout_s):
-            return await body_of(_agent(instance, pod))
+        async with asyncio.timeout(policy(instance).timeout_s), aiohttp.ClientSession() as http:
+            return await body_of(_agent(instance, pod), http)
     except TimeoutError as error:
         raise CheckFailedError("the MongoDB agent did not answer in time") from error
+
+
+def of_agent(instance: KatoInstance, pod: str) -> Probe:
+    """A probe for the agent in a pod, whose detail is the `reason` and `message` of its answer."""
+    return AgentProbe(_agent(instance, pod))
 
 
 def _agent(instance: KatoInstance, pod: str) -> str:
@@ -124,7 +129,7 @@ def _redis(
 ) -> Probe | None:
     if instance.spec.redis.mode == "External":
         url = external.get(names.REDIS_URL, "")
-        return redis_answers(url) if url else None
+        return RedisProbe(url) if url else None
     password = generated.get(names.REDIS_PASSWORD)
     if instance.spec.redis.mode != "Managed" or not password:
         return None
@@ -133,7 +138,7 @@ def _redis(
 
 def _redis_login(instance: KatoInstance, password: str) -> Probe:
     address = _address(instance, names.REDIS, names.REDIS_PORT)
-    return redis_answers(f"redis://:{quote(password, safe='')}@{address}/0")
+    return RedisProbe(f"redis://:{quote(password, safe='')}@{address}/0")
 
 
 def _mongodb(
@@ -142,7 +147,7 @@ def _mongodb(
     if instance.spec.mongodb.mode == "External":
         url = external.get(names.MONGODB_URL, "")
         ca = external.get(names.MONGODB_CA, "")
-        return mongodb_answers(url, ca) if url else None
+        return MongoDBProbe(url, ca) if url else None
     password = generated.get(names.MONGODB_SERVICE_PASSWORD)
     if instance.spec.mongodb.mode != "Managed" or not password:
         return None
@@ -152,7 +157,7 @@ def _mongodb(
 def _mongodb_login(instance: KatoInstance, user: str, password: str) -> Probe:
     login = f"{user}:{quote(password, safe='')}"
     address = _address(instance, names.MONGODB, names.MONGODB_PORT)
-    return mongodb_answers(f"mongodb://{login}@{address}/?authSource=admin&directConnection=true")
+    return MongoDBProbe(f"mongodb://{login}@{address}/?authSource=admin&directConnection=true")
 
 
 def _qdrant(
@@ -160,16 +165,15 @@ def _qdrant(
 ) -> Probe | None:
     store = instance.spec.qdrant
     if store.mode == "External" and store.external is not None:
-        return http_answers(f"{store.external.url.rstrip('/')}/readyz", _api_key(external))
+        return HttpProbe(f"{store.external.url.rstrip('/')}/readyz", _api_key(external))
     if store.mode != "Managed":
         return None
     address = _address(instance, names.QDRANT, names.QDRANT_PORT)
-    return http_answers(f"http://{address}/readyz", _api_key(generated))
+    return HttpProbe(f"http://{address}/readyz", _api_key(generated))
 
 
-def _api_key(values: Mapping[str, str]) -> dict[str, str]:
-    key = values.get(names.QDRANT_API_KEY, "")
-    return {"api-key": key} if key else {}
+def _api_key(values: Mapping[str, str]) -> str:
+    return values.get(names.QDRANT_API_KEY, "")
 
 
 def _address(instance: KatoInstance, store: str, port: int) -> str:
