@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PORT ?= 8000
 WORKERS_FOR_TESTS ?= 2
 
-.PHONY: help install run up down check test torture soak engine-check engine-stalls engine-sanitize operator-truth operator-rivals operator-kills operator-storms operator-hostile fuzz audit e2e bench dist images chart crds format clean browser-test client-test
+.PHONY: help install run up down check test torture soak engine-check engine-stalls engine-sanitize operator-truth operator-rivals operator-kills operator-storms operator-hostile fuzz audit e2e bench bench-operator dist images chart crds format clean browser-test client-test
 
 help: ## list these commands
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -115,6 +115,9 @@ engine-sanitize: install ## test and fuzz the C engine under address, undefined-
 
 e2e: install ## test the platform on a real Kubernetes node, with Helm, kubectl and HTTP only
 	@$(BIN)/python -m pytest e2e -p no:cacheprovider --durations=0 --durations-min=5 $(PYTEST_ARGS)
+
+bench-operator: install ## measure the operator with INSTANCES=50 (default) on a real API server
+	@$(BIN)/python bench/operator_scale.py --instances $${INSTANCES:-50}
 
 bench: install ## measure speed and memory: prints tables, writes JSON to build/bench
 	@$(BIN)/python bench/run.py
