@@ -8,6 +8,7 @@ import httpx
 import pytest
 import yaml
 from refused_specs import BOUNDS, PLACES, STRICTER
+from truth import kstatus
 
 from kato_operator.crd.instance import custom_resource_definition, parse
 from kato_operator.errors import InvalidInstanceError
@@ -445,6 +446,13 @@ def test_the_smallest_instance_gets_every_default(
     expected = parse({"metadata": {"name": "prod", "namespace": "kato"}}).spec
     written = expected.model_dump(by_alias=True, mode="json", exclude_none=True)
     assert answer.json()["spec"] == written
+
+
+def test_an_instance_that_no_operator_has_seen_is_not_taken_for_finished(create: Create) -> None:
+    made = create().json()
+    assert made["status"] == {"observedGeneration": -1}
+    assert kstatus(made) == "InProgress"
+    assert kstatus({**made, "status": {}}) == "Current"
 
 
 def test_a_section_that_is_given_keeps_the_other_defaults(create: Create) -> None:

@@ -138,12 +138,13 @@ def _of_stalled(status: Manifest) -> Iterator[str]:
 def kstatus(raw: Manifest) -> str:
     """What tools that follow kstatus make of an object: Current, InProgress or Failed."""
     status = raw.get("status") or {}
-    if status.get("observedGeneration") != raw["metadata"]["generation"]:
+    generation = raw["metadata"]["generation"]
+    if status.get("observedGeneration", generation) != generation:
         return "InProgress"
     if condition_of(status, "Stalled").get("status") == "True":
         return "Failed"
-    is_ready = condition_of(status, "Ready").get("status") == "True"
-    return "Current" if is_ready else "InProgress"
+    ready = condition_of(status, "Ready").get("status", "True")
+    return "Current" if ready == "True" else "InProgress"
 
 
 def blockers(spec: Manifest, state: Objects) -> Iterator[str]:

@@ -6,6 +6,9 @@ from typing import Any
 from kato_operator import names
 
 Schema = dict[str, Any]
+UNSEEN = -1
+"""The observed generation of an instance that no operator has looked at: without one, tools that
+follow kstatus would call it finished."""
 
 
 def columns() -> list[Schema]:
@@ -34,7 +37,7 @@ def schema() -> Schema:
     fields = {
         "observedGeneration": _number(
             "Generation of the spec that the last pass has seen; if metadata.generation is higher,"
-            " nothing below speaks of the newest spec."
+            " nothing below speaks of the newest spec. -1: no pass has seen the instance yet."
         ),
         "phase": _text(
             "Summary for people, one of " + ", ".join(names.PHASES) + "; programs read conditions."
@@ -61,7 +64,8 @@ def schema() -> Schema:
         "orchestratedBy": _orchestrated_by(),
         "drift": _drift(),
     }
-    return _object(fields, text="What the operator has observed, and only the operator writes.")
+    text = "What the operator has observed, and only the operator writes."
+    return {**_object(fields, text=text), "default": {"observedGeneration": UNSEEN}}
 
 
 def _connection_budget() -> Schema:
