@@ -14,7 +14,7 @@ from kato_operator.claims.rights import Rights, writing_for
 from kato_operator.claims.rivals import Rivals
 from kato_operator.cluster.cluster import Cluster
 from kato_operator.cluster.definition import MISSING, Definition
-from kato_operator.cluster.kube import Kube
+from kato_operator.cluster.kube import Kube, counted_writes
 from kato_operator.errors import KubeError, TransientError
 from kato_operator.handlers import watch_instances
 from kato_operator.instance_metrics import InstanceMetrics
@@ -135,12 +135,13 @@ class Operator:
                 self.queue.done(key)
 
     async def _pass(self, key: Key) -> None:
-        with structlog.contextvars.bound_contextvars(namespace=key.namespace, instance=key.name):
+        named = structlog.contextvars.bound_contextvars(namespace=key.namespace, instance=key.name)
+        with named, counted_writes() as writes:
             try:
                 with self.metrics.timed():
                     next_s = await self._reconciled(key)
             except KubeError as error:
-                self._retry(key, error)
+                self._retry(key, error, has_progressed=writes.count > 0)
             except Exception:  # a defect that one instance brings out must not stop the others
                 log.exception("pass crashed", retry_in_s=round(self.queue.retry(key), 1))
                 self.metrics.count(key, "crashed")
@@ -161,9 +162,9 @@ class Operator:
         with writing_for(key):
             return await self._reconciler.reconcile(key)
 
-    def _retry(self, key: Key, error: KubeError) -> None:
+    def _retry(self, key: Key, error: KubeError, *, has_progressed: bool) -> None:
         at_least_s = error.retry_after_s if isinstance(error, TransientError) else 0.0
-        delay_s = self.queue.retry(key, at_least_s=at_least_s)
+        delay_s = self.queue.retry(key, at_least_s=at_least_s, has_progressed=has_progressed)
         log.warning("pass interrupted", error=str(error), retry_in_s=round(delay_s, 1))
         self.metrics.count(key, "retried")
 

@@ -48,9 +48,14 @@ class WorkQueue:
         heapq.heappush(self._later, (due, key))
         self._changed.set()
 
-    def retry(self, key: Key, *, at_least_s: float = 0.0) -> float:
-        """Ask for a pass after the back-off of this key; the delay in seconds."""
-        self._failures[key] = self._failures.get(key, 0) + 1
+    def retry(self, key: Key, *, at_least_s: float = 0.0, has_progressed: bool = False) -> float:
+        """Ask for a pass after the back-off of this key; the delay in seconds.
+
+        Args:
+            has_progressed: Whether the pass did a part of its work: then its back-off starts over,
+                because the next one fails later, or not at all.
+        """
+        self._failures[key] = 1 if has_progressed else self._failures.get(key, 0) + 1
         delay_s = max(at_least_s, self._backoff.delay_s(self._failures[key]))
         self.add_after(key, delay_s)
         return delay_s

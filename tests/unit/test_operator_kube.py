@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from kubernetes.aio import client
 
-from kato_operator.cluster.kube import Kube
+from kato_operator.cluster.kube import Kube, counted_writes
 from kato_operator.errors import TransientError
 from kato_operator.kinds import CHILDREN, EVENT, INSTANCE
 
@@ -76,6 +76,18 @@ async def test_without_the_right_nothing_is_written(
     api.answers.set()
     await write(kube)
     assert [timeout.total for timeout in api.timeouts] == [7.0]
+
+
+async def test_what_a_block_has_changed_is_counted(kube: Kube, api: Api) -> None:
+    api.answers.set()
+    with counted_writes() as writes:
+        await kube.get(CONFIG, "default", "prod")
+        assert writes.count == 0
+        await asyncio.gather(*(kube.apply(CONFIG, MANIFEST) for _ in range(2)))
+        kube.may_write_s = lambda: 0.0
+        with pytest.raises(TransientError):
+            await kube.apply(CONFIG, MANIFEST)
+    assert writes.count == 2
 
 
 async def test_without_the_right_to_write_everything_can_be_read(kube: Kube, api: Api) -> None:

@@ -113,6 +113,13 @@ def test_success_forgets_the_failures(queue: WorkQueue) -> None:
     assert queue.retry(A) == 1
 
 
+def test_the_delay_starts_over_after_a_pass_that_did_a_part_of_its_work(queue: WorkQueue) -> None:
+    for _ in range(5):
+        queue.retry(A)
+    assert queue.retry(A, has_progressed=True) == 1.0
+    assert queue.retry(A) == 2.0
+
+
 def test_the_delay_that_the_server_asks_for_wins_over_a_shorter_one(queue: WorkQueue) -> None:
     assert queue.retry(A, at_least_s=20) == 20
 

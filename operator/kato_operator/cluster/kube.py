@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Self
@@ -56,6 +57,26 @@ class WatchEvent:
 
     type: str
     object: Manifest
+
+
+@dataclass(slots=True)
+class Writes:
+    """The requests of a block that have changed something."""
+
+    count: int = 0
+
+
+_writes: ContextVar[Writes | None] = ContextVar("writes", default=None)
+
+
+@contextmanager
+def counted_writes() -> Iterator[Writes]:
+    """Count what this block, and the tasks that it starts, changes with success."""
+    token = _writes.set(counted := Writes())
+    try:
+        yield counted
+    finally:
+        _writes.reset(token)
 
 
 class TokenBucket:
@@ -295,7 +316,10 @@ class Kube:
         write = asyncio.ensure_future(self._send(method, path, query, body, headers, timeout_s))
         self._writes.add(write)
         write.add_done_callback(self._written)
-        return await asyncio.shield(write)
+        answer = await asyncio.shield(write)
+        if (counted := _writes.get()) is not None:
+            counted.count += 1
+        return answer
 
     def _written(self, write: asyncio.Task[Manifest]) -> None:
         self._writes.discard(write)
