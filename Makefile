@@ -91,9 +91,9 @@ operator-kills: install ## kill the operator at every write of an instance's lif
 	@$(PYTHON) e2e/testbed/testbed.py binaries
 	@KILL_EVERY=$${KILL_EVERY:-1} $(BIN)/python -m pytest tests/integration/test_operator_kills.py -s $(PYTEST_ARGS)
 
-operator-storms: install ## let STORM_SHARE=0.5 of the operator's requests fail, and the API server be away for OUTAGE_S=300 seconds
+operator-storms: install ## let STORM_SHARE=0.35 of the operator's requests fail, and the API server be away for OUTAGE_S=300 seconds
 	@$(PYTHON) e2e/testbed/testbed.py binaries
-	@STORM_SHARE=$${STORM_SHARE:-0.5} OUTAGE_S=$${OUTAGE_S:-300} SEED=$${SEED:-$$RANDOM} $(BIN)/python -m pytest tests/integration/test_operator_storms.py -s $(PYTEST_ARGS)
+	@STORM_SHARE=$${STORM_SHARE:-0.35} OUTAGE_S=$${OUTAGE_S:-300} SEED=$${SEED:-$$RANDOM} $(BIN)/python -m pytest tests/integration/test_operator_storms.py -s $(PYTEST_ARGS)
 
 operator-hostile: install ## put hostile values into every field of an instance; none may make a child that the API server refuses (10 minutes)
 	@$(PYTHON) e2e/testbed/testbed.py binaries

@@ -1,7 +1,7 @@
 """An API server that refuses, breaks off, or is away, disturbs nothing for longer than it lasts.
 
 STORM_SHARE is the share of requests that fail, OUTAGE_S the seconds without an API server; `make
-operator-storms` takes half of the requests, and 300 seconds.
+operator-storms` takes a third of the requests, and 300 seconds.
 """
 
 import os
