@@ -1,5 +1,6 @@
 """etcd and kube-apiserver: how they are started, and a pair of them for tests without a node."""
 
+import json
 import subprocess
 import time
 from collections.abc import Iterator
@@ -86,9 +87,10 @@ class ControlPlane:
         `kubectl wait` fails at once while a CRD has no conditions yet.
         """
         self.kubectl("apply", "--server-side", "-f", str(file))
-        established = "{.status.conditions[?(@.type=='Established')].status}"
         for _ in range(60):
-            if self.kubectl("get", "-f", str(file), "-o", f"jsonpath={established}") == "True":
+            found = json.loads(self.kubectl("get", "-f", str(file), "-o", "json"))
+            conditions = found.get("status", {}).get("conditions") or ()
+            if any((it["type"], it["status"]) == ("Established", "True") for it in conditions):
                 return
             time.sleep(0.5)
         raise TestbedError(f"{file.name}: not Established after 30 s")
