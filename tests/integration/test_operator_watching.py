@@ -14,13 +14,12 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 from apiserver import Manifest, Namespace, OperatorProcess, operator_of
+from faulty_api import FaultyApi
 from kubernetes.aio import client, config
 
 from kato_operator.cluster.kube import Kube, WatchEvent
 from kato_operator.kinds import SECRET_METADATA
-from support.relay import Relay
 from support.waiting import until
 
 pytestmark = pytest.mark.apiserver
@@ -36,22 +35,17 @@ SILENCE_S = 3.0
 
 
 @pytest.fixture
-def relay(control_plane: Any) -> Iterator[Relay]:
+def api(control_plane: Any) -> Iterator[FaultyApi]:
     """Stands between the operator and the API server."""
-    with Relay(control_plane.port).running() as relay:
-        yield relay
+    api = FaultyApi(control_plane)
+    with api.serving():
+        yield api
 
 
 @pytest.fixture
-def watching(
-    control_plane: Any, namespace: str, relay: Relay, tmp_path: Path
-) -> Iterator[OperatorProcess]:
+def watching(namespace: str, api: FaultyApi, tmp_path: Path) -> Iterator[OperatorProcess]:
     """An operator that reads nothing again within the time of a test."""
-    config = yaml.safe_load(control_plane.kubeconfig.read_text())
-    for cluster in config["clusters"]:
-        cluster["cluster"]["server"] = f"https://127.0.0.1:{relay.port}"
-    kubeconfig = tmp_path / "relay.kubeconfig"
-    kubeconfig.write_text(yaml.safe_dump(config))
+    kubeconfig = api.kubeconfig(tmp_path / "faulty.kubeconfig")
     operator = operator_of(namespace, kubeconfig, tmp_path / "operator.log")
     operator.environment["KATO_OPERATOR_RECHECK_S"] = "3600"
     operator.start()
@@ -119,12 +113,12 @@ def test_a_secret_that_another_instance_uses_too_reaches_both(
 
 
 def test_what_changed_while_the_watch_was_broken_is_noticed(
-    space: Namespace, relay: Relay, external: Manifest
+    space: Namespace, api: FaultyApi, external: Manifest
 ) -> None:
-    relay.cut()
+    api.go_down()
     space.patch("Secret", "my-redis", {"stringData": {"url": "redis://two"}})
     space.create("Secret", "unrelated", stringData={"url": "redis://three"})
-    relay.restore()
+    api.come_back()
     until(lambda: url(space) == "redis://two", "the new URL")
 
 
