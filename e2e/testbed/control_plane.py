@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -87,13 +86,13 @@ class ControlPlane:
         `kubectl wait` fails at once while a CRD has no conditions yet.
         """
         self.kubectl("apply", "--server-side", "-f", str(file))
-        for _ in range(60):
+
+        def is_established() -> bool:
             found = json.loads(self.kubectl("get", "-f", str(file), "-o", "json"))
             conditions = found.get("status", {}).get("conditions") or ()
-            if any((it["type"], it["status"]) == ("Established", "True") for it in conditions):
-                return
-            time.sleep(0.5)
-        raise TestbedError(f"{file.name}: not Established after 30 s")
+            return any((it["type"], it["status"]) == ("Established", "True") for it in conditions)
+
+        until(is_established, f"{file.name} being established", 30)
 
     def answers(self) -> bool:
         try:
