@@ -15,14 +15,8 @@ import aiohttp
 from kubernetes.aio import client, config
 
 from kato_operator.cluster.packed import PackedList
-from kato_operator.errors import (
-    ConflictError,
-    ExpiredError,
-    KubeError,
-    MissingError,
-    RefusedError,
-    TransientError,
-)
+from kato_operator.cluster.refusals import mapped_errors, refusal
+from kato_operator.errors import MissingError, TransientError
 from kato_operator.kinds import EVENT, POD, Kind
 from kato_operator.manifests import Manifest
 
@@ -39,8 +33,6 @@ WATCH_S = 300
 CONNECT_S = 10.0
 DRAIN_S = 5.0
 """Seconds that requests on their way may still take when the operator stops."""
-UNCHANGEABLE = ("immutable", "may not change once set")
-"""What the API server says of a field that cannot change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +201,7 @@ class Kube:
             total=WATCH_S + 30, connect=CONNECT_S, sock_read=WATCH_S + 15
         )
         accept = _accept(kind, "PartialObjectMetadata")
-        with _mapped_errors():
+        with mapped_errors():
             response = await self._open(
                 "GET", kind.path(namespace), query, None, {"Accept": accept}, timeout
             )
@@ -336,7 +328,7 @@ class Kube:
         timeout_s: float,
     ) -> Manifest:
         timeout = aiohttp.ClientTimeout(total=timeout_s, connect=min(CONNECT_S, timeout_s))
-        with _mapped_errors():
+        with mapped_errors():
             response = await self._open(method, path, query, body, headers, timeout)
             answer: Manifest = await response.json()
             return answer
@@ -361,7 +353,7 @@ class Kube:
         answer = await self._api.call_api(*request, _request_timeout=timeout)
         response: aiohttp.ClientResponse = answer.response
         if response.status >= 300:
-            raise _error(response.status, response.headers, await response.read())
+            raise refusal(response.status, response.headers, await response.read())
         return response
 
 
@@ -395,55 +387,5 @@ async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
 def _watch_event(line: Manifest) -> WatchEvent:
     if line["type"] == "ERROR":
         status = line["object"]
-        raise _error(status.get("code", 500), {}, json.dumps(status).encode())
+        raise refusal(status.get("code", 500), {}, json.dumps(status).encode())
     return WatchEvent(line["type"], line["object"])
-
-
-@contextmanager
-def _mapped_errors() -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError as exc:
-        raise TransientError("the API server did not answer in time") from exc
-    except (aiohttp.ClientError, OSError, ValueError) as exc:
-        raise TransientError(f"the API server cannot be reached: {exc}") from exc
-
-
-def _error(status: int, headers: Mapping[str, str], body: bytes) -> KubeError:
-    message, reasons = _explained(body, status)
-    if status == 404:
-        return MissingError(message, status=status)
-    if status == 403 and "NamespaceTerminating" in reasons:
-        return TransientError(message, status=status)
-    if status == 409:
-        return ConflictError(message, status=status)
-    if status == 410:
-        return ExpiredError(message, status=status)
-    if status in (401, 408, 429) or status >= 500:
-        return TransientError(message, status=status, retry_after_s=_retry_after_s(headers))
-    return RefusedError(message, status=status, is_immutable=_is_immutable(body))
-
-
-def _explained(body: bytes, status: int) -> tuple[str, frozenset[str]]:
-    try:
-        answer = json.loads(body)
-        causes = (answer.get("details") or {}).get("causes") or ()
-        reasons = {answer.get("reason", ""), *(cause.get("reason", "") for cause in causes)}
-        return str(answer.get("message", status)), frozenset(reasons)
-    except (ValueError, AttributeError):
-        return f"the API server returned {status}", frozenset()
-
-
-def _is_immutable(body: bytes) -> bool:
-    """Whether a request was refused for nothing but fields that cannot change."""
-    try:
-        causes = (json.loads(body).get("details") or {}).get("causes") or ()
-        told = [str(cause.get("message", "")) for cause in causes]
-    except (ValueError, AttributeError):
-        return False
-    return bool(told) and all(any(word in text for word in UNCHANGEABLE) for text in told)
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float:
-    value = headers.get("Retry-After", "")
-    return float(value) if value.isdecimal() else 0.0
