@@ -97,7 +97,7 @@ def edit(space: Namespace, name: str, mark: int, **more: Any) -> None:
 def edit_what_is_deleted(space: Namespace, name: str, mark: int) -> None:
     """Change the ConfigMap and the StatefulSet of Redis, too.
 
-    A child that is deleted again and again without an edit would be contested, and wait.
+    A child that is deleted repeatedly without an edit would be contested, and its repair delayed.
     """
     checks = {"failureThreshold": 3 + mark % 2}
     redis = {"managed": {"resources": {"requests": {"cpu": f"{100 + mark % 2}m"}}}}

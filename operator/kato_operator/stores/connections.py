@@ -63,7 +63,7 @@ class Connections:
         await self._retired.close()
 
     async def renew(self) -> None:
-        """Replace the sessions again and again, until cancelled."""
+        """Replace the sessions at regular intervals until cancelled."""
         while True:
             await asyncio.sleep(self._renew_s)
             ended, self._retired, self.now = self._retired, self.now, Sessions()
