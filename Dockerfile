@@ -20,7 +20,7 @@ RUN wanted=; command -v gcc >/dev/null || wanted="gcc libc6-dev"; \
     [ -f "$headers/Python.h" ] || wanted="gcc libc6-dev python3-dev"; \
     [ -z "$wanted" ] || { apt-get update -q \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $wanted; }
-RUN /opt/kato/bin/pip install -q --no-compile -c constraints.txt '.[service]' \
+RUN /opt/kato/bin/pip install -q --no-compile -c constraints.txt '.[service,traces]' \
  && /opt/kato/bin/python -c 'import kato_service.search._engine' \
  && /opt/kato/bin/pip uninstall -q -y pip setuptools \
  && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/kato/lib

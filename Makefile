@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml setup.py constraints.txt $(wildcard $(NATIVE)/*/*)
 	@echo "installing into $(VENV), about a minute (to undo: rm -r $(VENV))"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --upgrade pip
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[operator,service,dev,fuzz,audit,release]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[operator,service,traces,dev,fuzz,audit,release]'
 	@touch $@
 
 run: install ## start the service alone, with embedded stores, on 127.0.0.1 and PORT=8000

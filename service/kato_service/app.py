@@ -22,6 +22,7 @@ from kato_service.logs import configure_logs
 from kato_service.server.server import KatoServer
 from kato_service.service import Service
 from kato_service.settings.settings import Settings, read_settings
+from kato_service.traces.opening import opened_traces
 
 log = structlog.get_logger()
 
@@ -43,7 +44,7 @@ def serve(sockets: list[socket.socket]) -> NoReturn:
 
 
 async def _serve(settings: Settings, sockets: list[socket.socket]) -> None:
-    async with running_service(settings) as service:
+    async with opened_traces(settings) as traces, running_service(settings, traces) as service:
         log.info(
             "service starting",
             version=__version__,
@@ -55,7 +56,7 @@ async def _serve(settings: Settings, sockets: list[socket.socket]) -> None:
         )
         if reason := service.searcher.slower_because:
             log.warning("compiled engine not available, slower one used", reason=reason)
-        await KatoServer(service, make_app(service)).serve(sockets)
+        await KatoServer(service, traces.app(make_app(service))).serve(sockets)
         log.info("service stopping")
 
 

@@ -31,7 +31,6 @@ from kato_service.monitoring.metrics import Metrics
 from kato_service.monitoring.opening import event_feed, follow, resource_meter, session_count
 from kato_service.processing.kato_processor import KatoProcessor
 from kato_service.processing.limits import ObservationLimits
-from kato_service.processing.matching_threads import MatchingThreads
 from kato_service.search.matching import Found
 from kato_service.search.pace import Pace
 from kato_service.search.pattern_searcher import PatternSearcher, Search
@@ -40,6 +39,7 @@ from kato_service.sessions.memory import MemorySessionStore
 from kato_service.sessions.session_manager import SessionLimits, SessionManager
 from kato_service.sessions.store import SessionStore
 from kato_service.settings.settings import Settings
+from kato_service.traces.untraced import Untraced
 
 if TYPE_CHECKING:
     from kato_service.connections.mongo_pool import MongoConnectionPool
@@ -71,12 +71,18 @@ class MeasuredSearcher(PatternSearcher):
 
 
 @asynccontextmanager
-async def running_service(settings: Settings) -> AsyncIterator[Service]:
-    """The opened service with its background tasks; all is closed in reverse order afterwards."""
+async def running_service(
+    settings: Settings, traces: Untraced | None = None
+) -> AsyncIterator[Service]:
+    """The opened service with its background tasks; all is closed in reverse order afterwards.
+
+    Args:
+        traces: What traces its parts; None: nothing does.
+    """
     databases = make_databases(settings)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(databases.close)
-        service = await _assembled(settings, databases, stack)
+        service = await _assembled(settings, databases, stack, traces or Untraced())
         background = (
             databases.run,
             service.sessions.run,
@@ -103,17 +109,24 @@ def make_databases(settings: Settings) -> DatabaseManager:
 
 
 async def _assembled(
-    settings: Settings, databases: DatabaseManager, stack: AsyncExitStack
+    settings: Settings, databases: DatabaseManager, stack: AsyncExitStack, traces: Untraced
 ) -> Service:
     metrics = Metrics()
     searcher = MeasuredSearcher(settings.kato_engine, metrics)
-    store = _session_store(settings, databases)
-    knowledge = _knowledge(settings, databases, searcher, store)
+    store = traces.store(
+        _session_store(settings, databases), _system(settings.sessions_in, "memory")
+    )
+    kept = traces.store(
+        knowledge_log(settings, databases), _system(settings.knowledge_in, "sqlite")
+    )
+    knowledge = _knowledge(settings, databases, kept, searcher, store)
     stack.push_async_callback(knowledge.close)
     await databases.open({"mongodb": knowledge.start})
-    vectors = vector_store(settings, databases)
+    vectors = traces.store(
+        vector_store(settings, databases), _system(settings.vectors_in, "local vectors")
+    )
     limits = _observation_limits(settings)
-    threads = MatchingThreads(
+    threads = traces.threads(
         settings.matching_budget_s, waiting=settings.max_requests_in_flight // 4
     )
     sessions = _sessions(settings, store, knowledge, metrics)
@@ -140,9 +153,12 @@ async def _assembled(
 
 
 def _knowledge(
-    settings: Settings, databases: DatabaseManager, searcher: PatternSearcher, store: SessionStore
+    settings: Settings,
+    databases: DatabaseManager,
+    kept: KnowledgeLog,
+    searcher: PatternSearcher,
+    store: SessionStore,
 ) -> KnowledgeBases:
-    kept = knowledge_log(settings, databases)
     if isinstance(databases.mongodb, EmbeddedStore):
         databases.mongodb.read = partial(kept.head, settings.processor_id)
     return KnowledgeBases(
@@ -269,6 +285,11 @@ def _snapshots(settings: Settings) -> Snapshots | None:
             return None
         directory = settings.data_dir / "snapshots"
     return Snapshots(directory, limit_bytes=settings.knowledge_snapshot_bytes)
+
+
+def _system(place: str, embedded: str) -> str:
+    """What spans call the store that is kept in *place*."""
+    return embedded if place == "embedded" else place
 
 
 def _made(folder: Path) -> Path:

@@ -2,6 +2,9 @@
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Literal, TextIO
 
 import orjson
@@ -10,6 +13,7 @@ import structlog
 _QUIET = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "pymongo", "qdrant_client")
 """Libraries whose lines repeat ours: only their warnings are written."""
 _MONGO_CLIENT = "pymongo.client"
+_TRACE: ContextVar[int | None] = ContextVar("trace", default=None)
 _AUDIT = "kato_service.audit"
 _TRACEBACKS = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
@@ -28,6 +32,7 @@ def configure_logs(
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _with_trace,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
     ]
@@ -48,6 +53,23 @@ def configure_logs(
         )
     )
     _install(handler, level.upper())
+
+
+@contextmanager
+def traced_lines(trace_id: int) -> Iterator[None]:
+    """Name the trace in every line that is written inside, by its 32 hexadecimal digits."""
+    token = _TRACE.set(trace_id)
+    try:
+        yield
+    finally:
+        _TRACE.reset(token)
+
+
+def _with_trace(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    trace_id = _TRACE.get()
+    return event if trace_id is None else {**event, "trace_id": f"{trace_id:032x}"}
 
 
 def audit_logger() -> structlog.typing.FilteringBoundLogger:

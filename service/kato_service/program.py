@@ -21,6 +21,7 @@ from kato_service.service import BACKLOG
 from kato_service.settings.others import VARIABLES, set_without_effect
 from kato_service.settings.settings import Settings, read_settings
 from kato_service.settings.text import help_text, misspelled
+from kato_service.traces.opening import require_traces
 
 log = structlog.get_logger()
 EVERY_ADDRESS = "::"
@@ -39,6 +40,7 @@ def main() -> None:
         _warn_of_other_versions()
         PatternSearcher(settings.kato_engine)  # refuses an engine that is not installed
         access_control(settings)  # refuses files of keys that cannot be used
+        require_traces(settings)
         _require_directories(settings)
         with _listening(settings) as listener:
             if settings.workers > 1:

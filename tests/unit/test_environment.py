@@ -67,6 +67,7 @@ WRONG: Mapping[str, tuple[str, ...]] = {
     "REDIS_URL": (*tuple(url.format(scheme="redis") for url in URLS), "redis://host/first"),
     "MONGO_BASE_URL": tuple(url.format(scheme="mongodb") for url in URLS),
     "QDRANT_URL": (*tuple(url.format(scheme="http") for url in URLS), "http://h?a=1", "http://h#a"),
+    "TRACES_URL": tuple(url.format(scheme="http") for url in URLS),
     "PROCESSOR_ID": ("a/b", "a b", "ä", "x" * 111),
     "MONGO_DATABASE": ("a/b", "a.b", "x" * 64),
     "TOKEN_ISSUER": HTTPS,

@@ -6,17 +6,19 @@ from pathlib import Path
 
 import pytest
 
-OPTIONAL = ("httpx", "numpy", "pymongo", "qdrant_client", "redis")
+OPTIONAL = ("httpx", "numpy", "opentelemetry.sdk", "pymongo", "qdrant_client", "redis")
 OPENED = f"""
 import asyncio, sys
 from kato_service import __main__, program
 from kato_service.app import make_app
 from kato_service.assembly import running_service
 from kato_service.settings.settings import read_settings
+from kato_service.traces.opening import opened_traces
 
 async def opened():
-    async with running_service(read_settings()) as service:
-        make_app(service)
+    settings = read_settings()
+    async with opened_traces(settings) as traces, running_service(settings, traces) as service:
+        traces.app(make_app(service))
 
 asyncio.run(opened())
 print(*sorted(set({OPTIONAL!r}) & set(sys.modules)))
@@ -38,8 +40,11 @@ def _imported(folder: Path, **variables: str) -> set[str]:
     ("variables", "drivers"),
     [
         pytest.param({}, set(), id="embedded"),
-        pytest.param({"REDIS_URL": "redis://127.0.0.1:1"}, {"redis"}, id="redis"),
+        pytest.param(  # redis-py imports what it finds of OpenTelemetry
+            {"REDIS_URL": "redis://127.0.0.1:1"}, {"opentelemetry.sdk", "redis"}, id="redis"
+        ),
         pytest.param({"MONGO_BASE_URL": "mongodb://127.0.0.1:1"}, {"pymongo"}, id="mongodb"),
+        pytest.param({"TRACES_URL": "http://127.0.0.1:1"}, {"opentelemetry.sdk"}, id="traces"),
     ],
 )
 def test_only_the_drivers_that_are_configured_are_imported(

@@ -1,6 +1,7 @@
 """Operations on a session over a WebSocket: one conversation, frame by frame (http-api.md §2)."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -90,8 +91,9 @@ class _Conversation:
     async def _reply(self, call: Call, raw: bytes) -> dict[str, Any]:
         value: Any = None
         read = False
+        traced = self._websocket.scope["state"].get("frame_span", nullcontext)
         try:
-            with self._channel.admission.body(call.holder) as counted:
+            with traced(), self._channel.admission.body(call.holder) as counted:
                 counted.received(len(raw))
                 value = await frames.parsed(raw, call.service.settings.max_body_bytes)
                 read = True

@@ -10,7 +10,7 @@ from types import FrameType
 
 import structlog
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from kato_service.access.addresses import ClientAddresses
 from kato_service.server.http_protocol import BoundedHttpProtocol
@@ -32,7 +32,7 @@ class KatoServer(uvicorn.Server):
     What comes after (closing the stores) is up to the caller of `serve`.
     """
 
-    def __init__(self, service: Service, app: FastAPI) -> None:
+    def __init__(self, service: Service, app: ASGIApp) -> None:
         super().__init__(_config(service, app))
         self._service = service
         self._was_ready = False
@@ -93,7 +93,7 @@ def _freeze_garbage() -> None:
     gc.enable()
 
 
-def _config(service: Service, app: FastAPI) -> uvicorn.Config:
+def _config(service: Service, app: ASGIApp) -> uvicorn.Config:
     settings = service.settings
     proxies = ClientAddresses(settings.trusted_proxies)
     open_connections = OpenConnections(proxies, service.metrics.shed)

@@ -32,6 +32,7 @@ from kato_service.settings.rules import (
     require_shared_stores,
 )
 from kato_service.settings.text import refusal, require_one_spelling
+from kato_service.settings.traces import TraceConfig
 from kato_service.settings.values import (
     Count,
     FromEnvironment,
@@ -115,7 +116,7 @@ class APIServiceConfig(FromEnvironment):
         return f"{scheme}://{_in_url(host)}:{self.port}"
 
 
-class Settings(AccessConfig, AddressConfig, APIServiceConfig):
+class Settings(AccessConfig, AddressConfig, TraceConfig, APIServiceConfig):
     """Everything that the environment can change."""
 
     processor_id: ProcessorId = Field("kato", validation_alias="PROCESSOR_ID")
