@@ -51,7 +51,7 @@ check: install ## check format, lint, types, import contracts, generated files a
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m kato_operator.crd --check
 	@$(MAKE) --no-print-directory chart
-	@if command -v gcc >/dev/null; then $(BIN)/python tests/native/build.py small build/engine/small; fi
+	@if command -v gcc >/dev/null; then $(BIN)/python tests/native/build.py small; fi
 
 test: install ## run unit, contract and integration tests on servers that they start and stop
 	@$(PYTHON) e2e/testbed/testbed.py packages redis-server openssl
@@ -111,7 +111,7 @@ soak: install ## run mixed load for SOAK_MINUTES=20; memory, files, threads and 
 	@SOAK_MINUTES=$${SOAK_MINUTES:-20} $(BIN)/python -m pytest tests/torture/test_soak.py -s $(PYTEST_ARGS)
 
 engine-sanitize: install ## test and fuzz the C engine under address, undefined-behaviour and thread sanitizers
-	@$(BIN)/python tests/native/sanitize.py build/engine $${FUZZ_SECONDS:-300}
+	@$(BIN)/python tests/native/sanitize.py $${FUZZ_SECONDS:-300}
 
 e2e: install ## test the platform on a real Kubernetes node, with Helm, kubectl and HTTP only
 	@$(BIN)/python -m pytest e2e -p no:cacheprovider --durations=0 --durations-min=5 $(PYTEST_ARGS)

@@ -1,18 +1,24 @@
-"""Builds of the matching engine for tests: `build.py {small,sanitized,threads} DIRECTORY`.
+"""Builds of the matching engine for tests: `build.py {small,sanitized,threads}`.
 
 All have small segments and allocations that can be made to fail; the second one is compiled with
 AddressSanitizer and UndefinedBehaviorSanitizer, the third one with ThreadSanitizer (run them with
-`sanitized_environment`).
+`sanitized_environment`). A build is kept under .cache/ until its sources, its options or the
+compiler change.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-NATIVE = Path(__file__).resolve().parents[2] / "service/kato_service/search/native"
+ROOT = Path(__file__).resolve().parents[2]
+NATIVE = ROOT / "service/kato_service/search/native"
+CACHE = ROOT / ".cache/engine"
 MODULE = "_engine.abi3.so"
 VARIABLE = "KATO_TEST_ENGINE"
 """Names the build that tests/unit/conftest.py puts in the place of the installed one."""
@@ -31,19 +37,58 @@ def compiler() -> str | None:
     return shutil.which("gcc") or shutil.which("cc")
 
 
-def built(flavour: str, directory: Path) -> Path:
-    """The module's file, compiled into *directory*."""
+def built(flavour: str, cache: Path = CACHE) -> Path:
+    """The module's file, compiled unless *cache* has one of the same inputs."""
+    command = _command(flavour)
+    directory = cache / f"{flavour}-{_fingerprint(command)}"
+    target = directory / MODULE
+    if not target.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        _compile(command, target)
+        _drop_others(directory, flavour)
+    return target
+
+
+def _command(flavour: str) -> list[str]:
     found = compiler()
     if found is None:
         raise SystemExit("build: no C compiler")
-    directory.mkdir(parents=True, exist_ok=True)
-    target = directory / MODULE
     sources = sorted(map(str, NATIVE.glob("*/*.c")))
     include = sysconfig.get_paths()["include"]
     options = [*_COMMON, *_defines(), *FLAVOURS[flavour], f"-I{include}", f"-I{NATIVE}"]
-    command = [found, *options, *sources, "-lm", "-lpthread"]
-    subprocess.run([*command, "-o", str(target)], check=True)
-    return target
+    return [found, *options, *sources, "-lm", "-lpthread"]
+
+
+def _fingerprint(command: list[str]) -> str:
+    """A hash of everything that a build depends on: what it reads, how, and what reads it."""
+    found = hashlib.sha256()
+    for part in _inputs(command):
+        found.update(len(part).to_bytes(8, "big") + part)
+    return found.hexdigest()[:20]
+
+
+def _inputs(command: list[str]) -> Iterator[bytes]:
+    yield "\0".join(command).encode()
+    yield subprocess.run([command[0], "-v"], check=True, capture_output=True).stderr
+    yield str(os.confstr("CS_GNU_LIBC_VERSION")).encode()
+    yield sys.version.encode()
+    for path in sorted(NATIVE.glob("*/*.[ch]")):
+        yield str(path.relative_to(NATIVE)).encode()
+        yield path.read_bytes()
+
+
+def _compile(command: list[str], target: Path) -> None:
+    """Compile into a file next to the target first: others may build or load it meanwhile."""
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        fresh = Path(scratch) / MODULE
+        subprocess.run([*command, "-o", str(fresh)], check=True)
+        fresh.replace(target)
+
+
+def _drop_others(kept: Path, flavour: str) -> None:
+    for other in kept.parent.glob(f"{flavour}-*"):
+        if other != kept:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _defines() -> list[str]:
@@ -73,4 +118,4 @@ def _library(name: str) -> str:
 
 
 if __name__ == "__main__":
-    print(built(sys.argv[1], Path(sys.argv[2])))
+    print(built(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""The engine's tests and the fuzzer on the sanitized builds: `sanitize.py DIRECTORY SECONDS`.
+"""The engine's tests and the fuzzer on the sanitized builds: `sanitize.py SECONDS`.
 
 First AddressSanitizer and UBSan with all tests, then the fuzzer for so long, then ThreadSanitizer
 with threads that query, learn and delete side by side.
@@ -31,12 +31,12 @@ STRESS_ROUNDS = "3000"
 PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
 
 
-def main(directory: Path, fuzz_s: str) -> None:
+def main(fuzz_s: str) -> None:
     tests = [str(ROOT / "tests/unit" / name) for name in TESTS]
-    memory = sanitized_environment("sanitized", built("sanitized", directory / "sanitized"))
+    memory = sanitized_environment("sanitized", built("sanitized"))
     _run([*PYTEST, "-k", "not numpy", *tests], memory)
     _run([str(ROOT / "tests/native/fuzz.py"), fuzz_s], memory)
-    threads = sanitized_environment("threads", built("threads", directory / "threads"))
+    threads = sanitized_environment("threads", built("threads"))
     threads["KATO_STRESS_ROUNDS"] = STRESS_ROUNDS
     _run([*PYTEST, str(ROOT / "tests/unit/test_compiled_engine.py")], threads)
 
@@ -47,6 +47,6 @@ def _run(arguments: list[str], environment: dict[str, str]) -> None:
 
 if __name__ == "__main__":
     try:
-        main(Path(sys.argv[1]).resolve(), sys.argv[2])
+        main(sys.argv[1])
     except subprocess.CalledProcessError as error:
         sys.exit(error.returncode)
