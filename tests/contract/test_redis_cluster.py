@@ -12,9 +12,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from redis.crc import key_slot
 
 from kato_service.connections.redis_client import RedisOptions
+from kato_service.connections.redis_cluster import key_slot
 from kato_service.connections.redis_pool import RedisConnectionPool
 from kato_service.sessions.redis.store import RedisSessionStore
 from kato_service.sessions.state import Remembered, SessionState
@@ -35,7 +35,7 @@ async def store(redis_cluster: Any) -> AsyncIterator[RedisSessionStore]:
 
 def in_slots(slots: range) -> str:
     """An id whose keys are in *slots*."""
-    while key_slot((found := uuid4().hex).encode()) not in slots:
+    while key_slot(found := uuid4().hex) not in slots:
         pass
     return found
 
@@ -54,7 +54,7 @@ async def created_alone(store: RedisSessionStore, cluster: Any, asked: Any) -> s
     session are moved, and a master gives no slot away that still has keys."""
     while True:
         session_id = in_slots(FIRST)
-        slot = key_slot(session_id.encode())
+        slot = key_slot(session_id)
         if asked(cluster.masters[0], "CLUSTER", "COUNTKEYSINSLOT", slot) == b"0":
             return await created_as(store, session_id)
 
@@ -116,7 +116,7 @@ async def test_a_request_waits_while_the_keys_of_its_session_are_on_two_nodes(
 def moving_slot(cluster: Any, asked: Any, session_id: str) -> Iterator[Any]:
     """The slot of a session moves from the first master to the one that is returned."""
     source, other, target = cluster.masters
-    slot = key_slot(session_id.encode())
+    slot = key_slot(session_id)
     source_id, target_id = (asked(one, "CLUSTER", "MYID") for one in (source, target))
     asked(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
     asked(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)

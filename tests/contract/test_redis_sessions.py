@@ -8,12 +8,11 @@ from uuid import uuid4
 
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import OutOfMemoryError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 from session_stores import ENOUGH, SHORT_S, new
 from structlog.testing import capture_logs
 
 from kato_service.connections.redis_client import RedisClient, RedisOptions
+from kato_service.connections.redis_errors import OutOfMemoryError, UnansweredError
 from kato_service.connections.redis_pool import RedisConnectionPool
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.sessions.redis.store import RedisSessionStore
@@ -26,7 +25,7 @@ async def test_a_full_redis_refuses_a_larger_session_and_accepts_counters(
     pool = RedisConnectionPool(RedisOptions(url=redis_server.url, pool_size=2))
     store = RedisSessionStore(pool.client, uuid4().hex)
     session_id = (await store.create(new(), ENOUGH)).session_id
-    await pool.client.config_set("maxmemory", "1")
+    await pool.client.call("CONFIG", "SET", "maxmemory", "1")
     lock = await store.lock(session_id, "me", rolling_forward=False)
     assert lock is not None
     with pytest.raises(StoreUnavailableError, match="redis is full and changed nothing"):
@@ -41,7 +40,7 @@ async def test_a_session_that_redis_refuses_does_not_count_for_the_limits(redis_
     pool = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))
     store = RedisSessionStore(pool.client, instance)
     wanted = new(user_id="Ada")
-    await pool.client.set(f"kato:{instance}:{{{wanted.session_id}}}", "of another type")
+    await pool.client.call("SET", f"kato:{instance}:{{{wanted.session_id}}}", "of another type")
     for _ in range(2):
         with pytest.raises(StoreUnavailableError, match="another PROCESSOR_ID"):
             await store.create(replace(wanted, incarnation=uuid4().hex), Limits(1, 1))
@@ -55,10 +54,9 @@ async def test_a_list_continues_after_sessions_that_cannot_be_shown(redis_url: s
     pool = RedisConnectionPool(RedisOptions(url=redis_url, pool_size=2))
     store = RedisSessionStore(pool.client, instance)
     ids = [(await store.create(new(), ENOUGH)).session_id for _ in range(6)]
-    await pool.client.hset(f"kato:{instance}:{{{ids[0]}}}", "head", "nobody can read this")
-    await pool.client.delete(
-        f"kato:{instance}:{{{ids[1]}}}"
-    )  # as after a create that a kill interrupted
+    await pool.client.call("HSET", f"kato:{instance}:{{{ids[0]}}}", "head", "nobody can read this")
+    # As after a create that a kill interrupted.
+    await pool.client.call("DEL", f"kato:{instance}:{{{ids[1]}}}")
     for limit, listed in ((1, ids[2:3]), (2, ids[2:4]), (3, ids[2:5]), (4, ids[2:]), (9, ids[2:])):
         with capture_logs() as lines:
             page = await store.page(None, after=0, limit=limit)
@@ -81,7 +79,7 @@ class Restricted:
     user: str
 
     async def permit(self, *rules: str) -> None:
-        await self.admin.execute_command("ACL", "SETUSER", self.user, *rules)
+        await self.admin.call("ACL", "SETUSER", self.user, *rules)
 
 
 @pytest.fixture
@@ -93,7 +91,7 @@ async def restricted(redis_url: str) -> AsyncIterator[Restricted]:
     given = Restricted(RedisSessionStore(pool.client, instance), admin.client, instance)
     await given.permit("on", ">secret", "~*", "+@all")
     yield given
-    await admin.client.execute_command("ACL", "DELUSER", instance)
+    await admin.client.call("ACL", "DELUSER", instance)
     await pool.close()
     await admin.close()
 
@@ -103,7 +101,7 @@ async def test_a_place_that_redis_did_not_release_is_released_later(
 ) -> None:
     store, wanted = restricted.store, new()
     key = f"kato:{restricted.user}:{{{wanted.session_id}}}"
-    await restricted.admin.set(key, "of another type")
+    await restricted.admin.call("SET", key, "of another type")
     await restricted.permit("-zrem")
     for _ in range(2):
         with pytest.raises(StoreUnavailableError, match="another PROCESSOR_ID"):
@@ -138,10 +136,10 @@ async def test_a_refusal_after_a_lost_answer_leaves_an_unknown_outcome(redis_url
     session_id = (await store.create(new(), ENOUGH)).session_id
     lock = await store.lock(session_id, "me", rolling_forward=False)
     assert lock is not None
-    answers = iter((RedisTimeoutError(), OutOfMemoryError()))
+    answers = iter((UnansweredError(), OutOfMemoryError("OOM")))
 
-    async def lost_then_refused(*_command: Any) -> None:
-        raise next(answers, OutOfMemoryError())
+    async def lost_then_refused(*_command: Any, **_options: Any) -> None:
+        raise next(answers, OutOfMemoryError("OOM"))
 
     pool.client.call = lost_then_refused  # type: ignore[method-assign]  # answers like Redis
     with pytest.raises(OutcomeUnknownError):
@@ -175,10 +173,10 @@ async def test_a_default_session_that_cannot_be_created_takes_one_place_at_most(
     await store.create(new(ttl_s=None), ENOUGH)
     call, session_id = pool.client.call, uuid4().hex
 
-    async def refused_for_the_session(*command: Any) -> Any:
+    async def refused_for_the_session(*command: Any, **options: Any) -> Any:
         if any(session_id in str(key) for key in command[3 : 3 + int(command[2])]):
-            raise OutOfMemoryError
-        return await call(*command)
+            raise OutOfMemoryError("OOM")
+        return await call(*command, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pool.client, "call", refused_for_the_session)
@@ -236,7 +234,7 @@ async def test_a_missing_password_is_reported_with_the_variable_to_correct(
     redis_server: Any,
 ) -> None:
     pool = RedisConnectionPool(RedisOptions(url=redis_server.url, pool_size=2))
-    await pool.client.config_set("requirepass", "secret")
+    await pool.client.call("CONFIG", "SET", "requirepass", "secret")
     stranger = RedisConnectionPool(RedisOptions(url=redis_server.url, pool_size=2))
     with pytest.raises(StoreUnavailableError, match="REDIS_URL"):
         await RedisSessionStore(stranger.client, uuid4().hex).load("x")
@@ -254,9 +252,9 @@ async def test_a_session_is_deleted_with_its_places_in_one_step(redis_url: str) 
     assert lock is not None
     calls, call = [], pool.client.call
 
-    async def counted(*command: Any) -> Any:
+    async def counted(*command: Any, **options: Any) -> Any:
         calls.append(command[0])
-        return await call(*command)
+        return await call(*command, **options)
 
     pool.client.call = counted  # type: ignore[method-assign]
     assert await store.remove(lock)

@@ -17,19 +17,16 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-BOUNDED = ("fastapi", "kopf", "kubernetes", "pymongo", "qdrant-client", "redis", "uvicorn")
+BOUNDED = ("fastapi", "kopf", "kubernetes", "pymongo", "qdrant-client", "uvicorn")
 """Packages of which KATO uses undocumented parts."""
 DOCUMENTED = {
     *("fastapi.exceptions", "fastapi.routing", "kubernetes.aio", "qdrant_client.models"),
     *("pymongo.asynchronous.collection", "pymongo.asynchronous.database", "pymongo.errors"),
     *("pymongo.monitoring", "pymongo.read_concern"),
-    *("redis.asyncio", "redis.backoff", "redis.exceptions", "redis.typing"),
 }
 UNDOCUMENTED = {
     *("fastapi.openapi.utils", "fastapi.params"),
     *("qdrant_client.common.client_exceptions", "qdrant_client.http.exceptions"),
-    *("redis.asyncio.connection", "redis.asyncio.retry", "redis.crc"),
-    "redis.maint_notifications",
     *("uvicorn.protocols.http.flow_control", "uvicorn.protocols.http.httptools_impl"),
     "uvicorn.protocols.websockets.websockets_sansio_impl",
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-OPTIONAL = ("httpx", "numpy", "opentelemetry.sdk", "pymongo", "qdrant_client", "redis")
+OPTIONAL = ("hiredis", "httpx", "numpy", "opentelemetry.sdk", "pymongo", "qdrant_client", "redis")
 OPENED = f"""
 import asyncio, sys
 from kato_service import __main__, program
@@ -40,9 +40,7 @@ def _imported(folder: Path, **variables: str) -> set[str]:
     ("variables", "drivers"),
     [
         pytest.param({}, set(), id="embedded"),
-        pytest.param(  # redis-py imports what it finds of OpenTelemetry
-            {"REDIS_URL": "redis://127.0.0.1:1"}, {"opentelemetry.sdk", "redis"}, id="redis"
-        ),
+        pytest.param({"REDIS_URL": "redis://127.0.0.1:1"}, {"hiredis"}, id="redis"),
         pytest.param({"MONGO_BASE_URL": "mongodb://127.0.0.1:1"}, {"pymongo"}, id="mongodb"),
         pytest.param({"TRACES_URL": "http://127.0.0.1:1"}, {"opentelemetry.sdk"}, id="traces"),
     ],

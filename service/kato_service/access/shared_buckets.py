@@ -8,11 +8,11 @@ from math import inf
 from typing import Any
 
 import structlog
-from redis.exceptions import NoScriptError, RedisError
 
 from kato_service.access.rate_limits import Decision, Rate
 from kato_service.connections.circuit import Circuit
 from kato_service.connections.redis_client import RedisClient
+from kato_service.connections.redis_errors import NoScriptError, RedisError
 
 log = structlog.get_logger()
 
@@ -63,7 +63,7 @@ class RedisBuckets:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 wait_us, full_in_us = await self._run(key, rate)
-        except (TimeoutError, RedisError, OSError) as exc:
+        except (TimeoutError, RedisError) as exc:
             self._asked_again_at = self._clock() + PAUSE_S
             log.warning("rate limits not shared for a while", reason=type(exc).__name__)
             return None

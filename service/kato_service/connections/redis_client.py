@@ -2,40 +2,26 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from redis import DriverInfo
-from redis.asyncio import ConnectionPool, Redis
-from redis.asyncio.connection import parse_url
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoPermissionError, RedisError
-from redis.maint_notifications import MaintNotificationsConfig
-from redis.typing import EncodableT
-
+from kato_service.connections.redis_address import Command, RedisAddress
 from kato_service.connections.redis_cluster import RedisCluster
-from kato_service.connections.redis_server import Command, RedisServer
+from kato_service.connections.redis_errors import NoPermissionError, RefusedError
+from kato_service.connections.redis_server import RedisServer
 from kato_service.connections.store_pool import PoolUsage
-from kato_service.errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True)
 class RedisOptions:
     url: str = field(repr=False)
     pool_size: int = 50
-    """Commands in progress at once, each on a connection."""
+    """Connections at once, to each node of a cluster; usually one is enough."""
     socket_timeout_s: float = 2.0
-    """Seconds for one round trip, connecting included, and for a free connection."""
+    """Seconds that each command may take, connecting included."""
 
 
-class BusyError(RedisConnectionError):
-    """Every connection was in use until the time-out; nothing was sent."""
-
-
-class RedisClient(Redis):
+class RedisClient:
     """A client of one server, or of the cluster that it belongs to.
 
     The first command finds out which. `call` and `calls` return bytes and never send anything
@@ -43,122 +29,77 @@ class RedisClient(Redis):
     """
 
     def __init__(self, options: RedisOptions) -> None:
-        pool = _pool(options)
-        super().__init__(connection_pool=pool)
+        """Raises SettingsError if the URL has an unknown option."""
         self._options = options
-        self._pool = pool
-        self._room = asyncio.Semaphore(options.pool_size)
-        self._in_use = 0
-        self._server = RedisServer(pool, options.socket_timeout_s)
+        self._address = RedisAddress.of(options.url)
+        self._server = self._to(self._address)
         self._cluster = RedisCluster(self._server, self._node)
         self._looking = asyncio.Lock()
         self.clustered: bool | None = None
         """Whether the server belongs to a cluster; None: not known yet."""
 
-    async def call(self, *command: EncodableT) -> Any:
+    async def call(self, *command: str | bytes | int | float, apart: bool = False) -> Any:
         """The answer to one command, whose keys are all in one slot.
 
+        Args:
+            apart: It may be what breaks connections: send it where nothing else suffers.
+
         Raises:
-            BusyError: No connection was free; it was not sent.
-            RedisError: It was refused; or nothing answered, and it may have run.
+            BusyError, NotSentError: It was not sent.
+            UnansweredError: It was sent, and nobody knows whether it ran.
+            NodeDownError: A node of the cluster did not answer.
+            RefusedError: Redis refused it.
         """
-        return (await self.calls((command,)))[0]
+        server = self._server
+        if self.clustered is False and not server.is_full:
+            answer = await server.send(command, apart=apart)
+        else:
+            (answer,) = await self._asked((command,), apart=apart)
+        if isinstance(answer, RefusedError):
+            raise answer
+        return answer
 
     async def calls(self, commands: Sequence[Command]) -> list[Any]:
         """The answers to several commands; raises what `call` raises.
 
         One round trip on a single server; on a cluster one for each command.
         """
-        await self._enter()
-        try:
-            answers = await self._asked(commands)
-        finally:
-            self._in_use -= 1
-            self._room.release()
+        answers = await self._asked(commands, apart=False)
         for answer in answers:
-            if isinstance(answer, RedisError):
+            if isinstance(answer, RefusedError):
                 raise answer
         return answers
 
     def usage(self) -> PoolUsage:
-        idle = self._cluster.idle if self.clustered else len(self._server.idle)
-        return PoolUsage(self._in_use, idle, self._options.pool_size)
+        """Connections; in a cluster those to all nodes."""
+        return self._cluster.usage() if self.clustered else self._server.usage()
 
     async def close(self) -> None:
         await self._cluster.close()
         await self._server.close()
-        await self.aclose()
-        await self._pool.aclose()
 
-    async def _enter(self) -> None:
-        """Take one of the places for commands in progress."""
-        if self._room.locked():
-            await self._waited()
-        else:
-            await self._room.acquire()
-        self._in_use += 1
-
-    async def _asked(self, commands: Sequence[Command]) -> list[Any]:
+    async def _asked(self, commands: Sequence[Command], *, apart: bool) -> list[Any]:
         if self.clustered is None:
             await self._look()
         if self.clustered:
-            return [await self._cluster.asked(command) for command in commands]
-        return await self._server.asked(commands)
-
-    async def _waited(self) -> None:
-        try:
-            async with asyncio.timeout(self._options.socket_timeout_s):
-                await self._room.acquire()
-        except TimeoutError as exc:
-            raise BusyError("no connection became free in time") from exc
+            return [await self._cluster.asked(command, apart=apart) for command in commands]
+        return await self._server.asked(commands, apart=apart)
 
     async def _look(self) -> None:
         async with self._looking:
             if self.clustered is not None:
                 return  # another command found out while this one waited
             (found,) = await self._server.asked((("INFO", "cluster"),))
-            if isinstance(found, RedisError) and not isinstance(found, NoPermissionError):
+            if isinstance(found, RefusedError) and not isinstance(found, NoPermissionError):
                 raise found
             # A user that may not ask INFO: assume a single server.
             self.clustered = isinstance(found, bytes) and b"cluster_enabled:1" in found
 
     def _node(self, host: str, port: int) -> RedisServer:
         """A node of the cluster at that address; a cluster has only database 0."""
-        arguments = _arguments(self._options) | {"port": port, "db": 0}
-        if host:
-            arguments["host"] = host
-        return RedisServer(ConnectionPool(**arguments), self._options.socket_timeout_s)
+        host = host or self._address.host
+        return self._to(replace(self._address, host=host, port=port, database=0))
 
-
-def _pool(options: RedisOptions) -> ConnectionPool:
-    """Makes connections with the options of the URL; raises SettingsError if one is unknown."""
-    try:
-        pool = ConnectionPool(**_arguments(options))
-        # Options are checked when a connection is made, which would be too late: make one now.
-        pool.connection_class(**pool.connection_kwargs)
-    except (TypeError, ValueError) as exc:
-        raise SettingsError(
-            "REDIS_URL: the URL has an unknown option or database;"
-            " accepted: redis://[user:password@]host[:port][/database]"
-        ) from exc
-    return pool
-
-
-def _arguments(options: RedisOptions) -> dict[str, Any]:
-    """The driver's options: those of the URL, overridden by those that settings decide."""
-    return dict(parse_url(options.url)) | {
-        "max_connections": options.pool_size,
-        "socket_timeout": None,  # `RedisServer` has one for the whole round trip
-        "socket_connect_timeout": options.socket_timeout_s,
-        "socket_keepalive": True,
-        "retry": Retry(NoBackoff(), 0),
-        "decode_responses": False,
-        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
-        "driver_info": _driver_info(),
-    }
-
-
-@cache
-def _driver_info() -> DriverInfo:
-    """The driver's name and version; it would look them up on disk for each connection."""
-    return DriverInfo()
+    def _to(self, address: RedisAddress) -> RedisServer:
+        options = self._options
+        return RedisServer(address, timeout_s=options.socket_timeout_s, most=options.pool_size)

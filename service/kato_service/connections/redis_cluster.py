@@ -1,26 +1,29 @@
 """A Redis Cluster: finds the node of each command, and follows slots that move."""
 
 import asyncio
+from binascii import crc_hqx
 from collections.abc import Callable
 from typing import Any
 
-from redis.crc import key_slot
-from redis.exceptions import AskError, ClusterDownError, MovedError, RedisError
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-
-from kato_service.connections.redis_server import Command, RedisServer
+from kato_service.connections.redis_address import Command
+from kato_service.connections.redis_errors import (
+    AskError,
+    MovedError,
+    NodeDownError,
+    NotSentError,
+    PartDownError,
+    RefusedError,
+    SilentError,
+)
+from kato_service.connections.redis_server import RedisServer
+from kato_service.connections.store_pool import PoolUsage
 
 REDIRECTIONS = 5
 """Redirections of one command after which it fails: nodes that point at each other have no slot."""
+SLOTS = 16384
 _FIRST_KEY = {"EVALSHA": 3, "EVAL": 3}
 """Position of the first key in a command; 1 in all others."""
 Address = tuple[str, int]
-_SILENT = (RedisConnectionError, RedisTimeoutError, OSError)
-
-
-class NodeDownError(RedisConnectionError):
-    """One node of the cluster did not answer; the others may."""
 
 
 class RedisCluster:
@@ -36,52 +39,57 @@ class RedisCluster:
         """The slots have to be read before the next command."""
         self._looking = asyncio.Lock()
 
-    @property
-    def idle(self) -> int:
-        """Idle connections to all nodes."""
-        return sum(len(node.idle) for node in self._nodes.values())
+    def usage(self) -> PoolUsage:
+        """Connections to all nodes, that to the node of the URL too."""
+        found = [node.usage() for node in (self._first, *self._nodes.values())]
+        in_use, idle = sum(one.in_use for one in found), sum(one.idle for one in found)
+        return PoolUsage(in_use, idle, sum(one.max for one in found))
 
-    async def asked(self, command: Command) -> Any:
+    async def asked(self, command: Command, *, apart: bool = False) -> Any:
         """The answer to a command; a refusal is returned, not raised.
 
         Raises:
             NodeDownError: The node that has the keys did not answer.
-            RedisConnectionError: No node answered.
+            NotSentError: No node answered.
         """
         slot = _slot(command)
         if slot is None:
             return await self._anybody(command)
         address = await self._address(slot)
         if address is None:
-            return ClusterDownError("no node serves the slot")
-        answer = await self._asked(address, command)
+            return PartDownError("CLUSTERDOWN no node serves the slot")
+        answer = await self._asked(address, (command,), apart=apart)
         for _ in range(REDIRECTIONS):
             # MOVED: the slot has a new node. ASK: it is about to, and only this command goes there.
             if isinstance(answer, MovedError):
-                self._moved[slot] = answer.host, answer.port
-                answer = await self._asked(self._moved[slot], command)
+                self._moved[slot] = answer.address
+                answer = await self._asked(answer.address, (command,), apart=apart)
             elif isinstance(answer, AskError):
-                answer = await self._asked((answer.host, answer.port), command, asking=True)
+                both = (("ASKING",), command)
+                answer = await self._asked(answer.address, both, apart=apart)
             else:
                 break
-        self._stale |= bool(self._moved) or isinstance(answer, ClusterDownError)
+        self._stale |= bool(self._moved) or isinstance(answer, PartDownError)
         return answer
 
     async def close(self) -> None:
         for node in self._nodes.values():
             await node.close()
 
-    async def _asked(self, address: Address, command: Command, *, asking: bool = False) -> Any:
+    async def _asked(self, address: Address, commands: tuple[Command, ...], *, apart: bool) -> Any:
+        """The answer to the last of *commands*."""
         node = self._nodes.get(address)
         if node is None:
             node = self._nodes[address] = self._node(*address)
         try:
-            return (await node.asked((("ASKING",), command) if asking else (command,)))[-1]
-        except _SILENT as exc:
+            return (await node.asked(commands, apart=apart))[-1]
+        except SilentError as exc:
             self._stale = True
             # The next read of the slots asks this node last.
             self._nodes[address] = self._nodes.pop(address, node)
-            raise NodeDownError("a node of the cluster did not answer") from exc
+            raise NodeDownError(
+                "a node of the cluster did not answer", may_have_run=exc.may_have_run
+            ) from exc
 
     async def _address(self, slot: int) -> Address | None:
         if self._stale:
@@ -100,26 +108,33 @@ class RedisCluster:
 
     async def _look(self) -> None:
         found = await self._anybody(("CLUSTER", "SLOTS"))
-        if isinstance(found, RedisError):
+        if isinstance(found, RefusedError):
             raise found
         self._slots = {range(a, b + 1): _address_of(master) for a, b, master, *_ in found}
         self._moved.clear()
         self._stale = False
-        await self._forget_others()
+        self._forget_others()
 
     async def _anybody(self, command: Command) -> Any:
-        """The answer of the first node that answers."""
+        """The answer of the first node that answers; such a command may run twice."""
         for node in (*self._nodes.values(), self._first):
             try:
                 return (await node.asked((command,)))[0]
-            except _SILENT:
+            except SilentError:
                 continue
-        raise RedisConnectionError("no node of the cluster answered")
+        raise NotSentError("no node of the cluster answered")
 
-    async def _forget_others(self) -> None:
+    def _forget_others(self) -> None:
         known = set(self._slots.values())
         for address in self._nodes.keys() - known:
-            await self._nodes.pop(address).close()
+            self._nodes.pop(address).leave()
+
+
+def key_slot(key: str) -> int:
+    """The slot of a key: that of the text between its first braces, if there is any."""
+    _, opened, rest = key.partition("{")
+    tag, closed, _ = rest.partition("}")
+    return crc_hqx((tag if opened and closed and tag else key).encode(), 0) % SLOTS
 
 
 def _slot(command: Command) -> int | None:
@@ -127,7 +142,7 @@ def _slot(command: Command) -> int | None:
     place = _FIRST_KEY.get(str(command[0]), 1)
     if place >= len(command):
         return None
-    return key_slot(str(command[place]).encode())
+    return key_slot(str(command[place]))
 
 
 def _address_of(node: list[Any]) -> Address:

@@ -1,18 +1,16 @@
-"""The connections to Redis as a store pool, and what the driver's errors mean."""
+"""The connections to Redis as a store pool, and what failures of commands mean."""
 
-from redis.exceptions import (
+from kato_service.connections.redis_client import RedisClient, RedisOptions
+from kato_service.connections.redis_errors import (
     AuthenticationError,
-    ClusterDownError,
+    LoadingError,
+    NodeDownError,
+    PartDownError,
     ReadOnlyError,
     RedisError,
-    ResponseError,
-    TryAgainError,
+    RefusedError,
+    SilentError,
 )
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-
-from kato_service.connections.redis_client import BusyError, RedisClient, RedisOptions
-from kato_service.connections.redis_cluster import NodeDownError
 from kato_service.connections.store_pool import PoolUsage
 from kato_service.errors import StoreRefusedError, StoreUnavailableError
 
@@ -32,11 +30,13 @@ class RedisConnectionPool:
     async def check(self) -> None:
         try:
             await self.client.call("PING")
-        except ResponseError as exc:  # a Redis that cannot write to its disk refuses even a PING
-            raise StoreRefusedError(f"redis refused a PING: {str(exc).split(' ')[0]}") from exc
         except AuthenticationError as exc:
             raise StoreUnavailableError(REFUSED_CREDENTIALS) from exc
-        except (RedisError, OSError) as exc:
+        except LoadingError as exc:
+            raise StoreUnavailableError("redis is loading its data") from exc
+        except RefusedError as exc:  # a Redis that cannot write to its disk refuses even a PING
+            raise StoreRefusedError(f"redis refused a PING: {exc.code}") from exc
+        except RedisError as exc:
             raise StoreUnavailableError("redis did not answer") from exc
 
     def usage(self) -> PoolUsage:
@@ -46,17 +46,17 @@ class RedisConnectionPool:
         await self.client.close()
 
 
-def is_busy(exc: Exception) -> bool:
-    """Whether no connection became free in time, so that nothing was sent."""
-    return isinstance(exc, BusyError)
-
-
-def is_unanswered(exc: Exception) -> bool:
-    """Whether Redis did not answer, or could not be reached."""
-    silent = isinstance(exc, (RedisConnectionError, RedisTimeoutError, OSError))
-    return silent and not is_busy(exc)
+def is_failure(exc: Exception) -> bool:
+    """Whether Redis as a whole did not answer or lets nobody in: a failure for its circuit."""
+    silent = isinstance(exc, SilentError) and not isinstance(exc, NodeDownError)
+    return silent or isinstance(exc, (AuthenticationError, LoadingError))
 
 
 def is_of_one_node(exc: BaseException) -> bool:
     """Whether only a part of a cluster did not answer, or is failing over."""
-    return isinstance(exc, (NodeDownError, ClusterDownError, TryAgainError, ReadOnlyError))
+    return isinstance(exc, (NodeDownError, PartDownError, ReadOnlyError))
+
+
+def is_worth_repeating(exc: BaseException) -> bool:
+    """Whether nothing ran, and Redis may answer a moment later."""
+    return isinstance(exc, (SilentError, LoadingError))

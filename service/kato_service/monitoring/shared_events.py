@@ -10,12 +10,12 @@ from dataclasses import asdict
 from typing import Any
 
 import structlog
-from redis.exceptions import RedisError
 
 from kato_service import json_text
 from kato_service.connections.circuit import Circuit
+from kato_service.connections.redis_address import Command
 from kato_service.connections.redis_client import RedisClient
-from kato_service.connections.redis_server import Command
+from kato_service.connections.redis_errors import RedisError
 from kato_service.monitoring.feed import Event, EventFeed
 
 log = structlog.get_logger()
@@ -72,7 +72,7 @@ class RedisEvents:
                 continue
             try:
                 await self.look()
-            except (RedisError, OSError) as exc:
+            except RedisError as exc:
                 log.debug("events not exchanged", reason=type(exc).__name__)
 
     async def look(self) -> None:

@@ -12,15 +12,14 @@ from hashlib import sha1
 from itertools import count
 from typing import Any
 
-from redis.exceptions import NoScriptError, RedisError
-
 from kato_service.backoff import Backoff
 from kato_service.connections.circuit import Circuit
+from kato_service.connections.redis_address import Command
 from kato_service.connections.redis_client import RedisClient
-from kato_service.connections.redis_pool import is_of_one_node
-from kato_service.connections.redis_server import Command
+from kato_service.connections.redis_errors import NoScriptError, RedisError
+from kato_service.connections.redis_pool import is_failure, is_of_one_node, is_worth_repeating
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
-from kato_service.sessions.redis.errors import mapped, of_all
+from kato_service.sessions.redis.errors import mapped
 
 ATTEMPTS = 3
 """Times that a call is sent to a single server before it fails."""
@@ -78,13 +77,14 @@ class RedisScripts:
         backoff = self._backoff()
         for attempt in count(1):
             try:
-                return await self._asked(command, in_full)
+                # What was on a connection that broke may have broken it: it is repeated apart.
+                return await self._asked(command, in_full, apart=unanswered is not None)
             except OutcomeUnknownError as error:
                 unanswered = refused = error
             except StoreUnavailableError as error:
                 # A refusal of this attempt says nothing about an earlier one without an answer.
                 refused = unanswered or error
-                if refused is error and not self._is_failing_over(error):
+                if refused is error and not self._is_passing(error):
                     raise
             if attempt >= ATTEMPTS and backoff.is_over:
                 break
@@ -92,33 +92,36 @@ class RedisScripts:
         assert refused is not None
         raise refused
 
-    async def _asked(self, command: Command, in_full: Command) -> Any:
+    async def _asked(self, command: Command, in_full: Command, *, apart: bool) -> Any:
         try:
             with self._calling():
-                return await self._client.call(*command)
+                return await self._client.call(*command, apart=apart)
         except _UnknownScriptError:
             with self._calling():
-                return await self._client.call(*in_full)
+                return await self._client.call(*in_full, apart=apart)
 
     def _backoff(self) -> Backoff:
         """A cluster is asked until it had time to heal; a single server only `ATTEMPTS` times."""
         heals_in_s = FAILOVER_S if self._client.clustered else 0.0
         return Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, give_up_after_s=heals_in_s)
 
-    def _is_failing_over(self, error: StoreUnavailableError) -> bool:
-        """Whether another node of the cluster may answer soon."""
+    def _is_passing(self, error: StoreUnavailableError) -> bool:
+        """Whether Redis, or another node of the cluster, may answer soon."""
         cause = error.__cause__
-        return self._client.clustered is True and cause is not None and is_of_one_node(cause)
+        if cause is None:
+            return False
+        failing_over = self._client.clustered is True and is_of_one_node(cause)
+        return failing_over or is_worth_repeating(cause)
 
     @contextmanager
     def _calling(self) -> Iterator[None]:
         """Send a call through the circuit and map the driver's errors to ours."""
         try:
-            with self._circuit.guarding(of_all):
+            with self._circuit.guarding(is_failure):
                 yield
         except NoScriptError as exc:
             raise _UnknownScriptError("redis does not have the script yet") from exc
-        except (RedisError, OSError) as exc:
+        except RedisError as exc:
             raise mapped(exc) from exc
 
 
