@@ -1,7 +1,7 @@
-"""Runs the service, or the floor program, and watches its event loop.
+"""Runs the service, or a program to compare it with, and watches its event loop.
 
-``python served.py kato|floor``: on SIGUSR1 it prints the longest stall of the loop since the last
-signal, and how much of it was computing; the rest was waiting for a processor.
+``python served.py kato|floor|pipelined|asgi``: on SIGUSR1 it prints the longest stall of the loop
+since the last signal, and how much of it was computing; the rest was waiting for a processor.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from hashlib import sha1
+from typing import Any
 
 import uvicorn
 import uvloop
@@ -54,25 +55,54 @@ class Seen(BaseModel):
     strings: list[str]
 
 
+class Scripts:
+    """The same commands to Redis as for an observation, without reading what it answers."""
+
+    def __init__(self, settings: Settings) -> None:
+        assert settings.redis_url is not None
+        self._client = RedisClient(RedisOptions(settings.redis_url.get_secret_value()))
+        self._lock, self._save = (
+            sha1(one.encode()).hexdigest() for one in (session_scripts.LOCK, session_scripts.SAVE)
+        )
+        self._prefix = f"kato:{settings.processor_id}:"
+
+    async def observe(self, session_id: str) -> None:
+        call, base = self._client.call, f"{self._prefix}{{{session_id}}}"
+        keys = (base, f"{base}:stm", f"{base}:emotives", f"{base}:remembered")
+        _, number, _, found = await call("EVALSHA", self._lock, 4, *keys, "floor", 2000, 0)
+        lists = (1, 1, '["hello","world"]', 0, 0, 0, 0)
+        state = (found[0], "", found[3], found[4])
+        await call("EVALSHA", self._save, 4, *keys, "floor", number, *state, *lists)
+
+
 def floor(settings: Settings) -> FastAPI:
     """The floor: takes an event, sends the same commands to Redis, responds, checks nothing."""
-    assert settings.redis_url is not None
-    client = RedisClient(RedisOptions(settings.redis_url.get_secret_value()))
-    lock, save = (
-        sha1(one.encode()).hexdigest() for one in (session_scripts.LOCK, session_scripts.SAVE)
-    )
-    prefix = f"kato:{settings.processor_id}:"
-    app = FastAPI()
+    scripts, app = Scripts(settings), FastAPI()
 
     @app.post("/v2/sessions/{session_id}/observe")
     async def observe(session_id: str, body: Seen) -> Response:
-        base = f"{prefix}{{{session_id}}}"
-        keys = (base, f"{base}:stm", f"{base}:emotives", f"{base}:remembered")
-        _, number, _, found = await client.call("EVALSHA", lock, 4, *keys, "floor", 2000, 0)
-        lists = (1, 1, '["hello","world"]', 0, 0, 0, 0)
-        state = (found[0], "", found[3], found[4])
-        await client.call("EVALSHA", save, 4, *keys, "floor", number, *state, *lists)
+        await scripts.observe(session_id)
         return Response(json_text.text({"session_id": session_id, "symbols": body.strings}))
+
+    return app
+
+
+def bare(settings: Settings, *, pipelined: bool) -> Any:
+    """An ASGI application without a framework: what server and Redis cost at least.
+
+    *pipelined*: it sends the commands to Redis; else it asks nobody.
+    """
+    scripts = Scripts(settings)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        session_id = scope["path"].split("/")[3] if scope["method"] == "POST" else ""
+        body = (await receive())["body"]
+        if pipelined and session_id:
+            await scripts.observe(session_id)
+        answer = json_text.text({"session_id": session_id, "symbols": body.decode()})
+        headers = [(b"content-length", str(len(answer)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
 
     return app
 
@@ -85,8 +115,9 @@ async def served(what: str) -> None:
         async with running_service(settings) as service:
             await KatoServer(service, make_app(service)).serve()
     else:
+        app = floor(settings) if what == "floor" else bare(settings, pipelined=what == "pipelined")
         config = uvicorn.Config(
-            floor(settings), port=settings.port, access_log=False, log_level="error"
+            app, port=settings.port, access_log=False, log_level="error", lifespan="off"
         )
         gc.freeze()  # as the service does after its set-up
         await uvicorn.Server(config).serve()

@@ -308,6 +308,12 @@ def redis_server(tmp_path: Path) -> Iterator[RunningServer]:
     yield from _running(_redis(tmp_path))
 
 
+@pytest.fixture(scope="module")
+def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A Redis for one module alone; its tests leave it running, with its first configuration."""
+    yield from _running(_redis(tmp_path_factory.mktemp("redis")))
+
+
 @pytest.fixture
 def mongo_server(tmp_path: Path, ferretdb: Path) -> Iterator[RunningServer]:
     """A server with MongoDB's protocol for this test alone, which may kill and restart it."""

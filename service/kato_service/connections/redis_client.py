@@ -1,12 +1,11 @@
 """The client of Redis, a single server or a cluster, over connections of our own."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kato_service.connections.redis_address import Command, RedisAddress
-from kato_service.connections.redis_cluster import RedisCluster
+from kato_service.connections.redis_cluster import RedisCluster, SharedLook
 from kato_service.connections.redis_errors import NoPermissionError, RefusedError
 from kato_service.connections.redis_server import RedisServer
 from kato_service.connections.store_pool import PoolUsage
@@ -33,8 +32,8 @@ class RedisClient:
         self._options = options
         self._address = RedisAddress.of(options.url)
         self._server = self._to(self._address)
-        self._cluster = RedisCluster(self._server, self._node)
-        self._looking = asyncio.Lock()
+        self._cluster = RedisCluster(self._server, self._node, options.socket_timeout_s)
+        self._looking = SharedLook(self._look, options.socket_timeout_s)
         self.clustered: bool | None = None
         """Whether the server belongs to a cluster; None: not known yet."""
 
@@ -80,20 +79,17 @@ class RedisClient:
 
     async def _asked(self, commands: Sequence[Command], *, apart: bool) -> list[Any]:
         if self.clustered is None:
-            await self._look()
+            await self._looking.join()
         if self.clustered:
             return [await self._cluster.asked(command, apart=apart) for command in commands]
         return await self._server.asked(commands, apart=apart)
 
     async def _look(self) -> None:
-        async with self._looking:
-            if self.clustered is not None:
-                return  # another command found out while this one waited
-            (found,) = await self._server.asked((("INFO", "cluster"),))
-            if isinstance(found, RefusedError) and not isinstance(found, NoPermissionError):
-                raise found
-            # A user that may not ask INFO: assume a single server.
-            self.clustered = isinstance(found, bytes) and b"cluster_enabled:1" in found
+        (found,) = await self._server.asked((("INFO", "cluster"),))
+        if isinstance(found, RefusedError) and not isinstance(found, NoPermissionError):
+            raise found
+        # A user that may not ask INFO: assume a single server.
+        self.clustered = isinstance(found, bytes) and b"cluster_enabled:1" in found
 
     def _node(self, host: str, port: int) -> RedisServer:
         """A node of the cluster at that address; a cluster has only database 0."""

@@ -2,12 +2,13 @@
 
 import asyncio
 from binascii import crc_hqx
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from kato_service.connections.redis_address import Command
 from kato_service.connections.redis_errors import (
     AskError,
+    BusyError,
     MovedError,
     NodeDownError,
     NotSentError,
@@ -26,9 +27,46 @@ _FIRST_KEY = {"EVALSHA": 3, "EVAL": 3}
 Address = tuple[str, int]
 
 
+class SharedLook:
+    """Something to find out before a command can be sent, once for all that wait for it."""
+
+    def __init__(self, look: Callable[[], Coroutine[Any, Any, None]], timeout_s: float) -> None:
+        """*timeout_s*: how long a command waits; the look itself may take longer."""
+        self._look = look
+        self._timeout_s = timeout_s
+        self._running: asyncio.Task[None] | None = None
+
+    async def join(self) -> None:
+        """Wait for the look that is running, or start one.
+
+        Raises:
+            NotSentError, RefusedError: It failed, so the command was not sent.
+        """
+        if self._running is None:
+            self._running = asyncio.create_task(self._look(), name="asking redis for its cluster")
+            self._running.add_done_callback(self._ended)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                # A command that is cancelled must not cancel what others wait for.
+                await asyncio.shield(self._running)
+        except (SilentError, BusyError, TimeoutError) as exc:
+            raise NotSentError(str(exc) or "redis did not answer in time") from exc
+        except RefusedError as exc:
+            raise type(exc)(str(exc)) from exc
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running = None
+        # Without this, asyncio warns of an exception that nobody retrieved if all callers are gone.
+        if not task.cancelled():
+            task.exception()
+
+
 class RedisCluster:
-    def __init__(self, first: RedisServer, node: Callable[[str, int], RedisServer]) -> None:
-        """*first* is asked for the other nodes; *node* makes one from host and port."""
+    def __init__(
+        self, first: RedisServer, node: Callable[[str, int], RedisServer], timeout_s: float
+    ) -> None:
+        """*first* is asked for the other nodes; *node* makes one from host and port. *timeout_s*:
+        for a command to learn where its slot is."""
         self._first = first
         self._node = node
         self._nodes: dict[Address, RedisServer] = {}
@@ -37,7 +75,7 @@ class RedisCluster:
         """Slots that moved to another node since the slots were last read."""
         self._stale = True
         """The slots have to be read before the next command."""
-        self._looking = asyncio.Lock()
+        self._looking = SharedLook(self._look, timeout_s)
 
     def usage(self) -> PoolUsage:
         """Connections to all nodes, that to the node of the URL too."""
@@ -93,10 +131,7 @@ class RedisCluster:
 
     async def _address(self, slot: int) -> Address | None:
         if self._stale:
-            async with self._looking:
-                # Another command may have read the slots while this one waited.
-                if self._stale:
-                    await self._look()
+            await self._looking.join()
         if slot in self._moved:
             return self._moved[slot]
         # A cluster has few ranges: looking through them costs less than 16 384 entries would.

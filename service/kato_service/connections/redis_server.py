@@ -228,7 +228,8 @@ class RedisServer:
                 await self._connect(connection)
         except (OSError, TimeoutError, RedisError) as exc:
             self._backoff = self._backoff or Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
-            error = _as_before(exc) if isinstance(exc, RefusedError) else _unreachable(str(exc))
+            reason = str(exc) or "redis did not answer in time"
+            error = _as_before(exc) if isinstance(exc, RefusedError) else _unreachable(reason)
         else:
             self._backoff = None
             connection.opened()
