@@ -233,4 +233,4 @@ async def expire_lease(store: SessionStore, session_id: str) -> None:
         store._sessions[session_id].lease_end = 0.0
         return
     assert isinstance(store, RedisSessionStore)
-    await store._client.hset(store._keys(session_id)[0], "lea", "1")  # type: ignore[misc]
+    await store._client.call("HSET", store._keys(session_id)[0], "lea", "1")

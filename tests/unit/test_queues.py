@@ -31,8 +31,9 @@ async def test_a_full_queue_of_one_session_does_not_affect_another_session() -> 
     queues, leave = SessionQueues(max_waiting=2), asyncio.Event()
 
     async def use(session_id: str) -> None:
-        async with queues.turn(session_id, soon()):
-            await leave.wait()
+        await queues.take(session_id, soon())
+        await leave.wait()
+        queues.give_back(session_id)
 
     users = [asyncio.create_task(use("a")) for _ in range(3)]
     await asyncio.sleep(0)

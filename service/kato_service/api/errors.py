@@ -1,8 +1,8 @@
 """Errors as answers: every refusal and failure has the same envelope (http-api.md §1)."""
 
+import random
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from secrets import token_hex
 from typing import Any
 
 import structlog
@@ -103,8 +103,13 @@ def request_id_from(headers: Iterable[tuple[bytes, bytes]]) -> str:
     for name, value in headers:
         if name == b"x-request-id":
             text = value.decode("latin-1")
-            return text if HEADER_SAFE.fullmatch(text) else token_hex(_ID_BYTES)
-    return token_hex(_ID_BYTES)
+            return text if HEADER_SAFE.fullmatch(text) else _new_id()
+    return _new_id()
+
+
+def _new_id() -> str:
+    """An id for log lines; it need not be secret."""
+    return random.randbytes(_ID_BYTES).hex()
 
 
 def request_id_of(scope: Scope) -> str:

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from math import inf
 
@@ -47,8 +46,7 @@ class Circuit:
         self._clock = clock
         self._counted_at = -inf
 
-    @contextmanager
-    def guarding(self, unanswered: Callable[[Exception], bool]) -> Iterator[None]:
+    def guarding(self, unanswered: Callable[[Exception], bool]) -> "_Guard":
         """Refuse the call inside while the circuit is open, else note how the call went.
 
         Args:
@@ -58,18 +56,19 @@ class Circuit:
         Raises:
             StoreUnavailableError: The circuit is open; nothing was sent.
         """
+        return _Guard(self, unanswered)
+
+    def begun(self) -> float:
+        """When a call begins that goes through now; raises what `guarding` raises."""
         if self.is_open:
             raise StoreUnavailableError(
                 f"{self._store} does not answer and is probed in the background until it does;"
                 " retry later"
             )
-        began = self._clock()
-        try:
-            yield
-        except Exception as exc:
-            if unanswered(exc):
-                self.failed(began)
-            raise
+        return self._clock()
+
+    def done(self, began: float) -> None:
+        """Note an answered call that began at *began*."""
         self.calls += 1
         self.calls_s += self._clock() - began
         self.answered()
@@ -107,3 +106,25 @@ class Circuit:
         if self.failures:
             self.failures = 0
             self.suspected.clear()
+
+
+class _Guard:
+    """One call through a circuit; a class, because a generator costs more than the rest of it."""
+
+    __slots__ = ("_began", "_circuit", "_unanswered")
+
+    def __init__(self, circuit: Circuit, unanswered: Callable[[Exception], bool]) -> None:
+        self._circuit = circuit
+        self._unanswered = unanswered
+        self._began = 0.0
+
+    def __enter__(self) -> None:
+        self._began = self._circuit.begun()
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object
+    ) -> None:
+        if error is None:
+            self._circuit.done(self._began)
+        elif isinstance(error, Exception) and self._unanswered(error):
+            self._circuit.failed(self._began)

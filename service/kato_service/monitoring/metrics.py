@@ -109,7 +109,8 @@ class Metrics:
         match result:
             case ObservationResult(repeated=False):
                 self._observations.inc()
-                self._learns.inc(result.auto_learned_pattern is not None)
+                if result.auto_learned_pattern is not None:
+                    self._learns.inc()
             case SequenceResult(repeated=False):
                 self._observations.inc(result.observations_processed)
                 self._learns.inc(len(result.auto_learned_patterns))

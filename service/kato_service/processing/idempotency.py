@@ -5,10 +5,10 @@ step as the change that the request made.
 """
 
 import asyncio
+import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b, sha256
-from secrets import token_hex
 from typing import Any
 
 from kato_service import json_text
@@ -58,7 +58,7 @@ class RequestIdentity:
             content: Equal for requests that ask for the same; see `content_of`.
         """
         if unique_id is None:
-            return cls(operation, token_hex(ID_BYTES), repeatable=False, content=0)
+            return cls(operation, random.randbytes(ID_BYTES).hex(), repeatable=False, content=0)
         digest = blake2b(content, digest_size=CONTENT_BITS // 8).digest()
         number = int.from_bytes(digest, "big") or 1
         return cls(operation, unique_id, repeatable=True, content=number)

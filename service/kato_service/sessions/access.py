@@ -1,11 +1,12 @@
 """Exclusive access of one request to one session, across all replicas (sessions.md §2)."""
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+import random
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
+from types import TracebackType
 
 from kato_service.backoff import Backoff
 from kato_service.domain.deadline import Deadline, within
@@ -42,10 +43,9 @@ class SessionAccess:
         """Whether another request of this process holds the session or waits for it."""
         return self._queues.is_waited_for(session_id)
 
-    @asynccontextmanager
-    async def locked(
+    def locked(
         self, session_id: str, deadline: Deadline, *, rolling_forward: bool = False
-    ) -> AsyncIterator[Held]:
+    ) -> "_Locked":
         """The session, locked inside.
 
         Args:
@@ -57,40 +57,84 @@ class SessionAccess:
             OverloadedError: Too many requests wait for it.
             StoreUnavailableError: The store did not answer.
         """
-        owner = secrets.token_hex(OWNER_BYTES)
+        return _Locked(self, session_id, deadline, rolling_forward)
+
+    async def taken(
+        self, session_id: str, owner: str, deadline: Deadline, rolling_forward: bool
+    ) -> Lock:
+        """The lock, once the requests before have given it back; raises what `locked` raises."""
         began = perf_counter()
-        async with self._queues.turn(session_id, deadline):
-            held: Held | None = None
-            try:
-                lock = await self._acquired(session_id, owner, deadline, rolling_forward)
-                self._waited(perf_counter() - began)
-                held = Held(lock)
-                renewal = _Renewal(self._store, lock)
-                try:
-                    yield held
-                finally:
-                    renewal.end()
-            finally:
-                # Also after a failed or cancelled attempt: the store may hold the lock, or a
-                # place in its queue, for this owner.
-                if held is None or not held.saved:
-                    await self._release(session_id, owner)
+        await self._queues.take(session_id, deadline)
+        try:
+            lock = await self._acquired(session_id, owner, deadline, rolling_forward)
+        except BaseException:
+            # The store may hold the lock, or a place in its queue, for this owner all the same.
+            await self.given_back(session_id, owner, saved=False)
+            raise
+        self._waited(perf_counter() - began)
+        return lock
+
+    async def given_back(self, session_id: str, owner: str, *, saved: bool) -> None:
+        """Let the next request have the session; if this fails, the lock ends with its lease."""
+        try:
+            if not saved:
+                with suppress(StoreUnavailableError):
+                    await self._store.release(session_id, owner)
+        finally:
+            self._queues.give_back(session_id)
+
+    def renewal(self, lock: Lock) -> "_Renewal":
+        return _Renewal(self._store, lock)
 
     async def _acquired(
         self, session_id: str, owner: str, deadline: Deadline, rolling_forward: bool
     ) -> Lock:
-        backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, factor=1.5)
         async with within(deadline, BUSY):
-            while True:
-                lock = await self._store.lock(session_id, owner, rolling_forward=rolling_forward)
-                if lock is not None:
-                    return lock
+            lock = await self._store.lock(session_id, owner, rolling_forward=rolling_forward)
+            if lock is not None:
+                return lock
+            backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, factor=1.5)
+            while lock is None:
                 await backoff.pause()
+                lock = await self._store.lock(session_id, owner, rolling_forward=rolling_forward)
+            return lock
 
-    async def _release(self, session_id: str, owner: str) -> None:
-        """If this fails, the lock ends with its lease."""
-        with suppress(StoreUnavailableError):
-            await self._store.release(session_id, owner)
+
+class _Locked:
+    """One use of a session; a class, because a generator costs more than what it would say."""
+
+    __slots__ = ("_access", "_deadline", "_held", "_owner", "_renewal", "_rolling", "_session_id")
+
+    def __init__(
+        self, access: SessionAccess, session_id: str, deadline: Deadline, rolling_forward: bool
+    ) -> None:
+        self._access = access
+        self._session_id = session_id
+        self._deadline = deadline
+        self._rolling = rolling_forward
+        self._owner = new_owner()
+
+    async def __aenter__(self) -> Held:
+        lock = await self._access.taken(
+            self._session_id, self._owner, self._deadline, self._rolling
+        )
+        self._renewal = self._access.renewal(lock)
+        self._held = Held(lock)
+        return self._held
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self._renewal.end()
+        await self._access.given_back(self._session_id, self._owner, saved=self._held.saved)
+
+
+def new_owner() -> str:
+    """An id that no other owner of a lock has; it need not be secret."""
+    return random.randbytes(OWNER_BYTES).hex()
 
 
 class _Renewal:

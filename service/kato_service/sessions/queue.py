@@ -4,8 +4,6 @@ They take turns in order of arrival, so that only one of them at a time asks the
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from kato_service.domain.deadline import Deadline, within
@@ -31,15 +29,17 @@ class SessionQueues:
         """Whether a request of the session runs or waits."""
         return session_id in self._queues
 
-    @asynccontextmanager
-    async def turn(self, session_id: str, deadline: Deadline) -> AsyncIterator[None]:
-        """Wait for the requests before this one; no other one of the session runs inside.
+    async def take(self, session_id: str, deadline: Deadline) -> None:
+        """Wait for the requests before this one; no other one of the session runs until
+        `give_back`.
 
         Raises:
             DeadlineExceededError: They took too long.
             OverloadedError: Too many of them wait.
         """
-        queue = self._queues.setdefault(session_id, _Queue())
+        queue = self._queues.get(session_id)
+        if queue is None:
+            queue = self._queues[session_id] = _Queue()
         if queue.users > self._max_waiting:
             raise OverloadedError(
                 "session",
@@ -52,11 +52,17 @@ class SessionQueues:
                     await queue.lock.acquire()
             else:
                 await queue.lock.acquire()  # free: a timer would cost more than it saves
-            try:
-                yield
-            finally:
-                queue.lock.release()
-        finally:
-            queue.users -= 1
-            if not queue.users:
-                del self._queues[session_id]
+        except BaseException:
+            self._left(session_id, queue)
+            raise
+
+    def give_back(self, session_id: str) -> None:
+        """Let the next request have its turn."""
+        queue = self._queues[session_id]
+        queue.lock.release()
+        self._left(session_id, queue)
+
+    def _left(self, session_id: str, queue: _Queue) -> None:
+        queue.users -= 1
+        if not queue.users:
+            del self._queues[session_id]

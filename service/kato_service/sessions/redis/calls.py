@@ -5,8 +5,7 @@ effect if it runs twice.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Coroutine, Sequence
 from functools import cache
 from hashlib import sha1
 from itertools import count
@@ -56,8 +55,7 @@ class RedisScripts:
     async def _run_on_some(self, script: str, keys: Sequence[Sequence[str]]) -> list[Any]:
         commands = [_by_digest(script, (len(some), *some)) for some in keys]
         try:
-            with self._calling():
-                return await self._client.calls(commands)
+            return list(await self._through(self._client.calls(commands)))
         except StoreUnavailableError:
             # A server does not have the script yet, or an answer got lost.
             return [await self.run(script, some, ()) for some in keys]
@@ -72,33 +70,50 @@ class RedisScripts:
         return await self._retried(command, command)
 
     async def _retried(self, command: Command, in_full: Command) -> Any:
-        refused: StoreUnavailableError | None = None
+        try:
+            return await self._asked(command, in_full)
+        except StoreUnavailableError as error:
+            return await self._again(command, in_full, error)
+
+    async def _again(
+        self, command: Command, in_full: Command, refused: StoreUnavailableError
+    ) -> Any:
+        """The answer after a first attempt that was refused, or whose answer got lost."""
         unanswered: OutcomeUnknownError | None = None
         backoff = self._backoff()
-        for attempt in count(1):
+        for attempt in count(2):
+            if isinstance(refused, OutcomeUnknownError):
+                unanswered = refused
+            elif unanswered is None and not self._is_passing(refused):
+                raise refused
+            if attempt > ATTEMPTS and backoff.is_over:
+                break
+            await backoff.pause()
             try:
                 # What was on a connection that broke may have broken it: it is repeated apart.
                 return await self._asked(command, in_full, apart=unanswered is not None)
-            except OutcomeUnknownError as error:
-                unanswered = refused = error
             except StoreUnavailableError as error:
-                # A refusal of this attempt says nothing about an earlier one without an answer.
-                refused = unanswered or error
-                if refused is error and not self._is_passing(error):
-                    raise
-            if attempt >= ATTEMPTS and backoff.is_over:
-                break
-            await backoff.pause()
-        assert refused is not None
-        raise refused
+                refused = error
+        # A refusal of the last attempt says nothing about an earlier one without an answer.
+        raise unanswered or refused
 
-    async def _asked(self, command: Command, in_full: Command, *, apart: bool) -> Any:
+    async def _asked(self, command: Command, in_full: Command, *, apart: bool = False) -> Any:
         try:
-            with self._calling():
-                return await self._client.call(*command, apart=apart)
+            return await self._through(self._client.call(*command, apart=apart))
         except _UnknownScriptError:
-            with self._calling():
-                return await self._client.call(*in_full, apart=apart)
+            return await self._through(self._client.call(*in_full, apart=apart))
+
+    async def _through(self, call: Coroutine[Any, Any, Any]) -> Any:
+        """The answer to *call*, through the circuit, with errors mapped to ours."""
+        try:
+            with self._circuit.guarding(is_failure):
+                return await call
+        except NoScriptError as exc:
+            raise _UnknownScriptError("redis does not have the script yet") from exc
+        except RedisError as exc:
+            raise mapped(exc) from exc
+        finally:
+            call.close()  # if the circuit was open
 
     def _backoff(self) -> Backoff:
         """A cluster is asked until it had time to heal; a single server only `ATTEMPTS` times."""
@@ -112,17 +127,6 @@ class RedisScripts:
             return False
         failing_over = self._client.clustered is True and is_of_one_node(cause)
         return failing_over or is_worth_repeating(cause)
-
-    @contextmanager
-    def _calling(self) -> Iterator[None]:
-        """Send a call through the circuit and map the driver's errors to ours."""
-        try:
-            with self._circuit.guarding(is_failure):
-                yield
-        except NoScriptError as exc:
-            raise _UnknownScriptError("redis does not have the script yet") from exc
-        except RedisError as exc:
-            raise mapped(exc) from exc
 
 
 class _UnknownScriptError(StoreUnavailableError):

@@ -7,6 +7,7 @@ more event (sessions.md §1).
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from operator import is_
 from typing import Any, TypeVar
 
 import orjson
@@ -234,9 +235,7 @@ def _shift(before: Sequence[T], after: Sequence[T]) -> int | None:
     for drop, item in enumerate(before):
         if item is after[0]:
             kept = len(before) - drop
-            same = kept <= len(after) and all(
-                one is other for one, other in zip(before[drop:], after, strict=False)
-            )
+            same = kept <= len(after) and all(map(is_, before[drop:], after))
             return drop if same else None
     return None
 
