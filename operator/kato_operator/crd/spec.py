@@ -37,9 +37,9 @@ class MongoDBPool(Model):
 
 class RedisPool(Model):
     max_connections: Connections = 50
-    """Maximum number of connections."""
+    """Maximum number of connections to each server; requests share one, only large ones need more."""
     socket_timeout_seconds: Seconds = 2
-    """Seconds to connect, to wait for a response, and to wait for a free connection."""
+    """Seconds that each command may take, connecting included."""
 
 
 class QdrantPool(Model):

@@ -144,9 +144,9 @@ class Settings(AccessConfig, AddressConfig, TraceConfig, APIServiceConfig):
     redis_url: RedisUrl | None = Field(None, validation_alias="REDIS_URL")
     """redis://[user:password@]host[:port][/database], or rediss://; of a cluster, any node."""
     redis_pool_size: PositiveInt = Field(50, validation_alias="REDIS_POOL_SIZE")
-    """Connections per process, at most."""
+    """Connections per process and node, at most; requests share one, and only large ones need more."""
     redis_socket_timeout_s: Seconds = Field(2.0, validation_alias="REDIS_SOCKET_TIMEOUT_S")
-    """Seconds to connect, to wait for an answer, and to wait for a free connection."""
+    """Seconds that each command may take, connecting included."""
 
     mongo_base_url: MongoUrl | None = Field(None, validation_alias="MONGO_BASE_URL")
     """mongodb://[user:password@]host[:port][/?options], or mongodb+srv://."""
