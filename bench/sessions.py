@@ -1,7 +1,10 @@
-"""Observing and learning through one worker, compared with a floor: the same stack without KATO.
+"""Observing and learning through one worker, compared with floors: the same stack without KATO.
 
 `run.py` calls this module; ``python bench/sessions.py`` runs it alone. Service, Redis and load
 share the machine's processors; the processor time of each shows which one was the bottleneck.
+
+``BEFORE=<folder>`` names a checkout of another version, whose engine is built: its service and its
+floor are measured in turns with ours.
 """
 
 import asyncio
@@ -17,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,6 +44,13 @@ from kato_service.sessions.redis.store import RedisSessionStore
 from kato_service.sessions.store import Limits, NewSession
 
 HERE = Path(__file__).resolve().parent
+BEFORE = os.environ.get("BEFORE")
+FLOORS = ("asgi", "pipelined", "floor")
+"""Programs of `served.py`: a server that asks nobody, one that sends the same commands to Redis,
+and the same with a framework."""
+OTHER = " before"
+"""Ends the names of programs of the other checkout."""
+TURNS = 2
 STM_EVENTS = 20
 CLIENTS = (1, 20, 200)
 MANY = 10_000
@@ -118,16 +128,18 @@ def redis() -> Iterator[Stores]:
 def server(what: str, **variables: str) -> Iterator[Server]:
     port = free_port()
     with tempfile.TemporaryDirectory() as directory:
+        home = Path(BEFORE) if BEFORE and what.endswith(OTHER) else HERE.parent
+        program = what.removesuffix(OTHER)
         process = subprocess.Popen(
-            [sys.executable, str(HERE / "served.py"), what],
+            [sys.executable, str(home / "bench" / "served.py"), program],
             env={"DATA_DIR": directory, "HOST": "127.0.0.1", "LOG_LEVEL": "warning"}
-            | {"PORT": str(port), "PATH": "/usr/bin:/bin"}
+            | {"PORT": str(port), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(home / "service")}
             | variables,
             stdout=subprocess.PIPE,
             text=True,
         )
         try:
-            ready = "/health/ready" if what == "kato" else "/openapi.json"
+            ready = "/health/ready" if program == "kato" else "/openapi.json"
             await_that(lambda: httpx.get(f"http://127.0.0.1:{port}{ready}").raise_for_status())
             yield Server(what, port, process)
         finally:
@@ -177,8 +189,8 @@ def in_turn(sessions: list[str]) -> list[tuple[str, str, Any]]:
 
 
 @contextmanager
-def kato_and_floor() -> Iterator[tuple[Stores, Server, Server, httpx.Client]]:
-    """KATO and the floor on one Redis, and a client of KATO."""
+def kato_and(*others: str) -> Iterator[tuple[Stores, Server, list[Server], httpx.Client]]:
+    """KATO and other programs on one Redis, and a client of KATO."""
     with ExitStack() as stack:
         stores = stack.enter_context(redis())
         variables = {
@@ -188,53 +200,80 @@ def kato_and_floor() -> Iterator[tuple[Stores, Server, Server, httpx.Client]]:
             "MAX_SESSIONS": str(2 * MANY),
         }
         kato = stack.enter_context(server("kato", **variables))
-        floor = stack.enter_context(server("floor", **variables))
+        found = [stack.enter_context(server(one, **variables)) for one in others]
         client = httpx.Client(base_url=f"http://127.0.0.1:{kato.port}", timeout=60)
-        yield stores, kato, floor, stack.enter_context(client)
+        yield stores, kato, found, stack.enter_context(client)
+
+
+class Measured:
+    """What some clients got from one program, in several turns."""
+
+    def __init__(self, program: Server, stores: Stores, requests: Requests) -> None:
+        self._program = program
+        self._stores = stores
+        self._requests = requests
+        self._found: list[dict[str, float]] = []
+        self._cpu_s = self._redis_cpu_s = 0.0
+        load(program.port, requests, WARM_UP_S)
+        program.longest_stall()
+
+    def measure(self) -> None:
+        cpu_s, redis_cpu_s = self._program.cpu_s(), self._stores.cpu_s()
+        found = load(self._program.port, self._requests, MEASURED_S / TURNS)
+        self._cpu_s += self._program.cpu_s() - cpu_s
+        self._redis_cpu_s += self._stores.cpu_s() - redis_cpu_s
+        self._found.append(found | self._program.longest_stall())
+
+    @property
+    def rate(self) -> float:
+        return self._mean("per_s")
+
+    def row(self, floor: float) -> Row:
+        """*floor*: the rate of the floor."""
+        count = sum(one["count"] for one in self._found)
+        return {
+            "program": self._program.name,
+            "clients": len(self._requests),
+            "observe/s": round(self.rate),
+            "of the floor": self.rate / floor,
+            "p50 ms": self._mean("p50_ms"),
+            "p99 ms": self._mean("p99_ms"),
+            "cpu µs": self._cpu_s * 1e6 / count,
+            "redis cpu µs": self._redis_cpu_s * 1e6 / count,
+            "load cpu": self._mean("cpu"),
+            "stall ms": max(one["late_ms"] for one in self._found),
+            "of it computing ms": max(one["computed_ms"] for one in self._found),
+            "refused": int(sum(one["refused"] for one in self._found)),
+        }
+
+    def _mean(self, figure: str) -> float:
+        return statistics.mean(one[figure] for one in self._found)
 
 
 def observe_rows() -> list[Row]:
-    """The same clients on the floor and then on KATO."""
-    with kato_and_floor() as (stores, kato, floor, client):
-        return [
-            row for count in CLIENTS for row in _observe_rows(count, stores, kato, floor, client)
-        ]
+    """The same clients on the floors and on KATO, in turns."""
+    others = (*FLOORS, *(("floor before", "kato before") if BEFORE else ()))
+    with kato_and(*others) as (stores, kato, floors, client):
+        programs = (*floors, kato)
+        return [row for count in CLIENTS for row in _observe_rows(count, stores, programs, client)]
 
 
 def _observe_rows(
-    count: int, stores: Stores, kato: Server, floor: Server, client: httpx.Client
+    count: int, stores: Stores, programs: Sequence[Server], client: httpx.Client
 ) -> list[Row]:
-    rows: list[Row] = []
-    rates: list[float] = []
-    for one in (floor, kato):
+    measured: dict[str, Measured] = {}
+    for one in programs:
         requests = observing(created(client, count))
         for mine in requests:
-            # Both programs start with a full STM.
+            # All programs start with a full STM.
             fill = {"observations": [{"strings": ["hello", "world"]}] * STM_EVENTS}
             client.post(f"{mine[0][1]}-sequence", json=fill).raise_for_status()
-        load(one.port, requests, WARM_UP_S)
-        one.longest_stall()
-        before = one.cpu_s(), stores.cpu_s()
-        found = load(one.port, requests)
-        stall = one.longest_stall()
-        rates.append(found["per_s"])
-        rows.append(
-            {
-                "program": one.name,
-                "clients": count,
-                "observe/s": round(found["per_s"]),
-                "of the floor": rates[-1] / rates[0],
-                "p50 ms": found["p50_ms"],
-                "p99 ms": found["p99_ms"],
-                "cpu µs": (one.cpu_s() - before[0]) * 1e6 / found["count"],
-                "redis cpu µs": (stores.cpu_s() - before[1]) * 1e6 / found["count"],
-                "load cpu": found["cpu"],
-                "stall ms": stall["late_ms"],
-                "of it computing ms": stall["computed_ms"],
-                "refused": int(found["refused"]),
-            }
-        )
-    return rows
+        measured[one.name] = Measured(one, stores, requests)
+    for turn in range(TURNS):
+        # Back and forth, so that what changes on the machine meanwhile hits all alike.
+        for each in list(measured.values())[:: -1 if turn % 2 else 1]:
+            each.measure()
+    return [each.row(measured["floor"].rate) for each in measured.values()]
 
 
 def store_rows() -> list[Row]:
@@ -308,7 +347,7 @@ async def _learn_rows(directory: Path) -> list[Row]:
 
 def many_rows() -> list[Row]:
     """Ten thousand live sessions: created, observed on in random order, listed."""
-    with kato_and_floor() as (stores, kato, _, client):
+    with kato_and() as (stores, kato, _, client):
         return [_many_row(stores, kato, client)]
 
 
@@ -343,7 +382,7 @@ def _many_row(stores: Stores, kato: Server, client: httpx.Client) -> Row:
 
 
 SESSION_MEASURES: dict[str, Callable[[], list[Row]]] = {
-    "Observing compared with the floor, Redis with appendfsync always": observe_rows,
+    "Observing compared with floors, Redis with appendfsync always": observe_rows,
     "Sessions in Redis, one caller": store_rows,
     "Durable learns, SQLite": learn_rows,
     "Many sessions": many_rows,
