@@ -15,6 +15,7 @@ from kato_service.connections.redis_connection import (
     Pending,
     RedisConnection,
     packed,
+    packed_all,
 )
 from kato_service.connections.redis_errors import (
     MovedError,
@@ -91,7 +92,7 @@ class Wired:
     def send(self, *command: str, count: int = 1) -> "asyncio.Future[Any]":
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        text = packed((command,) * count)
+        text = packed_all((command,) * count)
         pending = Pending(future, text, count, loop.time() + self._timeout_s)
         pending.command = command
         self.connection.send(pending)
@@ -126,7 +127,7 @@ async def test_commands_of_one_turn_are_written_at_once(wired: Wired) -> None:
         wired.send("GET", name)
     assert wired.transport.written == []
     await turn()
-    assert wired.transport.written == [packed(("GET", name) for name in "abc")]
+    assert wired.transport.written == [packed_all(("GET", name) for name in "abc")]
 
 
 STREAM = (bulk("first"), b"*2\r\n:7\r\n*1\r\n" + bulk("in a list"), b"$-1\r\n", bulk("second"))
@@ -177,7 +178,7 @@ async def test_what_is_cancelled_before_it_is_written_is_not_sent(wired: Wired) 
     gone, kept = wired.send("SET", "gone"), wired.send("SET", "kept")
     gone.cancel()
     await turn()
-    assert b"".join(wired.transport.written) == packed((("SET", "kept"),))
+    assert b"".join(wired.transport.written) == packed(("SET", "kept"))
     wired.connection.data_received(b"+OK\r\n")
     assert kept.result() == b"OK"
 
@@ -224,7 +225,7 @@ async def test_commands_wait_until_redis_knows_who_asks() -> None:
     made.connection.connection_made(made.transport)
     greeting = made.connection.greet([("AUTH", "secret"), ("CLIENT", "SETNAME", "x")])
     await turn()
-    assert made.transport.written == [packed((("AUTH", "secret"), ("CLIENT", "SETNAME", "x")))]
+    assert made.transport.written == [packed_all((("AUTH", "secret"), ("CLIENT", "SETNAME", "x")))]
     made.connection.data_received(b"+OK\r\n-ERR unknown\r\n")
     ok, refused = greeting.result()
     assert (ok, str(refused)) == (b"OK", "ERR unknown")
@@ -242,7 +243,7 @@ async def test_what_waits_for_a_connection_that_never_opens_was_not_sent() -> No
     failed = made.send("GET", "b")
     made.connection.abort(lambda: RefusedError("ERR no"))
     assert (outcome(timed_out), outcome(failed)) == (NotSentError, RefusedError)
-    assert made.owner.handed_over == 2 * len(packed((("GET", "a"),)))
+    assert made.owner.handed_over == 2 * len(packed(("GET", "a")))
     assert made.connection.closed.done()
 
 
@@ -253,7 +254,7 @@ async def test_a_socket_that_is_full_holds_commands_back(wired: Wired) -> None:
     await turn()
     assert (wired.transport.written, wired.owner.handed_over) == ([], 0)
     wired.connection.resume_writing()
-    assert wired.transport.written == [packed((("GET", "a"),))]
+    assert wired.transport.written == [packed(("GET", "a"))]
     assert not wired.connection.is_clogged
     wired.connection.data_received(bulk("A"))
     assert waiting.result() == b"A"
@@ -265,7 +266,7 @@ async def test_much_is_written_in_portions(wired: Wired) -> None:
         wired.send("SET", "a", value)
     await turn()
     assert len(wired.transport.written) == 3
-    assert b"".join(wired.transport.written) == packed([("SET", "a", value)] * 5)
+    assert b"".join(wired.transport.written) == packed_all([("SET", "a", value)] * 5)
 
 
 async def test_a_large_answer_clogs_the_connection_until_it_is_complete(wired: Wired) -> None:

@@ -36,10 +36,13 @@ _NOTHING = object()
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 
 
-def packed(commands: Iterable[Command]) -> bytes:
-    """Commands as Redis reads them."""
-    # hiredis declares tuples of one item.
-    return b"".join(pack_command(tuple(one)) for one in commands)  # type: ignore[arg-type]
+def packed(command: Command) -> bytes:
+    """A command as Redis reads it."""
+    return bytes(pack_command(tuple(command)))  # type: ignore[arg-type]  # declares tuples of one
+
+
+def packed_all(commands: Iterable[Command]) -> bytes:
+    return b"".join(map(packed, commands))
 
 
 class Pending:
@@ -142,7 +145,7 @@ class RedisConnection(asyncio.Protocol):
         future: asyncio.Future[Any] = self._loop.create_future()
         until = self._loop.time() + self._timeout_s
         self._in_flight.append(Pending(future, b"", len(commands), until))
-        self._transport.write(packed(commands))
+        self._transport.write(packed_all(commands))
         return future
 
     def opened(self) -> None:

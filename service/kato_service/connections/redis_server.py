@@ -16,6 +16,7 @@ from kato_service.connections.redis_connection import (
     Pending,
     RedisConnection,
     packed,
+    packed_all,
 )
 from kato_service.connections.redis_errors import (
     AuthenticationError,
@@ -71,14 +72,14 @@ class RedisServer:
         Raises (the future):
             SilentError, RefusedError: It was not sent, or not answered.
         """
-        return self._sent(packed((command,)), 1, command, apart=apart)
+        return self._sent(packed(command), 1, command, apart=apart)
 
     def send_all(
         self, commands: Sequence[Command], *, apart: bool = False
     ) -> "asyncio.Future[Any]":
         """Send several commands in a row; the future gets the list of their answers, if there are
         two or more."""
-        return self._sent(packed(commands), len(commands), None, apart=apart)
+        return self._sent(packed_all(commands), len(commands), None, apart=apart)
 
     async def asked(self, commands: Sequence[Command], *, apart: bool = False) -> list[Any]:
         """The answers to *commands*, in one round trip; refusals are returned among them.

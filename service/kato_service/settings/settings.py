@@ -144,7 +144,7 @@ class Settings(AccessConfig, AddressConfig, TraceConfig, APIServiceConfig):
     redis_url: RedisUrl | None = Field(None, validation_alias="REDIS_URL")
     """redis://[user:password@]host[:port][/database], or rediss://; of a cluster, any node."""
     redis_pool_size: PositiveInt = Field(50, validation_alias="REDIS_POOL_SIZE")
-    """Connections per process and node, at most; requests share one, and only large ones need more."""
+    """Connections per process and node, at most; requests share one, large ones need more."""
     redis_socket_timeout_s: Seconds = Field(2.0, validation_alias="REDIS_SOCKET_TIMEOUT_S")
     """Seconds that each command may take, connecting included."""
 

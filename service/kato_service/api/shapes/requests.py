@@ -40,17 +40,24 @@ Ttl = Annotated[int, Field(ge=1, le=MAX_TTL_S), AsWhole]
 Vector = Annotated[list[Real], Field(fail_fast=True)]
 
 
+_NOTHING: dict[str, Any] = {"json_schema_extra": {"default": []}}
+_NO_NAMES: dict[str, Any] = {"json_schema_extra": {"default": {}}}
+
+
 class ObservationItem(Body):
     """One observation of a sequence."""
 
-    strings: Annotated[list[str], Field(fail_fast=True)] = Field(default=[])
+    # pydantic would copy a default that can change, for longer than it validates the rest.
+    strings: Annotated[list[str], Field(fail_fast=True)] = Field(default_factory=list, **_NOTHING)
     """Symbols of the event."""
-    vectors: Annotated[list[Vector], Field(fail_fast=True)] = Field(default=[])
+    vectors: Annotated[list[Vector], Field(fail_fast=True)] = Field(
+        default_factory=list, **_NOTHING
+    )
     """Vectors of the event, each becomes a symbol. None may be all zeros, and all vectors of a
     knowledge base have the same dimension."""
-    emotives: Emotives = Field(default={})
+    emotives: Emotives = Field(default_factory=dict, **_NO_NAMES)
     """Named numbers that describe how the event feels."""
-    metadata: Metadata = Field(default={})
+    metadata: Metadata = Field(default_factory=dict, **_NO_NAMES)
     """Anything that the pattern learned from this event should carry."""
 
     def observation(self) -> Observation:

@@ -36,7 +36,11 @@ class RedisScripts:
     async def run(self, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         """The answer of a script, which may run twice; raises what `call` raises."""
         given = (len(keys), *keys, *arguments)
-        return await self._retried(_by_digest(script, given), ("EVAL", script, *given))
+        try:
+            return await self._through(self._client.call("EVALSHA", _digest(script), *given))
+        except StoreUnavailableError as error:
+            in_full = ("EVAL", script, *given)
+            return await self._again(_by_digest(script, given), in_full, error)
 
     async def run_on_each(
         self, script: str, keys: Sequence[Sequence[str]], *, at_once: int
@@ -67,18 +71,23 @@ class RedisScripts:
             StoreUnavailableError: It did not run.
             OutcomeUnknownError: It may have run.
         """
-        return await self._retried(command, command)
-
-    async def _retried(self, command: Command, in_full: Command) -> Any:
         try:
-            return await self._asked(command, in_full)
+            return await self._through(self._client.call(*command))
         except StoreUnavailableError as error:
-            return await self._again(command, in_full, error)
+            return await self._again(command, command, error)
 
     async def _again(
         self, command: Command, in_full: Command, refused: StoreUnavailableError
     ) -> Any:
-        """The answer after a first attempt that was refused, or whose answer got lost."""
+        """The answer after a first attempt that was refused, or whose answer got lost.
+
+        *in_full*: the command that needs nothing that the server may lack.
+        """
+        if isinstance(refused, _UnknownScriptError):
+            try:
+                return await self._through(self._client.call(*in_full))
+            except StoreUnavailableError as error:
+                refused = error
         unanswered: OutcomeUnknownError | None = None
         backoff = self._backoff()
         for attempt in count(2):
@@ -97,7 +106,7 @@ class RedisScripts:
         # A refusal of the last attempt says nothing about an earlier one without an answer.
         raise unanswered or refused
 
-    async def _asked(self, command: Command, in_full: Command, *, apart: bool = False) -> Any:
+    async def _asked(self, command: Command, in_full: Command, *, apart: bool) -> Any:
         try:
             return await self._through(self._client.call(*command, apart=apart))
         except _UnknownScriptError:

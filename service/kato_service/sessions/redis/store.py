@@ -35,7 +35,6 @@ LISTED_AT_ONCE = 100
 """Sessions read in one round trip: few enough that nobody else waits for them."""
 SLACK_BYTES = 1024
 """Bytes by which counters, times and genes may enlarge a session in a full Redis."""
-_LISTS = ("stm", "emotives", "remembered")
 
 
 class RedisSessionStore:
@@ -246,7 +245,7 @@ class RedisSessionStore:
 
     def _keys(self, session_id: str) -> tuple[str, ...]:
         base = f"{self._prefix}{{{session_id}}}"
-        return (base, *(f"{base}:{name}" for name in _LISTS))
+        return (base, f"{base}:stm", f"{base}:emotives", f"{base}:remembered")
 
 
 def _head(session_id: str, found: Any) -> tuple[SessionState, int] | None:
