@@ -54,7 +54,7 @@ def _trained(case: Case, genes: Genes, searcher: PatternSearcher) -> tuple[Fold,
 
 
 def _plain(prediction: Prediction) -> Case:
-    hidden = ("blocks", "metadata", "later", "weighted")
+    hidden = ("blocks", "metadata", "later", "weighted", "explanation")
     names = [field.name for field in fields(Prediction) if field.name not in hidden]
     plain = {name: getattr(prediction, name) for name in names}
     return json.loads(json.dumps({"type": "prototypical", **plain}))  # type: ignore[no-any-return]

@@ -11,6 +11,8 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from kato_service import json_text
 from kato_service.access.scopes import Scope
 from kato_service.api import legacy, processing
+from kato_service.api.answers.asking import asked
+from kato_service.api.answers.predicting import predicted, predictions_of
 from kato_service.api.intake import json_bodies
 from kato_service.api.intake.calls import Call
 from kato_service.api.intake.strict_route import refused_body
@@ -141,15 +143,13 @@ async def _get_predictions(
     call: Call, address: Address, payload: Mapping[str, Any]
 ) -> dict[str, Any]:
     body = validated(PredictionsBody if call.dialect is CURRENT else OlderPredictionsBody, payload)
-    chosen = processing.selected(call, body.fields, "body")
+    chosen = asked(call, body, "body")
     state = await address.state(call)
     unique_id = getattr(body, "unique_id", None)
     processing.require_last(state, unique_id, "body")
-    result = await processing.predicted(
-        call, state, limit=body.limit, recall_threshold=body.recall_threshold, selection=chosen
-    )
-    asked = {} if unique_id is None else {"unique_id": unique_id}
-    return await processing.predictions_of(call, state, result, chosen) | asked
+    result = await predicted(call, state, chosen)
+    checked = {} if unique_id is None else {"unique_id": unique_id}
+    return await predictions_of(call, state, result, chosen) | checked
 
 
 async def _clear_stm(call: Call, address: Address, payload: Mapping[str, Any]) -> dict[str, Any]:

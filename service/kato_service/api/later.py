@@ -15,6 +15,15 @@ from starlette.responses import Response
 
 from kato_service.access.scopes import Scope
 from kato_service.api import processing, sessions
+from kato_service.api.answers.asking import (
+    Asked,
+    Fields,
+    Limit,
+    OfObservation,
+    Threshold,
+    asked,
+)
+from kato_service.api.answers.predicting import predicted, predictions_of, spelled
 from kato_service.api.intake.calls import Called
 from kato_service.api.intake.operations import ASKING_NO_STORE, Operation
 from kato_service.api.shapes import later_rendering as rendered
@@ -25,6 +34,7 @@ from kato_service.api.shapes.requests import (
     ConfigBody,
     ExtendBody,
     ObservationBody,
+    PredictionOptions,
     RepeatableBody,
     SequenceBody,
 )
@@ -74,18 +84,17 @@ async def learn(call: Called, session_id: str, body: RepeatableBody | None = Non
 async def get_predictions(
     call: Called,
     session_id: str,
-    limit: processing.Limit = None,
-    recall_threshold: processing.Threshold = None,
-    fields: processing.Fields = None,
-    unique_id: processing.OfObservation = None,
+    limit: Limit = None,
+    recall_threshold: Threshold = None,
+    fields: Fields = None,
+    unique_id: OfObservation = None,
 ) -> Response:
-    chosen = processing.selected(call, fields)
+    options = PredictionOptions(limit=limit, recall_threshold=recall_threshold, fields=fields)
+    chosen = asked(call, options, "query")
     state = await call.load(session_id)
     processing.require_last(state, unique_id)
-    result = await processing.predicted(
-        call, state, limit=limit, recall_threshold=recall_threshold, selection=chosen
-    )
-    content = await processing.predictions_of(call, state, result, chosen)
+    result = await predicted(call, state, chosen)
+    content = await predictions_of(call, state, result, chosen)
     more = {"processor_id": rendered.processor(state), "unique_id": unique_id}
     return await rendering.long_response(content | more)
 
@@ -110,9 +119,9 @@ async def get_percept_data(call: Called, session_id: str) -> Response:
 
 async def get_cognition_data(call: Called, session_id: str) -> Response:
     state = await call.load(session_id)
-    result = await processing.predicted(call, state, selection=WITHOUT_FUTURES)
-    spelled = processing.spelled(call, state, result, WITHOUT_FUTURES)
-    cognition = await rendered.cognition(state, spelled)
+    chosen = Asked(WITHOUT_FUTURES)
+    result = await predicted(call, state, chosen)
+    cognition = await rendered.cognition(state, spelled(call, state, result, chosen))
     return await rendering.long_response({"cognition_data": cognition} | rendered.of_node(state))
 
 

@@ -11,6 +11,8 @@ from starlette.responses import Response
 from kato_service import json_text
 from kato_service.access.scopes import Scope
 from kato_service.api import patterns, processing
+from kato_service.api.answers.asking import Fields, Limit, OfObservation, Threshold, asked
+from kato_service.api.answers.predicting import predicted, predictions_of, spelled
 from kato_service.api.intake.calls import Call, Called
 from kato_service.api.intake.operations import Operation
 from kato_service.api.session_address import Address, Addressed, Shown
@@ -21,6 +23,7 @@ from kato_service.api.shapes.requests import (
     GenesBody,
     ObservationBody,
     OlderPredictionsBody,
+    PredictionOptions,
     RepeatableBody,
     SequenceBody,
 )
@@ -86,33 +89,31 @@ async def get_stm(state: Shown) -> Response:
 async def predictions(
     call: Called,
     state: Shown,
-    limit: processing.Limit = None,
-    recall_threshold: processing.Threshold = None,
-    fields: processing.Fields = None,
-    unique_id: processing.OfObservation = None,
+    limit: Limit = None,
+    recall_threshold: Threshold = None,
+    fields: Fields = None,
+    unique_id: OfObservation = None,
 ) -> Response:
-    chosen = processing.selected(call, fields)
+    options = PredictionOptions(limit=limit, recall_threshold=recall_threshold, fields=fields)
+    chosen = asked(call, options, "query")
     processing.require_last(state, unique_id)
-    result = await processing.predicted(
-        call, state, limit=limit, recall_threshold=recall_threshold, selection=chosen
-    )
-    content = await processing.predictions_of(call, state, result, chosen)
-    asked = {} if unique_id is None else {"unique_id": unique_id}
-    return await rendering.long_response({"status": _OK} | content | asked)
+    result = await predicted(call, state, chosen)
+    content = await predictions_of(call, state, result, chosen)
+    checked = {} if unique_id is None else {"unique_id": unique_id}
+    return await rendering.long_response({"status": _OK} | content | checked)
 
 
 async def predict(  # noqa: PLR0913  # the query is read by these names
     call: Called,
     state: Shown,
     body: OlderPredictionsBody | None = None,
-    limit: processing.Limit = None,
-    recall_threshold: processing.Threshold = None,
-    fields: processing.Fields = None,
-    unique_id: processing.OfObservation = None,
+    limit: Limit = None,
+    recall_threshold: Threshold = None,
+    fields: Fields = None,
+    unique_id: OfObservation = None,
 ) -> Response:
     given = body or OlderPredictionsBody()
-    if given.fields is not None:
-        processing.selected(call, given.fields, "body")
+    asked(call, given, "body")
     processing.require_last(state, given.unique_id, "body")
     return await predictions(
         call,
@@ -295,8 +296,8 @@ async def _final_predictions(call: Call, session_id: str) -> Any:
     """The predictions after a sequence; none if they fail, as the sequence is applied already."""
     try:
         state = await call.load(session_id)
-        result = await processing.predicted(call, state)
-        predictions = processing.spelled(call, state, result)
+        result = await predicted(call, state)
+        predictions = spelled(call, state, result)
     except (StoreUnavailableError, OverloadedError, DeadlineExceededError, SessionNotFoundError):
         return ()
     return await json_text.array(predictions)

@@ -1,27 +1,31 @@
 """Operations of the processor: observe, learn, predict, clear, configure (http-api.md §2)."""
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Query
 from starlette.responses import Response
 
-from kato_service import json_text
 from kato_service.access.scopes import Scope
+from kato_service.api.answers.asking import (
+    Explain,
+    FieldsOfView,
+    Limit,
+    Offset,
+    OfView,
+    Threshold,
+    asked,
+)
+from kato_service.api.answers.predicting import predicted, predictions_of, spelled
 from kato_service.api.intake.calls import Call, Called
 from kato_service.api.intake.operations import Operation
-from kato_service.api.shapes import nesting, prediction_responses, rendering, responses
-from kato_service.api.shapes.dialect import LATER
+from kato_service.api.shapes import prediction_responses, rendering, responses
 from kato_service.api.shapes.requests import (
-    MAX_FIELDS_CHARS,
     ConfigBody,
     ObservationBody,
+    PredictionsBody,
     RepeatableBody,
     SequenceBody,
 )
-from kato_service.api.shapes.selection import PATTERN, Selection
-from kato_service.api.shapes.selection import selection as selection_of
 from kato_service.errors import (
     EmptyStmError,
     InvalidInputError,
@@ -38,22 +42,12 @@ from kato_service.processing.idempotency import is_last_observation
 from kato_service.processing.results import (
     LearnResult,
     ObservationResult,
-    PredictionsResult,
     SequenceResult,
 )
 from kato_service.processing.sequence import SequenceOptions
 from kato_service.sessions.changes import Plan
 from kato_service.sessions.state import SessionState
 
-Fields = Annotated[
-    str | None,
-    Query(
-        max_length=MAX_FIELDS_CHARS,
-        description="Fields of the predictions, separated by commas, or `all`.",
-        examples=["name,potential,predictive_information"],
-        json_schema_extra={"pattern": PATTERN},
-    ),
-]
 _OBSERVING = (
     SessionNotFoundError,
     VectorDimensionError,
@@ -62,25 +56,6 @@ _OBSERVING = (
     UniqueIdReusedError,
     VectorLimitExceededError,
 )
-
-
-Limit = Annotated[
-    int | None, Query(ge=1, le=10_000, description="Instead of the gene `max_predictions`.")
-]
-Threshold = Annotated[
-    float | None,
-    Query(ge=0, le=1, allow_inf_nan=False, description="Instead of the gene of this name."),
-]
-
-
-OfObservation = Annotated[
-    str | None,
-    Query(
-        min_length=1,
-        max_length=256,
-        description="The `unique_id` of the last observation, as a check: any other is refused.",
-    ),
-]
 
 
 async def observe(call: Called, session_id: str, body: ObservationBody) -> Response:
@@ -147,24 +122,28 @@ async def get_stm(call: Called, session_id: str) -> Response:
     return rendering.response(stm_of(await call.load(session_id)))
 
 
-async def get_predictions(
+async def get_predictions(  # noqa: PLR0913  # the query is read by these names
     call: Called,
     session_id: str,
     limit: Limit = None,
     recall_threshold: Threshold = None,
-    fields: Fields = None,
+    fields: FieldsOfView = None,
+    view: OfView = "predictions",
+    offset: Offset = 0,
+    explain: Explain = False,
 ) -> Response:
-    chosen = selected(call, fields)
-    state = await call.load(session_id)
-    result = await predicted(
-        call, state, limit=limit, recall_threshold=recall_threshold, selection=chosen
+    options = PredictionsBody(
+        limit=limit,
+        recall_threshold=recall_threshold,
+        fields=fields,
+        view=view,
+        offset=offset,
+        explain=explain,
     )
+    chosen = asked(call, options, "query")
+    state = await call.load(session_id)
+    result = await predicted(call, state, chosen)
     return await rendering.long_response(await predictions_of(call, state, result, chosen))
-
-
-def selected(call: Call, fields: str | None, part: str = "query") -> Selection:
-    """The fields that a *part* of a request asks for; raises InvalidInputError."""
-    return selection_of(fields, call.dialect, part, "fields")
 
 
 def require_last(state: SessionState, unique_id: str | None, part: str = "query") -> None:
@@ -232,62 +211,6 @@ async def cognition_of(call: Call, state: SessionState) -> dict[str, Any]:
 
 def stm_of(state: SessionState) -> dict[str, Any]:
     return {"stm": state.stm, "session_id": rendering.session_id(state), "length": len(state.stm)}
-
-
-async def predicted(
-    call: Call,
-    state: SessionState,
-    *,
-    limit: int | None = None,
-    recall_threshold: float | None = None,
-    selection: Selection | None = None,
-) -> PredictionsResult:
-    """The predictions of *state*; counted in the metrics. *selection*: by default the usual one."""
-    chosen = selection or selected(call, None)
-    result = await call.service.processor.predictions(
-        state,
-        limit=limit,
-        recall_threshold=recall_threshold,
-        details=chosen.details,
-        deadline=call.deadline,
-    )
-    call.service.metrics.answered(result)
-    return result
-
-
-async def predictions_of(
-    call: Call,
-    state: SessionState,
-    result: PredictionsResult,
-    selection: Selection | None = None,
-) -> dict[str, Any]:
-    """The answer to a request for predictions."""
-    chosen = selection or selected(call, None)
-    content: dict[str, Any] = {
-        "predictions": await json_text.array(spelled(call, state, result, chosen))
-    }
-    if chosen.details.futures:
-        potentials = map(rendering.future_potential, result.future_potentials)
-        content["future_potentials"] = await json_text.array(potentials)
-    return content | {
-        "session_id": rendering.session_id(state),
-        "processor_id": result.processor_id,
-        "count": len(result.predictions),
-        "time": result.time,
-        "stm_length": result.stm_length,
-        "stale": result.stale,
-    }
-
-
-def spelled(
-    call: Call,
-    state: SessionState,
-    result: PredictionsResult,
-    selection: Selection | None = None,
-) -> Iterator[Mapping[str, Any]]:
-    """The JSON of each prediction."""
-    chosen, later = selection or selected(call, None), call.dialect is LATER
-    return nesting.spelled(result.predictions, state.stm, chosen, later=later)
 
 
 OPERATIONS = (

@@ -18,6 +18,7 @@ from kato_service.api import (
     symbols,
     websocket,
 )
+from kato_service.api.answers import stateless
 from kato_service.api.intake.gate import Gate
 from kato_service.api.intake.guards import Need, guard
 from kato_service.api.intake.identity import FIELDS
@@ -33,6 +34,7 @@ Socket = Callable[[WebSocket], Awaitable[None]]
 Tables = tuple[tuple[Operation, ...], tuple[Operation, ...], tuple[Operation, ...]]
 """Operations on the memory of a session, on sessions, and on knowledge."""
 _CURRENT = Generation("/v2/sessions", older=False)
+_STATELESS = Generation("/v2", older=False)
 _LATER = Generation("/sessions", LATER, naming=frozenset(FIELDS) - {"session_id"})
 _LEGACY = Generation("/v1", naming=frozenset(FIELDS))
 _UNPREFIXED = replace(_LEGACY, prefix="")
@@ -64,6 +66,7 @@ def include_routers(app: FastAPI, settings: Settings, gate: Gate, prefix: Prefix
     """
     if settings.enable_v2_features:
         _include_sessions(app, _CURRENT, _TABLES, tags=("memory", "sessions", "knowledge"))
+        add(app, _STATELESS, stateless.OPERATIONS, tag="stateless")
         _include_sessions(app, _LATER, _LATER_TABLES, tags=("later sessions",) * 3)
         # It acts on nobody's sessions, so nothing in the request can name any.
         nameless = replace(_LATER, naming=frozenset())

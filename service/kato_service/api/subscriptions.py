@@ -14,12 +14,13 @@ import structlog
 from starlette.websockets import WebSocketDisconnect
 
 from kato_service.access.scopes import Scope
-from kato_service.api import processing
+from kato_service.api.answers.asking import asked
+from kato_service.api.answers.predicting import predicted, predictions_of
 from kato_service.api.channel import Channel
 from kato_service.api.frames import FrameId
 from kato_service.api.intake.calls import Call
 from kato_service.api.session_address import Address
-from kato_service.api.shapes.requests import PredictionsBody
+from kato_service.api.shapes.requests import PredictionOptions
 from kato_service.backoff import Backoff
 from kato_service.errors import (
     KatoError,
@@ -44,7 +45,7 @@ class Subscription:
     number: int
     frame_id: FrameId | None
     """The id of the frame that asked for it; None: it had none."""
-    options: PredictionsBody
+    options: PredictionOptions
     address: Address
     watch: Watch
     held: ExitStack
@@ -82,7 +83,7 @@ class Subscriptions:
         """Held while predictions are computed and sent: what waits has computed nothing yet."""
 
     async def subscribe(
-        self, call: Call, options: PredictionsBody, frame_id: FrameId | None
+        self, call: Call, options: PredictionOptions, frame_id: FrameId | None
     ) -> dict[str, Any]:
         """The answer to ``subscribe``: the predictions now, and the number of the subscription.
 
@@ -181,25 +182,19 @@ class Subscriptions:
 async def _content(call: Call, one: Subscription) -> dict[str, Any] | None:
     """The predictions of the newest state; None: they were sent already."""
     options = one.options
-    chosen = processing.selected(call, options.fields, "body")
+    chosen = asked(call, options, "body")
     state = await one.newest(call)
     version = (state.session_id, state.incarnation if state.session_id else "", state.access_count)
     if version == one.seen:
         return None
     one.seen = version
     try:
-        result = await processing.predicted(
-            call,
-            state,
-            limit=options.limit,
-            recall_threshold=options.recall_threshold,
-            selection=chosen,
-        )
+        result = await predicted(call, state, chosen)
     except KatoError as error:
         if error.retryable:
             one.seen = None
         raise
-    return await processing.predictions_of(call, state, result, chosen)
+    return await predictions_of(call, state, result, chosen)
 
 
 def _session_ended(one: Subscription, ended: SessionNotFoundError) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from kato_service.api.intake.strict_route import begin
 from kato_service.api.session_address import Address
 from kato_service.api.shapes.body import AsWhole, Body
 from kato_service.api.shapes.dialect import CURRENT
-from kato_service.api.shapes.requests import PredictionsBody
+from kato_service.api.shapes.requests import PredictionOptions, PredictionsBody
 from kato_service.api.subscriptions import Subscriptions
 from kato_service.errors import InvalidInputError, KatoError, NotFoundError
 from kato_service.findings import Finding
@@ -147,7 +147,8 @@ class _Conversation:
         payload = frame.payload or {}
         if frame.type == "subscribe":
             call.caller.require(Scope.READ)
-            options = validated(PredictionsBody, payload)
+            model = PredictionsBody if call.dialect is CURRENT else PredictionOptions
+            options = validated(model, payload)
             content = await self._subscriptions.subscribe(call, options, frame.id)
             return {"type": "subscribed", "payload": content}
         if frame.type == "unsubscribe":

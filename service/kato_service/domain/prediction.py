@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from kato_service.domain.answers.explanation import Explanation
 from kato_service.domain.pattern import Emotives, Event, Metadata
 
 
@@ -60,7 +61,8 @@ class Prediction:
     """One pattern that the STM recalled; fields in the order in which the API renders them.
 
     The API puts ``type`` ("prototypical") first, adds the fields of ``later``, ``pattern_name`` and
-    ``metadata``, and leaves ``blocks`` out.
+    ``metadata``, and leaves ``blocks`` out;
+    ``explanation`` has a form of its own.
     """
 
     name: str
@@ -92,3 +94,5 @@ class Prediction:
     """None: they were not asked for."""
     weighted: WeightedMetrics | None = None
     """None: they were not asked for, or symbols have no weights."""
+    explanation: Explanation | None = None
+    """None: it was not asked for."""

@@ -38,6 +38,7 @@ from kato_service.processing.sequence import (
     observation_result,
 )
 from kato_service.processing.symbol_operations import SymbolOperations
+from kato_service.processing.transient import Transient, TransientMemory
 from kato_service.processing.vector_processor import VectorProcessor
 from kato_service.search.matching import NO_DETAILS, Details
 from kato_service.search.pattern_searcher import PatternSearcher
@@ -70,6 +71,7 @@ class KatoProcessor:
             self._memory, self._vectors, self._patterns, limits
         )
         self._sequences = SequenceProcessor(self._memory, self._observations, self._patterns)
+        self._transient = TransientMemory(self._memory, self._observations, self._vectors)
         self.patterns = PatternOperations(knowledge)
         self.symbols = SymbolOperations(knowledge, self.threads)
 
@@ -245,6 +247,19 @@ class KatoProcessor:
         if recall_threshold is not None:
             genes = replace(genes, recall_threshold=recall_threshold)
         return await self._patterns.predictions(state, genes, details=details, deadline=deadline)
+
+    async def transient(
+        self,
+        state: SessionState,
+        observations: Sequence[Observation],
+        *,
+        part: str,
+        deadline: Deadline,
+    ) -> Transient:
+        """What *state*, of a session that is stored nowhere, is after *observations*; see
+        `TransientMemory.after`."""
+        genes = self.genes(state)
+        return await self._transient.after(state, observations, genes, part=part, deadline=deadline)
 
     def _prepare(self, state: SessionState) -> None:
         """Load the knowledge base while the first events are observed, ahead of a prediction."""

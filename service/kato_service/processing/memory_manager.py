@@ -1,9 +1,9 @@
 """What a session holds between learns: events, pending emotives and metadata, time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from kato_service.domain.emotives import mean_emotives
 from kato_service.domain.genes import Genes
@@ -19,6 +19,12 @@ from kato_service.sessions.state import SessionState
 
 MAX_UTF8_BYTES = 4
 """UTF-8 bytes of one character, at most."""
+
+
+class EventSize(NamedTuple):
+    symbols: int
+    bytes: int
+    """UTF-8, of the symbols."""
 
 
 class MemoryManager:
@@ -104,6 +110,29 @@ class MemoryManager:
         kept = self._with_metadata({}, metadata)
         return {key: text for key, (text,) in kept.items()}
 
+    def size_of(self, event: Event) -> "EventSize":
+        """What *event* takes of a short-term memory.
+
+        Raises:
+            LimitExceededError: It alone exceeds what one may hold.
+        """
+        size = EventSize(len(event), event_bytes(event))
+        if size.symbols > self._limits.max_stm_symbols or size.bytes > self._limits.max_stm_bytes:
+            raise self._too_large()
+        return size
+
+    def first_kept(self, sizes: Sequence["EventSize"]) -> int:
+        """The number of the first event that is left when all were observed one after the other."""
+        limits = self._limits
+        first, symbols, size = len(sizes), 0, 0
+        while first and len(sizes) - first < limits.max_stm_events:
+            symbols += sizes[first - 1].symbols
+            size += sizes[first - 1].bytes
+            if symbols > limits.max_stm_symbols or size > limits.max_stm_bytes:
+                break
+            first -= 1
+        return first
+
     def _appended(self, stm: Stm, event: Event) -> Stm:
         """The STM with *event* at its end and without the oldest events that no longer fit."""
         self._require_fitting(event)
@@ -114,12 +143,16 @@ class MemoryManager:
     def _require_fitting(self, event: Event) -> None:
         limits = self._limits
         if len(event) > limits.max_stm_symbols or event_bytes(event) > limits.max_stm_bytes:
-            reason = (
-                f"must fit into a short-term memory of {limits.max_stm_symbols} symbols"
-                f" (MAX_STM_SYMBOLS) and {limits.max_stm_bytes} bytes (MAX_STM_BYTES), together"
-                " with the symbols of the vectors; split the event into several"
-            )
-            raise LimitExceededError.at("strings", reason=reason)
+            raise self._too_large()
+
+    def _too_large(self) -> LimitExceededError:
+        limits = self._limits
+        reason = (
+            f"must fit into a short-term memory of {limits.max_stm_symbols} symbols"
+            f" (MAX_STM_SYMBOLS) and {limits.max_stm_bytes} bytes (MAX_STM_BYTES), together"
+            " with the symbols of the vectors; split the event into several"
+        )
+        return LimitExceededError.at("strings", reason=reason)
 
     def _excess(self, stm: Stm) -> int:
         """How many of the oldest events have to go."""

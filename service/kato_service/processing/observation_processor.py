@@ -73,13 +73,10 @@ class ObservationProcessor:
         dimension = 0
         for number, observation in enumerate(observations):
             try:
-                self._check_strings(observation.strings)
-                check_emotives(observation.emotives, "emotives")
-                self._vectors.check(observation.vectors)
-                dimension = _checked_dimension(observation.vectors, dimension)
+                dimension = self.check_alone(observation, dimension)
             except InvalidInputError as error:
                 raise error.inside(*_item(number, in_sequence=in_sequence)) from error
-        first = next((n for n, each in enumerate(observations) if each.vectors), None)
+        first = first_with_vectors(observations)
         if first is None:
             return
         try:
@@ -88,6 +85,23 @@ class ObservationProcessor:
             )
         except InvalidInputError as error:
             raise error.inside(*_item(first, in_sequence=in_sequence)) from error
+
+    def check_alone(self, observation: Observation, dimension: int) -> int:
+        """Refuse an *observation* that cannot be applied whatever the knowledge base holds.
+
+        Args:
+            dimension: Of the vectors of earlier observations; 0: there were none.
+
+        Returns:
+            The same with this observation.
+
+        Raises:
+            InvalidInputError: It is invalid or exceeds a limit.
+        """
+        self._check_strings(observation.strings)
+        check_emotives(observation.emotives, "emotives")
+        self._vectors.check(observation.vectors)
+        return _checked_dimension(observation.vectors, dimension)
 
     async def observe(
         self, state: SessionState, observation: Observation, genes: Genes, *, deadline: Deadline
@@ -138,6 +152,11 @@ def check_emotives(emotives: Emotives, *place: Part) -> None:
             reason = f"is a name of more than {MAX_EMOTIVE_KEY_CHARS} characters"
             raise LimitExceededError.at(*place, name, reason=reason)
     _check_text(tuple(emotives), *place)
+
+
+def first_with_vectors(observations: Sequence[Observation]) -> int | None:
+    """The number of the first observation that has vectors."""
+    return next((n for n, each in enumerate(observations) if each.vectors), None)
 
 
 def _check_text(texts: Sequence[str], *place: Part) -> None:

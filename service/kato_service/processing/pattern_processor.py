@@ -2,9 +2,10 @@
 
 import secrets
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
+from kato_service.domain.answers.explanation import Surroundings
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.emotives import learned_emotives
 from kato_service.domain.genes import Genes
@@ -19,7 +20,7 @@ from kato_service.processing.matching_threads import MatchingThreads
 from kato_service.processing.memory_manager import MemoryManager, stm_after_auto_learn
 from kato_service.processing.results import PredictionsResult
 from kato_service.search.matching import NO_DETAILS, Details, Found
-from kato_service.search.pattern_searcher import PatternSearcher, fewest_symbols
+from kato_service.search.pattern_searcher import PatternSearcher, fewest_symbols, nothing
 from kato_service.sessions.state import SessionState
 
 MIN_PATTERN_SYMBOLS = 2
@@ -94,12 +95,17 @@ class PatternProcessor:
             OverloadedError: Too many predictions of this user wait.
         """
         self._threads.require_place(state.processor_id)
-        if _symbols(state.stm) < fewest_symbols(genes):
-            return _result(state, Found())
+        too_short = _symbols(state.stm) < fewest_symbols(genes)
+        if too_short and not details.explain:
+            return _result(state, genes, nothing(details))
         base = self._knowledge.get(state.processor_id)
         async with AsyncExitStack() as held:
             reading = base.reading(deadline=deadline, may_be_stale=True)
             knowledge = await held.enter_async_context(reading)
+            if too_short:
+                around = Surroundings(len(knowledge.index))
+                found = replace(nothing(details), around=around)
+                return _result(state, genes, found, stale=knowledge.stale)
             search = self._searcher.search(knowledge, state.stm, genes, details)
             compute = partial(self._searcher.run, search)
             if search.needs_reading:
@@ -110,7 +116,7 @@ class PatternProcessor:
                 await held.aclose()
                 run = self._threads.run
             found = await run(state.processor_id, compute, deadline)
-            return _result(state, found, stale=knowledge.stale)
+            return _result(state, genes, found, stale=knowledge.stale)
 
 
 def new_token() -> str:
@@ -118,7 +124,9 @@ def new_token() -> str:
     return secrets.token_hex(TOKEN_BYTES)
 
 
-def _result(state: SessionState, found: Found, *, stale: bool = False) -> PredictionsResult:
+def _result(
+    state: SessionState, genes: Genes, found: Found, *, stale: bool = False
+) -> PredictionsResult:
     return PredictionsResult(
         predictions=found.predictions,
         future_potentials=found.future_potentials,
@@ -127,6 +135,11 @@ def _result(state: SessionState, found: Found, *, stale: bool = False) -> Predic
         time=state.time,
         stm_length=len(state.stm),
         stale=stale,
+        kept=found.kept,
+        next=found.next,
+        around=found.around,
+        genes=genes,
+        symbols=_symbols(state.stm),
     )
 
 

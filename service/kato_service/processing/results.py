@@ -1,7 +1,10 @@
 """What the verbs of the processor return; api/ renders these as JSON."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from kato_service.domain.answers.explanation import Surroundings
+from kato_service.domain.answers.next_events import Next
+from kato_service.domain.genes import Genes
 from kato_service.domain.prediction import FuturePotential, Prediction
 
 
@@ -71,3 +74,13 @@ class PredictionsResult:
     """Empty unless they were asked for."""
     stale: bool = False
     """Computed from memory while the log could not be reached: newer learns may be missing."""
+    kept: int = 0
+    """Patterns that reach the threshold, listed or not."""
+    next: Next | None = None
+    """What comes next; None: it was not asked for."""
+    around: Surroundings | None = None
+    """What else there was; None: no explanation was asked for."""
+    genes: Genes = field(default_factory=Genes)
+    """Those that it was computed with."""
+    symbols: int = 0
+    """In the short-term memory."""

@@ -102,6 +102,45 @@ class VectorProcessor:
         if known is not None and known != len(vectors[0]):
             raise VectorDimensionError.between(len(vectors[0]), known)
 
+    async def check_dimension(
+        self, kb: str, vectors: Sequence[Vector], *, deadline: Deadline
+    ) -> None:
+        """Refuse *vectors* that cannot be compared with those of the knowledge base.
+
+        Raises:
+            VectorDimensionError: Those have another dimension.
+            StoreUnavailableError: A store did not answer.
+        """
+        if not vectors or self._store is None:
+            return
+        place = await self._place(kb, deadline)
+        async with within(deadline, _SLOW):
+            known = await self._store.dimension(*place)
+        if known is not None and known != len(vectors[0]):
+            raise VectorDimensionError.between(len(vectors[0]), known)
+
+    async def known_symbols(
+        self, kb: str, vectors: Sequence[Vector], genes: Genes, *, deadline: Deadline
+    ) -> tuple[str, ...]:
+        """As `symbols`, without storing *vectors*: they are no neighbours of each other.
+
+        Raises:
+            StoreUnavailableError: A store did not answer.
+        """
+        if not vectors:
+            return ()
+        for _ in range(ATTEMPTS):
+            place = await self._place(kb, deadline)
+            try:
+                async with within(deadline, _SLOW):
+                    found = await self._neighbourhood(place, vectors, genes)
+            except VectorsClearedError:
+                continue  # another request cleared the knowledge base meanwhile
+            return tuple(sorted(found)) if genes.sort_symbols else found
+        raise StoreUnavailableError(
+            "other requests kept clearing this knowledge base while vectors were looked up; retry"
+        )
+
     async def symbols(
         self, kb: str, vectors: Sequence[Vector], genes: Genes, *, deadline: Deadline
     ) -> tuple[str, ...]:
@@ -155,11 +194,25 @@ class VectorProcessor:
     async def _stored(
         self, place: tuple[str, int], vectors: Sequence[Vector], genes: Genes
     ) -> tuple[str, ...]:
-        store, engine = self._parts()
-        by_symbol = {vector_symbol(vector): vector for vector in vectors}
-        await store.store(*place, by_symbol)
+        store, _ = self._parts()
+        await store.store(*place, {vector_symbol(vector): vector for vector in vectors})
+        return await self._near(place, vectors, genes)
+
+    async def _neighbourhood(
+        self, place: tuple[str, int], vectors: Sequence[Vector], genes: Genes
+    ) -> tuple[str, ...]:
+        store, _ = self._parts()
+        if await store.dimension(*place) is None:
+            return tuple(dict.fromkeys(map(vector_symbol, vectors)))
+        return await self._near(place, vectors, genes)
+
+    async def _near(
+        self, place: tuple[str, int], vectors: Sequence[Vector], genes: Genes
+    ) -> tuple[str, ...]:
+        """The symbols of *vectors* and of their neighbours, each once."""
+        _, engine = self._parts()
         found: dict[str, None] = {}
-        for symbol, vector in by_symbol.items():
+        for symbol, vector in {vector_symbol(vector): vector for vector in vectors}.items():
             others = await engine.others_near(
                 place,
                 symbol,
@@ -169,6 +222,11 @@ class VectorProcessor:
             )
             found.update(dict.fromkeys(names_of(symbol, vector, others)))
         return tuple(found)
+
+    async def _place(self, kb: str, deadline: Deadline) -> tuple[str, int]:
+        """Where the vectors of the knowledge base are; nothing is dropped."""
+        async with self._knowledge.get(kb).reading(deadline=deadline) as knowledge:
+            return kb, knowledge.cleared
 
     async def _cleared(self, kb: str, deadline: Deadline) -> int:
         """The revision of the last clear; collections from before it are dropped first, once."""

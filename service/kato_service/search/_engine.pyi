@@ -2,6 +2,7 @@
 then."""
 
 from collections.abc import Iterator
+from typing import Literal, overload
 
 from kato_service.domain.pattern import Event
 from kato_service.search.pace import Pace
@@ -158,7 +159,8 @@ class Frozen:
         alike.
 
         *flags*: 1 for the metrics of later clients, 2 for the potentials of futures, 4 for patterns
-        only whose first event holds the state's one symbol. *rank*: a place in
+        only whose first event holds the state's one symbol, 8 for what comes next instead of
+        predictions, 16 to look around at patterns that are not kept. *rank*: a place in
         `compiled_index.RANKS`; by a weighted field only with a column. *fuzzy*: how alike symbols
         have to be to match; 0: equal. *column*: the affinities by which symbols are weighed, which
         need a copy with occurrences."""
@@ -200,6 +202,30 @@ class Answer:
 
     def weighted(self, place: int, /) -> tuple[float, float, float, float]:
         """The fields of `WeightedMetrics` of the prediction at *place*; with a column only."""
+
+    def explained(
+        self, place: int, /
+    ) -> tuple[tuple[tuple[int, int, int], ...], float, float, float]:
+        """The first fields of the `Explanation` of the prediction at *place*."""
+
+    def kept(self) -> int:
+        """Patterns that reach the threshold, among the best or not."""
+
+    def around(self) -> tuple[int, int, str | None, float]:
+        """All patterns; if it looked around, those that share a symbol with the state, and the name
+        and the similarity of the nearest one below the threshold (None: there is none)."""
+
+    def next_counts(self) -> tuple[int, int]:
+        """How many events, and how many symbols, may come next."""
+
+    @overload
+    def next(self, which: Literal[0], place: int, /) -> tuple[Event, float, int, Symbols]: ...
+    @overload
+    def next(self, which: Literal[1], place: int, /) -> tuple[str, float, int, Symbols]: ...
+    @overload
+    def next(self, which: Literal[2], place: int, /) -> tuple[None, float, int, Symbols]:
+        """The fields of `Expected` of an event, of a symbol, or of the stop. Those after the limit
+        name no patterns."""
 
     def futures(self) -> int:
         """How many futures there are."""

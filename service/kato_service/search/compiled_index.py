@@ -1,7 +1,7 @@
 """The compiled matching engine as the index of a fold (native/, built as _engine)."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf
 from threading import Lock
 from weakref import WeakSet
@@ -10,16 +10,11 @@ from kato_service.domain.emotives import mean_emotives
 from kato_service.domain.genes import RANK_KEYS
 from kato_service.domain.later_metrics import MAX_FUTURES
 from kato_service.domain.pattern import NO_AFFINITY, Pattern
-from kato_service.domain.prediction import (
-    Anomaly,
-    FuturePotential,
-    LaterMetrics,
-    Prediction,
-    WeightedMetrics,
-)
+from kato_service.domain.prediction import FuturePotential, Prediction
 from kato_service.domain.statistics import Corrections
 from kato_service.knowledge.model.index import Piece, SiftedViews, StoredViews, require_empty
 from kato_service.search import _engine
+from kato_service.search.answers.compiled import around, detailed, next_in
 from kato_service.search.compiled_affinities import (
     CompiledAffinities,
     FrozenAffinities,
@@ -251,18 +246,25 @@ class _Frozen:
         pace: Pace | None = None,
     ) -> Found:
         flags = wanted.later | wanted.futures << 1 | wanted.in_first_event << 2
+        flags |= wanted.next << 3 | wanted.explain << 4
         until = pace.until if pace else inf
         rank = RANKS.index(wanted.rank_by)
         fuzzy, column = wanted.fuzzy_threshold, self._column(wanted, pace)
-        answer = self.engine.best(state, threshold, limit, until, pace, flags, rank, fuzzy, column)
-        predictions = tuple(self._prediction(row) for row in answer)
-        if wanted.later:
-            predictions = tuple(
-                _detailed(one, answer, place, weighs=column is not None)
-                for place, one in enumerate(predictions)
-            )
+        first, end = wanted.offset, wanted.offset + limit
+        answer = self.engine.best(state, threshold, end, until, pace, flags, rank, fuzzy, column)
+        places = range(first, len(answer))
+        # One row at a time, so that other threads get the interpreter lock in between.
+        predictions = [self._prediction(answer[place]) for place in places]
+        for at, place in enumerate(places):
+            predictions[at] = detailed(predictions[at], answer, place, wanted)
         futures = range(min(answer.futures(), MAX_FUTURES))
-        return Found(predictions, tuple(FuturePotential(*answer.future(at)) for at in futures))
+        return Found(
+            tuple(predictions),
+            tuple(FuturePotential(*answer.future(at)) for at in futures),
+            answer.kept(),
+            next_in(answer, first, end) if wanted.next else None,
+            around(answer) if wanted.explain else None,
+        )
 
     def _column(self, wanted: Wanted, pace: Pace | None) -> "_engine.Column | None":
         """The affinities of symbols, by which the search is weighed; None: it is not."""
@@ -291,16 +293,6 @@ class _Frozen:
         emotives = mean_emotives(extras.emotives) if extras.emotives else {}
         fields = (*row[:2], emotives, *row[2:], extras.metadata or {})
         return Prediction(*fields)
-
-
-def _detailed(one: Prediction, answer: "_engine.Answer", place: int, *, weighs: bool) -> Prediction:
-    """The prediction with what later clients want to know of it."""
-    anomalies = tuple(Anomaly(*fields) for fields in answer.anomalies(place))
-    return replace(
-        one,
-        later=LaterMetrics(*answer.later(place), anomalies=anomalies),
-        weighted=WeightedMetrics(*answer.weighted(place)) if weighs else None,
-    )
 
 
 class _Loader:

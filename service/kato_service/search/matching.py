@@ -1,9 +1,11 @@
 """The port to matching engines: the patterns of a fold, and the best of them for a state."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
+from kato_service.domain.answers.explanation import Surroundings
+from kato_service.domain.answers.next_events import Next
 from kato_service.domain.genes import RankKey
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.prediction import FuturePotential, Prediction
@@ -22,6 +24,12 @@ class Details:
     """The metrics of later-clients.md L1–L5 and L8, in each prediction."""
     futures: bool = False
     """The potentials of futures (later-clients.md L2)."""
+    next: bool = field(default=False, kw_only=True)
+    """What comes next (decision 0064), instead of predictions."""
+    explain: bool = field(default=False, kw_only=True)
+    """How each prediction came about, and what was left out."""
+    offset: int = field(default=0, kw_only=True)
+    """How many of the best are passed over."""
 
 
 NO_DETAILS = Details()
@@ -42,7 +50,7 @@ class Wanted(Details):
     @property
     def is_plain(self) -> bool:
         """Whether `Searchable.best` gives all of it."""
-        return self == PLAIN
+        return replace(self, offset=0) == PLAIN
 
 
 PLAIN = Wanted()
@@ -54,6 +62,12 @@ class Found:
 
     predictions: tuple[Prediction, ...] = ()
     future_potentials: tuple[FuturePotential, ...] = ()
+    kept: int = 0
+    """Patterns that reach the threshold, listed or not."""
+    next: Next | None = None
+    """None: it was not asked for."""
+    around: Surroundings | None = None
+    """None: it was not asked for."""
 
 
 class SymbolRow(NamedTuple):
@@ -98,7 +112,10 @@ class Searchable(Protocol):
         limit: int,
         pace: Pace | None = None,
     ) -> Found:
-        """The same with what is *wanted* in addition, which has to look at every pattern found.
+        """The same with what is *wanted* in addition, which may need every pattern found.
+
+        Args:
+            limit: Things that are listed, after those that are passed over.
 
         Raises:
             TimeoutError: Its pace gives it no more time.

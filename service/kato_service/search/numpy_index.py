@@ -7,19 +7,22 @@ reach the threshold are aligned.
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kato_service.domain.affinity import plus
 from kato_service.domain.alignment import Block, similarity
+from kato_service.domain.answers.explanation import Surroundings
 from kato_service.domain.pattern import NO_AFFINITY, Pattern, flatten
 from kato_service.domain.prediction import Prediction
 from kato_service.domain.statistics import SymbolCounts
 from kato_service.knowledge.fold.footprint import affinity_bytes, extras_bytes, pattern_bytes
 from kato_service.knowledge.model.index import UnsavedIndex
 from kato_service.search.affinity_columns import AffinityColumns
+from kato_service.search.answers.plain import surroundings
 from kato_service.search.bit_alignment import MAX_BITS, matching_blocks, position_masks
 from kato_service.search.fuzzy import FuzzyState
 from kato_service.search.long_alignment import LongAlignment
@@ -179,13 +182,34 @@ class NumpyPatternIndex(UnsavedIndex):
         pace: Pace | None = None,
     ) -> Found:
         pace = pace or Pace()
+        if wanted.is_plain:
+            plain = self.matches(state, threshold, pace)
+            end = wanted.offset + limit
+            best = best_predictions(plain, state, self.statistics, limit=end, pace=pace)
+            return Found(best[wanted.offset :], kept=len(plain))
         fuzzy = None
         if wanted.fuzzy_threshold > 0.0:
             fuzzy = FuzzyState.of(state, self._postings, wanted.fuzzy_threshold, pace)
         matches = self.matches(state, threshold, pace, fuzzy)
         affinity = self._affinity(wanted.affinity_emotive, pace)
         known = Knowledge(self.statistics, len(self), self._holders, affinity)
-        return found_later(matches, state, known, wanted, limit=limit, pace=pace)
+        found = found_later(matches, state, known, wanted, limit=limit, pace=pace)
+        if not wanted.explain:
+            return found
+        return replace(found, around=self._around(state, threshold, pace, fuzzy))
+
+    def _around(
+        self, state: Sequence[str], threshold: float, pace: Pace, fuzzy: FuzzyState | None
+    ) -> Surroundings:
+        align = _alignment_with(state, fuzzy, pace)
+        overlap = self._overlap(Counter(state) if fuzzy is None else fuzzy.sought)
+        bounds = 2.0 * overlap / (_as_numpy(self._lengths) + len(state))
+        slots: list[int] = np.flatnonzero(overlap).tolist()
+        sharing = (
+            (float(bounds[slot]), slot) for slot in slots if self._patterns[slot] is not None
+        )
+        match = partial(self._match, align, size=len(state))
+        return surroundings(len(self), paced(sharing, pace), match, threshold)
 
     def matches(
         self,

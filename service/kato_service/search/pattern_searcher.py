@@ -1,10 +1,12 @@
 """From a short-term memory to ranked predictions (processor.md §6–7), by one of two engines."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import cast
 
+from kato_service.domain.answers.explanation import located
+from kato_service.domain.answers.next_events import NOTHING_NEXT
 from kato_service.domain.genes import Genes
 from kato_service.domain.pattern import Stm, flatten
 from kato_service.domain.prediction import Prediction
@@ -26,6 +28,11 @@ from kato_service.search.pace import Pace
 def fewest_symbols(genes: Genes) -> int:
     """Symbols in a state at least: a shorter one predicts nothing."""
     return 1 if genes.single_symbol_predictions else 2
+
+
+def nothing(details: Details) -> Found:
+    """What too short a state is found to be."""
+    return Found(next=NOTHING_NEXT if details.next else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,8 @@ class PatternSearcher:
     ) -> Search:
         """A search of *reading* as it is now; takes microseconds, while the reading is held."""
         index = cast(MatchingIndex, reading.index)  # every index of a fold is from `new_index`
-        frozen = index.frozen(weighs=genes.affinity_emotive is not None)
+        weighs = genes.affinity_emotive is not None and not details.next
+        frozen = index.frozen(weighs=weighs)
         return Search(frozen or index, stm, genes, frozen is None, details)
 
     def predict(self, reading: KnowledgeReading, stm: Stm, genes: Genes) -> tuple[Prediction, ...]:
@@ -74,14 +82,13 @@ class PatternSearcher:
         """
         state, genes = flatten(search.stm), search.genes
         if len(state) < fewest_symbols(genes):
-            return Found()
+            return nothing(search.details)
         wanted = _wanted(state, genes, search.details)
         threshold = ANY_MATCH if wanted.in_first_event else genes.recall_threshold
         limit, patterns = genes.max_predictions, search.patterns
-        if wanted.is_plain:
-            return Found(patterns.best(state, threshold=threshold, limit=limit, pace=pace))
         try:
-            return patterns.found(state, wanted, threshold=threshold, limit=limit, pace=pace)
+            found = patterns.found(state, wanted, threshold=threshold, limit=limit, pace=pace)
+            return _located(found, search.stm) if wanted.explain else found
         except OverflowError as exc:
             raise MatchingBudgetError(
                 f"more than {MAX_ALIKE} pairs of symbols are alike enough to match;"
@@ -94,14 +101,39 @@ def _wanted(state: tuple[str, ...], genes: Genes, details: Details) -> Wanted:
     # Without weights, the weighted fields are null: the ranking by potential stays as it is.
     if genes.affinity_emotive is None and rank_by.startswith("weighted_"):
         rank_by = "potential"
+    if details.next:
+        # What comes next depends on neither the ranking nor what symbols weigh.
+        return Wanted(
+            next=True,
+            explain=details.explain,
+            offset=details.offset,
+            in_first_event=len(state) == 1,
+            fuzzy_threshold=_fuzzy_threshold(state, genes),
+        )
     return Wanted(
         later=details.later,
         futures=details.futures,
+        explain=details.explain,
+        offset=details.offset,
         rank_by=rank_by,
         in_first_event=len(state) == 1,
-        fuzzy_threshold=genes.fuzzy_token_threshold if len(state) > 1 else 0.0,
+        fuzzy_threshold=_fuzzy_threshold(state, genes),
         affinity_emotive=genes.affinity_emotive,
     )
+
+
+def _fuzzy_threshold(state: tuple[str, ...], genes: Genes) -> float:
+    return genes.fuzzy_token_threshold if len(state) > 1 else 0.0
+
+
+def _located(found: Found, stm: Stm) -> Found:
+    """*found* with the places of matching blocks by event and symbol."""
+    predictions = tuple(
+        replace(one, explanation=located(one.explanation, one.sequence, stm))
+        for one in found.predictions
+        if one.explanation is not None
+    )
+    return replace(found, predictions=predictions)
 
 
 def _engine(name: str) -> tuple[str, Callable[[], MatchingIndex], str]:

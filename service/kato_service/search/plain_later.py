@@ -8,6 +8,7 @@ from itertools import chain
 from kato_service.domain import later_metrics as later
 from kato_service.domain import prediction_metrics as metrics
 from kato_service.domain.affinity import Weights, symbol_weight, total_weight, weighted_metrics
+from kato_service.domain.answers.explanation import Explanation
 from kato_service.domain.genes import RankKey
 from kato_service.domain.later_metrics import Futures, Holders
 from kato_service.domain.pattern import flatten
@@ -15,6 +16,7 @@ from kato_service.domain.prediction import Anomaly, LaterMetrics, Prediction, We
 from kato_service.domain.prediction_metrics import SymbolProbabilities
 from kato_service.domain.spelling import ratio
 from kato_service.domain.statistics import SymbolStatistics
+from kato_service.search.answers.plain import next_after
 from kato_service.search.matching import Found, Wanted
 from kato_service.search.pace import Pace, paced
 from kato_service.search.plain_ranking import (
@@ -74,6 +76,8 @@ def found_later(
     kept = [placed(match, state) for match in paced(matches, pace)]
     if wanted.in_first_event:
         kept = [one for one in kept if state[0] in one.match.pattern.events[0]]
+    if wanted.next:
+        return Found(kept=len(kept), next=next_after(paced(kept, pace), wanted, limit))
     query = _query(kept, state, knowledge)
     ranked = sorted((_scored(one, query) for one in paced(kept, pace)), key=rank)
     value = _VALUES.get(wanted.rank_by)
@@ -82,8 +86,12 @@ def found_later(
         ranked.sort(key=lambda one: -value(one, query))
     total_frequency = query.plain.total_frequency
     return Found(
-        tuple(_prediction(one, query, wanted) for one in paced(ranked[:limit], pace)),
+        tuple(
+            _prediction(one, query, wanted)
+            for one in paced(ranked[wanted.offset : wanted.offset + limit], pace)
+        ),
         query.futures.potentials(total_frequency) if wanted.futures else (),
+        len(kept),
     )
 
 
@@ -145,9 +153,19 @@ def _weights(one: Kept, weights: Mapping[str, float]) -> Weights:
 
 def _prediction(one: Scored, query: _Query, wanted: Wanted) -> Prediction:
     made = prediction(one, query.plain)
+    if wanted.explain:
+        made = replace(made, explanation=_explanation(one, query))
     if not wanted.later:
         return made
     return replace(made, later=_later(one, query), weighted=_weighted(one, query))
+
+
+def _explanation(one: Scored, query: _Query) -> Explanation:
+    blocks = one.kept.match.blocks
+    if query.weights is None:
+        return Explanation(blocks, _evidence(one, query), _confidence(one, query), _snr(one, query))
+    of = _weights(one.kept, query.weights)
+    return Explanation(blocks, of.evidence, of.confidence, of.snr)
 
 
 def _weighted(one: Scored, query: _Query) -> WeightedMetrics | None:

@@ -150,7 +150,11 @@ class SessionManager:
         """A user's default session, for reading; a blank one, stored nowhere, if it is missing."""
         session_id = await self._store.known_default(user_id)
         state = None if session_id is None else await self._store.load(session_id)
-        return state or self._new(UNSTORED, user_id, ttl_s=None).created(0.0, expires_at=None)
+        return state or self.blank(user_id)
+
+    def blank(self, user_id: str | None) -> SessionState:
+        """A session of a user (None: of none) that holds nothing and is stored nowhere."""
+        return self._new(UNSTORED, user_id, ttl_s=None).created(0.0, expires_at=None)
 
     async def load(self, session_id: str, *, sees: Sees | None = None) -> SessionState:
         """The session; if a change waits to be completed, as that change leaves it.

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kato_service.api import health, later, legacy, patterns, processing, sessions, symbols
+from kato_service.api.answers import stateless
 from kato_service.api.monitoring import paths as monitoring
 
 CURRENT = """Deterministic pattern memory: observe events, learn patterns, get predictions that can
@@ -37,6 +38,7 @@ user has to be that of the session."""
 TAGS: Mapping[str, str] = {
     "sessions": "Create sessions, and look after them.",
     "memory": "Observe, learn and predict in a session, and tune it.",
+    "stateless": "Predict without a session.",
     "knowledge": "Patterns and vectors that the sessions of a user have learned together.",
     "health": "The state of the instance.",
 }
@@ -103,8 +105,16 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     + _REPEAT,
     processing.get_stm: "Gets the events that were observed and not learned yet, oldest first.",
     processing.get_predictions: "Compares the short-term memory with all patterns of the knowledge"
-    " base, best match first. `limit` and `recall_threshold` hold for this request only; `fields`"
-    " selects fields, also some that are not usual.",
+    " base, best match first; with `view=next`, tells which events and symbols come next, and how"
+    " likely. `limit`, `offset` and `recall_threshold` hold for this request only; `fields` selects"
+    " fields, also some that are not usual; `explain` adds how the answer came about.",
+    stateless.predict: "What a new session of the user would predict after the same observations,"
+    " in one request. Nothing is created or stored: vectors are looked up, and a user that is not"
+    " known has no predictions. `events` or `observations` say what was observed.",
+    stateless.predict_batch: "Answers the items in their order, one after the other. An item that"
+    " fails has an `error` in place of a `result`, and does not fail the others; wrong shapes, and"
+    " users as whom the caller may not act, fail the whole request. Results of more than 32 MiB end"
+    " the batch: the items left have an error.",
     processing.clear_stm: "Forgets what was observed and not learned." + _REPEAT,
     processing.clear_all: "Empties the session and drops everything its knowledge base learned:"
     " patterns, statistics and vectors, for all sessions of the user." + _REPEAT,

@@ -43,6 +43,19 @@ EXAMPLES: Mapping[type[BaseModel], Examples] = {
         "As the genes say": {},
         "The best two": {"limit": 2, "recall_threshold": 0.2},
     },
+    requests.PredictBody: {
+        "What comes next": {"user_id": "alice", "events": [["hello"], ["world"]], "view": "next"},
+        "Predictions": {"user_id": "alice", "events": [["hello"], ["world"]], "limit": 10},
+        "From observations": {"observations": _EVENTS[:2], "explain": True},
+    },
+    requests.PredictBatchBody: {
+        "Two questions": {
+            "items": [
+                {"user_id": "alice", "events": [["hello"], ["world"]], "view": "next"},
+                {"user_id": "alice", "events": [["hello"], ["again"]], "limit": 1},
+            ]
+        },
+    },
     requests.RepeatableBody: {"Once": {}, "Safe to send again": {"unique_id": "my-request-1"}},
     requests.ConfigBody: {
         "Change genes": {"config": _GENES},

@@ -21,7 +21,11 @@ def spelled(
         content = rendering.prediction(prediction)
         if later:
             _make_later(content, prediction, stm)
-        yield selection.of(content)
+        selected = selection.of(content)
+        if prediction.explanation is not None:
+            how = rendering.explanation(prediction, prediction.explanation)
+            selected = {**selected, "explanation": how}
+        yield selected
 
 
 def _make_later(content: dict[str, Any], prediction: Prediction, stm: Stm) -> None:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from kato_service import json_text
 from kato_service.api.shapes import other_genes
 from kato_service.api.shapes.dialect import LATER, Dialect
+from kato_service.domain.answers.explanation import Explanation
 from kato_service.domain.genes import Genes, GeneValue
 from kato_service.domain.pattern import Metadata, Pattern
 from kato_service.domain.prediction import (
@@ -34,7 +35,7 @@ _SHOWN_ID_CHARS = 8
 PREDICTION_FIELDS = tuple(
     field.name
     for field in fields(Prediction)
-    if field.name not in ("blocks", "metadata", "later", "weighted")
+    if field.name not in ("blocks", "metadata", "later", "weighted", "explanation")
 )
 LATER_FIELDS = tuple(field.name for field in fields(LaterMetrics))
 WEIGHTED_FIELDS = tuple(field.name for field in fields(WeightedMetrics))
@@ -198,6 +199,24 @@ def prediction(value: Prediction) -> dict[str, Any]:
     if value.metadata:
         content["metadata"] = _metadata(value.metadata)
     return content
+
+
+def explanation(value: Prediction, how: Explanation) -> dict[str, Any]:
+    """How a prediction came about; the three terms add up to its potential, rounded."""
+    return {
+        "blocks": how.located,
+        "factors": {
+            "evidence": how.evidence,
+            "confidence": how.confidence,
+            "snr": how.snr,
+        },
+        "terms": {
+            "match": (how.evidence + how.confidence) * how.snr,
+            "itfdf_similarity": value.itfdf_similarity,
+            "fragmentation": 1.0 / len(how.blocks) if how.blocks else 0.0,
+        },
+        "potential": value.potential,
+    }
 
 
 def future_potential(value: FuturePotential) -> dict[str, Any]:

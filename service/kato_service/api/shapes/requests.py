@@ -35,6 +35,9 @@ MAX_SEQUENCE = 1000
 MAX_FREQUENCY = 2**31 - 1
 MAX_FIELDS_CHARS = 1024
 """Characters of a list of fields: twice as many as all names have."""
+MAX_OFFSET = 100_000
+MAX_BATCH = 100
+"""Predictions of one batch."""
 UniqueId = Annotated[str, Field(min_length=1, max_length=256)]
 Ttl = Annotated[int, Field(ge=1, le=MAX_TTL_S), AsWhole]
 Vector = Annotated[list[Real], Field(fail_fast=True)]
@@ -119,7 +122,10 @@ class NoBody(Body):
     """The body of a request that takes none."""
 
 
-class PredictionsBody(Body):
+View = Literal["predictions", "next"]
+
+
+class PredictionOptions(Body):
     """Instead of genes, for this request only."""
 
     limit: Annotated[int, Field(ge=1, le=10_000), AsWhole] | None = Field(
@@ -134,7 +140,18 @@ class PredictionsBody(Body):
     """Fields of the predictions, separated by commas, or `all`."""
 
 
-class OlderPredictionsBody(PredictionsBody):
+class PredictionsBody(PredictionOptions):
+    """What to predict, and how it is told, for this request only."""
+
+    view: View = "predictions"
+    """`predictions`, or `next` for what comes next: events and symbols."""
+    offset: Annotated[int, Field(ge=0, le=MAX_OFFSET), AsWhole] = 0
+    """How many of the best are passed over."""
+    explain: bool = False
+    """Whether the answer tells how it came about, and what it leaves out."""
+
+
+class OlderPredictionsBody(PredictionOptions):
     """Instead of genes, for this request only."""
 
     unique_id: UniqueId | None = None
@@ -301,3 +318,49 @@ class PatternBody(Body):
         default=None, examples=[[{"joy": 0.8}]]
     )
     """Its emotive maps, oldest first; as many as the gene `persistence` keeps."""
+
+
+class PredictBody(PredictionsBody):
+    """What was observed, and what to predict from it."""
+
+    user_id: UserId | None = Field(default=None, examples=["alice"])
+    """The user whose knowledge predicts. Without one, that of the instance does."""
+    events: Annotated[list[Annotated[list[str], Field(fail_fast=True)]], Field(fail_fast=True)] | (
+        None
+    ) = Field(default=None, max_length=MAX_SEQUENCE, examples=[[["hello"], ["world"]]])
+    """Events, each a list of strings, oldest first; either these or `observations`."""
+    observations: Annotated[list[SequenceItem], Field(fail_fast=True)] | None = Field(
+        default=None, max_length=MAX_SEQUENCE
+    )
+    """The same with vectors, which are looked up and not stored. Emotives and metadata have no
+    effect on predictions."""
+    config: GeneOverrides | None = Field(default=None, examples=[{"recall_threshold": 0.3}])
+    """Genes for this request; the others are those of the instance."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.events is None) == (self.observations is None):
+            raise ValueError("must have either events or observations")
+        return self
+
+    @property
+    def part(self) -> Literal["events", "observations"]:
+        """The field that says what was observed."""
+        return "observations" if self.events is None else "events"
+
+    def observed(self) -> list[Observation]:
+        """What was observed, without what predictions do not depend on."""
+        if self.events is not None:
+            return [Observation(strings=tuple(event)) for event in self.events]
+        return [
+            Observation(strings=tuple(one.strings), vectors=tuple(map(tuple, one.vectors)))
+            for one in self.observations or ()
+        ]
+
+
+class PredictBatchBody(Body):
+    """Predictions to make, one after the other."""
+
+    items: Annotated[list[PredictBody], Field(fail_fast=True)] = Field(
+        min_length=1, max_length=MAX_BATCH
+    )

@@ -30,6 +30,10 @@ FIELDS = (*_OF_PREDICTIONS, FUTURES)
 _NAME = f"({'|'.join(FIELDS)})"
 PATTERN = rf"^\s*({ALL}|{_NAME}(\s*,\s*{_NAME})*)\s*$"
 """What a request may ask for, for the OpenAPI documents; `selection` says more about the rest."""
+NEXT_PARTS = ("events", "symbols", "stop")
+"""Parts of an answer that tells what comes next."""
+_NEXT_NAME = f"({'|'.join(NEXT_PARTS)})"
+NEXT_PATTERN = rf"^\s*({ALL}|{_NEXT_NAME}(\s*,\s*{_NEXT_NAME})*)\s*$"
 EVERYTHING = Details(later=True, futures=True)
 
 
@@ -75,6 +79,24 @@ def selection(fields: str | None, dialect: Dialect, *place: Part) -> Selection:
     chosen = frozenset(names)
     needs_later = bool(chosen & _OF_LATER) or (dialect is LATER and "entropy" in chosen)
     return Selection(Details(later=needs_later, futures=FUTURES in chosen), chosen - {FUTURES})
+
+
+def next_parts(fields: str | None, *place: Part) -> frozenset[str] | None:
+    """The parts of what comes next that a request asks for; None: all. As `selection`.
+
+    Raises:
+        InvalidInputError: A name is not known.
+    """
+    if fields is None:
+        return None
+    names = [name.strip() for name in fields.split(",")]
+    if names == [ALL]:
+        return None
+    known = list(NEXT_PARTS)
+    wrong = [Finding((*place, name), _reason(name, known)) for name in names if name not in known]
+    if wrong:
+        raise InvalidInputError(wrong)
+    return frozenset(names)
 
 
 def _reason(name: str, known: list[str]) -> str:

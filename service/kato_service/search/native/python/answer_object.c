@@ -76,7 +76,14 @@ static const column *weighing(PyObject *given, const frozen_object *frozen)
 static int wanted_parsed(wanted *parsed, unsigned int flags, unsigned int rank, PyObject *given,
                          const frozen_object *frozen)
 {
-    *parsed = (wanted){flags & 1, (flags & 2) != 0, (flags & 4) != 0, (rank_key)rank, NULL};
+    *parsed = (wanted){
+        .metrics = flags & 1,
+        .futures = (flags & 2) != 0,
+        .in_first_event = (flags & 4) != 0,
+        .next = (flags & 8) != 0,
+        .looks_around = (flags & 16) != 0,
+        .rank = (rank_key)rank,
+    };
     if (rank >= RANKS || (rank >= BY_WEIGHTED_SIMILARITY && given == Py_None)) {
         PyErr_SetString(PyExc_ValueError, "there is no such way to rank");
         return 0;
@@ -124,6 +131,7 @@ static PyObject *frozen_best(PyObject *self, PyObject *args)
         return NULL;
     }
     answer->column = column == Py_None ? NULL : Py_NewRef(column);
+    more.named = limit < UINT32_MAX ? (uint32_t)limit : UINT32_MAX;
     pacemaker who = pacemaker_of(&answer->pace);
     query_limit(&answer->query, until, &who);
     query_want(&answer->query, &more);
@@ -278,6 +286,61 @@ static PyObject *answer_futures(PyObject *self, PyObject *Py_UNUSED(ignored))
     return PyLong_FromUnsignedLong(query->wanted.futures ? query->later.future_count : 0);
 }
 
+/* Answer.explained(place): of a prediction, its blocks and the parts of its potential. */
+static PyObject *answer_explained(PyObject *self, PyObject *args)
+{
+    Py_ssize_t place;
+    if (!PyArg_ParseTuple(args, "n", &place)) {
+        return NULL;
+    }
+    return row_made(self, place, prediction_explained);
+}
+
+static PyObject *answer_kept(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromUnsignedLongLong(((answer_object *)self)->query.kept_count);
+}
+
+/* Answer.around(): all patterns, those that share a symbol, and the nearest below the threshold. */
+static PyObject *answer_around(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    const answer_object *answer = (answer_object *)self;
+    const query *query = &answer->query;
+    const below *nearest = &query->nearest;
+    PyObject *name = nearest->similarity > 0.0
+                         ? name_text(view_name(&query->frozen->segments[nearest->segment],
+                                               nearest->local))
+                         : Py_NewRef(Py_None);
+    if (name == NULL) {
+        return NULL;
+    }
+    return Py_BuildValue("IKNd", ((frozen_object *)answer->frozen)->living,
+                         (unsigned long long)query->sharing, name, nearest->similarity);
+}
+
+/* Answer.next_counts(): how many events, and how many symbols, may come next. */
+static PyObject *answer_next_counts(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    const coming_list *next = ((answer_object *)self)->query.later.next;
+    return Py_BuildValue("II", next[NEXT_EVENTS].count, next[NEXT_SYMBOLS].count);
+}
+
+/* Answer.next(list, place): what may come next, its share, how many patterns expect it, and names. */
+static PyObject *answer_next(PyObject *self, PyObject *args)
+{
+    const query *query = &((answer_object *)self)->query;
+    unsigned int list;
+    Py_ssize_t place;
+    if (!PyArg_ParseTuple(args, "In", &list, &place)) {
+        return NULL;
+    }
+    if (list >= NEXT_LISTS || place < 0 || place >= (Py_ssize_t)query->later.next[list].count) {
+        PyErr_SetString(PyExc_IndexError, "nothing of this number comes next");
+        return NULL;
+    }
+    return next_row(query, (next_list)list, (uint32_t)place);
+}
+
 /* Test builds only: steps of matching so far, as they are counted for looks at the clock. */
 #ifdef KATO_FAULT_INJECTION
 static PyObject *answer_steps(PyObject *self, PyObject *Py_UNUSED(ignored))
@@ -291,6 +354,11 @@ static PyMethodDef answer_methods[] = {
     {"steps", answer_steps, METH_NOARGS, NULL},
 #endif
     {"anomalies", answer_anomalies, METH_VARARGS, NULL},
+    {"explained", answer_explained, METH_VARARGS, NULL},
+    {"kept", answer_kept, METH_NOARGS, NULL},
+    {"around", answer_around, METH_NOARGS, NULL},
+    {"next_counts", answer_next_counts, METH_NOARGS, NULL},
+    {"next", answer_next, METH_VARARGS, NULL},
     {"later", answer_later, METH_VARARGS, NULL},
     {"weighted", answer_weighted, METH_VARARGS, NULL},
     {"future", answer_future, METH_VARARGS, NULL},

@@ -5,6 +5,7 @@
 #include "index/digits.h"
 #include "python/symbol_tuples.h"
 #include "query/fuzzy.h"
+#include "query/later.h"
 
 int name_parse(PyObject *text, uint8_t *name)
 {
@@ -218,4 +219,46 @@ PyObject *prediction_anomalies(query *query, const candidate *found, PyObject *s
     }
     without_lock(&from, align_blocks);
     return from.state == &query->state ? PyTuple_New(0) : anomalies_in(&from, state_symbols);
+}
+
+/* The blocks in a query's scratch. */
+static PyObject *block_tuple(const row_source *from)
+{
+    const block *blocks = from->query->scratch.found;
+    PyObject *tuple = PyTuple_New((Py_ssize_t)from->alignment.blocks);
+    for (uint32_t number = 0; tuple != NULL && number < from->alignment.blocks; number++) {
+        const block *one = &blocks[number];
+        PyObject *numbers = Py_BuildValue("III", one->in_pattern, one->in_state, one->size);
+        if (numbers == NULL) {
+            Py_CLEAR(tuple);
+        } else {
+            PyTuple_SetItem(tuple, number, numbers);
+        }
+    }
+    return tuple;
+}
+
+/* Evidence, confidence and snr as the potential has them: weighted if symbols are weighed. */
+static weighted_metrics in_potential(const row_source *from)
+{
+    const query *query = from->query;
+    if (query->wanted.affinity != NULL) {
+        return unrounded_of(query, kept_at(query, from->found->segment, from->found->local));
+    }
+    uint32_t matched = from->found->alignment.matched;
+    return (weighted_metrics){
+        .evidence = (double)matched / from->size,
+        .confidence = (double)matched / from->part.count,
+        .snr = signal_to_noise(matched, query->state.length - matched),
+    };
+}
+
+PyObject *prediction_explained(query *query, const candidate *found, PyObject *Py_UNUSED(symbols))
+{
+    row_source from = source_of(query, found);
+    without_lock(&from, align_blocks);
+    weighted_metrics of = in_potential(&from);
+    PyObject *blocks = block_tuple(&from);
+    return blocks == NULL ? NULL
+                          : Py_BuildValue("Nddd", blocks, of.evidence, of.confidence, of.snr);
 }

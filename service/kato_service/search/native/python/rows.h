@@ -21,4 +21,14 @@ PyObject *prediction_row(query *query, const candidate *found, PyObject *state_s
  */
 PyObject *prediction_anomalies(query *query, const candidate *found, PyObject *state_symbols);
 
+/*
+ * How it came about: of every block its start in the pattern, its start in the state and its size;
+ * then evidence, confidence and snr as they are in its potential, not rounded.
+ */
+PyObject *prediction_explained(query *query, const candidate *found, PyObject *state_symbols);
+
+/* Something that may come next: the event or the symbol (None: nothing comes), its share, how many
+ * patterns expect it, and the names of some. */
+PyObject *next_row(const query *query, next_list number, uint32_t place);
+
 #endif

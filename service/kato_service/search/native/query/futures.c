@@ -19,6 +19,15 @@ static uint64_t mixed(uint64_t value)
     return value ^ (value >> 31);
 }
 
+uint64_t event_hash(present event)
+{
+    uint64_t sum = 0;
+    for (uint32_t at = 0; at < event.count; at++) {
+        sum += mixed(TOKEN_SYMBOL(event.tokens[at]) + 1);
+    }
+    return mixed(sum);
+}
+
 /* Equal for futures that are the same: the order of symbols inside an event makes no difference. */
 static uint64_t hash_of(present part)
 {
@@ -42,20 +51,18 @@ present future_part(const query *query, const kept *one)
                      offsets[one->local + 1] - offsets[one->local] - one->present_end};
 }
 
-/* Whether an event of both holds the same symbols; *occurrences* are all 0 before and after. */
-static int same_event(const uint32_t *left, const uint32_t *right, uint32_t count,
-                      tally *occurrences)
+int same_event(present left, present right, tally *occurrences)
 {
-    int same = 1;
-    for (uint32_t at = 0; at < count; at++) {
-        occurrences[TOKEN_SYMBOL(left[at])]++;
+    int same = left.count == right.count;
+    for (uint32_t at = 0; at < left.count; at++) {
+        occurrences[TOKEN_SYMBOL(left.tokens[at])]++;
     }
-    for (uint32_t at = 0; same && at < count; at++) {
-        same = occurrences[TOKEN_SYMBOL(right[at])] > 0;
-        occurrences[TOKEN_SYMBOL(right[at])] -= (uint32_t)same;
+    for (uint32_t at = 0; same && at < right.count; at++) {
+        same = occurrences[TOKEN_SYMBOL(right.tokens[at])] > 0;
+        occurrences[TOKEN_SYMBOL(right.tokens[at])] -= (uint32_t)same;
     }
-    for (uint32_t at = 0; at < count; at++) {
-        occurrences[TOKEN_SYMBOL(left[at])] = 0;
+    for (uint32_t at = 0; at < left.count; at++) {
+        occurrences[TOKEN_SYMBOL(left.tokens[at])] = 0;
     }
     return same;
 }
@@ -77,7 +84,8 @@ static int same_future(present left, present right, tally *occurrences)
         while (end < left.count && !(left.tokens[end] & EVENT_START)) {
             end++;
         }
-        if (!same_event(left.tokens + begin, right.tokens + begin, end - begin, occurrences)) {
+        present one = {left.tokens + begin, end - begin}, other = {right.tokens + begin, end - begin};
+        if (!same_event(one, other, occurrences)) {
             return 0;
         }
     }

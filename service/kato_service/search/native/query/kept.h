@@ -41,6 +41,9 @@ typedef struct {
     int in_first_event; /* only patterns whose first event holds the state's one symbol */
     rank_key rank;
     const struct column *affinity; /* by which symbols are weighed; NULL: they are not */
+    int next;         /* what comes next (decision 0064), instead of the best */
+    int looks_around; /* what is not kept: how many share symbols, and which is the nearest */
+    uint32_t named;   /* of what comes next: how many events and symbols name their patterns */
 } wanted;
 
 #define NO_FUTURE UINT32_MAX
@@ -64,6 +67,31 @@ typedef struct {
     uint32_t first;   /* the place of its first-learned pattern among the kept ones */
     uint32_t patterns;
 } future;
+
+enum { NAMES_BEHIND = 10 }; /* patterns that are named behind something that may come next */
+
+/* Something that may come next: an event or a symbol; or that nothing does. */
+typedef struct {
+    uint64_t hash;
+    double weight;     /* frequency · similarity, summed over the patterns behind it */
+    double share;      /* its rounded share of the weight of all kept patterns */
+    uint32_t number;   /* in order of its first-learned patterns, and of their symbols */
+    uint32_t first;    /* the place of its first-learned pattern among the kept ones */
+    uint32_t symbol;
+    uint32_t patterns; /* behind it */
+    uint32_t latest;   /* the place of the last pattern that was counted or named, plus one */
+    uint32_t named;
+} coming;
+
+typedef struct {
+    coming *all; /* ranked, once `next_find` is done */
+    uint32_t count;
+    uint32_t capacity;
+    uint32_t *behind; /* places of kept patterns, NAMES_BEHIND for each that names any */
+    uint32_t naming;  /* how many name their patterns */
+} coming_list;
+
+typedef enum { NEXT_EVENTS, NEXT_SYMBOLS, NEXT_STOP, NEXT_LISTS } next_list;
 
 typedef struct {
     double normalized_entropy;
@@ -104,6 +132,7 @@ typedef struct later {
     later_metrics *metrics; /* of the best, in their order */
     double *of_state;       /* what the symbol at each place of the state weighs */
     weighed *weighed;       /* of each kept pattern; NULL: symbols are not weighed */
+    coming_list next[NEXT_LISTS]; /* what comes next, if it is wanted */
 } later;
 
 #endif

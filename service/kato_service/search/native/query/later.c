@@ -62,6 +62,7 @@ void later_close(later *later)
     kato_free(later->metrics);
     kato_free(later->of_state);
     kato_free(later->weighed);
+    next_close(later);
 }
 
 /* Their places are in the order of first learns. */
@@ -255,6 +256,9 @@ int later_prepare(query *query)
         || (needs_holders(&query->wanted) && holders_open(query) < 0)
         || (query->wanted.affinity != NULL && weigh_kept(query) < 0)) {
         return -1;
+    }
+    if (query->wanted.next) {
+        return next_find(query);
     }
     if (query->wanted.rank == BY_POTENTIAL) {
         return query->wanted.affinity != NULL ? select_by_weight(query) : 0;

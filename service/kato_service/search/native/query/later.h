@@ -30,6 +30,7 @@ int select_by_weight(query *query);
 
 /* The rounded metrics of a kept pattern, if symbols are weighed. */
 weighted_metrics weighted_of(const query *query, const kept *one);
+weighted_metrics unrounded_of(const query *query, const kept *one);
 
 /* Prepare counting; -1: no memory, or expired. Then, of a symbol that some pattern holds, df. */
 int holders_open(query *query);
@@ -43,5 +44,18 @@ int futures_find(query *query);
 
 /* Sort the futures, the greatest potential first; they lose their numbers. */
 void futures_sort(query *query);
+
+/* Events are the same if they hold the same symbols equally often; then their hashes are equal. */
+uint64_t event_hash(present event);
+/* *occurrences* are all 0 before and after. */
+int same_event(present left, present right, tally *occurrences);
+
+/* Find what comes next, and rank it. The futures of kept patterns get other numbers. -1: no memory,
+ * or expired. */
+int next_find(query *query);
+void next_close(later *later);
+
+/* The first event of the future of a kept pattern; empty if it has none. */
+present next_event(const query *query, const kept *one);
 
 #endif

@@ -46,6 +46,7 @@ static int share_open(share *share, const query *whole, atomic_uint *next)
     own->uncovered = whole->uncovered;
     own->uncovered_mask = whole->uncovered_mask;
     own->bound_count = whole->bound_count;
+    own->nearest = whole->nearest;
     own->overlap = kato_allocate_zeroed(SEGMENT_PATTERNS, sizeof(*own->overlap));
     own->survivors = kato_allocate(SEGMENT_PATTERNS + 1, sizeof(*own->survivors));
     own->covered = kato_allocate(distinct + 1, sizeof(*own->covered));
@@ -101,6 +102,9 @@ static int take_over(query *whole, const query *found)
     }
     whole->candidate_count = count;
     whole->total_frequency += found->total_frequency;
+    whole->kept_count += found->kept_count;
+    whole->sharing += found->sharing;
+    nearest_note(whole, found->nearest);
     if (later_take_over(&whole->later, &found->later) < 0) {
         return -1;
     }

@@ -98,6 +98,30 @@ static uint32_t swept(query *query, const uint32_t *offsets, uint32_t patterns)
     return kept;
 }
 
+/*
+ * The same for a query that looks around: it keeps the patterns as well that may be the most similar
+ * one below the threshold. The others share a symbol with the state if they overlap with it at all.
+ */
+static uint32_t looked_at(query *query, const segment_view *view, uint32_t patterns)
+{
+    const uint32_t *offsets = view_offsets(view);
+    uint32_t kept = 0;
+    for (uint32_t local = 0; local < patterns; local++) {
+        if (query->overlap[local] == 0 || view_frequencies(view)[local] == REMOVED) {
+            continue;
+        }
+        double size = (double)(offsets[local + 1] - offsets[local]) + query->state.length;
+        if (enough(query, offsets, local)
+            || 2.0 * query->overlap[local] / size >= query->nearest.similarity) {
+            query->survivors[kept++] = (uint16_t)local;
+        } else {
+            query->sharing++;
+        }
+    }
+    memset(query->overlap, 0, patterns * sizeof(*query->overlap));
+    return kept;
+}
+
 /* How many entries the symbols that are sought have in a segment. */
 static uint64_t entries_of(query *query, const postings *found)
 {
@@ -137,6 +161,9 @@ static uint32_t overlapping(query *query, const segment_view *view, const postin
         } else {
             add_all(query, found, list);
         }
+    }
+    if (query->wanted.looks_around) {
+        return looked_at(query, view, found->patterns);
     }
     return few ? sieved(query, offsets, met) : swept(query, offsets, found->patterns);
 }

@@ -92,7 +92,7 @@ void query_want(query *opened, const wanted *wanted)
 {
     opened->wanted = *wanted;
     opened->lists_kept = wanted->metrics || wanted->futures || wanted->rank != BY_POTENTIAL
-                         || wanted->affinity != NULL;
+                         || wanted->affinity != NULL || wanted->next;
 }
 
 int query_expired(const query *opened)
@@ -186,6 +186,28 @@ static int starts_early(const alignment *found, const uint32_t *tokens)
     return at == 0;
 }
 
+/* Count a pattern that was aligned, and note it if it is below the threshold. */
+static void look_around(query *query, const candidate *found, uint32_t size)
+{
+    uint32_t matched = found->alignment.matched;
+    query->sharing += matched > 0;
+    if (matched > 0 && matched < query->needed[size]) {
+        double similarity = 2.0 * matched / ((double)size + query->state.length);
+        nearest_note(query, (below){similarity, found->segment, found->local});
+    }
+}
+
+void nearest_note(query *query, below found)
+{
+    const below *known = &query->nearest;
+    int is_first = found.segment != known->segment ? found.segment < known->segment
+                                                   : found.local < known->local;
+    if (found.similarity > known->similarity
+        || (found.similarity == known->similarity && is_first)) {
+        query->nearest = found;
+    }
+}
+
 /*
  * Align one pattern. If it reaches the threshold, it adds to Fsum and covers symbols, whether it is
  * among the best or not; it becomes a candidate if it may be among them. -1: no memory.
@@ -204,10 +226,14 @@ static int consider(query *query, uint32_t segment, uint32_t local)
     const state *state = state_for(query, tokens, size);
     found.alignment = aligned_with(query, state, tokens, size, NULL);
     uint32_t matched = found.alignment.matched;
+    if (query->wanted.looks_around) {
+        look_around(query, &found, size);
+    }
     if (matched < query->needed[size]
         || (query->wanted.in_first_event && !starts_early(&found.alignment, tokens))) {
         return 0;
     }
+    query->kept_count++;
     query->total_frequency += found.frequency;
     double noise = signal_to_noise(matched, query->state.length - matched);
     int uncovers = (found.alignment.touched & query->uncovered_mask) != 0;
@@ -223,7 +249,7 @@ static int consider(query *query, uint32_t segment, uint32_t local)
     if (query->lists_kept && later_keep(&query->later, &found) < 0) {
         return -1;
     }
-    if (query->wanted.rank != BY_POTENTIAL || query->wanted.affinity != NULL) {
+    if (query->wanted.rank != BY_POTENTIAL || query->wanted.affinity != NULL || query->wanted.next) {
         return 0; /* candidates are made when everything is known that they are ranked by */
     }
     double shares = (double)matched / size + (double)matched / shown;

@@ -21,6 +21,13 @@ typedef struct {
     double potential;
 } candidate;
 
+/* The most similar pattern below the threshold: the first-learned of equals. */
+typedef struct {
+    double similarity; /* 0: there is none */
+    uint32_t segment;
+    uint32_t local;
+} below;
+
 /* What the prefilter looks for. */
 typedef struct {
     const uint32_t *symbols; /* from place 1 on */
@@ -46,6 +53,9 @@ typedef struct {
     uint32_t uncovered;
     uint64_t uncovered_mask; /* short state: what uncovered symbols touch; else all bits, or none */
     uint64_t total_frequency; /* Fsum, so far */
+    uint64_t kept_count; /* patterns that reach the threshold, so far */
+    uint64_t sharing; /* those that have a symbol in common with the state, if it looks around */
+    below nearest; /* the same */
     uint64_t aligned; /* patterns that were aligned so far */
     weights weights; /* for the ranking */
     double *bounds; /* heap of the best lower bounds of potentials, without their common 1 */
@@ -83,6 +93,9 @@ int query_has_processors(void);
 
 /* The prefilter: survivors are the places of patterns that may reach the threshold. */
 uint32_t find_survivors(query *query, const segment_view *view);
+
+/* If it looks around: note a pattern below the threshold. */
+void nearest_note(query *query, below found);
 
 /* Add a candidate, unless it cannot be among the best; or in any case. -1: no memory. */
 int candidates_add(query *query, const candidate *found);

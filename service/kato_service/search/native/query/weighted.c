@@ -135,13 +135,24 @@ int select_by_weight(query *query)
     return align_expired(&query->scratch, query->later.count) ? -1 : 0;
 }
 
-weighted_metrics weighted_of(const query *query, const kept *one)
+weighted_metrics unrounded_of(const query *query, const kept *one)
 {
     const weighed *of = weighed_of(query, one);
     return (weighted_metrics){
-        .similarity = round12(2.0 * of->matched / (of->pattern + of->matched + of->extras)),
-        .evidence = round12(of->matched / of->pattern),
-        .confidence = round12(of->matched / of->present),
-        .snr = round12(weighted_snr(of)),
+        .similarity = 2.0 * of->matched / (of->pattern + of->matched + of->extras),
+        .evidence = of->matched / of->pattern,
+        .confidence = of->matched / of->present,
+        .snr = weighted_snr(of),
+    };
+}
+
+weighted_metrics weighted_of(const query *query, const kept *one)
+{
+    weighted_metrics of = unrounded_of(query, one);
+    return (weighted_metrics){
+        .similarity = round12(of.similarity),
+        .evidence = round12(of.evidence),
+        .confidence = round12(of.confidence),
+        .snr = round12(of.snr),
     };
 }

@@ -1,0 +1,1 @@
+"""Answers with predictions: what requests ask for, and how it is told."""

@@ -1,0 +1,1 @@
+"""What answers tell in addition to predictions, as plain values."""

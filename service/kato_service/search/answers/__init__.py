@@ -1,0 +1,1 @@
+"""What requests ask of a search in addition to its predictions."""
