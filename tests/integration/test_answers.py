@@ -258,3 +258,34 @@ def test_worked_examples_of_the_manual_are_true(api: httpx.Client, example: Json
     query = {name: json.dumps(value).strip('"') for name, value in example["query"].items()}
     answer = _send(api, "GET", f"{session}/predictions", params=query)
     assert _shown(answer, example["answer"]) == example["answer"]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_long_answers_are_compressed(api: httpx.Client, coding: str) -> None:
+    session, _ = taught(api)
+    path = f"{session}/predictions?fields=all"
+    plain = api.get(path, headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    packed = api.get(path, headers={"accept-encoding": coding})
+    assert packed.headers["content-encoding"] == coding
+    assert "Accept-Encoding" in packed.headers.get_list("vary")
+    assert int(packed.headers["content-length"]) < len(plain.content) / 2
+    assert packed.json() == plain.json()
+    probe = api.get("/health", headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in probe.headers
+
+
+def test_answers_that_hold_sessions_or_mix_users_are_not_compressed(api: httpx.Client) -> None:
+    wants = {"accept-encoding": "gzip"}
+    metadata = {"text": "again " * 500}
+    created = api.post("/v2/sessions", json={"metadata": metadata}, headers=wants)
+    listed = api.get("/v2/sessions", headers=wants)
+    users = [uuid4().hex, uuid4().hex]
+    items = [{"user_id": user, "events": [["a"]], "explain": True} for user in users for _ in "12"]
+    several = api.post("/v2/predict:batch", json={"items": items}, headers=wants)
+    for answer in (created, listed, several):
+        assert len(answer.content) > 1024
+        assert "content-encoding" not in answer.headers
+        assert "no-transform" in answer.headers["cache-control"]
+    one = api.post("/v2/predict:batch", json={"items": items[:2] * 2}, headers=wants)
+    assert one.headers["content-encoding"] == "gzip"

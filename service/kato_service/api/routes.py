@@ -19,6 +19,7 @@ from kato_service.api import (
     websocket,
 )
 from kato_service.api.answers import stateless
+from kato_service.api.compression.compressed_answers import CompressedAnswers
 from kato_service.api.intake.gate import Gate
 from kato_service.api.intake.guards import Need, guard
 from kato_service.api.intake.identity import FIELDS
@@ -78,6 +79,8 @@ def include_routers(app: FastAPI, settings: Settings, gate: Gate, prefix: Prefix
     guard(app.router.routes[-1], Need(Scope.OPEN, any_query=True))
     app.router.redirect_slashes = False
     errors.install(app)
+    # Inside the other one, which counts what is answered and adds headers.
+    app.add_middleware(CompressedAnswers)
     app.add_middleware(SessionMiddleware, settings=settings, gate=gate, prefix=prefix)
 
 

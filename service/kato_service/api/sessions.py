@@ -42,7 +42,7 @@ async def create_session(call: Called, body: SessionBody | None = None) -> Respo
         overrides=body.config.chosen() if body.config else {},
     )
     ignored = rendering.ignored(body.config.ignored()) if body.config else {}
-    return rendering.response(_session(call, state) | ignored)
+    return rendering.uncompressed(rendering.response(_session(call, state) | ignored))
 
 
 async def list_sessions(
@@ -61,7 +61,8 @@ async def list_sessions(
         raise InvalidInputError((Finding(("query", "node_id"), reason),))
     found, next_cursor = await call.page(user_id=user_id or node_id, limit=limit, cursor=cursor)
     sessions = await json_text.array(_listed(call, one) for one in found)
-    return rendering.response({"sessions": sessions, "next_cursor": next_cursor})
+    content = {"sessions": sessions, "next_cursor": next_cursor}
+    return rendering.uncompressed(rendering.response(content))
 
 
 async def count_sessions(call: Called) -> Response:

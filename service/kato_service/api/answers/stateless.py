@@ -68,7 +68,9 @@ async def predict_batch(call: Called, body: PredictBatchBody) -> Response:
         size += len(text)
     results = json_text.Pieces(tuple(_joined(texts)))
     content = {"results": results, "count": len(texts), "failed": failed}
-    return await rendering.long_response(content)
+    answer = await rendering.long_response(content)
+    users = {question.blank.user_id for question in questions}
+    return answer if len(users) == 1 else rendering.uncompressed(answer)
 
 
 def _question(call: Call, body: PredictBody, *place: Part) -> _Question:

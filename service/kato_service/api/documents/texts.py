@@ -17,9 +17,10 @@ access to the session, so keep it secret.
 **Credentials**, if the instance asks for them: an API key as `X-API-Key` or `Authorization:
 Bearer`, or a token as `Authorization: Bearer`. Each operation names the scope that it needs.
 
-**Requests** are JSON in UTF-8, plain or as one gzip member (`Content-Encoding: gzip`). Unknown
-fields are refused. With a `unique_id` of your own, a request that changes something is applied
-once, however often you send it.
+**Requests** are JSON in UTF-8, plain or as one gzip member (`Content-Encoding: gzip`); long
+answers are compressed if `Accept-Encoding` allows zstd or gzip. Unknown fields are refused. With
+a `unique_id` of your own, a request that changes something is applied once, however often you
+send it.
 
 **Errors** all have the form of `Refusal`; `code` names what happened and `retryable` says whether
 the same request may succeed later.

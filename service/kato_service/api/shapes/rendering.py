@@ -49,6 +49,12 @@ def response(content: Mapping[str, Any]) -> Response:
     return Response(json_text.text(content), media_type="application/json")
 
 
+def uncompressed(answer: Response) -> Response:
+    """*answer*, never to be compressed, here or by a proxy (decision 0067)."""
+    answer.headers["Cache-Control"] = "no-store, no-transform"
+    return answer
+
+
 async def long_response(content: Mapping[str, Any]) -> Response:
     """The same for what may be long."""
     return Response(await json_text.long_text(content), media_type="application/json")

@@ -1,0 +1,1 @@
+"""Answers in a content coding that the client accepts (decision 0067)."""
