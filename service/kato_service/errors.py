@@ -94,6 +94,10 @@ class InvalidInputError(KatoError):
         """The same about a body in which the body of this error is at *outer*."""
         return type(self)([each.inside(*outer) for each in self.findings], self.count)
 
+    def in_line(self) -> Self:
+        """The same about a line of a stream that is the body."""
+        return type(self)([each.in_line() for each in self.findings], self.count)
+
     def in_frame(self, field: str | None = None) -> Self:
         """The same about a WebSocket frame that is the body, or has it in *field*."""
         return type(self)([each.in_frame(field) for each in self.findings], self.count)

@@ -20,6 +20,7 @@ _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _PARTS = {
     "body": "{}",
     "frame": "{}",
+    "line": "{}",
     "payload": "{}",
     "query": "the query parameter {}",
     "header": "the header {}",
@@ -51,6 +52,10 @@ class Finding:
             return self
         outer = () if field is None else (field,)
         return replace(self, place=(*outer, *self.place[1:]) or ("frame",))
+
+    def in_line(self) -> "Finding":
+        """The finding as one about a line of a stream that is its body."""
+        return replace(self, place=("line", *self.place[1:])) if self.place[0] == "body" else self
 
     def content(self) -> dict[str, Any]:
         """The finding as JSON."""

@@ -20,6 +20,7 @@ from kato_service.api import (
 )
 from kato_service.api.answers import stateless
 from kato_service.api.compression.compressed_answers import CompressedAnswers
+from kato_service.api.bulk import operation
 from kato_service.api.intake.gate import Gate
 from kato_service.api.intake.guards import Need, guard
 from kato_service.api.intake.identity import FIELDS
@@ -36,6 +37,7 @@ Tables = tuple[tuple[Operation, ...], tuple[Operation, ...], tuple[Operation, ..
 """Operations on the memory of a session, on sessions, and on knowledge."""
 _CURRENT = Generation("/v2/sessions", older=False)
 _STATELESS = Generation("/v2", older=False)
+_CURRENT_ROOT = Generation("", older=False)
 _LATER = Generation("/sessions", LATER, naming=frozenset(FIELDS) - {"session_id"})
 _LEGACY = Generation("/v1", naming=frozenset(FIELDS))
 _UNPREFIXED = replace(_LEGACY, prefix="")
@@ -68,6 +70,7 @@ def include_routers(app: FastAPI, settings: Settings, gate: Gate, prefix: Prefix
     if settings.enable_v2_features:
         _include_sessions(app, _CURRENT, _TABLES, tags=("memory", "sessions", "knowledge"))
         add(app, _STATELESS, stateless.OPERATIONS, tag="stateless")
+        add(app, _CURRENT_ROOT, (operation.OPERATION,), tag="knowledge")
         _include_sessions(app, _LATER, _LATER_TABLES, tags=("later sessions",) * 3)
         # It acts on nobody's sessions, so nothing in the request can name any.
         nameless = replace(_LATER, naming=frozenset())
@@ -81,7 +84,13 @@ def include_routers(app: FastAPI, settings: Settings, gate: Gate, prefix: Prefix
     errors.install(app)
     # Inside the other one, which counts what is answered and adds headers.
     app.add_middleware(CompressedAnswers)
-    app.add_middleware(SessionMiddleware, settings=settings, gate=gate, prefix=prefix)
+    app.add_middleware(
+        SessionMiddleware,
+        settings=settings,
+        gate=gate,
+        prefix=prefix,
+        streamed=frozenset({operation.PATH}),
+    )
 
 
 def _include_legacy(app: FastAPI) -> None:

@@ -42,6 +42,11 @@ class KnowledgeLimits:
     """Entries per insert: larger groups gain little, and every entry waits for its whole group."""
     group_symbols: int = 40_000
     """Symbols per insert, so that the store takes a group well within its time-out."""
+    token_page: int = 5000
+    """Entries whose tokens are read at once, for the repeats of lines with an id."""
+    token_group: int = 32
+    """Own entries from which on an append is confirmed by their tokens alone. Fewer are read again
+    as a whole: that is one call instead of two."""
     replayed_entries: int = 20_000
     """Entries of a log that are read again to answer what an earlier entry did. Others wait
     meanwhile, a third of a second for so many; after a longer log the answer is unknown."""

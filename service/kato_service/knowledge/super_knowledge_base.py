@@ -3,13 +3,13 @@
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from kato_service.domain.deadline import Deadline, within
-from kato_service.errors import StoreUnavailableError
+from kato_service.errors import KatoError, StoreUnavailableError
 from kato_service.knowledge.limits import KnowledgeLimits
-from kato_service.knowledge.model.entries import Applied, Entry
+from kato_service.knowledge.model.entries import Applied, Entry, Learn
 from kato_service.knowledge.model.index import PatternIndex
 from kato_service.knowledge.model.log import KnowledgeLog
 from kato_service.knowledge.model.reading import KnowledgeReading
@@ -20,6 +20,7 @@ from kato_service.knowledge.replica.single_flight import SingleFlight
 from kato_service.knowledge.residency import Residency
 from kato_service.knowledge.snapshots.snapshots import Snapshots
 from kato_service.knowledge.writing.log_writer import LogWriter
+from kato_service.knowledge.writing.named_lookup import NamedLookup
 from kato_service.knowledge.writing.view_writer import ViewWriter
 
 _NOT_READY = "the knowledge base was not ready in time"
@@ -62,8 +63,15 @@ class SuperKnowledgeBase:
             partial(shared.on_lag, processor_id),
         )
         self._views = ViewWriter(processor_id, shared.log, self._current, shared.limits)
+        self._named = NamedLookup(processor_id, shared.log, shared.limits)
         self._writer = LogWriter(
-            processor_id, shared.log, self._current, self._pending, shared.limits, on_idle
+            processor_id,
+            shared.log,
+            self._current,
+            self._pending,
+            self._named,
+            shared.limits,
+            on_idle,
         )
         self._lookup = SingleFlight(self._current.catch_up, on_done=on_idle, clock=shared.clock)
 
@@ -197,6 +205,45 @@ class SuperKnowledgeBase:
             await self._writer.append(held)
             return tuple(pending.applied for pending in held if pending.applied is not None)
 
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep it loaded while this is held."""
+        with self._use():
+            yield
+
+    async def prepare_many(self, *, named: bool) -> None:
+        """Wait until many entries may be sent: the knowledge base is loaded and has room.
+
+        Args:
+            named: Some of them are named, so the log is asked for the names it holds.
+
+        Raises:
+            StoreUnavailableError: The store did not answer.
+        """
+        fold = await self._current.loaded()
+        if named:
+            await self._named.complete(fold)
+        await self._pending.room()
+
+    async def append_each(self, entries: Sequence[Learn]) -> list[Applied | KatoError]:
+        """Put *entries* into the log, each exactly once, and give the outcome of each, in order.
+
+        One whose name the log has, and the same content, is a repeat and changes nothing. Call it
+        after `prepare_many`, while `kept` is held; entries of later calls come after those of
+        earlier ones. Cancelling it cancels none of the entries.
+        """
+        since, seen = self._current.revision, set[str]()
+        is_new = [self._is_first(entry.token, seen) for entry in entries]
+        with self._use(), self._held(entries, since, gives_way=True) as held:
+            await self._writer.settle(held)
+            return [_outcome(*each) for each in zip(held, is_new, strict=True)]
+
+    def _is_first(self, token: str, seen: set[str]) -> bool:
+        """Whether no entry of that token is on its way into the log, or in *seen*."""
+        is_first = token not in self._pending and token not in seen
+        seen.add(token)
+        return is_first
+
     @asynccontextmanager
     async def reading(
         self, *, deadline: Deadline, may_be_stale: bool = False
@@ -256,9 +303,21 @@ class SuperKnowledgeBase:
             on_end(self.id)
 
     @contextmanager
-    def _held(self, entries: Iterable[Entry], since: int) -> Iterator[list[PendingEntry]]:
-        held = self._pending.hold(entries, since=since)
+    def _held(
+        self, entries: Iterable[Entry], since: int, *, gives_way: bool = False
+    ) -> Iterator[list[PendingEntry]]:
+        held = self._pending.hold(entries, since=since, gives_way=gives_way)
         try:
             yield held
         finally:
             self._pending.release(held)
+
+
+def _outcome(pending: PendingEntry, is_new: bool) -> Applied | KatoError:
+    """What became of an entry; of one that is not new, a repeat."""
+    if pending.applied is not None:
+        return pending.applied if is_new else replace(pending.applied, met=False)
+    if isinstance(pending.error, KatoError):
+        return pending.error
+    assert pending.error is not None
+    raise pending.error

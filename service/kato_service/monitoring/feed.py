@@ -6,7 +6,7 @@ Nothing waits for a follower: each holds a bounded number of events, and is told
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -121,6 +121,11 @@ class EventFeed:
         if learned := [name for name in names if name]:
             more = {"pattern": learned[-1], "count": len(learned)}
             self._happened(Event(LEARNED, result.processor_id, result.session_id, more=more))
+
+    def learned(self, processor_id: str, names: Sequence[str]) -> None:
+        """Publish that lines of a bulk learn were learned, which belong to no session."""
+        more = {"pattern": names[-1], "count": len(names)}
+        self._happened(Event(LEARNED, processor_id, "", more=more))
 
     def deliver(self, event: Event) -> None:
         """Let those who follow in this process have an event."""

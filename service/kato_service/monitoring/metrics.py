@@ -120,6 +120,10 @@ class Metrics:
             case PredictionsResult():
                 self._predictions.inc(len(result.predictions))
 
+    def learned(self, count: int) -> None:
+        """Count acknowledged learns of a bulk learn."""
+        self._learns.inc(count)
+
     def shed(self, limit: str) -> None:
         self._shed.labels(limit).inc()
 

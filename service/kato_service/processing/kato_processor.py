@@ -19,6 +19,7 @@ from kato_service.knowledge.stores.vector_store import VectorStore
 from kato_service.processing import idempotency
 from kato_service.processing.idempotency import RequestIdentity
 from kato_service.processing.limits import ObservationLimits
+from kato_service.processing.line_processor import LineProcessor
 from kato_service.processing.matching_threads import MatchingThreads
 from kato_service.processing.memory_manager import MemoryManager
 from kato_service.processing.observation_processor import ObservationProcessor
@@ -72,6 +73,7 @@ class KatoProcessor:
         )
         self._sequences = SequenceProcessor(self._memory, self._observations, self._patterns)
         self._transient = TransientMemory(self._memory, self._observations, self._vectors)
+        self.lines = LineProcessor(self._observations, self._sequences, genes, limits)
         self.patterns = PatternOperations(knowledge)
         self.symbols = SymbolOperations(knowledge, self.threads)
 

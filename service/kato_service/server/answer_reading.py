@@ -48,6 +48,10 @@ class AnswerReading(asyncio.Protocol):
     transport: asyncio.Transport
     connections: set[Any]
     """All connections of the server."""
+    taken_bytes = 0
+    """Bytes of bodies that this connection brought so far."""
+    _taken_bytes = 0
+    """As many when the client was last seen to read, or to send."""
     _unread_bytes = 0
     """How much waited when the client was last seen to read."""
     _idle_looks = 0
@@ -78,6 +82,7 @@ class AnswerReading(asyncio.Protocol):
         """Start the client's time over: its answer begins to wait, or it read enough."""
         self._end_reading()
         self._unread_bytes, self._idle_looks = self._waiting_bytes(), 0
+        self._taken_bytes = self.taken_bytes
         self._look_later()
 
     def _look_later(self) -> None:
@@ -86,7 +91,10 @@ class AnswerReading(asyncio.Protocol):
 
     def _look_at_reader(self) -> None:
         limits, unread_bytes = self.reading_limits, self._waiting_bytes()
-        if not unread_bytes or unread_bytes <= self._unread_bytes - limits.least_bytes:
+        is_read = not unread_bytes or unread_bytes <= self._unread_bytes - limits.least_bytes
+        # A client that still sends its body may read afterwards; what is taken of it is bounded by
+        # whoever answers.
+        if is_read or self.taken_bytes > self._taken_bytes:
             self._note_reader()
             return
         self._idle_looks += 1

@@ -161,6 +161,7 @@ class BoundedHttpProtocol(
 
     def on_body(self, body: bytes) -> None:
         self._had_body, self._bare_bytes = True, 0
+        self.taken_bytes += len(body)
         super().on_body(body)
 
     def on_response_complete(self) -> None:
@@ -181,7 +182,8 @@ class BoundedHttpProtocol(
         """Let what arrived completely be answered; refuse what is still arriving."""
         self._stopping = True
         cycle: Any = self.cycle
-        if cycle is None or not cycle.more_body:
+        if cycle is None or not cycle.more_body or cycle.response_started:
+            # Whoever answers while the body arrives ends by itself.
             super().shutdown()
         elif self.pipeline:
             # Requests before it are still being answered: drop it and let them finish.

@@ -22,6 +22,9 @@ BODIES_OF_CALLER = 7
 MAX_SOCKETS = 10_000
 """Open WebSockets, as far as the limit on open files allows as many."""
 
+MAX_STREAMS = 16
+"""Bodies that are taken in as streams of lines: each holds up to a megabyte of lines, and four of
+answers."""
 MAX_SUBSCRIPTIONS = 1000
 """Subscriptions of all WebSockets: the versions of their sessions are asked for every second."""
 
@@ -44,6 +47,7 @@ class Admission:
         self._bytes = Held()
         self._sockets = Held()
         self._subscriptions = Held()
+        self._streams = Held()
         self._started = 0
         """Requests that started in this turn of the event loop."""
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -76,6 +80,13 @@ class Admission:
         """One subscription of a WebSocket; raises what `socket` raises."""
         held, limit = self._subscriptions, MAX_SUBSCRIPTIONS
         with _one_of(held, limit, caller, "subscriptions", "subscriptions"):
+            yield
+
+    @contextmanager
+    def stream(self, caller: Holder) -> Iterator[None]:
+        """One body that is a stream; raises what `socket` raises."""
+        held, limit = self._streams, MAX_STREAMS
+        with _one_of(held, limit, caller, "streams", "streams of lines"):
             yield
 
     def _taken(self, caller: Holder) -> None:

@@ -13,6 +13,7 @@ from kato_service.api.intake.header_values import values_of
 from kato_service.errors import BodyTooLargeError, InvalidInputError, UnsupportedMediaTypeError
 
 _JSON = re.compile(r"application/([\w.+-]+\+)?json")
+_LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 _GZIP = ("gzip", "x-gzip")
 _GZIP_WINDOW = 31
 """What zlib calls the format of gzip, with the largest window."""
@@ -30,7 +31,7 @@ async def read(scope: Scope, receive: Receive, limit: int, counted: Body) -> byt
         OverloadedError: All bodies in progress together are too large.
     """
     body, sent = bytearray(), 0
-    unpacked = _Gzip() if _is_compressed(scope) else None
+    unpacked = gzip_of(scope)
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -52,7 +53,7 @@ async def read(scope: Scope, receive: Receive, limit: int, counted: Body) -> byt
             return bytes(body)
 
 
-class _Gzip:
+class Gzip:
     """Decompresses one gzip member, a bounded part at a time.
 
     More members are refused: many small ones would cost much time for few bytes.
@@ -80,6 +81,15 @@ class _Gzip:
     def require_end(self) -> None:
         if not self._member.eof:
             raise _not_gzip("the compressed data is cut off")
+
+
+def gzip_of(scope: Scope) -> Gzip | None:
+    """What decompresses the body; None: it is not compressed.
+
+    Raises:
+        UnsupportedMediaTypeError: It is compressed in another way than by gzip.
+    """
+    return Gzip() if _is_compressed(scope) else None
 
 
 def _not_gzip(reason: str) -> InvalidInputError:
@@ -136,6 +146,12 @@ def require_json(scope: Scope) -> None:
         raise UnsupportedMediaTypeError(
             "the body must be JSON; send Content-Type: application/json"
         )
+
+
+def is_lines(scope: Scope) -> bool:
+    """Whether the body is declared as a stream of lines, each a JSON text."""
+    given = values_of(scope, b"content-type")
+    return len(given) == 1 and given[0].split(";")[0].strip().lower() in _LINES
 
 
 def too_large(limit: int) -> BodyTooLargeError:

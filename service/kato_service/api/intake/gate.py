@@ -130,6 +130,16 @@ class Gate:
             self.addresses.of(scope),
         )
 
+    async def take_another(self, scope: Scope) -> float:
+        """Take one token more for a request that goes on and on.
+
+        Returns:
+            Seconds to wait before the next attempt; 0.0: it was taken.
+        """
+        if self.limits is None:
+            return 0.0
+        return (await self.limits.take(self._bucket(scope))).wait_s
+
     async def _take(self, limits: RateLimits, scope: Scope, bucket: str) -> None:
         decision = await limits.take(bucket)
         scope["state"]["rate_limit"] = decision

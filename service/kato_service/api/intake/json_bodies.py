@@ -24,8 +24,8 @@ _READING = asyncio.Semaphore(2)
 """Bodies that are read in threads at once: a parsed one takes many times its bytes in memory."""
 VECTORISED_BYTES = 32 * 1024
 """Bodies from this size on are outlined with numpy, which takes half the time then."""
-_ESCAPED_COLON = b"\\u003"
-"""The start of the escape of a colon."""
+ESCAPED_COLON = b"\\u003"
+"""The start of the escape of a colon; orjson writes a colon as it is."""
 _by_numpy: list[Callable[[bytes], Outline]] = []
 """The function that outlines long bodies, once numpy is imported."""
 
@@ -76,7 +76,7 @@ def _is_exact(raw: bytes, value: Any, outline: Outline) -> bool:
     # Most bodies have no objects but those that the body holds itself, and no colon in a text.
     if outline.arrays < json_text.MAX_LEVELS and outline.colons == _names(value):
         return True
-    return outline.colons == _colons(value) and _ESCAPED_COLON not in raw
+    return outline.colons == _colons(value) and ESCAPED_COLON not in raw
 
 
 def _names(value: Any) -> int:

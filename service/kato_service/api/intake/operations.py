@@ -8,8 +8,11 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as Connection
 
 from kato_service.access.scopes import Scope
+from kato_service.api.intake import bodies
 from kato_service.api.intake.guards import Need, guard
 from kato_service.api.intake.strict_route import StrictRoute
 from kato_service.errors import (
@@ -81,6 +84,8 @@ class Operation:
     """Whether the audit log has a line about every call."""
     always: tuple[type[KatoError], ...] = field(default=ALWAYS, kw_only=True)
     """Errors of every operation of its kind."""
+    streamed: Callable[[], ASGIApp] | None = field(default=None, kw_only=True)
+    """Makes the application for bodies that are streams of lines; None: it takes none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +155,8 @@ def _add(app: FastAPI, method: str, operation: Operation, generation: Generation
         tags=[tag],
         response_model=generation.answers.get(operation.answer, operation.answer),
     )
+    if operation.streamed is not None:
+        route.app = _by_kind_of_body(operation.streamed(), route.app)
     app.router.routes.append(route)
     # An empty part of a path leads to no operation.
     missing = (NotFoundError,) if "{" in path else ()
@@ -161,6 +168,15 @@ def _add(app: FastAPI, method: str, operation: Operation, generation: Generation
     )
     audited = operation_id if operation.audited else None
     guard(route, Need(operation.scope, audited, naming=generation.naming))
+
+
+def _by_kind_of_body(lines: ASGIApp, whole: ASGIApp) -> ASGIApp:
+    """*lines* for bodies that are streams of lines, *whole* for every other."""
+
+    async def app(scope: Connection, receive: Receive, send: Send) -> None:
+        await (lines if bodies.is_lines(scope) else whole)(scope, receive, send)
+
+    return app
 
 
 def _operation_id(method: str, operation: Operation, generation: Generation) -> str:

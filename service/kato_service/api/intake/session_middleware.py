@@ -4,7 +4,7 @@ The order is that of docs/design/serving.md §3.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, nullcontext
 from time import perf_counter
 
@@ -37,13 +37,20 @@ class SessionMiddleware:
     """The outermost boundary of the application: every exception that rises to it is answered."""
 
     def __init__(
-        self, app: ASGIApp, settings: Settings, gate: Gate, prefix: Prefix | None = None
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        gate: Gate,
+        prefix: Prefix | None = None,
+        streamed: Collection[str] = (),
     ) -> None:
+        """*streamed*: paths that take bodies in as streams of lines."""
         self._app = app
         self._settings = settings
         self._prefix = prefix or Prefix(settings)
         self._pages = CrossOrigin(settings)
         self._gate = gate
+        self._streamed = streamed
         self._admission = Admission(
             max_requests=settings.max_requests_in_flight, max_body_bytes=settings.max_body_bytes
         )
@@ -117,6 +124,10 @@ class SessionMiddleware:
             place.count_for(holder)
         if scope["method"] not in _WITH_BODY and (place is None or not bodies.is_declared(scope)):
             await self._app(scope, receive, send)
+            return
+        if scope["path"] in self._streamed and bodies.is_lines(scope):
+            with self._admission.stream(holder):
+                await self._app(scope, receive, send)
             return
         # The body is read here, before any route: what is counted is what is held in memory.
         with self._admission.body(holder) as counted:

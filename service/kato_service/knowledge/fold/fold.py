@@ -17,6 +17,7 @@ from kato_service.domain.statistics import Corrections, SymbolStatistics
 from kato_service.knowledge.fold.dirty_patterns import DirtyPatterns
 from kato_service.knowledge.fold.footprint import corrections_bytes, pattern_bytes
 from kato_service.knowledge.fold.import_progress import ImportProgress
+from kato_service.knowledge.fold.named_entries import NamedEntries
 from kato_service.knowledge.limits import DEFAULT_LIMITS
 from kato_service.knowledge.model.entries import (
     Applied,
@@ -80,6 +81,8 @@ class Fold:
         self.imports = ImportProgress()
         self.corrected = 0
         """The last entry that changed corrections or imports since the last clear."""
+        self.named: NamedEntries | None = None
+        """The named entries of the log; None while nobody has asked for any."""
         self._tombstones_bytes = 0
 
     @property
@@ -89,10 +92,11 @@ class Fold:
     @property
     def memory_bytes(self) -> int:
         """Estimate, in constant time: index (patterns, symbols, statistics), tombstones,
-        corrections and dirty set."""
+        corrections, dirty set and named entries."""
         tombstones = getsizeof(self.tombstones) + self._tombstones_bytes
         rest = corrections_bytes(self.corrections) + self.dirty.memory_bytes
-        return self.index.memory_bytes() + tombstones + rest
+        named = 0 if self.named is None else self.named.memory_bytes
+        return self.index.memory_bytes() + tombstones + rest + named
 
     @property
     def position(self) -> Position:
@@ -100,10 +104,16 @@ class Fold:
 
     def apply(self, revision: int, entry: Entry) -> Applied:
         """Fold *entry* in; *revision* is greater than every one before."""
+        if self.named is not None and isinstance(entry, Learn):
+            # Before the revision moves: whoever sees the revision must see the name, too.
+            self.named.note(revision, entry.token, entry.name)
         self.skip(revision, entry)
         match entry:
             case Learn():
-                return Applied(entry, revision, self._learn(revision, entry))
+                frequency = self._learn(revision, entry)
+                if self.named is not None:
+                    self.named.note(revision, entry.token, entry.name, frequency)
+                return Applied(entry, revision, frequency)
             case Update():
                 return self._update(revision, entry)
             case Delete():

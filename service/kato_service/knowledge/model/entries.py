@@ -107,6 +107,9 @@ class Applied:
     update or delete found no pattern."""
     met: bool = True
     """False if an update or delete found no pattern, or if a part of an import changed nothing: it
-    was in already, or its name belongs to other events."""
+    was in already, or its name belongs to other events. Also of a named learn that is a repeat: the
+    log has it from before."""
+    is_known: bool = True
+    """False for a repeat that learned another pattern than it would now, which is not known."""
     pattern: Pattern | None = None
     """The pattern right after an update; None if it is no longer known."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kato_service.knowledge.model.entries import Entry, symbol_count
 from kato_service.knowledge.model.pattern_views import PatternViews
@@ -33,6 +33,15 @@ class Head:
             cleared=max(self.cleared, other.cleared),
             trimmed=max(self.trimmed, other.trimmed),
         )
+
+
+class Named(NamedTuple):
+    """What identifies an entry."""
+
+    revision: int
+    token: str
+    pattern: str
+    """The name of the pattern that it is about; '' if it is about no single one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +117,14 @@ class KnowledgeLog(Protocol):
 
     async def tail(self, kb: str, after: int, *, limit: int) -> Tail:
         """Up to *limit* entries after revision *after*, then the head.
+
+        Raises:
+            StoreUnavailableError: The store did not answer.
+        """
+
+    async def tokens(self, kb: str, after: int, until: int, *, limit: int) -> Sequence[Named]:
+        """What identifies each of up to *limit* entries after revision *after* and up to *until*,
+        which costs less than the entries. What may be trimmed is not left out.
 
         Raises:
             StoreUnavailableError: The store did not answer.

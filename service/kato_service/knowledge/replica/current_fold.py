@@ -106,6 +106,8 @@ class CurrentFold:
             return False
         if tail.head is not None:
             fold.checkpoint = max(fold.checkpoint, tail.head.checkpoint)
+            if fold.named is not None:
+                fold.named.forget(tail.head.trimmed)
         # Reads overlap: without this look every read of a busy log would stop all readers.
         if tail.entries and tail.entries[-1][0] > fold.revision:
             async with self.lock.changing():

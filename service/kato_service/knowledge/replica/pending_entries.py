@@ -8,6 +8,30 @@ from dataclasses import dataclass, field
 from kato_service.errors import OverloadedError
 from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
 from kato_service.knowledge.model.entries import Applied, Entry, symbol_count
+from kato_service.knowledge.model.entry_names import EntryName, name_in
+
+
+class Waiter:
+    """Waits for several entries at once."""
+
+    __slots__ = ("_fails", "_left", "future")
+
+    def __init__(self, count: int, *, fails: bool) -> None:
+        """*fails*: the first failure ends the wait with its error; else it lasts until all of them
+        are done, and each has its own outcome."""
+        self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._left = count
+        self._fails = fails
+
+    def done(self, error: BaseException | None) -> None:
+        """One of them is done."""
+        self._left -= 1
+        if self.future.done():
+            return
+        if error is not None and self._fails:
+            self.future.set_exception(error)
+        elif not self._left:
+            self.future.set_result(None)
 
 
 @dataclass(slots=True)
@@ -17,6 +41,8 @@ class PendingEntry:
     entry: Entry
     since: int
     """A revision that the entry comes after, if it is in the log."""
+    symbols: int
+    """Its `symbol_count`."""
     needs_lookup: bool = False
     """It may be in the log already, at a revision that the fold has passed without noticing."""
     sent: bool = False
@@ -25,21 +51,27 @@ class PendingEntry:
     """When its append began, in seconds of the wall clock."""
     holders: int = 0
     applied: Applied | None = None
-    waiters: set["asyncio.Future[None]"] = field(default_factory=set)
+    error: BaseException | None = None
+    """Why its last append failed."""
+    waiters: list[Waiter] = field(default_factory=list)
     """Appends that wait for it; empty while it is only registered."""
+    name: EntryName | None = None
+    """What its sender called it; None: it has a random token."""
+    gives_way: bool = False
+    """One of many of its sender: entries of others go in before it."""
 
     def complete(self, applied: Applied) -> None:
         self.applied = applied
         self._wake(None)
 
     def fail(self, error: BaseException) -> None:
+        self.error = error
         self._wake(error)
 
     def _wake(self, error: BaseException | None) -> None:
-        for waiter in self.waiters:
-            if not waiter.done():
-                waiter.set_result(None) if error is None else waiter.set_exception(error)
-        self.waiters.clear()
+        waiters, self.waiters = self.waiters, []
+        for waiter in waiters:
+            waiter.done(error)
 
 
 class PendingEntries:
@@ -56,6 +88,8 @@ class PendingEntries:
         self._wall = wall
         self._by_token: dict[str, PendingEntry] = {}
         self._symbols = 0
+        self._waiting: list[asyncio.Future[None]] = []
+        """Senders of many entries that wait for room."""
 
     def require_room(self) -> None:
         """Refuse new work while too many entries wait. Entries of changes that are under way are
@@ -70,6 +104,18 @@ class PendingEntries:
                 "too much waits to be learned by this knowledge base; retry later",
             )
 
+    async def room(self) -> None:
+        """Wait until not even half as many entries wait as may: whoever sends many of them leaves
+        the rest to others."""
+        while not self._has_much_room:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            await waiter
+
+    @property
+    def _has_much_room(self) -> bool:
+        return 2 * len(self) < self._max_entries and 2 * self._symbols < self._max_symbols
+
     def __len__(self) -> int:
         return len(self._by_token)
 
@@ -79,15 +125,24 @@ class PendingEntries:
     def __iter__(self) -> Iterator[PendingEntry]:
         return iter(self._by_token.values())
 
-    def hold(self, entries: Iterable[Entry], *, since: int) -> list[PendingEntry]:
+    def hold(
+        self, entries: Iterable[Entry], *, since: int, gives_way: bool = False
+    ) -> list[PendingEntry]:
         """Register them until each was released as often as it was held: one token has one
-        `PendingEntry`, whoever waits for it."""
+        `PendingEntry`, whoever waits for it.
+
+        Args:
+            gives_way: See `PendingEntry`; for entries that may be named.
+        """
         held = []
         for entry in entries:
             pending = self._by_token.get(entry.token)
             if pending is None:
-                pending = self._by_token[entry.token] = PendingEntry(entry, since)
-                self._symbols += symbol_count(entry)
+                size = symbol_count(entry)
+                pending = PendingEntry(entry, since, size, gives_way=gives_way)
+                pending.name = name_in(entry.token) if gives_way else None
+                self._by_token[entry.token] = pending
+                self._symbols += size
             pending.since = min(pending.since, since)
             pending.holders += 1
             held.append(pending)
@@ -98,7 +153,12 @@ class PendingEntries:
             pending.holders -= 1
             if not pending.holders:
                 del self._by_token[pending.entry.token]
-                self._symbols -= symbol_count(pending.entry)
+                self._symbols -= pending.symbols
+        if self._waiting and self._has_much_room:
+            waiting, self._waiting = self._waiting, []
+            for waiter in waiting:
+                if not waiter.done():  # it is done if its sender was cancelled
+                    waiter.set_result(None)
 
     def complete(self, applied: Applied) -> None:
         """Complete the entry that was applied, if anybody waits for it."""

@@ -12,7 +12,7 @@ from kato_service.connections.circuit import Circuit
 from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
 from kato_service.knowledge.model.entries import Entry
-from kato_service.knowledge.model.log import LONGEST_LEASE_S, Head, Tail
+from kato_service.knowledge.model.log import LONGEST_LEASE_S, Head, Named, Tail
 from kato_service.knowledge.stores.documents import (
     Document,
     decoded_head,
@@ -176,6 +176,22 @@ class MongoKnowledgeLog:
         if more:
             return await asyncio.to_thread(tail_of, documents, head)
         return await asyncio.to_thread(tail_of, [*documents, head], None)
+
+    async def tokens(self, kb: str, after: int, until: int, *, limit: int) -> Sequence[Named]:
+        which = {"_id": {"$gte": document_id(kb, after + 1), "$lte": document_id(kb, until)}}
+        async with self._server.mapped_errors():
+            found = self._server.scanning("log").find(
+                which,
+                {"token": 1, "name": 1},
+                sort=[("_id", 1)],
+                limit=limit,
+                **self._server.bounds,
+            )
+            documents = await found.to_list()
+        return [
+            Named(revision_of(each["_id"]), each["token"], each.get("name", ""))
+            for each in documents
+        ]
 
     async def delete(self, kb: str, tokens: Mapping[int, str]) -> None:
         async with self._server.mapped_errors(writing=True):

@@ -13,7 +13,7 @@ import orjson
 
 from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
 from kato_service.knowledge.model.entries import Entry
-from kato_service.knowledge.model.log import LONGEST_LEASE_S, Head, Tail
+from kato_service.knowledge.model.log import LONGEST_LEASE_S, Head, Named, Tail
 from kato_service.knowledge.stores import sqlite_views
 from kato_service.knowledge.stores.documents import (
     UNDECODABLE,
@@ -24,6 +24,7 @@ from kato_service.knowledge.stores.documents import (
     head_id,
     lease_id,
     old_run,
+    revision_of,
     tail_of,
     unreadable,
 )
@@ -65,6 +66,9 @@ class SqliteKnowledgeLog:
 
     async def tail(self, kb: str, after: int, *, limit: int) -> Tail:
         return await self._file.read(lambda db: _tail(db, kb, after, limit))
+
+    async def tokens(self, kb: str, after: int, until: int, *, limit: int) -> Sequence[Named]:
+        return await self._file.read(lambda db: _tokens(db, kb, (after, until), limit))
 
     async def delete(self, kb: str, tokens: Mapping[int, str]) -> None:
         await self._file.write(lambda db: _delete(db, kb, tokens))
@@ -152,6 +156,19 @@ def _row(document: dict[str, Any]) -> tuple[str, str]:
 def _tail(db: sqlite3.Connection, kb: str, after: int, limit: int) -> Tail:
     documents = _documents(db, document_id(kb, after + 1), head_id(kb), limit)
     return tail_of(documents, _head(db, kb) if len(documents) == limit else None)
+
+
+def _tokens(
+    db: sqlite3.Connection, kb: str, between: tuple[int, int], limit: int
+) -> list[Named]:
+    after, until = between
+    query = (
+        "SELECT _id, document ->> '$.token', document ->> '$.name' FROM log"
+        " WHERE _id BETWEEN ? AND ? ORDER BY _id LIMIT ?"
+    )
+    known = (document_id(kb, after + 1), document_id(kb, until), limit)
+    with closing(db.execute(query, known)) as cursor:
+        return [Named(revision_of(name), token, about or "") for name, token, about in cursor]
 
 
 def _delete(db: sqlite3.Connection, kb: str, tokens: Mapping[int, str]) -> None:

@@ -8,13 +8,14 @@ always what a read shows, never what an insert replied.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from kato_service.backoff import Backoff
-from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
+from kato_service.errors import OutcomeUnknownError, StoreUnavailableError, UniqueIdReusedError
 from kato_service.knowledge.fold.fold import Fold
+from kato_service.knowledge.fold.named_entries import NamedEntry
 from kato_service.knowledge.limits import KnowledgeLimits
-from kato_service.knowledge.model.entries import symbol_count
+from kato_service.knowledge.model.entries import Applied, Delete, Entry, subject
 from kato_service.knowledge.model.log import KnowledgeLog, Tail
 from kato_service.knowledge.model.position import (
     Position,
@@ -24,7 +25,8 @@ from kato_service.knowledge.model.position import (
     is_trimmed,
 )
 from kato_service.knowledge.replica.current_fold import CurrentFold
-from kato_service.knowledge.replica.pending_entries import PendingEntries, PendingEntry
+from kato_service.knowledge.replica.pending_entries import PendingEntries, PendingEntry, Waiter
+from kato_service.knowledge.writing.named_lookup import NamedLookup
 from kato_service.knowledge.writing.token_lookup import TokenLookup
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 1.0
@@ -40,6 +42,7 @@ class LogWriter:
         log: KnowledgeLog,
         current: CurrentFold,
         pending: PendingEntries,
+        named: NamedLookup,
         limits: KnowledgeLimits,
         on_idle: Callable[[], None],
     ) -> None:
@@ -48,6 +51,7 @@ class LogWriter:
         self._log = log
         self._current = current
         self._pending = pending
+        self._named = named
         self._limits = limits
         self._on_idle = on_idle
         self._lookup = TokenLookup(kb, log, current, limits)
@@ -68,26 +72,39 @@ class LogWriter:
             OutcomeUnknownError: Some of them may be in, or may still come in.
             StoreUnavailableError: None of them is in.
         """
-        waiters = [self._enqueue(pending) for pending in held if pending.applied is None]
-        if waiters:
-            self._start()
-            await asyncio.gather(*waiters)
+        await self._wait(held, fails=True)
+
+    async def settle(self, held: Iterable[PendingEntry]) -> None:
+        """Return when each of them is in the log and in the fold, or failed; they say which.
+
+        They are in the queue when this waits for the first time.
+        """
+        await self._wait(held, fails=False)
 
     async def close(self) -> None:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait((self._task,))
 
-    def _enqueue(self, pending: PendingEntry) -> asyncio.Future[None]:
+    async def _wait(self, held: Iterable[PendingEntry], *, fails: bool) -> None:
+        # One that is held twice is waited for once.
+        waited = {id(pending): pending for pending in held if pending.applied is None}
+        if waited:
+            waiter = Waiter(len(waited), fails=fails)
+            for pending in waited.values():
+                self._enqueue(pending, waiter)
+            self._start()
+            await waiter.future
+
+    def _enqueue(self, pending: PendingEntry, waiter: Waiter) -> None:
         token = pending.entry.token
         if token not in self._queue:
             # The queue holds it, too: it must not be forgotten when its callers are cancelled.
             self._pending.hold([pending.entry], since=pending.since)
             self._queue[token] = pending
             self._pending.start_trying(pending)
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        pending.waiters.add(waiter)
-        return waiter
+            pending.error = None
+        pending.waiters.append(waiter)
 
     def _start(self) -> None:
         if not self.busy:
@@ -137,20 +154,27 @@ class LogWriter:
     async def _write_group(self) -> None:
         fold = await self._current.loaded()
         await self._lookup.complete(self._queue.values())
-        group = self._group()
-        # The look-up may have replaced the fold: its position is the one to insert after.
-        if not group or self._current.fold is not fold:
+        if any(pending.name for pending in self._queue.values()):
+            await self._named.complete(fold)
+        # The look-ups may have replaced the fold: its position is the one to insert after.
+        if self._current.fold is not fold:
+            return
+        # Nothing is awaited from here to the insert: what the fold shows now, the revision after it
+        # confirms.
+        group = self._group(fold)
+        if not group:
             return
         if not fold.incarnation:
             await self._log.create(self._kb)
             await self._current.reloaded(fold)
             return
         position = fold.position
-        await self._insert(position.revision + 1, group)
-        await self._settle(fold, position, group)
+        count = await self._insert(position.revision + 1, group)
+        await self._settle(fold, position, group, count)
 
-    async def _insert(self, first: int, group: list[PendingEntry]) -> None:
-        """Repeat the same insert until it is certain that all are in, or a revision was taken.
+    async def _insert(self, first: int, group: list[PendingEntry]) -> int:
+        """Repeat the same insert until it is certain that all are in, or a revision was taken; gives
+        how many the last one put in.
 
         Only the very same insert may follow one of unknown outcome: an entry that was also sent at
         another revision could get in twice.
@@ -159,7 +183,7 @@ class LogWriter:
         entries = [pending.entry for pending in group]
         while True:
             try:
-                await self._log.insert(self._kb, first, entries)
+                count = await self._log.insert(self._kb, first, entries)
             except StoreUnavailableError as error:
                 if isinstance(error, OutcomeUnknownError):
                     _mark_sent(group)
@@ -172,23 +196,46 @@ class LogWriter:
                 raise
             else:
                 _mark_sent(group)
-                return
+                return count
             await backoff.pause()
 
-    async def _settle(self, fold: Fold, position: Position, group: list[PendingEntry]) -> None:
+    async def _settle(
+        self, fold: Fold, position: Position, group: list[PendingEntry], count: int
+    ) -> None:
         """Read the log again after an insert: own entries, those of others, and the one before.
 
         The one before them shows whether the log still contains the fold's position. A store that
         went back to a backup takes the insert, too, but after a gap or another history.
         """
         after = position.revision
-        limit = self._limits.page_entries
-        tail = await self._log.tail(self._kb, before(position), limit=limit)
+        tail = None
+        if count == len(group) >= self._limits.token_group:
+            tail = await self._confirmed(position, [pending.entry for pending in group])
+        if tail is None:
+            limit = self._limits.page_entries
+            tail = await self._log.tail(self._kb, before(position), limit=limit)
         if is_other_history(fold.incarnation, after, tail) or not _continues(tail, position):
             trimmed = tail.head.trimmed if tail.head else 0
             await self._withdraw(fold, after + 1, group, trimmed)
         else:
             await self._current.take(fold, after, tail)
+
+    async def _confirmed(self, position: Position, entries: Sequence[Entry]) -> Tail | None:
+        """The tail of *entries*, all of which one insert put in after *position*, read by their
+        tokens alone; None: the log shows something else."""
+        first, end = before(position), position.revision + len(entries)
+        rows = await self._log.tokens(self._kb, first, end, limit=len(entries) + 1)
+        head = await self._log.head(self._kb)
+        own = [(position.revision + 1 + i, entry) for i, entry in enumerate(entries)]
+        shown = [(revision, token) for revision, token, _ in rows]
+        wanted = [(revision, entry.token) for revision, entry in own]
+        if position.revision:
+            wanted = [(position.revision, position.token), *wanted]
+        if shown != wanted:
+            return None
+        # The entry before them is only looked at by its token.
+        known = [(position.revision, Delete(position.token, ""))] if position.revision else []
+        return Tail((*known, *own), head, more=False)
 
     async def _withdraw(
         self, fold: Fold, first: int, group: list[PendingEntry], trimmed: int
@@ -199,19 +246,51 @@ class LogWriter:
         stray = {r: token for r, token in tokens.items() if r <= trimmed or r > end}
         await self._log.delete(self._kb, stray)
 
-    def _group(self) -> list[PendingEntry]:
-        """What goes in together: bounded in entries and symbols, but never empty for its size."""
+    def _group(self, fold: Fold) -> list[PendingEntry]:
+        """What goes in together: bounded in entries and symbols, but never empty for its size.
+
+        Named entries that *fold* has are done: repeats are completed, and those that reuse an id
+        are refused.
+        """
         group: list[PendingEntry] = []
+        keys: set[int] = set()
         symbols = 0
         limits = self._limits
-        for pending in self._queue.values():
-            if pending.applied is not None or pending.needs_lookup:
+        for pending in list(self._in_turn()):
+            if pending.name is not None and not self._is_new(pending, fold, keys):
                 continue
-            symbols += symbol_count(pending.entry)
+            symbols += pending.symbols
             if group and (len(group) >= limits.group_entries or symbols > limits.group_symbols):
                 break
+            if pending.name is not None:
+                keys.add(pending.name.key)
             group.append(pending)
         return group
+
+    def _in_turn(self) -> Iterator[PendingEntry]:
+        """The entries that may be sent, those that give way last."""
+        due = [
+            pending
+            for pending in self._queue.values()
+            if pending.applied is None and not pending.needs_lookup
+        ]
+        yield from (pending for pending in due if not pending.gives_way)
+        yield from (pending for pending in due if pending.gives_way)
+
+    def _is_new(self, pending: PendingEntry, fold: Fold, keys: Collection[int]) -> bool:
+        """Whether the log has no entry of its name; one in *keys* may be in it after this group."""
+        assert pending.name is not None
+        assert fold.named is not None
+        known = fold.named.find(pending.name)
+        if known is None:
+            return pending.name.key not in keys
+        if known.content == pending.name.content:
+            pending.complete(_repeated(pending, known, fold.revision))
+        else:
+            # What was sent of it was refused by the log: the other one took its revision.
+            pending.fail(_reused())
+            self._drop(pending)
+        return False
 
     def _any_sent(self) -> bool:
         return any(pending.sent for pending in self._queue.values())
@@ -251,6 +330,22 @@ def _unknown(error: BaseException) -> BaseException:
     if isinstance(error, StoreUnavailableError):
         return OutcomeUnknownError(f"an entry was not confirmed: {error.message}")
     return error
+
+
+def _repeated(pending: PendingEntry, known: NamedEntry, revision: int) -> Applied:
+    """The outcome of an entry that the log has already, at an earlier revision than *revision*."""
+    entry = pending.entry
+    is_same = (subject(entry) or "").startswith(known.pattern)
+    frequency = known.frequency if is_same else None
+    return Applied(entry, revision, frequency, met=False, is_known=is_same)
+
+
+def _reused() -> UniqueIdReusedError:
+    reason = (
+        "is not new: another line of this user that asked for something else already used it;"
+        " nothing changed, send another one"
+    )
+    return UniqueIdReusedError.at("unique_id", reason=reason)
 
 
 def _continues(tail: Tail, position: Position) -> bool:

@@ -1,0 +1,1 @@
+"""Learning many sequences in one request (docs/design/bulk.md)."""

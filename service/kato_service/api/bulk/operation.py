@@ -1,0 +1,130 @@
+"""The operation: a list of sequences in a JSON body, or a stream of lines."""
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+import orjson
+from fastapi import Query
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from kato_service.access.scopes import Scope as Needed
+from kato_service.api.bulk import batches
+from kato_service.api.bulk.compute_turns import ComputeTurns
+from kato_service.api.bulk.line_reader import Line, LineReader
+from kato_service.api.bulk.outcomes import Tally
+from kato_service.api.bulk.stream import LearnStream
+from kato_service.api.intake.calls import Call, Called, call_of
+from kato_service.api.intake.gate import Gate
+from kato_service.api.intake.operations import Operation
+from kato_service.api.intake.strict_route import begin
+from kato_service.api.shapes import rendering
+from kato_service.api.shapes.bulk.answers import LearnAnswer
+from kato_service.api.shapes.bulk.bodies import MAX_STREAM_ID_CHARS, LearnBody, LearnQuery
+from kato_service.api.wording import invalid_input
+from kato_service.errors import InvalidInputError, KatoError
+
+PATH = "/v2/learn"
+LINES_PER_TOKEN = 100
+"""Lines that cost as much as a request, where rates are limited."""
+Answers = Annotated[
+    Literal["all", "errors"],
+    Query(description="`errors`: leave out the outcomes of lines that succeeded."),
+]
+RequestId = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=MAX_STREAM_ID_CHARS,
+        description="An id of your own for the whole request: lines without an id get one from it"
+        " and their number, which makes the request safe to send again as it is.",
+    ),
+]
+
+
+async def bulk_learn(
+    call: Called, body: LearnBody, answers: Answers = "all", unique_id: RequestId = None
+) -> Response:
+    reader, tally = LineReader(call, unique_id, _in_list), Tally(_in_list)
+    results: list[orjson.Fragment] = []
+    values = body.lines()
+    for first in range(0, len(values), batches.BATCH_LINES):
+        some = enumerate(values[first : first + batches.BATCH_LINES], first + 1)
+        lines = [await _read(reader, call, number, value) for number, value in some]
+        settled = await (await batches.begun(call, lines, call.deadline))
+        for line, outcomes in zip(lines, settled.outcomes, strict=True):
+            errors = tally.errors
+            text = tally.outcome(line, outcomes)
+            if answers == "all" or tally.errors > errors:
+                results.append(orjson.Fragment(text))
+        if (failure := settled.failure) is not None:
+            if not tally.learned:
+                raise failure  # nothing changed, as far as anybody can tell
+            tally.error = failure
+            break
+    return rendering.response({"results": results, "summary": tally.summary(complete=True)})
+
+
+class LearnStreams:
+    """The application for bodies that are streams of lines."""
+
+    def __init__(self) -> None:
+        self._turns = ComputeTurns()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        begin(request, PATH)
+        query = _query(request)
+        stream = LearnStream(call_of(request), query, self._turns, _Payments(scope).pay)
+        await stream.run(scope, receive, send)
+
+
+class _Payments:
+    """What the lines of a stream cost, where rates are limited: the request paid for the first."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._lines = 0
+        self._paid = LINES_PER_TOKEN
+
+    async def pay(self, lines: int, failed: asyncio.Future[KatoError]) -> None:
+        """Wait until so many more lines are paid for, or the stream *failed*."""
+        gate: Gate = self._scope["app"].state.gate
+        self._lines += lines
+        while self._paid < self._lines and not failed.done():
+            wait_s = await gate.take_another(self._scope)
+            if wait_s:
+                await asyncio.wait({failed}, timeout=wait_s)
+            else:
+                self._paid += LINES_PER_TOKEN
+
+
+def _query(request: Request) -> LearnQuery:
+    """The parameters of the query, which were checked for unknown and repeated ones.
+
+    Raises:
+        InvalidInputError: One has a wrong value.
+    """
+    try:
+        return LearnQuery(**dict(request.query_params))
+    except ValidationError as exc:
+        found = exc.errors(include_url=False, include_input=False)
+        raise invalid_input(found, LearnQuery, part="query") from exc
+
+
+def _in_list(error: InvalidInputError, number: int) -> InvalidInputError:
+    return error.inside("sequences", number - 1)
+
+
+async def _read(reader: LineReader, call: Call, number: int, value: Any) -> Line:
+    line = reader.at_once_of(number, value, len(orjson.dumps(value)))
+    await asyncio.sleep(0)
+    return line or await reader.read_of(number, value, call.deadline)
+
+
+OPERATION = Operation(
+    ("POST",), PATH, bulk_learn, "Learn many sequences", LearnAnswer, scope=Needed.WRITE,
+    streamed=LearnStreams,
+)  # fmt: skip
