@@ -17,7 +17,7 @@ from kato_service.knowledge.model.entries import Learn
 from kato_service.knowledge.model.entry_names import named_token
 from kato_service.processing.limits import ObservationLimits
 from kato_service.processing.observation_processor import ObservationProcessor
-from kato_service.processing.pattern_processor import MIN_PATTERN_SYMBOLS, new_token
+from kato_service.processing.pattern_processor import MIN_PATTERN_SYMBOLS, Tokens
 from kato_service.processing.sequence import SequenceOptions, SequencePlan, SequenceProcessor
 from kato_service.sessions.state import SessionState
 
@@ -57,6 +57,7 @@ class LineProcessor:
         self._observations = observations
         self._sequences = sequences
         self._limits = limits
+        self._tokens = Tokens()
         self._short = min(limits.max_symbol_chars, limits.max_strings_per_event)
         """Bytes of a line up to which no symbol and no event in it can be too long."""
 
@@ -86,7 +87,7 @@ class LineProcessor:
             return None
         if symbols < MIN_PATTERN_SYMBOLS:
             return PlannedLine(kb)
-        token = named_token(*line_id) if line_id else new_token()
+        token = named_token(*line_id) if line_id else self._tokens.next()
         entry = Learn(token, pattern_name(stm), stm, None, genes.persistence, {})
         return PlannedLine(kb, (entry,), learns_last=True)
 

@@ -31,8 +31,9 @@ class DirtyPatterns:
         name = subject(entry)
         if isinstance(entry, Clear):
             self.all, self._names = False, {}
-        elif name is not None:
-            self._add((name,))
+        elif name is not None and not self.all:
+            self._names[name] = None
+            self._bound()
 
     def take(self) -> "DirtyPatterns":
         """Move everything into a new set, to be written; this one is empty afterwards."""
@@ -49,6 +50,9 @@ class DirtyPatterns:
     def _add(self, names: Iterable[str]) -> None:
         if not self.all:
             self._names.update(dict.fromkeys(names))
-            self.all = len(self._names) > self._max_names
+        self._bound()
+
+    def _bound(self) -> None:
+        self.all = self.all or len(self._names) > self._max_names
         if self.all:
             self._names = {}

@@ -33,14 +33,12 @@ async def apply_run(
         if revision > folding.revision + 1:
             return False
         if revision == folding.revision + 1:
-            applied = await _folded(folding, revision, entry)
+            if symbol_count(entry) <= INLINE_SYMBOLS:
+                applied = folding.apply(revision, entry)
+            else:
+                applied = await asyncio.to_thread(folding.apply, revision, entry)
             if applied is not None:
                 on_applied(applied)
-        await turns.give()
+        if turns.are_over:
+            await turns.give()
     return True
-
-
-async def _folded(folding: Folding, revision: int, entry: Entry) -> Applied | None:
-    if symbol_count(entry) <= INLINE_SYMBOLS:
-        return folding.apply(revision, entry)
-    return await asyncio.to_thread(folding.apply, revision, entry)

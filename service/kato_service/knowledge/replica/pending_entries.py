@@ -4,11 +4,16 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from math import inf
 
 from kato_service.errors import OverloadedError
 from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
 from kato_service.knowledge.model.entries import Applied, Entry, symbol_count
 from kato_service.knowledge.model.entry_names import EntryName, name_in
+
+
+LOOK_S = 1.0
+"""Seconds between looks for appends that take too long, of which the least may take 30."""
 
 
 class Waiter:
@@ -86,6 +91,7 @@ class PendingEntries:
         self._max_entries, self._max_symbols = limits.pending_entries, limits.pending_symbols
         self._append_s = limits.append_s
         self._wall = wall
+        self._looked_at = -inf
         self._by_token: dict[str, PendingEntry] = {}
         self._symbols = 0
         self._waiting: list[asyncio.Future[None]] = []
@@ -176,6 +182,14 @@ class PendingEntries:
         """Note when its append began, the first time."""
         if pending.tried_since is None:
             pending.tried_since = self._wall()
+
+    def has_been_long(self) -> bool:
+        """Whether a second passed since this last said so, also while the machine slept."""
+        now = self._wall()
+        if 0.0 <= now - self._looked_at < LOOK_S:
+            return False
+        self._looked_at = now
+        return True
 
     def is_overdue(self, pending: PendingEntry) -> bool:
         """Whether its append takes so long that the log may be trimmed beyond the entry."""

@@ -8,6 +8,7 @@ import orjson
 
 from kato_service.knowledge.model.index import StoredViews
 from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView, ViewPage
+from kato_service.knowledge.stores import sqlite_rows
 from kato_service.knowledge.stores.documents import Document
 from kato_service.knowledge.stores.sqlite_file import SqliteFile, transaction
 from kato_service.knowledge.stores.view_documents import (
@@ -64,11 +65,13 @@ def _statistics(db: sqlite3.Connection, kb: str) -> StatisticsView | None:
 def _write(db: sqlite3.Connection, documents: Sequence[Document]) -> None:
     rows = [(each["_id"], each["revision"], orjson.dumps(each).decode()) for each in documents]
     with transaction(db):
-        db.executemany(
-            "INSERT INTO patterns VALUES (?, ?, ?) ON CONFLICT (_id) DO UPDATE"
+        sqlite_rows.insert(
+            db,
+            rows,
+            "patterns",
+            "ON CONFLICT (_id) DO UPDATE"
             " SET revision = excluded.revision, document = excluded.document"
             " WHERE excluded.revision > patterns.revision",
-            rows,
         )
 
 

@@ -100,7 +100,7 @@ class LogWriter:
         token = pending.entry.token
         if token not in self._queue:
             # The queue holds it, too: it must not be forgotten when its callers are cancelled.
-            self._pending.hold([pending.entry], since=pending.since)
+            pending.holders += 1
             self._queue[token] = pending
             self._pending.start_trying(pending)
             pending.error = None
@@ -145,7 +145,10 @@ class LogWriter:
 
     def _fail_overdue(self) -> None:
         # A process that was stopped for days may find the log trimmed beyond entries that it sent:
-        # a look-up would miss them, and another insert would put them in twice.
+        # a look-up would miss them, and another insert would put them in twice. While none was, a
+        # look at each of them before every group would cost as much as a tenth of the group.
+        if not self._pending.has_been_long():
+            return
         error = StoreUnavailableError("an append took too long and was given up")
         for pending in list(self._queue.values()):
             if self._pending.is_overdue(pending):
