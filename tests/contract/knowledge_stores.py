@@ -15,9 +15,9 @@ from pymongo import AsyncMongoClient
 
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
-from kato_service.knowledge.model.entries import Entry
+from kato_service.knowledge.model.entries import Entry, subject
 from kato_service.knowledge.model.index import StoredViews
-from kato_service.knowledge.model.log import LONGEST_LEASE_S, Head, KnowledgeLog, Tail
+from kato_service.knowledge.model.log import LONGEST_LEASE_S, Head, KnowledgeLog, Named, Tail
 from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView, ViewPage
 from kato_service.knowledge.stores.mongo_log import MongoKnowledgeLog
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
@@ -197,6 +197,14 @@ class MemoryKnowledgeLog:
             return Tail((), None, more=False)
         entries = tuple(each for each in found[:limit] if each[0] > head.trimmed)
         return Tail(entries, head, more=len(found) >= limit)
+
+    async def tokens(self, kb: str, after: int, until: int, *, limit: int) -> Sequence[Named]:
+        tail = await self.tail(kb, after, limit=limit)
+        return [
+            Named(revision, entry.token, subject(entry) or "")
+            for revision, entry in tail.entries
+            if revision <= until
+        ]
 
     async def delete(self, kb: str, tokens: Mapping[int, str]) -> None:
         await self.step("delete")

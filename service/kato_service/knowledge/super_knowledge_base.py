@@ -20,7 +20,6 @@ from kato_service.knowledge.replica.single_flight import SingleFlight
 from kato_service.knowledge.residency import Residency
 from kato_service.knowledge.snapshots.snapshots import Snapshots
 from kato_service.knowledge.writing.log_writer import LogWriter
-from kato_service.knowledge.writing.named_lookup import NamedLookup
 from kato_service.knowledge.writing.view_writer import ViewWriter
 
 _NOT_READY = "the knowledge base was not ready in time"
@@ -63,15 +62,8 @@ class SuperKnowledgeBase:
             partial(shared.on_lag, processor_id),
         )
         self._views = ViewWriter(processor_id, shared.log, self._current, shared.limits)
-        self._named = NamedLookup(processor_id, shared.log, shared.limits)
         self._writer = LogWriter(
-            processor_id,
-            shared.log,
-            self._current,
-            self._pending,
-            self._named,
-            shared.limits,
-            on_idle,
+            processor_id, shared.log, self._current, self._pending, shared.limits, on_idle
         )
         self._lookup = SingleFlight(self._current.catch_up, on_done=on_idle, clock=shared.clock)
 
@@ -222,7 +214,7 @@ class SuperKnowledgeBase:
         """
         fold = await self._current.loaded()
         if named:
-            await self._named.complete(fold)
+            await self._writer.named.complete(fold)
         await self._pending.room()
 
     async def append_each(self, entries: Sequence[Learn]) -> list[Applied | KatoError]:

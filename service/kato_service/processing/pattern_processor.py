@@ -128,7 +128,7 @@ def new_token() -> str:
 
 
 class Tokens:
-    """Tokens for many entries: a random start and a number cost a tenth of random bytes for each."""
+    """Tokens for many entries: a random start and a number, which cost a tenth of random bytes."""
 
     def __init__(self) -> None:
         self._start = secrets.token_hex(TOKEN_BYTES - COUNTER_BYTES)

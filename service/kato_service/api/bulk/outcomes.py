@@ -62,8 +62,9 @@ class Tally:
     def _failure(self, line: Line, found: Sequence[Outcome]) -> KatoError | None:
         """Why an entry of a line did not go in; None: all did."""
         error = next((one for one in found if isinstance(one, KatoError)), None)
-        is_about_line = isinstance(error, InvalidInputError)
-        return self.located(error, line.number) if is_about_line else error
+        if isinstance(error, InvalidInputError):
+            return self.located(error, line.number)
+        return error
 
     def _written(self, line: Line, applied: Sequence[Applied]) -> bytes:
         assert line.planned is not None
@@ -73,10 +74,11 @@ class Tally:
         is_repeated = not any(one.met for one in applied)
         self.repeated += is_repeated
         self.learned += not is_repeated
-        if len(applied) == 1 and line.planned.learns_last and not is_repeated:
-            if not line.planned.stm_truncated:
-                return _usual(line, applied[0])
-        return json_text.text(_told(line, _learned(line.planned, applied)))
+        planned = line.planned
+        is_usual = len(applied) == 1 and planned.learns_last and not planned.stm_truncated
+        if is_usual and not is_repeated:
+            return _usual(line, applied[0])
+        return json_text.text(_told(line, _learned(planned, applied)))
 
 
 def told(error: KatoError) -> dict[str, Any]:

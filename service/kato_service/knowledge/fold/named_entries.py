@@ -1,4 +1,4 @@
-"""The named entries of a log, as far as it still holds them: what makes a repeated line harmless."""
+"""The named entries that a log still holds: what makes a repeated line harmless."""
 
 from dataclasses import dataclass
 
@@ -65,9 +65,7 @@ class NamedEntries:
         if facts is None:
             return None
         learned = facts >> _HALF & _MASK
-        return NamedEntry(
-            facts >> 2 * _HALF, f"{learned:0{_NAME_CHARS}x}", facts & _MASK or None
-        )
+        return NamedEntry(facts >> 2 * _HALF, f"{learned:0{_NAME_CHARS}x}", facts & _MASK or None)
 
     def forget(self, trimmed: int) -> None:
         """Entries up to revision *trimmed* are gone from the log."""

@@ -87,6 +87,8 @@ def subject(entry: Entry) -> str | None:
 
 def symbol_count(entry: Entry) -> int:
     """Roughly what an entry costs to insert and to fold."""
+    if type(entry) is Learn:
+        return sum(map(len, entry.events))
     match entry:
         case Learn() | Import():
             return sum(map(len, entry.events))

@@ -11,7 +11,6 @@ from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
 from kato_service.knowledge.model.entries import Applied, Entry, symbol_count
 from kato_service.knowledge.model.entry_names import EntryName, name_in
 
-
 LOOK_S = 1.0
 """Seconds between looks for appends that take too long, of which the least may take 30."""
 
@@ -178,10 +177,12 @@ class PendingEntries:
         for pending in self:
             pending.needs_lookup = pending.applied is None
 
-    def start_trying(self, pending: PendingEntry) -> None:
-        """Note when its append began, the first time."""
-        if pending.tried_since is None:
-            pending.tried_since = self._wall()
+    def start_trying(self, pending: Iterable[PendingEntry]) -> None:
+        """Note when their append began, the first time."""
+        now = self._wall()
+        for each in pending:
+            if each.tried_since is None:
+                each.tried_since = now
 
     def has_been_long(self) -> bool:
         """Whether a second passed since this last said so, also while the machine slept."""

@@ -169,9 +169,7 @@ def _tail(db: sqlite3.Connection, kb: str, after: int, limit: int) -> Tail:
     return tail_of(documents, _head(db, kb) if len(documents) == limit else None)
 
 
-def _tokens(
-    db: sqlite3.Connection, kb: str, between: tuple[int, int], limit: int
-) -> list[Named]:
+def _tokens(db: sqlite3.Connection, kb: str, between: tuple[int, int], limit: int) -> list[Named]:
     after, until = between
     # In one row: see sqlite_rows. None of the texts has a space.
     query = (

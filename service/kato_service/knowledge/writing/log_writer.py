@@ -42,7 +42,6 @@ class LogWriter:
         log: KnowledgeLog,
         current: CurrentFold,
         pending: PendingEntries,
-        named: NamedLookup,
         limits: KnowledgeLimits,
         on_idle: Callable[[], None],
     ) -> None:
@@ -51,10 +50,11 @@ class LogWriter:
         self._log = log
         self._current = current
         self._pending = pending
-        self._named = named
         self._limits = limits
         self._on_idle = on_idle
         self._lookup = TokenLookup(kb, log, current, limits)
+        self.named = NamedLookup(kb, log, limits)
+        """Completes the named entries of a fold, which has to be before any is appended."""
         self._queue: dict[str, PendingEntry] = {}
         """Entries to be appended, by token, first come first served."""
         self._task: asyncio.Task[None] | None = None
@@ -91,6 +91,7 @@ class LogWriter:
         waited = {id(pending): pending for pending in held if pending.applied is None}
         if waited:
             waiter = Waiter(len(waited), fails=fails)
+            self._pending.start_trying(waited.values())
             for pending in waited.values():
                 self._enqueue(pending, waiter)
             self._start()
@@ -102,7 +103,6 @@ class LogWriter:
             # The queue holds it, too: it must not be forgotten when its callers are cancelled.
             pending.holders += 1
             self._queue[token] = pending
-            self._pending.start_trying(pending)
             pending.error = None
         pending.waiters.append(waiter)
 
@@ -158,7 +158,7 @@ class LogWriter:
         fold = await self._current.loaded()
         await self._lookup.complete(self._queue.values())
         if any(pending.name for pending in self._queue.values()):
-            await self._named.complete(fold)
+            await self.named.complete(fold)
         # The look-ups may have replaced the fold: its position is the one to insert after.
         if self._current.fold is not fold:
             return
@@ -176,8 +176,10 @@ class LogWriter:
         await self._settle(fold, position, group, count)
 
     async def _insert(self, first: int, group: list[PendingEntry]) -> int:
-        """Repeat the same insert until it is certain that all are in, or a revision was taken; gives
-        how many the last one put in.
+        """Repeat the same insert until it is certain that all are in, or a revision was taken.
+
+        Returns:
+            How many the last one put in.
 
         Only the very same insert may follow one of unknown outcome: an entry that was also sent at
         another revision could get in twice.

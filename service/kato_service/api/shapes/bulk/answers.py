@@ -58,7 +58,7 @@ class LearnSummary(Answer):
     errors: int = Field(examples=[0])
     """Those that were not learned."""
     durable_through: int = Field(examples=[1])
-    """Up to this line, nothing has to be sent again: each line is durable or was refused for good."""
+    """Up to this line, nothing has to be sent again: each is durable, or was refused for good."""
     complete: bool = Field(examples=[True])
     """Whether every line of the request has an outcome."""
     error: LineError | None = Field(examples=[None])

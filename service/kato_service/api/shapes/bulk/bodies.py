@@ -81,5 +81,3 @@ class LearnQuery(BaseModel):
 
     answers: Literal["all", "errors"] = "all"
     unique_id: Annotated[str, Field(min_length=1, max_length=MAX_STREAM_ID_CHARS)] | None = None
-
-
