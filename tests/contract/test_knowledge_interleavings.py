@@ -5,6 +5,7 @@ continues, and which one is cancelled where.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -23,6 +24,7 @@ from knowledge_stores import MemoryKnowledgeLog, Shelf
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
 from kato_service.domain.statistics import Corrections
+from kato_service.errors import KatoError, UniqueIdReusedError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.fold.fold import Fold
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns
@@ -37,6 +39,7 @@ from kato_service.knowledge.model.entries import (
     Statistics,
     Update,
 )
+from kato_service.knowledge.model.entry_names import name_in, named_token
 from kato_service.knowledge.replica.loading import FoldLoader
 from kato_service.knowledge.replica.pending_entries import PendingEntries
 from kato_service.knowledge.writing.trimming import LogTrimmer, TrimPlan
@@ -135,7 +138,9 @@ class World:
 
     def __init__(self, seed: int = 0, *, dirty_patterns: int = 100_000) -> None:
         asyncio.get_running_loop().set_default_executor(InPlace())
-        self.limits = KnowledgeLimits(page_entries=2, view_batch=2, dirty_patterns=dirty_patterns)
+        self.limits = KnowledgeLimits(
+            page_entries=2, view_batch=2, dirty_patterns=dirty_patterns, token_page=2, token_group=2
+        )
         self.turnstile = Turnstile()
         self.shelf = Shelf(step=self.turnstile.step)
         chance = Random(seed)
@@ -174,6 +179,36 @@ class World:
             for bases in (self.replicas[replica], self.replica()):
                 applied = await bases.get("kato").append(group, since=0, lookup=True)
                 self.check_answers(applied)
+
+    async def learned_each(
+        self, replica: int, batches: list[tuple[list[Learn], bool]], met: "Counter[str]"
+    ) -> None:
+        """Append named entries; whoever waits for some batches goes away. Counts by token in *met*
+        what went in."""
+        base = self.replicas[replica].get("kato")
+        for batch, goes_away in batches:
+            with base.kept():
+                await base.prepare_many(named=True)
+                waiting = asyncio.create_task(base.append_each(batch))
+                if goes_away:
+                    await self.turnstile.step("go away")
+                    waiting.cancel()
+                with suppress(asyncio.CancelledError):
+                    self.check_each(batch, await waiting, met)
+
+    def check_each(
+        self, batch: list[Learn], outcomes: "list[Applied | KatoError]", met: "Counter[str]"
+    ) -> None:
+        history = self.shelf.history["kato"]
+        by_key = {name_in(entry.token).key: entry for entry in history.values()}  # type: ignore[union-attr]  # all are named
+        for entry, outcome in zip(batch, outcomes, strict=True):
+            there = by_key[name_in(entry.token).key]  # type: ignore[union-attr]  # as above
+            if isinstance(outcome, Applied):
+                assert there.token == entry.token
+                met[entry.token] += outcome.met
+            else:
+                assert isinstance(outcome, UniqueIdReusedError)
+                assert there.token != entry.token
 
     async def unloaded(self, replica: int, times: int) -> None:
         base = self.replicas[replica].get("kato")
@@ -321,6 +356,51 @@ def test_each_entry_is_in_once_and_has_its_true_outcome_whoever_completes_it(
         assert whole.revision == sum(map(len, histories[0])) + sum(map(len, histories[1]))
 
     asyncio.run(run())
+
+
+lines = st.tuples(st.sampled_from("abcd"), st.sampled_from(EVENTS[:2]))
+batches = st.lists(
+    st.tuples(st.lists(lines, min_size=1, max_size=4), st.booleans()), min_size=1, max_size=4
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sent=st.tuples(batches, batches),
+    crashes=st.lists(st.booleans(), max_size=3),
+    unloads=st.integers(0, 3),
+    seed=st.integers(0, 2**32),
+)
+def test_each_named_entry_is_in_once_whoever_sends_it_again(
+    sent: tuple[list[tuple[list[tuple[str, Any]], bool]], ...],
+    crashes: list[bool],
+    unloads: int,
+    seed: int,
+) -> None:
+    async def run() -> None:
+        world, met = World(seed), Counter[str]()
+        named = [
+            [([named_learn(*line) for line in lines], goes_away) for lines, goes_away in batches]
+            for batches in sent
+        ]
+        await world.together(
+            *(world.learned_each(i, named[i], met) for i in (0, 1)),
+            *(world.unloaded(i, unloads) for i in (0, 1)),
+            world.materialised(0, crashes),
+        )
+        history = world.shelf.history["kato"].values()
+        keys = Counter(name_in(entry.token).key for entry in history)  # type: ignore[union-attr]  # all are named
+        assert set(keys.values()) == {1}
+        assert all(count == 1 for count in met.values() if count)
+        if not any(goes_away for batches in sent for _, goes_away in batches):
+            assert sum(met.values()) == len(keys)
+
+    asyncio.run(run())
+
+
+def named_learn(unique_id: str, events: Any) -> Learn:
+    token = named_token(unique_id, repr(events).encode())
+    return Learn(token, pattern_name(events), events, None, 5)
 
 
 def learn(event: str) -> Learn:
