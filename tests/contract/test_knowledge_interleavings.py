@@ -364,7 +364,7 @@ batches = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     sent=st.tuples(batches, batches),
     crashes=st.lists(st.booleans(), max_size=3),
@@ -388,9 +388,10 @@ def test_each_named_entry_is_in_once_whoever_sends_it_again(
             *(world.unloaded(i, unloads) for i in (0, 1)),
             world.materialised(0, crashes),
         )
-        history = world.shelf.history["kato"].values()
+        # Nothing is in the log if everybody went away at once.
+        history = world.shelf.history.get("kato", {}).values()
         keys = Counter(name_in(entry.token).key for entry in history)  # type: ignore[union-attr]  # all are named
-        assert set(keys.values()) == {1}
+        assert set(keys.values()) <= {1}
         assert all(count == 1 for count in met.values() if count)
         if not any(goes_away for batches in sent for _, goes_away in batches):
             assert sum(met.values()) == len(keys)

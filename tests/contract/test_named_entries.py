@@ -8,7 +8,7 @@ from knowledge_stores import MemoryKnowledgeLog, Replica, Shelf
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
-from kato_service.errors import KatoError, StoreUnavailableError, UniqueIdReusedError
+from kato_service.errors import KatoError, StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.fold.named_entries import NAMED_BYTES, NamedEntries
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns

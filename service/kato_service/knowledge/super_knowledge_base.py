@@ -308,6 +308,7 @@ class SuperKnowledgeBase:
 def _outcome(pending: PendingEntry, is_new: bool) -> Applied | KatoError:
     """What became of an entry; of one that is not new, a repeat."""
     if pending.applied is not None:
+        is_new = is_new and (pending.is_own or pending.name is None)
         return pending.applied if is_new else replace(pending.applied, met=False)
     if isinstance(pending.error, KatoError):
         return pending.error

@@ -51,6 +51,10 @@ class PendingEntry:
     """It may be in the log already, at a revision that the fold has passed without noticing."""
     sent: bool = False
     """An insert of it was tried and may have succeeded."""
+    is_own: bool = False
+    """This process put it in, as far as it can tell: others may send a named entry, too."""
+    is_sending: bool = False
+    """An insert of it is under way, so it is not known yet who put it in."""
     tried_since: float | None = None
     """When its append began, in seconds of the wall clock."""
     holders: int = 0

@@ -9,6 +9,7 @@ always what a read shows, never what an insert replied.
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from kato_service.backoff import Backoff
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError, UniqueIdReusedError
@@ -57,6 +58,8 @@ class LogWriter:
         """Completes the named entries of a fold, which has to be before any is appended."""
         self._queue: dict[str, PendingEntry] = {}
         """Entries to be appended, by token, first come first served."""
+        self._replied = asyncio.Event()
+        """Set while no insert is under way."""
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -79,7 +82,11 @@ class LogWriter:
 
         They are in the queue when this waits for the first time.
         """
-        await self._wait(held, fails=False)
+        every = list(held)
+        await self._wait(every, fails=False)
+        # A read may show a named entry before the insert says whose it was.
+        while any(pending.is_sending and pending.name for pending in every):
+            await self._replied.wait()
 
     async def close(self) -> None:
         if self._task is not None:
@@ -172,8 +179,21 @@ class LogWriter:
             await self._current.reloaded(fold)
             return
         position = fold.position
-        count = await self._insert(position.revision + 1, group)
+        with self._sending(group):
+            count = await self._insert(position.revision + 1, group)
         await self._settle(fold, position, group, count)
+
+    @contextmanager
+    def _sending(self, group: list[PendingEntry]) -> Iterator[None]:
+        self._replied.clear()
+        for pending in group:
+            pending.is_sending = True
+        try:
+            yield
+        finally:
+            for pending in group:
+                pending.is_sending = False
+            self._replied.set()
 
     async def _insert(self, first: int, group: list[PendingEntry]) -> int:
         """Repeat the same insert until it is certain that all are in, or a revision was taken.
@@ -186,12 +206,14 @@ class LogWriter:
         """
         backoff = self._backoff()
         entries = [pending.entry for pending in group]
+        is_repeated = False
         while True:
             try:
                 count = await self._log.insert(self._kb, first, entries)
             except StoreUnavailableError as error:
                 if isinstance(error, OutcomeUnknownError):
                     _mark_sent(group)
+                    is_repeated = True
                 if not any(pending.sent for pending in group):
                     raise
                 if backoff.is_over:
@@ -200,6 +222,9 @@ class LogWriter:
                 _mark_sent(group)
                 raise
             else:
+                # What an earlier attempt put in, of unknown outcome, met a duplicate this time.
+                for pending in group if is_repeated else group[:count]:
+                    pending.is_own = True
                 _mark_sent(group)
                 return count
             await backoff.pause()
