@@ -30,7 +30,8 @@ MAX_LINE_BYTES = 2**20
 WAITING_BATCHES = 2
 """Batches that wait for the one whose outcomes are sent next, all of them being learned."""
 UNREAD_S = 10.0
-"""Seconds that a full buffer of answers waits for its client to read any."""
+"""Seconds that a full buffer of answers waits for its client to read any; at most as long as a
+request may take."""
 MEDIA_TYPE = b"application/x-ndjson"
 Pay = Callable[[int, asyncio.Future[KatoError]], Awaitable[None]]
 
@@ -52,6 +53,7 @@ class LearnStream:
         self._reader = LineReader(call, query.unique_id, _in_line)
         self._shows_all = query.answers == "all"
         self._patience_s = settings.request_timeout_s
+        self._unread_s = min(UNREAD_S, settings.request_timeout_s)
         self._max_line_bytes = min(MAX_LINE_BYTES, settings.max_body_bytes)
         self._tally = Tally(_in_line)
         self._batch = _Batch()
@@ -152,7 +154,7 @@ class LearnStream:
             settled = await learning
             if settled.failure is not None:
                 self._fail(settled.failure)
-            if not self._failed.done() and not await answers.room(UNREAD_S):
+            if not self._failed.done() and not await answers.room(self._unread_s):
                 self._fail(_unread())
             answers.put(await self._turns.compute(lambda _until: self._written(settled)))  # noqa: B023  # awaited inside the loop
 
