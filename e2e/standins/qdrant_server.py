@@ -56,6 +56,8 @@ class Server:
     def __init__(self, engine: Engine, api_keys: frozenset[str]) -> None:
         self._engine = engine
         self._api_keys = api_keys
+        self._indexes: dict[str, dict[str, Any]] = {}
+        """By collection, fields that have an index; the local engine needs none."""
 
     def routes(self) -> list[Route]:
         name = "/collections/{name}"
@@ -71,6 +73,9 @@ class Server:
             Route(f"{name}/points", self.guarded(self.retrieve), methods=["POST"]),
             Route(f"{name}/points/scroll", self.guarded(self.scroll), methods=["POST"]),
             Route(f"{name}/points/query", self.guarded(self.query), methods=["POST"]),
+            Route(f"{name}/points/count", self.guarded(self.count), methods=["POST"]),
+            Route(f"{name}/points/delete", self.guarded(self.delete), methods=["POST"]),
+            Route(f"{name}/index", self.guarded(self.index), methods=["PUT"]),
         ]
 
     def guarded(self, handler: Handler) -> Handler:
@@ -100,7 +105,8 @@ class Server:
 
     async def collection(self, request: Request) -> Response:
         name = request.path_params["name"]
-        return answered(dumped(await self._engine.call(lambda c: c.get_collection(name))))
+        found = dumped(await self._engine.call(lambda c: c.get_collection(name)))
+        return answered({**found, "payload_schema": self._indexes.get(name, {})})
 
     async def exists(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -122,7 +128,17 @@ class Server:
         def action(client: QdrantClient) -> bool:
             return client.collection_exists(name) and client.delete_collection(name)
 
+        self._indexes.pop(name, None)
         return answered(await self._engine.call(action))
+
+    async def index(self, request: Request) -> Response:
+        wanted = models.CreateFieldIndex(**await request.json())
+        name, field = request.path_params["name"], wanted.field_name
+        await self._engine.call(lambda c: c.get_collection(name))
+        kind = getattr(wanted.field_schema, "type", wanted.field_schema)
+        schema = {"data_type": str(getattr(kind, "value", kind)), "points": 0}
+        self._indexes.setdefault(name, {})[field] = schema
+        return answered({"operation_id": 0, "status": "completed"})
 
     async def upsert(self, request: Request) -> Response:
         wanted = models.PointsList(**await request.json())
@@ -146,6 +162,7 @@ class Server:
         points, following = await self._engine.call(
             lambda c: c.scroll(
                 name,
+                scroll_filter=wanted.filter,
                 limit=wanted.limit or 10,
                 offset=wanted.offset,
                 with_payload=wanted.with_payload or False,
@@ -154,6 +171,16 @@ class Server:
         )
         found = {"points": [dumped(point) for point in points], "next_page_offset": following}
         return answered(found)
+
+    async def count(self, request: Request) -> Response:
+        wanted = models.CountRequest(**await request.json())
+        name = request.path_params["name"]
+        return answered(dumped(await self._engine.call(lambda c: c.count(name, wanted.filter))))
+
+    async def delete(self, request: Request) -> Response:
+        which = models.FilterSelector(**await request.json())
+        name = request.path_params["name"]
+        return answered(dumped(await self._engine.call(lambda c: c.delete(name, which))))
 
     async def query(self, request: Request) -> Response:
         """The local engine always searches exactly."""

@@ -5,7 +5,6 @@ instance with embedded stores takes to start.
 """
 
 import asyncio
-import resource
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -17,15 +16,21 @@ import structlog
 
 from kato_service.access.opening import access_control, rate_limits
 from kato_service.connections.database_manager import DatabaseManager
+from kato_service.connections.local_vectors import LocalVectors
 from kato_service.connections.monitor import CheckPlan
 from kato_service.connections.store_pool import EmbeddedStore
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.limits import KnowledgeLimits
 from kato_service.knowledge.model.log import KnowledgeLog
 from kato_service.knowledge.snapshots.snapshots import Snapshots
-from kato_service.knowledge.stores.deferred_vectors import DeferredVectors
+from kato_service.knowledge.stores.sqlite_file import SqliteFile
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
-from kato_service.knowledge.stores.vector_places import VectorPlaces
+from kato_service.knowledge.vectors.deferred_vectors import DeferredVectors
+from kato_service.knowledge.vectors.dimensions import Dimensions
+from kato_service.knowledge.vectors.embedded_vectors import EmbeddedVectors
+from kato_service.knowledge.vectors.sqlite_dimensions import SqliteDimensions
+from kato_service.knowledge.vectors.vector_places import VectorPlaces
+from kato_service.knowledge.vectors.vector_store import VectorStore
 from kato_service.knowledge.writing.trimming import TrimPlan
 from kato_service.monitoring.metrics import Metrics
 from kato_service.monitoring.opening import event_feed, follow, resource_meter, session_count
@@ -47,8 +52,6 @@ if TYPE_CHECKING:
     from kato_service.connections.redis_pool import RedisConnectionPool
 
 log = structlog.get_logger()
-FILES_FOR_VECTORS = 8
-"""Embedded vectors may hold one in so many of the files that a process may open."""
 LONG_PENDING_S = 60.0
 """Seconds after which an unfinished change of a session stops the trimming of logs: whoever
 completes it looks its entries up, and must find those that are in the log already."""
@@ -93,6 +96,7 @@ async def running_service(
             service.feed.run,
             service.knowledge.run_materialiser,
             service.knowledge.run_upkeep,
+            service.processor.run_vectors,
         )
         await stack.enter_async_context(_running(background))
         yield service
@@ -123,7 +127,8 @@ async def _assembled(
     stack.push_async_callback(knowledge.close)
     await databases.open({"mongodb": knowledge.start})
     vectors = traces.store(
-        vector_store(settings, databases), _system(settings.vectors_in, "local vectors")
+        await _opened_vectors(settings, databases, stack),
+        _system(settings.vectors_in, "local vectors"),
     )
     limits = _observation_limits(settings)
     threads = traces.threads(
@@ -243,16 +248,17 @@ def _mongodb(settings: Settings) -> "MongoConnectionPool | EmbeddedStore":
     )
 
 
-def _qdrant(settings: Settings) -> "QdrantConnectionPool | EmbeddedStore":
+def _qdrant(settings: Settings) -> "QdrantConnectionPool | LocalVectors | EmbeddedStore":
     if settings.vectors_in == "disabled":
         return EmbeddedStore("qdrant", "disabled")
+    if settings.qdrant_address is None:
+        return LocalVectors(settings.data_dir / "vectors")
     from kato_service.connections.qdrant_pool import QdrantConnectionPool, QdrantOptions
 
     key = settings.qdrant_api_key
     return QdrantConnectionPool(
         QdrantOptions(
             url=settings.qdrant_address,
-            path=settings.data_dir / "vectors",
             grpc_port=settings.qdrant_grpc_port,
             api_key=key.get_secret_value() if key else None,
             pool_size=settings.qdrant_pool_size,
@@ -308,30 +314,49 @@ def _session_store(settings: Settings, databases: DatabaseManager) -> SessionSto
     )
 
 
+async def _opened_vectors(
+    settings: Settings, databases: DatabaseManager, stack: AsyncExitStack
+) -> VectorStore | None:
+    vectors = vector_store(settings, databases)
+    if vectors is not None:
+        stack.push_async_callback(vectors.close)
+        await vectors.open()
+    return vectors
+
+
 def vector_store(
     settings: Settings, databases: DatabaseManager, *, probed: bool = True
-) -> DeferredVectors | None:
+) -> VectorStore | None:
     """The vectors that the settings ask for; None: the instance accepts none.
 
     Args:
         probed: As in `knowledge_log`.
     """
-    if isinstance(databases.qdrant, EmbeddedStore):
+    pool = databases.qdrant
+    places = VectorPlaces(settings.processor_id, settings.max_vector_knowledge_bases)
+    if isinstance(pool, EmbeddedStore):
         return None
+    if isinstance(pool, LocalVectors):
+        return EmbeddedVectors(pool.path, places=places)
     return DeferredVectors(
-        databases.qdrant,
+        lambda: pool.client,
+        _dimensions(settings, databases, probed=probed),
+        instance=settings.processor_id,
         timeout_s=settings.qdrant_timeout_s,
         circuit=databases.circuits["qdrant"] if probed else None,
-        places=VectorPlaces(settings.processor_id, _most_with_vectors(settings)),
+        places=places,
     )
 
 
-def _most_with_vectors(settings: Settings) -> int:
-    """Knowledge bases that may have vectors; embedded ones hold a file open for each."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if settings.vectors_in != "embedded" or soft == resource.RLIM_INFINITY:
-        return settings.max_vector_knowledge_bases
-    return min(settings.max_vector_knowledge_bases, max(1, soft // FILES_FOR_VECTORS))
+def _dimensions(settings: Settings, databases: DatabaseManager, *, probed: bool) -> Dimensions:
+    """What users of a Qdrant agreed on, in the store of their knowledge."""
+    if isinstance(databases.mongodb, EmbeddedStore):
+        path = _made(settings.data_dir) / "knowledge.sqlite"
+        return SqliteDimensions(SqliteFile(path, busy_timeout_s=KnowledgeLimits().busy_timeout_s))
+    from kato_service.knowledge.vectors.mongo_dimensions import MongoDimensions
+
+    circuit = databases.circuits["mongodb"] if probed else None
+    return MongoDimensions(databases.mongodb.database, circuit=circuit)
 
 
 def _knowledge_limits(settings: Settings) -> KnowledgeLimits:

@@ -8,48 +8,48 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from qdrant_client import AsyncQdrantClient
+from vector_stores import KINDS, NewStore, vector_stores
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.genes import Genes
-from kato_service.errors import StoreUnavailableError, VectorDimensionError, VectorNotFoundError
+from kato_service.errors import VectorDimensionError, VectorNotFoundError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import Clear
-from kato_service.knowledge.stores.qdrant_store import QdrantStore, Vector, collection_name
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
+from kato_service.knowledge.vectors.vector_store import Vector, VectorStore
 from kato_service.processing.limits import ObservationLimits
 from kato_service.processing.vector_names import vector_symbol
 from kato_service.processing.vector_processor import VectorProcessor
 
 GENES = Genes(vector_neighbors=3, vector_min_score=0.9, sort_symbols=False)
-NewClient = Callable[[], AsyncQdrantClient]
 
 
 def soon() -> Deadline:
     return Deadline.after(30)
 
 
-class InterruptedStore(QdrantStore):
-    """Runs *meanwhile* between the look-up of the last clear and the first write."""
-
-    meanwhile: Callable[[], Awaitable[None]] | None = None
-
-    async def store(self, kb: str, cleared: int, vectors: Mapping[str, Vector]) -> None:
-        if self.meanwhile is not None:
-            happen, self.meanwhile = self.meanwhile, None
-            await happen()
-        await super().store(kb, cleared, vectors)
-
-
 class Replica:
     """One process, as far as vectors are concerned."""
 
-    def __init__(self, client: AsyncQdrantClient, log: SqliteKnowledgeLog, kb: str) -> None:
+    def __init__(self, store: VectorStore, log: SqliteKnowledgeLog, kb: str) -> None:
         self._kb = kb
         self.knowledge = KnowledgeBases(log, PlainPatterns)
-        self.store = InterruptedStore(client)
+        self.store = store
         self._vectors = VectorProcessor(self.knowledge, self.store, ObservationLimits())
+
+    def interrupted_by(self, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        """Run *meanwhile* between the look-up of the last clear and the next write."""
+        store = self.store.store
+
+        async def interrupted(
+            kb: str, cleared: int, vectors: Mapping[str, Vector], labels: Mapping[str, str] = {}
+        ) -> None:
+            self.store.store = store  # type: ignore[method-assign]  # as it was
+            await meanwhile()
+            await store(kb, cleared, vectors, labels)
+
+        self.store.store = interrupted  # type: ignore[method-assign]  # for one call
 
     async def observe(self, *vectors: Vector, genes: Genes = GENES) -> tuple[str, ...]:
         self._vectors.check(vectors)
@@ -66,21 +66,11 @@ class Replica:
         await self._vectors.sweep(self._kb, deadline=soon())
 
 
-@pytest.fixture(params=["local mode", "server"])
-async def new_client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[NewClient]:
-    """Makes a client: a new one for the server each time, because every process has its own."""
-    async with AsyncExitStack() as stack:
-        local = AsyncQdrantClient(path=str(tmp_path / "vectors"))
-        stack.push_async_callback(local.close)
-
-        def new() -> AsyncQdrantClient:
-            if request.param == "local mode":
-                return local
-            url = request.getfixturevalue("qdrant_url")
-            client = AsyncQdrantClient(url=url, check_compatibility=False, timeout=60)
-            stack.push_async_callback(client.close)
-            return client
-
+@pytest.fixture(params=KINDS)
+async def new_store(
+    request: pytest.FixtureRequest, tmp_path: Path, kb: str
+) -> AsyncIterator[NewStore]:
+    async with vector_stores(request.param, request, tmp_path, kb) as new:
         yield new
 
 
@@ -91,13 +81,13 @@ def kb() -> str:
 
 @pytest.fixture
 async def new_replica(
-    new_client: NewClient, tmp_path: Path, kb: str
+    new_store: NewStore, tmp_path: Path, kb: str
 ) -> AsyncIterator[Callable[[], Awaitable[Replica]]]:
     async with AsyncExitStack() as stack:
 
         async def new() -> Replica:
             log = SqliteKnowledgeLog(tmp_path / "log.sqlite")
-            replica = Replica(new_client(), log, kb)
+            replica = Replica(new_store(), log, kb)
             stack.push_async_callback(replica.knowledge.close)
             await replica.knowledge.start()
             return replica
@@ -132,12 +122,12 @@ async def test_each_symbol_enters_once_and_before_its_neighbours(
     assert sorted_ones == tuple(sorted(names))
 
 
-async def test_a_write_to_a_collection_that_a_clear_dropped_goes_to_the_new_one(
+async def test_a_vector_that_is_stored_during_a_clear_is_there_after_it(
     new_replica: NewReplica,
 ) -> None:
     here, there = await new_replica(), await new_replica()
     await here.observe((1.0, 0.0))
-    here.store.meanwhile = there.clear
+    here.interrupted_by(there.clear)
     assert await here.observe((0.0, 1.0)) == (vector_symbol((0.0, 1.0)),)
     assert await there.get((0.0, 1.0)) == (0.0, 1.0)
     with pytest.raises(VectorNotFoundError):
@@ -154,22 +144,18 @@ async def test_after_a_clear_another_dimension_is_accepted(new_replica: NewRepli
     assert await there.get((1.0, 0.0, 0.0)) == (1.0, 0.0, 0.0)
 
 
-async def test_leftover_collections_are_dropped_at_the_first_use_by_a_process(
-    new_replica: NewReplica, new_client: NewClient, kb: str
+async def test_what_an_interrupted_clear_left_is_dropped_at_the_first_use_by_a_process(
+    new_replica: NewReplica, kb: str
 ) -> None:
     here = await new_replica()
     await here.clear()
-    client = new_client()
-    for base, cleared in (
-        (kb, 0),
-        (f"{kb}_0", 0),
-    ):  # as an interrupted clear, or a late write, left it
-        await QdrantStore(client).store(base, cleared, {"x": (1.0, 2.0)})
+    for base in (kb, f"{kb}_0"):  # as an interrupted clear, or a late write, left it
+        await here.store.store(base, 0, {"x": (1.0, 2.0)})
     restarted = await new_replica()
     await restarted.observe((1.0, 2.0))
-    names = {collection.name for collection in (await client.get_collections()).collections}
-    assert collection_name(kb, 0) not in names
-    assert {collection_name(kb, 1), collection_name(f"{kb}_0", 0)} <= names
+    assert await restarted.store.known(kb, 0, ["x"]) == {}
+    assert (await restarted.store.get(f"{kb}_0", 0, "x")).vector == (1.0, 2.0)
+    assert await restarted.get((1.0, 2.0)) == (1.0, 2.0)
 
 
 async def test_concurrent_first_vectors_of_two_dimensions_leave_one_dimension(
@@ -189,45 +175,27 @@ async def test_concurrent_first_vectors_of_two_dimensions_leave_one_dimension(
     assert await replicas[0].get(stored.pop())
 
 
-async def test_neighbours_depend_neither_on_insertion_order_nor_on_the_client(
-    tmp_path: Path, qdrant_url: str
+async def test_neighbours_depend_neither_on_insertion_order_nor_on_the_store(
+    request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     chance = random.Random(11)
     directions = [tuple(chance.choice((-1.0, 0.0, 0.5, 1.0)) for _ in range(4)) for _ in range(30)]
     given = [tuple(x * scale for x in each) for each in directions if any(each) for scale in (1, 3)]
     symbols = {vector_symbol(vector): vector for vector in given}
-    local = AsyncQdrantClient(path=str(tmp_path))
-    server = AsyncQdrantClient(url=qdrant_url, check_compatibility=False, timeout=60)
     answers = []
-    for client in (local, server, server):
-        store, name = QdrantStore(client), f"kato-{uuid4().hex}"
-        order = chance.sample(sorted(symbols), len(symbols))
-        for batch in (order[:7], order[7:19], order[19:]):
-            await store.store(name, 0, {symbol: symbols[symbol] for symbol in batch})
-        answers.append(
-            [
-                await store.neighbors(name, 0, vector, limit=limit, min_score=0.3)
-                for vector in given[:8]
-                for limit in (1, 4, 9)
-            ]
-        )
-        await client.close() if client is local else None
-    await server.close()
+    for kind in ("embedded", "qdrant and sqlite", "qdrant and sqlite"):
+        name = f"kato-{uuid4().hex}"
+        async with vector_stores(kind, request, tmp_path / name, name) as new:
+            store = new()
+            order = chance.sample(sorted(symbols), len(symbols))
+            for batch in (order[:7], order[7:19], order[19:]):
+                await store.store(name, 0, {symbol: symbols[symbol] for symbol in batch})
+            answers.append(
+                [
+                    await store.neighbors(name, 0, vector, limit=limit, min_score=0.3)
+                    for vector in given[:8]
+                    for limit in (1, 4, 9)
+                ]
+            )
     assert answers[0] == answers[1] == answers[2]
     assert any(len({one.score for one in found}) < len(found) for found in answers[0])
-
-
-async def test_a_collection_that_cannot_be_written_to_the_files_does_not_count_as_created(
-    tmp_path: Path, kb: str
-) -> None:
-    client = AsyncQdrantClient(path=str(tmp_path / "vectors"))
-    store = QdrantStore(client)
-    (tmp_path / "vectors" / "meta.json.tmp").mkdir()  # writing it fails
-    with pytest.raises(StoreUnavailableError):
-        await store.store(kb, 0, {"x": (1.0, 2.0)})
-    (tmp_path / "vectors" / "meta.json.tmp").rmdir()
-    await store.store(kb, 0, {"x": (1.0, 2.0)})
-    await client.close()
-    again = AsyncQdrantClient(path=str(tmp_path / "vectors"))
-    assert await QdrantStore(again).get(kb, 0, "x") == (1.0, 2.0)
-    await again.close()

@@ -2,7 +2,6 @@
 
 import ast
 import inspect
-from pathlib import Path
 from typing import get_type_hints
 
 import httpx
@@ -14,7 +13,6 @@ from pymongo.errors import AutoReconnect
 from pymongo.logger import _log_client_error
 from qdrant_client import AsyncQdrantClient
 from qdrant_client.http.exceptions import ResponseHandlingException
-from qdrant_client.models import Distance, VectorParams
 
 from kato_operator import handlers
 
@@ -23,27 +21,6 @@ VECTORS = "kato_service/connections/qdrant_failures.py"
 LOGS = "kato_service/logs.py"
 KUBE = "kato_operator/cluster/kube.py"
 HANDLERS = "kato_operator/handlers.py"
-
-
-async def test_local_qdrant_reports_missing_and_existing_collections_in_known_words() -> None:
-    client = AsyncQdrantClient(":memory:")
-    config = VectorParams(size=2, distance=Distance.COSINE)
-    try:
-        with pytest.raises(ValueError, match="not found"):
-            await client.get_collection("kato")
-        await client.create_collection("kato", vectors_config=config)
-        with pytest.raises(ValueError, match="already exists"):
-            await client.create_collection("kato", vectors_config=config)
-    finally:
-        await client.close()
-
-
-@pytest.mark.parametrize("in_files", [False, True], ids=["memory", "files"])
-async def test_a_qdrant_client_tells_whether_it_is_local(tmp_path: Path, in_files: bool) -> None:
-    given = {"path": str(tmp_path)} if in_files else {"location": ":memory:"}
-    client = AsyncQdrantClient(**given, force_disable_check_same_thread=True)
-    assert client.init_options.items() >= given.items(), f"{LOCAL} and {VECTORS} build on it"
-    await client.close()
 
 
 async def test_a_qdrant_client_uses_the_given_transport() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from kato_service.connections.circuit import Circuit
+from kato_service.connections.local_vectors import LocalVectors
 from kato_service.connections.monitor import CheckPlan, StoreHealth, StoreMonitor
 from kato_service.connections.store_pool import EmbeddedStore, StorePool
 
@@ -23,7 +24,7 @@ class DatabaseManager:
         self,
         redis: "RedisConnectionPool | EmbeddedStore",
         mongodb: "MongoConnectionPool | EmbeddedStore",
-        qdrant: "QdrantConnectionPool | EmbeddedStore",
+        qdrant: "QdrantConnectionPool | LocalVectors | EmbeddedStore",
         plan: CheckPlan,
     ) -> None:
         self.redis = redis

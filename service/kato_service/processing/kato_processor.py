@@ -15,7 +15,7 @@ from kato_service.domain.shares import Holder
 from kato_service.errors import EmptyStmError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.model.entries import Clear
-from kato_service.knowledge.stores.vector_store import VectorStore
+from kato_service.knowledge.vectors.vector_store import VectorStore
 from kato_service.processing import idempotency
 from kato_service.processing.idempotency import RequestIdentity
 from kato_service.processing.limits import ObservationLimits
@@ -270,6 +270,10 @@ class KatoProcessor:
 
     def _defaults(self, state: SessionState) -> Genes:
         return self._later_genes if state.later else self._genes
+
+    async def run_vectors(self) -> None:
+        """What the store of vectors does in the background, until cancelled."""
+        await self._vectors.run()
 
     async def get_vector(self, kb: str, symbol: str, *, deadline: Deadline) -> tuple[float, ...]:
         """The components of a stored vector, as they were sent; raises VectorNotFoundError."""

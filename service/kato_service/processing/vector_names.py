@@ -6,7 +6,7 @@ from hashlib import sha1
 from math import hypot
 
 from kato_service.domain.spelling import VECTOR_PREFIX
-from kato_service.knowledge.stores.vector_store import Near
+from kato_service.knowledge.vectors.vector_store import Near
 
 ROUNDING = 2.0**-22
 """How far components may differ, relative to the largest one, and be the same in float32."""

@@ -18,7 +18,7 @@ from kato_service.errors import (
     VectorsDisabledError,
 )
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.stores.vector_store import VectorStore
+from kato_service.knowledge.vectors.vector_store import VectorStore
 from kato_service.processing.limits import ObservationLimits
 from kato_service.processing.vector_names import names_of, vector_symbol
 from kato_service.search.vector_search_engine import VectorSearchEngine
@@ -38,9 +38,9 @@ _SLOW = "qdrant did not answer before the deadline; retry later"
 class VectorProcessor:
     """Turns the vectors of an observation into symbols.
 
-    A clear is an entry of the log and nothing else: its revision names the next collection. The
-    collections from before it are dropped afterwards, at the latest when a process uses the
-    knowledge base next.
+    A clear is an entry of the log and nothing else: what is stored belongs to its revision. What
+    belongs to earlier ones is dropped afterwards, at the latest when a process uses the knowledge
+    base next.
     """
 
     def __init__(
@@ -52,8 +52,13 @@ class VectorProcessor:
         self._engine = None if store is None else VectorSearchEngine(store)
         self._limits = limits
         self._swept: dict[str, int] = {}
-        """By knowledge base: the clear up to which older collections were dropped. The oldest
-        entries are forgotten, which costs one more look into Qdrant."""
+        """By knowledge base: the clear up to which older vectors were dropped. The oldest entries
+        are forgotten, which costs one more look into the store."""
+
+    async def run(self) -> None:
+        """What the store does in the background, until cancelled."""
+        if self._store is not None:
+            await self._store.run()
 
     def check(self, vectors: Sequence[Vector]) -> None:
         """Refuse *vectors* that could not be stored whatever the knowledge base holds.
@@ -155,14 +160,20 @@ class VectorProcessor:
         """
         if not vectors:
             return ()
+        cleared = await self._last_known_clear(kb, deadline)
         for _ in range(ATTEMPTS):
-            cleared = await self._cleared(kb, deadline)
             try:
                 async with within(deadline, _TOO_LATE):
                     found = await self._stored((kb, cleared), vectors, genes)
             except VectorsClearedError:
-                continue  # another request cleared the knowledge base meanwhile
-            return tuple(sorted(found)) if genes.sort_symbols else found
+                cleared = await self._cleared(kb, deadline)
+                continue
+            # The log is read after the vectors are durable: if there was no clear until now, they
+            # are not among those that one left.
+            stored_at, cleared = cleared, await self._cleared(kb, deadline)
+            if cleared == stored_at:
+                return tuple(sorted(found)) if genes.sort_symbols else found
+            await self._drop_before(kb, cleared, deadline)
         raise StoreUnavailableError(
             "other requests kept clearing this knowledge base while its vectors were stored; retry"
         )
@@ -177,7 +188,7 @@ class VectorProcessor:
             raise VectorNotFoundError("this instance accepts no vectors")
         cleared = await self._cleared(kb, deadline)
         async with within(deadline, _SLOW):
-            return await self._store.get(kb, cleared, symbol)
+            return (await self._store.get(kb, cleared, symbol)).vector
 
     async def sweep(self, kb: str, *, deadline: Deadline) -> None:
         """Drop the vectors that a clear left.
@@ -228,17 +239,25 @@ class VectorProcessor:
         async with self._knowledge.get(kb).reading(deadline=deadline) as knowledge:
             return kb, knowledge.cleared
 
+    async def _last_known_clear(self, kb: str, deadline: Deadline) -> int:
+        """The revision of the last clear that this process has seen, without asking the log."""
+        known = self._swept.get(kb)
+        return await self._cleared(kb, deadline) if known is None else known
+
     async def _cleared(self, kb: str, deadline: Deadline) -> int:
-        """The revision of the last clear; collections from before it are dropped first, once."""
+        """The revision of the last clear; vectors from before it are dropped first, once."""
         async with self._knowledge.get(kb).reading(deadline=deadline) as knowledge:
             cleared = knowledge.cleared
         if self._swept.get(kb) != cleared:
-            async with within(deadline, _SLOW):
-                await self._parts()[0].drop_before(kb, cleared)
+            await self._drop_before(kb, cleared, deadline)
             self._swept[kb] = cleared
             if len(self._swept) > MAX_SWEPT:
                 del self._swept[next(iter(self._swept))]
         return cleared
+
+    async def _drop_before(self, kb: str, cleared: int, deadline: Deadline) -> None:
+        async with within(deadline, _SLOW):
+            await self._parts()[0].drop_before(kb, cleared)
 
     def _parts(self) -> tuple[VectorStore, VectorSearchEngine]:
         if self._store is None or self._engine is None:

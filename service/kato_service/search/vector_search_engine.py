@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kato_service.knowledge.stores.vector_store import Near, VectorStore
+from kato_service.knowledge.vectors.vector_store import Near, VectorStore
 
 
 class VectorSearchEngine:

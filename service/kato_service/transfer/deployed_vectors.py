@@ -24,7 +24,7 @@ from qdrant_client.models import Distance, Record, VectorParams
 
 from kato_service.connections.qdrant_failures import FAILURES
 from kato_service.errors import StoreUnavailableError, TransferError
-from kato_service.knowledge.stores.qdrant_store import page_size
+from kato_service.knowledge.vectors.vector_store import page_size
 from kato_service.transfer.source import Refused
 from kato_service.transfer.vectors import NamedVector, vector_of
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from itertools import islice
 
 from kato_service.errors import TransferError, VectorsClearedError
-from kato_service.knowledge.stores.vector_store import Vector, VectorStore
+from kato_service.knowledge.vectors.vector_store import Stored, VectorStore
 from kato_service.transfer.importing import Comparison, Progress
 from kato_service.transfer.vectors import NamedVector, VectorSource, VectorSurvey, fitting
 
@@ -55,7 +55,8 @@ class VectorImport:
         async for batch in self._batches():
             known = await self._known(batch)
             for one in batch:
-                if known.get(one.symbol, one.components) != one.components:
+                found = known.get(one.symbol)
+                if found is not None and found.vector != one.components:
                     raise TransferError(
                         f"{one.where}: the name {one.symbol} belongs to another vector in the"
                         " knowledge base: import into another one (--user), or clear it"
@@ -87,13 +88,14 @@ class VectorImport:
         async for batch in self._batches():
             known = await self._known(batch)
             for one in batch:
-                if known.get(one.symbol) == one.components:
+                stored = known.get(one.symbol)
+                if stored is not None and stored.vector == one.components:
                     found.equal += 1
                 else:
                     found.differs(f"{one.where}: {one.symbol}")
         return found
 
-    async def _known(self, batch: Sequence[NamedVector]) -> Mapping[str, Vector]:
+    async def _known(self, batch: Sequence[NamedVector]) -> Mapping[str, Stored]:
         return await self._store.known(*self._target, [one.symbol for one in batch])
 
     async def _batches(self) -> AsyncIterator[Sequence[NamedVector]]:

@@ -20,7 +20,7 @@ from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import Corrections, SymbolCounts
 from kato_service.errors import TransferError, WrongFieldError
 from kato_service.knowledge.model.reading import KnowledgeReading
-from kato_service.knowledge.stores.vector_store import VectorPage
+from kato_service.knowledge.vectors.vector_store import VectorPage
 from kato_service.transfer.patterns import MAX_COUNT, count, pattern_of, text
 from kato_service.transfer.source import Refused, difference
 from kato_service.transfer.vectors import NamedVector, vector_of
@@ -195,8 +195,9 @@ class _Lines:
         self._file.write(line)
 
     def write_vectors(self, page: VectorPage) -> int:
-        for symbol, components in page:
-            self.write({"vector": symbol, "components": components})
+        for one in page:
+            label = {} if one.label is None else {"label": one.label}
+            self.write({"vector": one.symbol, "components": one.vector, **label})
         return len(page)
 
 

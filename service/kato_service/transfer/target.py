@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from kato_service.assembly import knowledge_log, make_databases, vector_store
-from kato_service.connections.qdrant_pool import QdrantConnectionPool
-from kato_service.connections.store_pool import EmbeddedStore
+from kato_service.connections.store_pool import EmbeddedStore, StorePool
 from kato_service.errors import SettingsError, TransferError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.limits import KnowledgeLimits
-from kato_service.knowledge.stores.vector_store import VectorPage, VectorStore
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
+from kato_service.knowledge.vectors.embedded_vectors import EmbeddedVectors
+from kato_service.knowledge.vectors.vector_store import VectorPage, VectorStore
 from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.settings.settings import Settings
 
@@ -54,10 +54,14 @@ async def vectors_to_write(settings: Settings) -> AsyncIterator[VectorStore]:
             " (--without-vectors)"
         )
     try:
+        if not isinstance(databases.mongodb, EmbeddedStore):
+            await databases.mongodb.open()  # it keeps the dimensions
         await _open(pool)
+        await store.open()
         yield store
     finally:
-        await pool.close()
+        await store.close()
+        await databases.close()
 
 
 async def vectors_to_read(settings: Settings, kb: str, cleared: int) -> AsyncIterator[VectorPage]:
@@ -65,21 +69,19 @@ async def vectors_to_read(settings: Settings, kb: str, cleared: int) -> AsyncIte
     if settings.vectors_in == "disabled":
         return
     if settings.vectors_in == "embedded":
-        # Imported late: it imports the Qdrant client, which takes longer than a small export.
-        folder = settings.data_dir / "vectors"
-        if not folder.exists():
-            return
-        from kato_service.knowledge.stores.vector_files import VectorFiles
-
-        async for page in VectorFiles(folder).pages(kb, cleared):
-            yield page
+        files = EmbeddedVectors(settings.data_dir / "vectors", only_reads=True)
+        try:
+            async for page in files.pages(kb, cleared):
+                yield page
+        finally:
+            await files.close()
         return
     async with vectors_to_write(settings) as store:
         async for page in store.pages(kb, cleared):
             yield page
 
 
-async def _open(pool: QdrantConnectionPool) -> None:
+async def _open(pool: StorePool) -> None:
     try:
         await pool.open()
     except SettingsError as exc:

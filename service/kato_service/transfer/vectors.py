@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from kato_service.errors import WrongFieldError
-from kato_service.knowledge.stores.vector_store import Vector
+from kato_service.knowledge.vectors.vector_store import Vector
 from kato_service.transfer.patterns import text
 from kato_service.transfer.source import MAX_SHOWN, Refused
 

@@ -1,4 +1,4 @@
-"""The SQLite file of knowledge: its connections, transactions, and the errors of the service."""
+"""A SQLite file of this service: its connections, transactions, and the errors of the service."""
 
 import asyncio
 import sqlite3
@@ -29,17 +29,19 @@ _FIXES = {
 class SqliteFile:
     """One thread writes and one reads, each with its own connection, so no commit delays a read."""
 
-    def __init__(self, path: Path, *, busy_timeout_s: float) -> None:
+    def __init__(self, path: Path, *, busy_timeout_s: float, holds: str = "knowledge") -> None:
+        """*holds*: what is in it, for messages."""
+        self._holds = holds
         # Only the writer creates the file: a read must not leave an empty one behind.
-        self._writer = _Connection(path, "knowledge-write", "rwc", busy_timeout_s)
-        self._reader = _Connection(path, "knowledge-read", "rw", busy_timeout_s)
+        self._writer = _Connection(path, f"{holds}-write", "rwc", busy_timeout_s)
+        self._reader = _Connection(path, f"{holds}-read", "rw", busy_timeout_s)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        async with _mapped_errors():
+        async with _mapped_errors(self._holds):
             return await self._reader.run(work)
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        async with _mapped_errors():
+        async with _mapped_errors(self._holds):
             return await self._writer.run(work)
 
     async def close(self) -> None:
@@ -114,8 +116,8 @@ class _Connection:
             in_place = False
         if not in_place:
             raise StoreUnavailableError(
-                "the knowledge file was moved, removed or replaced while it was in use; put it"
-                " back, or restart the service"
+                f"the file {self._path.name} was moved, removed or replaced while it was in use;"
+                " put it back, or restart the service"
             )
 
     def _close(self) -> None:
@@ -130,11 +132,11 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 @asynccontextmanager
-async def _mapped_errors() -> AsyncIterator[None]:
+async def _mapped_errors(holds: str) -> AsyncIterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as exc:
-        raise StoreUnavailableError(f"the knowledge file cannot be used: {_reason(exc)}") from exc
+        raise StoreUnavailableError(f"the {holds} file cannot be used: {_reason(exc)}") from exc
 
 
 def _reason(exc: sqlite3.Error | OSError) -> str:
@@ -152,7 +154,7 @@ def _commit(db: sqlite3.Connection) -> None:
     except sqlite3.Error as exc:
         _roll_back(db)
         raise OutcomeUnknownError(
-            f"the knowledge file did not confirm a write: {_reason(exc)}"
+            f"the file of an embedded store did not confirm a write: {_reason(exc)}"
         ) from exc
 
 
