@@ -19,7 +19,7 @@ from kato_service.knowledge.vectors.qdrant_store import QdrantStore
 from kato_service.knowledge.vectors.vector_store import VectorStore
 from support.older_vectors import Vector, store_as_before
 
-VECTORS: dict[str, Vector] = {f"v{n:02}": (1.0, n / 10, 0.5) for n in range(30)}
+VECTORS: dict[str, Vector] = {f"v{n:02}": (1.0, n / 10, 0.5) for n in range(11)}
 AT_ONCE, NEVER = 0.0, 3600.0
 
 

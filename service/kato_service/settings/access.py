@@ -84,9 +84,9 @@ class AccessConfig(FromEnvironment):
     """Networks (CIDR), separated by commas, of proxies whose X-Forwarded-For is believed."""
 
     max_vector_knowledge_bases: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        1000, validation_alias="MAX_VECTOR_KNOWLEDGE_BASES"
+        100_000, validation_alias="MAX_VECTOR_KNOWLEDGE_BASES"
     )
-    """Knowledge bases that may have vectors: each takes a collection in Qdrant."""
+    """Knowledge bases that may have vectors: anybody may name any number of users."""
 
     @property
     def auth(self) -> AuthMode:
