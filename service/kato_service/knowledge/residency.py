@@ -7,10 +7,13 @@ on how many knowledge bases there are.
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from itertools import islice
 from typing import Protocol
 
 import structlog
+
+from kato_service.knowledge.totals import Share, Totals
 
 log = structlog.get_logger()
 
@@ -28,6 +31,10 @@ class Unloadable(Protocol):
     @property
     def memory_bytes(self) -> int: ...
     @property
+    def pattern_count(self) -> int | None: ...
+    @property
+    def checkpoint_lag(self) -> int: ...
+    @property
     def is_blank(self) -> bool: ...
     def unload(self) -> None: ...
 
@@ -40,17 +47,24 @@ class Residency:
     whose log has no entry is not kept at all: anybody can ask for any number of them.
     """
 
-    def __init__(self, limit_bytes: float) -> None:
-        self.used_bytes = 0
-        """Estimated, as of the last use of each."""
+    def __init__(self, limit_bytes: float, shared_bytes: Callable[[], int] = lambda: 0) -> None:
+        """*shared_bytes*: what all together need less than the sum of what each would need alone,
+        because they share it."""
+        self.totals = Totals()
+        """As of the last use of each."""
         self.unloads = 0
         self._limit_bytes = limit_bytes
+        self._shared_bytes = shared_bytes
         self._kept: OrderedDict[str, Unloadable] = OrderedDict()
         """By id, least recently used first."""
-        self._bytes: dict[str, int] = {}
         self._is_check_due = False
         self._blank: set[str] = set()
         """Those that were blank when their last use ended."""
+
+    @property
+    def used_bytes(self) -> int:
+        """Estimated, as of the last use of each."""
+        return max(0, self.totals.size_bytes - self._shared_bytes())
 
     @property
     def has_room(self) -> bool:
@@ -79,9 +93,8 @@ class Residency:
             self._check_soon()
 
     def _weigh(self, base: Unloadable) -> None:
-        size = base.memory_bytes
-        self.used_bytes += size - self._bytes.get(base.id, 0)
-        self._bytes[base.id] = size
+        share = Share(base.memory_bytes, base.pattern_count, base.checkpoint_lag)
+        self.totals.report(base.id, share)
 
     def _check_soon(self) -> None:
         """Check in the next turn of the event loop: a request that uses its knowledge base several
@@ -101,6 +114,8 @@ class Residency:
                 break
             self._unload(base)
         if self.unloads > before:
+            if self.used_bytes > self._limit_bytes:
+                self._check_soon()  # what they shared with others is still needed
             log.info(
                 "knowledge bases unloaded", count=self.unloads - before, used_bytes=self.used_bytes
             )
@@ -114,7 +129,7 @@ class Residency:
                 break
             if not base.in_use:
                 surplus.append(base)
-                excess -= self._bytes.get(base.id, 0)
+                excess -= self.totals.size_of(base.id)
         return surplus
 
     def _drop_blank(self) -> None:
@@ -131,4 +146,4 @@ class Residency:
     def _drop(self, base: Unloadable) -> None:
         base.unload()
         del self._kept[base.id]
-        self.used_bytes -= self._bytes.pop(base.id, 0)
+        self.totals.drop(base.id)

@@ -237,3 +237,7 @@ def round12(value: float, /) -> float: ...
 def fail_allocations_after(count: int, /) -> None:
     """In builds with KATO_FAULT_INJECTION: let the allocation after *count* more fail, and all
     after it; -1: none. In other builds it does nothing."""
+
+def shared_strings() -> tuple[int, int, int]:
+    """Strings that are held for symbols, each once for all indexes: how many, the bytes of the
+    tables that list them, and the bytes that their holders would need if each had its own."""

@@ -99,6 +99,10 @@ class NumpyPatternIndex(UnsavedIndex):
     def __len__(self) -> int:
         return len(self._slots)
 
+    @staticmethod
+    def shared_bytes() -> int:
+        return 0
+
     def memory_bytes(self) -> int:
         """Estimate; removed patterns count until their slots are compacted."""
         postings = POSTINGS_BYTES * len(self._postings)

@@ -5,6 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Test builds divide tables early. */
+#ifdef KATO_SMALL_SEGMENTS
+enum { FEW_NAMES = 6 };
+#else
+enum { FEW_NAMES = 1024 }; /* so many have one table */
+#endif
+
 enum { NAME_SHARDS = 256 }; /* many small tables, so that growing one of them takes little time */
 
 #define NO_SLOT UINT32_MAX
@@ -20,7 +27,8 @@ typedef struct {
 } name_shard;
 
 typedef struct {
-    name_shard shards[NAME_SHARDS];
+    name_shard few;     /* the only table while there are few names */
+    name_shard *shards; /* NAME_SHARDS then; NULL before */
     name_reader read;
     const void *owner;
 } name_table;

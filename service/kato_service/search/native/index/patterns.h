@@ -2,6 +2,7 @@
 #ifndef KATO_PATTERNS_H
 #define KATO_PATTERNS_H
 
+#include "index/counts.h"
 #include "index/names.h"
 #include "index/segment.h"
 #include "index/symbols.h"

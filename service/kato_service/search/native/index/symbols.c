@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "index/memory.h"
+#include "index/strings.h"
+
 #define FREE_PLACE UINT64_MAX
 
 symbol_table *symbols_new(void)
@@ -21,25 +24,44 @@ symbol_table *symbols_hold(symbol_table *table)
     return table;
 }
 
+/* Its hash tables; *count*: how many there are. */
+static symbol_shard *shards_of(symbol_table *table, int *count)
+{
+    *count = table->shards != NULL ? SYMBOL_SHARDS : 1;
+    return table->shards != NULL ? table->shards : &table->few;
+}
+
 void symbols_drop(symbol_table *table)
 {
     if (table == NULL || --table->holders != 0) {
         return;
     }
-    for (int shard = 0; shard < SYMBOL_SHARDS; shard++) {
-        kato_free(table->shards[shard].places);
+    int count;
+    symbol_shard *shards = shards_of(table, &count);
+    for (int shard = 0; shard < count; shard++) {
+        kato_free(shards[shard].places);
     }
+    kato_free(table->shards);
     for (uint32_t number = 0; number < table->count; number++) {
-        Py_DECREF(table->objects[number]);
+        if (number < SHARED_SYMBOLS) {
+            strings_release(table->objects[number]);
+        } else {
+            Py_DECREF(table->objects[number]);
+        }
     }
     kato_free(table->objects);
     kato_free(table);
 }
 
 /* The shard is chosen by high bits of the hash, the place in it by low ones. */
-static uint32_t shard_of(size_t hash)
+static uint32_t shard_number(size_t hash)
 {
     return (uint32_t)(hash >> (sizeof(hash) * 8 - SHARD_BITS));
+}
+
+static symbol_shard *shard_of(symbol_table *table, size_t hash)
+{
+    return table->shards != NULL ? &table->shards[shard_number(hash)] : &table->few;
 }
 
 /*
@@ -72,7 +94,7 @@ int64_t symbols_find(const symbol_table *table, PyObject *symbol)
         return -2;
     }
     size_t hash = (size_t)PyObject_Hash(symbol);
-    const symbol_shard *shard = &table->shards[shard_of(hash)];
+    const symbol_shard *shard = shard_of((symbol_table *)table, hash);
     if (shard->capacity == 0) {
         return -1;
     }
@@ -116,13 +138,39 @@ static int reserve_entry(symbol_shard *shard)
     return 0;
 }
 
+/* Divide the only shard into SYMBOL_SHARDS. -1: no memory, and nothing has changed. */
+static int divide(symbol_table *table)
+{
+    symbol_shard *shards = kato_allocate_zeroed(SYMBOL_SHARDS, sizeof(*shards));
+    int failed = shards == NULL;
+    for (uint32_t number = 0; !failed && number < table->count; number++) {
+        size_t hash = (size_t)PyObject_Hash(table->objects[number]);
+        symbol_shard *shard = &shards[shard_number(hash)];
+        failed = reserve_entry(shard) < 0;
+        if (!failed) {
+            add_entry(shard, (uint64_t)(uint32_t)hash << 32 | number);
+        }
+    }
+    if (failed) {
+        for (int shard = 0; shards != NULL && shard < SYMBOL_SHARDS; shard++) {
+            kato_free(shards[shard].places);
+        }
+        kato_free(shards);
+        return -1;
+    }
+    kato_free(table->few.places);
+    memset(&table->few, 0, sizeof(table->few));
+    table->shards = shards;
+    return 0;
+}
+
 /* Make room for one more number. -1 with an exception set. */
 static int room_for_one(symbol_table *table)
 {
     if (table->count < table->capacity) {
         return 0;
     }
-    uint32_t capacity = table->capacity ? table->capacity + table->capacity / 2 : 64;
+    uint32_t capacity = table->capacity ? table->capacity + table->capacity / 2 : 16;
     PyObject **objects = kato_resize(table->objects, capacity, sizeof(*objects));
     if (objects == NULL || table->count >= MAX_SYMBOLS) {
         table->objects = objects != NULL ? objects : table->objects;
@@ -134,17 +182,10 @@ static int room_for_one(symbol_table *table)
     return 0;
 }
 
-/* The size of a str in CPython: a header, and 1, 2 or 4 bytes per character and for the end. */
-static size_t string_bytes(PyObject *symbol)
+/* The object to keep for a symbol that gets this number; NULL with an exception set. */
+static PyObject *kept(uint32_t number, PyObject *symbol)
 {
-    Py_ssize_t length = PyUnicode_GetLength(symbol);
-    Py_UCS4 highest = 0;
-    for (Py_ssize_t at = 0; at < length; at++) {
-        Py_UCS4 character = PyUnicode_ReadChar(symbol, at);
-        highest = character > highest ? character : highest;
-    }
-    size_t width = highest < 256 ? 1 : highest < 65536 ? 2 : 4;
-    return (highest < 128 ? 48 : 72) + ((size_t)length + 1) * width;
+    return number < SHARED_SYMBOLS ? strings_hold(symbol) : Py_NewRef(symbol);
 }
 
 int64_t symbols_intern(symbol_table *table, PyObject *symbol)
@@ -157,111 +198,28 @@ int64_t symbols_intern(symbol_table *table, PyObject *symbol)
         return -2;
     }
     size_t hash = (size_t)PyObject_Hash(symbol);
-    symbol_shard *shard = &table->shards[shard_of(hash)];
-    if (reserve_entry(shard) < 0) {
+    int is_crowded = table->shards == NULL && table->count >= FEW_SYMBOLS;
+    if ((is_crowded && divide(table) < 0) || reserve_entry(shard_of(table, hash)) < 0) {
         PyErr_NoMemory();
         return -2;
     }
-    add_entry(shard, (uint64_t)(uint32_t)hash << 32 | table->count);
-    table->objects[table->count] = Py_NewRef(symbol);
-    table->string_bytes += string_bytes(symbol);
+    PyObject *object = kept(table->count, symbol);
+    if (object == NULL) {
+        return -2;
+    }
+    add_entry(shard_of(table, hash), (uint64_t)(uint32_t)hash << 32 | table->count);
+    table->objects[table->count] = object;
+    table->string_bytes += string_bytes(object);
     return table->count++;
 }
 
 size_t symbols_bytes(const symbol_table *table)
 {
     size_t bytes = sizeof(*table) + table->string_bytes + table->capacity * sizeof(PyObject *);
-    for (int shard = 0; shard < SYMBOL_SHARDS; shard++) {
-        bytes += table->shards[shard].capacity * sizeof(uint64_t);
+    int count;
+    const symbol_shard *shards = shards_of((symbol_table *)table, &count);
+    for (int shard = 0; shard < count; shard++) {
+        bytes += shards[shard].capacity * sizeof(uint64_t);
     }
-    return bytes;
-}
-
-static int reserve_pages(symbol_counts *counts, uint32_t required)
-{
-    shared **pages = kato_resize(counts->pages, required, sizeof(*pages));
-    if (pages == NULL) {
-        return -1;
-    }
-    counts->pages = pages;
-    while (counts->page_count < required) {
-        shared *page = shared_new(COUNTS_PER_PAGE * sizeof(int64_t));
-        if (page == NULL) {
-            return -1;
-        }
-        memset(shared_data(page), 0, page->size);
-        pages[counts->page_count++] = page;
-    }
-    return 0;
-}
-
-int counts_reserve(symbol_counts *counts, uint32_t count)
-{
-    uint32_t known = counts->page_count;
-    uint32_t required = (count + COUNTS_PER_PAGE - 1) / COUNTS_PER_PAGE;
-    if (required <= known) {
-        return 0;
-    }
-    size_t page_bytes = COUNTS_PER_PAGE * sizeof(int64_t);
-    int64_t *occurrences = kato_resize(counts->occurrences, required, page_bytes);
-    if (occurrences == NULL) {
-        return -1;
-    }
-    memset((char *)occurrences + known * page_bytes, 0, (required - known) * page_bytes);
-    counts->occurrences = occurrences;
-    return reserve_pages(counts, required);
-}
-
-int counts_own(symbol_counts *counts, uint32_t number)
-{
-    return shared_own(&counts->pages[number / COUNTS_PER_PAGE]);
-}
-
-void counts_add(symbol_counts *counts, uint32_t number, int64_t patterns, int64_t occurrences)
-{
-    int64_t *page = shared_data(counts->pages[number / COUNTS_PER_PAGE]);
-    int64_t *count = &page[number % COUNTS_PER_PAGE];
-    int was_there = *count > 0;
-    counts_raise(count, patterns);
-    counts->symbols = counts->symbols + (*count > 0) - was_there;
-    counts_raise(&counts->occurrences[number], occurrences);
-}
-
-int counts_copy(symbol_counts *copy, const symbol_counts *counts, int with_occurrences)
-{
-    size_t symbols = (size_t)counts->page_count * COUNTS_PER_PAGE;
-    *copy = *counts;
-    copy->occurrences = NULL;
-    copy->pages = kato_allocate(counts->page_count, sizeof(*copy->pages));
-    if (copy->pages != NULL && with_occurrences) {
-        copy->occurrences = kato_allocate(symbols, sizeof(*copy->occurrences));
-    }
-    if (copy->pages == NULL || (with_occurrences && copy->occurrences == NULL)) {
-        kato_free(copy->pages);
-        copy->pages = NULL;
-        copy->page_count = 0;
-        return -1;
-    }
-    if (with_occurrences && symbols > 0) {
-        memcpy(copy->occurrences, counts->occurrences, symbols * sizeof(*copy->occurrences));
-    }
-    for (uint32_t page = 0; page < counts->page_count; page++) {
-        copy->pages[page] = shared_hold(counts->pages[page]);
-    }
-    return 0;
-}
-
-void counts_clear(symbol_counts *counts)
-{
-    for (uint32_t page = 0; page < counts->page_count; page++) {
-        shared_drop(counts->pages[page]);
-    }
-    kato_free(counts->pages);
-    kato_free(counts->occurrences);
-    memset(counts, 0, sizeof(*counts));
-}
-
-size_t counts_bytes(const symbol_counts *counts)
-{
-    return (size_t)counts->page_count * COUNTS_PER_PAGE * 2 * sizeof(int64_t);
+    return bytes + (table->shards != NULL ? SYMBOL_SHARDS * sizeof(*table->shards) : 0);
 }

@@ -65,7 +65,7 @@ static const column *weighing(PyObject *given, const frozen_object *frozen)
         PyErr_SetString(PyExc_TypeError, "a settled Column is needed to weigh symbols");
         return NULL;
     }
-    if (frozen->taken.counts.occurrences == NULL && frozen->taken.counts.page_count > 0) {
+    if (frozen->taken.counts.occurrences == NULL && frozen->taken.counts.capacity > 0) {
         PyErr_SetString(PyExc_ValueError, "this copy was frozen without occurrences");
         return NULL;
     }

@@ -14,7 +14,7 @@ PyObject *index_count(PyObject *self, PyObject *symbol)
     if (number == -2) {
         return NULL;
     }
-    if (number < 0 || number / COUNTS_PER_PAGE >= all->counts.page_count) {
+    if (number < 0 || number >= all->counts.capacity) {
         return Py_BuildValue("ii", 0, 0);
     }
     return Py_BuildValue("LL", (long long)counts_of(&all->counts, (uint32_t)number),
@@ -31,7 +31,7 @@ PyObject *index_totals(PyObject *self, PyObject *Py_UNUSED(ignored))
 /* Copy the counts of up to *limit* symbols from number *start* on; gives how many it copied. */
 static uint32_t copied(const patterns *all, uint32_t start, uint32_t limit, correction *into)
 {
-    uint32_t known = all->symbols->count, room = all->counts.page_count * COUNTS_PER_PAGE;
+    uint32_t known = all->symbols->count, room = all->counts.capacity;
     uint32_t end = known < room ? known : room, size = 0;
     for (; start < end && size < limit; start++) {
         into[size++] = (correction){start, counts_of(&all->counts, start),

@@ -1,4 +1,5 @@
 /* The matching engine as a Python module, in the limited API (see _engine.pyi). */
+#include "index/strings.h"
 #include "python/objects.h"
 
 PyObject *object_made(PyObject *type)
@@ -34,8 +35,17 @@ static PyObject *rounded(PyObject *Py_UNUSED(module), PyObject *value)
     return PyFloat_FromDouble(round12(given));
 }
 
+/* shared_strings(): how many there are, the bytes of their tables, and what sharing saves. */
+static PyObject *shared_strings(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return Py_BuildValue("KKK", (unsigned long long)strings_count(),
+                         (unsigned long long)strings_table_bytes(),
+                         (unsigned long long)strings_saved());
+}
+
 static PyMethodDef module_methods[] = {
     {"round12", rounded, METH_O, NULL},
+    {"shared_strings", shared_strings, METH_NOARGS, NULL},
     {"fail_allocations_after", fail_allocations_after, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };

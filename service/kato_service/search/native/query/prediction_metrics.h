@@ -5,6 +5,7 @@
 #ifndef KATO_PREDICTION_METRICS_H
 #define KATO_PREDICTION_METRICS_H
 
+#include "index/counts.h"
 #include "query/state.h"
 
 /* The part of a pattern that the state is compared with. */

@@ -2,6 +2,7 @@
 #ifndef KATO_STATE_H
 #define KATO_STATE_H
 
+#include "index/memory.h"
 #include "index/symbols.h"
 
 enum {

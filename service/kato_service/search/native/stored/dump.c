@@ -11,7 +11,7 @@ int dump_open(dump *opened, const patterns *all)
     if (frozen_open(&opened->taken, all, 0) < 0) {
         return -1;
     }
-    uint32_t room = all->counts.page_count * COUNTS_PER_PAGE;
+    uint32_t room = all->counts.capacity;
     uint32_t count = room < all->symbols->count ? room : all->symbols->count;
     opened->records = kato_allocate(all->order_count, sizeof(*opened->records));
     opened->occurrences = kato_allocate(count, sizeof(*opened->occurrences));
