@@ -23,6 +23,7 @@ from loading import loading_rows
 from predictions import PATTERNS, prediction_rows
 from sessions import SESSION_MEASURES
 from side_by_side import side_by_side_rows
+from small_bases import memory_rows, metrics_rows
 from starting import starting_rows
 
 from kato_service.domain.deadline import Deadline
@@ -143,6 +144,8 @@ def main() -> None:
         ),
         f"GET predictions, {PATTERNS} patterns, 100 predictions": lambda: prediction_rows(SEED),
         "Start to ready, embedded stores": starting_rows,
+        "One of many small knowledge bases": memory_rows,
+        "A scrape of the metrics, processor time": metrics_rows,
         "Requests over HTTP, embedded stores, one client": requests,
         **SESSION_MEASURES,
     }

@@ -169,7 +169,6 @@ def _knowledge(
     return KnowledgeBases(
         kept,
         searcher.new_index,
-        shared_bytes=searcher.shared_bytes,
         limits=_knowledge_limits(settings),
         trim=TrimPlan(is_safe=partial(_nothing_pending, store)),
         snapshots=_snapshots(settings),

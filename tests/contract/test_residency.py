@@ -115,6 +115,30 @@ async def test_many_knowledge_bases_answer_right_in_the_room_of_five(replica: Re
     assert usage.unloads >= 3 * 35
 
 
+async def test_sums_equal_a_recount_after_any_learns_and_unloads(replica: Replica) -> None:
+    rng = random.Random(11)
+    bases = replica(6 * await size_of_one(replica))
+    for step in range(300):
+        base = bases.get(f"kb{rng.randrange(20)}")
+        match rng.randrange(4):
+            case 0:
+                await base.materialise()
+            case 1:
+                await frequency(base)
+            case _:
+                entries = [learn(*rng.choices("abcdef", k=3)) for _ in range(rng.randint(1, 9))]
+                await base.append(entries, since=0)
+        if step % 10 == 0:
+            await settled()
+            all_of_them, usage = list(bases._bases.values()), bases.usage()
+            counts = [one.pattern_count for one in all_of_them if one.pattern_count is not None]
+            assert (usage.bases, usage.patterns) == (len(counts), sum(counts))
+            assert usage.checkpoint_lag == max(one.checkpoint_lag for one in all_of_them)
+            sizes = sum(one.memory_bytes for one in all_of_them if one.pattern_count is not None)
+            assert bases._residency.totals.size_bytes == sizes
+    assert bases.usage().unloads > 20
+
+
 async def test_a_prepared_knowledge_base_is_loaded_before_its_first_use(replica: Replica) -> None:
     await learned(replica(1e12).get("one"))
     one = replica(1e12).get("one")

@@ -25,6 +25,7 @@ TESTS = [
         "pattern_loading",
         "stored_views",
         "snapshot_file",
+        "shared_strings",
     )
 ]
 STRESS_ROUNDS = "3000"

@@ -29,6 +29,7 @@ ENGINE_TESTS = tuple(
         "pattern_loading",
         "stored_views",
         "snapshot_file",
+        "shared_strings",
     )
 )
 

@@ -41,7 +41,6 @@ class KnowledgeBases:
         log: KnowledgeLog,
         new_index: Callable[[], PatternIndex],
         *,
-        shared_bytes: Callable[[], int] = lambda: 0,
         limits: KnowledgeLimits = DEFAULT_LIMITS,
         trim: TrimPlan = NO_TRIM,
         snapshots: Snapshots | None = None,
@@ -49,15 +48,13 @@ class KnowledgeBases:
     ) -> None:
         """Args:
         new_index: Makes the empty index of a fold: `PatternSearcher.new_index`.
-        shared_bytes: What all indexes together need less than the sum of their estimates, because
-            they share it: `PatternSearcher.shared_bytes`.
         trim: When the log may be trimmed; never by default.
         snapshots: Files that knowledge bases start from and write; none by default.
         """
         self._log = log
         self._limits = limits
         self._snapshots = snapshots
-        self._residency = Residency(limits.memory_bytes, shared_bytes)
+        self._residency = Residency(limits.memory_bytes, new_index().shared_bytes)
         self._materialiser = Materialiser(self._materialise, limits, clock=clock)
         self._trimmer = LogTrimmer(log, trim, limits)
         self._upkeep = Upkeep(

@@ -126,11 +126,6 @@ class Searchable(Protocol):
 class MatchingIndex(PatternIndex, Searchable, Protocol):
     """A fold's index. It may be asked itself while nothing changes it."""
 
-    @staticmethod
-    def shared_bytes() -> int:
-        """Bytes that all indexes of this kind together need less than the sum of their
-        `memory_bytes`, because they share strings."""
-
     def frozen(self, *, weighs: bool = False) -> Searchable | None:
         """A frozen copy, which may be asked whatever changes in the index later; None if copies
         of this kind of index cost too much.

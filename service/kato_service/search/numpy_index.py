@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,11 @@ HOLES_KEPT = 1024
 """Slots of removed patterns, beyond the number of living ones, that are tolerated."""
 
 
+FEW_PATTERNS, FEW_SYMBOLS = 64, 1024
+"""Up to so many patterns, and symbols in them, are counted one by one: postings, which would take
+most of the memory of a small index, save less time than they cost."""
+
+
 @dataclass(slots=True)
 class _Postings:
     """Where a symbol occurs: slots in ascending order, and how often in each of them."""
@@ -79,7 +85,10 @@ class NumpyPatternIndex(UnsavedIndex):
         self._patterns: list[Pattern | None] = []
         self._symbols: list[tuple[str, ...]] = []
         self._lengths = array("i")
+        self._occurrences = 0
+        """Symbols in all slots."""
         self._postings: dict[str, _Postings] = {}
+        """Of all slots, or of none while there are few."""
         self._bytes = 0
 
     def put(self, pattern: Pattern, *, learns: int = 0) -> None:
@@ -98,10 +107,6 @@ class NumpyPatternIndex(UnsavedIndex):
 
     def __len__(self) -> int:
         return len(self._slots)
-
-    @staticmethod
-    def shared_bytes() -> int:
-        return 0
 
     def memory_bytes(self) -> int:
         """Estimate; removed patterns count until their slots are compacted."""
@@ -193,7 +198,7 @@ class NumpyPatternIndex(UnsavedIndex):
             return Found(best[wanted.offset :], kept=len(plain))
         fuzzy = None
         if wanted.fuzzy_threshold > 0.0:
-            fuzzy = FuzzyState.of(state, self._postings, wanted.fuzzy_threshold, pace)
+            fuzzy = FuzzyState.of(state, self._vocabulary(), wanted.fuzzy_threshold, pace)
         matches = self.matches(state, threshold, pace, fuzzy)
         affinity = self._affinity(wanted.affinity_emotive, pace)
         known = Knowledge(self.statistics, len(self), self._holders, affinity)
@@ -256,7 +261,14 @@ class NumpyPatternIndex(UnsavedIndex):
         slots: list[int] = np.flatnonzero(bounds >= threshold).tolist()
         return slots
 
+    def _vocabulary(self) -> Mapping[str, object]:
+        """All symbols in slots, in order of their first appearance."""
+        return self._postings or dict.fromkeys(chain.from_iterable(self._symbols))
+
     def _overlap(self, sought: Mapping[str, int]) -> NDArray[np.intc]:
+        if not self._postings:
+            counts = (_common(symbols, sought) for symbols in self._symbols)
+            return np.fromiter(counts, np.intc, len(self._symbols))
         overlap = np.zeros(len(self._patterns), dtype=np.intc)
         for symbol, count in sought.items():
             postings = self._postings.get(symbol)
@@ -267,6 +279,12 @@ class NumpyPatternIndex(UnsavedIndex):
 
     def _holders(self, symbols: Iterable[str]) -> dict[str, int]:
         """By symbol, how many patterns hold it."""
+        if not self._postings:
+            slots = zip(self._patterns, self._symbols, strict=True)
+            held = Counter[str]()
+            for pattern, in_it in slots:
+                held.update(() if pattern is None else set(in_it))
+            return {symbol: held[symbol] for symbol in symbols}
         living = np.fromiter((one is not None for one in self._patterns), np.bool_)
         return {
             symbol: int(living[_as_numpy(self._postings[symbol].slots)].sum()) for symbol in symbols
@@ -287,7 +305,15 @@ class NumpyPatternIndex(UnsavedIndex):
         self._symbols.append(symbols)
         self._lengths.append(len(symbols))
         self._bytes += pattern_bytes(pattern) + SLOT_BYTES + OCCURRENCE_BYTES * len(symbols)
-        for symbol, count in Counter(symbols).items():
+        self._occurrences += len(symbols)
+        if self._postings:
+            self._post(slot)
+        elif len(self._patterns) > FEW_PATTERNS or self._occurrences > FEW_SYMBOLS:
+            for one in range(len(self._patterns)):
+                self._post(one)
+
+    def _post(self, slot: int) -> None:
+        for symbol, count in Counter(self._symbols[slot]).items():
             postings = self._postings.setdefault(symbol, _Postings())
             postings.slots.append(slot)
             postings.counts.append(count)
@@ -297,6 +323,12 @@ class NumpyPatternIndex(UnsavedIndex):
         self._forget()
         for pattern in alive:
             self._append(pattern)
+
+
+def _common(symbols: Sequence[str], sought: Mapping[str, int]) -> int:
+    """How many symbols both have in common, as multisets."""
+    found = Counter(symbol for symbol in symbols if symbol in sought)
+    return sum(min(count, sought[symbol]) for symbol, count in found.items())
 
 
 def _extras_bytes(pattern: Pattern) -> int:

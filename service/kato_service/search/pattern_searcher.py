@@ -1,5 +1,6 @@
 """From a short-term memory to ranked predictions (processor.md §6–7), by one of two engines."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import cast
@@ -58,10 +59,6 @@ class PatternSearcher:
     def new_index(self) -> MatchingIndex:
         """An empty index, for the fold of one knowledge base."""
         return self._new_index()
-
-    def shared_bytes(self) -> int:
-        """Bytes that all indexes together need less than the sum of their `memory_bytes`."""
-        return self._new_index.shared_bytes()
 
     def search(
         self, reading: KnowledgeReading, stm: Stm, genes: Genes, details: Details = NO_DETAILS
@@ -139,8 +136,8 @@ def _located(found: Found, stm: Stm) -> Found:
     return replace(found, predictions=predictions)
 
 
-def _engine(name: str) -> tuple[str, type[MatchingIndex], str]:
-    """Its name, the class of its indexes, and why ``auto`` did not get the faster engine."""
+def _engine(name: str) -> tuple[str, Callable[[], MatchingIndex], str]:
+    """Its name, a factory of its indexes, and why ``auto`` did not get the faster engine."""
     if name == "numpy":
         return "numpy", _numpy_index(), ""
     if name not in ("auto", "c"):
@@ -156,7 +153,7 @@ def _engine(name: str) -> tuple[str, type[MatchingIndex], str]:
     return "c", compiled.CompiledPatternIndex, ""
 
 
-def _numpy_index() -> type[MatchingIndex]:
+def _numpy_index() -> Callable[[], MatchingIndex]:
     from kato_service.search.numpy_index import NumpyPatternIndex
 
     return NumpyPatternIndex
