@@ -4,6 +4,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ValidationError
@@ -118,6 +119,7 @@ def _paragraph(text: str) -> str:
     return textwrap.fill(text, 100, initial_indent=indent, subsequent_indent=indent)
 
 
+@cache
 def _schemas(model: type[BaseModel]) -> Mapping[str, Mapping[str, Any]]:
     properties: Mapping[str, Mapping[str, Any]] = model.model_json_schema()["properties"]
     return properties
