@@ -12,12 +12,9 @@ import structlog
 
 from kato_service import __version__
 from kato_service.access.opening import access_control
-from kato_service.app import serve
 from kato_service.errors import SettingsError
 from kato_service.logs import configure_logs
 from kato_service.search.pattern_searcher import PatternSearcher
-from kato_service.server.supervisor import Supervisor
-from kato_service.service import BACKLOG
 from kato_service.settings.others import VARIABLES, set_without_effect
 from kato_service.settings.settings import Settings, read_settings
 from kato_service.settings.text import help_text, misspelled
@@ -42,11 +39,7 @@ def main() -> None:
         access_control(settings)  # refuses files of keys that cannot be used
         require_traces(settings)
         _require_directories(settings)
-        with _listening(settings) as listener:
-            if settings.workers > 1:
-                _supervise(settings, listener)
-            else:
-                serve([listener])
+        _serve(settings)
     except SettingsError as error:
         sys.stderr.write(f"kato-service: {error.message}\n")
         sys.exit(EXIT_REFUSED)
@@ -72,18 +65,27 @@ def _warn_of_other_versions() -> None:
         log.warning("variables of other versions have no effect", variables=names)
 
 
-def _supervise(settings: Settings, listener: socket.socket) -> None:
-    workers, grace_s = settings.workers, settings.shutdown_grace_s
-    gc.enable()
-    Supervisor(serve, listener, workers=workers, grace_s=grace_s).run()
+def _serve(settings: Settings) -> None:
+    # Imported when everything else is right: a command or a refusal needs nothing of HTTP, and
+    # importing it takes two thirds of a start.
+    from kato_service.app import serve
+    from kato_service.server.supervisor import Supervisor
+    from kato_service.service import BACKLOG
+
+    with _listening(settings, BACKLOG) as listener:
+        if settings.workers == 1:
+            serve([listener])
+        workers, grace_s = settings.workers, settings.shutdown_grace_s
+        gc.enable()
+        Supervisor(serve, listener, workers=workers, grace_s=grace_s).run()
 
 
-def _listening(settings: Settings) -> socket.socket:
+def _listening(settings: Settings, backlog: int) -> socket.socket:
     try:
         if settings.host == EVERY_ADDRESS:
-            return _listening_everywhere(settings.port)
+            return _listening_everywhere(settings.port, backlog)
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+        return socket.create_server((settings.host, settings.port), family=family, backlog=backlog)
     except OSError as exc:
         raise SettingsError(
             f"HOST, PORT: cannot listen on {settings.host}:{settings.port} ({exc.strerror});"
@@ -91,12 +93,12 @@ def _listening(settings: Settings) -> socket.socket:
         ) from exc
 
 
-def _listening_everywhere(port: int) -> socket.socket:
+def _listening_everywhere(port: int, backlog: int) -> socket.socket:
     """A socket for all addresses, of IPv6 and IPv4; of IPv4 alone where the system has no IPv6."""
     if not socket.has_dualstack_ipv6():
-        return socket.create_server(("0.0.0.0", port), backlog=BACKLOG)
+        return socket.create_server(("0.0.0.0", port), backlog=backlog)
     return socket.create_server(
-        (EVERY_ADDRESS, port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True
+        (EVERY_ADDRESS, port), family=socket.AF_INET6, backlog=backlog, dualstack_ipv6=True
     )
 
 
