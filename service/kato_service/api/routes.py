@@ -19,8 +19,8 @@ from kato_service.api import (
     websocket,
 )
 from kato_service.api.answers import stateless
-from kato_service.api.compression.compressed_answers import CompressedAnswers
 from kato_service.api.bulk import operation
+from kato_service.api.compression.compressed_answers import CompressedAnswers
 from kato_service.api.intake.gate import Gate
 from kato_service.api.intake.guards import Need, guard
 from kato_service.api.intake.identity import FIELDS
