@@ -19,6 +19,7 @@ TESTS = [
         "engines",
         "engines_later",
         "engines_fuzzy",
+        "engines_next",
         "affinity",
         "repeats",
         "compiled_engine",

@@ -64,6 +64,11 @@ def weighed(index: "compiled.CompiledPatternIndex") -> Found:
     return index.found(STATE, wanted, threshold=0.0, limit=20)  # type: ignore[no-any-return]
 
 
+def next_and_why(index: "compiled.CompiledPatternIndex") -> tuple[Found, Found]:
+    first = index.found(STATE, Wanted(next=True, explain=True), threshold=0.0, limit=3)
+    return first, index.found(STATE, Wanted(explain=True), threshold=0.4, limit=20)
+
+
 def assert_sound(predictions: tuple[Prediction, ...]) -> None:
     """Assert what is true of every answer, whatever was learned meanwhile."""
     potentials = [prediction.potential for prediction in predictions]
@@ -244,6 +249,7 @@ def test_an_index_out_of_memory_is_unchanged_and_can_be_used() -> None:
             failed += _with_failing_allocations(lambda: best(index), unharmed)
             failed += _with_failing_allocations(lambda: everything(index), unharmed)
             failed += _with_failing_allocations(lambda: fuzzy(index), unharmed)
+            failed += _with_failing_allocations(lambda: next_and_why(index), unharmed)
             failed += _with_failing_allocations(lambda: weighed(index), unharmed)
             long = STATE * 20
             failed += _with_failing_allocations(
