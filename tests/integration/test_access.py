@@ -353,6 +353,31 @@ def test_users_of_different_keys_share_no_knowledge(caller: Caller) -> None:
         assert ([["p"], ["q"]] in symbols) == (key == "writer")
 
 
+def test_predictions_without_a_session_are_those_of_the_callers_own_user(caller: Caller) -> None:
+    own = created(caller, "writer")
+    learned = {"observations": [{"strings": ["e"]}, {"strings": ["f"]}], "learn_at_end": True}
+    caller("writer").post(f"/v2/sessions/{own}/observe-sequence", json=learned)
+    question = {"events": [["e", "f"]], "limit": 1}
+
+    def total(key: str, **more: Any) -> int:
+        answer = caller(key).post("/v2/predict", json={**question, **more})
+        assert answer.status_code == 200, answer.text
+        found: int = answer.json()["total"]
+        return found
+
+    assert total("reader") == total("reader", user_id="alice") == 1
+    assert total("admin", user_id="alice") == 1
+    assert total("stranger") == total("instance") == total("admin") == 0
+    for key, user in (("reader", "bob"), ("stranger", "alice"), ("instance", "alice")):
+        theirs = {**question, "user_id": user}
+        for path, body in (
+            ("/v2/predict", theirs),
+            ("/v2/predict:batch", {"items": [question, theirs]}),
+        ):
+            refused = caller(key).post(path, json=body)
+            assert (refused.status_code, code_of(refused)) == (403, "FORBIDDEN")
+
+
 def test_unknown_paths_and_methods_say_nothing_to_strangers(caller: Caller) -> None:
     for method, path in (
         ("GET", "/nothing"),

@@ -93,6 +93,31 @@ def test_replicas_agree_on_every_field_after_learns_and_deletes(
     assert sum(one["supporting_patterns"] for one in answer["future_potentials"]) == 3
 
 
+def test_replicas_tell_alike_what_comes_next_and_why(clients: list[httpx.Client]) -> None:
+    user_id = uuid4().hex
+    session = created(clients[0], user_id)
+    vector = {"observations": [{"vectors": [[1.0, 0.0]]}, {"strings": ["v"]}], "learn_at_end": True}
+    for number, symbols in enumerate(("abcd", "abxy", "abcd", "ab", "mnab", "abz")):
+        observed(clients[number % 2], session, *symbols, learn_at_end=True)
+    clients[0].post(f"{session}/observe-sequence", json=vector).raise_for_status()
+    observed(clients[1], session, "a", "b")
+    for query in ("view=next", "view=next&explain=true", "explain=true", "offset=1&limit=2"):
+        first, second = (client.get(f"{session}/predictions?{query}") for client in clients)
+        assert first.content == second.content
+    question = {"user_id": user_id, "events": [["a"], ["b"]], "view": "next", "explain": True}
+    near = {"user_id": user_id, "observations": [{"vectors": [[0.99, 0.01]]}], "view": "next"}
+    single = {"config": {"single_symbol_predictions": True}}
+    batch = {"items": [question, near | single | {"recall_threshold": 0.0}, near]}
+    for path, body in (("/v2/predict", question), ("/v2/predict:batch", batch)):
+        answers = [client.post(path, json=body) for client in clients]
+        assert [one.status_code for one in answers] == [200, 200]
+        assert answers[0].content == answers[1].content
+    answer = clients[1].post("/v2/predict", json=question).json()
+    weights = [one["weight"] for one in answer["events"]]
+    assert sum(weights) + answer["stop"]["weight"] == pytest.approx(1.0)
+    assert answer["stop"]["weight"] > 0
+
+
 def test_a_subscription_follows_changes_and_the_end_of_its_session_on_the_other_replica(
     clients: list[httpx.Client], replicas: list[Any]
 ) -> None:

@@ -176,6 +176,13 @@ def test_without_mongodb_observing_succeeds_and_learning_fails_until_it_is_back(
     ):
         assert response.status_code in {503, 504}, response.text
         assert response.json()["error"]["retryable"] is True
+    question = {"user_id": uuid4().hex, "events": [["a"], ["b"]]}
+    alone = patient.post(f"{service.url}/v2/predict", json=question)
+    assert alone.status_code in {503, 504}, alone.text
+    items = {"items": [question, {"events": [["a"]]}]}
+    several = patient.post(f"{service.url}/v2/predict:batch", json=items).json()
+    assert [("error" in one) for one in several["results"]] == [True, False]
+    assert several["results"][0]["error"]["retryable"] is True
     headers = {"x-user-id": uuid4().hex}
     sequence = {"observations": [{"strings": ["x"]}, {"strings": ["y"]}]}
     applied = patient.post(f"{service.url}/observe-sequence", json=sequence, headers=headers)

@@ -4,7 +4,7 @@ Nothing here keeps anything of a session between requests; `SessionManager.chang
 verb plans.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -253,7 +253,7 @@ class KatoProcessor:
     async def transient(
         self,
         state: SessionState,
-        observations: Sequence[Observation],
+        observations: Iterable[Observation],
         *,
         part: str,
         deadline: Deadline,

@@ -1,9 +1,10 @@
 """What a session holds between learns: events, pending emotives and metadata, time."""
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 from kato_service.domain.emotives import mean_emotives
 from kato_service.domain.genes import Genes
@@ -19,12 +20,6 @@ from kato_service.sessions.state import SessionState
 
 MAX_UTF8_BYTES = 4
 """UTF-8 bytes of one character, at most."""
-
-
-class EventSize(NamedTuple):
-    symbols: int
-    bytes: int
-    """UTF-8, of the symbols."""
 
 
 class MemoryManager:
@@ -110,28 +105,9 @@ class MemoryManager:
         kept = self._with_metadata({}, metadata)
         return {key: text for key, (text,) in kept.items()}
 
-    def size_of(self, event: Event) -> "EventSize":
-        """What *event* takes of a short-term memory.
-
-        Raises:
-            LimitExceededError: It alone exceeds what one may hold.
-        """
-        size = EventSize(len(event), event_bytes(event))
-        if size.symbols > self._limits.max_stm_symbols or size.bytes > self._limits.max_stm_bytes:
-            raise self._too_large()
-        return size
-
-    def first_kept(self, sizes: Sequence["EventSize"]) -> int:
-        """The number of the first event that is left when all were observed one after the other."""
-        limits = self._limits
-        first, symbols, size = len(sizes), 0, 0
-        while first and len(sizes) - first < limits.max_stm_events:
-            symbols += sizes[first - 1].symbols
-            size += sizes[first - 1].bytes
-            if symbols > limits.max_stm_symbols or size > limits.max_stm_bytes:
-                break
-            first -= 1
-        return first
+    def newest(self) -> "NewestEvents":
+        """A short-term memory for one request: events can be added, and the oldest drop out."""
+        return NewestEvents(self._limits)
 
     def _appended(self, stm: Stm, event: Event) -> Stm:
         """The STM with *event* at its end and without the oldest events that no longer fit."""
@@ -143,16 +119,7 @@ class MemoryManager:
     def _require_fitting(self, event: Event) -> None:
         limits = self._limits
         if len(event) > limits.max_stm_symbols or event_bytes(event) > limits.max_stm_bytes:
-            raise self._too_large()
-
-    def _too_large(self) -> LimitExceededError:
-        limits = self._limits
-        reason = (
-            f"must fit into a short-term memory of {limits.max_stm_symbols} symbols"
-            f" (MAX_STM_SYMBOLS) and {limits.max_stm_bytes} bytes (MAX_STM_BYTES), together"
-            " with the symbols of the vectors; split the event into several"
-        )
-        return LimitExceededError.at("strings", reason=reason)
+            raise _too_large(limits)
 
     def _excess(self, stm: Stm) -> int:
         """How many of the oldest events have to go."""
@@ -170,6 +137,49 @@ class MemoryManager:
         """UTF-8 bytes of *stm*; only an upper bound if that is within the limit already."""
         bound = sum(map(len, chain.from_iterable(stm))) * MAX_UTF8_BYTES
         return bound if bound <= self._limits.max_stm_bytes else sum(map(event_bytes, stm))
+
+
+class NewestEvents:
+    """The newest events that a short-term memory holds, when they are observed one by one."""
+
+    def __init__(self, limits: ObservationLimits) -> None:
+        self._limits = limits
+        self._held: deque[tuple[Event, int]] = deque()
+        """Each with its UTF-8 bytes."""
+        self._symbols = self._bytes = 0
+        self.truncated = False
+        """Whether older ones had to make room."""
+
+    @property
+    def stm(self) -> Stm:
+        return tuple(event for event, _ in self._held)
+
+    def add(self, event: Event) -> None:
+        """Raises LimitExceededError if the event alone exceeds what a memory may hold."""
+        limits, size = self._limits, event_bytes(event)
+        if len(event) > limits.max_stm_symbols or size > limits.max_stm_bytes:
+            raise _too_large(limits)
+        self._held.append((event, size))
+        self._symbols += len(event)
+        self._bytes += size
+        while (
+            len(self._held) > limits.max_stm_events
+            or self._symbols > limits.max_stm_symbols
+            or self._bytes > limits.max_stm_bytes
+        ):
+            dropped, size = self._held.popleft()
+            self._symbols -= len(dropped)
+            self._bytes -= size
+            self.truncated = True
+
+
+def _too_large(limits: ObservationLimits) -> LimitExceededError:
+    reason = (
+        f"must fit into a short-term memory of {limits.max_stm_symbols} symbols"
+        f" (MAX_STM_SYMBOLS) and {limits.max_stm_bytes} bytes (MAX_STM_BYTES), together with the"
+        " symbols of the vectors; split the event into several"
+    )
+    return LimitExceededError.at("strings", reason=reason)
 
 
 def current_emotives(state: SessionState) -> Emotives:

@@ -3,7 +3,7 @@
 Nothing is stored: vectors are looked up, nothing is learned, and no knowledge base is created.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from kato_service.domain.deadline import Deadline
@@ -12,7 +12,7 @@ from kato_service.domain.observation import Observation
 from kato_service.domain.pattern import Event
 from kato_service.errors import InvalidInputError
 from kato_service.knowledge.replica.turns import Turns
-from kato_service.processing.memory_manager import EventSize, MemoryManager
+from kato_service.processing.memory_manager import MemoryManager
 from kato_service.processing.observation_processor import ObservationProcessor, first_with_vectors
 from kato_service.processing.vector_processor import VectorProcessor
 from kato_service.sessions.state import SessionState
@@ -36,7 +36,7 @@ class TransientMemory:
     async def after(
         self,
         state: SessionState,
-        observations: Sequence[Observation],
+        observations: Iterable[Observation],
         genes: Genes,
         *,
         part: str,
@@ -51,33 +51,31 @@ class TransientMemory:
             InvalidInputError: One is invalid or exceeds a limit.
             StoreUnavailableError: A vector could not be looked up.
         """
-        turns = Turns()
-        await self._check(state.processor_id, observations, part, turns, deadline)
-        events: list[Event] = []
-        sizes: list[EventSize] = []
-        for number, observation in enumerate(observations):
+        turns, newest = Turns(), self._memory.newest()
+        checked = await self._checked(state.processor_id, observations, part, turns, deadline)
+        for number, observation in enumerate(checked):
             event = await self._event(state.processor_id, observation, genes, deadline)
-            if event:
-                events.append(event)
-                try:
-                    sizes.append(self._memory.size_of(event))
-                except InvalidInputError as error:
-                    raise _placed(error, part, number) from error
+            try:
+                if event:
+                    newest.add(event)
+            except InvalidInputError as error:
+                raise _placed(error, part, number) from error
             await turns.give()
-        first = self._memory.first_kept(sizes)
-        kept = replace(state, stm=tuple(events[first:]), time=len(observations))
-        return Transient(kept, stm_truncated=first > 0)
+        after = replace(state, stm=newest.stm, time=len(checked))
+        return Transient(after, stm_truncated=newest.truncated)
 
-    async def _check(
+    async def _checked(
         self,
         kb: str,
-        observations: Sequence[Observation],
+        given: Iterable[Observation],
         part: str,
         turns: Turns,
         deadline: Deadline,
-    ) -> None:
+    ) -> list[Observation]:
+        observations: list[Observation] = []
         dimension = 0
-        for number, observation in enumerate(observations):
+        for number, observation in enumerate(given):
+            observations.append(observation)
             try:
                 dimension = self._observations.check_alone(observation, dimension)
             except InvalidInputError as error:
@@ -90,6 +88,7 @@ class TransientMemory:
                 await self._vectors.check_dimension(kb, vectors, deadline=deadline)
             except InvalidInputError as error:
                 raise _placed(error, part, first) from error
+        return observations
 
     async def _event(
         self, kb: str, observation: Observation, genes: Genes, deadline: Deadline

@@ -1,6 +1,6 @@
 """The bodies of requests: types and shapes, nothing coerced. Most limits are the processor's."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -348,14 +348,13 @@ class PredictBody(PredictionsBody):
         """The field that says what was observed."""
         return "observations" if self.events is None else "events"
 
-    def observed(self) -> list[Observation]:
+    def observed(self) -> Iterator[Observation]:
         """What was observed, without what predictions do not depend on."""
-        if self.events is not None:
-            return [Observation(strings=tuple(event)) for event in self.events]
-        return [
-            Observation(strings=tuple(one.strings), vectors=tuple(map(tuple, one.vectors)))
-            for one in self.observations or ()
-        ]
+        for event in self.events or ():
+            yield Observation(strings=tuple(event))
+        for one in self.observations or ():
+            vectors = tuple(map(tuple, one.vectors))
+            yield Observation(strings=tuple(one.strings), vectors=vectors)
 
 
 class PredictBatchBody(Body):
