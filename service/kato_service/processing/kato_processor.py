@@ -25,6 +25,7 @@ from kato_service.processing.memory_manager import MemoryManager
 from kato_service.processing.observation_processor import ObservationProcessor
 from kato_service.processing.pattern_operations import PatternOperations
 from kato_service.processing.pattern_processor import PatternProcessor, new_token
+from kato_service.processing.questions.transient_memory import Transient, TransientMemory
 from kato_service.processing.results import (
     ClearResult,
     LearnResult,
@@ -39,7 +40,6 @@ from kato_service.processing.sequence import (
     observation_result,
 )
 from kato_service.processing.symbol_operations import SymbolOperations
-from kato_service.processing.transient import Transient, TransientMemory
 from kato_service.processing.vector_processor import VectorProcessor
 from kato_service.search.matching import NO_DETAILS, Details
 from kato_service.search.pattern_searcher import PatternSearcher

@@ -1,0 +1,1 @@
+"""Questions without a session (decision 0066)."""
