@@ -173,12 +173,12 @@ def _compare_around(
         match = match_of(plain.patterns[one.name], state)
         assert how.blocks == match.blocks
         for block, shown in zip(how.blocks, how.located, strict=True):
-            place = shown.pattern
-            before = sum(map(len, one.sequence[: place.event]))
-            assert before + place.symbol == block[0]
-            assert place.symbol < len(one.sequence[place.event])
-            assert (shown.stm.event, shown.stm.symbol, shown.size) == (0, block[1], block[2])
-            assert shown.symbols == state[block[1] : block[1] + block[2]]
+            place = shown["pattern"]
+            before = sum(map(len, one.sequence[: place["event"]]))
+            assert before + place["symbol"] == block[0]
+            assert place["symbol"] < len(one.sequence[place["event"]])
+            assert (shown["stm"], shown["size"]) == ({"event": 0, "symbol": block[1]}, block[2])
+            assert shown["symbols"] == state[block[1] : block[1] + block[2]]
         shares = how.evidence + how.confidence
         assert one.potential == potential(shares, how.snr, one.itfdf_similarity, len(how.blocks))
 

@@ -11,8 +11,9 @@ from kato_service.api.intake.header_values import values_of
 
 MIN_BYTES = 1024
 """Shorter answers stay as they are: they fit into one packet either way."""
+_DIGITS = len(str(MIN_BYTES))
 LONG_BYTES = 32 * 1024
-"""Longer ones are compressed in a thread: that takes more than half a millisecond."""
+"""Longer ones are compressed in a thread: that takes nearly a millisecond."""
 LONG_AT_ONCE = 2
 """Long ones that are compressed at the same time; others leave as they are, and nobody waits."""
 GZIP_LEVEL, ZSTD_LEVEL = 4, 3
@@ -49,6 +50,8 @@ class CompressedAnswers:
 class _Outgoing:
     """One answer: its start waits until its body shows what becomes of it."""
 
+    __slots__ = ("_answers", "_scope", "_send", "_start")
+
     def __init__(self, answers: CompressedAnswers, scope: Scope, send: Send) -> None:
         self._answers = answers
         self._scope = scope
@@ -56,18 +59,26 @@ class _Outgoing:
         self._start: Message | None = None
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and _may_be_compressed(message):
-            self._start = message
-            return
-        if self._start is None or message["type"] != "http.response.body":
-            await self._send(message)
-            return
-        start, self._start = self._start, None
-        # One that comes in pieces is not gathered: it may be long, and may never end.
-        if not message.get("more_body", False):
-            await self._coded(start, message)
-        await self._send(start)
+        if message["type"] == "http.response.start":
+            # Most answers are short, and most clients accept them: they cost nothing more.
+            if (not _is_short(message) or self._may_refuse()) and _may_be_compressed(message):
+                self._start = message
+                return
+        elif self._start is not None and message["type"] == "http.response.body":
+            start, self._start = self._start, None
+            # One that comes in pieces is not gathered: it may be long, and may never end.
+            if not message.get("more_body", False):
+                await self._coded(start, message)
+            await self._send(start)
         await self._send(message)
+
+    def _may_refuse(self) -> bool:
+        """Whether the client says anything of answers without a coding."""
+        return any(
+            b"*" in value or b"identity" in value.lower()
+            for name, value in self._scope["headers"]
+            if name == b"accept-encoding"
+        )
 
     async def _coded(self, start: Message, message: Message) -> None:
         """Compress the body of *message* if the client wants it, and say so in *start*."""
@@ -92,6 +103,14 @@ class _Outgoing:
             return None
         coded = await self._answers.compressed(body, wish)
         return coded if coded is not None and (wish.needed or len(coded) < len(body)) else None
+
+
+def _is_short(start: Message) -> bool:
+    """Whether the answer says so."""
+    for name, value in start["headers"]:
+        if name == b"content-length":
+            return len(value) < _DIGITS or int(value) < MIN_BYTES
+    return False
 
 
 def _may_be_compressed(start: Message) -> bool:
