@@ -203,3 +203,21 @@ def test_a_batch_is_bounded(api: httpx.Client, user: str) -> None:
     answer = _send(api, "POST", "/v2/predict:batch", json={"items": [item] * 100})
     assert (answer["count"], answer["failed"]) == (100, 0)
     assert answer["results"] == answer["results"][:1] * 100
+
+
+def test_results_that_grow_too_large_end_a_batch(api: httpx.Client) -> None:
+    user_id = uuid4().hex
+    created = _send(api, "POST", "/v2/sessions", json={"user_id": user_id})["session_id"]
+    events = [{"strings": [f"{number:02}" * 512]} for number in range(60)]
+    for last in range(10):
+        body = {"observations": [*events, {"strings": [f"{last}"]}], "learn_at_end": True}
+        _send(api, "POST", f"/v2/sessions/{created}/observe-sequence", json=body)
+    item = {"user_id": user_id, "events": [one["strings"] for one in events[:2]]}
+    batch = {"items": [{**item, "recall_threshold": 0.01}] * 40}
+    answer = _send(api, "POST", "/v2/predict:batch", json=batch)
+    failed = ["error" in one for one in answer["results"]]
+    assert failed == sorted(failed)
+    assert 0 < sum(failed) == answer["failed"] < 39
+    error = answer["results"][-1]["error"]
+    assert error["code"] == "LIMIT_EXCEEDED"
+    assert error["details"][0]["location"] == ["body", "items", 39]
