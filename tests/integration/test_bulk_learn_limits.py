@@ -4,7 +4,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
@@ -21,8 +21,8 @@ PAIR = [["a"], ["b"]]
 
 @pytest.fixture(scope="module")
 def impatient(new_lasting_service: NewService) -> ServiceProcess:
-    """A service in which everything may take a second, and 50 requests a second are allowed."""
-    service = new_lasting_service(REQUEST_TIMEOUT="1", RATE_LIMIT_PER_S="50", RATE_LIMIT_BURST="50")
+    """A service in which everything may take a second."""
+    service = new_lasting_service(REQUEST_TIMEOUT="1")
     service.start()
     service.await_ready()
     return service
@@ -60,8 +60,9 @@ def test_a_stream_that_never_begins_is_refused(impatient: ServiceProcess) -> Non
 
 def test_whoever_sends_on_without_reading_is_told_in_the_end(impatient: ServiceProcess) -> None:
     """The answers fill every buffer on the way, then the client's lines are read and dropped."""
-    lines = 120_000
-    body = b'{"wrong":1}\n' * lines
+    lines = 80_000
+    # The kernel alone takes some 40 MB, so most of the body is blank.
+    body = b"x\n" * lines + (b" " * 1023 + b"\n") * 60_000
     with opened(impatient.url) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         kind = f"Content-Type: {NDJSON}"
@@ -80,10 +81,13 @@ def test_whoever_sends_on_without_reading_is_told_in_the_end(impatient: ServiceP
     assert 0 < summary["lines"] < lines
 
 
-def test_lines_wait_for_their_turn_where_rates_are_limited(impatient: ServiceProcess) -> None:
+def test_lines_wait_for_their_turn_where_rates_are_limited(new_service: NewService) -> None:
     user = uuid4().hex
+    service = new_service(RATE_LIMIT_PER_S="50", RATE_LIMIT_BURST="50")
+    service.start()
+    service.await_ready()
     body = text([{"user_id": user, "events": PAIR}] * 12_000)
-    with httpx.Client(base_url=impatient.url, timeout=60) as client:
+    with httpx.Client(base_url=service.url, timeout=60) as client:
         began = time.monotonic()
         answer = client.post(
             "/v2/learn?answers=errors", content=body, headers={"Content-Type": NDJSON}
@@ -150,7 +154,7 @@ def test_others_are_served_while_a_stream_is_learned(service_url: str) -> None:
 @pytest.fixture(scope="module")
 def replicas(
     new_lasting_service: NewService, redis_url: str, mongo_url: str
-) -> Iterator[list[ServiceProcess]]:
+) -> list[ServiceProcess]:
     name = uuid4().hex
     shared = {
         "PROCESSOR_ID": name,
@@ -164,7 +168,7 @@ def replicas(
         service.start()
     for service in found:
         service.await_ready()
-    yield found
+    return found
 
 
 def test_replicas_that_get_the_same_lines_learn_each_once(

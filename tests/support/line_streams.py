@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Self
 
 from support.raw_http import head, opened
@@ -58,7 +59,12 @@ class LineStream:
         return line
 
     def _line(self) -> dict[str, Any] | None:
-        """The next line that is complete. Every chunk holds whole lines, which have no CR."""
+        """The next line that is complete, or the envelope of a request that was refused."""
+        if self.status != 200:
+            with suppress(json.JSONDecodeError):
+                refused: dict[str, Any] = json.loads(self._arrived)
+                return refused
+            return None
         while b"\n" in self._arrived:
             line, _, rest = self._arrived.partition(b"\n")
             self._arrived = rest

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kato_service.api.errors import request_id_from
@@ -136,7 +136,8 @@ class BoundedHttpProtocol(
 
     def release_reading(self) -> None:
         self.flow.is_held = False
-        self.flow.resume_reading()
+        if not self._has_much_body():
+            self.flow.resume_reading()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -229,6 +230,13 @@ class BoundedHttpProtocol(
         """Whether a request that arrived completely waits for its answer."""
         cycle: Any = self.cycle
         return cycle is not None and not cycle.response_complete and not cycle.more_body
+
+    def _has_much_body(self) -> bool:
+        """Whether so much of a body waits for its request that the request has to ask for more."""
+        cycle: Any = self.cycle
+        if cycle is None or cycle.response_complete:
+            return False
+        return len(cycle.body) > HIGH_WATER_LIMIT
 
     def _await_head(self) -> None:
         self._in_head, self._head_bytes = True, 0
