@@ -135,7 +135,7 @@ def test_others_are_served_while_a_stream_is_learned(service_url: str) -> None:
     took = []
     with httpx.Client(base_url=service_url, timeout=30) as client, ThreadPoolExecutor(1) as pool:
         sending = pool.submit(send)
-        for _ in range(20):
+        for _ in range(8):
             session = client.post("/v2/sessions", json={"user_id": user}).json()["session_id"]
             began = time.monotonic()
             observe = {
@@ -148,7 +148,7 @@ def test_others_are_served_while_a_stream_is_learned(service_url: str) -> None:
             client.delete(f"/v2/sessions/{session}").raise_for_status()
         stop.set()
         assert sending.result(60) >= 500
-    assert sorted(took)[10] < 2.0
+    assert sorted(took)[4] < 2.0
 
 
 @pytest.fixture(scope="module")

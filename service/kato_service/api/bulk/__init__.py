@@ -1,1 +1,1 @@
-"""Learning many sequences in one request (docs/design/bulk.md)."""
+"""Learning many sequences in one request (docs/design/serving.md §9)."""

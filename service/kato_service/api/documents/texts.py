@@ -5,6 +5,7 @@ from typing import Any
 
 from kato_service.api import health, later, legacy, patterns, processing, sessions, symbols
 from kato_service.api.answers import stateless
+from kato_service.api.bulk import operation as bulk
 from kato_service.api.monitoring import paths as monitoring
 
 CURRENT = """Deterministic pattern memory: observe events, learn patterns, get predictions that can
@@ -127,6 +128,12 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     processing.get_percept_data: "Gets the last observation as it was sent.",
     processing.get_cognition_data: "Gets predictions, mean emotives, the last event, the short-term"
     " memory, and the metadata that waits for a learn.",
+    bulk.bulk_learn: "Learns many sequences, of one user or of many. Each learns what a new session"
+    " would that observed it, and has an outcome of its own: a wrong one stops no other. With a"
+    " `unique_id` a sequence is safe to send again.\n\nWith `Content-Type: application/x-ndjson`"
+    " the body is a stream of any length, one `LearnLine` per line. The answer is a stream of"
+    ' `LineOutcome`, each sent when its line is durable, and `{"summary": LearnSummary}` at the'
+    " end.",
     patterns.list_patterns: "Lists the patterns of the session's knowledge base in the order of"
     " their first learn. A page of large patterns ends before `limit`; continue while"
     " `next_cursor` is not null.",

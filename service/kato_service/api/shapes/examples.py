@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from kato_service.api.shapes import requests
+from kato_service.api.shapes.bulk import bodies
 
 Examples = Mapping[str, Any]
 """By summary, a body."""
@@ -55,6 +56,16 @@ EXAMPLES: Mapping[type[BaseModel], Examples] = {
                 {"user_id": "alice", "events": [["hello"], ["again"]], "limit": 1},
             ]
         },
+    },
+    bodies.LearnBody: {
+        "Two visits": {
+            "sequences": [
+                {"user_id": "alice", "events": [["hello"], ["world"]]},
+                {"user_id": "alice", "events": [["hello"], ["again"]], "emotives": {"joy": 0.8}},
+            ]
+        },
+        "Events as they are observed": {"sequences": [{"observations": _EVENTS}]},
+        "Safe to send again": {"sequences": [{"events": [["hello"]], "unique_id": "visit-1"}]},
     },
     requests.RepeatableBody: {"Once": {}, "Safe to send again": {"unique_id": "my-request-1"}},
     requests.ConfigBody: {
