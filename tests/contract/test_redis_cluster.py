@@ -125,6 +125,22 @@ def moving_slot(cluster: Any, asked: Any, session_id: str) -> Iterator[Any]:
         asked(node, "CLUSTER", "SETSLOT", slot, "NODE", target_id)
 
 
+async def test_requests_share_one_connection_to_each_node(redis_cluster: Any, asked: Any) -> None:
+    name = uuid4().hex
+    options = RedisOptions(f"{redis_cluster.url}?client_name={name}", pool_size=8)
+    pool = RedisConnectionPool(options)
+    keys = [uuid4().hex for _ in range(60)]
+    await asyncio.gather(*(pool.client.call("SET", key, key) for key in keys))
+    found = await asyncio.gather(*(pool.client.call("GET", key) for key in keys))
+    assert found == [key.encode() for key in keys]
+    mine = [str(asked(node, "CLIENT", "LIST")).count(name) for node in redis_cluster.masters]
+    # The node of the URL was asked for the others first, over a connection of its own.
+    assert mine == [1, 1, 2]
+    usage = pool.usage()
+    assert (usage.in_use, usage.idle, usage.max) == (0, 4, 32)
+    await pool.close()
+
+
 async def test_nodes_that_lost_the_scripts_get_them_again(
     redis_cluster: Any, asked: Any, store: RedisSessionStore
 ) -> None:

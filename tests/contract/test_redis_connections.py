@@ -19,6 +19,7 @@ from kato_service.connections.circuit import Circuit
 from kato_service.connections.redis_client import RedisClient, RedisOptions
 from kato_service.connections.redis_errors import (
     AuthenticationError,
+    BusyError,
     NotSentError,
     ReadOnlyError,
     RedisError,
@@ -26,6 +27,8 @@ from kato_service.connections.redis_errors import (
     SilentError,
     UnansweredError,
 )
+from kato_service.connections.redis_pool import RedisConnectionPool
+from kato_service.connections.redis_server import MAX_UNSENT_BYTES
 from kato_service.errors import OutcomeUnknownError, SettingsError, StoreUnavailableError
 from kato_service.sessions.redis.calls import RedisScripts
 from kato_service.sessions.redis.store import RedisSessionStore
@@ -179,6 +182,20 @@ async def test_there_are_never_more_connections_than_the_maximum(
     assert 1 <= seen <= most
 
 
+async def test_a_redis_with_too_many_clients_serves_large_commands_over_the_connection_there_is(
+    new_client: NewClient, admin: RedisClient
+) -> None:
+    client, key = new_client(), uuid4().hex
+    await client.call("PING")
+    listed = (await admin.call("CLIENT", "LIST")).splitlines()
+    await admin.call("CONFIG", "SET", "maxclients", len(listed))
+    try:
+        assert await client.call("SET", key, LARGE) == b"OK"
+        assert client.usage().idle == 1
+    finally:
+        await admin.call("CONFIG", "SET", "maxclients", 1000)
+
+
 async def test_further_connections_are_closed_when_nothing_uses_them(
     new_client: NewClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,6 +300,27 @@ async def test_an_answer_of_a_timed_out_command_is_dropped(
         await proxy.heal()
         assert await in_time == b"in time"
         assert await client.call("ECHO", "after") == b"after"
+
+
+async def test_what_waits_for_a_redis_that_reads_nothing_is_bounded(
+    new_client: NewClient, own_redis: Any
+) -> None:
+    async with proxied(own_redis.port) as proxy:
+        client = new_client(through(proxy), pool_size=2, socket_timeout_s=1.0)
+        await client.call("PING")
+        await client.call("SET", "a", LARGE)
+        proxy.swallow()
+        asked = [asyncio.ensure_future(client.call("SET", "a", LARGE)) for _ in range(40)]
+        most = 0
+        while not all(one.done() for one in asked):
+            await asyncio.sleep(0.01)
+            most = max(most, client._server._unsent_bytes)
+        failed = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(one) for one in failed} == {BusyError, NotSentError, UnansweredError}
+        assert MAX_UNSENT_BYTES < most < MAX_UNSENT_BYTES + 2 * len(LARGE)
+        assert client._server._unsent_bytes == 0
+        await proxy.heal()
+        assert await client.call("ECHO", "again") == b"again"
 
 
 async def test_a_lost_answer_makes_a_command_unknown_and_is_asked_again_apart(
@@ -431,6 +469,13 @@ async def test_a_user_who_may_do_little_is_served(user: User, new_client: NewCli
     client = new_client(user.url("old"))
     assert await client.call("ECHO", "a") == b"a"
     assert client.clustered is False
+
+
+async def test_a_check_says_why_redis_cannot_be_reached(tls_redis: Any) -> None:
+    pool = RedisConnectionPool(RedisOptions(tls_redis[0].url))
+    with pytest.raises(StoreUnavailableError, match="certificate verify failed"):
+        await pool.check()
+    await pool.close()
 
 
 async def test_a_password_that_redis_does_not_ask_for_is_reported(

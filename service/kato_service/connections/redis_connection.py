@@ -33,6 +33,7 @@ RENEWED_S = 1.0
 _LOOK_S = 0.01
 """Least time between two looks for commands that timed out."""
 _NOTHING = object()
+_BROKE = "the connection to redis broke"
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 
 
@@ -114,7 +115,8 @@ class RedisConnection(asyncio.Protocol):
         self.is_leaving = False
         self.heard_at = self._loop.time()
         """When something came last, or was sent while nothing was awaited."""
-        self._opened_at = self.heard_at
+        self._opened_at: float | None = None
+        """None: it was not opened yet."""
         self.closed: asyncio.Future[None] = self._loop.create_future()
 
     @property
@@ -141,7 +143,7 @@ class RedisConnection(asyncio.Protocol):
     def greet(self, commands: Sequence[Command]) -> "asyncio.Future[Any]":
         """Write the first commands, two or more; nothing else is written before `opened`."""
         if self._transport is None or self.closed.done():
-            raise NotSentError("the connection to redis broke")
+            raise NotSentError(_BROKE)
         future: asyncio.Future[Any] = self._loop.create_future()
         until = self._loop.time() + self._timeout_s
         self._in_flight.append(Pending(future, b"", len(commands), until))
@@ -154,6 +156,11 @@ class RedisConnection(asyncio.Protocol):
             self.is_open = True
             self._opened_at = self._loop.time()
             self._flush()
+
+    def bequeath(self, heir: "RedisConnection") -> None:
+        """Let *heir* send what was not sent here."""
+        while self._unsent:
+            heir.send(self._unsent.popleft())
 
     def leave(self, *, silent: bool = False) -> None:
         """Take no more commands, and close once nothing is awaited."""
@@ -226,8 +233,10 @@ class RedisConnection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         while self._in_flight:
-            self._in_flight.popleft().fail(UnansweredError("the connection to redis broke"))
-        self._fail_unsent(lambda: NotSentError("the connection to redis broke"))
+            pending = self._in_flight.popleft()
+            pending.fail(UnansweredError(_BROKE))
+        if self._opened_at is not None:  # else whoever is opening it decides what becomes of them
+            self._fail_unsent(lambda: NotSentError(_BROKE))
         self._owner.on_closed(self)
 
     # What these do
@@ -275,10 +284,11 @@ class RedisConnection(asyncio.Protocol):
 
     def _refusal(self, text: str) -> RefusedError:
         error = refusal(text)
-        renews = isinstance(error, (AuthenticationError, ReadOnlyError))
-        if renews and self.is_open and self._loop.time() - self._opened_at >= RENEWED_S:
+        opened_at = self._opened_at
+        if opened_at is not None and isinstance(error, (AuthenticationError, ReadOnlyError)):
             # A new connection says again who asks, and finds the new primary by its name.
-            self._loop.call_soon(self.leave)
+            if self._loop.time() - opened_at >= RENEWED_S:
+                self._loop.call_soon(self.leave)
         return error
 
     def _look(self) -> None:

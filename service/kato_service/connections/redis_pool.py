@@ -5,6 +5,7 @@ from kato_service.connections.redis_errors import (
     AuthenticationError,
     LoadingError,
     NodeDownError,
+    NotSentError,
     PartDownError,
     ReadOnlyError,
     RedisError,
@@ -36,6 +37,8 @@ class RedisConnectionPool:
             raise StoreUnavailableError("redis is loading its data") from exc
         except RefusedError as exc:  # a Redis that cannot write to its disk refuses even a PING
             raise StoreRefusedError(f"redis refused a PING: {exc.code}") from exc
+        except NotSentError as exc:
+            raise StoreUnavailableError(f"redis cannot be reached: {exc}") from exc
         except RedisError as exc:
             raise StoreUnavailableError("redis did not answer") from exc
 

@@ -236,7 +236,15 @@ class RedisServer:
             connection.opened()
         finally:
             if not connection.is_open:
-                connection.abort(error)
+                self._give_up(connection, error)
+
+    def _give_up(self, connection: RedisConnection, error: Callable[[], RedisError]) -> None:
+        """Close a connection that was not opened; what waits for it takes another, if one is open:
+        a Redis with too many clients accepts no more of them, and serves those it has."""
+        heir = next((one for one in self._connections if one.is_open), None)
+        if heir is not None:
+            connection.bequeath(heir)
+        connection.abort(error)
 
     async def _connect(self, connection: RedisConnection) -> None:
         address = self._address
