@@ -37,7 +37,7 @@ class MongoDBPool(Model):
 
 class RedisPool(Model):
     max_connections: Connections = 50
-    """Maximum number of connections to each server; requests share one, large ones use others."""
+    """Maximum number of connections to each server. Requests share one; large ones need more."""
     socket_timeout_seconds: Seconds = 2
     """Seconds that each command may take, connecting included."""
 

@@ -284,12 +284,14 @@ class RedisConnection(asyncio.Protocol):
 
     def _refusal(self, text: str) -> RefusedError:
         error = refusal(text)
-        opened_at = self._opened_at
-        if opened_at is not None and isinstance(error, (AuthenticationError, ReadOnlyError)):
+        if isinstance(error, (AuthenticationError, ReadOnlyError)) and self._is_old:
             # A new connection says again who asks, and finds the new primary by its name.
-            if self._loop.time() - opened_at >= RENEWED_S:
-                self._loop.call_soon(self.leave)
+            self._loop.call_soon(self.leave)
         return error
+
+    @property
+    def _is_old(self) -> bool:
+        return self._opened_at is not None and self._loop.time() >= self._opened_at + RENEWED_S
 
     def _look(self) -> None:
         """Fail what timed out; without a sign of life for as long, take no more commands."""
