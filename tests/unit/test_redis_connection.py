@@ -210,6 +210,20 @@ async def test_a_silent_connection_is_left_and_what_was_sent_keeps_its_own_time(
     await wired.connection.closed
 
 
+async def test_requests_that_went_away_do_not_hide_that_a_connection_is_silent(
+    wired: Wired,
+) -> None:
+    impatient = wired.send("GET", "a")
+    await turn()
+    impatient.cancel()
+    await asyncio.sleep(TIMEOUT_S / 2)
+    patient = wired.send("GET", "b")
+    await asyncio.wait([patient])
+    await wired.connection.closed
+    assert outcome(patient) is UnansweredError
+    assert wired.owner.events == ["silent", "closed"]
+
+
 async def test_a_silent_connection_closes_once_all_timed_out(wired: Wired) -> None:
     futures = [wired.send("GET", name) for name in "ab"]
     await asyncio.wait(futures)

@@ -171,7 +171,10 @@ class RedisConnection(asyncio.Protocol):
 
     def abort(self, error: Callable[[], RedisError] | None = None) -> None:
         """Close it now. *error*: of what was not sent, instead of NotSentError."""
-        self.is_open, self.is_leaving = False, True
+        self.is_open = False
+        if not self.is_leaving:
+            self.is_leaving = True
+            self._owner.on_leaving(self, silent=False)
         if error is not None:
             self._fail_unsent(error)
         if self._transport is None:
@@ -313,11 +316,9 @@ class RedisConnection(asyncio.Protocol):
             self._timer = self._loop.call_at(at, self._look)
 
     def _fail_late(self, now: float) -> bool:
-        """Fail what was sent and timed out; whether there was any."""
+        """Fail what was sent and timed out; whether there was any, of cancelled requests too."""
         found = False
         for pending in self._in_flight:
-            if pending.future.done():
-                continue
             if pending.deadline > now:
                 break
             found = True
