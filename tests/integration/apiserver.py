@@ -5,11 +5,8 @@ Tests do the work of what is missing: controllers that report workloads, the gar
 
 import os
 import re
-import shutil
 import signal
 import ssl
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,6 +21,7 @@ import pytest
 from binaries import CACHE
 from control_plane import ControlPlane, api_server
 from support import patient
+from support.forked import OPERATOR, Process, started
 from support.servers import free_port
 from support.waiting import until
 
@@ -185,7 +183,7 @@ class OperatorProcess:
     environment: dict[str, str]
     log: Path
     port: int
-    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    process: Process | None = field(default=None, repr=False)
 
     def start(self) -> None:
         self.launch()
@@ -193,16 +191,9 @@ class OperatorProcess:
 
     def launch(self) -> None:
         """Start it without waiting until it is ready."""
-        dying = (
-            (setpriv, "--pdeathsig", "KILL", "--") if (setpriv := shutil.which("setpriv")) else ()
-        )
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*dying, sys.executable, "-m", "kato_operator"],
-                env={**os.environ, **self.environment},
-                stdout=log,
-                stderr=log,
-            )
+            environment = {**os.environ, **self.environment}
+            self.process = started(OPERATOR, environment, log, Path.cwd())
 
     def is_ready(self) -> bool:
         assert self.process is not None

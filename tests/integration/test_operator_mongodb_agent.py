@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -18,17 +17,13 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from kato_operator.reconcile import replica_set
+from support.dying import dying_with_us
 from support.servers import free_port
 from support.waiting import until
 
 PATIENCE_S = 90.0
 OPERATOR_PASSWORD = "operator-secret"
 SERVICE_PASSWORD = "service-secret"
-
-
-def _dying_with_us() -> tuple[str, ...]:
-    setpriv = shutil.which("setpriv")
-    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
 
 
 class Agent:
@@ -45,7 +40,7 @@ class Agent:
             **variables,
         }
         self.process = subprocess.Popen(
-            [*_dying_with_us(), sys.executable, "-m", "kato_operator", "mongodb-agent"],
+            [*dying_with_us(), sys.executable, "-m", "kato_operator", "mongodb-agent"],
             env={**os.environ, **environment},
         )
 
@@ -102,7 +97,7 @@ def mongodb_port(tmp_path: Path, ferretdb: Path) -> Iterator[int]:
     data.mkdir()
     process = subprocess.Popen(
         [
-            *_dying_with_us(),
+            *dying_with_us(),
             *(str(ferretdb), "--handler=sqlite", f"--sqlite-url=file:{data}/"),
             *(f"--state-dir={data}/state", f"--listen-addr=127.0.0.1:{port}"),
             *("--telemetry=disable", "--debug-addr=-", "--repl-set-name=rs0"),

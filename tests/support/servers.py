@@ -18,6 +18,8 @@ from typing import ClassVar
 import pytest
 
 from binaries import ferretdb_binary
+from support.dying import dying_with_us
+from support.forked import Process
 
 REPOSITORY = Path(__file__).parent.parent.parent
 START_PATIENCE_S = 300.0
@@ -28,7 +30,7 @@ class Killable:
     """A process that can be killed and frozen."""
 
     kill_patience_s: ClassVar = 30.0
-    process: subprocess.Popen[bytes] | None
+    process: Process | None
 
     def kill9(self) -> None:
         if self.process is not None:
@@ -41,7 +43,8 @@ class Killable:
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
         # The signal is asynchronous: a thread on another processor might still answer.
-        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        while not _stands_still(self.process.pid):
+            time.sleep(0.001)
 
     def thaw(self) -> None:
         assert self.process is not None
@@ -64,7 +67,7 @@ class RunningServer(Killable):
         """Start it and wait until it is ready."""
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [*_dying_with_us(), *self.command],
+                [*dying_with_us(), *self.command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -77,9 +80,11 @@ class RunningServer(Killable):
             time.sleep(0.02)
 
 
-def _dying_with_us() -> tuple[str, ...]:
-    setpriv = shutil.which("setpriv")
-    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
+def _stands_still(pid: int) -> bool:
+    """Whether all threads are stopped, or the process has ended."""
+    threads = Path(f"/proc/{pid}/task").glob("*/stat")
+    states = {file.read_text(errors="replace").rpartition(")")[2].split()[0] for file in threads}
+    return states <= set("TtZX")
 
 
 def _ready(probe: Callable[[int], bool], port: int) -> bool:

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -13,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from support.forked import SERVICE, Process, started
 from support.servers import START_PATIENCE_S, Killable, free_port
 
 STOP_PATIENCE_S = 60.0
@@ -29,7 +28,7 @@ class ServiceProcess(Killable):
     directory: Path
     variables: dict[str, str]
     port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
 
     @property
     def url(self) -> str:
@@ -45,14 +44,8 @@ class ServiceProcess(Killable):
         own = {"HOST": "127.0.0.1", "PORT": str(self.port)}
         own["DATA_DIR"] = str(self.directory / "data")
         with (self.directory / "service.log").open("ab") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "kato_service"],
-                env={**inherited, **own, **self.variables},
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-            )
+            environment = {**inherited, **own, **self.variables}
+            self.process = started(SERVICE, environment, out, self.directory)
 
     def is_ready(self) -> bool:
         with suppress(httpx.TransportError):
