@@ -45,6 +45,7 @@ from kato_service.sessions.session_manager import SessionLimits, SessionManager
 from kato_service.sessions.store import SessionStore
 from kato_service.settings.settings import Settings
 from kato_service.traces.untraced import Untraced
+from kato_service.users.opening import users
 
 if TYPE_CHECKING:
     from kato_service.connections.mongo_pool import MongoConnectionPool
@@ -90,6 +91,7 @@ async def running_service(
             databases.run,
             service.sessions.run,
             service.sessions.watches.run,
+            service.users.eraser.run,
             service.access.run,
             service.session_count.run,
             service.run_history,
@@ -145,6 +147,7 @@ async def _assembled(
         metrics=metrics,
         access=access_control(settings),
         session_count=session_count(settings, sessions, databases),
+        users=users(settings.processor_id, knowledge, store, sessions, vectors),
         resources=resource_meter(settings),
         feed=event_feed(settings, databases),
         rate_limits=rate_limits(settings, databases),
@@ -152,6 +155,7 @@ async def _assembled(
     stack.push_async_callback(service.access.close)
     stack.callback(service.processor.threads.close)
     stack.push_async_callback(service.sessions.close)
+    stack.push_async_callback(service.users.eraser.close)
     metrics.watch(service)
     follow(sessions, metrics, service.session_count, service.feed)
     return service

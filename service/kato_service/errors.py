@@ -14,6 +14,7 @@ KatoError
 │   └── HostNotAllowedError      403 HOST_NOT_ALLOWED
 ├── NotFoundError                404 NOT_FOUND
 │   ├── SessionNotFoundError     404 SESSION_NOT_FOUND
+│   ├── UserNotFoundError        404 USER_NOT_FOUND
 │   ├── PatternNotFoundError     404 PATTERN_NOT_FOUND
 │   └── VectorNotFoundError      404 VECTOR_NOT_FOUND
 ├── BodyTooLargeError            413 BODY_TOO_LARGE
@@ -193,6 +194,13 @@ class SessionNotFoundError(NotFoundError):
     code = "SESSION_NOT_FOUND"
 
     def __init__(self, message: str = "session not found or expired; create a new one") -> None:
+        super().__init__(message)
+
+
+class UserNotFoundError(NotFoundError):
+    code = "USER_NOT_FOUND"
+
+    def __init__(self, message: str = "user not found: nothing is stored for this user") -> None:
         super().__init__(message)
 
 

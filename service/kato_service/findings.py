@@ -24,6 +24,7 @@ _PARTS = {
     "payload": "{}",
     "query": "the query parameter {}",
     "header": "the header {}",
+    "path": "the path parameter {}",
     "session": "{} of the session",
 }
 """How a sentence names what is at a place, by the first part of the place."""
@@ -34,9 +35,9 @@ class Finding:
     """One thing that is wrong."""
 
     place: Place
-    """The part of the request (body, query or header), then fields and positions. "session" stands
-    for what the session holds already. In a frame: "frame" for all of it, or its fields, such as
-    "payload"."""
+    """The part of the request (body, query, header or path), then fields and positions. "session"
+    stands for what the session holds already. In a frame: "frame" for all of it, or its fields,
+    such as "payload"."""
     reason: str
     """Continues a sentence that starts with the place; never contains a value of the client."""
 

@@ -20,6 +20,7 @@ from kato_service.processing.kato_processor import KatoProcessor
 from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.sessions.session_manager import SessionManager
 from kato_service.settings.settings import Settings
+from kato_service.users.opening import Users
 
 BACKLOG = 65_535
 """Connections that may wait to be accepted; the kernel lowers it to its own limit. Beyond it,
@@ -42,6 +43,7 @@ class Service:
     metrics: Metrics
     access: AccessControl
     session_count: SessionCount
+    users: Users
     resources: ResourceMeter
     history: History = field(default_factory=History)
     feed: EventFeed = field(default_factory=EventFeed)

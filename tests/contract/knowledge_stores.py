@@ -15,7 +15,8 @@ from pymongo import AsyncMongoClient
 
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
-from kato_service.knowledge.model.entries import Entry, subject
+from kato_service.knowledge.model.entries import Entry, Import, Learn, subject
+from kato_service.knowledge.model.erasures import Erasure
 from kato_service.knowledge.model.index import StoredViews
 from kato_service.knowledge.model.log import LONGEST_LEASE_S, Head, KnowledgeLog, Named, Tail
 from kato_service.knowledge.model.pattern_views import PatternView, StatisticsView, ViewPage
@@ -126,6 +127,8 @@ class Shelf:
     views: dict[str, dict[str, PatternView]] = field(default_factory=dict)
     statistics: dict[str, StatisticsView] = field(default_factory=dict)
     leases: dict[str, tuple[str, float]] = field(default_factory=dict)
+    erasures: dict[tuple[str, str], Erasure] = field(default_factory=dict)
+    floor: int = 0
 
 
 class MemoryKnowledgeLog:
@@ -139,6 +142,7 @@ class MemoryKnowledgeLog:
         self.shelf = shelf
         self._own_step = step or _at_once
         self.views = MemoryPatternViews(self)
+        self.erasures = MemoryErasures(self)
 
     async def step(self, what: str) -> None:
         await self._own_step(what)
@@ -147,9 +151,56 @@ class MemoryKnowledgeLog:
     async def start(self) -> None:
         """Nothing to set up."""
 
-    async def create(self, kb: str) -> None:
+    async def create(self, kb: str, user: str | None = None) -> None:
         await self.step("create")
-        self.shelf.heads.setdefault(kb, Head(uuid4().hex))
+        head = Head.of_new_log(uuid4().hex, self.shelf.floor, user)
+        self.shelf.heads.setdefault(kb, head)
+
+    async def name(self, kb: str, incarnation: str, user: str) -> None:
+        await self.step("name")
+        known = self.shelf.heads.get(kb)
+        if known is not None and known.incarnation == incarnation:
+            self.shelf.heads[kb] = replace(known, user=user)
+
+    async def heads(self, instance: str, after: str, *, limit: int) -> Sequence[tuple[str, Head]]:
+        await self.step("heads")
+        own = [kb for kb in self.shelf.heads if kb == instance or kb.startswith(f"{instance}~")]
+        found = sorted(kb for kb in own if kb > after)[:limit]
+        return [(kb, self.shelf.heads[kb]) for kb in found]
+
+    async def last(self, kb: str) -> int:
+        await self.step("last")
+        return max(self.shelf.entries.get(kb, {}), default=0)
+
+    async def went_in(self, kb: str, revision: int) -> datetime | None:
+        await self.step("went in")
+        entry = self.shelf.entries.get(kb, {}).get(revision)
+        return None if entry is None else self.shelf.went_in[entry.token]
+
+    async def learned_at(self, kb: str, after: int, until: int) -> datetime | None:
+        await self.step("learned at")
+        found = sorted(self.shelf.entries.get(kb, {}).items(), reverse=True)
+        for revision, entry in found:
+            if after < revision <= until and isinstance(entry, Learn | Import):
+                return self.shelf.went_in[entry.token]
+        return None
+
+    async def remove_head(self, kb: str, head: Head) -> bool:
+        await self.step("remove head")
+        known = self.shelf.heads.get(kb)
+        later = any(each > head.checkpoint for each in self.shelf.entries.get(kb, {}))
+        same = known is not None and known.incarnation == head.incarnation
+        if known is None or later or not same or known.checkpoint != head.checkpoint:
+            return False
+        del self.shelf.heads[kb]
+        return True
+
+    async def sweep(self, kb: str, revision: int, *, limit: int) -> int:
+        self.shelf.leases.pop(kb, None)
+        return await self.delete_until(kb, revision, limit=limit)
+
+    async def scrub(self) -> None:
+        """Nothing is in files."""
 
     async def insert(self, kb: str, first: int, entries: Sequence[Entry]) -> int:
         log = self.shelf.entries.setdefault(kb, {})
@@ -232,6 +283,39 @@ class MemoryKnowledgeLog:
 
     async def close(self) -> None:
         """Nothing is open."""
+
+
+class MemoryErasures:
+    def __init__(self, log: MemoryKnowledgeLog) -> None:
+        self._log = log
+
+    async def begin(self, instance: str, erasure: Erasure) -> None:
+        await self._log.step("begin erasure")
+        self._log.shelf.erasures.setdefault((instance, erasure.id), erasure)
+
+    async def note(self, instance: str, erasure: Erasure) -> None:
+        await self._log.step("note erasure")
+        if (instance, erasure.id) in self._log.shelf.erasures:
+            self._log.shelf.erasures[instance, erasure.id] = erasure
+
+    async def since(self, instance: str, first: str) -> Sequence[Erasure]:
+        await self._log.step("erasures")
+        found = sorted(self._log.shelf.erasures.items())
+        return [one for (whose, own), one in found if whose == instance and own >= first]
+
+    async def forget(self, instance: str, before: str) -> None:
+        await self._log.step("forget erasures")
+        for key, one in list(self._log.shelf.erasures.items()):
+            if key[0] == instance and key[1] < before and one.is_done:
+                del self._log.shelf.erasures[key]
+
+    async def floor(self) -> int:
+        await self._log.step("floor")
+        return self._log.shelf.floor
+
+    async def raise_floor(self, revision: int) -> None:
+        await self._log.step("raise floor")
+        self._log.shelf.floor = max(self._log.shelf.floor, revision)
 
 
 class MemoryPatternViews:

@@ -24,6 +24,7 @@ TESTS = [
         "repeats",
         "compiled_engine",
         "pattern_loading",
+        "pattern_selection",
         "stored_views",
         "snapshot_file",
         "shared_strings",

@@ -27,6 +27,7 @@ ENGINE_TESTS = tuple(
         "repeats",
         "compiled_engine",
         "pattern_loading",
+        "pattern_selection",
         "stored_views",
         "snapshot_file",
         "shared_strings",

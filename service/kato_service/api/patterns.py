@@ -4,14 +4,13 @@ from typing import Any
 
 from starlette.responses import Response
 
-from kato_service import json_text
 from kato_service.access.scopes import Scope
+from kato_service.api.filters import InQuery, page_of_patterns
 from kato_service.api.intake.calls import Call, Called
 from kato_service.api.intake.operations import Operation
 from kato_service.api.sessions import Cursor, Limit
 from kato_service.api.shapes import rendering, responses
 from kato_service.api.shapes.requests import PatternBody
-from kato_service.domain.cursor import place_of
 from kato_service.errors import PatternNotFoundError, SessionNotFoundError, VectorNotFoundError
 from kato_service.sessions.state import SessionState
 
@@ -19,15 +18,14 @@ _ERRORS = (SessionNotFoundError, PatternNotFoundError)
 
 
 async def list_patterns(
-    call: Called, session_id: str, limit: Limit = 100, cursor: Cursor = None
+    call: Called,
+    session_id: str,
+    filtered: InQuery,
+    limit: Limit = 100,
+    cursor: Cursor = None,
 ) -> Response:
     state = await call.load(session_id)
-    page = await call.service.processor.patterns.list_patterns(
-        state.processor_id, limit=limit, after=place_of(cursor), deadline=call.deadline
-    )
-    patterns = await json_text.array(map(rendering.pattern, page.patterns))
-    next_cursor = str(page.patterns[-1].first) if page.more else None
-    return rendering.response({"patterns": patterns, "next_cursor": next_cursor})
+    return await page_of_patterns(call, state.processor_id, filtered, limit=limit, cursor=cursor)
 
 
 async def get_pattern(call: Called, session_id: str, name: str) -> Response:

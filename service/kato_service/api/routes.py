@@ -29,6 +29,7 @@ from kato_service.api.intake.prefix import Prefix
 from kato_service.api.intake.session_middleware import SessionMiddleware
 from kato_service.api.monitoring import event_socket, paths
 from kato_service.api.shapes.later_responses import LATER
+from kato_service.api.users import knowledge, users
 from kato_service.service import Service
 from kato_service.settings.settings import Settings
 
@@ -38,6 +39,8 @@ Tables = tuple[tuple[Operation, ...], tuple[Operation, ...], tuple[Operation, ..
 _CURRENT = Generation("/v2/sessions", older=False)
 _STATELESS = Generation("/v2", older=False)
 _CURRENT_ROOT = Generation("", older=False)
+_USERS = Generation("/v2/users", older=False)
+_ANONYMOUS = Generation("/v2/anonymous", older=False)
 _LATER = Generation("/sessions", LATER, naming=frozenset(FIELDS) - {"session_id"})
 _LEGACY = Generation("/v1", naming=frozenset(FIELDS))
 _UNPREFIXED = replace(_LEGACY, prefix="")
@@ -71,6 +74,7 @@ def include_routers(app: FastAPI, settings: Settings, gate: Gate, prefix: Prefix
         _include_sessions(app, _CURRENT, _TABLES, tags=("memory", "sessions", "knowledge"))
         add(app, _STATELESS, stateless.OPERATIONS, tag="stateless")
         add(app, _CURRENT_ROOT, (operation.OPERATION,), tag="knowledge")
+        _include_users(app)
         _include_sessions(app, _LATER, _LATER_TABLES, tags=("later sessions",) * 3)
         # It acts on nobody's sessions, so nothing in the request can name any.
         nameless = replace(_LATER, naming=frozenset())
@@ -91,6 +95,13 @@ def include_routers(app: FastAPI, settings: Settings, gate: Gate, prefix: Prefix
         prefix=prefix,
         streamed=frozenset({operation.PATH}),
     )
+
+
+def _include_users(app: FastAPI) -> None:
+    add(app, _USERS, users.LIST, tag="users")
+    of_users = (*users.OF_USERS, *knowledge.OF_USERS)
+    add(app, _USERS, of_users, tag="users", below="/{user_id}")
+    add(app, _ANONYMOUS, (*users.OF_NOBODY, *knowledge.OF_NOBODY), tag="users")
 
 
 def _include_legacy(app: FastAPI) -> None:

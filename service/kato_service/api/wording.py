@@ -134,6 +134,13 @@ def _always(words: str) -> Callable[[_Context], str]:
 _NOT_VALID = _always("is not valid")
 _WHOLE, _NUMBER = _always("must be a whole number"), _always("must be a number")
 _BOOL, _OBJECT = _always("must be true or false"), _always("must be an object")
+
+
+def _few(given: _Context) -> str:
+    least = given["min_length"]
+    return f"must have at least {least} item{'s' if least > 1 else ''}"
+
+
 _WORDS: dict[str, Callable[[_Context], str]] = {
     "missing": _always(REQUIRED),
     "value_error": lambda given: str(given["error"]),
@@ -155,6 +162,7 @@ _WORDS: dict[str, Callable[[_Context], str]] = {
     "literal_error": lambda given: "must be " + str(given["expected"]).replace("'", ""),
     "string_too_short": _not_short,
     "string_too_long": lambda given: f"must have at most {given['max_length']} characters",
+    "too_short": _few,
     "too_long": lambda given: f"must have at most {given['max_length']} items",
     "greater_than_equal": lambda given: f"must be at least {_number(given['ge'])}",
     "less_than_equal": lambda given: f"must be at most {_number(given['le'])}",

@@ -2,19 +2,27 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from weakref import WeakValueDictionary
 
+from kato_service.findings import Place
 from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
+from kato_service.knowledge.model.erasures import Erasure, Erasures
 from kato_service.knowledge.model.index import PatternIndex
-from kato_service.knowledge.model.log import KnowledgeLog
+from kato_service.knowledge.model.log import LAST_REVISION, Head, KnowledgeLog
+from kato_service.knowledge.replica.moments import revision_at
 from kato_service.knowledge.residency import Residency
 from kato_service.knowledge.snapshots.snapshots import Snapshots
 from kato_service.knowledge.super_knowledge_base import SharedParts, SuperKnowledgeBase
+from kato_service.knowledge.writing.erasing import LogEraser, Removed
 from kato_service.knowledge.writing.materialiser import Materialiser
 from kato_service.knowledge.writing.trimming import NO_TRIM, LogTrimmer, TrimPlan
 from kato_service.knowledge.writing.upkeep import Rounds, Upkeep
+
+MOST_NAMES = 10_000
+"""Users that are kept in mind, until the log of each notes its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,8 @@ class KnowledgeBases:
         )
         self._bases: WeakValueDictionary[str, SuperKnowledgeBase] = WeakValueDictionary()
         """All that are referred to, above all by the residency: one id has one object."""
+        self._users: dict[str, str] = {}
+        """Whose some of them are, as requests said; the oldest are forgotten."""
 
     async def start(self) -> None:
         """Set up the log; may be repeated.
@@ -88,12 +98,76 @@ class KnowledgeBases:
         """
         await self._log.start()
 
-    def get(self, processor_id: str) -> SuperKnowledgeBase:
-        """The knowledge base of that id, created if there is none yet; no store is asked."""
+    def get(self, processor_id: str, user: str | None = None) -> SuperKnowledgeBase:
+        """The knowledge base of that id, created if there is none yet; no store is asked.
+
+        Args:
+            user: Whose it is, where that is known.
+        """
         base = self._bases.get(processor_id)
         if base is None:
             base = self._bases[processor_id] = SuperKnowledgeBase(processor_id, self._shared)
+            user = user or self._users.get(processor_id)
+        if user is not None:
+            self._users[processor_id] = user
+            base.belongs_to(user)
+            if len(self._users) > MOST_NAMES:
+                del self._users[next(iter(self._users))]
         return base
+
+    @property
+    def erasures(self) -> Erasures:
+        return self._log.erasures
+
+    async def head(self, processor_id: str) -> Head | None:
+        """The head of its log, as the store has it now; None: it has none."""
+        return await self._log.head(processor_id)
+
+    async def heads(self, instance: str, after: str, *, limit: int) -> Sequence[tuple[str, Head]]:
+        """Knowledge bases of *instance* with their heads; see `KnowledgeLog.heads`. None is
+        loaded."""
+        return await self._log.heads(instance, after, limit=limit)
+
+    async def learned_at(self, processor_id: str, head: Head) -> datetime | None:
+        """When the last learn went in, as the log has it now; None: not known, or never."""
+        known = head.figures
+        after = 0 if known is None else known.revision
+        found = await self._log.learned_at(processor_id, after, LAST_REVISION)
+        return found or (None if known is None else known.learned_at)
+
+    async def revision_at(self, processor_id: str, when: datetime, place: Place) -> int:
+        """The last revision of its log that went in at *when* or earlier; see `revision_at`."""
+        return await revision_at(self._log, processor_id, when, place)
+
+    def loaded_bytes(self, processor_id: str) -> int | None:
+        """Estimated size in the memory of this process; None: not loaded."""
+        base = self._bases.get(processor_id)
+        return None if base is None else base.loaded_bytes
+
+    async def remove_erased(
+        self, erasure: Erasure, on_progress: Callable[[], Awaitable[None]]
+    ) -> Removed:
+        """Remove from the store what an erasure has cleared; see `LogEraser`."""
+        eraser = LogEraser(self._log, self._limits)
+        removed = await eraser.remove(
+            erasure.kb, erasure.incarnation, erasure.revision, on_progress
+        )
+        base = self._bases.get(erasure.kb)
+        if base is not None:
+            await base.check()
+        await self.remove_snapshots([erasure])
+        return removed
+
+    async def scrub(self) -> None:
+        """Leave nothing of what was removed in files of this process."""
+        await self._log.scrub()
+
+    async def remove_snapshots(self, erasures: Sequence[Erasure]) -> int:
+        """Remove snapshot files of this process that hold what was erased."""
+        erased = {one.incarnation: one.revision for one in erasures if one.incarnation}
+        if self._snapshots is None or not erased:
+            return 0
+        return await self._snapshots.remove(erased)
 
     async def run_materialiser(self) -> None:
         """Write the views of what changed, until cancelled."""

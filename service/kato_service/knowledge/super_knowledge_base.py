@@ -89,6 +89,15 @@ class SuperKnowledgeBase:
         """Whether no entry of its log is in memory, as a rule because it has none."""
         return self._current.revision == 0
 
+    @property
+    def loaded_bytes(self) -> int | None:
+        """Estimated size in memory; None: not loaded."""
+        return None if self._current.fold is None else self.memory_bytes
+
+    def belongs_to(self, user: str) -> None:
+        """Say whose it is; the next entry notes it in the log."""
+        self._current.user = user
+
     def prepare(self) -> None:
         """Begin to load it if it is not in memory and there is room; waits for nothing. If the
         store does not answer, the first use tries again."""
@@ -148,7 +157,8 @@ class SuperKnowledgeBase:
                 await snapshots.save(captured)
 
     async def tail(self, *, deadline: Deadline) -> int:
-        """The log's last revision: entries appended from now on have greater ones.
+        """The log's last revision: entries appended from now on have greater ones. The log is
+        created if it is missing, so that an erasure knows what was planned before it.
 
         Raises:
             OverloadedError: Too many entries wait for the log, so no new one is accepted.
@@ -156,10 +166,22 @@ class SuperKnowledgeBase:
             DeadlineExceededError: It did not answer before *deadline*.
         """
         self._pending.require_room()
+        return await self.open(deadline=deadline)
+
+    async def open(self, *, deadline: Deadline) -> int:
+        """Create its log, unless it has one; gives the log's last revision.
+
+        Raises:
+            StoreUnavailableError: The log did not answer.
+            DeadlineExceededError: It did not answer before *deadline*.
+        """
         with self._use():
             async with within(deadline, _NOT_READY):
                 await self._lookup.ask()
-            return self._current.revision
+                fold = await self._current.loaded()
+                if not fold.incarnation:
+                    fold = await self._current.created(fold)
+            return fold.revision
 
     @contextmanager
     def register(self, entries: Iterable[Entry], *, since: int) -> Iterator[None]:

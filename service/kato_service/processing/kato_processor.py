@@ -266,7 +266,7 @@ class KatoProcessor:
     def _prepare(self, state: SessionState) -> None:
         """Load the knowledge base while the first events are observed, ahead of a prediction."""
         if not state.stm:
-            self._knowledge.get(state.processor_id).prepare()
+            self._knowledge.get(state.processor_id, state.user_id).prepare()
 
     def _defaults(self, state: SessionState) -> Genes:
         return self._later_genes if state.later else self._genes

@@ -112,7 +112,7 @@ class ObservationProcessor:
             StoreUnavailableError: Its vectors were not stored; nothing changed.
         """
         vectors = await self._vectors.symbols(
-            state.processor_id, observation.vectors, genes, deadline=deadline
+            state.processor_id, observation.vectors, genes, user=state.user_id, deadline=deadline
         )
         strings = observation.strings
         event = (*vectors, *(sorted(strings) if genes.sort_symbols else strings))

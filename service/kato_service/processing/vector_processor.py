@@ -18,6 +18,7 @@ from kato_service.errors import (
     VectorsDisabledError,
 )
 from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 from kato_service.knowledge.vectors.vector_store import VectorStore
 from kato_service.processing.limits import ObservationLimits
 from kato_service.processing.vector_names import names_of, vector_symbol
@@ -147,9 +148,18 @@ class VectorProcessor:
         )
 
     async def symbols(
-        self, kb: str, vectors: Sequence[Vector], genes: Genes, *, deadline: Deadline
+        self,
+        kb: str,
+        vectors: Sequence[Vector],
+        genes: Genes,
+        *,
+        user: str | None = None,
+        deadline: Deadline,
     ) -> tuple[str, ...]:
         """Store *vectors* and return the symbols that they bring into the event.
+
+        Args:
+            user: Whose knowledge base it is.
 
         Returns:
             Vector by vector its own symbol, then its neighbours', best first; each symbol once.
@@ -160,17 +170,18 @@ class VectorProcessor:
         """
         if not vectors:
             return ()
-        cleared = await self._last_known_clear(kb, deadline)
+        base = self._knowledge.get(kb, user)
+        cleared = await self._last_known_clear(base, deadline)
         for _ in range(ATTEMPTS):
             try:
                 async with within(deadline, _TOO_LATE):
                     found = await self._stored((kb, cleared), vectors, genes)
             except VectorsClearedError:
-                cleared = await self._cleared(kb, deadline)
+                cleared = await self._begun(base, deadline)
                 continue
             # The log is read after the vectors are durable: if there was no clear until now, they
             # are not among those that one left.
-            stored_at, cleared = cleared, await self._cleared(kb, deadline)
+            stored_at, cleared = cleared, await self._begun(base, deadline)
             if cleared == stored_at:
                 return tuple(sorted(found)) if genes.sort_symbols else found
             await self._drop_before(kb, cleared, deadline)
@@ -239,10 +250,21 @@ class VectorProcessor:
         async with self._knowledge.get(kb).reading(deadline=deadline) as knowledge:
             return kb, knowledge.cleared
 
-    async def _last_known_clear(self, kb: str, deadline: Deadline) -> int:
+    async def _last_known_clear(self, base: SuperKnowledgeBase, deadline: Deadline) -> int:
         """The revision of the last clear that this process has seen, without asking the log."""
-        known = self._swept.get(kb)
-        return await self._cleared(kb, deadline) if known is None else known
+        known = self._swept.get(base.id)
+        if known is None or base.is_blank:
+            return await self._begun(base, deadline)
+        return known
+
+    async def _begun(self, base: SuperKnowledgeBase, deadline: Deadline) -> int:
+        """As `_cleared`, of a log that exists: one that is created later begins after what was
+        erased, and looks for vectors there."""
+        cleared = await self._cleared(base.id, deadline)
+        if not base.is_blank:
+            return cleared
+        await base.open(deadline=deadline)
+        return await self._cleared(base.id, deadline)
 
     async def _cleared(self, kb: str, deadline: Deadline) -> int:
         """The revision of the last clear; vectors from before it are dropped first, once."""

@@ -58,6 +58,24 @@ class Index:
     def after(self, first: int, limit: int, /) -> tuple[str, ...]:
         """Up to *limit* names of patterns first learned after revision *first*, in that order."""
 
+    def wanted(
+        self,
+        symbols: Symbols,
+        newest_first: bool,
+        after: int,
+        before: int,
+        changed_after: int,
+        changed_before: int,
+        least: int,
+        most: int,
+        limit: int,
+        steps: int,
+        /,
+    ) -> tuple[tuple[str, ...], int]:
+        """Up to *limit* names of patterns that hold all *symbols*, in order of first learns, or the
+        reverse. It looks at about *steps* patterns, and gives the first learn of the last one; 0 if
+        there are no more."""
+
     def frozen(self, with_occurrences: bool = ..., /) -> Frozen:
         """A frozen copy (copy on write) for queries; takes microseconds. Occurrences, which queries
         with a column need, are copied: that takes a millisecond for a million symbols."""

@@ -10,9 +10,16 @@ from kato_service.domain.emotives import mean_emotives
 from kato_service.domain.genes import RANK_KEYS
 from kato_service.domain.later_metrics import MAX_FUTURES
 from kato_service.domain.pattern import NO_AFFINITY, Pattern
+from kato_service.domain.pattern_filter import PatternFilter
 from kato_service.domain.prediction import FuturePotential, Prediction
 from kato_service.domain.statistics import Corrections
-from kato_service.knowledge.model.index import Piece, SiftedViews, StoredViews, require_empty
+from kato_service.knowledge.model.index import (
+    Piece,
+    Selected,
+    SiftedViews,
+    StoredViews,
+    require_empty,
+)
 from kato_service.search import _engine
 from kato_service.search.answers.compiled import around, detailed, next_in
 from kato_service.search.compiled_affinities import (
@@ -20,6 +27,7 @@ from kato_service.search.compiled_affinities import (
     FrozenAffinities,
     holders_of,
 )
+from kato_service.search.compiled_selection import selected
 from kato_service.search.index_pieces import pieces, restored
 from kato_service.search.matching import Found, SymbolRow, Wanted
 from kato_service.search.pace import Pace
@@ -142,6 +150,9 @@ class CompiledPatternIndex:
                 if pattern is not None:
                     first = pattern.first
                     yield pattern
+
+    def select(self, wanted: PatternFilter, *, limit: int, newest_first: bool) -> Selected:
+        return selected(self, self._extras, wanted, limit, newest_first=newest_first)
 
     def best(
         self,

@@ -150,7 +150,7 @@ class SessionChanges:
         return replace(lock, state=state, intent=None)
 
     async def _installed(self, lock: Lock, intent: Intent) -> SessionState:
-        base = self.knowledge.get(intent.state.processor_id)
+        base = self.knowledge.get(intent.state.processor_id, intent.state.user_id)
         try:
             # The request that stored the intent may have appended some or all of it: look first.
             applied = await base.append(intent.entries, since=intent.since, lookup=True)
@@ -170,7 +170,7 @@ class SessionChanges:
 
         The deadline ends only the first read: once the intent is stored, the change happens.
         """
-        base = self.knowledge.get(after.processor_id)
+        base = self.knowledge.get(after.processor_id, after.user_id)
         since = await base.tail(deadline=deadline)
         intent = _intent(held.lock, after, entries, since)
         with base.register(entries, since=since):

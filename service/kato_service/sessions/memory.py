@@ -194,6 +194,9 @@ class MemorySessionStore:
     async def default_id(self, user_id: str | None) -> str:
         return derived_id(self._secret, user_id)
 
+    async def forget_user(self, user_id: str | None) -> None:
+        self._drop_ended()
+
     async def load(self, session_id: str) -> SessionState | None:
         session = self._living(session_id)
         return None if session is None else session.shown(self._clock)

@@ -166,6 +166,9 @@ class SessionStore(Protocol):
         It is derived from a secret of the store, so nothing is kept for each user.
         """
 
+    async def forget_user(self, user_id: str | None) -> None:
+        """Drop what is kept of a user in addition to the sessions that live."""
+
     async def load(self, session_id: str) -> SessionState | None:
         """The session with the change of a pending intent, without a lock; None: not alive."""
 

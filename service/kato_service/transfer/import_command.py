@@ -208,6 +208,7 @@ async def _surveyed(source: KnowledgeSource, kb: str, given: argparse.Namespace)
 
 async def _cleared_and_symbols(target: SuperKnowledgeBase) -> tuple[int, set[str]]:
     """The revision of the last clear, and the symbols that look like those of vectors."""
+    await target.open(deadline=Deadline.after(READING_TIMEOUT_S))
     async with target.reading(deadline=Deadline.after(READING_TIMEOUT_S)) as reading:
         symbols = {name for name in reading.statistics.symbol_frequency if "|" in name}
         return reading.cleared, symbols

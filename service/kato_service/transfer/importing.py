@@ -98,8 +98,9 @@ class KnowledgeImport:
             StoreUnavailableError: Source or target did not answer; repeat the import.
             SourceChangedError: The source changed during the import.
         """
+        since = await self.target.open(deadline=Deadline.after(READING_TIMEOUT_S))
         async with self.target.reading(deadline=Deadline.after(READING_TIMEOUT_S)) as reading:
-            done, since = reading.imports.get(self.survey.id, 0), reading.revision
+            done = reading.imports.get(self.survey.id, 0)
         async for entries in self._entries(done):
             await self.target.append(entries, since=since)
             self._on_progress(Progress("imported", entries[-1].part + 1, self.survey.parts))

@@ -140,6 +140,7 @@ class LineReader:
         kb = processor_id_of(self._call.service.settings.processor_id, user)
         if len(self._kbs) >= MAX_KNOWN_USERS:
             self._kbs.clear()
+        self._call.service.knowledge.get(kb, user)
         self._kbs[user_id] = kb
         return kb
 

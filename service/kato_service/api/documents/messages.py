@@ -32,6 +32,7 @@ _MESSAGES: Mapping[str, str] = {
     "UNIQUE_ID_REUSED": "unique_id: it belongs to another request of this session; nothing was"
     " changed",
     "UNSUPPORTED_MEDIA_TYPE": "the body must be JSON; send Content-Type: application/json",
+    "USER_NOT_FOUND": "user not found: nothing is stored for this user",
     "VALIDATION_ERROR": "the request is not valid",
     "VECTOR_LIMIT_EXCEEDED": "limit of knowledge bases with vectors reached for this instance"
     " (1000); clear-all those of users who need theirs no more, or raise"

@@ -7,6 +7,7 @@ from kato_service.api import health, later, legacy, patterns, processing, sessio
 from kato_service.api.answers import stateless
 from kato_service.api.bulk import operation as bulk
 from kato_service.api.monitoring import paths as monitoring
+from kato_service.api.users import knowledge, users
 
 CURRENT = """Deterministic pattern memory: observe events, learn patterns, get predictions that can
 be traced.
@@ -42,6 +43,8 @@ TAGS: Mapping[str, str] = {
     "memory": "Observe, learn and predict in a session, and tune it.",
     "stateless": "Predict without a session.",
     "knowledge": "Patterns and vectors that the sessions of a user have learned together.",
+    "users": "Users, what all their sessions have learned, and how to erase it. What belongs to no"
+    " user is at `/v2/anonymous`.",
     "health": "The state of the instance.",
 }
 """The groups of the current document, in reading order."""
@@ -57,6 +60,7 @@ OLDER_TAGS: Mapping[str, str] = {
 }
 PARAMETERS: Mapping[str, str] = {
     "session_id": "The session's id, from the answer that created it.",
+    "user_id": "The user's id, percent-encoded (`/` as `%2F`): 1 to 256 printable characters.",
     "test_id": "Any text; it returns in the answer.",
     "name": "The pattern's name: 40 hexadecimal digits, with or without `PTRN|`.",
     "metric": "The metric's name, such as `kato_requests_total`; `/stats` shows all.",
@@ -134,14 +138,38 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     " the body is a stream of any length, one `LearnLine` per line. The answer is a stream of"
     ' `LineOutcome`, each sent when its line is durable, and `{"summary": LearnSummary}` at the'
     " end.",
-    patterns.list_patterns: "Lists the patterns of the session's knowledge base in the order of"
-    " their first learn. A page of large patterns ends before `limit`; continue while"
-    " `next_cursor` is not null.",
+    patterns.list_patterns: "Lists the patterns of the session's knowledge base that fit all"
+    " conditions, in the order of their first learn. A page of large patterns ends before `limit`,"
+    " and so does one for which many had to be looked at; continue while `next_cursor` is not"
+    " null.",
     patterns.get_pattern: "Gets a pattern of the session's knowledge base.",
     patterns.update_pattern: "Changes how often a pattern counts as learned, or replaces its"
     " emotives. Sending it again is harmless.",
     patterns.delete_pattern: "Deletes a pattern. Statistics keep what its learns counted.",
     patterns.get_vector: "Gets the components of a vector as they were sent.",
+    users.list_users: "Lists the knowledge bases of the instance with their users, in order of"
+    " `processor_id`. A user is listed from the first learn or vector on. None is loaded for it:"
+    " the figures are those that were written last, a few seconds after a change; `as_of` and"
+    " `revision` say which. Sessions are in the list of sessions.",
+    users.get_user: "Gets a user with figures as of now. Loads the knowledge base, as a prediction"
+    " does.",
+    users.erase_user: "Erases the user's sessions, default session, remembered requests, knowledge"
+    " and vectors. From its first step on, nobody sees the knowledge any more; when it answers,"
+    " nothing of the user is left in the stores. If it is interrupted, it is completed all the"
+    " same. Sending it again is harmless. The user may be used again at once.",
+    knowledge.list_user_patterns: "Lists the patterns of a user that fit all conditions, by their"
+    " first learn. A page may end before `limit`, even empty; continue while `next_cursor` is not"
+    " null. What is learned meanwhile moves nothing on pages that were read.",
+    knowledge.delete_user_patterns: "Deletes the patterns that fit all conditions, at least one, as"
+    " they are when each is looked at. Statistics keep what their learns counted. Groups are"
+    " durable one after another: after an error, or with `next_cursor`, repeat the request."
+    " Patterns that are first learned after it began are left alone.",
+    knowledge.list_anonymous_patterns: "The same for the knowledge of sessions without a user.",
+    knowledge.delete_anonymous_patterns: "The same for the knowledge of sessions without a user.",
+    users.get_anonymous: "Gets the knowledge base of sessions without a user, with figures as of"
+    " now.",
+    users.erase_anonymous: "Erases the sessions without a user, the default session of the"
+    " instance, and what they learned; see the erasure of a user.",
     later.session_exists: "Says whether the session is alive. Never extends it.",
     later.extend_session: "Sets the session's remaining lifetime: `ttl_seconds`, in the query or in"
     " the body, or as long as the last time.",

@@ -116,6 +116,8 @@ def _note(connection: Connection, action: str, status: int) -> None:
     named = next((claim.value for claim in claims if claim.kind == SESSIONS), None)
     session_id = given.path_params.get("session_id") or named
     target = {"session": label_of(session_id)} if session_id else {}
+    if user_id := given.path_params.get("user_id"):
+        target["of_user"] = label_of(user_id)
     name = str(given.path_params.get("name", "")).removeprefix("PTRN|")
     if _PATTERN_NAME.fullmatch(name):
         target["pattern"] = name

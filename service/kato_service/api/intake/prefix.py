@@ -5,12 +5,18 @@ about its own address needs it. Where the proxy leaves it, it is removed here, b
 at the path.
 """
 
+import re
+from urllib.parse import quote, unquote
+
 from fastapi import FastAPI
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from kato_service.settings.rules import path_prefix
 from kato_service.settings.settings import Settings
+
+SLASH = "\x1f"
+"""Stands for a slash inside a segment of a path. No id contains it: it is not printable."""
 
 
 class Prefix:
@@ -47,6 +53,22 @@ class Prefix:
             return "".join(map(path_prefix, parts)) if parts else self._root_path
         except ValueError:
             return self._root_path
+
+
+def segmented(scope: Scope) -> Scope:
+    """*scope* with `SLASH` in its path where the client sent a slash inside a segment (``%2F``).
+
+    Servers decode paths, so an encoded slash looks like one between segments. Lengths are the same,
+    so what was removed from the beginning of the path is not in it.
+    """
+    raw: bytes = scope.get("raw_path") or b""
+    if b"%2f" not in raw.lower() or SLASH in scope["path"]:
+        return scope
+    marked = unquote(re.sub(b"%2[fF]", quote(SLASH).encode(), raw).decode("ascii", "replace"))
+    path: str = scope["path"]
+    if marked.replace(SLASH, "/")[-len(path) :] != path:
+        return scope
+    return {**scope, "path": marked[-len(path) :]}
 
 
 def prefix_of(scope: Scope) -> str:

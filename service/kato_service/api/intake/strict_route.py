@@ -24,6 +24,7 @@ from kato_service.api import errors
 from kato_service.api.intake import exact_json, json_bodies
 from kato_service.api.intake.calls import call_of, label
 from kato_service.api.intake.identity import Claims, claims_taken
+from kato_service.api.intake.prefix import SLASH, segmented
 from kato_service.api.shapes.body import unknown_fields_ignored
 from kato_service.api.shapes.requests import ConfigBody, GeneOverrides, GenesBody, NoBody
 from kato_service.api.wording import invalid_input
@@ -61,9 +62,14 @@ class DocumentedRoute(Route):
         return route
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        match, found = super().matches(scope)
+        names_user = "user_id" in self.param_convertors
+        seen = segmented(scope) if names_user else scope
+        match, found = super().matches(seen)
         if match is not Match.NONE:
             found["route"] = self
+            if seen is not scope:
+                given = found["path_params"]
+                found["path_params"] = given | {"user_id": given["user_id"].replace(SLASH, "/")}
         return match, found
 
 

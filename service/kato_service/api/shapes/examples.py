@@ -77,4 +77,8 @@ EXAMPLES: Mapping[type[BaseModel], Examples] = {
         "Count it three times": {"frequency": 3},
         "Replace its emotives": {"emotives": [{"joy": 0.8}]},
     },
+    requests.DeletePatternsBody: {
+        "How many there are": {"symbols": ["hello"], "dry_run": True},
+        "Rare ones that begin so": {"prefix": [["hello"], ["world"]], "max_frequency": 1},
+    },
 }

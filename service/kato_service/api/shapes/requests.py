@@ -1,9 +1,11 @@
 """The bodies of requests: types and shapes, nothing coerced. Most limits are the processor's."""
 
 from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BeforeValidator,
     Field,
@@ -33,11 +35,30 @@ MAX_TTL_S = 86_400
 MAX_SEQUENCE = 1000
 """Observations of one sequence."""
 MAX_FREQUENCY = 2**31 - 1
+MAX_CONDITIONS = 1000
+"""Symbols, or events, of a filter."""
+MAX_DELETED = 100_000
+"""Patterns that one request deletes."""
 MAX_FIELDS_CHARS = 1024
 """Characters of a list of fields: twice as many as all names have."""
 MAX_OFFSET = 100_000
 MAX_BATCH = 100
 """Predictions of one batch."""
+_AT = "2026-01-31T12:00:00Z"
+
+
+def _moment(value: str) -> str:
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise ValueError(f"must be a time as in RFC 3339, such as {_AT}")
+    return value
+
+
+Moment = Annotated[str, Field(max_length=40), AfterValidator(_moment)]
+Frequency = Annotated[int, Field(ge=0, le=MAX_FREQUENCY), AsWhole]
 UniqueId = Annotated[str, Field(min_length=1, max_length=256)]
 Ttl = Annotated[int, Field(ge=1, le=MAX_TTL_S), AsWhole]
 Vector = Annotated[list[Real], Field(fail_fast=True)]
@@ -363,3 +384,47 @@ class PredictBatchBody(Body):
     items: Annotated[list[PredictBody], Field(fail_fast=True)] = Field(
         min_length=1, max_length=MAX_BATCH
     )
+
+
+class PatternFilterBody(Body):
+    """Conditions; a pattern fits if all that are given hold."""
+
+    symbols: Annotated[list[str], Field(fail_fast=True, max_length=MAX_CONDITIONS)] | None = Field(
+        default=None, examples=[["a", "b"]]
+    )
+    """The pattern contains all of them."""
+    prefix: (
+        Annotated[
+            list[Annotated[list[str], Field(fail_fast=True, min_length=1)]],
+            Field(fail_fast=True, max_length=MAX_CONDITIONS),
+        ]
+        | None
+    ) = Field(default=None, examples=[[["a"], ["b"]]])
+    """The pattern begins with these events; of the last one, its first symbols are enough."""
+    metadata: Metadata | None = Field(default=None, examples=[{"source": "manual"}])
+    """By key, a value that the pattern has; null: any value."""
+    min_frequency: Frequency | None = Field(default=None, examples=[2])
+    max_frequency: Frequency | None = Field(default=None, examples=[100])
+    learned_after: Moment | None = Field(default=None, examples=[_AT])
+    """It was learned or edited last after this time (RFC 3339)."""
+    learned_before: Moment | None = Field(default=None, examples=[_AT])
+    """It was learned or edited last at this time or earlier."""
+    first_learned_after: Moment | None = Field(default=None, examples=[_AT])
+    """It was first learned after this time."""
+    first_learned_before: Moment | None = Field(default=None, examples=[_AT])
+    """It was first learned at this time or earlier."""
+
+    def conditions(self) -> dict[str, Any]:
+        """The conditions by name; one that is not given, or that everything fulfils, is falsy."""
+        return {name: getattr(self, name) for name in PatternFilterBody.model_fields}
+
+
+class DeletePatternsBody(PatternFilterBody):
+    """Which patterns to delete: at least one condition."""
+
+    dry_run: bool = Field(default=False)
+    """Only count them."""
+    limit: Annotated[int, Field(ge=1, le=MAX_DELETED), AsWhole] = Field(default=10_000)
+    """Patterns of this request, at most."""
+    cursor: Annotated[str, Field(max_length=1024)] | None = Field(default=None, examples=[None])
+    """`next_cursor` of the answer before: where to continue."""

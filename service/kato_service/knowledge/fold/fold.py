@@ -66,6 +66,10 @@ class Fold:
         """The token of the entry at that revision."""
         self.cleared = 0
         """The revision of the last clear; 0: there was none."""
+        self.erased = 0
+        """The revision of the last erasure; 0: there was none."""
+        self.user: str | None = None
+        """Whose the log's head says it is, as last read."""
         self.checkpoint = 0
         """The views show every entry up to this revision, as far as this process knows."""
         self.dirty = DirtyPatterns(max_dirty)
@@ -120,6 +124,8 @@ class Fold:
                 return self._delete(revision, entry)
             case Clear():
                 self._clear(revision)
+                if entry.erases:
+                    self.erased, self.named = revision, None
                 return Applied(entry, revision, None)
             case Import():
                 return self._import(revision, entry)

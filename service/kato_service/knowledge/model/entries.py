@@ -36,6 +36,8 @@ class Delete:
 @dataclass(frozen=True, slots=True)
 class Clear:
     token: str
+    erases: bool = False
+    """The user is erased: what was planned before this entry never gets in after it."""
 
 
 @dataclass(frozen=True, slots=True)

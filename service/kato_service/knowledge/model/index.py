@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import islice
+from typing import NamedTuple, Protocol
 
 from kato_service.domain.pattern import Pattern
+from kato_service.domain.pattern_filter import PatternFilter
 from kato_service.domain.statistics import Corrections, SymbolCounts, SymbolStatistics
 
 Piece = tuple[bytes, bytes]
@@ -85,6 +87,19 @@ class PatternLoader(Protocol):
         """
 
 
+LOOKED_AT = 5000
+"""Patterns that one selection looks at, about: a few milliseconds."""
+
+
+class Selected(NamedTuple):
+    """Some of the patterns that fit a filter."""
+
+    patterns: tuple[Pattern, ...]
+    reached: int | None
+    """The first learn of the last pattern that was looked at: where to continue; None: there are no
+    more."""
+
+
 class PatternIndex(Protocol):
     """The living patterns of one fold, in order of their first learns, and the symbol statistics of
     all patterns that were ever learned."""
@@ -148,6 +163,10 @@ class PatternIndex(Protocol):
     def after(self, first: int) -> Iterator[Pattern]:
         """Patterns first learned after revision *first*, in that order."""
 
+    def select(self, wanted: PatternFilter, *, limit: int, newest_first: bool) -> Selected:
+        """Up to *limit* patterns that fit, in order of first learns or the reverse. It looks at a
+        bounded number; continue by narrowing ``wanted.first``."""
+
 
 class CountingIndex(PatternIndex, Protocol):
     statistics: SymbolCounts
@@ -167,6 +186,15 @@ class UnsavedIndex:
 
     def bury(self, tombstone: Pattern) -> None:
         """Nothing to do: nobody asks for the affinity of symbols, unless an index says so."""
+
+    def select(
+        self: CountingIndex, wanted: PatternFilter, *, limit: int, newest_first: bool
+    ) -> Selected:
+        among = self.after(wanted.first.after)
+        if newest_first:
+            older = [one for one in among if one.first < wanted.first.before]
+            among = reversed(older)
+        return selected(islice(among, LOOKED_AT), wanted, limit)
 
     def loader(self: CountingIndex) -> "SortingLoader":
         return SortingLoader(self)
@@ -209,6 +237,19 @@ class SortingLoader:
         self._alive.sort(key=lambda pattern: pattern.first)
         for pattern in self._alive:
             self._index.put(pattern, learns=pattern.learns)
+
+
+def selected(among: Iterable[Pattern], wanted: PatternFilter, limit: int) -> Selected:
+    """The first *limit* patterns that fit, of at most `LOOKED_AT`."""
+    found: list[Pattern] = []
+    count, reached = 0, None
+    for one in among:
+        count, reached = count + 1, one.first
+        if wanted.fits(one):
+            found.append(one)
+        if len(found) == limit:
+            return Selected(tuple(found), reached)
+    return Selected(tuple(found), reached if count == LOOKED_AT else None)
 
 
 def _documents(texts: Iterable[bytes]) -> Iterator[bytes]:

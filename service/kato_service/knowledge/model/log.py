@@ -1,15 +1,35 @@
 """The port to the log of knowledge bases (knowledge.md §1 and §3)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from kato_service.knowledge.model.entries import Entry, symbol_count
+from kato_service.knowledge.model.erasures import Erasures
 from kato_service.knowledge.model.pattern_views import PatternViews
 
+LAST_REVISION = 10**12 - 1
+"""No log gets there."""
 LONGEST_LEASE_S = 600.0
 """Many times what any process takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How large a knowledge base was at one revision: what a list of them shows without loading
+    any."""
+
+    revision: int
+    at: datetime
+    """When this was written."""
+    patterns: int
+    symbols: int
+    """Different symbols that were learned since the last clear."""
+    learns: int
+    """Since the last clear."""
+    learned_at: datetime | None = None
+    """When the last learn, or part of an import, went in; None: not known, or never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +44,36 @@ class Head:
     """The last clear up to the checkpoint: views of revisions up to it are garbage."""
     trimmed: int = 0
     """Entries up to this revision may be gone, and no read returns them."""
+    erased: int = 0
+    """The last erasure: what was planned before this revision never gets in after it."""
+    user: str | None = None
+    """The user whose knowledge base it is; None: nobody's, or an earlier version created the log
+    and it was not written since."""
+    figures: Figures | None = None
+    """As of the last time that a checkpoint was written with them."""
 
     def raised(self, other: "Head") -> "Head":
-        """The same head, each number the greater one of both."""
-        return Head(
-            self.incarnation,
+        """The same head, each number the greater one of both; figures that come with a greater
+        checkpoint replace its own."""
+        newer = other.figures is not None and other.checkpoint > self.checkpoint
+        return replace(
+            self,
             checkpoint=max(self.checkpoint, other.checkpoint),
             cleared=max(self.cleared, other.cleared),
             trimmed=max(self.trimmed, other.trimmed),
+            erased=max(self.erased, other.erased),
+            figures=other.figures if newer else self.figures,
+        )
+
+    @classmethod
+    def of_new_log(cls, incarnation: str, floor: int, user: str | None) -> "Head":
+        """The head of a log whose first entry follows the revision *floor*.
+
+        What an erased log of the same name may have left, or what may still arrive for it, is
+        below: trimmed entries and cleared views.
+        """
+        return cls(
+            incarnation, checkpoint=floor, cleared=floor, trimmed=floor, erased=floor, user=user
         )
 
 
@@ -72,6 +114,10 @@ class KnowledgeLog(Protocol):
     def views(self) -> PatternViews:
         """The materialised patterns, in the same store."""
 
+    @property
+    def erasures(self) -> Erasures:
+        """The erasures of users, in the same store."""
+
     async def start(self) -> None:
         """Set the store up; may be repeated, also by several processes at once.
 
@@ -79,8 +125,37 @@ class KnowledgeLog(Protocol):
             StoreUnavailableError: The store cannot be used now.
         """
 
-    async def create(self, kb: str) -> None:
-        """Create the head, with a random incarnation, unless there is one."""
+    async def create(self, kb: str, user: str | None = None) -> None:
+        """Create the head, with a random incarnation, unless there is one.
+
+        Args:
+            user: Whose knowledge base it is.
+        """
+
+    async def name(self, kb: str, incarnation: str, user: str) -> None:
+        """Note whose knowledge base it is, in the head of that incarnation. May be repeated."""
+
+    async def heads(self, instance: str, after: str, *, limit: int) -> Sequence[tuple[str, Head]]:
+        """Up to *limit* knowledge bases of *instance* with their heads, in order of their ids,
+        after the one of the id *after* ('' for the first)."""
+
+    async def last(self, kb: str) -> int:
+        """The greatest revision of its entries; 0: there are none."""
+
+    async def went_in(self, kb: str, revision: int) -> datetime | None:
+        """When the entry at *revision* went in; None: there is none."""
+
+    async def learned_at(self, kb: str, after: int, until: int) -> datetime | None:
+        """When the last learn, or part of an import, went in at a revision in (after, until];
+        None: the log has none there."""
+
+    async def remove_head(self, kb: str, head: Head) -> bool:
+        """Remove the head if its incarnation and checkpoint are those of *head* and the log has no
+        entry after the checkpoint; False: it stays, because the log is in use again."""
+
+    async def sweep(self, kb: str, revision: int, *, limit: int) -> int:
+        """Drop up to *limit* documents of a log whose head was removed: entries up to *revision*,
+        and the lease; gives how many entries it dropped."""
 
     async def insert(self, kb: str, first: int, entries: Sequence[Entry]) -> int:
         """Put *entries* at revisions *first*, *first* + 1, …, in order and durably.
@@ -140,5 +215,8 @@ class KnowledgeLog(Protocol):
 
     async def delete_until(self, kb: str, revision: int, *, limit: int) -> int:
         """Drop up to *limit* entries of revisions up to *revision*; gives how many it dropped."""
+
+    async def scrub(self) -> None:
+        """Overwrite what was dropped, where it would stay readable in files of this process."""
 
     async def close(self) -> None: ...

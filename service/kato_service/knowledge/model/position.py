@@ -12,7 +12,7 @@ class Position:
     incarnation: str
     revision: int
     token: str
-    """The token of the entry at that revision; '' at revision 0."""
+    """The token of the entry at that revision; '' before the first entry."""
 
 
 def before(position: Position) -> int:
@@ -27,8 +27,8 @@ def goes_through(tail: Tail, position: Position) -> bool:
     """
     if tail.head is None or tail.head.incarnation != position.incarnation:
         return tail.head is None and not position.incarnation
-    if position.revision == 0:
-        return tail.head.trimmed == 0
+    if not position.token:
+        return tail.head.trimmed == position.revision
     return bool(tail.entries) and (
         (tail.entries[0][0], tail.entries[0][1].token) == (position.revision, position.token)
     )

@@ -46,6 +46,8 @@ class CurrentFold:
         self._limits = limits
         self._on_lag = on_lag
         self._loading = asyncio.Lock()
+        self.user: str | None = None
+        """Whose knowledge base it is, as far as requests have said."""
 
     @property
     def revision(self) -> int:
@@ -72,6 +74,17 @@ class CurrentFold:
                 self._pending.require_lookup()
                 self._report_lag()
             return self.fold
+
+    async def created(self, missing: Fold) -> Fold:
+        """The fold of the log, which is created in place of *missing*."""
+        await self._log.create(self._kb, self.user)
+        return await self.reloaded(missing)
+
+    async def named(self, fold: Fold) -> None:
+        """Note in the log whose it is, if an earlier version created it, or took the name out."""
+        if fold.user is None and self.user is not None:
+            await self._log.name(self._kb, fold.incarnation, self.user)
+            fold.user = self.user
 
     async def catch_up(self) -> None:
         """Apply everything that was acknowledged before this call.
@@ -108,6 +121,8 @@ class CurrentFold:
             fold.checkpoint = max(fold.checkpoint, tail.head.checkpoint)
             if fold.named is not None:
                 fold.named.forget(tail.head.trimmed)
+            fold.erased = max(fold.erased, tail.head.erased)
+            fold.user = tail.head.user
         # Reads overlap: without this look every read of a busy log would stop all readers.
         if tail.entries and tail.entries[-1][0] > fold.revision:
             async with self.lock.changing():
@@ -129,8 +144,10 @@ class CurrentFold:
         tail = await self._log.tail(self._kb, before(position), limit=1)
         if goes_through(tail, position) or self.fold is not fold:
             return
-        # No warning is due where another process wrote the first entry, or trimmed the log.
-        if position.incarnation and not is_trimmed(tail, position):
+        # No warning is due where another process wrote the first entry, trimmed the log, or erased
+        # all of it.
+        erased = tail.head is None and fold.erased == position.revision
+        if position.incarnation and not erased and not is_trimmed(tail, position):
             log.warning(
                 "knowledge base replaced in its store",
                 processor_id=self._kb,

@@ -72,6 +72,8 @@ class FoldLoader:
             # The head comes first: whatever is read after it can only be newer than it says.
             head = await self._log.head(self._kb)
             fold, start = await self._start(head, progress)
+            if head is not None:
+                fold.user, fold.erased = head.user, max(fold.erased, head.erased)
             outcomes: list[Applied] = []
             if await self._fill(fold, start, partial(_collect, pending, outcomes), progress):
                 # Not before: an attempt that is given up may have folded another history.

@@ -144,6 +144,8 @@ class FoldFromSnapshot:
         self.revision = revision
         if revision > self._snapshot_revision:
             return self.fold.apply(revision, entry)
+        if isinstance(entry, Clear) and entry.erases:
+            self.fold.erased = max(self.fold.erased, revision)
         self.fold.dirty.add(entry)
         return None
 

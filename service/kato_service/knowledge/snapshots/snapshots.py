@@ -6,7 +6,7 @@ position. Whatever is wrong with a file is logged, and the knowledge base is loa
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from errno import EINTR
 from hashlib import sha256
@@ -133,6 +133,27 @@ class Snapshots:
         )
         self._saved[kb] = position
         return fold
+
+    async def remove(self, erased: Mapping[str, int]) -> int:
+        """Remove the files of erased logs; gives how many there were.
+
+        Args:
+            erased: By incarnation, the revision up to which it is erased.
+        """
+        return await asyncio.to_thread(self._remove, erased)
+
+    def _remove(self, erased: Mapping[str, int]) -> int:
+        count = 0
+        for path in self._directory.glob("[0-9a-f]" * _NAME_DIGITS + _SUFFIX):
+            try:
+                header = read_header(path)
+            except _UNUSABLE:
+                continue  # nobody can load it, and the next write of that file replaces it
+            if header.revision <= erased.get(header.incarnation, -1):
+                _removed(path)
+                self._saved.pop(header.kb, None)
+                count += 1
+        return count
 
     def give_up(self) -> None:
         """Write no more: a write that is under way stops, and the previous file stays."""

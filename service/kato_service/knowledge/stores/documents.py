@@ -21,11 +21,13 @@ from kato_service.knowledge.model.entries import (
     Statistics,
     Update,
 )
-from kato_service.knowledge.model.log import Head, Tail
+from kato_service.knowledge.model.log import Figures, Head, Tail
 
 Document = dict[str, Any]
 UNDECODABLE = (AttributeError, KeyError, RuntimeError, TypeError, ValueError)
 """What decoding raises for a document that this version would not have written."""
+LEARNING = ("learn", "import")
+"""Kinds of entries that learn."""
 _HEAD = ":head"
 _LEASE = ":views"
 
@@ -42,6 +44,21 @@ def head_id(kb: str) -> str:
 def lease_id(kb: str) -> str:
     """Sorts after the head, so no read of entries meets it."""
     return kb + _LEASE
+
+
+def kb_of(identifier: str) -> str:
+    """The knowledge base that a document of the log belongs to."""
+    return identifier.rpartition(":")[0]
+
+
+def after_kb(kb: str) -> str:
+    """Sorts after all documents of *kb*, and before those of other knowledge bases after it."""
+    return f"{kb};"
+
+
+def bounds_of_users(instance: str) -> tuple[str, str]:
+    """What sorts before and after all documents of the knowledge bases of the instance's users."""
+    return f"{instance}~", f"{instance}~g"
 
 
 def revision_of(identifier: str) -> int:
@@ -61,11 +78,19 @@ def old_run(after: int, documents: Iterable[Mapping[str, Any]], until: datetime)
     last = after
     for document in documents:
         at = document["at"]
-        went_in = datetime.fromisoformat(at) if isinstance(at, str) else at.replace(tzinfo=UTC)
+        went_in = moment(at)
         if revision_of(document["_id"]) != last + 1 or went_in > until:
             break
         last += 1
     return last
+
+
+def moment(stored: Any) -> datetime:
+    """A time as a store returns it: text in SQLite, perhaps without its zone in MongoDB."""
+    if isinstance(stored, str):
+        return datetime.fromisoformat(stored)
+    found: datetime = stored.replace(tzinfo=UTC)
+    return found
 
 
 def encoded(kb: str, revision: int, entry: Entry, at: datetime) -> Document:
@@ -108,6 +133,20 @@ def encoded_head(kb: str, head: Head) -> Document:
         "checkpoint": head.checkpoint,
         "cleared": head.cleared,
         "trimmed": head.trimmed,
+        **({"erased": head.erased} if head.erased else {}),
+        **({"user": head.user} if head.user is not None else {}),
+        **({"figures": encoded_figures(head.figures)} if head.figures else {}),
+    }
+
+
+def encoded_figures(figures: Figures) -> Document:
+    return {
+        "revision": figures.revision,
+        "at": figures.at,
+        "patterns": figures.patterns,
+        "symbols": figures.symbols,
+        "learns": figures.learns,
+        "learned_at": figures.learned_at,
     }
 
 
@@ -123,9 +162,26 @@ def decoded_head(document: Mapping[str, Any]) -> Head:
             checkpoint=document["checkpoint"],
             cleared=document["cleared"],
             trimmed=document["trimmed"],
+            erased=document.get("erased", 0),
+            user=document.get("user"),
+            figures=_decoded_figures(document.get("figures")),
         )
     except KeyError as exc:
         raise unreadable("the head of the log") from exc
+
+
+def _decoded_figures(document: Mapping[str, Any] | None) -> Figures | None:
+    if document is None:
+        return None
+    learned_at = document["learned_at"]
+    return Figures(
+        revision=document["revision"],
+        at=moment(document["at"]),
+        patterns=document["patterns"],
+        symbols=document["symbols"],
+        learns=document["learns"],
+        learned_at=None if learned_at is None else moment(learned_at),
+    )
 
 
 def tail_of(documents: Sequence[Mapping[str, Any]], head: Mapping[str, Any] | None) -> Tail:
@@ -236,7 +292,7 @@ def _content(entry: Update | Delete | Clear | Import | Statistics) -> Document:
         case Delete():
             return {"name": entry.name}
         case Clear():
-            return {}
+            return {"erases": True} if entry.erases else {}
         case Import():
             return {
                 "source": entry.source,
@@ -296,7 +352,7 @@ def _decode_delete(document: Mapping[str, Any]) -> Delete:
 
 
 def _decode_clear(document: Mapping[str, Any]) -> Clear:
-    return Clear(token=document["token"])
+    return Clear(token=document["token"], erases=document.get("erases", False))
 
 
 def _decode_import(document: Mapping[str, Any]) -> Import:

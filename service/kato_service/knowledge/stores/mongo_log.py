@@ -14,17 +14,24 @@ from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
 from kato_service.knowledge.model.entries import Entry
 from kato_service.knowledge.model.log import LONGEST_LEASE_S, Head, Named, Tail
 from kato_service.knowledge.stores.documents import (
+    LEARNING,
     Document,
+    after_kb,
+    bounds_of_users,
     decoded_head,
     document_id,
     encoded,
+    encoded_figures,
     encoded_head,
     head_id,
+    kb_of,
     lease_id,
+    moment,
     old_run,
     revision_of,
     tail_of,
 )
+from kato_service.knowledge.stores.mongo_erasures import COLLECTION, MongoErasures
 from kato_service.knowledge.stores.mongo_server import MongoServer, duplicates
 from kato_service.knowledge.stores.mongo_views import MongoPatternViews
 
@@ -49,14 +56,90 @@ class MongoKnowledgeLog:
         self._server = MongoServer(database, timeout_s, circuit or Circuit("mongodb"))
         self._log = self._server.collection("log")
         self.views = MongoPatternViews(self._server, limits.statistics_piece_bytes)
+        self.erasures = MongoErasures(self._server)
 
     async def start(self) -> None:
-        for name in ("log", "patterns"):
+        for name in ("log", "patterns", COLLECTION):
             await self._server.make_collection(name)
 
-    async def create(self, kb: str) -> None:
+    async def create(self, kb: str, user: str | None = None) -> None:
+        head = Head.of_new_log(uuid4().hex, await self.erasures.floor(), user)
         async with self._server.mapped_errors(writing=True):
-            await self._insert_new(encoded_head(kb, Head(incarnation=uuid4().hex)))
+            await self._insert_new(encoded_head(kb, head))
+
+    async def name(self, kb: str, incarnation: str, user: str) -> None:
+        which = {"_id": head_id(kb), "incarnation": incarnation}
+        async with self._server.mapped_errors(writing=True):
+            await self._log.update_one(which, {"$set": {"user": user}})
+
+    async def heads(self, instance: str, after: str, *, limit: int) -> Sequence[tuple[str, Head]]:
+        kbs = [instance] if not after else []
+        first, last = bounds_of_users(instance)
+        place = max(first, after_kb(after)) if after else first
+        while len(kbs) < limit and (found := await self._next_kb(place, last)) is not None:
+            kbs.append(found)
+            place = after_kb(found)
+        which = {"_id": {"$in": [head_id(kb) for kb in kbs]}}
+        async with self._server.mapped_errors():
+            documents = (
+                await self._server.scanning("log").find(which, **self._server.bounds).to_list()
+            )
+        heads = {kb_of(each["_id"]): decoded_head(each) for each in documents}
+        return [(kb, heads[kb]) for kb in kbs if kb in heads]
+
+    async def _next_kb(self, after: str, before: str) -> str | None:
+        """The knowledge base of the first document between two places of the log.
+
+        One look-up in the index for each: a scan would read every entry of all logs.
+        """
+        async with self._server.mapped_errors():
+            which = {"_id": {"$gt": after, "$lt": before}}
+            found = await self._server.scanning("log").find_one(
+                which, {"_id": 1}, sort=[("_id", 1)], **self._server.bounds
+            )
+        return None if found is None else kb_of(found["_id"])
+
+    async def last(self, kb: str) -> int:
+        which = {"_id": {"$gte": document_id(kb, 0), "$lt": head_id(kb)}}
+        async with self._server.mapped_errors():
+            found = await self._server.scanning("log").find_one(
+                which, {"_id": 1}, sort=[("_id", -1)], **self._server.bounds
+            )
+        return 0 if found is None else revision_of(found["_id"])
+
+    async def went_in(self, kb: str, revision: int) -> datetime | None:
+        async with self._server.mapped_errors():
+            found = await self._server.scanning("log").find_one(
+                {"_id": document_id(kb, revision)}, {"at": 1}, **self._server.bounds
+            )
+        return None if found is None else moment(found["at"])
+
+    async def learned_at(self, kb: str, after: int, until: int) -> datetime | None:
+        which = {
+            "_id": {"$gt": document_id(kb, after), "$lte": document_id(kb, until)},
+            "kind": {"$in": LEARNING},
+        }
+        async with self._server.mapped_errors():
+            found = await self._server.scanning("log").find_one(
+                which, {"at": 1}, sort=[("_id", -1)], **self._server.bounds
+            )
+        return None if found is None else moment(found["at"])
+
+    async def remove_head(self, kb: str, head: Head) -> bool:
+        which = {
+            "_id": head_id(kb),
+            "incarnation": head.incarnation,
+            "checkpoint": head.checkpoint,
+        }
+        async with self._server.mapped_errors(writing=True):
+            if await self._next_kb(document_id(kb, head.checkpoint), head_id(kb)) is not None:
+                return False
+            return (await self._log.delete_one(which)).deleted_count == 1
+
+    async def sweep(self, kb: str, revision: int, *, limit: int) -> int:
+        async with self._server.mapped_errors(writing=True):
+            await self._log.delete_one({"_id": lease_id(kb)})
+        return await self.delete_until(kb, revision, limit=limit)
 
     async def insert(self, kb: str, first: int, entries: Sequence[Entry]) -> int:
         now = datetime.now(UTC)
@@ -77,8 +160,16 @@ class MongoKnowledgeLog:
 
     async def raise_head(self, kb: str, head: Head) -> None:
         numbers = {"checkpoint": head.checkpoint, "cleared": head.cleared, "trimmed": head.trimmed}
+        if head.erased:
+            numbers["erased"] = head.erased
         which = {"_id": head_id(kb), "incarnation": head.incarnation}
         async with self._server.mapped_errors(writing=True):
+            if head.figures is not None:
+                older = {**which, "checkpoint": {"$lt": head.checkpoint}}
+                figures = {"figures": encoded_figures(head.figures)}
+                done = await self._log.update_one(older, {"$max": numbers, "$set": figures})
+                if done.matched_count:
+                    return
             await self._log.update_one(which, {"$max": numbers})
 
     async def claim(self, kb: str, owner: str, *, lease_s: float) -> bool:
@@ -216,6 +307,9 @@ class MongoKnowledgeLog:
                 return 0
             some = {"_id": {"$gte": first, "$lte": documents[-1]["_id"]}}
             return (await self._log.delete_many(some)).deleted_count
+
+    async def scrub(self) -> None:
+        """Nothing to do: the files belong to the server."""
 
     async def close(self) -> None:
         """Nothing to close: the client belongs to the connection pool."""

@@ -102,6 +102,8 @@ class _Connection:
         try:
             # With WAL, only FULL syncs every commit: what is acknowledged survives a power cut.
             opened.execute("PRAGMA synchronous=FULL")
+            # What is dropped is overwritten, so that an erased user does not stay in the file.
+            opened.execute("PRAGMA secure_delete=ON").fetchall()
             self._identity = _identity(self._path)
         except BaseException:
             opened.close()

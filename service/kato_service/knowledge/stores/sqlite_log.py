@@ -4,6 +4,7 @@ import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,21 @@ import orjson
 
 from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
 from kato_service.knowledge.model.entries import Entry
-from kato_service.knowledge.model.log import LONGEST_LEASE_S, Head, Named, Tail
-from kato_service.knowledge.stores import sqlite_rows, sqlite_views
+from kato_service.knowledge.model.log import LAST_REVISION, LONGEST_LEASE_S, Head, Named, Tail
+from kato_service.knowledge.stores import sqlite_erasures, sqlite_rows, sqlite_views
 from kato_service.knowledge.stores.documents import (
+    LEARNING,
     UNDECODABLE,
+    after_kb,
+    bounds_of_users,
     decoded_head,
     document_id,
     encoded,
     encoded_head,
     head_id,
+    kb_of,
     lease_id,
+    moment,
     old_run,
     revision_of,
     tail_of,
@@ -35,13 +41,34 @@ class SqliteKnowledgeLog:
     def __init__(self, path: Path, limits: KnowledgeLimits = DEFAULT_LIMITS) -> None:
         self._file = SqliteFile(path, busy_timeout_s=limits.busy_timeout_s)
         self.views = sqlite_views.SqlitePatternViews(self._file)
+        self.erasures = sqlite_erasures.SqliteErasures(self._file)
 
     async def start(self) -> None:
         await self._file.write(_set_up)
 
-    async def create(self, kb: str) -> None:
-        document = encoded_head(kb, Head(incarnation=uuid4().hex))
-        await self._file.write(lambda db: _insert(db, [document]))
+    async def create(self, kb: str, user: str | None = None) -> None:
+        await self._file.write(lambda db: _create(db, kb, user))
+
+    async def name(self, kb: str, incarnation: str, user: str) -> None:
+        await self._file.write(lambda db: _name(db, kb, incarnation, user))
+
+    async def heads(self, instance: str, after: str, *, limit: int) -> Sequence[tuple[str, Head]]:
+        return await self._file.read(lambda db: _heads(db, instance, after, limit))
+
+    async def last(self, kb: str) -> int:
+        return await self._file.read(lambda db: _last(db, kb))
+
+    async def went_in(self, kb: str, revision: int) -> datetime | None:
+        return await self._file.read(lambda db: _went_in(db, kb, revision))
+
+    async def learned_at(self, kb: str, after: int, until: int) -> datetime | None:
+        return await self._file.read(lambda db: _learned_at(db, kb, after, until))
+
+    async def remove_head(self, kb: str, head: Head) -> bool:
+        return await self._file.write(lambda db: _remove_head(db, kb, head))
+
+    async def sweep(self, kb: str, revision: int, *, limit: int) -> int:
+        return await self._file.write(lambda db: _sweep(db, kb, revision, limit))
 
     async def insert(self, kb: str, first: int, entries: Sequence[Entry]) -> int:
         now = datetime.now(UTC)
@@ -79,6 +106,9 @@ class SqliteKnowledgeLog:
     async def delete_until(self, kb: str, revision: int, *, limit: int) -> int:
         return await self._file.write(lambda db: _delete_until(db, kb, revision, limit))
 
+    async def scrub(self) -> None:
+        await self._file.write(_scrub)
+
     async def close(self) -> None:
         await self._file.close()
 
@@ -88,6 +118,93 @@ def _set_up(db: sqlite3.Connection) -> None:
     columns = "_id TEXT PRIMARY KEY, document TEXT NOT NULL"
     db.execute(f"CREATE TABLE IF NOT EXISTS log ({columns}) WITHOUT ROWID")
     db.execute(sqlite_views.TABLE)
+    db.execute(sqlite_erasures.TABLE)
+
+
+def _create(db: sqlite3.Connection, kb: str, user: str | None) -> None:
+    with transaction(db):
+        head = Head.of_new_log(uuid4().hex, sqlite_erasures.stored_floor(db), user)
+        _insert_until_taken(db, [_row(encoded_head(kb, head))])
+
+
+def _name(db: sqlite3.Connection, kb: str, incarnation: str, user: str) -> None:
+    with transaction(db):
+        document = _head(db, kb)
+        if document is not None and document["incarnation"] == incarnation:
+            _replace_head(db, kb, replace(decoded_head(document), user=user))
+
+
+def _heads(
+    db: sqlite3.Connection, instance: str, after: str, limit: int
+) -> Sequence[tuple[str, Head]]:
+    kbs = [instance] if not after else []
+    first, last = bounds_of_users(instance)
+    place = max(first, after_kb(after)) if after else first
+    # One look-up in the index for each: a scan would read every entry of all logs.
+    query = "SELECT _id FROM log WHERE _id > ? AND _id < ? ORDER BY _id LIMIT 1"
+    while len(kbs) < limit and (found := db.execute(query, (place, last)).fetchone()) is not None:
+        kbs.append(kb_of(found[0]))
+        place = after_kb(kbs[-1])
+    heads = ((kb, _head(db, kb)) for kb in kbs)
+    return [(kb, decoded_head(head)) for kb, head in heads if head is not None]
+
+
+def _last(db: sqlite3.Connection, kb: str) -> int:
+    query = "SELECT _id FROM log WHERE _id >= ? AND _id < ? ORDER BY _id DESC LIMIT 1"
+    found = db.execute(query, (document_id(kb, 0), head_id(kb))).fetchone()
+    return 0 if found is None else revision_of(found[0])
+
+
+def _went_in(db: sqlite3.Connection, kb: str, revision: int) -> datetime | None:
+    query = "SELECT document ->> '$.at' FROM log WHERE _id = ?"
+    found = db.execute(query, (document_id(kb, revision),)).fetchone()
+    return None if found is None else moment(found[0])
+
+
+def _learned_at(db: sqlite3.Connection, kb: str, after: int, until: int) -> datetime | None:
+    query = (
+        "SELECT document ->> '$.at' FROM log WHERE _id > ? AND _id <= ?"
+        " AND document ->> '$.kind' IN (?, ?) ORDER BY _id DESC LIMIT 1"
+    )
+    known = (document_id(kb, after), document_id(kb, until), *LEARNING)
+    found = db.execute(query, known).fetchone()
+    return None if found is None else moment(found[0])
+
+
+def _remove_head(db: sqlite3.Connection, kb: str, head: Head) -> bool:
+    with transaction(db):
+        document = _head(db, kb)
+        if document is None or not _is_same(decoded_head(document), head):
+            return False
+        if _documents(db, document_id(kb, head.checkpoint + 1), _last_id(kb)):
+            return False
+        db.execute("DELETE FROM log WHERE _id = ?", (head_id(kb),))
+    return True
+
+
+def _last_id(kb: str) -> str:
+    """Sorts after every revision, and before the head."""
+    return document_id(kb, LAST_REVISION)
+
+
+def _is_same(one: Head, other: Head) -> bool:
+    return (one.incarnation, one.checkpoint) == (other.incarnation, other.checkpoint)
+
+
+def _sweep(db: sqlite3.Connection, kb: str, revision: int, limit: int) -> int:
+    db.execute("DELETE FROM log WHERE _id = ?", (lease_id(kb),))
+    return _delete_until(db, kb, revision, limit)
+
+
+def _scrub(db: sqlite3.Connection) -> None:
+    # Dropped content is overwritten in its pages (secure_delete). The write-ahead log still has it,
+    # until everything in there is in the file.
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _replace_head(db: sqlite3.Connection, kb: str, head: Head) -> None:
+    text = orjson.dumps(encoded_head(kb, head)).decode()
+    db.execute("UPDATE log SET document = ? WHERE _id = ?", (text, head_id(kb)))
 
 
 def _insert(db: sqlite3.Connection, documents: list[dict[str, Any]]) -> int:
@@ -137,9 +254,7 @@ def _raise(db: sqlite3.Connection, kb: str, head: Head) -> None:
         document = _head(db, kb)
         if document is None or document["incarnation"] != head.incarnation:
             return
-        raised = decoded_head(document).raised(head)
-        text = orjson.dumps(encoded_head(kb, raised)).decode()
-        db.execute("UPDATE log SET document = ? WHERE _id = ?", (text, head_id(kb)))
+        _replace_head(db, kb, decoded_head(document).raised(head))
 
 
 def _claim(db: sqlite3.Connection, kb: str, owner: str, lease_s: float) -> bool:

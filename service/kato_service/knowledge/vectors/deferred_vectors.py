@@ -81,6 +81,9 @@ class DeferredVectors:
     async def drop_before(self, kb: str, cleared: int) -> None:
         await (await self._store()).drop_before(kb, cleared)
 
+    async def count(self, kb: str, cleared: int) -> int:
+        return await (await self._store()).count(kb, cleared)
+
     async def dimension(self, kb: str, cleared: int) -> int | None:
         return await (await self._store()).dimension(kb, cleared)
 

@@ -47,6 +47,12 @@ def write_missing(db: sqlite3.Connection, kb: str, cleared: int, vectors: Iterab
     db.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?, ?, ?, NULL)", rows)
 
 
+def count(db: sqlite3.Connection, kb: str, cleared: int) -> int:
+    query = "SELECT count(*) FROM vectors WHERE kb = ? AND cleared = ?"
+    found: int = db.execute(query, (kb, cleared)).fetchone()[0]
+    return found
+
+
 def known(
     db: sqlite3.Connection, kb: str, cleared: int, symbols: Collection[str]
 ) -> dict[str, Stored]:

@@ -157,6 +157,11 @@ class EmbeddedVectors:
                 self._places.give_back(kb)
         await asyncio.to_thread(self._drop_older, kb, cleared)
 
+    async def count(self, kb: str, cleared: int) -> int:
+        if not await self._exists():
+            return 0
+        return await self._file.read(lambda db: embedded_file.count(db, kb, cleared))
+
     async def dimension(self, kb: str, cleared: int) -> int | None:
         if not await self._exists():
             return None
@@ -270,3 +275,6 @@ def _copy(db: sqlite3.Connection, kb: LocalCollection, page: list[Stored]) -> No
 def _drop_before(db: sqlite3.Connection, kb: str, cleared: int) -> None:
     with transaction(db):
         embedded_file.drop_before(db, kb, cleared)
+    # What was dropped is overwritten in its pages. The write-ahead log has it until all of it is in
+    # the file.
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

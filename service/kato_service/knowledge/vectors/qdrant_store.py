@@ -159,6 +159,14 @@ class QdrantStore:
         if self._places is not None and await self.dimension(kb, cleared) is None:
             self._places.give_back(kb)
 
+    async def count(self, kb: str, cleared: int) -> int:
+        dimension = await self.dimension(kb, cleared)
+        if dimension is None:
+            return 0
+        if await self._older.exists(kb, cleared):
+            return len(await self._symbols(kb, cleared, dimension))
+        return await self._shared.count(kb, cleared, dimension)
+
     async def dimension(self, kb: str, cleared: int) -> int | None:
         known = self._agreed.get((kb, cleared))
         if known is None:

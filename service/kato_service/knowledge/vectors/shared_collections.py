@@ -138,6 +138,17 @@ class SharedCollections:
             if offset is None:
                 return
 
+    async def count(self, kb: str, cleared: int, dimension: int) -> int:
+        """How many vectors of *kb* there are."""
+        try:
+            async with self._calls.mapped_errors():
+                answer = await self._calls.client.count(
+                    self._collection(dimension), _of(kb, cleared, dimension), exact=True
+                )
+        except CollectionMissingError:
+            return 0
+        return answer.count
+
     async def drop_before(self, kb: str, cleared: int) -> None:
         """Delete the points of *kb* from before the clear at *cleared*."""
         which = FilterSelector(filter=_before(kb, cleared))

@@ -101,6 +101,9 @@ class VectorStore(Protocol):
     async def drop_before(self, kb: str, cleared: int) -> None:
         """Drop what became garbage with the clear at *cleared*, or earlier."""
 
+    async def count(self, kb: str, cleared: int) -> int:
+        """How many vectors are stored since the last clear."""
+
     async def dimension(self, kb: str, cleared: int) -> int | None:
         """Dimension of the vectors stored since the last clear; None: there are none."""
 

@@ -164,6 +164,9 @@ class LogWriter:
     async def _write_group(self) -> None:
         fold = await self._current.loaded()
         await self._lookup.complete(self._queue.values())
+        # A log that was erased is not created again by what was planned before that.
+        erased = fold.erased if fold.incarnation else await self._log.erasures.floor()
+        await self._current.named(fold)
         if any(pending.name for pending in self._queue.values()):
             await self.named.complete(fold)
         # The look-ups may have replaced the fold: its position is the one to insert after.
@@ -171,17 +174,28 @@ class LogWriter:
             return
         # Nothing is awaited from here to the insert: what the fold shows now, the revision after it
         # confirms.
+        self._complete_erased(erased)
         group = self._group(fold)
         if not group:
             return
         if not fold.incarnation:
-            await self._log.create(self._kb)
-            await self._current.reloaded(fold)
+            await self._current.created(fold)
             return
         position = fold.position
         with self._sending(group):
             count = await self._insert(position.revision + 1, group)
         await self._settle(fold, position, group, count)
+
+    def _complete_erased(self, erased: int) -> None:
+        """Complete what was planned before the erasure at that revision: it is erased, too.
+
+        An entry gets in only right after what its writer has folded in, so none of these came in
+        after the erasure. Those that give way are of no stored intent, and may be later than it.
+        """
+        for pending in self._queue.values() if erased else ():
+            is_earlier = pending.since < erased and not pending.gives_way
+            if is_earlier and pending.applied is None and not pending.needs_lookup:
+                pending.complete(Applied(pending.entry, erased, None))
 
     @contextmanager
     def _sending(self, group: list[PendingEntry]) -> Iterator[None]:

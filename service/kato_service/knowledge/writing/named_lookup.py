@@ -32,12 +32,12 @@ class NamedLookup:
                 return
             # From here on the fold notes what it applies; what is before is read.
             fold.named = named = NamedEntries()
-            await self._read(named, fold.revision)
+            await self._read(named, fold.erased, fold.revision)
             named.is_complete = True
 
-    async def _read(self, named: NamedEntries, until: int) -> None:
+    async def _read(self, named: NamedEntries, erased: int, until: int) -> None:
         turns = Turns()
-        after = await self._trimmed()
+        after = max(erased, await self._trimmed())
         while after < until:
             rows = await self._log.tokens(self._kb, after, until, limit=self._limits.token_page)
             for revision, token, pattern in rows:

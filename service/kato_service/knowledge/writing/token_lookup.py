@@ -79,7 +79,8 @@ class TokenLookup:
         unknown = [(pending, Applied(pending.entry, at, None)) for at, pending in passed]
         names = {subject(pending.entry) for _, pending in passed} - {None}
         last = max((at for at, _ in passed), default=0)
-        if not names or last > self._limits.replayed_entries or await self._is_trimmed():
+        first = self._current.fold.erased if self._current.fold else 0
+        if not names or last - first > self._limits.replayed_entries or await self._is_trimmed():
             return unknown
         # Entries about other patterns make no difference, so only some of the log is folded.
         replay, outcomes = Fold(PlainPatterns()), dict[int, Applied]()
@@ -97,7 +98,8 @@ class TokenLookup:
 
     async def _is_trimmed(self) -> bool:
         head = await self._log.head(self._kb)
-        return head is None or head.trimmed > 0
+        # What was before an erasure no longer matters to anything after it.
+        return head is None or head.trimmed > head.erased
 
     async def _read(self, after: int) -> AsyncIterator[tuple[int, Entry]]:
         sizes = PageSizes(self._limits.page_symbols, self._limits)

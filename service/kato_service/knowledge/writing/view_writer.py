@@ -9,12 +9,13 @@ ones, can only bring views forward.
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from itertools import islice
 from uuid import uuid4
 
 from kato_service.knowledge.fold.fold import Fold
 from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
-from kato_service.knowledge.model.log import Head, KnowledgeLog
+from kato_service.knowledge.model.log import Figures, Head, KnowledgeLog
 from kato_service.knowledge.model.pattern_views import PatternView
 from kato_service.knowledge.model.position import Position, before, goes_through
 from kato_service.knowledge.replica.current_fold import CurrentFold
@@ -87,10 +88,23 @@ class ViewWriter:
         # get a checkpoint that claims them.
         if count is None or await self._head_at(goal.position) is None:
             return None
-        position = goal.position
-        raised = Head(position.incarnation, checkpoint=position.revision, cleared=goal.cleared)
-        await self._log.raise_head(self._kb, raised)
+        assert head is not None
+        await self._log.raise_head(self._kb, await self._raised(goal, head))
         return count
+
+    async def _raised(self, goal: "_Goal", head: Head) -> Head:
+        """The head to write, with figures as of its checkpoint."""
+        known, position = head.figures, goal.position
+        after = 0 if known is None else min(known.revision, head.checkpoint)
+        learned_at = await self._log.learned_at(self._kb, after, position.revision)
+        if learned_at is None and known is not None:
+            learned_at = known.learned_at
+        return Head(
+            position.incarnation,
+            checkpoint=position.revision,
+            cleared=goal.cleared,
+            figures=Figures(position.revision, datetime.now(UTC), *goal.sizes, learned_at),
+        )
 
     async def _head_at(self, position: Position) -> Head | None:
         """The head of the log; None if that log does not contain *position*."""
@@ -166,6 +180,9 @@ class _Goal:
         self.cleared = fold.cleared
         self.dirty = fold.dirty.take()
         self.statistics = fold.statistics_view()
+        counted = fold.statistics
+        self.sizes = (len(fold.patterns), counted.distinct_symbols, counted.total_learns)
+        """Patterns, different symbols, learns."""
 
 
 def _newer_views(

@@ -63,6 +63,13 @@ class SessionIndex:
             self._secret = await self._scripts.run(index_scripts.FIRST_VALUE, keys, arguments)
         return derived_id(self._secret, user_id)
 
+    async def forget_user(self, user_id: str | None) -> None:
+        """Drop what the indexes hold of a user in addition to the sessions that live."""
+        keys = [f"{self._prefix}{name}" for name in ("defaults", "lasting")]
+        if user_id is not None:
+            keys.append(self._user_key(user_id))
+        await self._scripts.run(index_scripts.FORGET_USER, keys, (digest_of(user_id or ""),))
+
     async def count(self) -> int:
         return int(await self._scripts.run(index_scripts.COUNT, (f"{self._prefix}sessions",), ()))
 

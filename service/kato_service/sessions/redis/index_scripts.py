@@ -155,6 +155,22 @@ return 1
 """
 )
 
+FORGET_USER = (
+    ALLOW_OOM
+    + """
+-- user: drop the id of a default session that has no place, and expired members of the user's index
+-- A second run finds nothing.
+local defaults, lasting, of_user = unpack(KEYS)
+local id = redis.call('HGET', defaults, ARGV[1])
+if id and not redis.call('HGET', lasting, id) then redis.call('HDEL', defaults, ARGV[1]) end
+if of_user then
+  local t = redis.call('TIME')
+  redis.call('ZREMRANGEBYSCORE', of_user, '-inf', t[1] * 1000 + math.floor(t[2] / 1000))
+end
+return 1
+"""
+)
+
 FIRST_VALUE = (
     PLAIN
     + """

@@ -92,6 +92,9 @@ class RedisSessionStore:
     async def default_id(self, user_id: str | None) -> str:
         return await self._index.default_id(user_id)
 
+    async def forget_user(self, user_id: str | None) -> None:
+        await self._index.forget_user(user_id)
+
     async def count(self) -> int:
         return await self._index.count()
 

@@ -320,8 +320,7 @@ segment *patterns_find(const patterns *all, const uint8_t *name, uint32_t *local
     return segment_of(all, slot);
 }
 
-/* The first place in the segment whose pattern was first learned after *first*. */
-static uint32_t place_after(const segment *segment, uint64_t first)
+uint32_t patterns_place_after(const segment *segment, uint64_t first)
 {
     uint32_t low = 0, high = segment->view.count;
     while (low < high) {
@@ -341,7 +340,7 @@ uint32_t patterns_after(const patterns *all, uint64_t first, uint32_t limit, pat
     for (uint32_t place = 0; place < all->order_count && found < limit; place++) {
         const segment *segment = all->order[place];
         const uint32_t *frequencies = view_frequencies(&segment->view);
-        uint32_t local = place_after(segment, first);
+        uint32_t local = patterns_place_after(segment, first);
         for (; local < segment->view.count && found < limit; local++) {
             if (frequencies[local] != REMOVED) {
                 out[found++] = (pattern_place){segment, local};

@@ -54,6 +54,27 @@ typedef struct {
 
 uint32_t patterns_after(const patterns *all, uint64_t first, uint32_t limit, pattern_place *out);
 
+/* The first place in the segment whose pattern was first learned after *first*. */
+uint32_t patterns_place_after(const segment *segment, uint64_t first);
+
+/* What a listing wants of patterns; bounds of first learns and changes are outside of it. */
+typedef struct {
+    const uint32_t *symbols; /* a pattern holds all of them */
+    uint32_t count;
+    int newest_first;
+    uint64_t after, before;
+    uint64_t changed_after, changed_before;
+    uint32_t least, most; /* frequencies; inside */
+} pattern_wanted;
+
+/*
+ * Up to *limit* living patterns, in order of first learns or the reverse; gives how many it found.
+ * It looks at about *steps* patterns, and sets *reached* to the first learn of the last one; 0 if
+ * there are no more.
+ */
+uint32_t patterns_wanted(const patterns *all, const pattern_wanted *wanted, uint32_t limit,
+                         uint64_t steps, pattern_place *out, uint64_t *reached);
+
 /* A free segment id, with a place in the registry; -1: no memory, or no ids left. */
 int64_t patterns_free_id(patterns *all);
 

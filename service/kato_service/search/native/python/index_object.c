@@ -176,6 +176,7 @@ static PyMethodDef index_methods[] = {
     {"remove", index_remove, METH_O, NULL},
     {"clear", index_clear, METH_NOARGS, NULL},
     {"after", index_after, METH_VARARGS, NULL},
+    {"wanted", index_wanted, METH_VARARGS, NULL},
     {"frozen", index_frozen, METH_VARARGS, NULL},
     {"dump", index_dump, METH_NOARGS, NULL},
     {"count", index_count, METH_O, NULL},

@@ -56,6 +56,9 @@ PyObject *index_totals(PyObject *self, PyObject *ignored);
 PyObject *index_counts(PyObject *self, PyObject *args);
 PyObject *index_correct(PyObject *self, PyObject *args);
 
+/* A method of Index, in wanted_object.c. */
+PyObject *index_wanted(PyObject *self, PyObject *args);
+
 /* A method of Index, in dump_object.c. */
 PyObject *index_dump(PyObject *self, PyObject *ignored);
 

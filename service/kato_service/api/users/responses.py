@@ -1,0 +1,87 @@
+"""The JSON of answers about users, for the OpenAPI documents alone."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from kato_service.api.shapes.responses import Answer
+
+_AT = "2026-01-31T12:00:00.000Z"
+_PROCESSOR_ID = "kato~2bd806c97f0e00af1a1fc3328fa763a9269723c8"
+
+
+class ListedUser(Answer):
+    """A knowledge base and its user, without loading it."""
+
+    user_id: str | None = Field(examples=["alice"])
+    """Null for the knowledge base of sessions without a user, and where an earlier version created
+    the knowledge base and nothing was learned since."""
+    processor_id: str = Field(examples=[_PROCESSOR_ID])
+    """Names the knowledge base."""
+    patterns: int | None = Field(examples=[12])
+    """Null, like the following ones, if an earlier version wrote the last figures."""
+    symbols: int | None = Field(examples=[31])
+    """Different symbols that were learned since the last `clear-all`."""
+    learns: int | None = Field(examples=[40])
+    """Learns since the last `clear-all`."""
+    last_learned_at: str | None = Field(examples=[_AT])
+    """When something was learned or imported last; null if that is not known, or never."""
+    revision: int | None = Field(examples=[57])
+    """The entry of the knowledge base's log that the figures are as of."""
+    as_of: str | None = Field(examples=[_AT])
+    """When the figures were taken: in a list, at most some seconds after a change."""
+    loaded_bytes: int | None = Field(examples=[18432])
+    """Estimated size in memory, if the process that answers has it loaded."""
+
+
+class User(ListedUser):
+    """A user as of now."""
+
+    vectors: int = Field(examples=[0])
+    """Vectors since the last `clear-all`."""
+    sessions: int = Field(examples=[2])
+    """Live sessions, without the default session of older paths."""
+
+
+class Users(Answer):
+    """A page of knowledge bases."""
+
+    users: list[ListedUser]
+    next_cursor: str | None = Field(examples=[None])
+    """Continue with it until it is null."""
+
+
+class ErasedCounts(Answer):
+    """What this request erased."""
+
+    sessions: int = Field(examples=[2])
+    remembered_requests: int = Field(examples=[3])
+    """Requests with a `unique_id` that the sessions remembered."""
+    patterns: int = Field(examples=[12])
+    vectors: int = Field(examples=[0])
+    documents: int = Field(examples=[21])
+    """Entries of the log and stored patterns that were removed."""
+
+
+class UserErased(Answer):
+    """The user is erased."""
+
+    status: Literal["erased"]
+    user_id: str | None = Field(examples=["alice"])
+    processor_id: str = Field(examples=[_PROCESSOR_ID])
+    erased: ErasedCounts
+    used_again: bool = Field(examples=[False])
+    """Whether something was learned after the erasure had begun: only that is there."""
+
+
+class PatternsDeleted(Answer):
+    """What became of the patterns that fit."""
+
+    status: Literal["deleted", "counted"]
+    """`counted` after a dry run."""
+    matched: int = Field(examples=[12])
+    """Patterns that fitted when they were looked at."""
+    deleted: int = Field(examples=[12])
+    """Of those; fewer where other requests deleted some first."""
+    next_cursor: str | None = Field(examples=[None])
+    """Not null: there may be more; repeat the request with it as `cursor`."""

@@ -1,0 +1,1 @@
+"""Users as a whole: which there are, and how all that is kept of one is erased."""

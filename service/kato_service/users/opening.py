@@ -1,0 +1,40 @@
+"""The parts that serve users as a whole."""
+
+from dataclasses import dataclass
+
+from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.vectors.vector_store import VectorStore
+from kato_service.sessions.erasing import SessionEraser
+from kato_service.sessions.session_manager import SessionManager
+from kato_service.sessions.store import SessionStore
+from kato_service.users.bulk_deletion import BulkDeletion
+from kato_service.users.directory import UserDirectory
+from kato_service.users.erasing import UserEraser
+from kato_service.users.pattern_search import PatternSearch
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    directory: UserDirectory
+    eraser: UserEraser
+    search: PatternSearch
+    deletion: BulkDeletion
+
+
+def users(
+    instance: str,
+    knowledge: KnowledgeBases,
+    store: SessionStore,
+    sessions: SessionManager,
+    vectors: VectorStore | None,
+) -> Users:
+    """*instance*: its processor id."""
+    directory = UserDirectory(instance, knowledge, sessions, vectors)
+    erasing = SessionEraser(store, sessions)
+    search = PatternSearch(knowledge)
+    return Users(
+        directory,
+        UserEraser(instance, directory, knowledge, erasing, vectors),
+        search,
+        BulkDeletion(knowledge, search),
+    )
