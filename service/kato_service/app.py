@@ -12,6 +12,7 @@ import uvloop
 from fastapi import FastAPI
 
 from kato_service import __version__
+from kato_service.api.console.paths import add_console
 from kato_service.api.documents.paths import add_documents
 from kato_service.api.health import add_health
 from kato_service.api.intake.guards import open_paths
@@ -74,6 +75,7 @@ def make_app(service: Service) -> FastAPI:
     include_routers(app, service.settings, app.state.gate, prefix)
     add_health(app)
     add_documents(app, service.settings)
+    add_console(app, service.settings)
     app.state.gate.open_paths = open_paths(app)
     prefix.own_segments = first_segments(app)
     return app

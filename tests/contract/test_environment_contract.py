@@ -103,8 +103,14 @@ def test_a_spec_may_ask_for_metrics_as_json(started: Started, chosen: bool) -> N
     assert started({"service": {"legacyMetricsJson": chosen}}).metrics_json is chosen
 
 
-def test_instances_that_do_not_ask_for_it_keep_their_pods(tmp_path: Path) -> None:
-    assert "METRICS_JSON" not in environment({}, tmp_path)
+@pytest.mark.parametrize("chosen", [False, True])
+def test_a_spec_may_do_without_the_console(started: Started, chosen: bool) -> None:
+    assert started({"service": {"console": chosen}}).enable_console is chosen
+
+
+@pytest.mark.parametrize("variable", ["METRICS_JSON", "ENABLE_CONSOLE"])
+def test_instances_that_do_not_ask_for_it_keep_their_pods(tmp_path: Path, variable: str) -> None:
+    assert variable not in environment({}, tmp_path)
 
 
 def test_every_limit_and_pool_of_a_spec_reaches_the_service(started: Started) -> None:
@@ -248,7 +254,7 @@ def test_the_service_reads_every_variable_of_the_operator_and_users_cannot_set_t
         for choice in getattr(field.validation_alias, "choices", [field.validation_alias])
     }
     issuer = {"mode": "Token", "token": {"issuer": "https://login.example"}}
-    more = {"tls": {"secretName": "theirs"}, "legacyMetricsJson": True}
+    more = {"tls": {"secretName": "theirs"}, "legacyMetricsJson": True, "console": False}
     services = ({}, {"auth": {"mode": "ApiKey"}}, TOKENS, {"auth": issuer}, more)
     specs = [{"service": service} for service in services]
     found = {name for spec in specs for name in environment(spec, tmp_path)}

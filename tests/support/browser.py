@@ -1,5 +1,6 @@
 """Chromium without a window, and its DevTools to drive a tab."""
 
+import base64
 import json
 import shutil
 import subprocess
@@ -22,6 +23,13 @@ FLAGS = (
 OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 """Only this machine can be reached."""
 PATIENCE_S = 90.0
+MODIFIERS = {"Alt": 1, "Control": 2, "Meta": 4, "Shift": 8}
+CODES = {" ": "Space"}
+VIRTUAL = {
+    **{"Backspace": 8, "Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "End": 35, "Home": 36},
+    **{"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40},
+    **{"?": 191, "/": 191, ",": 188, "[": 219},
+}
 
 
 @contextmanager
@@ -43,13 +51,16 @@ def browser(page: str, profile: Path, *more: str) -> Iterator[None]:
 
 
 class Tab:
-    """The tab of a browser; collects the requests that it sends."""
+    """The tab of a browser; collects the requests that it sends and what the page complains of."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
         self._ids = count(1)
         self.requested: list[str] = []
         """The addresses of all requests so far."""
+        self.complaints: list[str] = []
+        """Errors of scripts, and what the browser logged as one: policies that were violated, and
+        answers of 400 or above."""
 
     def call(self, method: str, **parameters: Any) -> Any:
         """The result of a command of the DevTools protocol."""
@@ -57,15 +68,24 @@ class Tab:
         self._connection.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
             message = json.loads(self._connection.recv(PATIENCE_S))
-            if message.get("method") == "Network.requestWillBeSent":
-                self.requested.append(message["params"]["request"]["url"])
+            self._note(message.get("method"), message.get("params", {}))
             if message.get("id") == number:
                 assert "error" not in message, message
                 return message["result"]
 
+    def _note(self, event: str | None, content: dict[str, Any]) -> None:
+        if event == "Network.requestWillBeSent":
+            self.requested.append(content["request"]["url"])
+        elif event == "Network.webSocketCreated":
+            self.requested.append(content["url"])
+        elif event == "Runtime.exceptionThrown":
+            self.complaints.append(json.dumps(content["exceptionDetails"]))
+        elif event == "Log.entryAdded" and content["entry"]["level"] == "error":
+            self.complaints.append(json.dumps(content["entry"]))
+
     def open(self, page: str) -> None:
-        self.call("Network.enable")
-        self.call("Page.enable")
+        for domain in ("Network", "Page", "Runtime", "Log"):
+            self.call(f"{domain}.enable")
         self.call("Page.navigate", url=page)
 
     def run(self, script: str) -> Any:
@@ -75,6 +95,26 @@ class Tab:
         )
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
+
+
+    def press(self, *keys: str, text: str = "") -> None:
+        """Press *keys* one after the other, such as "Enter" or "Control+Enter"; then type *text*."""
+        for key in keys:
+            *held, last = key.split("+") if len(key) > 1 else [key]
+            what: dict[str, Any] = {"key": last, "code": CODES.get(last, last)}
+            what["modifiers"] = sum(MODIFIERS[name] for name in held)
+            what["windowsVirtualKeyCode"] = VIRTUAL.get(last) or ord(last.upper())
+            if len(last) == 1 or last == "Enter":
+                what["text"] = "\r" if last == "Enter" else last
+            self.call("Input.dispatchKeyEvent", type="keyDown", **what)
+            self.call("Input.dispatchKeyEvent", type="keyUp", **what)
+        if text:
+            self.call("Input.insertText", text=text)
+
+    def picture(self, file: Path) -> None:
+        """Write what the tab shows into *file*, a PNG."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
 
 
 @contextmanager

@@ -48,7 +48,11 @@ def _process(spec: Spec) -> dict[str, str]:
         "SHUTDOWN_GRACE_S": str(SHUTDOWN_GRACE_S),
     }
     # Only where it is chosen: a new variable restarts the pods of every instance.
-    return found | ({"METRICS_JSON": "true"} if spec.service.legacy_metrics_json else {})
+    if spec.service.legacy_metrics_json:
+        found["METRICS_JSON"] = "true"
+    if not spec.service.console:
+        found["ENABLE_CONSOLE"] = "false"
+    return found
 
 
 def _stores(spec: Spec) -> dict[str, str]:

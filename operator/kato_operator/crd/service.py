@@ -189,6 +189,8 @@ class Service(Model):
     """How clients authenticate."""
     rate_limit: RateLimit | None = None
     """How often callers may come; absent: as often as they like."""
+    console: bool = True
+    """Whether the service has a page at /console to talk to the instance and look into it."""
     legacy_metrics_json: bool = False
     """Whether /metrics answers with JSON, as other KATO versions do, where a request accepts any
     form; Prometheus gets its own form either way."""

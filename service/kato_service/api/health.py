@@ -43,7 +43,10 @@ from kato_service.monitoring.metrics import CONTENT_TYPE
 from kato_service.service import Service
 
 _PROBED, _WATCHED = Need(Scope.OPEN, any_query=True), Need(Scope.METRICS)
-_STARTED_AS = ("host", "port", "workers", "enable_v2_features", "cors_origins", "log_level", "auth")
+_STARTED_AS = (
+    *("host", "port", "workers", "enable_v2_features", "enable_console", "cors_origins"),
+    *("log_level", "auth"),
+)
 _SHOWN = (
     *_STARTED_AS,
     *("request_timeout_s", "shutdown_grace_s", "max_body_bytes", "session_ttl_s"),

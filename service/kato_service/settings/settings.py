@@ -73,6 +73,8 @@ class APIServiceConfig(FromEnvironment):
     """Worker processes; each has its own connection pools and its own copy of the knowledge."""
     enable_v2_features: bool = Field(True, validation_alias="ENABLE_V2_FEATURES")
     """false serves only the older paths, health and metrics."""
+    enable_console: bool = Field(True, validation_alias="ENABLE_CONSOLE")
+    """false serves no page at /console. The page needs ENABLE_V2_FEATURES."""
     tls_cert_file: Path | None = Field(None, validation_alias="TLS_CERT_FILE")
     """File in PEM with the certificate, then those of its issuers: the port then speaks HTTPS only.
     It is re-read when it changes."""

@@ -5,8 +5,8 @@ works without internet and below any path.
 """
 
 import hashlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 
@@ -25,8 +25,9 @@ SECURITY_HEADERS = {
 }
 _PIECE_BYTES = 64 * 1024
 """Bytes that wait for a slow reader at once."""
-_JAVASCRIPT = "text/javascript; charset=utf-8"
-_CSS = "text/css; charset=utf-8"
+HTML = "text/html; charset=utf-8"
+CSS = "text/css; charset=utf-8"
+JAVASCRIPT = "text/javascript; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +39,32 @@ class Asset:
     file: str
     """Its name below `assets`."""
     media_type: str
+    package: str = __package__
+    """The package that has the folder `assets`."""
+    headers: Mapping[str, str] = field(default_factory=lambda: SECURITY_HEADERS)
 
 
-PAGE = Asset("/docs", "page.html", "text/html; charset=utf-8")
+PAGE = Asset("/docs", "page.html", HTML)
 ASSETS = (
     PAGE,
     Asset("/redoc", PAGE.file, PAGE.media_type),  # there was another page at this path
-    Asset("/docs/page.css", "page.css", _CSS),
-    Asset("/docs/page.js", "page.js", _JAVASCRIPT),
+    Asset("/docs/page.css", "page.css", CSS),
+    Asset("/docs/page.js", "page.js", JAVASCRIPT),
     Asset("/docs/icon.svg", "icon.svg", "image/svg+xml"),
-    Asset("/docs/swagger-ui.css", "swagger-ui/swagger-ui.css", _CSS),
-    Asset("/docs/swagger-ui-bundle.js", "swagger-ui/swagger-ui-bundle.js", _JAVASCRIPT),
+    Asset("/docs/swagger-ui.css", "swagger-ui/swagger-ui.css", CSS),
+    Asset("/docs/swagger-ui-bundle.js", "swagger-ui/swagger-ui-bundle.js", JAVASCRIPT),
     Asset(
         "/docs/swagger-ui-standalone-preset.js",
         "swagger-ui/swagger-ui-standalone-preset.js",
-        _JAVASCRIPT,
+        JAVASCRIPT,
     ),
 )
 
 
 def served(asset: Asset, request: Request) -> Response:
     """The file, or 304 if the browser has it already."""
-    content, tag = _content(asset.file)
-    headers = {**SECURITY_HEADERS, "ETag": tag, "Cache-Control": "no-cache"}
+    content, tag = _content(asset.package, asset.file)
+    headers = {**asset.headers, "ETag": tag, "Cache-Control": "no-cache"}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     headers["Content-Length"] = str(len(content))
@@ -68,9 +72,9 @@ def served(asset: Asset, request: Request) -> Response:
 
 
 @cache
-def _content(file: str) -> tuple[bytes, str]:
-    """The bytes of a file of this package, and the tag that changes with them."""
-    content = files(__package__).joinpath("assets", file).read_bytes()
+def _content(package: str, file: str) -> tuple[bytes, str]:
+    """The bytes of a file of a package, and the tag that changes with them."""
+    content = files(package).joinpath("assets", file).read_bytes()
     return content, f'"{hashlib.sha256(content).hexdigest()[:32]}"'
 
 

@@ -1,0 +1,1 @@
+"""The console: a page to talk to an instance and look into it (docs/console.md)."""

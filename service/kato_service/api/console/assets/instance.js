@@ -1,0 +1,1 @@
+export class Instance { async open(root) { root.textContent='Instance'; } close() {} key() { return false; } focus() {} }

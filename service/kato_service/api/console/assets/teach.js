@@ -1,0 +1,1 @@
+export class Teach { async open(root) { root.textContent='Teach'; } close() {} key() { return false; } focus() {} }
