@@ -109,7 +109,7 @@ export class Shell {
   }
 
   #drawUsers() {
-    const own = isKeyless() ? "nobody" : "own";
+    const own = isKeyless() ? "no user" : "own";
     const options = [[OWN, own], ...state.users.map(name => [name, name]), [OTHER, "Another…"]];
     fill($("#user"), options.map(([value, text]) => h("option", {value, selected: value === (state.user ?? OWN)}, text.length > 28 ? `${text.slice(0, 27)}…` : text)));
     $("#user").value = state.user ?? OWN;

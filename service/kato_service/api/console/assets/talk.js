@@ -3,7 +3,7 @@
 import {call, change, get, ofSession} from "./api.js";
 import {Compare} from "./compare.js";
 import {Composer} from "./composer.js";
-import {$, ago, fill, h, plural, say} from "./dom.js";
+import {$, ago, fill, h, plural, say, thousands} from "./dom.js";
 import {explain, hide} from "./explain.js";
 import {axis, predictionRow, ranked} from "./lanes.js";
 import {Live} from "./live.js";
@@ -328,7 +328,7 @@ export class Talk {
 
   #drawCount() {
     const count = this.list.querySelector("#p-count"), why = this.#answer?.explanation;
-    if (count && why) count.textContent = why.kept ? `${plural(why.kept, "pattern")} of ${plural(why.patterns, "").trim()} reach${why.kept === 1 ? "es" : ""} ${why.recall_threshold.toFixed(2)}` : "";
+    if (count && why) count.textContent = why.kept ? `${thousands(why.kept)} of ${plural(why.patterns, "pattern")} reach ${why.recall_threshold.toFixed(2)}` : "";
   }
 
   #drawList() {
