@@ -94,8 +94,8 @@ function sum({explanation, matches, sequence, present, frequency}, place) {
 }
 
 const LEFT_OUT = {
-  no_shared_symbol: "share no symbol with the short-term memory", below_threshold: "are less similar than recall_threshold",
-  not_in_first_event: "do not begin with the observed symbol", before_offset: "come before this part", beyond_limit: "are beyond max_predictions",
+  no_shared_symbol: "without a symbol in common", below_threshold: "less similar than recall_threshold",
+  not_in_first_event: "with the observed symbol, but not in the first event", before_offset: "before this part", beyond_limit: "beyond max_predictions",
 };
 
 /** Why there are not more predictions. */
@@ -117,7 +117,7 @@ export function explain(drawer, {prediction, stm, place, answer, close, openPatt
     h("h3", {}, blocks ? `Aligned in ${plural(blocks, "block")}` : "Nothing aligned"), h(".wide-picture", {tabindex: 0, role: "region", "aria-label": "Alignment"}, alignment(prediction, stm)),
     h("h3", {}, "How potential adds up"), ...sum(prediction, place), ...[leftOut(answer.explanation)].flat().filter(Boolean),
     h(".hd", {}, h(".r", {}, h("button.btn", {type: "button", onclick: () => copy(JSON.stringify(prediction, null, 2))}, "Copy as JSON"),
-      h("button.btn", {type: "button", onclick: openPattern}, "Open pattern"))));
+      openPattern ? h("button.btn", {type: "button", onclick: openPattern}, "Open pattern") : null)));
   say(`Explanation of ${place}`);
 }
 

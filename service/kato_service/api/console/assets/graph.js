@@ -4,7 +4,7 @@ import {h, plural, s} from "./dom.js";
 import {shown} from "./pieces.js";
 import {eachPage} from "./patterns.js";
 
-const PAGES = 20, SHOWN = 6, WIDTH = 436, BOX = 104, EDGE = 104;
+const PAGES = 20, SHOWN = 6, WIDTH = 436, BOX = 92, EDGE = 116;
 
 /** Sum how often each symbol came right before and right after *symbol*. */
 export async function transitions(session, symbol, signal) {

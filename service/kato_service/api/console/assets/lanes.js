@@ -45,11 +45,11 @@ export function predictionRow(prediction, at, isOn, open) {
 
 export const axis = () => h(".axis", {"aria-hidden": "true"}, h("span", {}, "past"), h("span.p", {}, "present"), h("span", {}, "future →"));
 
-/** Ranked symbols with the service's weights; *pick* puts one into the next event. */
+/** Ranked symbols with the service's weights; *pick*, if any, puts one into the next event. */
 export function ranked(symbols, pick, stop) {
   return [
-    h("ol", {}, symbols.map(({symbol, weight, patterns}) => h("li", {title: `behind it: ${patterns} patterns`},
-      h("button", {type: "button", title: "Put into the next event", onclick: () => pick(symbol)}, shown(symbol)), h("span.num.q", {}, weight.toFixed(2)), bar(weight)))),
+    h("ol", {}, symbols.map(({symbol, weight, patterns}) => h("li", {title: `patterns behind it: ${patterns}`},
+      pick ? h("button", {type: "button", title: "Put into the next event", onclick: () => pick(symbol)}, shown(symbol)) : h("span", {}, shown(symbol)), h("span.num.q", {}, weight.toFixed(2)), bar(weight)))),
     stop?.weight ? h("p.sm.q.stop", {}, "It ends here", h("span.num", {}, stop.weight.toFixed(2)), bar(stop.weight)) : null,
   ];
 }
