@@ -1,0 +1,130 @@
+"""The console in a tab: what a person does with it, and what they see."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from support.browser import Tab
+
+PICTURES = Path("build") / "console"
+"""Where pictures of the views are written; CI keeps them."""
+SIZE = {"width": 1440, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+TOOLS = """
+const $ = selector => document.querySelector(selector);
+const texts = selector => [...document.querySelectorAll(selector)].map(each => each.innerText);
+async function until(find) {
+  const giveUp = Date.now() + 60000;
+  for (;;) {
+    const found = await find();
+    if (found) return found;
+    if (Date.now() > giveUp) throw new Error("it did not happen: " + find + "\\n" + document.body.innerText);
+    await new Promise(done => setTimeout(done, 25));
+  }
+}
+"""
+
+
+class Console:
+    """The page of one instance."""
+
+    def __init__(self, tab: Tab, url: str) -> None:
+        self.tab = tab
+        self.url = url
+
+    def open(self, view: str = "talk", *, theme: str = "light", fresh: bool = True) -> None:
+        """Load the page; *fresh*: as in a new tab of a new browser."""
+        scheme = {"name": "prefers-color-scheme", "value": theme}
+        still = {"name": "prefers-reduced-motion", "value": "reduce"}
+        self.tab.call("Emulation.setDeviceMetricsOverride", **SIZE)
+        self.tab.call("Emulation.setEmulatedMedia", features=[scheme, still])
+        if fresh:
+            self.tab.open(f"{self.url}/console/icon.svg")
+            self.tab.run("sessionStorage.clear(), localStorage.clear()")
+        self.tab.open(f"{self.url}/console#{view}")
+        self.tab.call("Page.bringToFront")
+        self.wait("document.querySelector('main')?.childElementCount")
+
+    def run(self, script: str) -> Any:
+        """What *script* returns; it has `$`, `texts` and `until`."""
+        return self.tab.run(f"(async () => {{ {TOOLS} {script} }})()")
+
+    def wait(self, condition: str) -> Any:
+        """The value of *condition* once it is true, also while the page is loading."""
+        give_up_at = time.monotonic() + 60
+        while True:
+            found = self.tab.run(condition)
+            if found:
+                return found
+            assert time.monotonic() < give_up_at, f"{condition}: {self.text()}"
+            time.sleep(0.05)
+
+    def text(self, selector: str = "body") -> str:
+        found: str = self.run(f"return $({json.dumps(selector)})?.innerText ?? '';")
+        return found
+
+    def texts(self, selector: str) -> list[str]:
+        found: list[str] = self.run(f"return texts({json.dumps(selector)});")
+        return found
+
+    def click(self, selector: str) -> None:
+        self.run(f"(await until(() => $({json.dumps(selector)}))).click();")
+
+    def see(self, selector: str) -> None:
+        """Wait until there is *selector*."""
+        self.run(f"await until(() => $({json.dumps(selector)}));")
+
+    def read(self, selector: str, text: str) -> None:
+        """Wait until *selector* says *text*."""
+        said = f"$({json.dumps(selector)})?.innerText.includes({json.dumps(text)})"
+        self.run(f"await until(() => {said});")
+
+    def focused(self) -> str:
+        """The id of the element that has the focus."""
+        found: str = self.run("return document.activeElement.id;")
+        return found
+
+    def user(self, name: str) -> None:
+        """Choose a user whom the page does not know, as a person does, without the pointer."""
+        self.run(
+            "await until(() => $('#user').options.length); $('#user').value = '\\u0000other';"
+            " $('#user').dispatchEvent(new Event('change'));"
+            " await until(() => $('#dialog').open);"
+        )
+        self.tab.press(text=name)
+        self.tab.press("Enter")
+        self.run(f"await until(() => $('#user').value === {json.dumps(name)});")
+
+    def begin(self, user: str) -> str:
+        """Start a session of *user* in Talk; return its id."""
+        self.user(user)
+        self.click("#start")
+        self.read("#conn", "live")
+        return self.session()
+
+    def session(self) -> str:
+        """The id of the session that was chosen last."""
+        found: str = self.run("return JSON.parse(sessionStorage['kato-sessions'])[0];")
+        return found
+
+    def observe(self, *symbols: str, nth: int) -> None:
+        """Type an event, and wait until the short-term memory has *nth* events."""
+        self.run("$('#in').focus();")
+        for symbol in symbols:
+            self.tab.press(text=symbol)
+            self.tab.press(" ")
+        self.tab.press("Enter")
+        self.run(f"await until(() => document.querySelectorAll('#stm li').length === {nth} + 1);")
+
+    def drop(self, selector: str, name: str, content: str) -> None:
+        """Drop a file."""
+        self.run(
+            f"const data = new DataTransfer();"
+            f" data.items.add(new File([{json.dumps(content)}], {json.dumps(name)}));"
+            f" $({json.dumps(selector)}).dispatchEvent("
+            "new DragEvent('drop', {dataTransfer: data, bubbles: true, cancelable: true}));"
+        )
+
+    def picture(self, name: str) -> None:
+        self.run("await document.fonts.ready; await new Promise(requestAnimationFrame);")
+        self.tab.picture(PICTURES / f"{name}.png")
