@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PORT ?= 8000
 WORKERS_FOR_TESTS ?= 2
 
-.PHONY: help install run up down check test torture soak engine-check engine-stalls engine-sanitize operator-truth operator-rivals operator-kills operator-storms operator-hostile fuzz audit e2e bench bench-operator dist images chart crds format clean browser-test client-test
+.PHONY: help install run up down check test torture soak engine-check engine-stalls engine-sanitize operator-truth operator-rivals operator-kills operator-storms operator-hostile fuzz audit e2e bench bench-operator dist images chart crds client format clean browser-test client-test
 
 help: ## list these commands
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,14 +18,14 @@ install: $(STAMP) ## create the virtual environment (.venv) that the other comma
 
 NATIVE := service/kato_service/search/native
 
-$(STAMP): pyproject.toml setup.py constraints.txt $(wildcard $(NATIVE)/*/*)
+$(STAMP): pyproject.toml client/pyproject.toml setup.py constraints.txt $(wildcard $(NATIVE)/*/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "KATO needs Python 3.11 or newer; choose one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(PYTHON) e2e/testbed/testbed.py packages python3-venv
 	@echo "installing into $(VENV), about a minute (to undo: rm -r $(VENV))"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --upgrade pip
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[operator,service,traces,dev,fuzz,audit,release]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[operator,service,traces,dev,fuzz,audit,release]' -e './client[subscribe]'
 	@touch $@
 
 run: install ## start the service alone, with embedded stores, on 127.0.0.1 and PORT=8000
@@ -50,6 +50,7 @@ check: install ## check format, lint, types, import contracts, generated files a
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m kato_operator.crd --check
+	@$(BIN)/python client/make_synchronous.py --check
 	@$(MAKE) --no-print-directory chart
 	@if command -v gcc >/dev/null; then $(BIN)/python tests/native/build.py small; fi
 
@@ -133,6 +134,9 @@ chart: ## lint and render the Helm chart
 
 crds: install ## generate the CRD from its models (crds/ and the chart's copy)
 	@$(BIN)/python -m kato_operator.crd --write
+
+client: install ## generate the synchronous Python client from the asynchronous one
+	@$(BIN)/python client/make_synchronous.py
 
 format: install ## format the code and apply automatic fixes
 	@$(BIN)/ruff format .

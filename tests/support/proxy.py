@@ -1,6 +1,7 @@
 """A proxy in front of a real server that loses replies and holds requests back."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
@@ -17,6 +18,10 @@ class FaultyProxy:
     port: int = 0
     lost: int = 0
     """Replies lost so far."""
+    cut: int = 0
+    """Connections that `cut_at_random` closed before the request arrived."""
+    _chance: random.Random | None = None
+    _share: float = 0.0
     _marker: bytes = b""
     _to_lose: int = 0
     _to_hold: int = 0
@@ -27,6 +32,16 @@ class FaultyProxy:
     def lose_replies(self, marker: bytes, times: int = 1) -> None:
         """Forward the next requests that contain *marker*, and drop their replies."""
         self._marker, self._to_lose = marker, times
+
+    def cut_at_random(self, chance: random.Random, share: float) -> None:
+        """Break the connection of this share of what clients send: half of it before it arrives,
+        half of it before the reply to it."""
+        self._chance, self._share = chance, share
+
+    def disconnect(self) -> None:
+        """Break all connections that there are."""
+        for stream in self._streams:
+            stream.close()
 
     def hold_request(self, marker: bytes) -> None:
         """Keep the next request that contains *marker* until `release`; cut its sender off."""
@@ -81,12 +96,19 @@ class FaultyProxy:
                 self._held.append((upstream, request))
                 client.close()
                 return
+            fate = 1.0 if self._chance is None else self._chance.random()
+            if fate < self._share / 2:
+                self.cut += 1
+                break
+            if fate < self._share:
+                losing.set()
             if self._to_lose and self._marker in request:
                 self._to_lose -= 1
                 losing.set()
             upstream.write(request)
             await upstream.drain()
         upstream.close()
+        client.close()
 
     async def _replies(
         self, answers: asyncio.StreamReader, client: asyncio.StreamWriter, losing: asyncio.Event

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import kato_client
 import kato_operator
 import kato_service
 
@@ -48,9 +49,14 @@ def test_a_fresh_interpreter_imports_the_standard_librarys_operator(cwd: Path) -
     assert Path(done.stdout.strip()).resolve() == STDLIB_OPERATOR
 
 
-def test_both_packages_and_the_project_have_one_version() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert {kato_operator.__version__, kato_service.__version__} == {project["version"]}
+def test_all_packages_and_projects_have_one_version() -> None:
+    files = (ROOT / "pyproject.toml", ROOT / "client" / "pyproject.toml")
+    versions = {
+        tomllib.loads(file.read_text(encoding="utf-8"))["project"]["version"] for file in files
+    }
+    packages = (kato_operator, kato_service, kato_client)
+    assert {package.__version__ for package in packages} == versions
+    assert len(versions) == 1
 
 
 @pytest.mark.parametrize(
@@ -71,8 +77,8 @@ def test_folders_of_the_engine_include_only_lower_layers(room: str, known: set[s
 
 
 def _packages() -> list[Path]:
-    roots = (ROOT / "operator/kato_operator", ROOT / "service/kato_service")
-    return [path.parent for root in roots for path in sorted(root.rglob("__init__.py"))]
+    names = ("operator/kato_operator", "service/kato_service", "client/kato_client")
+    return [path.parent for name in names for path in sorted((ROOT / name).rglob("__init__.py"))]
 
 
 def test_every_package_has_a_contract_that_names_all_its_modules() -> None:

@@ -1,0 +1,183 @@
+"""The answers of an instance. What the fields mean is in KATO's docs/http-api.md."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from kato_client.records import Record
+
+Events = list[list[str]]
+"""Events, oldest first; each is a list of symbols."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class Genes(Record):
+    """The tunables in effect."""
+
+    recall_threshold: float
+    max_predictions: int
+    persistence: int
+    max_pattern_length: int
+    stm_mode: str
+    sort_symbols: bool
+    vector_neighbors: int
+    vector_min_score: float
+    rank_sort_algo: str
+    single_symbol_predictions: bool
+    fuzzy_token_threshold: float
+    affinity_emotive: str | None
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class SessionInfo(Record):
+    """A session as it was when the instance answered."""
+
+    session_id: str
+    """In lists, without authentication, only its first 8 characters."""
+    user_id: str | None
+    processor_id: str
+    created_at: datetime
+    last_accessed: datetime
+    expires_at: datetime | None
+    ttl_seconds: int | None
+    access_count: int
+    """Requests that changed the session."""
+    stm_length: int
+    """Events in the short-term memory."""
+    time: int
+    """Observations so far."""
+    metadata: dict[str, Any]
+    config: Genes
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class Observed(Record):
+    """An applied observation."""
+
+    stm_length: int
+    time: int
+    symbols: list[str]
+    """The event as it was stored; empty if `repeated`."""
+    auto_learned_pattern: str | None
+    """The pattern that this observation made the session learn."""
+    stm_truncated: bool = False
+    """True if the oldest events, or emotives that waited for a learn, had to make room."""
+    unique_id: str
+    repeated: bool = False
+    """Whether an earlier attempt had been applied already, and its answer was lost."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class ObservedSequence(Record):
+    """An applied sequence."""
+
+    observations_processed: int
+    results: list[Observed]
+    """Empty if `repeated`."""
+    auto_learned_patterns: list[str]
+    """Empty if `repeated`."""
+    final_learned_pattern: str
+    """The pattern of `learn_at_end`; empty if nothing was learned."""
+    stm_length: int
+    time: int
+    unique_id: str
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class Learned(Record):
+    """What a learn did."""
+
+    status: str
+    """`learned`, or `insufficient_data`: a pattern needs at least two symbols."""
+    pattern_name: str
+    """Empty if nothing was learned."""
+    frequency: int | None
+    """Learns of the pattern so far; None if that cannot be told."""
+    message: str
+    unique_id: str
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class Pattern(Record):
+    """A learned pattern."""
+
+    name: str
+    pattern_data: Events
+    length: int
+    """Symbols."""
+    frequency: int
+    emotives: list[dict[str, float]]
+    """One map per learn, the latest `persistence` of them."""
+    metadata: dict[str, list[Any]]
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class Prediction(Record):
+    """A pattern that matches the short-term memory.
+
+    The fields from `normalized_entropy` on are there if `fields` names them, or is `all`.
+    """
+
+    type: str
+    name: str
+    pattern_name: str
+    frequency: int
+    emotives: dict[str, float]
+    matches: list[str]
+    past: Events
+    present: Events
+    future: Events
+    missing: list[str]
+    extras: list[str]
+    sequence: Events
+    """All events of the pattern."""
+    potential: float
+    evidence: float
+    similarity: float
+    fragmentation: float
+    snr: float
+    entropy: float
+    hamiltonian: float
+    grand_hamiltonian: float
+    confluence: float
+    confidence: float
+    itfdf_similarity: float
+    metadata: dict[str, list[Any]] | None = None
+    normalized_entropy: float
+    global_normalized_entropy: float
+    shannon_entropy: float
+    predictive_information: float
+    tfidf_score: float
+    bayesian_prior: float
+    bayesian_likelihood: float
+    bayesian_posterior: float
+    anomalies: list[dict[str, Any]]
+    weighted_similarity: float | None
+    weighted_evidence: float | None
+    weighted_confidence: float | None
+    weighted_snr: float | None
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class Predictions(Record):
+    """What a short-term memory recalls, best first: iterate over it, or take `[0]`."""
+
+    predictions: list[Prediction]
+    processor_id: str
+    count: int
+    stm_length: int
+    stale: bool = False
+    """True if the instance could not ask its store, and answered from memory."""
+    future_potentials: list[dict[str, Any]]
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return iter(self.predictions)
+
+    def __len__(self) -> int:
+        return len(self.predictions)
+
+    def __getitem__(self, place: int) -> Prediction:
+        return self.predictions[place]

@@ -1,0 +1,1 @@
+"""The asynchronous client; `synchronous` is generated from it."""

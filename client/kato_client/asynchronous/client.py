@@ -1,0 +1,81 @@
+"""The way to an instance."""
+
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Self
+
+from kato_client import answers
+from kato_client.asynchronous import pages
+from kato_client.asynchronous.connection import AsyncConnection, Token
+from kato_client.asynchronous.session import AsyncSession
+from kato_client.requests import get
+
+
+class AsyncKato:
+    """An instance of KATO.
+
+    Every call is repeated, with pauses, while the instance cannot be reached or asks for it, until
+    *timeout_s* is over. A change carries a `unique_id` that its attempts share: it counts once.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None = None,
+        token: Token | None = None,
+        timeout_s: float = 60.0,
+        verify: bool | ssl.SSLContext = True,
+    ) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            url: Such as ``http://prod.default.svc:8000``; it may have a path.
+            token: A bearer token, or a function that returns the one that is valid now.
+            timeout_s: Seconds for one call with all its attempts.
+            verify: How certificates of ``https`` are checked, as in httpx.
+        """
+        self._connection = AsyncConnection(
+            url, api_key=api_key, token=token, timeout_s=timeout_s, verify=verify
+        )
+
+    async def __aenter__(self) -> Self:
+        self._connection.begin()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._connection.end(closes=True)
+
+    async def aclose(self) -> None:
+        """Close the connections; `with` does it. A later call opens new ones."""
+        self._connection.begin()
+        await self._connection.end(closes=True)
+
+    def session(
+        self,
+        *,
+        user: str | None = None,
+        id: str | None = None,  # noqa: A002 - it is called so everywhere else
+        ttl_s: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        genes: Mapping[str, Any] | None = None,
+    ) -> AsyncSession:
+        """A session of *user*, which `with` creates and deletes; with *id*, an existing one.
+
+        Args:
+            user: Whose knowledge it uses; without it, knowledge that belongs to the instance.
+            ttl_s: Seconds that it lives (1 to 86 400, default 3600).
+            genes: Tunables, such as ``recall_threshold``.
+        """
+        wanted = {"user_id": user, "ttl_seconds": ttl_s, "metadata": metadata, "config": genes}
+        return AsyncSession(self._connection, id, wanted)
+
+    def sessions(self, *, user: str | None = None) -> AsyncIterator[answers.SessionInfo]:
+        """Live sessions in the order of their creation."""
+        return pages.items(
+            self._connection, "/v2/sessions", "sessions", answers.SessionInfo, user_id=user
+        )
+
+    async def session_count(self) -> int:
+        found = await self._connection.call(get("/v2/sessions/count"))
+        return int(found["active_session_count"])

@@ -1,0 +1,123 @@
+"""Sends requests, repeatedly where that is safe and of use."""
+
+import ssl
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from kato_client import requests
+from kato_client.asynchronous.seam import sleep
+from kato_client.attempts import CONNECT_S, Attempts
+from kato_client.errors import ConnectionFailedError, KatoError
+from kato_client.requests import Request
+from kato_client.version import VERSION
+
+Token = str | Callable[[], str]
+
+
+class AsyncConnection:
+    """The connections to one instance: opened when needed, closed when nothing uses them."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None,
+        token: Token | None,
+        timeout_s: float,
+        verify: bool | ssl.SSLContext,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.timeout_s = timeout_s
+        self._api_key, self._token, self._verify = api_key, token, verify
+        self._lock = threading.Lock()
+        self._http: httpx.AsyncClient | None = None
+        self._uses = 0
+        self._closes = False
+
+    @property
+    def renews_credentials(self) -> bool:
+        """Whether the next request may have a newer token."""
+        return callable(self._token)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Credentials as of now: a token may be a function, because tokens expire."""
+        found = {"User-Agent": f"kato-client/{VERSION}"}
+        if self._api_key is not None:
+            found["X-API-Key"] = self._api_key
+        if self._token is not None:
+            token = self._token() if callable(self._token) else self._token
+            found["Authorization"] = f"Bearer {token}"
+        return found
+
+    def begin(self) -> None:
+        """Keep connections open until `end`."""
+        with self._lock:
+            self._uses += 1
+
+    async def end(self, *, closes: bool = False) -> None:
+        """End a use. If one of the uses *closes*, the last one closes the connections."""
+        with self._lock:
+            self._uses -= 1
+            self._closes = self._closes or closes
+            if self._uses or not self._closes:
+                return
+            http, self._http, self._closes = self._http, None, False
+        if http is not None:
+            await http.aclose()
+
+    async def call(self, request: Request, *, timeout_s: float | None = None) -> dict[str, Any]:
+        """The answer to *request*, sent until the outcome is clear or the time is over.
+
+        Returns:
+            The JSON; empty if an earlier attempt had deleted what the request deletes.
+
+        Raises:
+            KatoError: The instance refused it, or no answer came in time.
+        """
+        attempts = Attempts(self.timeout_s if timeout_s is None else timeout_s)
+        self.begin()
+        try:
+            while True:
+                try:
+                    return await self._attempted(request, attempts)
+                except KatoError as error:
+                    if attempts.was_done(request, error):
+                        return {}
+                    pause_s = attempts.pause_s(error)
+                    if pause_s is None:
+                        raise
+                await sleep(pause_s)
+        finally:
+            await self.end()
+
+    async def _attempted(self, request: Request, attempts: Attempts) -> dict[str, Any]:
+        with requests.failures_of(self.url):
+            response, content = await self._received(request, attempts)
+        return requests.answer(response.status_code, response.headers, content)
+
+    async def _received(self, request: Request, attempts: Attempts) -> tuple[httpx.Response, bytes]:
+        left_s = attempts.left_s
+        content = bytearray()
+        async with self._opened().stream(
+            request.method,
+            self.url + request.path,
+            params=request.query,
+            json=request.body,
+            headers=self.headers,
+            timeout=httpx.Timeout(left_s, connect=min(left_s, CONNECT_S)),
+        ) as response:
+            async for piece in response.aiter_bytes():
+                content += piece
+                if attempts.is_over:
+                    raise ConnectionFailedError(f"{self.url} did not finish its answer in time")
+        return response, bytes(content)
+
+    def _opened(self) -> httpx.AsyncClient:
+        with self._lock:
+            if self._http is None:
+                self._http = httpx.AsyncClient(verify=self._verify)
+            return self._http

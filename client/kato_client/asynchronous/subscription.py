@@ -1,0 +1,83 @@
+"""Predictions that arrive by themselves."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from kato_client.answers import Predictions
+from kato_client.asynchronous.connection import AsyncConnection
+from kato_client.asynchronous.seam import sleep, socket_to
+from kato_client.attempts import Attempts
+from kato_client.errors import (
+    AnswerError,
+    ConnectionFailedError,
+    KatoError,
+    UnauthorizedError,
+    answer_error,
+)
+
+STATUSES: Mapping[str, int] = {"SESSION_NOT_FOUND": 404, "UNAUTHORIZED": 401, "FORBIDDEN": 403}
+"""Frames have no status: that of the same error over HTTP, if programs tell it from others."""
+
+
+async def subscribed(
+    connection: AsyncConnection, path: str, payload: Mapping[str, Any]
+) -> AsyncIterator[Predictions]:
+    """Predictions from the WebSocket *path*, as `AsyncSession.subscribe` promises."""
+    url = "ws" + connection.url.removeprefix("http") + path
+    attempts, is_new = Attempts(connection.timeout_s), True
+    last: Predictions | None = None
+    while True:
+        try:
+            async with socket_to(url, connection.headers) as socket:
+                await socket.send(json.dumps({"type": "subscribe", "id": 1, "payload": payload}))
+                while (found := predictions_in(json.loads(await socket.receive()))) is not ENDED:
+                    is_new = False
+                    if isinstance(found, Predictions) and found != last:
+                        last = found
+                        yield found
+                return
+        except KatoError as error:
+            if not is_new:
+                attempts, is_new = Attempts(connection.timeout_s), True
+            pause_s = attempts.pause_s(_passing(error, connection))
+            if pause_s is None:
+                raise
+        await sleep(pause_s)
+
+
+ENDED = object()
+
+
+def predictions_in(frame: Mapping[str, Any]) -> object:
+    """The predictions of a frame; None: it has none; ENDED: the session has ended.
+
+    Raises:
+        AnswerError: The frame is an error that does not pass by itself.
+    """
+    match frame["type"]:
+        case "predictions" | "subscribed":
+            return Predictions.of(frame["payload"])
+        case "session_ended":
+            return ENDED
+        case "error":
+            raised = _error(frame)
+            # The service predicts again by itself, and sends that.
+            if raised.retryable and "subscription" in frame:
+                return None
+            raise raised
+    return None
+
+
+def _passing(error: KatoError, connection: AsyncConnection) -> KatoError:
+    """*error*, or one that passes: a token expired, and the next one may be valid."""
+    if isinstance(error, UnauthorizedError) and connection.renews_credentials:
+        return ConnectionFailedError("the token of the subscription expired")
+    return error
+
+
+def _error(frame: Mapping[str, Any]) -> AnswerError:
+    error = frame["error"]
+    retryable = bool(error.get("retryable"))
+    status = STATUSES.get(str(error.get("code")), 503 if retryable else 422)
+    return answer_error(error, status=status, retry_after_s=frame.get("retry_after_s"))

@@ -1,0 +1,61 @@
+"""When a request is sent again, and when that is given up."""
+
+import random
+import time
+from collections.abc import Callable
+
+from kato_client.errors import AnswerError, ConnectionFailedError, KatoError, NotFoundError
+from kato_client.requests import Request
+
+ATTEMPT_S = 40.0
+"""Seconds that one attempt may wait for the next piece of its answer: more than instances take."""
+CONNECT_S = 5.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+
+
+class Attempts:
+    """The attempts of one call, within one limit of time."""
+
+    def __init__(
+        self,
+        limit_s: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._clock, self._jitter = clock, jitter
+        self._limit_s = limit_s
+        self._end = clock() + limit_s
+        self._failed = 0
+        self._may_be_done = False
+        """Whether an attempt may have been applied although no answer said so."""
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that the next attempt may take; never 0, which would mean no limit to some."""
+        return min(ATTEMPT_S, max(0.001, self._end - self._clock()))
+
+    @property
+    def is_over(self) -> bool:
+        return self._clock() >= self._end
+
+    def was_done(self, request: Request, error: KatoError) -> bool:
+        """Whether *error* says that an earlier attempt was applied: what it deletes is gone."""
+        is_gone = request.method == "DELETE" and isinstance(error, NotFoundError)
+        return is_gone and self._may_be_done
+
+    def pause_s(self, error: KatoError) -> float | None:
+        """Seconds to wait before the next attempt; None: give up, and raise *error*."""
+        self._failed += 1
+        if not isinstance(error, AnswerError | ConnectionFailedError) or not error.retryable:
+            return None
+        self._may_be_done |= isinstance(error, ConnectionFailedError) or error.status >= 500
+        asked_s = (error.retry_after_s or 0.0) if isinstance(error, AnswerError) else 0.0
+        ceiling_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._failed, 10))
+        # Clients that failed together must not come back together, so the pause is random; what
+        # the instance asked for is its least.
+        pause_s = asked_s + self._jitter(0.0, ceiling_s)
+        if self._clock() + pause_s >= self._end:
+            error.add_note(f"gave up after attempt {self._failed}, within {self._limit_s:g} s")
+            return None
+        return pause_s

@@ -1,0 +1,232 @@
+# Generated from asynchronous/session.py by `make client`: change that one.
+"""A conversation with an instance."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self
+
+from kato_client import answers
+from kato_client.errors import KatoError
+from kato_client.observations import Event, Observation, Strings, observations_of
+from kato_client.requests import Request, get, once, post, segment
+from kato_client.synchronous import pages
+from kato_client.synchronous.connection import Connection
+from kato_client.synchronous.subscription import subscribed
+
+log = logging.getLogger("kato_client")
+DELETE_S = 5.0
+"""Seconds for the delete at the end of a `with`: a session that stays ends by itself."""
+
+
+class Session:
+    """A session: `with` creates it and deletes it; what it learned stays.
+
+    Methods that change it take a `unique_id`, which the client chooses if you do not. Pass your own
+    to repeat a call safely after an exception, also from another process.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        session_id: str | None,
+        wanted: Mapping[str, Any],
+    ) -> None:
+        """Use `Kato.session`."""
+        self._connection = connection
+        self._id = session_id
+        self._wanted = wanted
+        self._creates = session_id is None
+
+    @property
+    def id(self) -> str:
+        """The id, which grants access to the session: keep it secret.
+
+        Raises:
+            RuntimeError: The session is not created yet.
+        """
+        if self._id is None:
+            raise RuntimeError(
+                "create the session first: use it in a `with` block, or call create()"
+            )
+        return self._id
+
+    @property
+    def _path(self) -> str:
+        return f"/v2/sessions/{segment(self.id)}"
+
+    def __enter__(self) -> Self:
+        self._connection.begin()
+        try:
+            if self._creates:
+                self.create()
+        except BaseException:
+            self._connection.end(closes=True)
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            if self._creates and self._id is not None:
+                self._leave()
+        finally:
+            self._connection.end(closes=True)
+
+    def _leave(self) -> None:
+        request = Request("DELETE", self._path)
+        try:
+            self._connection.call(request, timeout_s=DELETE_S)
+        except KatoError as error:
+            # It ends with its lifetime; an error would hide that the block succeeded, or why not.
+            log.warning("session was not deleted: %s", error)
+
+    def create(self) -> answers.SessionInfo:
+        """Create the session. `with` does it, and deletes it at the end."""
+        created = self._connection.call(post("/v2/sessions", **self._wanted))
+        info = answers.SessionInfo.of(created)
+        self._id = info.session_id
+        return info
+
+    def info(self) -> answers.SessionInfo:
+        return answers.SessionInfo.of(self._connection.call(get(self._path)))
+
+    def exists(self) -> bool:
+        """Whether it was neither deleted nor has expired; asking does not extend it."""
+        found = self._connection.call(get(f"{self._path}/exists"))
+        return bool(found["exists"])
+
+    def extend(self, ttl_s: int) -> None:
+        """Let it live for *ttl_s* more seconds (1 to 86 400) from now on."""
+        self._connection.call(post(f"{self._path}/extend", ttl_seconds=ttl_s))
+
+    def delete(self) -> None:
+        """Delete it; what it learned stays."""
+        self._connection.call(Request("DELETE", self._path))
+
+    def observe(
+        self,
+        strings: Strings = (),
+        *,
+        vectors: Sequence[Sequence[float]] = (),
+        emotives: Mapping[str, float] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        unique_id: str | None = None,
+    ) -> answers.Observed:
+        """Add one event to the short-term memory: a string, or strings that belong together."""
+        body = Observation(strings, vectors, emotives, metadata).as_json()
+        request = once(f"{self._path}/observe", unique_id, **body)
+        return answers.Observed.of(self._connection.call(request))
+
+    def observe_sequence(
+        self,
+        events: Iterable[Event],
+        *,
+        learn_at_end: bool = False,
+        learn_after_each: bool = False,
+        clear_stm_between: bool = False,
+        unique_id: str | None = None,
+    ) -> answers.ObservedSequence:
+        """Add many events at once, up to 1000; all of them are checked before any is applied."""
+        request = once(
+            f"{self._path}/observe-sequence",
+            unique_id,
+            observations=observations_of(events),
+            learn_at_end=learn_at_end,
+            learn_after_each=learn_after_each,
+            clear_stm_between=clear_stm_between,
+        )
+        return answers.ObservedSequence.of(self._connection.call(request))
+
+    def learn(self, *, unique_id: str | None = None) -> answers.Learned:
+        """Turn the short-term memory into a pattern, and empty it."""
+        request = once(f"{self._path}/learn", unique_id)
+        return answers.Learned.of(self._connection.call(request))
+
+    def clear_stm(self, *, unique_id: str | None = None) -> None:
+        """Empty the short-term memory."""
+        self._connection.call(once(f"{self._path}/clear-stm", unique_id))
+
+    def clear_all(self, *, unique_id: str | None = None) -> None:
+        """Empty the session, and drop everything that its user has learned. There is no undo."""
+        self._connection.call(once(f"{self._path}/clear-all", unique_id))
+
+    def stm(self) -> answers.Events:
+        """The short-term memory, oldest event first."""
+        found = self._connection.call(get(f"{self._path}/stm"))
+        events: answers.Events = found["stm"]
+        return events
+
+    def predictions(
+        self,
+        *,
+        limit: int | None = None,
+        recall_threshold: float | None = None,
+        fields: Iterable[str] | str | None = None,
+    ) -> answers.Predictions:
+        """What the short-term memory recalls, best first.
+
+        Args:
+            fields: Names of the fields that each prediction shall have, or "all".
+        """
+        request = get(
+            f"{self._path}/predictions",
+            limit=limit,
+            recall_threshold=recall_threshold,
+            fields=_names(fields),
+        )
+        return answers.Predictions.of(self._connection.call(request))
+
+    def subscribe(
+        self, *, limit: int | None = None, recall_threshold: float | None = None
+    ) -> Iterator[answers.Predictions]:
+        """Predictions as they are now, and whenever they change, whoever changes the session.
+
+        The newest are always given; those in between may be skipped. A connection that breaks is
+        opened again. Ends when the session ends. Needs the extra `subscribe`.
+
+        Raises:
+            NotFoundError: There is no such session.
+            KatoError: The predictions fail for a reason that lasts, or no connection can be opened
+                within the time limit of the client.
+        """
+        given = {"limit": limit, "recall_threshold": recall_threshold}
+        payload = {name: value for name, value in given.items() if value is not None}
+        return subscribed(self._connection, f"{self._path}/ws", payload)
+
+    def genes(self) -> answers.Genes:
+        """The tunables of the session that are in effect."""
+        found = self._connection.call(get(f"{self._path}/config"))
+        return answers.Genes.of(found["config"])
+
+    def set_genes(self, **genes: Any) -> answers.Genes:
+        """Change tunables from the next request on; None returns one to its default."""
+        request = post(f"{self._path}/config", config=genes)
+        return answers.Genes.of((self._connection.call(request))["config"])
+
+    def patterns(self) -> Iterator[answers.Pattern]:
+        """All patterns that the session's user has learned, in the order of their first learn."""
+        path = f"{self._path}/patterns"
+        return pages.items(self._connection, path, "patterns", answers.Pattern)
+
+    def pattern(self, name: str) -> answers.Pattern:
+        path = f"{self._path}/patterns/{segment(name)}"
+        return answers.Pattern.of(self._connection.call(get(path)))
+
+    def update_pattern(
+        self,
+        name: str,
+        *,
+        frequency: int | None = None,
+        emotives: Sequence[Mapping[str, float]] | None = None,
+    ) -> answers.Pattern:
+        """Replace what is given; the rest stays."""
+        given = {"frequency": frequency, "emotives": emotives}
+        body = {name: value for name, value in given.items() if value is not None}
+        request = Request("PUT", f"{self._path}/patterns/{segment(name)}", body)
+        return answers.Pattern.of(self._connection.call(request))
+
+    def delete_pattern(self, name: str) -> None:
+        self._connection.call(Request("DELETE", f"{self._path}/patterns/{segment(name)}"))
+
+
+def _names(fields: Iterable[str] | str | None) -> str | None:
+    return fields if fields is None or isinstance(fields, str) else ",".join(fields)
