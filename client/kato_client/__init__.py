@@ -4,9 +4,13 @@
 """
 
 from kato_client.answers import (
+    BulkLearned,
     Events,
+    Explanation,
     Genes,
     Learned,
+    LineFailure,
+    Next,
     Observed,
     ObservedSequence,
     Pattern,
@@ -16,6 +20,7 @@ from kato_client.answers import (
 )
 from kato_client.asynchronous.client import AsyncKato
 from kato_client.asynchronous.session import AsyncSession
+from kato_client.asynchronous.user import AsyncUser
 from kato_client.errors import (
     AnswerError,
     ConnectionFailedError,
@@ -30,6 +35,7 @@ from kato_client.errors import (
 from kato_client.observations import Event, Observation, Strings
 from kato_client.synchronous.client import Kato
 from kato_client.synchronous.session import Session
+from kato_client.synchronous.user import User
 from kato_client.version import VERSION
 
 __version__ = VERSION
@@ -38,9 +44,12 @@ __all__ = [
     "AnswerError",
     "AsyncKato",
     "AsyncSession",
+    "AsyncUser",
+    "BulkLearned",
     "ConnectionFailedError",
     "Event",
     "Events",
+    "Explanation",
     "ForbiddenError",
     "Genes",
     "InvalidRequestError",
@@ -48,6 +57,8 @@ __all__ = [
     "KatoError",
     "Learned",
     "LimitReachedError",
+    "LineFailure",
+    "Next",
     "NotFoundError",
     "Observation",
     "Observed",
@@ -60,5 +71,6 @@ __all__ = [
     "Strings",
     "UnauthorizedError",
     "UnavailableError",
+    "User",
     "__version__",
 ]

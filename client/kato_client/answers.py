@@ -115,6 +115,28 @@ class Pattern(Record):
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class Explanation(Record):
+    """What an answer was computed from, what it leaves out, and why."""
+
+    patterns: int
+    """All patterns that the user has."""
+    compared: int
+    sharing: int
+    """Those that have a symbol in common with the short-term memory."""
+    kept: int
+    """Those that are similar enough."""
+    recall_threshold: float
+    offset: int
+    limit: int
+    left_out: dict[str, int]
+    """Counts by reason."""
+    nearest_below_threshold: dict[str, Any] | None = None
+    """`pattern_name` and `similarity` of the most similar pattern that is not similar enough."""
+    reasons: list[dict[str, str]]
+    """Why the answer does not hold more: `code` and `message`."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
 class Prediction(Record):
     """A pattern that matches the short-term memory.
 
@@ -159,6 +181,8 @@ class Prediction(Record):
     weighted_evidence: float | None
     weighted_confidence: float | None
     weighted_snr: float | None
+    explanation: dict[str, Any]
+    """With `explain`: the matching blocks, and the terms of the potential."""
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
@@ -171,7 +195,10 @@ class Predictions(Record):
     stm_length: int
     stale: bool = False
     """True if the instance could not ask its store, and answered from memory."""
+    total: int
+    """How many there are, listed or not."""
     future_potentials: list[dict[str, Any]]
+    explanation: Explanation | None = None
 
     def __iter__(self) -> Iterator[Prediction]:
         return iter(self.predictions)
@@ -181,3 +208,78 @@ class Predictions(Record):
 
     def __getitem__(self, place: int) -> Prediction:
         return self.predictions[place]
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class NextEvent(Record):
+    """An event that may come next."""
+
+    event: list[str]
+    weight: float
+    """Its share: the weights of all events and of the stop add up to 1."""
+    patterns: int
+    """How many patterns say so."""
+    pattern_names: list[str]
+    """Up to ten of them, those that weigh most."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class NextSymbol(Record):
+    """A symbol of events that may come next; it weighs what they weigh together."""
+
+    symbol: str
+    weight: float
+    patterns: int
+    pattern_names: list[str]
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class Stop(Record):
+    """That nothing comes next: what was learned ends where the short-term memory ends."""
+
+    weight: float
+    patterns: int
+    pattern_names: list[str]
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class Next(Record):
+    """What comes next, the greatest weight first."""
+
+    events: list[NextEvent]
+    symbols: list[NextSymbol]
+    stop: Stop
+    event_count: int
+    symbol_count: int
+    processor_id: str
+    stm_length: int
+    stale: bool = False
+    explanation: Explanation | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class LineFailure(Record):
+    """Why a sequence was not learned, and never will be as it is."""
+
+    line: int
+    """Its number, from 1."""
+    code: str
+    message: str
+    details: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class BulkLearned(Record):
+    """What became of many sequences so far."""
+
+    lines: int
+    """Sequences that were learned, were too short, or failed."""
+    learned: int
+    repeated: int
+    """Those that were learned before, by an earlier attempt or run with the same `unique_id`."""
+    insufficient_data: int
+    """Those with less than two symbols."""
+    errors: int
+    """Those that failed for good."""
+    failures: list[LineFailure]
+    """Why they did: the first 1000 of them."""

@@ -134,6 +134,22 @@ KINDS: Mapping[int, type[AnswerError]] = {
 """The class by status; statuses from 500 on are `UnavailableError`."""
 
 
+_STATUSES: Mapping[str, int] = {
+    "FORBIDDEN": 403,
+    "PATTERN_NOT_FOUND": 404,
+    "RATE_LIMITED": 429,
+    "SESSION_NOT_FOUND": 404,
+    "UNAUTHORIZED": 401,
+}
+
+
+def coded_error(error: Mapping[str, Any], retry_after_s: float | None = None) -> AnswerError:
+    """The exception for an error without a status of its own: in a frame, or inside an answer."""
+    of_the_rest = 503 if error.get("retryable") else 422
+    status = _STATUSES.get(str(error.get("code")), of_the_rest)
+    return answer_error(error, status=status, retry_after_s=retry_after_s)
+
+
 def answer_error(
     error: Mapping[str, Any], *, status: int, retry_after_s: float | None = None
 ) -> AnswerError:

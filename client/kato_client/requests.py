@@ -2,16 +2,18 @@
 
 import json
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
 
-from kato_client.errors import AnswerError, ConnectionFailedError, answer_error
+from kato_client.errors import AnswerError, ConnectionFailedError, answer_error, coded_error
+
+NDJSON = "application/x-ndjson"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,43 @@ class Request:
     path: str
     body: Mapping[str, Any] | None = None
     query: Mapping[str, Any] = field(default_factory=dict)
+    lines: bytes | None = None
+    """Lines of JSON, instead of a body; the answer has lines, too."""
+
+    @property
+    def content(self) -> tuple[bytes | None, dict[str, str]]:
+        """The bytes to send, and the headers that describe them."""
+        if self.lines is not None:
+            return self.lines, {"Content-Type": NDJSON}
+        if self.body is not None:
+            text = json.dumps(self.body, ensure_ascii=False, separators=(",", ":"))
+            return text.encode(), {"Content-Type": "application/json"}
+        return None, {}
+
+
+class AnswerOptions(TypedDict, total=False):
+    """What an answer with predictions, or with what comes next, shall hold."""
+
+    limit: int
+    """How many, at most."""
+    offset: int
+    """How many of the best to pass over."""
+    recall_threshold: float
+    """Similarity that a pattern must reach, from 0 to 1; for this request only."""
+    fields: Iterable[str] | str
+    """Names of fields, or "all"."""
+    explain: bool
+    """Whether it says how it came about, and what it leaves out and why."""
+
+
+def asked(options: AnswerOptions, view: str | None = None) -> dict[str, Any]:
+    """The parameters of a request for such an answer."""
+    found: dict[str, Any] = {**options}
+    if view is not None:
+        found["view"] = view
+    if (fields := options.get("fields")) is not None and not isinstance(fields, str):
+        found["fields"] = ",".join(fields)
+    return found
 
 
 def get(path: str, **query: Any) -> Request:
@@ -50,6 +89,8 @@ def answer(status: int, headers: Mapping[str, str], content: bytes) -> dict[str,
     Raises:
         AnswerError: It is an error, or no answer of an instance.
     """
+    if status == 200 and headers.get("content-type") == NDJSON:
+        return _outcomes_in(content)
     found = _object_in(content)
     if status >= 400:
         error = found.get("error") if found is not None else None
@@ -60,6 +101,25 @@ def answer(status: int, headers: Mapping[str, str], content: bytes) -> dict[str,
         message = "the answer is not one of KATO: is this the address of an instance?"
         raise AnswerError({"message": message}, status=status)
     return found
+
+
+def _outcomes_in(content: bytes) -> dict[str, Any]:
+    """The outcomes of lines, and their summary.
+
+    Raises:
+        AnswerError: Lines have to be sent again, or the answer ends early.
+    """
+    try:
+        *outcomes, last = (json.loads(line) for line in content.splitlines())
+        summary = last["summary"]
+    except (ValueError, LookupError) as exc:
+        message = {"message": "the answer ends before its last line", "retryable": True}
+        raise coded_error(message) from exc
+    failed = [summary["error"], *(one["error"] for one in outcomes if one["error"]["retryable"])]
+    for error in failed:
+        if error is not None:
+            raise coded_error(error)
+    return {"outcomes": outcomes, "summary": summary}
 
 
 def _object_in(content: bytes) -> dict[str, Any] | None:

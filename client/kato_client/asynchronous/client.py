@@ -8,6 +8,7 @@ from kato_client import answers
 from kato_client.asynchronous import pages
 from kato_client.asynchronous.connection import AsyncConnection, Token
 from kato_client.asynchronous.session import AsyncSession
+from kato_client.asynchronous.user import AsyncUser
 from kato_client.requests import get
 
 
@@ -75,6 +76,10 @@ class AsyncKato:
         return pages.items(
             self._connection, "/v2/sessions", "sessions", answers.SessionInfo, user_id=user
         )
+
+    def user(self, user: str | None) -> AsyncUser:
+        """What works without a session, on the knowledge of *user*; None: of the instance."""
+        return AsyncUser(self._connection, user)
 
     async def session_count(self) -> int:
         found = await self._connection.call(get("/v2/sessions/count"))

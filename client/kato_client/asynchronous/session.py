@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from kato_client import answers
 from kato_client.asynchronous import pages
@@ -10,7 +10,7 @@ from kato_client.asynchronous.connection import AsyncConnection
 from kato_client.asynchronous.subscription import subscribed
 from kato_client.errors import KatoError
 from kato_client.observations import Event, Observation, Strings, observations_of
-from kato_client.requests import Request, get, once, post, segment
+from kato_client.requests import AnswerOptions, Request, asked, get, once, post, segment
 
 log = logging.getLogger("kato_client")
 DELETE_S = 5.0
@@ -154,29 +154,17 @@ class AsyncSession:
         events: answers.Events = found["stm"]
         return events
 
-    async def predictions(
-        self,
-        *,
-        limit: int | None = None,
-        recall_threshold: float | None = None,
-        fields: Iterable[str] | str | None = None,
-    ) -> answers.Predictions:
-        """What the short-term memory recalls, best first.
-
-        Args:
-            fields: Names of the fields that each prediction shall have, or "all".
-        """
-        request = get(
-            f"{self._path}/predictions",
-            limit=limit,
-            recall_threshold=recall_threshold,
-            fields=_names(fields),
-        )
+    async def predictions(self, **options: Unpack[AnswerOptions]) -> answers.Predictions:
+        """What the short-term memory recalls, best first."""
+        request = get(f"{self._path}/predictions", **asked(options))
         return answers.Predictions.of(await self._connection.call(request))
 
-    def subscribe(
-        self, *, limit: int | None = None, recall_threshold: float | None = None
-    ) -> AsyncIterator[answers.Predictions]:
+    async def next(self, **options: Unpack[AnswerOptions]) -> answers.Next:
+        """Which events and symbols come next, and how likely."""
+        request = get(f"{self._path}/predictions", **asked(options, "next"))
+        return answers.Next.of(await self._connection.call(request))
+
+    def subscribe(self, **options: Unpack[AnswerOptions]) -> AsyncIterator[answers.Predictions]:
         """Predictions as they are now, and whenever they change, whoever changes the session.
 
         The newest are always given; those in between may be skipped. A connection that breaks is
@@ -187,9 +175,7 @@ class AsyncSession:
             KatoError: The predictions fail for a reason that lasts, or no connection can be opened
                 within the time limit of the client.
         """
-        given = {"limit": limit, "recall_threshold": recall_threshold}
-        payload = {name: value for name, value in given.items() if value is not None}
-        return subscribed(self._connection, f"{self._path}/ws", payload)
+        return subscribed(self._connection, f"{self._path}/ws", asked(options))
 
     async def genes(self) -> answers.Genes:
         """The tunables of the session that are in effect."""
@@ -225,7 +211,3 @@ class AsyncSession:
 
     async def delete_pattern(self, name: str) -> None:
         await self._connection.call(Request("DELETE", f"{self._path}/patterns/{segment(name)}"))
-
-
-def _names(fields: Iterable[str] | str | None) -> str | None:
-    return fields if fields is None or isinstance(fields, str) else ",".join(fields)

@@ -8,16 +8,7 @@ from kato_client.answers import Predictions
 from kato_client.asynchronous.connection import AsyncConnection
 from kato_client.asynchronous.seam import sleep, socket_to
 from kato_client.attempts import Attempts
-from kato_client.errors import (
-    AnswerError,
-    ConnectionFailedError,
-    KatoError,
-    UnauthorizedError,
-    answer_error,
-)
-
-STATUSES: Mapping[str, int] = {"SESSION_NOT_FOUND": 404, "UNAUTHORIZED": 401, "FORBIDDEN": 403}
-"""Frames have no status: that of the same error over HTTP, if programs tell it from others."""
+from kato_client.errors import ConnectionFailedError, KatoError, UnauthorizedError, coded_error
 
 
 async def subscribed(
@@ -61,7 +52,7 @@ def predictions_in(frame: Mapping[str, Any]) -> object:
         case "session_ended":
             return ENDED
         case "error":
-            raised = _error(frame)
+            raised = coded_error(frame["error"], frame.get("retry_after_s"))
             # The service predicts again by itself, and sends that.
             if raised.retryable and "subscription" in frame:
                 return None
@@ -74,10 +65,3 @@ def _passing(error: KatoError, connection: AsyncConnection) -> KatoError:
     if isinstance(error, UnauthorizedError) and connection.renews_credentials:
         return ConnectionFailedError("the token of the subscription expired")
     return error
-
-
-def _error(frame: Mapping[str, Any]) -> AnswerError:
-    error = frame["error"]
-    retryable = bool(error.get("retryable"))
-    status = STATUSES.get(str(error.get("code")), 503 if retryable else 422)
-    return answer_error(error, status=status, retry_after_s=frame.get("retry_after_s"))

@@ -10,6 +10,7 @@ from kato_client.requests import get
 from kato_client.synchronous import pages
 from kato_client.synchronous.connection import Connection, Token
 from kato_client.synchronous.session import Session
+from kato_client.synchronous.user import User
 
 
 class Kato:
@@ -76,6 +77,10 @@ class Kato:
         return pages.items(
             self._connection, "/v2/sessions", "sessions", answers.SessionInfo, user_id=user
         )
+
+    def user(self, user: str | None) -> User:
+        """What works without a session, on the knowledge of *user*; None: of the instance."""
+        return User(self._connection, user)
 
     def session_count(self) -> int:
         found = self._connection.call(get("/v2/sessions/count"))

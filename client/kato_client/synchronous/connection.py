@@ -102,13 +102,14 @@ class Connection:
 
     def _received(self, request: Request, attempts: Attempts) -> tuple[httpx.Response, bytes]:
         left_s = attempts.left_s
+        sent, described = request.content
         content = bytearray()
         with self._opened().stream(
             request.method,
             self.url + request.path,
             params=request.query,
-            json=request.body,
-            headers=self.headers,
+            content=sent,
+            headers=self.headers | described,
             timeout=httpx.Timeout(left_s, connect=min(left_s, CONNECT_S)),
         ) as response:
             for piece in response.iter_bytes():

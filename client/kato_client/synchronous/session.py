@@ -3,12 +3,12 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from kato_client import answers
 from kato_client.errors import KatoError
 from kato_client.observations import Event, Observation, Strings, observations_of
-from kato_client.requests import Request, get, once, post, segment
+from kato_client.requests import AnswerOptions, Request, asked, get, once, post, segment
 from kato_client.synchronous import pages
 from kato_client.synchronous.connection import Connection
 from kato_client.synchronous.subscription import subscribed
@@ -155,29 +155,17 @@ class Session:
         events: answers.Events = found["stm"]
         return events
 
-    def predictions(
-        self,
-        *,
-        limit: int | None = None,
-        recall_threshold: float | None = None,
-        fields: Iterable[str] | str | None = None,
-    ) -> answers.Predictions:
-        """What the short-term memory recalls, best first.
-
-        Args:
-            fields: Names of the fields that each prediction shall have, or "all".
-        """
-        request = get(
-            f"{self._path}/predictions",
-            limit=limit,
-            recall_threshold=recall_threshold,
-            fields=_names(fields),
-        )
+    def predictions(self, **options: Unpack[AnswerOptions]) -> answers.Predictions:
+        """What the short-term memory recalls, best first."""
+        request = get(f"{self._path}/predictions", **asked(options))
         return answers.Predictions.of(self._connection.call(request))
 
-    def subscribe(
-        self, *, limit: int | None = None, recall_threshold: float | None = None
-    ) -> Iterator[answers.Predictions]:
+    def next(self, **options: Unpack[AnswerOptions]) -> answers.Next:
+        """Which events and symbols come next, and how likely."""
+        request = get(f"{self._path}/predictions", **asked(options, "next"))
+        return answers.Next.of(self._connection.call(request))
+
+    def subscribe(self, **options: Unpack[AnswerOptions]) -> Iterator[answers.Predictions]:
         """Predictions as they are now, and whenever they change, whoever changes the session.
 
         The newest are always given; those in between may be skipped. A connection that breaks is
@@ -188,9 +176,7 @@ class Session:
             KatoError: The predictions fail for a reason that lasts, or no connection can be opened
                 within the time limit of the client.
         """
-        given = {"limit": limit, "recall_threshold": recall_threshold}
-        payload = {name: value for name, value in given.items() if value is not None}
-        return subscribed(self._connection, f"{self._path}/ws", payload)
+        return subscribed(self._connection, f"{self._path}/ws", asked(options))
 
     def genes(self) -> answers.Genes:
         """The tunables of the session that are in effect."""
@@ -226,7 +212,3 @@ class Session:
 
     def delete_pattern(self, name: str) -> None:
         self._connection.call(Request("DELETE", f"{self._path}/patterns/{segment(name)}"))
-
-
-def _names(fields: Iterable[str] | str | None) -> str | None:
-    return fields if fields is None or isinstance(fields, str) else ",".join(fields)

@@ -7,18 +7,9 @@ from typing import Any
 
 from kato_client.answers import Predictions
 from kato_client.attempts import Attempts
-from kato_client.errors import (
-    AnswerError,
-    ConnectionFailedError,
-    KatoError,
-    UnauthorizedError,
-    answer_error,
-)
+from kato_client.errors import ConnectionFailedError, KatoError, UnauthorizedError, coded_error
 from kato_client.synchronous.connection import Connection
 from kato_client.synchronous.seam import sleep, socket_to
-
-STATUSES: Mapping[str, int] = {"SESSION_NOT_FOUND": 404, "UNAUTHORIZED": 401, "FORBIDDEN": 403}
-"""Frames have no status: that of the same error over HTTP, if programs tell it from others."""
 
 
 def subscribed(
@@ -62,7 +53,7 @@ def predictions_in(frame: Mapping[str, Any]) -> object:
         case "session_ended":
             return ENDED
         case "error":
-            raised = _error(frame)
+            raised = coded_error(frame["error"], frame.get("retry_after_s"))
             # The service predicts again by itself, and sends that.
             if raised.retryable and "subscription" in frame:
                 return None
@@ -75,10 +66,3 @@ def _passing(error: KatoError, connection: Connection) -> KatoError:
     if isinstance(error, UnauthorizedError) and connection.renews_credentials:
         return ConnectionFailedError("the token of the subscription expired")
     return error
-
-
-def _error(frame: Mapping[str, Any]) -> AnswerError:
-    error = frame["error"]
-    retryable = bool(error.get("retryable"))
-    status = STATUSES.get(str(error.get("code")), 503 if retryable else 422)
-    return answer_error(error, status=status, retry_after_s=frame.get("retry_after_s"))

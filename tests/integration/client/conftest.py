@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kato_client import AsyncKato, Kato, Session
+from kato_client import AsyncKato, Kato, Session, User
 
 NewKato = Callable[..., Any]
 
@@ -15,7 +15,7 @@ NewKato = Callable[..., Any]
 class Threaded:
     """The synchronous client or session with the methods of the asynchronous one."""
 
-    def __init__(self, inner: Kato | Session) -> None:
+    def __init__(self, inner: Kato | Session | User) -> None:
         self._inner = inner
 
     async def __aenter__(self) -> Any:
@@ -29,8 +29,8 @@ class Threaded:
         found = getattr(self._inner, {"aclose": "close"}.get(name, name))
         if not callable(found):
             return found
-        if name == "session":
-            return lambda **given: Threaded(found(**given))
+        if name in {"session", "user"}:
+            return lambda *given, **named: Threaded(found(*given, **named))
         if name in {"patterns", "sessions", "subscribe"}:
             return lambda **given: _in_threads(found(**given))
         return partial(asyncio.to_thread, found)

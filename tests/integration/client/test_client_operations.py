@@ -162,8 +162,13 @@ async def test_a_refusal_says_where_what_and_what_to_do(
         await new_kato(service_url).session(user=user).observe("a")
 
 
-async def test_credentials_are_sent(new_kato: NewKato, start_service: Callable[..., str]) -> None:
-    url = start_service(API_KEY="k" * 40)
+@pytest.fixture(scope="module")
+def keyed_url(start_service: Callable[..., str]) -> str:
+    return start_service(API_KEY="k" * 40)
+
+
+async def test_credentials_are_sent(new_kato: NewKato, keyed_url: str) -> None:
+    url = keyed_url
     for given in ({"api_key": "k" * 40}, {"token": "k" * 40}, {"token": lambda: "k" * 40}):
         async with new_kato(url, **given).session(user="u") as session:
             assert await session.exists()

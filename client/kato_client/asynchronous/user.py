@@ -1,0 +1,100 @@
+"""What works on a user's knowledge without a session."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Unpack
+from uuid import uuid4
+
+from kato_client import answers
+from kato_client.asynchronous.connection import AsyncConnection
+from kato_client.errors import AnswerError, coded_error
+from kato_client.lines import Progress, Tally, parts_of
+from kato_client.observations import Event, observations_of
+from kato_client.requests import AnswerOptions, Request, asked, post
+
+
+class AsyncUser:
+    """A user's knowledge; without a user, that of the instance."""
+
+    def __init__(self, connection: AsyncConnection, user: str | None) -> None:
+        """Use `AsyncKato.user`."""
+        self._connection = connection
+        self._user = user
+
+    async def learn(
+        self,
+        sequences: Iterable[Iterable[Event]],
+        *,
+        unique_id: str | None = None,
+        progress: Progress | None = None,
+    ) -> answers.BulkLearned:
+        """Learn many sequences: each becomes the pattern that a new session would have learned.
+
+        Sequences are taken as they are sent, so there may be any number of them.
+
+        Args:
+            unique_id: Names them all (up to 200 characters). The same sequences with the same id,
+                sent again soon after an exception, count once.
+            progress: Called about every thousand sequences with what became of them so far.
+
+        Returns:
+            Counts, and why sequences failed: one that is refused does not stop the others.
+
+        Raises:
+            KatoError: The instance did not learn the next thousand within the time limit.
+        """
+        tally, found = Tally(), None
+        for part in parts_of(sequences, self._user, unique_id or uuid4().hex):
+            request = Request("POST", "/v2/learn", query={"answers": "errors"}, lines=part)
+            found = tally.add(await self._connection.call(request))
+            if progress is not None:
+                progress(found)
+        return found or tally.so_far()
+
+    async def predict(
+        self,
+        events: Iterable[Event],
+        *,
+        genes: Mapping[str, Any] | None = None,
+        **options: Unpack[AnswerOptions],
+    ) -> answers.Predictions:
+        """What a session that observed *events* would predict. Nothing is stored."""
+        request = post("/v2/predict", **self._question(events, genes, options))
+        return answers.Predictions.of(await self._connection.call(request))
+
+    async def next(
+        self,
+        events: Iterable[Event],
+        *,
+        genes: Mapping[str, Any] | None = None,
+        **options: Unpack[AnswerOptions],
+    ) -> answers.Next:
+        """Which events and symbols come after *events*, and how likely. Nothing is stored."""
+        request = post("/v2/predict", **self._question(events, genes, options, "next"))
+        return answers.Next.of(await self._connection.call(request))
+
+    async def predict_batch(
+        self,
+        sequences: Iterable[Iterable[Event]],
+        *,
+        genes: Mapping[str, Any] | None = None,
+        **options: Unpack[AnswerOptions],
+    ) -> list[answers.Predictions | AnswerError]:
+        """The predictions for up to 100 sequences; an exception stands for one that failed."""
+        items = [self._question(events, genes, options) for events in sequences]
+        found = await self._connection.call(post("/v2/predict:batch", items=items))
+        return [
+            answers.Predictions.of(one["result"]) if "result" in one else coded_error(one["error"])
+            for one in found["results"]
+        ]
+
+    def _question(
+        self,
+        events: Iterable[Event],
+        genes: Mapping[str, Any] | None,
+        options: AnswerOptions,
+        view: str | None = None,
+    ) -> dict[str, Any]:
+        given = {"user_id": self._user, "config": genes, "observations": observations_of(events)}
+        return {name: value for name, value in given.items() if value is not None} | asked(
+            options, view
+        )
