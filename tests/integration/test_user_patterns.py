@@ -1,4 +1,4 @@
-"""Searching the patterns of a user, and deleting those that fit (http-api.md §4)."""
+"""Searching the patterns of a user, and deleting those that fit (http-api.md §6)."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Users over HTTP: lists, figures, erasure, and who may do what (http-api.md §4)."""
+"""Users over HTTP: lists, figures, erasure, and who may do what (http-api.md §6)."""
 
 import os
 import sqlite3

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kato_service.domain.pattern import Pattern, flatten, pattern_name
-from kato_service.domain.pattern_filter import PatternFilter, Revisions
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.index import LOOKED_AT, PatternIndex
+from kato_service.knowledge.model.pattern_filter import PatternFilter, Revisions
 from kato_service.search.pattern_searcher import PatternSearcher
 
 SYMBOLS = "abcdef"

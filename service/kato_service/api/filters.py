@@ -1,4 +1,4 @@
-"""Filters of patterns in queries and bodies, and the pages that they select (http-api.md §4)."""
+"""Filters of patterns in queries and bodies, and the pages that they select (http-api.md §6)."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -13,10 +13,10 @@ from kato_service.api.shapes import rendering
 from kato_service.api.shapes.requests import MAX_FREQUENCY, PatternFilterBody
 from kato_service.api.wording import invalid_input
 from kato_service.domain.cursor import place_of
-from kato_service.domain.pattern_filter import MAX_FREQUENCY as ANY_FREQUENCY
-from kato_service.domain.pattern_filter import PatternFilter
 from kato_service.errors import InvalidInputError
 from kato_service.findings import Finding, Place
+from kato_service.knowledge.model.pattern_filter import MAX_FREQUENCY as ANY_FREQUENCY
+from kato_service.knowledge.model.pattern_filter import PatternFilter
 from kato_service.users.pattern_search import Times
 
 MAX_CHARS = 8192

@@ -10,7 +10,6 @@ from kato_service.domain.emotives import mean_emotives
 from kato_service.domain.genes import RANK_KEYS
 from kato_service.domain.later_metrics import MAX_FUTURES
 from kato_service.domain.pattern import NO_AFFINITY, Pattern
-from kato_service.domain.pattern_filter import PatternFilter
 from kato_service.domain.prediction import FuturePotential, Prediction
 from kato_service.domain.statistics import Corrections
 from kato_service.knowledge.model.index import (
@@ -20,6 +19,7 @@ from kato_service.knowledge.model.index import (
     StoredViews,
     require_empty,
 )
+from kato_service.knowledge.model.pattern_filter import PatternFilter
 from kato_service.search import _engine
 from kato_service.search.answers.compiled import around, detailed, next_in
 from kato_service.search.compiled_affinities import (
@@ -27,11 +27,11 @@ from kato_service.search.compiled_affinities import (
     FrozenAffinities,
     holders_of,
 )
-from kato_service.search.compiled_selection import selected
 from kato_service.search.index_pieces import pieces, restored
 from kato_service.search.matching import Found, SymbolRow, Wanted
 from kato_service.search.pace import Pace
 from kato_service.search.pattern_extras import NONE, Extras, has_extras
+from kato_service.search.selection.compiled_selection import selected
 
 RANKS = RANK_KEYS
 """What the engine can rank by; it is given the place (native/query/kept.h)."""

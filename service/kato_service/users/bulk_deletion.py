@@ -1,4 +1,4 @@
-"""Deletes the patterns that fit a filter, in groups (http-api.md §4).
+"""Deletes the patterns that fit a filter, in groups (http-api.md §6).
 
 Every group is durable by itself, so what stops a deletion leaves the rest; repeating it deletes
 that. Patterns that are first learned after it began are left alone, so it ends.
@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from kato_service.domain.deadline import Deadline
-from kato_service.domain.pattern_filter import PatternFilter
 from kato_service.errors import (
     DeadlineExceededError,
     OutcomeUnknownError,
@@ -18,6 +17,7 @@ from kato_service.errors import (
 )
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.model.entries import Delete
+from kato_service.knowledge.model.pattern_filter import PatternFilter
 from kato_service.users.pattern_search import PatternSearch
 
 GROUP = 500

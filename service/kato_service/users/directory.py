@@ -1,4 +1,4 @@
-"""Which users there are, and how large their knowledge is (http-api.md §4).
+"""Which users there are, and how large their knowledge is (http-api.md §6).
 
 A list shows what the heads of logs say, and loads no knowledge base. One user is shown as of now.
 """

@@ -1,4 +1,4 @@
-"""Finds patterns by a filter, a slice at a time, so that nobody waits for it (http-api.md §4)."""
+"""Finds patterns by a filter, a slice at a time, so that nobody waits for it (http-api.md §6)."""
 
 import asyncio
 import time
@@ -8,10 +8,10 @@ from datetime import datetime
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import Pattern
-from kato_service.domain.pattern_filter import PatternFilter, Revisions
 from kato_service.findings import Place
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.model.index import PatternIndex
+from kato_service.knowledge.model.pattern_filter import PatternFilter, Revisions
 from kato_service.knowledge.model.reading import PAGE_CHARS, PAGE_SYMBOLS
 
 SLICE_S = 0.02

@@ -1,4 +1,4 @@
-"""Operations on the knowledge of a user as a whole: search, delete by filter (http-api.md §4)."""
+"""Operations on the knowledge of a user as a whole: search, delete by filter (http-api.md §6)."""
 
 from starlette.responses import Response
 

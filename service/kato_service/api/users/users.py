@@ -1,4 +1,4 @@
-"""Operations on users: list, get, erase (http-api.md §4)."""
+"""Operations on users: list, get, erase (http-api.md §6)."""
 
 import re
 import time

@@ -6,8 +6,8 @@ from itertools import islice
 from typing import NamedTuple, Protocol
 
 from kato_service.domain.pattern import Pattern
-from kato_service.domain.pattern_filter import PatternFilter
 from kato_service.domain.statistics import Corrections, SymbolCounts, SymbolStatistics
+from kato_service.knowledge.model.pattern_filter import PatternFilter
 
 Piece = tuple[bytes, bytes]
 """Part of an index as it is written to a file: a tag of four letters, and the content."""

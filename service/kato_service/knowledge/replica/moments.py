@@ -1,4 +1,4 @@
-"""Times as revisions of a log, as far as the log still has its entries (http-api.md §4)."""
+"""Times as revisions of a log, as far as the log still has its entries (http-api.md §6)."""
 
 from datetime import datetime
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from kato_service.domain.pattern import Pattern
-from kato_service.domain.pattern_filter import PatternFilter
 from kato_service.knowledge.model.index import LOOKED_AT, Selected
+from kato_service.knowledge.model.pattern_filter import PatternFilter
 from kato_service.search import _engine
 from kato_service.search.pattern_extras import NONE, Extras
 

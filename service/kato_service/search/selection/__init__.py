@@ -1,0 +1,1 @@
+"""Selecting patterns by conditions, where an index has a faster way than a look at each."""
