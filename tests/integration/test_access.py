@@ -27,7 +27,7 @@ GRANTED = {
     "reader": {Scope.READ},
     "writer": {Scope.READ, Scope.WRITE},
     "monitor": {Scope.METRICS},
-    "admin": {Scope.READ, Scope.WRITE, Scope.METRICS},
+    "admin": {Scope.READ, Scope.WRITE, Scope.METRICS, Scope.ADMIN},
 }
 BODIES: dict[str, Any] = {
     "observe": {"strings": ["a", "b"]},
@@ -36,6 +36,7 @@ BODIES: dict[str, Any] = {
     "config": {"config": {"persistence": 5}},
     "update": {"genes": {"persistence": 5}},
     "patterns": {"frequency": 2},
+    "patterns:delete": {"symbols": ["x"]},
 }
 PATTERN = "0" * 40
 
@@ -54,6 +55,12 @@ def routes() -> Iterator[tuple[str, str, Scope]]:
 
 ROUTES = list(routes())
 HTTP = [route for route in ROUTES if route[0] != "WS"]
+SCOPED = [
+    route
+    for route in HTTP
+    if "/anonymous" not in route[1] and route[:2] != ("DELETE", "/v2/users/{user_id}")
+]
+"""Without what belongs to no user, and what erases the user of these tests: see test_users.py."""
 
 
 def documented() -> dict[tuple[str, str], str]:
@@ -119,7 +126,7 @@ def sent(
 ) -> httpx.Response:
     """The answer to a request that fits the route."""
     values = {"session_id": session_id, "name": PATTERN, "symbol": "VCTR|x"}
-    values |= {"metric": "x", "test_id": "x"}
+    values |= {"metric": "x", "test_id": "x", "user_id": "alice"}
     last = next(word for word in reversed(path.split("/")) if not word.startswith("{"))
     body = BODIES.get(last) if method in ("POST", "PUT") else None
     headers = {"x-request-id": "the-same"} | headers
@@ -154,7 +161,7 @@ def test_without_the_right_credentials_only_open_paths_are_answered(
             assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize(("method", "path", "scope"), HTTP)
+@pytest.mark.parametrize(("method", "path", "scope"), SCOPED)
 @pytest.mark.parametrize("key", GRANTED)
 def test_a_scope_opens_what_the_manual_says(
     caller: Caller, key: str, method: str, path: str, scope: Scope

@@ -298,7 +298,9 @@ def test_a_caller_reaches_its_own_user_only(guarded: ServiceProcess) -> None:
         for method in ("GET", "DELETE"):
             assert caller("shop").request(method, "/v2/anonymous").status_code == 403
         assert caller("plain").get("/v2/anonymous").status_code == 200
-        assert caller("looker").delete("/v2/users/shop").status_code == 403
+        refused = caller("looker").delete("/v2/users/shop")
+        assert (refused.status_code, code_of(refused)) == (403, "FORBIDDEN")
+        assert "needs the scope write" in refused.json()["detail"]
         assert caller("shop").post("/v2/sessions", json={}).status_code == 200
         assert caller("looker").get("/v2/users/shop").json()["sessions"] == 1
         assert caller("root").get("/v2/users").status_code == 200

@@ -66,7 +66,7 @@ class ErasedCounts(Answer):
 class UserErased(Answer):
     """The user is erased."""
 
-    status: Literal["erased"]
+    status: Literal["erased"] = Field(examples=["erased"])
     user_id: str | None = Field(examples=["alice"])
     processor_id: str = Field(examples=[_PROCESSOR_ID])
     erased: ErasedCounts
@@ -77,7 +77,7 @@ class UserErased(Answer):
 class PatternsDeleted(Answer):
     """What became of the patterns that fit."""
 
-    status: Literal["deleted", "counted"]
+    status: Literal["deleted", "counted"] = Field(examples=["deleted"])
     """`counted` after a dry run."""
     matched: int = Field(examples=[12])
     """Patterns that fitted when they were looked at."""
