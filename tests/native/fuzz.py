@@ -14,6 +14,7 @@ from hostile import Hostile
 from test_engines import ALPHABETS, History, compared
 from test_engines_fuzzy import WORDS
 from test_engines_fuzzy import compared as fuzzily_compared
+from test_engines_next import compare_often
 
 import conftest  # noqa: F401  # puts the test build in its place
 from kato_service.search.pattern_searcher import PatternSearcher
@@ -44,6 +45,9 @@ def _round(searcher: PatternSearcher, seed: int) -> None:
         fuzzily_compared(searcher, history, learns=rng.randint(1, 80), state=rng.choice((10, 60)))
         return
     history = History(rng, rng.choice(ALPHABETS), longest)
+    if rng.random() < 0.3:
+        compare_often(searcher, history, learns=rng.randint(1, 80), longest=rng.choice((10, 60)))
+        return
     compared(searcher, history, learns=rng.randint(1, 200), state=rng.choice((10, 60, 130, 300)))
 
 
