@@ -21,6 +21,7 @@ from embedded import directory, service, timed_ms, timed_s
 from engine import LIMIT, THRESHOLD, Row, engine_rows
 from loading import loading_rows
 from predictions import PATTERNS, prediction_rows
+from questions import question_rows
 from sessions import SESSION_MEASURES
 from side_by_side import side_by_side_rows
 from small_bases import memory_rows, metrics_rows
@@ -143,6 +144,7 @@ def main() -> None:
             loading_rows(1_000_000 if large else 100_000, SEED)
         ),
         f"GET predictions, {PATTERNS} patterns, 100 predictions": lambda: prediction_rows(SEED),
+        f"What comes next, and why; {LIMIT} listed, processor time": lambda: question_rows(SEED),
         "Start to ready, embedded stores": starting_rows,
         "One of many small knowledge bases": memory_rows,
         "A scrape of the metrics, processor time": metrics_rows,

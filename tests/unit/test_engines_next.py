@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_engines import ALPHABETS, THRESHOLDS, History, match_of
+from test_engines_fuzzy import LIKENESSES, WORDS
+from test_engines_fuzzy import match_of as fuzzy_match_of
 from test_golden_later import GENES, Case, _cases, _fold
 
 from kato_service.domain.alignment import aligned
@@ -22,6 +24,7 @@ from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.model.entries import Learn
 from kato_service.search.matching import Details, Found
 from kato_service.search.pattern_searcher import PatternSearcher
+from kato_service.search.plain_ranking import Match
 
 Row = tuple[object, float, int, tuple[str, ...]]
 
@@ -252,3 +255,44 @@ def test_next_events_are_the_marginals_of_golden_futures(
     for symbol in found.symbols:
         holding = sum(one.weight for one in found.events if symbol.value in one.value)
         assert symbol.weight == pytest.approx(holding, abs=1e-9)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**32), st.sampled_from(LIKENESSES), st.sampled_from(THRESHOLDS))
+def test_what_is_spelled_alike_counts_as_shared(
+    searcher: PatternSearcher, seed: int, least: float, threshold: float
+) -> None:
+    rng = random.Random(seed)
+    history = History(rng, rng.sample(WORDS, 9), 6)
+    fold, plain = Fold(searcher.new_index()), Fold(PlainPatterns())
+    for revision, entry in enumerate(history.entries(30), start=1):
+        fold.apply(revision, entry)
+        plain.apply(revision, entry)
+    state = history.state(8)
+    genes = Genes(fuzzy_token_threshold=least, recall_threshold=threshold, max_predictions=1000)
+    matches = [fuzzy_match_of(one, state, least) for one in plain.patterns.values()]
+    kept = [one for one in matches if one.similarity >= threshold]
+    below = [one for one in matches if one.matched and one.similarity < threshold]
+    nearest = max(below, key=lambda one: one.similarity, default=None)
+    given = searched(searcher, fold, state, genes, Details(explain=True))
+    assert given.kept == len(kept)
+    assert given.around is not None
+    assert given.around.sharing == sum(1 for one in matches if one.matched)
+    found = given.around.nearest
+    assert (found and (found.name, found.similarity)) == (
+        nearest and (nearest.pattern.name, nearest.similarity)
+    )
+    blocks = {one.pattern.name: one.blocks for one in kept}
+    for one in given.predictions:
+        assert one.explanation is not None
+        assert one.explanation.blocks == blocks[one.name]
+    told = searched(searcher, fold, state, genes, Details(next=True)).next
+    assert told is not None
+    stop = sum(one.pattern.frequency * one.similarity for one in kept if _ends(one, state))
+    whole = sum(one.pattern.frequency * one.similarity for one in kept if one.matched)
+    assert told.stop.weight == pytest.approx(stop / whole if whole else 0.0, abs=1e-9)
+
+
+def _ends(match: Match, state: tuple[str, ...]) -> bool:
+    alignment = aligned(match.pattern.events, state, match.blocks, match.respelled)
+    return bool(match.blocks) and not alignment.future
