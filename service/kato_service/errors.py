@@ -108,13 +108,15 @@ class VectorDimensionError(InvalidInputError):
     code = "VECTOR_DIMENSION"
 
     @classmethod
-    def between(cls, sent: int, known: int) -> Self:
-        """All vectors of the request have one dimension, so it is the first that does not fit."""
+    def between(cls, sent: int, known: int, *place: Part) -> Self:
+        """A vector that does not fit, at *place*; by default the first of several, which all have
+        its dimension."""
         reason = (
             f"cannot have dimension {sent} in this knowledge base, whose vectors have dimension"
-            f" {known}"
+            f" {known}: the first one fixed it until the next clear-all; send vectors of that"
+            " dimension, or observe these as another user"
         )
-        return cls.at("vectors", 0, reason=reason)
+        return cls.at(*(place or ("vectors", 0)), reason=reason)
 
     @classmethod
     def mixed(cls, sent: int, first: int, *place: Part) -> Self:

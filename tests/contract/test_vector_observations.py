@@ -19,8 +19,8 @@ from kato_service.knowledge.model.entries import Clear
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.knowledge.vectors.vector_store import Vector, VectorStore
 from kato_service.processing.limits import ObservationLimits
-from kato_service.processing.vector_names import vector_symbol
 from kato_service.processing.vector_processor import VectorProcessor
+from kato_service.processing.vectors.vector_names import vector_symbol
 
 GENES = Genes(vector_neighbors=3, vector_min_score=0.9, sort_symbols=False)
 

@@ -10,7 +10,7 @@ import pytest
 from qdrant_client import AsyncQdrantClient
 
 from kato_service.domain.identity import processor_id_of
-from kato_service.processing.vector_names import vector_symbol
+from kato_service.processing.vectors.vector_names import vector_symbol
 from support.older_vectors import Vector, store_as_before
 from support.services import NewService, ServiceProcess
 

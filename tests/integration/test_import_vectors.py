@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from deployed_kato import DeployedKato
 from transfers import Target, done, environment, exported, pattern
 
-from kato_service.processing.vector_names import vector_symbol
+from kato_service.processing.vectors.vector_names import vector_symbol
 
 Vectors = dict[str, list[float]]
 

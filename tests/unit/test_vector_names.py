@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from kato_service.knowledge.vectors.vector_store import Near, Vector
-from kato_service.processing.vector_names import names_of, vector_symbol
+from kato_service.processing.vectors.vector_names import names_of, vector_symbol
 
 VECTOR = (0.1, -2.5, 4.0)
 OLD = "VCTR|old"

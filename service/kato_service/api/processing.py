@@ -9,6 +9,7 @@ from kato_service.access.scopes import Scope
 from kato_service.api.answers.asking import (
     Explain,
     FieldsOfView,
+    Labels,
     Limit,
     Offset,
     OfView,
@@ -131,6 +132,7 @@ async def get_predictions(  # noqa: PLR0913  # the query is read by these names
     view: OfView = "predictions",
     offset: Offset = 0,
     explain: Explain = False,
+    labels: Labels = False,
 ) -> Response:
     options = PredictionsBody(
         limit=limit,
@@ -139,6 +141,7 @@ async def get_predictions(  # noqa: PLR0913  # the query is read by these names
         view=view,
         offset=offset,
         explain=explain,
+        labels=labels,
     )
     chosen = asked(call, options, "query")
     state = await call.load(session_id)

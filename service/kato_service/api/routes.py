@@ -30,6 +30,7 @@ from kato_service.api.intake.session_middleware import SessionMiddleware
 from kato_service.api.monitoring import event_socket, paths
 from kato_service.api.shapes.later_responses import LATER
 from kato_service.api.users import knowledge, users
+from kato_service.api.vectors import operations as vectors
 from kato_service.service import Service
 from kato_service.settings.settings import Settings
 
@@ -44,7 +45,11 @@ _ANONYMOUS = Generation("/v2/anonymous", older=False)
 _LATER = Generation("/sessions", LATER, naming=frozenset(FIELDS) - {"session_id"})
 _LEGACY = Generation("/v1", naming=frozenset(FIELDS))
 _UNPREFIXED = replace(_LEGACY, prefix="")
-_TABLES: Tables = (processing.OPERATIONS, sessions.OPERATIONS, patterns.OPERATIONS)
+_TABLES: Tables = (
+    processing.OPERATIONS,
+    sessions.OPERATIONS,
+    (*patterns.OPERATIONS, *vectors.OPERATIONS),
+)
 _LATER_TABLES: Tables = (
     (*later.spoken(processing.OPERATIONS), later.FINALIZE),
     later.spoken(sessions.OPERATIONS),

@@ -45,6 +45,8 @@ class Genes:
     sort_symbols: bool = True
     vector_neighbors: int = 3
     vector_min_score: float = 0.9
+    vector_absorb_similarity: float = 0.0
+    """Cosine similarity from which a new vector becomes a stored one; 0.0: never."""
     rank_sort_algo: RankKey = "potential"
     single_symbol_predictions: bool = False
     """Whether a state of one symbol has predictions."""
@@ -77,6 +79,7 @@ _ADDED = frozenset(
         "single_symbol_predictions",
         "fuzzy_token_threshold",
         "affinity_emotive",
+        "vector_absorb_similarity",
     }
 )
 """Genes that the first version does not know."""

@@ -5,11 +5,16 @@ from dataclasses import dataclass, field
 
 from kato_service.domain.pattern import Emotives
 
+MAX_LABEL_CHARS = 256
+"""Characters of the label of a vector."""
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
     strings: tuple[str, ...] = ()
     vectors: tuple[tuple[float, ...], ...] = ()
+    vector_labels: tuple[str | None, ...] = ()
+    """What people call the vectors, in their order; there may be fewer of them."""
     emotives: Emotives = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Values are canonical JSON texts (sorted keys, no spaces)."""

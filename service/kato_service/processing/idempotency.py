@@ -133,12 +133,14 @@ def is_last_observation(state: SessionState, unique_id: str) -> bool:
 
 def content_of(observation: Observation) -> bytes:
     """A digest that is equal for equal observations, however their JSON was written."""
-    given = {
+    given: dict[str, Any] = {
         "strings": observation.strings,
         "vectors": observation.vectors,
         "emotives": dict(observation.emotives),
         "metadata": dict(observation.metadata),
     }
+    if observation.vector_labels:  # without them, the digest is that of every version
+        given["vector_labels"] = observation.vector_labels
     return blake2b(json_text.canonical(given).encode(), digest_size=DIGEST_BYTES).digest()
 
 

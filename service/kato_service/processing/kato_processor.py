@@ -41,6 +41,7 @@ from kato_service.processing.sequence import (
 )
 from kato_service.processing.symbol_operations import SymbolOperations
 from kato_service.processing.vector_processor import VectorProcessor
+from kato_service.processing.vectors.vector_lookups import VectorLookups
 from kato_service.search.matching import NO_DETAILS, Details
 from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.sessions.state import Change, SessionState
@@ -65,6 +66,7 @@ class KatoProcessor:
         self._later_genes = genes.of_later_clients()
         self._memory = MemoryManager(limits)
         self._vectors = VectorProcessor(knowledge, vectors, limits)
+        self.vectors = VectorLookups(vectors, self._vectors.check_searched, self._vectors.place)
         self.threads = threads or MatchingThreads()
         """Where long computations of a request run, so that the event loop stays free."""
         self._patterns = PatternProcessor(knowledge, searcher, self._memory, self.threads)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.genes import Genes
-from kato_service.domain.observation import Observation
+from kato_service.domain.observation import MAX_LABEL_CHARS, Observation
 from kato_service.domain.pattern import Emotives
 from kato_service.domain.shares import Holder
 from kato_service.errors import InvalidInputError, LimitExceededError, VectorDimensionError
@@ -101,6 +101,7 @@ class ObservationProcessor:
         self._check_strings(observation.strings)
         check_emotives(observation.emotives, "emotives")
         self._vectors.check(observation.vectors)
+        check_labels(observation)
         return _checked_dimension(observation.vectors, dimension)
 
     async def observe(
@@ -112,7 +113,12 @@ class ObservationProcessor:
             StoreUnavailableError: Its vectors were not stored; nothing changed.
         """
         vectors = await self._vectors.symbols(
-            state.processor_id, observation.vectors, genes, user=state.user_id, deadline=deadline
+            state.processor_id,
+            observation.vectors,
+            genes,
+            labels=observation.vector_labels,
+            user=state.user_id,
+            deadline=deadline,
         )
         strings = observation.strings
         event = (*vectors, *(sorted(strings) if genes.sort_symbols else strings))
@@ -135,6 +141,28 @@ class ObservationProcessor:
                 most = f"must have at most {limits.max_symbol_chars} characters (MAX_SYMBOL_CHARS)"
                 raise LimitExceededError.at("strings", position, reason=most)
         _check_text(strings, "strings")
+
+
+def check_labels(observation: Observation) -> None:
+    """Refuse labels that belong to no vector, or that no vector may have.
+
+    Raises:
+        LimitExceededError: One is too long.
+        InvalidInputError: There are more of them than vectors, or one is empty or no Unicode text.
+    """
+    labels, vectors = observation.vector_labels, len(observation.vectors)
+    if not labels:
+        return
+    if len(labels) > vectors:
+        reason = f"must have at most as many items as vectors ({vectors})"
+        raise InvalidInputError.at("vector_labels", reason=reason)
+    for position, label in enumerate(labels):
+        if label == "":
+            raise InvalidInputError.at("vector_labels", position, reason="must not be empty")
+        if label is not None and len(label) > MAX_LABEL_CHARS:
+            reason = f"must have at most {MAX_LABEL_CHARS} characters"
+            raise LimitExceededError.at("vector_labels", position, reason=reason)
+    _check_text([label for label in labels if label is not None], "vector_labels")
 
 
 def check_emotives(emotives: Emotives, *place: Part) -> None:

@@ -1,6 +1,6 @@
 """Vectors of observations: their symbols, storage and neighbours (processor.md §4)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -17,11 +17,13 @@ from kato_service.errors import (
     VectorsClearedError,
     VectorsDisabledError,
 )
+from kato_service.findings import Part
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 from kato_service.knowledge.vectors.vector_store import VectorStore
 from kato_service.processing.limits import ObservationLimits
-from kato_service.processing.vector_names import names_of, vector_symbol
+from kato_service.processing.vectors.absorbing import BroughtVectors, VectorAbsorber
+from kato_service.processing.vectors.vector_names import names_of
 from kato_service.search.vector_search_engine import VectorSearchEngine
 
 log = structlog.get_logger()
@@ -51,6 +53,7 @@ class VectorProcessor:
         self._knowledge = knowledge
         self._store = store
         self._engine = None if store is None else VectorSearchEngine(store)
+        self._absorber = None if store is None else VectorAbsorber(store)
         self._limits = limits
         self._swept: dict[str, int] = {}
         """By knowledge base: the clear up to which older vectors were dropped. The oldest entries
@@ -72,12 +75,17 @@ class VectorProcessor:
         if not vectors:
             return
         if self._store is None:
-            raise _disabled()
+            raise _disabled("vectors")
         self._check_limits(vectors)
         for position, vector in enumerate(vectors):
-            if not any(vector):
-                reason = _ALL_ZEROS if vector else "must have at least one component"
-                raise InvalidInputError.at("vectors", position, reason=reason)
+            _check_direction(vector, "vectors", position)
+
+    def check_searched(self, vector: Vector) -> None:
+        """Refuse a *vector* to search for that could not be stored; raises as `check`."""
+        if self._store is None:
+            raise _disabled("vector")
+        self._check_length(vector, "vector")
+        _check_direction(vector, "vector")
 
     async def check_known(
         self,
@@ -100,7 +108,7 @@ class VectorProcessor:
         """
         if not vectors or self._store is None:
             return
-        cleared = await self._cleared(kb, deadline)
+        cleared = await self.cleared(kb, deadline)
         async with within(deadline, _TOO_LATE):
             known = await self._store.dimension(kb, cleared)
             if known is None:
@@ -119,7 +127,7 @@ class VectorProcessor:
         """
         if not vectors or self._store is None:
             return
-        place = await self._place(kb, deadline)
+        place = await self.place(kb, deadline)
         async with within(deadline, _SLOW):
             known = await self._store.dimension(*place)
         if known is not None and known != len(vectors[0]):
@@ -135,11 +143,12 @@ class VectorProcessor:
         """
         if not vectors:
             return ()
+        brought = BroughtVectors.of(vectors)
         for _ in range(ATTEMPTS):
-            place = await self._place(kb, deadline)
+            place = await self.place(kb, deadline)
             try:
                 async with within(deadline, _SLOW):
-                    found = await self._neighbourhood(place, vectors, genes)
+                    found = await self._neighbourhood(place, brought, genes)
             except VectorsClearedError:
                 continue  # another request cleared the knowledge base meanwhile
             return tuple(sorted(found)) if genes.sort_symbols else found
@@ -154,12 +163,14 @@ class VectorProcessor:
         genes: Genes,
         *,
         user: str | None = None,
+        labels: Sequence[str | None] = (),
         deadline: Deadline,
     ) -> tuple[str, ...]:
         """Store *vectors* and return the symbols that they bring into the event.
 
         Args:
             user: Whose knowledge base it is.
+            labels: Those of the vectors, in their order.
 
         Returns:
             Vector by vector its own symbol, then its neighbours', best first; each symbol once.
@@ -172,10 +183,11 @@ class VectorProcessor:
             return ()
         base = self._knowledge.get(kb, user)
         cleared = await self._last_known_clear(base, deadline)
+        brought = BroughtVectors.of(vectors, labels)
         for _ in range(ATTEMPTS):
             try:
                 async with within(deadline, _TOO_LATE):
-                    found = await self._stored((kb, cleared), vectors, genes)
+                    found = await self._stored((kb, cleared), brought, genes)
             except VectorsClearedError:
                 cleared = await self._begun(base, deadline)
                 continue
@@ -197,7 +209,7 @@ class VectorProcessor:
         """
         if self._store is None:
             raise VectorNotFoundError("this instance accepts no vectors")
-        cleared = await self._cleared(kb, deadline)
+        cleared = await self.cleared(kb, deadline)
         async with within(deadline, _SLOW):
             return (await self._store.get(kb, cleared, symbol)).vector
 
@@ -209,43 +221,51 @@ class VectorProcessor:
         if self._store is None:
             return
         try:
-            await self._cleared(kb, deadline)
+            await self.cleared(kb, deadline)
         except (StoreUnavailableError, DeadlineExceededError) as error:
             log.warning("cleared vectors not dropped yet", reason=error.message)
 
     async def _stored(
-        self, place: tuple[str, int], vectors: Sequence[Vector], genes: Genes
+        self, place: tuple[str, int], brought: BroughtVectors, genes: Genes
     ) -> tuple[str, ...]:
-        store, _ = self._parts()
-        await store.store(*place, {vector_symbol(vector): vector for vector in vectors})
-        return await self._near(place, vectors, genes)
+        own = await self._parts()[2].stored(place, brought, genes.vector_absorb_similarity)
+        return await self._near(place, brought, own, genes)
 
     async def _neighbourhood(
-        self, place: tuple[str, int], vectors: Sequence[Vector], genes: Genes
+        self, place: tuple[str, int], brought: BroughtVectors, genes: Genes
     ) -> tuple[str, ...]:
-        store, _ = self._parts()
+        store, _, absorber = self._parts()
         if await store.dimension(*place) is None:
-            return tuple(dict.fromkeys(map(vector_symbol, vectors)))
-        return await self._near(place, vectors, genes)
+            return tuple(brought.vectors)
+        own = await absorber.looked_up(place, brought, genes.vector_absorb_similarity)
+        return await self._near(place, brought, own, genes)
 
     async def _near(
-        self, place: tuple[str, int], vectors: Sequence[Vector], genes: Genes
+        self,
+        place: tuple[str, int],
+        brought: BroughtVectors,
+        own: Mapping[str, str],
+        genes: Genes,
     ) -> tuple[str, ...]:
-        """The symbols of *vectors* and of their neighbours, each once."""
-        _, engine = self._parts()
+        """The symbols of vectors and of their neighbours, each once.
+
+        Args:
+            own: For the symbol of each vector, that of the vector it stands for.
+        """
+        _, engine, _ = self._parts()
         found: dict[str, None] = {}
-        for symbol, vector in {vector_symbol(vector): vector for vector in vectors}.items():
+        for symbol, vector in brought.vectors.items():
             others = await engine.others_near(
                 place,
-                symbol,
+                own[symbol],
                 vector,
                 limit=genes.vector_neighbors,
                 min_score=genes.vector_min_score,
             )
-            found.update(dict.fromkeys(names_of(symbol, vector, others)))
+            found.update(dict.fromkeys(names_of(own[symbol], vector, others)))
         return tuple(found)
 
-    async def _place(self, kb: str, deadline: Deadline) -> tuple[str, int]:
+    async def place(self, kb: str, deadline: Deadline) -> tuple[str, int]:
         """Where the vectors of the knowledge base are; nothing is dropped."""
         async with self._knowledge.get(kb).reading(deadline=deadline) as knowledge:
             return kb, knowledge.cleared
@@ -258,15 +278,15 @@ class VectorProcessor:
         return known
 
     async def _begun(self, base: SuperKnowledgeBase, deadline: Deadline) -> int:
-        """As `_cleared`, of a log that exists: one that is created later begins after what was
+        """As `cleared`, of a log that exists: one that is created later begins after what was
         erased, and looks for vectors there."""
-        cleared = await self._cleared(base.id, deadline)
+        cleared = await self.cleared(base.id, deadline)
         if not base.is_blank:
             return cleared
         await base.open(deadline=deadline)
-        return await self._cleared(base.id, deadline)
+        return await self.cleared(base.id, deadline)
 
-    async def _cleared(self, kb: str, deadline: Deadline) -> int:
+    async def cleared(self, kb: str, deadline: Deadline) -> int:
         """The revision of the last clear; vectors from before it are dropped first, once."""
         async with self._knowledge.get(kb).reading(deadline=deadline) as knowledge:
             cleared = knowledge.cleared
@@ -281,22 +301,32 @@ class VectorProcessor:
         async with within(deadline, _SLOW):
             await self._parts()[0].drop_before(kb, cleared)
 
-    def _parts(self) -> tuple[VectorStore, VectorSearchEngine]:
-        if self._store is None or self._engine is None:
-            raise _disabled()
-        return self._store, self._engine
+    def _parts(self) -> tuple[VectorStore, VectorSearchEngine, VectorAbsorber]:
+        if self._store is None or self._engine is None or self._absorber is None:
+            raise _disabled("vectors")
+        return self._store, self._engine, self._absorber
 
     def _check_limits(self, vectors: Sequence[Vector]) -> None:
-        most, longest = self._limits.max_vectors, self._limits.max_vector_dimensions
+        most = self._limits.max_vectors
         if len(vectors) > most:
             reason = f"must have at most {most} items (MAX_VECTORS_PER_OBSERVATION)"
             raise LimitExceededError.at("vectors", reason=reason)
         for position, vector in enumerate(vectors):
-            if len(vector) > longest:
-                reason = f"must have at most {longest} components (MAX_VECTOR_DIMENSIONS)"
-                raise LimitExceededError.at("vectors", position, reason=reason)
+            self._check_length(vector, "vectors", position)
+
+    def _check_length(self, vector: Vector, *place: Part) -> None:
+        longest = self._limits.max_vector_dimensions
+        if len(vector) > longest:
+            reason = f"must have at most {longest} components (MAX_VECTOR_DIMENSIONS)"
+            raise LimitExceededError.at(*place, reason=reason)
 
 
-def _disabled() -> VectorsDisabledError:
+def _check_direction(vector: Vector, *place: Part) -> None:
+    if not any(vector):
+        reason = _ALL_ZEROS if vector else "must have at least one component"
+        raise InvalidInputError.at(*place, reason=reason)
+
+
+def _disabled(field: str) -> VectorsDisabledError:
     reason = "must be left out: this instance accepts no vectors"
-    return VectorsDisabledError.at("vectors", reason=reason)
+    return VectorsDisabledError.at(field, reason=reason)

@@ -228,6 +228,10 @@ class Settings(AccessConfig, AddressConfig, TraceConfig, APIServiceConfig):
         0.9, validation_alias="VECTOR_MIN_SCORE"
     )
     """Cosine similarity that such a neighbour must reach."""
+    vector_absorb_similarity: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, validation_alias="VECTOR_ABSORB_SIMILARITY"
+    )
+    """Cosine similarity from which a new vector becomes a stored one, such as 0.995; 0: never."""
     rank_sort_algo: RankKey = Field("potential", validation_alias="RANK_SORT_ALGO")
     """Field of a prediction by which predictions are ranked, the greatest value first."""
     fuzzy_token_threshold: Annotated[float, Field(ge=0, le=1)] = Field(
@@ -319,6 +323,7 @@ class Settings(AccessConfig, AddressConfig, TraceConfig, APIServiceConfig):
             sort_symbols=self.sort_symbols,
             vector_neighbors=self.vector_neighbors,
             vector_min_score=self.vector_min_score,
+            vector_absorb_similarity=self.vector_absorb_similarity,
             rank_sort_algo=self.rank_sort_algo,
             fuzzy_token_threshold=self.fuzzy_token_threshold,
         )

@@ -75,8 +75,9 @@ class VectorImport:
         async for batch in self._batches():
             known = await self._known(batch)
             missing = {one.symbol: one.components for one in batch if one.symbol not in known}
+            labels = {one.symbol: one.label for one in batch if one.label is not None}
             try:
-                await self._store.store(*self._target, missing)
+                await self._store.store(*self._target, missing, labels)
             except VectorsClearedError as exc:
                 raise TransferError("the knowledge base was cleared meanwhile") from exc
             done += len(batch)

@@ -100,7 +100,9 @@ class PortableKnowledge:
 
     async def vectors(self) -> AsyncIterator[Sequence[NamedVector | Refused]]:
         vectors = (
-            vector_of(given["vector"], given.get("components"), f"line {number}")
+            vector_of(
+                given["vector"], given.get("components"), f"line {number}", given.get("label")
+            )
             for number, given in self._read()
             if "vector" in given
         )

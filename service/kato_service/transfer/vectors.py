@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from kato_service.domain.observation import MAX_LABEL_CHARS
 from kato_service.errors import WrongFieldError
 from kato_service.knowledge.vectors.vector_store import Vector
 from kato_service.transfer.patterns import text
@@ -19,6 +20,7 @@ class NamedVector:
     components: Vector
     where: str
     """Its point, or its line."""
+    label: str | None = None
 
 
 class VectorSource(Protocol):
@@ -81,10 +83,12 @@ async def fitting(source: VectorSource, dimension: int) -> AsyncIterator[Sequenc
         ]
 
 
-def vector_of(symbol: object, components: object, where: str) -> NamedVector | Refused:
+def vector_of(
+    symbol: object, components: object, where: str, label: object = None
+) -> NamedVector | Refused:
     """The vector if it is one that can be stored: finite, with a direction, and named."""
     try:
-        return NamedVector(_symbol(symbol), _components(components), where)
+        return NamedVector(_symbol(symbol), _components(components), where, _label(label))
     except WrongFieldError as exc:
         return Refused(where, exc.message)
 
@@ -101,6 +105,15 @@ def _symbol(given: object) -> str:
     if not 1 <= len(symbol) <= MAX_SYMBOL_CHARS:
         raise WrongFieldError(f"symbol: not 1 to {MAX_SYMBOL_CHARS} characters")
     return symbol
+
+
+def _label(given: object) -> str | None:
+    if given is None:
+        return None
+    label = text("label", given)
+    if not 1 <= len(label) <= MAX_LABEL_CHARS:
+        raise WrongFieldError(f"label: not 1 to {MAX_LABEL_CHARS} characters")
+    return label
 
 
 def _components(given: object) -> Vector:

@@ -68,6 +68,11 @@ Explain = Annotated[
     BeforeValidator(_flag),
     Query(description="Whether the answer tells how it came about, and what it leaves out."),
 ]
+Labels = Annotated[
+    bool,
+    BeforeValidator(_flag),
+    Query(description="Whether the answer has the labels of the vectors that it shows."),
+]
 OfObservation = Annotated[
     str | None,
     Query(
@@ -92,6 +97,8 @@ class Asked:
     parts: frozenset[str] | None = None
     """Of what comes next; None: all."""
     explain: bool = False
+    labels: bool = False
+    """Whether to add the labels of vectors."""
 
     @property
     def details(self) -> Details:
@@ -125,4 +132,5 @@ def asked(call: Call, options: PredictionOptions, *place: Part) -> Asked:
         more.view,
         next_parts(fields, *place, "fields") if is_next else None,
         more.explain,
+        more.labels,
     )

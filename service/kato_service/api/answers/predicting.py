@@ -10,6 +10,7 @@ from kato_service.api.intake.calls import Call
 from kato_service.api.shapes import nesting, rendering
 from kato_service.api.shapes.dialect import CURRENT, LATER
 from kato_service.api.shapes.selection import NEXT_PARTS
+from kato_service.api.vectors.labels import labels_of
 from kato_service.domain.answers.next_events import Expected, Next
 from kato_service.processing.results import PredictionsResult
 from kato_service.sessions.state import SessionState
@@ -67,6 +68,8 @@ async def found(
         content = await _next(result.next, asked)
     else:
         content = await _predictions(call, state, result, asked)
+    if asked.labels:
+        content["labels"] = await labels_of(call, result.processor_id, content.values())
     if asked.explain:
         content["explanation"] = explanation(result, asked, listed=_listed(result))
     return content

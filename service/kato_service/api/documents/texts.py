@@ -8,6 +8,7 @@ from kato_service.api.answers import stateless
 from kato_service.api.bulk import operation as bulk
 from kato_service.api.monitoring import paths as monitoring
 from kato_service.api.users import knowledge, users
+from kato_service.api.vectors import operations as vectors
 
 CURRENT = """Deterministic pattern memory: observe events, learn patterns, get predictions that can
 be traced.
@@ -113,7 +114,8 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     processing.get_predictions: "Compares the short-term memory with all patterns of the knowledge"
     " base, best match first; with `view=next`, tells which events and symbols come next, and how"
     " likely. `limit`, `offset` and `recall_threshold` hold for this request only; `fields` selects"
-    " fields, also some that are not usual; `explain` adds how the answer came about.",
+    " fields, also some that are not usual; `explain` adds how the answer came about, and `labels`"
+    " what people call the vectors in it.",
     stateless.predict: "What a new session of the user would predict after the same observations,"
     " in one request. Nothing is created or stored: vectors are looked up, and a user that is not"
     " known has no predictions. `events` or `observations` say what was observed.",
@@ -170,6 +172,11 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     " now.",
     users.erase_anonymous: "Erases the sessions without a user, the default session of the"
     " instance, and what they learned; see the erasure of a user.",
+    vectors.get_vectors: "Gets how many vectors the session's knowledge base has, and the dimension"
+    " that all of them have. The first one after a `clear-all` decides about it.",
+    vectors.nearest_vectors: "Finds the stored vectors of the session's knowledge base with the"
+    " greatest cosine similarity to the given one, which is not stored. The search is exact; equal"
+    " ones are in the order of their symbols.",
     later.session_exists: "Says whether the session is alive. Never extends it.",
     later.extend_session: "Sets the session's remaining lifetime: `ttl_seconds`, in the query or in"
     " the body, or as long as the last time.",

@@ -22,6 +22,7 @@ _OBSERVATION: Examples = {
         "metadata": {"source": "manual"},
     },
     "With a vector": {"vectors": [[0.1, 0.9]]},
+    "With a vector that has a label": {"vectors": [[0.1, 0.9]], "vector_labels": ["cat"]},
     "Safe to send again": {"strings": ["hello"], "unique_id": "my-observation-1"},
 }
 _EVENTS = [{"strings": ["hello"]}, {"strings": ["world"]}, {"strings": ["again"]}]
@@ -73,6 +74,10 @@ EXAMPLES: Mapping[type[BaseModel], Examples] = {
         "Back to the default": {"config": {"recall_threshold": None}},
     },
     requests.GenesBody: {"Change genes": {"genes": _GENES}, "The map alone": _GENES},
+    requests.NearestBody: {
+        "The nearest ten": {"vector": [0.1, 0.9]},
+        "Near duplicates": {"vector": [0.1, 0.9], "limit": 3, "min_score": 0.99},
+    },
     requests.PatternBody: {
         "Count it three times": {"frequency": 3},
         "Replace its emotives": {"emotives": [{"joy": 0.8}]},

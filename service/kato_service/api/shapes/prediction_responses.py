@@ -310,6 +310,9 @@ class PredictionsFound(Answer):
     """All predictions, or events that may come next, listed or not."""
     explanation: Explanation | None = None
     """What the answer is made of; present with `explain`."""
+    labels: dict[str, str] = Field(default={}, examples=[{"VCTR|3f2a": "cat"}])
+    """What people call the vectors that the answer shows, by symbol: those that have a label, of
+    10000 different vectors at most. Present with `labels`."""
 
 
 class PredictionsResult(AnyPredictions, PredictionsFound):

@@ -28,12 +28,14 @@ from kato_service.api.shapes.body import (
 from kato_service.api.shapes.other_genes import OtherGenes
 from kato_service.api.wording import spellings
 from kato_service.domain.genes import GeneValue, RankKey
-from kato_service.domain.observation import Observation
+from kato_service.domain.observation import MAX_LABEL_CHARS, Observation
 from kato_service.findings import MAX_NAME_CHARS, MAX_SHOWN
 
 MAX_TTL_S = 86_400
 MAX_SEQUENCE = 1000
 """Observations of one sequence."""
+MAX_NEAREST = 1000
+"""Vectors in the answer to a search."""
 MAX_FREQUENCY = 2**31 - 1
 MAX_CONDITIONS = 1000
 """Symbols, or events, of a filter."""
@@ -62,6 +64,7 @@ Frequency = Annotated[int, Field(ge=0, le=MAX_FREQUENCY), AsWhole]
 UniqueId = Annotated[str, Field(min_length=1, max_length=256)]
 Ttl = Annotated[int, Field(ge=1, le=MAX_TTL_S), AsWhole]
 Vector = Annotated[list[Real], Field(fail_fast=True)]
+VectorLabel = Annotated[str, Field(min_length=1, max_length=MAX_LABEL_CHARS)]
 
 
 _NOTHING: dict[str, Any] = {"json_schema_extra": {"default": []}}
@@ -79,6 +82,11 @@ class ObservationItem(Body):
     )
     """Vectors of the event, each becomes a symbol. None may be all zeros, and all vectors of a
     knowledge base have the same dimension."""
+    vector_labels: Annotated[list[VectorLabel | None], Field(fail_fast=True)] = Field(
+        default_factory=list, **_NOTHING
+    )
+    """What people call the vectors, in their order; null: nothing. A stored vector keeps its label
+    until it gets another one."""
     emotives: Emotives = Field(default_factory=dict, **_NO_NAMES)
     """Named numbers that describe how the event feels."""
     metadata: Metadata = Field(default_factory=dict, **_NO_NAMES)
@@ -88,6 +96,7 @@ class ObservationItem(Body):
         return Observation(
             strings=tuple(self.strings),
             vectors=tuple(map(tuple, self.vectors)),
+            vector_labels=tuple(self.vector_labels),
             emotives=self.emotives,
             metadata={key: json_text.canonical(value) for key, value in self.metadata.items()},
         )
@@ -170,6 +179,8 @@ class PredictionsBody(PredictionOptions):
     """How many of the best are passed over."""
     explain: bool = False
     """Whether the answer tells how it came about, and what it leaves out."""
+    labels: bool = False
+    """Whether the answer has the labels of the vectors that it shows, by symbol."""
 
 
 class OlderPredictionsBody(PredictionOptions):
@@ -210,6 +221,8 @@ class GeneOverrides(OtherGenes):
     """Nearest known vectors whose symbols join that of an observed one."""
     vector_min_score: Real | None = Field(default=None, ge=-1.0, le=1.0, examples=[0.9])
     """Cosine similarity that such a neighbour must reach."""
+    vector_absorb_similarity: Real | None = Field(default=None, ge=0.0, le=1.0, examples=[0.0])
+    """Cosine similarity from which a new vector becomes the stored one nearest to it; 0: never."""
     rank_sort_algo: RankKey | None = Field(default=None, examples=["potential"])
     """The field of a prediction by which predictions are ranked, the greatest value first."""
     single_symbol_predictions: bool | None = None
@@ -326,6 +339,17 @@ class GenesBody(Body):
     @classmethod
     def _known(cls, value: Any) -> Any:
         return _in_field("genes", value) if isinstance(value, dict) else value
+
+
+class NearestBody(Body):
+    """The vector to search for."""
+
+    vector: Vector = Field(examples=[[0.1, 0.9]])
+    """Of the dimension of the knowledge base, and not all zeros."""
+    limit: Annotated[int, Field(ge=1, le=MAX_NEAREST), AsWhole] = 10
+    """Vectors in the answer, at most."""
+    min_score: Real = Field(default=-1.0, ge=-1.0, le=1.0)
+    """Cosine similarity that they must reach."""
 
 
 class PatternBody(Body):

@@ -64,6 +64,8 @@ class Genes(Answer):
     """Nearest known vectors whose symbols join that of an observed one."""
     vector_min_score: float = Field(examples=[0.9])
     """Cosine similarity that such a neighbour must reach."""
+    vector_absorb_similarity: float = Field(examples=[0.0])
+    """Cosine similarity from which a new vector becomes the stored one nearest to it; 0: never."""
     rank_sort_algo: RankKey = Field(examples=["potential"])
     """The field of a prediction by which predictions are ranked, the greatest value first."""
     single_symbol_predictions: bool = Field(examples=[False])
@@ -289,3 +291,36 @@ class Vector(Answer):
 
     symbol: str = Field(examples=["VCTR|3f2a"])
     vector: list[float] = Field(examples=[[0.1, 0.9]])
+
+
+class VectorFacts(Answer):
+    """The vectors of a knowledge base."""
+
+    session_id: str | None = Field(examples=[SESSION_ID])
+    processor_id: str = Field(examples=["kato"])
+    """Names the knowledge base."""
+    dimension: int | None = Field(examples=[2])
+    """Components of each vector, as the first one since the last `clear-all` had them; null: there
+    are none, and the next one decides."""
+    count: int = Field(examples=[3])
+    """Vectors that are stored."""
+
+
+class NearVector(Answer):
+    """A stored vector that is near the one searched for."""
+
+    symbol: str = Field(examples=["VCTR|3f2a"])
+    label: str | None = Field(examples=["cat"])
+    score: float = Field(examples=[0.99])
+    """The cosine similarity of both, at 12 decimals."""
+
+
+class NearestVectors(Answer):
+    """The stored vectors nearest to one, best first, equal ones by symbol."""
+
+    vectors: list[NearVector]
+    session_id: str | None = Field(examples=[SESSION_ID])
+    processor_id: str = Field(examples=["kato"])
+    """Names the knowledge base."""
+    count: int = Field(examples=[1])
+    """Vectors in the answer."""

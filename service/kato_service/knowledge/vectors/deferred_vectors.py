@@ -74,6 +74,9 @@ class DeferredVectors:
     async def known(self, kb: str, cleared: int, symbols: Collection[str]) -> Mapping[str, Stored]:
         return await (await self._store()).known(kb, cleared, symbols)
 
+    async def labels(self, kb: str, cleared: int, symbols: Collection[str]) -> Mapping[str, str]:
+        return await (await self._store()).labels(kb, cleared, symbols)
+
     async def pages(self, kb: str, cleared: int) -> AsyncIterator[VectorPage]:
         async for page in (await self._store()).pages(kb, cleared):
             yield page

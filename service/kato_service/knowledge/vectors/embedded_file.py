@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing
+from typing import Any
 
 from kato_service.knowledge.stores.sqlite_file import transaction
 from kato_service.knowledge.vectors import sqlite_dimensions
@@ -56,15 +57,17 @@ def count(db: sqlite3.Connection, kb: str, cleared: int) -> int:
 def known(
     db: sqlite3.Connection, kb: str, cleared: int, symbols: Collection[str]
 ) -> dict[str, Stored]:
-    asked, found = list(symbols), {}
-    for some in (asked[i : i + _ASKED] for i in range(0, len(asked), _ASKED)):
-        query = (
-            "SELECT symbol, components, label FROM vectors WHERE kb = ? AND cleared = ?"
-            f" AND symbol IN ({','.join('?' * len(some))})"
-        )
-        for symbol, components, label in db.execute(query, (kb, cleared, *some)):
-            found[symbol] = Stored(symbol, unpacked(components), label)
-    return found
+    rows = _asked(db, "symbol, components, label", (kb, cleared), symbols)
+    return {
+        symbol: Stored(symbol, unpacked(components), label) for symbol, components, label in rows
+    }
+
+
+def labels(
+    db: sqlite3.Connection, kb: str, cleared: int, symbols: Collection[str]
+) -> dict[str, str]:
+    rows = _asked(db, "symbol, label", (kb, cleared), symbols)
+    return {symbol: label for symbol, label in rows if label is not None}
 
 
 def symbols(db: sqlite3.Connection, kb: str, cleared: int) -> list[str]:
@@ -99,3 +102,16 @@ def state_of(db: sqlite3.Connection, collection: str) -> str | None:
 
 def set_state(db: sqlite3.Connection, collection: str, state: str) -> None:
     db.execute("INSERT OR REPLACE INTO taken_over VALUES (?, ?)", (collection, state))
+
+
+def _asked(
+    db: sqlite3.Connection, columns: str, place: tuple[str, int], symbols: Collection[str]
+) -> Iterator[tuple[Any, ...]]:
+    """The *columns* of those *symbols* that are stored."""
+    asked = list(symbols)
+    for some in (asked[i : i + _ASKED] for i in range(0, len(asked), _ASKED)):
+        query = (
+            f"SELECT {columns} FROM vectors WHERE kb = ? AND cleared = ?"
+            f" AND symbol IN ({','.join('?' * len(some))})"
+        )
+        yield from db.execute(query, (*place, *some))

@@ -130,6 +130,11 @@ class EmbeddedVectors:
             return {}
         return await self._file.read(lambda db: embedded_file.known(db, kb, cleared, symbols))
 
+    async def labels(self, kb: str, cleared: int, symbols: Collection[str]) -> Mapping[str, str]:
+        if not await self._exists():
+            return {}
+        return await self._file.read(lambda db: embedded_file.labels(db, kb, cleared, symbols))
+
     async def pages(self, kb: str, cleared: int) -> AsyncIterator[VectorPage]:
         dimension = await self.dimension(kb, cleared)
         if dimension is not None:

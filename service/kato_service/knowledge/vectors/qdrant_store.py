@@ -137,6 +137,12 @@ class QdrantStore:
         older = await self._older.known(kb, cleared, symbols)
         return {**older, **await self._shared.known(kb, cleared, dimension, symbols)}
 
+    async def labels(self, kb: str, cleared: int, symbols: Collection[str]) -> Mapping[str, str]:
+        dimension = await self.dimension(kb, cleared)
+        if dimension is None:
+            return {}
+        return await self._shared.labels(kb, cleared, dimension, symbols)
+
     async def pages(self, kb: str, cleared: int) -> AsyncIterator[VectorPage]:
         dimension = await self.dimension(kb, cleared)
         if dimension is None:

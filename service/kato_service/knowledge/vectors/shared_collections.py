@@ -118,6 +118,25 @@ class SharedCollections:
         own = (point for point in found if _is_of(point, kb, cleared, dimension))
         return {one.symbol: one for one in map(stored_in, own)}
 
+    async def labels(
+        self, kb: str, cleared: int, dimension: int, symbols: Collection[str]
+    ) -> dict[str, str]:
+        """The labels of those *symbols* that have one."""
+        asked, found = list(symbols), {}
+        shown = [*_owner(kb, cleared, dimension), "symbol", "label"]
+        for some in (asked[i : i + SCROLLED] for i in range(0, len(asked), SCROLLED)):
+            ids = [_point_id(kb, cleared, symbol) for symbol in some]
+            try:
+                async with self._calls.mapped_errors():
+                    points = await self._calls.client.retrieve(
+                        self._collection(dimension), ids, with_payload=shown
+                    )
+            except CollectionMissingError:
+                return {}
+            own = (one.payload or {} for one in points if _is_of(one, kb, cleared, dimension))
+            found.update({one["symbol"]: one["label"] for one in own if one.get("label")})
+        return found
+
     async def symbols(self, kb: str, cleared: int, dimension: int) -> AsyncIterator[list[str]]:
         """The symbols of all its vectors, a bounded number at a time.
 

@@ -91,6 +91,9 @@ class VectorStore(Protocol):
     async def known(self, kb: str, cleared: int, symbols: Collection[str]) -> Mapping[str, Stored]:
         """The vectors of those *symbols* that have one."""
 
+    async def labels(self, kb: str, cleared: int, symbols: Collection[str]) -> Mapping[str, str]:
+        """The labels of those *symbols* that have one."""
+
     def pages(self, kb: str, cleared: int) -> AsyncIterator[VectorPage]:
         """All vectors in an order that depends on their symbols alone, a bounded number at a time.
 
