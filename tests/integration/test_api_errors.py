@@ -364,7 +364,11 @@ def test_an_unknown_type_of_frame_is_answered_with_the_known_ones(
 def test_vectors_must_have_the_dimension_that_is_known(api: httpx.Client, session_id: str) -> None:
     path = f"/v2/sessions/{session_id}"
     assert api.post(f"{path}/observe", json={"vectors": [[1, 2]]}).status_code == 200
-    reason = "cannot have dimension 3 in this knowledge base, whose vectors have dimension 2"
+    reason = (
+        "cannot have dimension 3 in this knowledge base, whose vectors have dimension 2: the first"
+        " one fixed it until the next clear-all; send vectors of that dimension, or observe these"
+        " as another user"
+    )
     row = Row(b"", (), "", "VECTOR_DIMENSION")
     refused = api.post(f"{path}/observe", json={"vectors": [[1, 2, 3]]})
     assert_refused(refused.json(), row, ("body", "vectors", 0), f"vectors[0] {reason}")

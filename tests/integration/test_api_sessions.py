@@ -31,6 +31,7 @@ GENES = {
     "sort_symbols": True,
     "vector_neighbors": 3,
     "vector_min_score": 0.9,
+    "vector_absorb_similarity": 0.0,
     "rank_sort_algo": "potential",
     "single_symbol_predictions": False,
     "fuzzy_token_threshold": 0.0,

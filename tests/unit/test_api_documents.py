@@ -217,6 +217,7 @@ def test_all_spellings_of_a_field_are_described(either: Document) -> None:
         ("max_pattern_length", 0, 2**31 - 1),
         ("vector_neighbors", 0, 100),
         ("vector_min_score", -1, 1),
+        ("vector_absorb_similarity", 0, 1),
     ],
 )
 def test_genes_have_their_bounds(either: Document, gene: str, low: float, high: float) -> None:

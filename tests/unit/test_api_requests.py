@@ -143,6 +143,7 @@ def test_a_float_without_fraction_is_an_integer() -> None:
         ("persistence", 1, 100),
         ("vector_neighbors", 0, 100),
         ("vector_min_score", -1, 1),
+        ("vector_absorb_similarity", 0, 1),
     ],
 )
 def test_genes_are_accepted_up_to_their_bounds_and_not_beyond(

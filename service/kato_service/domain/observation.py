@@ -13,8 +13,8 @@ MAX_LABEL_CHARS = 256
 class Observation:
     strings: tuple[str, ...] = ()
     vectors: tuple[tuple[float, ...], ...] = ()
-    vector_labels: tuple[str | None, ...] = ()
-    """What people call the vectors, in their order; there may be fewer of them."""
     emotives: Emotives = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Values are canonical JSON texts (sorted keys, no spaces)."""
+    vector_labels: tuple[str | None, ...] = ()
+    """What people call the vectors, in their order; there may be fewer of them."""

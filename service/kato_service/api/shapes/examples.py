@@ -21,8 +21,7 @@ _OBSERVATION: Examples = {
         "emotives": {"joy": 0.8},
         "metadata": {"source": "manual"},
     },
-    "With a vector": {"vectors": [[0.1, 0.9]]},
-    "With a vector that has a label": {"vectors": [[0.1, 0.9]], "vector_labels": ["cat"]},
+    "With a vector": {"vectors": [[0.1, 0.9]], "vector_labels": ["cat"]},
     "Safe to send again": {"strings": ["hello"], "unique_id": "my-observation-1"},
 }
 _EVENTS = [{"strings": ["hello"]}, {"strings": ["world"]}, {"strings": ["again"]}]
