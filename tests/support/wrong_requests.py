@@ -13,6 +13,7 @@ from kato_service.api.shapes.requests import (
     ConfigBody,
     ExtendBody,
     GenesBody,
+    NearestBody,
     ObservationBody,
     OlderPredictionsBody,
     PatternBody,
@@ -253,6 +254,14 @@ ROWS: dict[type[BaseModel], tuple[Row, ...]] = {
         Row({"ttl_seconds": "x"}, ("ttl_seconds",), "ttl_seconds | must be a whole number"),
         Row({"ttl_seconds": 86_401}, ("ttl_seconds",), "ttl_seconds | must be at most 86400"),
         Row({"ttl": 60}, ("ttl",), "ttl | is not a known field; did you mean ttl_seconds?", strict_only=True),
+    ),
+    NearestBody: (
+        Row({}, ("vector",), "Missing required field: vector"),
+        Row({"vector": [0.0, -0.0]}, ("vector",), "vector | must not be all zeros: a zero vector has no direction to compare"),
+        Row({"vector": [1] * 4097}, ("vector",), "vector | must have at most 4096 components (MAX_VECTOR_DIMENSIONS)", "LIMIT_EXCEEDED"),
+        Row({"vector": [1, "x"]}, ("vector", 1), "vector[1] | must be a number"),
+        Row({"vector": [1], "limit": 1001}, ("limit",), "limit | must be at most 1000"),
+        Row({"vector": [1], "min_score": -1.5}, ("min_score",), "min_score | must be at least -1"),
     ),
     PatternBody: (
         Row({"frequency": 1.5}, ("frequency",), "frequency | must be a whole number"),
