@@ -18,7 +18,7 @@ from support.wrong_requests import ANY_BODY, ROWS, SYNTAX, Place, Row
 ROUTES = list(routes())
 WITH_BODY = [route for route in ROUTES if route.model is not None]
 STRICT = [route for route in ROUTES if not route.any_query]
-OBSERVED = "emotives, metadata, strings, unique_id, vectors"
+OBSERVED = "emotives, metadata, strings, unique_id, vector_labels, vectors"
 """The fields of an observation."""
 PADDING = b"\n" * 300_000
 """Makes a body so large that it is read in a thread."""

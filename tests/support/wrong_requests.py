@@ -126,7 +126,7 @@ OBSERVATION = (
     Row({"vectors": [[1], [0, -0.0]]}, ("vectors", 1), "vectors[1] | must not be all zeros: a zero vector has no direction to compare"),
     Row({"vectors": [[]]}, ("vectors", 0), "vectors[0] | must have at least one component"),
     Row({"vectors": [[1]], "vector_labels": ["a", "b"]}, ("vector_labels",), "vector_labels | must have at most as many items as vectors (1)"),
-    Row({"vectors": [[1], [2]], "vector_labels": [None, ""]}, ("vector_labels", 1), "vector_labels[1] | must have at least 1 character"),
+    Row({"vectors": [[1], [2]], "vector_labels": [None, ""]}, ("vector_labels", 1), "vector_labels[1] | must not be empty"),
     Row({"vectors": [[1]], "vector_labels": ["a" * 257]}, ("vector_labels", 0), "vector_labels[0] | must have at most 256 characters"),
     Row({"vectors": [[1]], "vector_labels": [7]}, ("vector_labels", 0), "vector_labels[0] | must be text"),
     Row({"vectors": [[1]] * 17}, ("vectors",), "vectors | must have at most 16 items (MAX_VECTORS_PER_OBSERVATION)", "LIMIT_EXCEEDED"),
