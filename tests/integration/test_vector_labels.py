@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from kato_service.processing.vector_names import vector_symbol
+from kato_service.processing.vectors.vector_names import vector_symbol
 
 Start = Callable[..., str]
 CAT, DOG, BIRD = [1.0, 0.0, 0.2], [0.0, 1.0, 0.1], [0.3, 0.2, 1.0]
