@@ -26,7 +26,7 @@ from kato_service.connections.redis_errors import (
     UnansweredError,
 )
 
-TIMEOUT_S = 0.2
+TIMEOUT_S = 0.8
 
 
 class FakeTransport(asyncio.Transport):
