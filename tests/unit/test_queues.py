@@ -11,7 +11,7 @@ import pytest
 from kato_service.app import make_app
 from kato_service.assembly import running_service
 from kato_service.domain.deadline import Deadline
-from kato_service.errors import OverloadedError
+from kato_service.errors import DeadlineExceededError, OverloadedError
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.limits import KnowledgeLimits
@@ -43,6 +43,32 @@ async def test_a_full_queue_of_one_session_does_not_affect_another_session() -> 
     leave.set()
     await asyncio.gather(*users, other)
     await use("a")
+
+
+@pytest.mark.parametrize("turns", [0, 1], ids=["while it waits", "as its turn comes"])
+async def test_a_request_that_gives_up_lets_the_next_one_have_its_turn(turns: int) -> None:
+    queues = SessionQueues(max_waiting=9)
+    await queues.take("a", soon())
+    gone, next_one = (asyncio.create_task(queues.take("a", soon())) for _ in range(2))
+    await asyncio.sleep(0)
+    if turns:
+        queues.give_back("a")
+    gone.cancel()
+    if not turns:
+        queues.give_back("a")
+    await next_one
+    assert gone.cancelled()
+    queues.give_back("a")
+    assert not queues.is_waited_for("a")
+
+
+async def test_a_request_waits_for_its_session_until_its_deadline() -> None:
+    queues = SessionQueues(max_waiting=9)
+    await queues.take("a", soon())
+    with pytest.raises(DeadlineExceededError):
+        await queues.take("a", Deadline.after(0.01))
+    queues.give_back("a")
+    assert not queues.is_waited_for("a")
 
 
 def held(leave: threading.Event) -> Callable[[Pace], bool]:

@@ -16,7 +16,7 @@ from kato_service.processing.limits import (
     MAX_EMOTIVE_KEY_CHARS,
     ObservationLimits,
 )
-from kato_service.sessions.state import SessionState
+from kato_service.sessions.state import SessionState, changed
 
 MAX_UTF8_BYTES = 4
 """UTF-8 bytes of one character, at most."""
@@ -44,7 +44,7 @@ class MemoryManager:
         if observation.emotives:
             emotives = (*emotives, dict(observation.emotives))
         kept = self._bounded(emotives[-self._limits.max_pending_emotives :])
-        after = replace(
+        after = changed(
             state,
             time=state.time + 1,
             stm=stm,

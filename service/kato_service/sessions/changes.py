@@ -26,6 +26,7 @@ from kato_service.sessions.state import (
     Intent,
     Sees,
     SessionState,
+    changed,
     installed,
     require_seen,
 )
@@ -237,7 +238,7 @@ class SessionChanges:
 
 
 def _counted(state: SessionState, lock: Lock) -> SessionState:
-    return replace(state, access_count=state.access_count + 1, last_accessed_at=lock.locked_at)
+    return changed(state, access_count=state.access_count + 1, last_accessed_at=lock.locked_at)
 
 
 def _intent(lock: Lock, after: SessionState, entries: tuple[Entry, ...], since: int) -> Intent:

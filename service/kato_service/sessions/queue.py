@@ -4,7 +4,8 @@ They take turns in order of arrival, so that only one of them at a time asks the
 """
 
 import asyncio
-from dataclasses import dataclass, field
+from collections import deque
+from contextlib import suppress
 
 from kato_service.domain.deadline import Deadline, within
 from kato_service.errors import OverloadedError
@@ -12,18 +13,12 @@ from kato_service.errors import OverloadedError
 BUSY = "other requests kept the session locked until the deadline; retry later"
 
 
-@dataclass(slots=True)
-class _Queue:
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    users: int = 0
-    """Requests that wait, and the one whose turn it is."""
-
-
 class SessionQueues:
     def __init__(self, max_waiting: int) -> None:
         """*max_waiting*: requests that may wait for one session."""
         self._max_waiting = max_waiting
-        self._queues: dict[str, _Queue] = {}
+        self._queues: dict[str, deque[asyncio.Future[None]]] = {}
+        """By session those that wait; an empty one if a request runs and none waits."""
 
     def is_waited_for(self, session_id: str) -> bool:
         """Whether a request of the session runs or waits."""
@@ -37,32 +32,34 @@ class SessionQueues:
             DeadlineExceededError: They took too long.
             OverloadedError: Too many of them wait.
         """
-        queue = self._queues.get(session_id)
-        if queue is None:
-            queue = self._queues[session_id] = _Queue()
-        if queue.users > self._max_waiting:
+        waiting = self._queues.get(session_id)
+        if waiting is None:
+            self._queues[session_id] = deque()
+            return
+        if len(waiting) >= self._max_waiting:
             raise OverloadedError(
                 "session",
                 f"{self._max_waiting} requests already wait for this session; retry later",
             )
-        queue.users += 1
+        turn = asyncio.get_running_loop().create_future()
+        waiting.append(turn)
         try:
-            if queue.users > 1:
-                async with within(deadline, BUSY):
-                    await queue.lock.acquire()
-            else:
-                await queue.lock.acquire()  # free: a timer would cost more than it saves
+            async with within(deadline, BUSY):
+                await turn
         except BaseException:
-            self._left(session_id, queue)
+            if turn.cancelled():
+                with suppress(ValueError):  # `give_back` may have passed it over
+                    waiting.remove(turn)
+            else:  # its turn came in the moment in which it gave up
+                self.give_back(session_id)
             raise
 
     def give_back(self, session_id: str) -> None:
         """Let the next request have its turn."""
-        queue = self._queues[session_id]
-        queue.lock.release()
-        self._left(session_id, queue)
-
-    def _left(self, session_id: str, queue: _Queue) -> None:
-        queue.users -= 1
-        if not queue.users:
-            del self._queues[session_id]
+        waiting = self._queues[session_id]
+        while waiting:
+            turn = waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        del self._queues[session_id]

@@ -1,9 +1,10 @@
 """The state of one session, and the change that a request makes to it: plain values."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from kato_service.domain.genes import GeneValue
@@ -80,6 +81,22 @@ class SessionState:
     """The symbols of the last observation (vector symbols first)."""
     remembered: tuple[Remembered, ...] = ()
     """At most 256, oldest first."""
+
+
+_SETTERS = {one.name: getattr(SessionState, one.name).__set__ for one in fields(SessionState)}
+"""By field the function that sets its slot; a frozen class allows no other way."""
+_values = attrgetter(*_SETTERS)
+
+
+def changed(state: SessionState, **values: Any) -> SessionState:
+    """*state* with other values of some fields, as `dataclasses.replace` makes it, in half its time:
+    a state has twenty fields, and every observation makes two new ones."""
+    made = object.__new__(SessionState)
+    for set_value, value in zip(_SETTERS.values(), _values(state), strict=True):
+        set_value(made, value)
+    for name, value in values.items():
+        _SETTERS[name](made, value)
+    return made
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,11 +242,12 @@ def call_of(connection: HTTPConnection) -> Call:
     Raises:
         ForbiddenError, InvalidInputError: What it names is refused; see `settled`.
     """
-    scope, state = connection.scope, connection.state
-    service: Service = connection.app.state.service
+    scope = connection.scope
+    state: dict[str, Any] = scope["state"]
+    service: Service = scope["app"].state.service
     dialect = dialect_of(scope["path"])
-    call = Call(service, state.deadline, dialect, state.caller, state.holder)
-    return call.also_naming(scope["state"].get("claims", ()))
+    call = Call(service, state["deadline"], dialect, state["caller"], state["holder"])
+    return call.also_naming(state.get("claims", ()))
 
 
 async def _called(connection: HTTPConnection) -> Call:
