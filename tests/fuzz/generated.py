@@ -26,6 +26,8 @@ class Plan:
     """Cases for each operation in the phase `fuzzing`; the others have their own numbers."""
     headers: Mapping[str, str]
     phases: str = EVERY_PHASE
+    operations: tuple[str, ...] = ()
+    """Ids of the only operations; none: all of the document."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Outcome:
 
 
 def generated(document_url: str, plan: Plan, directory: Path) -> Outcome:
-    """Send what *plan* says, for every operation of the document."""
+    """Send what *plan* says, for the operations of the document."""
     report = directory / "report.json"
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", HERE / "schemathesis.toml"),
@@ -47,6 +49,7 @@ def generated(document_url: str, plan: Plan, directory: Path) -> Outcome:
         *("--continue-on-failure", "--generation-database", "none"),
         *("--report", "json", "--report-json-path", report),
         *(part for name, value in plan.headers.items() for part in ("-H", f"{name}: {value}")),
+        *(part for one in plan.operations for part in ("--include-operation-id", one)),
     ]
     report.unlink(missing_ok=True)
     text = "".join(_shown(command, directory))
