@@ -65,7 +65,9 @@ EXAMPLES: Mapping[type[BaseModel], Examples] = {
             ]
         },
         "Events as they are observed": {"sequences": [{"observations": _EVENTS}]},
-        "Safe to send again": {"sequences": [{"events": [["hello"]], "unique_id": "visit-1"}]},
+        "Safe to send again": {
+            "sequences": [{"events": [["hello"], ["world"]], "unique_id": "visit-1"}]
+        },
     },
     requests.RepeatableBody: {"Once": {}, "Safe to send again": {"unique_id": "my-request-1"}},
     requests.ConfigBody: {
