@@ -17,6 +17,7 @@ from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
 
+from bulk_learn import bulk_rows
 from embedded import directory, service, timed_ms, timed_s
 from engine import LIMIT, THRESHOLD, Row, engine_rows
 from loading import loading_rows
@@ -149,6 +150,7 @@ def main() -> None:
         "One of many small knowledge bases": memory_rows,
         "A scrape of the metrics, processor time": metrics_rows,
         "Requests over HTTP, embedded stores, one client": requests,
+        "Many short patterns, SQLite, one worker": bulk_rows,
         **SESSION_MEASURES,
     }
     tables = {}

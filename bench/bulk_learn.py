@@ -1,0 +1,136 @@
+"""Bulk learns next to learns in sessions: patterns per second, and processor time for each.
+
+`bulk_learn.py [URL OF A MONGODB]`: without a URL, knowledge is in SQLite. Wall-clock figures depend
+on what else the machine does; compare the processor time, and the ways within one run.
+"""
+
+import http.client
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from embedded import PORT, Client, directory
+from engine import Row
+
+LINES, SESSION_LEARNS, REQUESTS_LINES = 40_000, 300, 500
+"""Patterns of a stream, of the sessions, and of a request with a list."""
+EVENTS, SYMBOLS = 4, 5000
+VIEWS_S = 2.0
+"""Seconds in which the views of what was learned are written after the last answer."""
+
+
+def bulk_rows(mongo_url: str | None = None) -> list[Row]:
+    """One row for each way to learn short patterns, on one worker."""
+    store = {"MONGO_BASE_URL": mongo_url, "MONGO_DATABASE": uuid4().hex} if mongo_url else {}
+    with directory() as data:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kato_service"],
+            env={
+                "DATA_DIR": str(data),
+                "PORT": str(PORT),
+                "HOST": "127.0.0.1",
+                "LOG_LEVEL": "error",
+                "VECTORS": "disabled",
+                **store,
+            },
+        )
+        try:
+            return _measured(process.pid, "mongodb" if mongo_url else "sqlite")
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+
+
+def _measured(pid: int, store: str) -> list[Row]:
+    client = Client()
+    client.await_ready()
+    client.close()
+    _streamed("warm", 2000)
+    ways: list[tuple[str, int, Callable[[], None]]] = [
+        ("observe-sequence that learns", SESSION_LEARNS, _in_a_session),
+        ("list of lines", 20 * REQUESTS_LINES, _in_lists),
+        ("stream", LINES, lambda: _streamed("plain", LINES)),
+        ("stream, lines with ids", LINES, lambda: _streamed("named", LINES, named=True)),
+    ]
+    rows: list[Row] = []
+    for way, count, learn in ways:
+        used, began = _used_s(pid), time.perf_counter()
+        learn()
+        wall, answered = time.perf_counter() - began, _used_s(pid)
+        time.sleep(VIEWS_S)
+        rows.append(
+            {
+                "store": store,
+                "way": way,
+                "patterns": count,
+                "per_s": round(count / wall),
+                "processor_us": round((answered - used) / count * 1e6, 1),
+                "with_views_us": round((_used_s(pid) - used) / count * 1e6, 1),
+            }
+        )
+    for row in rows:
+        row["times_cheaper"] = round(rows[0]["processor_us"] / row["processor_us"], 1)
+    return rows
+
+
+def _in_a_session() -> None:
+    connection = _connection()
+    created = _asked(connection, "/v2/sessions", {"user_id": "session"})
+    path = f"/v2/sessions/{created['session_id']}/observe-sequence"
+    for line in _lines("session", SESSION_LEARNS):
+        observations = [{"strings": event} for event in line["events"]]
+        _asked(connection, path, {"observations": observations, "learn_at_end": True})
+
+
+def _in_lists() -> None:
+    connection = _connection()
+    lines = list(_lines("list", 20 * REQUESTS_LINES))
+    for first in range(0, len(lines), REQUESTS_LINES):
+        some = lines[first : first + REQUESTS_LINES]
+        answer = _asked(connection, "/v2/learn?answers=errors", {"sequences": some})
+        assert answer["summary"]["learned"] == len(some)
+
+
+def _streamed(user: str, count: int, *, named: bool = False) -> None:
+    lines = _lines(user, count, named=named)
+    body = b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
+    connection = _connection()
+    kind = {"Content-Type": "application/x-ndjson"}
+    connection.request("POST", "/v2/learn?answers=errors", body, kind)
+    summary = json.loads(connection.getresponse().read().splitlines()[-1])["summary"]
+    assert summary["learned"] == count, summary
+
+
+def _lines(user: str, count: int, *, named: bool = False) -> Iterator[dict[str, Any]]:
+    chance = random.Random(user)
+    for number in range(count):
+        events = [[f"s{chance.randrange(SYMBOLS)}"] for _ in range(EVENTS)]
+        name = {"unique_id": f"{user}-{number}"} if named else {}
+        yield {"user_id": user, "events": events, **name}
+
+
+def _asked(connection: http.client.HTTPConnection, path: str, body: Any) -> Any:
+    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+    return json.loads(connection.getresponse().read())
+
+
+def _connection() -> http.client.HTTPConnection:
+    return http.client.HTTPConnection("127.0.0.1", PORT, timeout=120)
+
+
+def _used_s(pid: int) -> float:
+    """Processor time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+if __name__ == "__main__":
+    for measured in bulk_rows(sys.argv[1] if len(sys.argv) > 1 else None):
+        print(json.dumps(measured))
