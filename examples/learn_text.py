@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Learn a text line by line, then continue half-lines: learn_text.py URL FILE [HALF-LINE ...]
 
-Each word is an event, each line a pattern; each user has a session and a knowledge base.
+Each word is an event, each line a pattern; each user has a knowledge base.
 Without half-lines, the program continues three lines of the text. It needs nothing but Python.
 """
 
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 PATIENCE_S = 60.0
+LINES_AT_ONCE = 500
 
 
 class Kato:
@@ -54,10 +55,26 @@ class Kato:
         session: str = self.call("POST", "/v2/sessions", {"user_id": user})["session_id"]
         return f"/v2/sessions/{session}"
 
-    def observe(self, session: str, words: list[str], *, learn: bool) -> dict[str, Any]:
-        observations = [{"strings": [word]} for word in words]
-        body = {"observations": observations, "learn_at_end": learn, "unique_id": uuid.uuid4().hex}
-        return self.call("POST", f"{session}/observe-sequence", body)
+    def learn(self, user: str, lines: list[list[str]]) -> None:
+        """Learn up to 1000 lines in one request, each once however often it has to be repeated."""
+        path = f"/v2/learn?answers=errors&unique_id={uuid.uuid4().hex}"
+        sequences = [{"user_id": user, "events": [[word] for word in words]} for words in lines]
+        give_up_at = time.monotonic() + PATIENCE_S
+        while True:
+            answer = self.call("POST", path, {"sequences": sequences})
+            if answer["summary"]["durable_through"] == len(lines):
+                break
+            if time.monotonic() > give_up_at:
+                raise SystemExit(f"not learned: {answer['results'][0]['error']['message']}")
+            time.sleep(0.5)
+        for refused in answer["results"]:
+            print(f"not learned: {refused['error']['message']}")
+
+    def observe(self, session: str, words: list[str]) -> dict[str, Any]:
+        body = {"observations": [{"strings": [word]} for word in words]}
+        return self.call(
+            "POST", f"{session}/observe-sequence", body | {"unique_id": uuid.uuid4().hex}
+        )
 
 
 def lines_of(file: Path) -> list[list[str]]:
@@ -66,18 +83,19 @@ def lines_of(file: Path) -> list[list[str]]:
     return [words for words in lines if len(words) > 1]
 
 
-def learn(kato: Kato, session: str, lines: list[list[str]]) -> None:
+def learn(kato: Kato, user: str, lines: list[list[str]]) -> None:
     started = time.monotonic()
-    for number, words in enumerate(lines, start=1):
-        kato.observe(session, words, learn=True)
-        if number % 50 == 0 or number == len(lines):
-            print(f"learned {number} of {len(lines)} lines, {time.monotonic() - started:.1f} s")
+    for first in range(0, len(lines), LINES_AT_ONCE):
+        some = lines[first : first + LINES_AT_ONCE]
+        kato.learn(user, some)
+        done, took_s = first + len(some), time.monotonic() - started
+        print(f"learned {done} of {len(lines)} lines, {took_s:.1f} s")
 
 
 def continue_line(kato: Kato, session: str, half: list[str]) -> bool:
     """Print the best prediction for *half*. Returns whether there was one."""
     kato.call("POST", f"{session}/clear-stm", {})
-    kato.observe(session, half, learn=False)
+    kato.observe(session, half)
     predictions = kato.call("GET", f"{session}/predictions?limit=1")["predictions"]
     print(f"\n» {' '.join(half)} …")
     if not predictions:
@@ -114,8 +132,8 @@ def main() -> None:
         parser.error(f"{arguments.file}: no such file")
     lines = lines_of(arguments.file)
     kato = Kato(arguments.url)
+    learn(kato, arguments.user, lines)
     session = kato.session(arguments.user)
-    learn(kato, session, lines)
     sample = lines[len(lines) // 4 :: max(1, len(lines) // 4)][:3]
     halves = [half.split() for half in arguments.half_lines] or [
         words[: max(2, len(words) // 2)] for words in sample

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -375,6 +376,17 @@ def test_outcomes_arrive_while_lines_are_sent(service_url: str, user: str) -> No
             }
         stream.end()
         assert stream.read()["summary"]["complete"]
+
+
+def test_the_manual_shows_what_happens(api: httpx.Client, user: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "http-api.md").read_text()
+    section = page.partition("### Learning many sequences\n")[2]
+    command, answer = section.split("```")[1:4:2]
+    lines = re.findall(r"'(\{.*\})'", command)
+    body = "\n".join(lines).replace('"alice"', f'"{user}"').replace('"bob"', f'"{user}-2"')
+    headers = {"Content-Type": NDJSON}
+    shown = api.post("/v2/learn", content=body, headers=headers).text
+    assert shown == answer.partition("\n")[2]
 
 
 def test_a_client_may_send_everything_before_it_reads(api: httpx.Client, user: str) -> None:

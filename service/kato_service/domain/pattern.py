@@ -51,5 +51,9 @@ def pattern_name(events: Iterable[Event]) -> str:
     Raises:
         UnicodeEncodeError: A symbol contains a lone surrogate (the API refuses those earlier).
     """
-    text = repr([list(event) for event in events])
-    return sha1(text.encode(), usedforsecurity=False).hexdigest()
+    return name_of_lists([list(event) for event in events])
+
+
+def name_of_lists(events: list[list[str]]) -> str:
+    """`pattern_name` of events that are lists already."""
+    return sha1(repr(events).encode(), usedforsecurity=False).hexdigest()

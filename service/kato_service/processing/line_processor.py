@@ -10,7 +10,7 @@ from typing import NamedTuple
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.genes import Genes
 from kato_service.domain.observation import Observation
-from kato_service.domain.pattern import pattern_name
+from kato_service.domain.pattern import name_of_lists
 from kato_service.domain.shares import Holder
 from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.model.entries import Learn
@@ -78,17 +78,15 @@ class LineProcessor:
             return None
         if size_bytes > limits.max_stm_bytes or self._may_be_too_long(events, size_bytes):
             return None
-        if genes.sort_symbols:
-            stm = tuple(tuple(sorted(event)) for event in events if event)
-        else:
-            stm = tuple(tuple(event) for event in events if event)
-        symbols = sum(map(len, stm))
+        kept = [sorted(event) if genes.sort_symbols else event for event in events if event]
+        symbols = sum(map(len, kept))
         if symbols > limits.max_stm_symbols:
             return None
         if symbols < MIN_PATTERN_SYMBOLS:
             return PlannedLine(kb)
         token = named_token(*line_id) if line_id else self._tokens.next()
-        entry = Learn(token, pattern_name(stm), stm, None, genes.persistence, {})
+        stm = tuple(map(tuple, kept))
+        entry = Learn(token, name_of_lists(kept), stm, None, genes.persistence, {})
         return PlannedLine(kb, (entry,), learns_last=True)
 
     async def planned(

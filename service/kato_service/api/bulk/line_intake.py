@@ -1,7 +1,7 @@
 """Takes in the body of a stream, piece by piece, as fast as its lines are learned."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from time import monotonic
 from typing import Any
 
@@ -43,7 +43,7 @@ class LineIntake:
         """A line arrived."""
         self._waited_s = 0.0
 
-    async def pieces(self, failed: asyncio.Future[Any]) -> AsyncIterator[bytes]:
+    async def pieces(self, failed: asyncio.Future[Any]) -> AsyncGenerator[bytes, None]:
         """The body, decompressed; b"" whenever the next piece has not arrived yet.
 
         Ends early when *failed* is done, or the client goes away.

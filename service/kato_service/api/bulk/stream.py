@@ -7,6 +7,7 @@ client that does not read slows down its own lines and nothing else.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import aclosing
 from enum import Enum
 from time import perf_counter
 
@@ -97,11 +98,12 @@ class LearnStream:
         """Read and plan lines, and begin to learn them, until the last one or a failure."""
         splitter = LineSplitter(self._max_line_bytes)
         try:
-            async for piece in intake.pieces(self._failed):
-                if not piece:
-                    await self._learn()
-                elif not await self._plan(splitter.feed(piece), intake):
-                    return
+            async with aclosing(intake.pieces(self._failed)) as pieces:
+                async for piece in pieces:
+                    if not piece:
+                        await self._learn()
+                    elif not await self._plan(splitter.feed(piece), intake):
+                        return
             if not self._failed.done() and await self._plan(splitter.end(), intake):
                 await self._learn()
         except KatoError as error:
