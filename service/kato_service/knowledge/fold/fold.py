@@ -108,16 +108,15 @@ class Fold:
 
     def apply(self, revision: int, entry: Entry) -> Applied:
         """Fold *entry* in; *revision* is greater than every one before."""
-        if self.named is not None and isinstance(entry, Learn):
+        if isinstance(entry, Learn):
+            frequency = self._learn(revision, entry)
             # Before the revision moves: whoever sees the revision must see the name, too.
-            self.named.note(revision, entry.token, entry.name)
+            if self.named is not None:
+                self.named.note(revision, entry.token, entry.name, frequency)
+            self.skip(revision, entry)
+            return Applied(entry, revision, frequency)
         self.skip(revision, entry)
         match entry:
-            case Learn():
-                frequency = self._learn(revision, entry)
-                if self.named is not None:
-                    self.named.note(revision, entry.token, entry.name, frequency)
-                return Applied(entry, revision, frequency)
             case Update():
                 return self._update(revision, entry)
             case Delete():

@@ -3,18 +3,18 @@
 Other tokens are random. To whoever reads the log, every token is a text that is equal or not.
 """
 
-from dataclasses import dataclass
 from hashlib import blake2b, sha256
+from typing import NamedTuple
 
 _MARK = "l"
 """The first character of such a token: no hex digit, so no random token begins with it."""
 _ID_CHARS, _CONTENT_CHARS = 16, 8
 """Hex digits of the id's SHA-256 and of a digest of the content."""
+_CONTENTS = 16**_CONTENT_CHARS
 TOKEN_CHARS = len(_MARK) + _ID_CHARS + _CONTENT_CHARS
 
 
-@dataclass(frozen=True, slots=True)
-class EntryName:
+class EntryName(NamedTuple):
     """What a token says about the entry that its sender named."""
 
     key: int
@@ -40,5 +40,4 @@ def name_in(token: str) -> EntryName | None:
     """The name that *token* was made from; None: it is a random one."""
     if len(token) != TOKEN_CHARS or token[0] != _MARK:
         return None
-    number = int(token[1:], 16)
-    return EntryName(number >> 4 * _CONTENT_CHARS, number & (1 << 4 * _CONTENT_CHARS) - 1)
+    return EntryName(*divmod(int(token[1:], 16), _CONTENTS))
