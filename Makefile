@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PORT ?= 8000
 WORKERS_FOR_TESTS ?= 2
 
-.PHONY: help install run up down check test torture soak engine-check engine-stalls engine-sanitize operator-truth operator-rivals operator-kills operator-storms operator-hostile fuzz audit e2e bench bench-operator dist images chart crds client format clean browser-test client-test
+.PHONY: help install run up down check test torture soak engine-check engine-stalls engine-sanitize operator-truth operator-rivals operator-kills operator-storms operator-hostile fuzz audit e2e bench bench-operator dist images chart crds client format clean browser-test console-scale client-test
 
 help: ## list these commands
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,9 +59,13 @@ test: install ## run unit, contract and integration tests on servers that they s
 	@$(PYTHON) e2e/testbed/testbed.py binaries
 	@$(BIN)/python -m pytest tests --ignore=tests/clients --ignore-glob="tests/integration/test_browser*" -n $(WORKERS_FOR_TESTS) --dist loadgroup $(PYTEST_ARGS)
 
-browser-test: install ## show in Chromium that foreign pages can do nothing, and that /docs works offline
+browser-test: install ## show in Chromium that foreign pages can do nothing, and that /docs and /console work offline
 	@$(PYTHON) e2e/testbed/testbed.py packages chromium
 	@$(BIN)/python -m pytest tests/integration/test_browser*.py $(PYTEST_ARGS)
+
+console-scale: install ## drive the console in Chromium on an instance with CONSOLE_PATTERNS=100000 (2 minutes)
+	@$(PYTHON) e2e/testbed/testbed.py packages chromium
+	@CONSOLE_PATTERNS=$${CONSOLE_PATTERNS:-100000} $(BIN)/python -m pytest tests/integration/test_browser_console_scale.py -s $(PYTEST_ARGS)
 
 client-test: install ## generate clients (Python, TypeScript) from the OpenAPI documents and converse through them
 	@$(BIN)/python tests/clients/generators.py build/clients

@@ -5,13 +5,14 @@ Pictures of the views are written to build/console. `make browser-test` installs
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 
-from support import patient
+from support import patient, waiting
 from support.access import key_line
 from support.axe_core import NPM, RULES, axe_core
 from support.browser import CHROMIUM, offline_tab
@@ -70,11 +71,14 @@ def keyed(new_lasting_service: NewService, tmp_path_factory: pytest.TempPathFact
 def watched(page: Console, url: str) -> Iterator[Console]:
     """The page of *url*; whatever a test does, it asks nobody else and violates no policy."""
     page.url = url
+    page.tab.open("about:blank")
+    page.tab.run("1")  # takes in what the browser said about the page before
     page.tab.requested.clear()
     page.tab.complaints.clear()
     yield page
     page.tab.run("document.title")  # takes in what the browser has said so far
-    own = (f"{url}/", f"ws{url.removeprefix('http')}/", "blob:", "data:")
+    origin = url.removesuffix(PREFIX)  # browsers ask it for an icon where a page names none
+    own = (f"{url}/", f"ws{url.removeprefix('http')}/", "blob:", f"{origin}/favicon.ico")
     assert [address for address in page.tab.requested if not address.startswith(own)] == []
     assert [one for one in page.tab.complaints if '"source": "network"' not in one] == []
 
@@ -372,11 +376,17 @@ def test_the_instance_is_shown_without_secrets(console: Console) -> None:
     assert "recall_threshold" in console.text(".columns")
 
 
+def is_there(service: ServiceProcess) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(f"{service.url}/health/live").status_code == 200
+    return False
+
+
 def test_what_is_red_says_what_to_do(page: Console, new_service: NewService) -> None:
     away = f"mongodb://127.0.0.1:{free_port()}/?directConnection=true"
     service = new_service(MONGO_BASE_URL=away, VECTORS="disabled", PROCESSOR_ID="roastery.prod")
     service.start()
-    patient.get(f"{service.url}/health/live")
+    waiting.until(lambda: is_there(service), "the service")
     page.url = service.url
     page.open("instance")
     page.read(".alert", "The store of knowledge (MongoDB) does not answer")

@@ -37,7 +37,7 @@ export function uniqueId() {
 }
 
 /** The JSON of an answer. */
-export async function call(method, path, {query = {}, body, signal, quiet = false} = {}) {
+export async function call(method, path, {query = {}, body, signal, quiet = false, keepalive = false} = {}) {
   const url = new URL(path, BASE);
   for (const [name, value] of Object.entries(query)) {
     if (value != null && value !== "") url.searchParams.set(name, value);
@@ -47,7 +47,7 @@ export async function call(method, path, {query = {}, body, signal, quiet = fals
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const patience = AbortSignal.timeout(PATIENCE_MS);
   const answer = await fetched(url, {
-    method, headers, cache: "no-store", redirect: "error", referrerPolicy: "no-referrer",
+    method, headers, keepalive, cache: "no-store", redirect: "error", referrerPolicy: "no-referrer",
     body: body === undefined ? undefined : JSON.stringify(body),
     signal: signal ? AbortSignal.any([signal, patience]) : patience,
   });

@@ -7,8 +7,8 @@ import {alertBox, bar, spark} from "./pieces.js";
 import {state} from "./state.js";
 
 const EVERY_MS = 5000, LISTED = 1000, USERS = 12, MINUTES = 60;
-const STORES = {redis: ["Sessions", {redis: "Redis", memory: "in this process"}], mongodb: ["Knowledge", {mongodb: "MongoDB", sqlite: "SQLite"}], qdrant: ["Vectors", {qdrant: "Qdrant", local: "local files", none: "off"}]};
-const WORDS = {healthy: "well", degraded: "failing", unhealthy: "no answer", disabled: "off"};
+const STORES = {redis: ["Sessions", {redis: "Redis", memory: "in this process"}], mongodb: ["Knowledge", {mongodb: "MongoDB", sqlite: "SQLite"}], qdrant: ["Vectors", {qdrant: "Qdrant", local: "local files", disabled: ""}]};
+const WORDS = {healthy: "well", degraded: "failing", unhealthy: "away", disabled: "off"};
 
 /** What is affected, and what helps, in order. */
 const ADVICE = {
@@ -123,8 +123,8 @@ export class Instance {
 
   #store(name, one, metrics, series) {
     const [what, backends] = STORES[name] || [name, {}], {in_use: used, idle, max} = one.pool, pool = max ? `${max - used} of ${max} connections free` : "";
-    const called = metrics?.databases[name], note = [one.last_error_at ? `last error ${ago(one.last_error_at)} ago` : "no error so far", pool].filter(Boolean).join("; ");
-    const facts = [["probe", one.latency_ms === null ? "–" : ms(one.latency_ms / 1000)], ...(called?.operations ? [["calls", ms(latest(series, `${name}_response_time`) ?? called.avg_response_time)]] : [])];
+    const called = metrics?.databases[name], note = [one.last_error_at ? `last error ${ago(one.last_error_at)} ago` : one.status === "unhealthy" ? "no answer so far" : one.status === "disabled" ? "observations with vectors are refused" : "no error so far", pool].filter(Boolean).join("; ");
+    const facts = [["probe", one.latency_ms === null || one.status === "disabled" ? "–" : ms(one.latency_ms / 1000)], ...(called?.operations ? [["calls", ms(latest(series, `${name}_response_time`) ?? called.avg_response_time)]] : [])];
     return card(h("span", {}, what, h("span.sm.q", {}, ` ${backends[one.backend] ?? one.backend}`)), one.status, facts, spark(values(series, `${name}_response_time`), 220, 36), note, idle);
   }
 

@@ -105,10 +105,12 @@ export class Shell {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
     }
-    this.#drawUsers();
+    this.showUser();
   }
 
-  #drawUsers() {
+  /** Show who is chosen. */
+  showUser() {
+    if (state.user !== null && !state.users.includes(state.user)) state.users = [...state.users, state.user].sort();
     const own = isKeyless() ? "no user" : "own";
     const options = [[OWN, own], ...state.users.map(name => [name, name]), [OTHER, "Another…"]];
     fill($("#user"), options.map(([value, text]) => h("option", {value, selected: value === (state.user ?? OWN)}, text.length > 28 ? `${text.slice(0, 27)}…` : text)));
@@ -126,8 +128,7 @@ export class Shell {
   #take(user) {
     state.user = user;
     state.session = null;
-    if (user !== null && !state.users.includes(user)) state.users = [...state.users, user].sort();
-    this.#drawUsers();
+    this.showUser();
     this.#route();
   }
 

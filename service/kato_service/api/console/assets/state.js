@@ -5,7 +5,7 @@ import {ApiError, call, get, ofSession} from "./api.js";
 
 const SESSIONS = "kato-sessions";
 const PREFERENCES = "kato-console";
-const MOST_SESSIONS = 40;
+const MOST_SESSIONS = 12;
 
 /** What views share. */
 export const state = {
@@ -75,22 +75,22 @@ export async function found(id) {
   }
 }
 
-/** The sessions of the chosen user that can be opened, the last used first, and how many cannot. */
+/** The sessions of the chosen user that can be opened, the last used first, and how many cannot.
+ *  With a key and no user chosen, they are all that the key may see. */
 export async function openSessions() {
   const query = {limit: 200};
   if (state.user !== null) query.user_id = state.user;
-  const {sessions, next_cursor: more} = await get("v2/sessions", query);
+  const {sessions} = await get("v2/sessions", query);
   const known = isKeyless() ? (await Promise.all(remembered().map(found))).filter(Boolean) : sessions;
-  const own = known.filter(one => one.user_id === state.user);
+  const isOwn = one => one.user_id === state.user || (state.user === null && !isKeyless());
+  const own = known.filter(isOwn);
   own.sort((a, b) => b.last_accessed.localeCompare(a.last_accessed));
-  const all = sessions.filter(one => one.user_id === state.user).length;
-  return {sessions: own, others: Math.max(0, all - own.length), more: Boolean(more)};
+  return {sessions: own, others: Math.max(0, sessions.filter(isOwn).length - own.length)};
 }
 
 /** Everybody whom the caller may see: those with knowledge, and those with sessions. */
 export async function loadUsers() {
   const names = new Set(state.user === null ? [] : [state.user]);
-  for (const id of remembered()) names.add((await found(id))?.user_id ?? null);
   for (const one of (await get("v2/sessions", {limit: 1000})).sessions) names.add(one.user_id);
   try {
     for (const one of (await get("v2/users", {limit: 1000})).users) names.add(one.user_id);
@@ -98,6 +98,5 @@ export async function loadUsers() {
     if (![403, 404].includes(error.status)) throw error;
   }
   names.delete(null);
-  names.delete(undefined);
   state.users = [...names].sort();
 }

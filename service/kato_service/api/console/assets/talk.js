@@ -91,6 +91,7 @@ export class Talk {
 
   #choose(session) {
     choose(session);
+    this.shell.showUser();
     this.live.stop();
     [this.#stm, this.#answer, this.#next, this.#genes, this.#error] = [null, null, null, null, null];
     [this.#cursor, this.#rows, this.#compare] = [0, ROWS, null];

@@ -36,9 +36,17 @@ export class Teach {
     fill(root, this.root);
     this.#draw();
     $("#go")?.focus({preventScroll: true});
+    addEventListener("pagehide", this.#leave);
   }
 
+  /** The tab is closed or reloaded: what is sent now still arrives. */
+  #leave = () => {
+    if (this.#session && this.#isOwn) call("POST", ofSession(this.#session, "/clear-all"), {keepalive: true}).catch(() => {});
+    if (this.#session) call("DELETE", ofSession(this.#session), {keepalive: true}).catch(() => {});
+  };
+
   close() {
+    removeEventListener("pagehide", this.#leave);
     hide();
     if (this.#session) this.#forget().catch(() => {});
   }
