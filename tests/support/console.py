@@ -38,8 +38,9 @@ class Console:
         still = {"name": "prefers-reduced-motion", "value": "reduce"}
         self.tab.call("Emulation.setDeviceMetricsOverride", **SIZE)
         self.tab.call("Emulation.setEmulatedMedia", features=[scheme, still])
+        # Another page comes in between: a change of what follows the # alone loads nothing.
+        self.tab.open(f"{self.url}/console/icon.svg")
         if fresh:
-            self.tab.open(f"{self.url}/console/icon.svg")
             self.tab.run("sessionStorage.clear(), localStorage.clear()")
         self.tab.open(f"{self.url}/console#{view}")
         self.tab.call("Page.bringToFront")

@@ -138,11 +138,11 @@ export class Knowledge {
   }
 
   async #pick(place) {
-    await this.#rows.load(place);
-    const one = this.#rows.at(place);
-    if (!one) return;
+    const rows = this.#rows;
     this.#place = place;
-    this.#show(one.name);
+    // A place far away takes a request per page on the way, as pages follow each other.
+    while (!rows.at(place)) if (!await rows.load(place) || rows !== this.#rows || place !== this.#place) return;
+    this.#show(rows.at(place).name);
   }
 
   #show(name) {

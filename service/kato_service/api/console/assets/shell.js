@@ -3,7 +3,7 @@
 import {ApiError, forget, get, keep, key, onRefused} from "./api.js";
 import {$, fill, h, s, say} from "./dom.js";
 import {alertBox, ask} from "./pieces.js";
-import {isKeyless, loadUsers, prefer, preferences, state} from "./state.js";
+import {isKeyless, loadUsers, prefer, preferences, restore, state} from "./state.js";
 
 const NAMES = ["talk", "knowledge", "instance", "teach"];
 const KEYS = [
@@ -51,6 +51,7 @@ export class Shell {
     $("#instance-name").textContent = state.health.processor_id;
     $("#leave").hidden = !key();
     if (!isKeyless() && !key()) return this.signIn("");
+    await restore().catch(() => {}); // the view says what is wrong
     this.#route();
     return this.users();
   }

@@ -64,6 +64,13 @@ export function choose(session) {
   }
 }
 
+/** Choose the session that was chosen before the page was loaded again. */
+export async function restore() {
+  const [id] = remembered();
+  const session = id ? await found(id) : null;
+  if (session) choose(session);
+}
+
 /** The session, or null if it has ended. */
 export async function found(id) {
   try {

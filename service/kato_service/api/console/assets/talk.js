@@ -60,7 +60,7 @@ export class Talk {
     if (!count || this.#compare) return false;
     if (event.key === "j" || event.key === "k") {
       this.#cursor = Math.max(0, Math.min(count - 1, this.#cursor + (event.key === "j" ? 1 : -1)));
-      this.#drawList();
+      this.#mark();
       $(`#why-${this.#cursor}`)?.focus({preventScroll: true});
       this.list.querySelector(".pred.on")?.scrollIntoView({block: "nearest"});
       if (this.#explained) this.#drawDrawer();
@@ -341,6 +341,11 @@ export class Talk {
     this.#drawCount();
   }
 
+  /** Mark the row that the keys are at. */
+  #mark() {
+    this.list.querySelectorAll("#preds .pred").forEach((row, at) => row.classList.toggle("on", at === this.#cursor));
+  }
+
   #content() {
     if (this.#error) return [alertBox(this.#error, () => this.#refresh())];
     if (this.#compare) return [this.#compare.node];
@@ -387,7 +392,7 @@ export class Talk {
       if (was) $(`#why-${this.#cursor}`)?.focus();
       return;
     }
-    this.#drawList();
+    this.#mark();
     this.#drawDrawer();
     $("#d-close")?.focus();
   }
