@@ -1,7 +1,7 @@
 """Builds a release into one folder: `dist.py [--out dist] [--arch ARCH …] [--images PREFIX]`.
 
-Wheel, sdist, chart, install.yaml, images of both programs with their SBOMs, and checksums; all from
-the tracked files of this checkout. docs/releasing.md says what each is for and how to verify it.
+Wheels, sdists, chart, install.yaml, images of both programs with their SBOMs, and checksums; all
+from the tracked files of this checkout. docs/releasing.md says what each is for and how to verify it.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from checksums import NAME as CHECKSUMS
 from checksums import write_checksums
 from packages import ensure_packages
 from processes import STARTED, TestbedError, say
-from python_packages import build_sdist, build_wheel
+from python_packages import build_client, build_sdist, build_wheel
 from release_images import (
     ARCHITECTURES,
     build_image,
@@ -62,7 +62,7 @@ def build(source: Sources, options: argparse.Namespace) -> None:
 
 
 def build_packages(source: Sources, work: Path, out: Path, *, prefix: str) -> Path:
-    """Build sdist, wheel, chart and install.yaml; the folder of the unpacked sdist.
+    """Build sdists, wheels, chart and install.yaml; the folder of the unpacked sdist of KATO.
 
     Args:
         work: A folder for intermediate files; its `exported` holds the exported sources.
@@ -71,6 +71,8 @@ def build_packages(source: Sources, work: Path, out: Path, *, prefix: str) -> Pa
     say(f"{sdist.name}: the sources; the rest is built from it")
     wheel = build_wheel(source, unpacked, work / "wheel", out)
     say(f"{wheel.name}: both programs, with the engine compiled")
+    of_client = build_client(source, work, out)
+    say(f"{' and '.join(one.name for one in of_client)}: the Python client")
     chart = package_chart(source, unpacked / "charts" / "kato", work / "chart", out)
     say(f"{chart.name}: the Helm chart")
     text = install_manifest(chart, source.version, image_names(source.version, prefix))

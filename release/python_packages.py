@@ -1,4 +1,4 @@
-"""The sdist, and the wheel that is built from it."""
+"""The sdists of KATO and of its Python client, and the wheels that are built from them."""
 
 import shutil
 import sys
@@ -14,9 +14,19 @@ ENGINE = "kato_service/search/_engine.abi3.so"
 
 def build_sdist(source: Sources, work: Path, out: Path) -> tuple[Path, Path]:
     """The sdist below *out*, from the sources in *work* `/exported`; the folder it unpacks to."""
-    _build(source, "--sdist", work / "exported", work / "sdist-made")
-    (made,) = (work / "sdist-made").glob("*.tar.gz")
-    folder = unpack(made, work / "sdist")
+    return _sdist(source, work / "exported", work / "sdist", out)
+
+
+def build_client(source: Sources, work: Path, out: Path) -> tuple[Path, Path]:
+    """The sdist and the wheel of the Python client below *out*, from the same sources."""
+    sdist, unpacked = _sdist(source, work / "exported" / "client", work / "client-sdist", out)
+    return sdist, _wheel(source, unpacked, work / "client-wheel", out)
+
+
+def _sdist(source: Sources, sources: Path, work: Path, out: Path) -> tuple[Path, Path]:
+    _build(source, "--sdist", sources, work / "made")
+    (made,) = (work / "made").glob("*.tar.gz")
+    folder = unpack(made, work / "unpacked")
     # setuptools writes the times of the checkout into it.
     sdist = out / made.name
     write_tar(sdist, folder, epoch=source.epoch, prefix=f"{folder.name}/", compressed=True)
@@ -29,15 +39,20 @@ def build_wheel(source: Sources, unpacked: Path, work: Path, out: Path) -> Path:
     Raises:
         TestbedError: It has no compiled engine: there is no C compiler.
     """
-    # In a copy: the compiler's results must not get into images that are built from the folder.
-    copy = shutil.copytree(unpacked, work / "source")
-    _build(source, "--wheel", copy, work / "made")
-    (made,) = (work / "made").glob("*.whl")
-    if ENGINE not in zipfile.ZipFile(made).namelist():
+    wheel = _wheel(source, unpacked, work, out)
+    if ENGINE not in zipfile.ZipFile(wheel).namelist():
         raise TestbedError(
             f"the wheel lacks the compiled engine ({ENGINE}): install a C compiler and Python's"
             " headers (as root: apt-get install gcc libc6-dev python3-dev)"
         )
+    return wheel
+
+
+def _wheel(source: Sources, unpacked: Path, work: Path, out: Path) -> Path:
+    # In a copy: the compiler's results must not get into images that are built from the folder.
+    copy = shutil.copytree(unpacked, work / "source")
+    _build(source, "--wheel", copy, work / "made")
+    (made,) = (work / "made").glob("*.whl")
     return Path(shutil.copy2(made, out / made.name))
 
 

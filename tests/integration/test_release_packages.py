@@ -53,7 +53,7 @@ def packages(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def wheel(packages: Packages) -> zipfile.ZipFile:
-    return zipfile.ZipFile(packages.only("*.whl"))
+    return zipfile.ZipFile(packages.only("kato-*.whl"))
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +81,22 @@ def test_the_wheel_holds_all_modules_of_both_programs_and_nothing_else(
     assert {name for name in names if name.endswith(".py")} == tracked("operator", "service")
     tops = {name.partition("/")[0] for name in names}
     assert tops == {"kato_operator", "kato_service", f"kato-{sources().version}.dist-info"}
+
+
+def test_the_wheel_of_the_client_holds_its_modules_and_nothing_else(packages: Packages) -> None:
+    wheel = zipfile.ZipFile(packages.only("kato_client-*.whl"))
+    names = set(wheel.namelist())
+    assert {name for name in names if name.endswith(".py")} == {
+        name for name in tracked("client") if name.startswith("kato_client/")
+    }
+    version = sources().version
+    assert {name.partition("/")[0] for name in names} == {
+        "kato_client",
+        f"kato_client-{version}.dist-info",
+    }
+    assert {"kato_client/py.typed", f"kato_client-{version}.dist-info/licenses/LICENSE"} < names
+    unpacked = packages.only("kato_client-*.tar.gz")
+    assert unpacked.name == f"kato_client-{version}.tar.gz"
 
 
 def test_the_wheel_holds_the_page_of_the_api_with_the_licences_of_its_parts(
@@ -130,7 +146,7 @@ def test_the_programs_and_engine_of_the_wheel_run(
 def test_the_sdist_holds_everything_that_images_are_built_from(
     packages: Packages, tmp_path: Path
 ) -> None:
-    unpacked = unpack(packages.only("*.tar.gz"), tmp_path)
+    unpacked = unpack(packages.only("kato-*.tar.gz"), tmp_path)
     text = (REPOSITORY / "Dockerfile").read_text(encoding="utf-8")
     copied = [line.split()[1:-1] for line in text.splitlines() if re.match(r"COPY [^-]", line)]
     assert copied
@@ -144,7 +160,7 @@ def test_the_same_commit_gives_the_same_sdist(packages: Packages, tmp_path: Path
     source = sources()
     source.export(tmp_path / "exported")
     again, _ = build_sdist(source, tmp_path, tmp_path)
-    assert again.read_bytes() == packages.only("*.tar.gz").read_bytes()
+    assert again.read_bytes() == packages.only("kato-*.tar.gz").read_bytes()
 
 
 def test_the_chart_archive_holds_the_chart(packages: Packages, tmp_path: Path) -> None:
