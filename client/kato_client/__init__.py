@@ -5,6 +5,7 @@
 
 from kato_client.answers import (
     BulkLearned,
+    Erased,
     Events,
     Explanation,
     Genes,
@@ -17,6 +18,7 @@ from kato_client.answers import (
     Prediction,
     Predictions,
     SessionInfo,
+    UserInfo,
 )
 from kato_client.asynchronous.client import AsyncKato
 from kato_client.asynchronous.session import AsyncSession
@@ -47,6 +49,7 @@ __all__ = [
     "AsyncUser",
     "BulkLearned",
     "ConnectionFailedError",
+    "Erased",
     "Event",
     "Events",
     "Explanation",
@@ -72,5 +75,6 @@ __all__ = [
     "UnauthorizedError",
     "UnavailableError",
     "User",
+    "UserInfo",
     "__version__",
 ]

@@ -283,3 +283,36 @@ class BulkLearned(Record):
     """Those that failed for good."""
     failures: list[LineFailure]
     """Why they did: the first 1000 of them."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class UserInfo(Record):
+    """A user's knowledge base, as figures."""
+
+    user_id: str | None
+    """None for the knowledge base of sessions without a user."""
+    processor_id: str
+    patterns: int | None
+    """None, like the next ones, if an earlier version wrote the last figures."""
+    symbols: int | None
+    learns: int | None
+    last_learned_at: datetime | None
+    as_of: datetime | None
+    """When the figures were taken: in a list, at most some seconds after a change."""
+    loaded_bytes: int | None
+    vectors: int
+    """In the answer to `info`, not in lists."""
+    sessions: int
+    """Like `vectors`."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class Erased(Record):
+    """What erasing a user removed."""
+
+    user_id: str | None
+    processor_id: str
+    erased: dict[str, int]
+    """Counts of sessions, patterns, vectors, documents and remembered requests."""
+    used_again: bool
+    """Whether something was learned after the erasure had begun: only that is there."""

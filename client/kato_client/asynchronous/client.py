@@ -81,6 +81,10 @@ class AsyncKato:
         """What works without a session, on the knowledge of *user*; None: of the instance."""
         return AsyncUser(self._connection, user)
 
+    def users(self) -> AsyncIterator[answers.UserInfo]:
+        """All users with figures of their knowledge; needs the scope `admin`."""
+        return pages.items(self._connection, "/v2/users", "users", answers.UserInfo)
+
     async def session_count(self) -> int:
         found = await self._connection.call(get("/v2/sessions/count"))
         return int(found["active_session_count"])

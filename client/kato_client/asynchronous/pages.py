@@ -12,7 +12,7 @@ PAGE = 500
 
 
 async def items(
-    connection: AsyncConnection, path: str, name: str, kind: type[R], **query: str | None
+    connection: AsyncConnection, path: str, name: str, kind: type[R], **query: str | int | None
 ) -> AsyncIterator[R]:
     """All items of the list *name*; each page is asked for when the one before it is used up."""
     cursor: str | None = None

@@ -82,6 +82,10 @@ class Kato:
         """What works without a session, on the knowledge of *user*; None: of the instance."""
         return User(self._connection, user)
 
+    def users(self) -> Iterator[answers.UserInfo]:
+        """All users with figures of their knowledge; needs the scope `admin`."""
+        return pages.items(self._connection, "/v2/users", "users", answers.UserInfo)
+
     def session_count(self) -> int:
         found = self._connection.call(get("/v2/sessions/count"))
         return int(found["active_session_count"])

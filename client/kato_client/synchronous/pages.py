@@ -13,7 +13,7 @@ PAGE = 500
 
 
 def items(
-    connection: Connection, path: str, name: str, kind: type[R], **query: str | None
+    connection: Connection, path: str, name: str, kind: type[R], **query: str | int | None
 ) -> Iterator[R]:
     """All items of the list *name*; each page is asked for when the one before it is used up."""
     cursor: str | None = None

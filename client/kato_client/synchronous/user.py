@@ -1,15 +1,17 @@
 # Generated from asynchronous/user.py by `make client`: change that one.
 """What works on a user's knowledge without a session."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Unpack
 from uuid import uuid4
 
 from kato_client import answers
 from kato_client.errors import AnswerError, coded_error
+from kato_client.filters import PatternFilter, as_body, as_query
 from kato_client.lines import Progress, Tally, parts_of
 from kato_client.observations import Event, observations_of
-from kato_client.requests import AnswerOptions, Request, asked, post
+from kato_client.requests import AnswerOptions, Request, asked, get, post, segment
+from kato_client.synchronous import pages
 from kato_client.synchronous.connection import Connection
 
 
@@ -20,6 +22,10 @@ class User:
         """Use `Kato.user`."""
         self._connection = connection
         self._user = user
+
+    @property
+    def _path(self) -> str:
+        return "/v2/anonymous" if self._user is None else f"/v2/users/{segment(self._user)}"
 
     def learn(
         self,
@@ -50,6 +56,38 @@ class User:
             if progress is not None:
                 progress(found)
         return found or tally.so_far()
+
+    def info(self) -> answers.UserInfo:
+        """Figures of the user's knowledge. Raises NotFoundError if there is no such user."""
+        return answers.UserInfo.of(self._connection.call(get(self._path)))
+
+    def patterns(
+        self, *, newest_first: bool = False, **wanted: Unpack[PatternFilter]
+    ) -> Iterator[answers.Pattern]:
+        """The patterns that meet all conditions, in the order of their first learn."""
+        query = {**as_query(wanted), "order": "-first" if newest_first else "first"}
+        path = f"{self._path}/patterns"
+        return pages.items(self._connection, path, "patterns", answers.Pattern, **query)
+
+    def delete_patterns(self, *, dry_run: bool = False, **wanted: Unpack[PatternFilter]) -> int:
+        """Delete the patterns that meet all conditions, of which there is at least one.
+
+        Returns:
+            How many were deleted; with *dry_run*, how many would be.
+        """
+        body = {**as_body(wanted), "dry_run": dry_run}
+        count, cursor = 0, None
+        while True:
+            request = post(f"{self._path}/patterns:delete", **body, cursor=cursor)
+            done = self._connection.call(request)
+            count += int(done["matched"] if dry_run else done["deleted"])
+            cursor = done["next_cursor"]
+            if cursor is None:
+                return count
+
+    def erase(self) -> answers.Erased:
+        """Erase everything of the user: knowledge, vectors, sessions. There is no undo."""
+        return answers.Erased.of(self._connection.call(Request("DELETE", self._path)))
 
     def predict(
         self,

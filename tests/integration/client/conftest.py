@@ -31,7 +31,7 @@ class Threaded:
             return found
         if name in {"session", "user"}:
             return lambda *given, **named: Threaded(found(*given, **named))
-        if name in {"patterns", "sessions", "subscribe"}:
+        if name in {"patterns", "sessions", "subscribe", "users"}:
             return lambda **given: _in_threads(found(**given))
         return partial(asyncio.to_thread, found)
 

@@ -3,6 +3,7 @@
 import random
 import socket
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from kato_client import (
     ConnectionFailedError,
     InvalidRequestError,
     Next,
+    NotFoundError,
     Observation,
     Predictions,
     lines,
@@ -147,3 +149,40 @@ async def test_what_comes_next_has_weights_that_add_up_to_one(
             empty = await session.predictions(offset=5, explain=True)
             codes = [reason["code"] for reason in empty.explanation.reasons]
             assert "before_offset" in codes
+
+
+async def test_patterns_are_found_and_deleted_by_conditions(
+    new_kato: NewKato, service_url: str, user: str
+) -> None:
+    async with new_kato(service_url) as kato:
+        found = kato.user(user)
+        begun = datetime.now(UTC) - timedelta(minutes=5)
+        await found.learn([LETTERS, LETTERS, ["a", "x"], ["y", "z"]])
+        assert [one.pattern_data async for one in found.patterns(symbols=["a"], prefix=["a"])] == [
+            [["a"], ["b"], ["c"]],
+            [["a"], ["x"]],
+        ]
+        recent = found.patterns(newest_first=True, learned_after=begun, max_frequency=1)
+        assert [one.pattern_data[0] async for one in recent] == [["y"], ["a"]]
+        assert await found.delete_patterns(symbols=["a"], dry_run=True) == 2
+        assert await found.delete_patterns(symbols=["a"]) == 2
+        assert [one.pattern_data async for one in found.patterns()] == [[["y"], ["z"]]]
+        with pytest.raises(InvalidRequestError, match="at least one condition"):
+            await found.delete_patterns()
+        with pytest.raises(ValueError, match="learned_after needs a time zone"):
+            found.patterns(learned_after=datetime(2026, 1, 1))  # noqa: DTZ001
+
+
+async def test_a_user_is_listed_and_erased(new_kato: NewKato, service_url: str, user: str) -> None:
+    async with new_kato(service_url) as kato:
+        with pytest.raises(NotFoundError):
+            await kato.user(user).info()
+        await kato.user(user).learn([LETTERS])
+        info = await kato.user(user).info()
+        assert (info.user_id, info.patterns, info.sessions) == (user, 1, 0)
+        listed = [one.patterns async for one in kato.users() if one.user_id == user]
+        assert len(listed) == 1
+        erased = await kato.user(user).erase()
+        assert (erased.erased["patterns"], erased.used_again) == (1, False)
+        assert (await kato.user(user).erase()).erased["patterns"] == 0
+        assert [one async for one in kato.user(user).patterns()] == []
