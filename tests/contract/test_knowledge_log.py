@@ -27,7 +27,7 @@ from kato_service.knowledge.model.entries import (
     Statistics,
     Update,
 )
-from kato_service.knowledge.model.log import Head, Tail
+from kato_service.knowledge.model.log import Head, KnowledgeLog, Tail
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 
 
@@ -71,6 +71,20 @@ async def test_an_unknown_knowledge_base_is_empty_and_reading_it_writes_nothing(
     log = store.new_log()
     assert await log.head("kato") is None
     await log.close()
+
+
+async def test_nothing_goes_in_after_a_revision_that_is_taken(
+    replica: Replica, log: KnowledgeLog
+) -> None:
+    kb = replica().get("kato")
+    await added(kb, *(learn("a", "b") for _ in range(120)))
+    entries = [learn("c", "d") for _ in range(350)]
+    assert await log.insert("kato", 120, entries) == 0
+    assert await log.insert("kato", 121, entries[:230]) == 230
+    assert await log.insert("kato", 340, entries[230:]) == 0
+    assert await log.insert("kato", 351, entries[230:]) == 120
+    tail = await log.tail("kato", 0, limit=1000)
+    assert [revision for revision, _ in tail.entries] == list(range(1, 471))
 
 
 async def test_each_learn_returns_the_frequency_at_its_own_revision(replica: Replica) -> None:

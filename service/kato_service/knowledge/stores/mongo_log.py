@@ -9,7 +9,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from kato_service.connections.circuit import Circuit
-from kato_service.errors import StoreUnavailableError
+from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
 from kato_service.knowledge.model.entries import Entry
 from kato_service.knowledge.model.log import LONGEST_LEASE_S, Head, Named, Tail
@@ -39,6 +39,9 @@ OPERATION_TIMEOUT_S = 10.0
 """Seconds that one call may take, retries of the driver included."""
 CONFIRMATIONS = 3
 """Attempts to read a range whose end is disputed, before the primary counts as changing."""
+ORDERED = 100
+"""Documents of one insert. FerretDB keeps the order inside of so many only: after one that is
+refused, it goes on with the next hundred."""
 DECODED_INLINE = 100
 """Entries that are decoded on the event loop; more of them would block it."""
 
@@ -144,9 +147,23 @@ class MongoKnowledgeLog:
     async def insert(self, kb: str, first: int, entries: Sequence[Entry]) -> int:
         now = datetime.now(UTC)
         documents = [encoded(kb, first + i, entry, now) for i, entry in enumerate(entries)]
+        done = 0
+        for batch in (documents[i : i + ORDERED] for i in range(0, len(documents), ORDERED)):
+            try:
+                count = await self._insert_in_order(batch)
+            except StoreUnavailableError as error:
+                if done and not isinstance(error, OutcomeUnknownError):
+                    raise OutcomeUnknownError(error.message) from error
+                raise
+            done += count
+            if count < len(batch):
+                break
+        return done
+
+    async def _insert_in_order(self, documents: Sequence[Document]) -> int:
+        """Insert them up to the first whose revision is taken, so that the log has no gaps."""
         async with self._server.mapped_errors(writing=True):
             try:
-                # Ordered: it stops at the first revision that is taken, so the log has no gaps.
                 await self._log.insert_many(documents, ordered=True)
             except BulkWriteError as exc:
                 return duplicates(exc)[0]
