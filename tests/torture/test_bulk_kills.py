@@ -22,7 +22,7 @@ LINES, SENDERS, USERS = 250, 3, 2
 """Lines of a request, senders at once, and users whose lines a request mixes."""
 KINDS = ("replica kill", "replica freeze", "replica cut", "store kill", "store cut")
 SHORT = ("replica kill", "store kill")
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 
 def name_of(line: dict[str, Any]) -> str:
@@ -75,7 +75,7 @@ class Sender:
                 "/v2/learn",
                 content=text(lines),
                 headers={"Content-Type": NDJSON},
-                timeout=10,
+                timeout=20,
             ) as answer:
                 async for one in answer.aiter_lines():
                     outcome = json.loads(one)
