@@ -89,7 +89,7 @@ _values = attrgetter(*_SETTERS)
 
 
 def changed(state: SessionState, **values: Any) -> SessionState:
-    """*state* with other values of some fields, as `dataclasses.replace` makes it in twice the time.
+    """*state* with other values of some fields; `dataclasses.replace` takes twice the time.
 
     A state has twenty fields, and every observation makes two new ones.
     """
