@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 FILE = "vectors.sqlite"
 BUSY_TIMEOUT_S = 5.0
+MOST_REMEMBERED = 100_000
+"""Dimensions that are kept in mind; the oldest are read again."""
 _MATRICES = "kato_service.knowledge.vectors.vector_matrices"
 
 
@@ -59,6 +61,8 @@ class EmbeddedVectors:
         self._places = places
         self._only_reads = only_reads
         self._is_set_up = False
+        self._agreed: dict[tuple[str, int], int] = {}
+        """Dimensions that were fixed. They never change."""
         self._matrices: VectorMatrices | None = None
         """Used by the reading thread alone."""
 
@@ -168,9 +172,14 @@ class EmbeddedVectors:
         return await self._file.read(lambda db: embedded_file.count(db, kb, cleared))
 
     async def dimension(self, kb: str, cleared: int) -> int | None:
-        if not await self._exists():
-            return None
-        return await self._file.read(lambda db: sqlite_dimensions.of(db, kb, cleared))
+        known = self._agreed.get((kb, cleared))
+        if known is None and await self._exists():
+            known = await self._file.read(lambda db: sqlite_dimensions.of(db, kb, cleared))
+            if known is not None:
+                self._agreed[kb, cleared] = known
+                if len(self._agreed) > MOST_REMEMBERED:
+                    del self._agreed[next(iter(self._agreed))]
+        return known
 
     async def close(self) -> None:
         await self._file.close()
