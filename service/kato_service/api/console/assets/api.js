@@ -82,5 +82,8 @@ export async function change(path, body = {}) {
   }
 }
 
+/** The path of a user. */
+export const ofUser = user => `v2/users/${encodeURIComponent(user)}`;
+
 /** The path below one session. */
 export const ofSession = (id, rest = "") => `v2/sessions/${encodeURIComponent(id)}${rest}`;

@@ -1,6 +1,6 @@
-// Transitions around a symbol: what came before and after it in the patterns that were looked at.
+// Transitions around a symbol: what came before and after it in the patterns that hold it.
 
-import {h, plural, s} from "./dom.js";
+import {h, s} from "./dom.js";
 import {shown} from "./pieces.js";
 import {eachPage} from "./patterns.js";
 
@@ -9,27 +9,27 @@ const PAGES = 20, SHOWN = 6, WIDTH = 436, BOX = 92, EDGE = 116;
 /** Sum how often each symbol came right before and right after *symbol*. */
 export async function transitions(session, symbol, signal) {
   const before = new Map(), after = new Map();
-  let holding = 0, looked = 0, pages = 0;
+  let holding = 0, pages = 0, isWhole = true;
   const put = (sums, event, frequency) => event?.forEach(one => sums.set(one, (sums.get(one) || 0) + frequency));
   await eachPage(session, patterns => {
     for (const {pattern_data: events, frequency} of patterns) {
-      const places = events.flatMap((event, at) => (event.includes(symbol) ? [at] : []));
-      if (places.length) holding++;
-      for (const at of places) {
+      events.forEach((event, at) => {
+        if (!event.includes(symbol)) return;
         put(before, events[at - 1], frequency);
         put(after, events[at + 1], frequency);
-      }
+      });
     }
-    looked += patterns.length;
-    return ++pages === PAGES;
-  }, signal);
+    holding += patterns.length;
+    isWhole = ++pages < PAGES;
+    return !isWhole;
+  }, {signal, symbols: [symbol]});
   const top = sums => [...sums].sort((a, b) => b[1] - a[1]).slice(0, SHOWN);
-  return {before: top(before), after: top(after), holding, looked};
+  return {before: top(before), after: top(after), holding, isWhole};
 }
 
 /** The picture; *go* is called with a symbol that was chosen. */
-export function graph(symbol, {before, after, holding, looked}, go) {
-  if (!before.length && !after.length) return h("p.sm.q", {}, holding ? "Nothing comes right before or after it." : `None of the first ${plural(looked, "pattern")} holds it.`);
+export function graph(symbol, {before, after, holding}, go) {
+  if (!before.length && !after.length) return h("p.sm.q", {}, holding ? "Nothing comes right before or after it." : "No pattern holds it.");
   const most = Math.max(1, ...before.concat(after).map(one => one[1])), height = Math.max(2, before.length, after.length) * 32 + 12;
   const middle = height / 2, left = WIDTH / 2 - BOX / 2, right = left + BOX, thick = weight => 1 + weight / most * 11;
   const side = (list, isLeft) => {

@@ -10,12 +10,18 @@ import {choose, found, newSession, openSessions, state} from "./state.js";
 const ROW = 40, AROUND = 6, TALLEST = 8_000_000;
 const EXPORT_MOST = 200_000;
 
+async function opened(listing) {
+  await listing.load(0);
+  return listing;
+}
+
 export class Knowledge {
   #all = 0;
   #rows = null;
   #query = {sought: "", sort: "", direction: -1};
   #chosen = "";
   #place = -1;
+  #parts = false;
   #abort = new AbortController();
 
   constructor(shell) {
@@ -61,20 +67,10 @@ export class Knowledge {
     this.#query.sought = sought;
     const {session_id: session} = state.session;
     try {
-      this.#all = this.page.total = await total(session);
+      this.#all = await total(session);
+      const rows = signal.aborted ? null : await this.#find(session, signal);
       if (signal.aborted) return;
-      const plain = !sought && !this.#query.sort;
-      if (plain) {
-        const listing = new Listing(session, this.#all);
-        await listing.load(0);
-        if (signal.aborted) return;
-        this.#rows = listing;
-      } else {
-        const progress = looked => this.#say(`${thousands(looked)} of ${thousands(this.#all)} looked at`);
-        const rows = await search(session, {...this.#query, signal, progress});
-        if (signal.aborted) return;
-        this.#rows = rows;
-      }
+      this.#rows = rows;
       this.#drawHead();
       this.#reset();
     } catch (error) {
@@ -85,8 +81,30 @@ export class Knowledge {
     }
   }
 
+  /** What fits the query. The service finds whole symbols at once; parts of symbols take a look at every pattern. */
+  async #find(session, signal) {
+    const {sought, sort} = this.#query, words = sought.split(/\s+/).filter(Boolean);
+    const progress = looked => this.#say(`${thousands(looked)} of ${thousands(this.#all)} looked at`);
+    if (!sought) return sort ? search(session, {...this.#query, symbols: [], signal, progress}) : opened(new Listing(session, this.#all));
+    for (const symbols of this.#parts ? [] : words.length > 1 ? [[sought], words] : [words]) {
+      const rows = sort ? await search(session, {...this.#query, sought: "", symbols, signal, progress}) : await opened(new Listing(session, 1, symbols));
+      if (rows.length || signal.aborted) return rows;
+    }
+    return search(session, {...this.#query, symbols: [], signal, progress});
+  }
+
   #say(text) {
-    this.count.textContent = text;
+    fill(this.count, text);
+  }
+
+  /** How many are listed, and what more could be looked for. */
+  #sayCount() {
+    const {length, isWhole, symbols} = this.#rows, {sort} = this.#query;
+    if (symbols?.length) {
+      const parts = h("button.link", {type: "button", id: "parts", title: "Look through all patterns", onclick: () => { this.#parts = true; this.#load(); }}, "parts too");
+      return fill(this.count, `${isWhole ? "" : "more than "}${thousands(isWhole ? length : length - 1)} of ${thousands(this.#all)}, `, parts);
+    }
+    return this.#say(isWhole ? (length === this.#all ? plural(length, "pattern") : `${thousands(length)} of ${thousands(this.#all)}`) : `the ${sort ? "first" : "first found"} ${thousands(length)} of ${thousands(this.#all)}`);
   }
 
   #reset() {
@@ -96,7 +114,7 @@ export class Knowledge {
     if (isEmpty) fill(this.none, this.#all ? empty("No pattern has that symbol", "Search by a part of a symbol, or by the first characters of a name.") : empty("Nothing was learned yet", "Teach it in Talk, or drop a file here: text, CSV or JSON lines.", h("p", {}, h("a", {href: "#teach"}, "A first conversation in five steps"))));
     this.body.scrollTop = 0;
     this.spacer.style.height = `${Math.min(length * ROW, TALLEST)}px`;
-    this.#say(this.#rows.isWhole ? (length === this.#all ? plural(length, "pattern") : `${thousands(length)} of ${thousands(this.#all)}`) : `the ${this.#query.sort ? "first" : "first found"} ${thousands(length)} of ${thousands(this.#all)}`);
+    this.#sayCount();
     this.#paint();
   }
 
@@ -123,6 +141,7 @@ export class Knowledge {
     try {
       for (const place of places) if (await rows.load(place) && rows === this.#rows) {
         this.spacer.style.height = `${Math.min(rows.length * ROW, TALLEST)}px`;
+        this.#sayCount();
         return this.#paint();
       }
     } catch (error) {
@@ -184,7 +203,7 @@ export class Knowledge {
     this.head = h(".cols.thead", {});
     this.detail = h("aside.detail", {"aria-label": "Pattern", id: "detail"});
     this.file = h("input", {type: "file", id: "file", hidden: true, accept: ".txt,.csv,.tsv,.json,.jsonl,.ndjson", onchange: event => this.#files(event.target.files)});
-    const seek = calmly(text => this.#load(text), 200);
+    const seek = calmly(text => { this.#parts = false; this.#load(text); }, 200);
     this.list = h(".list", {ondragover: event => { event.preventDefault(); this.list.classList.add("drop"); }, ondragleave: () => this.list.classList.remove("drop"), ondrop: event => { event.preventDefault(); this.list.classList.remove("drop"); this.#files(event.dataTransfer.files); }},
       h(".hd", {}, h("h1", {}, "Knowledge"), h("span.sm.q", {}, state.user ?? ""), h(".r", {}, this.file, h("button.btn", {type: "button", id: "import", onclick: () => this.file.click()}, "Import"), h("button.btn", {type: "button", id: "export", onclick: () => this.#export()}, "Export"))),
       h(".find", {}, h("input", {id: "find", type: "search", value: params.get("q") || "", placeholder: "Search symbols or a pattern’s name", "aria-label": "Search patterns", autocomplete: "off", spellcheck: "false", oninput: event => seek(event.target.value.trim()),

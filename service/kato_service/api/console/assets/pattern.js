@@ -6,7 +6,7 @@ import {graph, transitions} from "./graph.js";
 import {alertBox, ask, bar, copy, sequence, short, shown} from "./pieces.js";
 import {state} from "./state.js";
 
-const NEIGHBOURS = 6, LEAST_SIMILARITY = 0.1, LINES = 4, FEW = 5000, MOST_EVENTS = 1000, MOST_DRAWN = 60;
+const NEIGHBOURS = 6, LEAST_SIMILARITY = 0.1, LINES = 4, MOST_EVENTS = 1000, MOST_DRAWN = 60;
 
 /** Emotives over the last learns: one line each. */
 function chart(maps) {
@@ -27,11 +27,10 @@ export class PatternPage {
   #around = "";
   #abort = new AbortController();
 
-  /** *act* has open(name), gone(name), changed(pattern); *total* is how many patterns there are. */
+  /** *act* has open(name), gone(name), changed(pattern). */
   constructor(node, act) {
     this.node = node;
     this.act = act;
-    this.total = 0;
   }
 
   close() {
@@ -65,15 +64,8 @@ export class PatternPage {
       emotives.length ? h("section", {}, h("h2", {}, `Emotives over the last ${plural(emotives.length, "learn")}`), chart(emotives)) : null,
       Object.keys(metadata || {}).length ? h("section", {}, h("h2", {}, "Metadata"), h("table.kv", {}, h("tbody", {}, Object.entries(metadata).slice(0, 40).map(([key, values]) => h("tr", {}, h("td", {}, key), h("td", {}, values.slice(-5).map(value => (typeof value === "string" ? value : JSON.stringify(value))).join(", "))))))) : null,
       this.surroundings, this.near);
-    this.#offer();
+    this.#look(this.#around);
     this.#findNear();
-  }
-
-  /** Large knowledge bases are looked through when somebody asks for it. */
-  #offer() {
-    if (this.total <= FEW) return this.#look(this.#around);
-    fill(this.surroundings, h("h2", {}, "Transitions"), h("p.sm.q", {}, "Choose a symbol above to see what comes before and after it."));
-    return null;
   }
 
   async #look(symbol) {
@@ -84,7 +76,7 @@ export class PatternPage {
     try {
       const found = await transitions(this.session, symbol, signal);
       if (signal.aborted || symbol !== this.#around) return;
-      const share = found.looked < this.total ? `in the first ${plural(found.looked, "pattern")}` : `in ${plural(found.holding, "pattern")}`;
+      const share = `in ${found.isWhole ? "" : "the first "}${plural(found.holding, "pattern")}`;
       fill(this.surroundings, h(".hd", {}, head, h("span.sm.q", {}, `thickness: how often, ${share}`)), graph(symbol, found, other => this.#look(other)));
       say(`Transitions around ${symbol}`);
     } catch (error) {

@@ -1,5 +1,6 @@
 // The patterns of a session's knowledge base, page by page. The service lists them in the order of
-// their first learn; searching and sorting look through its pages and keep what is best.
+// their first learn, all or those with a symbol. Whatever else is sought, and any other order, is found by
+// looking through its pages and keeping what is best.
 
 import {get, ofSession} from "./api.js";
 
@@ -7,7 +8,8 @@ const PAGE = 1000, KEPT_PAGES = 30, BEST = 2000;
 
 const VALUES = {frequency: one => one.frequency, events: one => one.pattern_data.length, symbols: one => one.length};
 
-const listed = (session, cursor, signal) => get(ofSession(session, "/patterns"), {limit: PAGE, cursor}, {signal});
+/** A page; *symbols*: only patterns that hold them all. */
+const listed = (session, cursor, {signal, symbols = []} = {}) => get(ofSession(session, "/patterns"), {limit: PAGE, cursor, symbols: symbols.length ? JSON.stringify(symbols) : null}, {signal});
 
 /** How many patterns there are now. */
 export async function total(session) {
@@ -16,19 +18,19 @@ export async function total(session) {
 }
 
 /** Every page, first learned first, until *stop* returns true. */
-export async function eachPage(session, take, signal) {
+export async function eachPage(session, take, options) {
   let cursor = null;
   do {
-    const page = await listed(session, cursor, signal);
+    const page = await listed(session, cursor, options);
     if (take(page.patterns) === true) return;
     cursor = page.next_cursor;
   } while (cursor);
 }
 
-/** Whether a pattern has a symbol with *sought* in it, or a name that begins with it. */
-export function holds(pattern, sought) {
-  const low = sought.toLowerCase(), name = low.replace(/^ptrn\|/, "");
-  return pattern.pattern_data.some(event => event.some(symbol => symbol.toLowerCase().includes(low))) || pattern.name.slice(5).startsWith(name);
+/** Whether each word of *sought* is in some symbol of a pattern, or its name begins with *sought*. */
+function holds(pattern, sought) {
+  const low = sought.toLowerCase(), symbols = pattern.pattern_data.flat().map(symbol => symbol.toLowerCase());
+  return low.split(/\s+/).every(word => symbols.some(symbol => symbol.includes(word))) || pattern.name.slice(5).startsWith(low.replace(/^ptrn\|/, ""));
 }
 
 /** The list in the service's own order, of which only some pages are in memory. */
@@ -38,10 +40,12 @@ export class Listing {
   #cursors = [null];
   #loading = null;
 
-  constructor(session, all) {
+  /** *all*: how many there are, as far as that is known; *symbols*: only patterns that hold them all. */
+  constructor(session, all, symbols = []) {
     this.session = session;
+    this.symbols = symbols;
     this.length = all;
-    this.isWhole = true;
+    this.isWhole = !symbols.length;
   }
 
   /** The pattern at *place*, or undefined while it is not in memory. */
@@ -72,13 +76,13 @@ export class Listing {
   async #fetch(place) {
     const page = this.#pageOf(place);
     if (page === null) return;
-    const {patterns, next_cursor: next} = await listed(this.session, this.#cursors[page]);
+    const {patterns, next_cursor: next} = await listed(this.session, this.#cursors[page], {symbols: this.symbols});
     this.#pages.delete(page);
     this.#pages.set(page, patterns);
     while (this.#pages.size > KEPT_PAGES) this.#pages.delete(this.#pages.keys().next().value);
     const end = this.#first[page] + patterns.length;
     if (next) [this.#first[page + 1], this.#cursors[page + 1]] = [end, next];
-    else this.length = end;
+    else [this.length, this.isWhole] = [end, true];
     this.length = Math.max(this.length, next ? end + 1 : end);
   }
 }
@@ -87,8 +91,9 @@ export class Listing {
 export class Found {
   #rows;
 
-  constructor(rows, isWhole) {
+  constructor(rows, isWhole, symbols) {
     this.#rows = rows;
+    this.symbols = symbols;
     this.length = rows.length;
     this.isWhole = isWhole;
   }
@@ -102,8 +107,8 @@ export class Found {
   }
 }
 
-/** Look through all patterns. *progress* gets how many were looked at. */
-export async function search(session, {sought, sort, direction, signal, progress}) {
+/** Look through all patterns, or all that hold *symbols*. *progress* gets how many were looked at. */
+export async function search(session, {sought, symbols, sort, direction, signal, progress}) {
   const value = VALUES[sort];
   let rows = [], looked = 0, dropped = false;
   const order = () => value && rows.sort((a, b) => direction * (value(a) - value(b)));
@@ -114,7 +119,7 @@ export async function search(session, {sought, sort, direction, signal, progress
     if (rows.length > BEST) dropped = (rows.splice(BEST), true);
     progress(looked, rows.length);
     return signal.aborted || (dropped && !value);
-  }, signal);
+  }, {signal, symbols});
   order();
-  return new Found(rows, !dropped);
+  return new Found(rows, !dropped, symbols);
 }

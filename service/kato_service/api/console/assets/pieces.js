@@ -22,13 +22,13 @@ export function shown(symbol) {
   return symbol.length > 32 ? `${symbol.slice(0, 31)}…` : symbol === "" ? "“”" : symbol;
 }
 
-/** Events in a line of text; *sought* is marked. */
+/** Events in a line of text; symbols with a word of *sought* are marked. */
 export function sequence(events, sought = "") {
-  const line = h("span.seq");
+  const line = h("span.seq"), words = sought.toLowerCase().split(/\s+/).filter(Boolean);
   events.slice(0, 24).forEach((event, place) => {
     if (place) line.append(h("i", {}, "›"));
     event.slice(0, 12).forEach((symbol, next) => {
-      const hit = sought && symbol.toLowerCase().includes(sought.toLowerCase());
+      const hit = words.some(word => symbol.toLowerCase().includes(word));
       line.append(next ? " + " : "", hit ? h("mark", {}, shown(symbol)) : shown(symbol));
     });
     if (event.length > 12) line.append(` + ${event.length - 12} more`);

@@ -1,6 +1,6 @@
 // Teach: a first conversation in five steps, on sample data, with the requests that the page sends.
 
-import {ApiError, call, change, get, ofSession, uniqueId} from "./api.js";
+import {ApiError, call, change, get, ofSession, ofUser, uniqueId} from "./api.js";
 import {$, fill, h, plural, say} from "./dom.js";
 import {explain, hide} from "./explain.js";
 import {axis, predictionRow, ranked} from "./lanes.js";
@@ -20,7 +20,7 @@ export class Teach {
   #answer = null;
   #next = null;
   #name = "";
-  #isOwn = true;
+  #user = "";
   #busy = false;
   #cursor = 0;
 
@@ -41,8 +41,7 @@ export class Teach {
 
   /** The tab is closed or reloaded: what is sent now still arrives. */
   #leave = () => {
-    if (this.#session && this.#isOwn) call("POST", ofSession(this.#session, "/clear-all"), {keepalive: true}).catch(() => {});
-    if (this.#session) call("DELETE", ofSession(this.#session), {keepalive: true}).catch(() => {});
+    if (this.#session) call("DELETE", this.#user ? ofUser(this.#user) : ofSession(this.#session), {keepalive: true}).catch(() => {});
   };
 
   close() {
@@ -74,10 +73,12 @@ export class Teach {
   /** A session of a user made for this tour; a key of one user can only teach that user. */
   async #begin() {
     try {
-      this.#session = (await this.#send("POST", "v2/sessions", {user_id: `tour-${uniqueId().slice(0, 8)}`})).session_id;
+      const user = `tour-${uniqueId().slice(0, 8)}`;
+      this.#session = (await this.#send("POST", "v2/sessions", {user_id: user})).session_id;
+      this.#user = user;
     } catch (error) {
       if (error.status !== 403) throw error;
-      this.#isOwn = false;
+      this.#user = "";
       this.#session = (await this.#send("POST", "v2/sessions", {})).session_id;
     }
   }
@@ -122,9 +123,9 @@ export class Teach {
   async #forget() {
     const session = this.#session;
     this.#session = null;
-    if (this.#isOwn) await change(ofSession(session, "/clear-all"));
-    else for (const name of this.#learned) await call("DELETE", ofSession(session, `/patterns/${encodeURIComponent(name)}`));
-    await call("DELETE", ofSession(session));
+    if (this.#user) return call("DELETE", ofUser(this.#user));
+    for (const name of this.#learned) await call("DELETE", ofSession(session, `/patterns/${encodeURIComponent(name)}`));
+    return call("DELETE", ofSession(session));
   }
 
   async #press() {
