@@ -407,9 +407,9 @@ def test_the_first_conversation_takes_five_steps_and_leaves_nothing(
     for title in ("1.", "1.", "1.", "1.", "2.", "3.", "4.", "4."):
         console.read(".desk h1", title)
         console.run("await until(() => document.activeElement.id === 'go');")
-        before = console.text(".desk")
+        said = console.text(".desk")
         console.tab.press("Enter")
-        console.run(f"await until(() => $('.desk').innerText !== {json.dumps(before)});")
+        console.run(f"await until(() => $('.desk').innerText !== {json.dumps(said)});")
     console.read(".desk h1", "5. Ask why")
     assert [line.split("\n")[0] for line in console.texts(".next.flat li")] == ["jam", "honey"]
     console.run("await until(() => document.activeElement.id === 'go');")

@@ -109,7 +109,7 @@ class Tab:
         return found["result"].get("value")
 
     def press(self, *keys: str, text: str = "") -> None:
-        """Press *keys* one after the other, such as "Enter" or "Control+Enter"; then type *text*."""
+        """Press *keys* one by one, such as "Enter" or "Control+Enter"; then type *text*."""
         for key in keys:
             *held, last = key.split("+") if len(key) > 1 else [key]
             what: dict[str, Any] = {"key": last, "code": CODES.get(last, last)}

@@ -18,7 +18,8 @@ async function until(find) {
   for (;;) {
     const found = await find();
     if (found) return found;
-    if (Date.now() > giveUp) throw new Error("it did not happen: " + find + "\\n" + document.body.innerText);
+    const seen = () => document.body.innerText;
+    if (Date.now() > giveUp) throw new Error(`it did not happen: ${find}\\n${seen()}`);
     await new Promise(done => setTimeout(done, 25));
   }
 }
