@@ -39,7 +39,8 @@ def _line(events: Iterable[Event], user: str | None, unique_id: str) -> bytes:
         line["observations"] = observations_of(events)
     else:
         line["events"] = [one["strings"] for one in observations_of(events)]
-    return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+    return text.encode(errors="surrogatepass") + b"\n"
 
 
 class Tally:

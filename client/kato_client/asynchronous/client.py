@@ -88,3 +88,11 @@ class AsyncKato:
     async def session_count(self) -> int:
         found = await self._connection.call(get("/v2/sessions/count"))
         return int(found["active_session_count"])
+
+    async def health(self) -> dict[str, Any]:
+        """How the instance and its stores are, as JSON; an unhealthy one answers, too."""
+        return await self._connection.call(get("/v2/health"))
+
+    async def metrics(self) -> dict[str, Any]:
+        """Figures of the process that answers, as JSON; needs the scope `metrics`."""
+        return await self._connection.call(get("/metrics"))

@@ -45,7 +45,7 @@ class AsyncConnection:
     @property
     def headers(self) -> dict[str, str]:
         """Credentials as of now: a token may be a function, because tokens expire."""
-        found = {"User-Agent": f"kato-client/{VERSION}"}
+        found = {"User-Agent": f"kato-client/{VERSION}", "Accept": "application/json"}
         if self._api_key is not None:
             found["X-API-Key"] = self._api_key
         if self._token is not None:

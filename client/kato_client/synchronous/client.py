@@ -89,3 +89,11 @@ class Kato:
     def session_count(self) -> int:
         found = self._connection.call(get("/v2/sessions/count"))
         return int(found["active_session_count"])
+
+    def health(self) -> dict[str, Any]:
+        """How the instance and its stores are, as JSON; an unhealthy one answers, too."""
+        return self._connection.call(get("/v2/health"))
+
+    def metrics(self) -> dict[str, Any]:
+        """Figures of the process that answers, as JSON; needs the scope `metrics`."""
+        return self._connection.call(get("/metrics"))

@@ -1,0 +1,1 @@
+"""The command `kato`; the extra `command` installs what it needs."""

@@ -1,0 +1,274 @@
+"""The commands and their options. Each says what it does next, and how to undo it."""
+
+import csv
+import io
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import typer
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from kato_client import BulkLearned, Kato, KatoError, __version__
+from kato_client.command import chatting, measuring, screen, sequences, watching
+from kato_client.command.instance import Instance, WrongFileError, instance
+from kato_client.command.sequences import Form
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Learn, predict and look around in an instance of KATO.",
+)
+User = Annotated[str, typer.Option("--user", "-u", help="Whose knowledge to use.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+class _Chosen:
+    """What the options before the command say."""
+
+    instance = Instance("")
+    timeout_s = 0.0
+
+    def client(self) -> Kato:
+        return self.instance.client(self.timeout_s)
+
+
+chosen = _Chosen()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        screen.out.print(f"kato {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def of_all(
+    url: Annotated[
+        str | None,
+        typer.Option(help="Address of the instance; default: KATO_URL, or http://localhost:8000."),
+    ] = None,
+    credentials: Annotated[
+        Path | None,
+        typer.Option(help="TOML file with api_key or token; default: ~/.config/kato."),
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds for one call with its repeats.")] = 20.0,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Credentials come from KATO_API_KEY or KATO_TOKEN, or from a file that only you can read. They
+    are no options, because every user of a machine sees the options of all programs."""
+    chosen.instance = instance(url, credentials, os.environ)
+    chosen.timeout_s = timeout
+    if chosen.instance.warning:
+        screen.problem(chosen.instance.warning)
+
+
+@app.command()
+def learn(
+    file: Annotated[str, typer.Argument(help="A text, CSV or JSONL file; - for standard input.")],
+    user: User,
+    form: Annotated[
+        Form | None, typer.Option("--form", help="What the lines are; default: by the ending.")
+    ] = None,
+    columns: Annotated[
+        str, typer.Option(help="Columns of a table to use, separated by commas; default: all.")
+    ] = "",
+    group: Annotated[
+        str | None,
+        typer.Option(help="Column whose equal values make rows one sequence; else a row is one."),
+    ] = None,
+    field: Annotated[str, typer.Option(help="Field of JSON objects with the events.")] = "events",
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name of this run: run again with it, the same file counts once."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn a file: each line a sequence, each word an event."""
+    form = form or sequences.form_of(file)
+    names = [one.strip() for one in columns.split(",") if one.strip()]
+    with _opened(file) as (lines, progress), chosen.client() as kato:
+        screen.notice(
+            f"learning {file} as {user} at {chosen.instance.url}",
+            undo=f"kato erase --user {user}    (everything that {user} has learned)",
+        )
+        if form is Form.TEXT:
+            found = sequences.of_text(lines)
+        elif form is Form.JSONL:
+            found = sequences.of_json(lines, field)
+        else:
+            delimiter = "\t" if file.lower().endswith(".tsv") else ","
+            found = sequences.of_table(lines, names, group, delimiter)
+        done = kato.user(user).learn(found, unique_id=name, progress=progress)
+    for failure in done.failures[:20]:
+        screen.problem(f"sequence {failure.line}: {failure.message}")
+    if as_json:
+        screen.plain(done.raw)
+    else:
+        screen.out.print(screen.learned(done))
+        screen.notice(f"try it: kato predict --user {user} WORD WORD …")
+    if done.errors:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[tuple[Iterator[str], Any]]:
+    """The lines of *file*, and what is told about the sequences that were learned."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=screen.notices) as bars:
+        task = bars.add_task("0 learned", total=None)
+
+        def progress(so_far: BulkLearned) -> None:
+            bars.update(task, description=f"{so_far.lines} learned")
+
+        try:
+            raw: BinaryIO = sys.stdin.buffer if file == "-" else Path(file).open("rb")  # noqa: SIM115 - closed below
+        except OSError as error:
+            raise WrongFileError(f"{file} cannot be read: {error.strerror}") from error
+        with raw:
+            if file != "-":
+                size = Path(file).stat().st_size
+                bars.update(task, total=size)
+                raw = bars.wrap_file(raw, total=size, task_id=task)
+            try:
+                yield io.TextIOWrapper(raw, encoding="utf-8-sig", newline=""), progress
+            except (UnicodeDecodeError, csv.Error) as error:
+                raise WrongFileError(f"{file} cannot be read: {error}") from error
+
+
+@app.command()
+def predict(
+    observed: Annotated[list[str], typer.Argument(help="Events; a+b are symbols of one event.")],
+    user: User,
+    limit: Annotated[int, typer.Option(help="How many, at most.")] = 10,
+    threshold: Annotated[
+        float | None, typer.Option(help="Similarity that patterns must reach, from 0 to 1.")
+    ] = None,
+    show_next: Annotated[
+        bool, typer.Option("--next", help="Show what comes next, instead of patterns.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what events recall. Nothing is stored."""
+    given = [event.split("+") for event in observed]
+    genes = {} if threshold is None else {"recall_threshold": threshold}
+    with chosen.client() as kato:
+        if show_next:
+            following = kato.user(user).next(given, genes=genes, limit=limit, explain=True)
+            return _show(following.raw, screen.following(following), as_json=as_json)
+        found = kato.user(user).predict(given, genes=genes, limit=limit, explain=True)
+    if not len(found) and not as_json:
+        return screen.notice(f"nothing: {screen.reasons(found)}")
+    return _show(found.raw, screen.predictions(found), as_json=as_json)
+
+
+@app.command()
+def chat(user: User) -> None:
+    """Talk: observe words, see predictions at once, learn."""
+    screen.notice(
+        f"talking as {user} at {chosen.instance.url}; the session ends with the talk",
+        undo=f"kato erase --user {user}    (everything that {user} has learned)",
+    )
+    if sys.stdin.isatty():
+        screen.notice(chatting.HELP)
+    with chosen.client().session(user=user) as session:
+        chatting.chat(session, _typed())
+
+
+def _typed() -> Iterator[str]:
+    while True:
+        try:
+            yield input("› " if sys.stdin.isatty() else "")
+        except EOFError:
+            return
+
+
+@app.command()
+def top(
+    every: Annotated[float, typer.Option(help="Seconds between two looks.")] = 2.0,
+    once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Watch an instance: health, load, stores. Changes nothing; end with Ctrl-C."""
+    with chosen.client() as kato:
+        if once or as_json:
+            found = watching.sample(kato)
+            return _show(found, watching.shown(found), as_json=as_json)
+        with suppress(KeyboardInterrupt), Live(console=screen.out, auto_refresh=False) as live:
+            while True:
+                live.update(watching.shown(watching.sample(kato)), refresh=True)
+                time.sleep(every)
+
+
+@app.command()
+def bench(
+    url: Annotated[
+        str | None, typer.Argument(help="Address; default: as for all commands.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="How long.")] = 10.0,
+    clients: Annotated[int, typer.Option(min=1, max=64, help="Users that talk at once.")] = 4,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how fast an instance answers. Its users are erased at the end."""
+    if url is not None:
+        chosen.instance = replace(chosen.instance, url=url)
+    screen.notice(
+        f"{clients} users talk to {chosen.instance.url} for {seconds:g} s",
+        undo="nothing is left; if it is cut off, erase the users kato-bench-…",
+    )
+    with Progress(console=screen.notices, transient=True) as bars, chosen.client() as kato:
+        task = bars.add_task("measuring", total=seconds)
+        figures = measuring.measured(
+            kato, seconds, clients, lambda passed_s: bars.update(task, completed=passed_s)
+        )
+    rows = figures.rows()
+    table = Table(*rows[0], box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(str, row.values()))
+    _show(rows, table, as_json=as_json)
+
+
+@app.command()
+def erase(
+    user: User,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Erase everything of a user: knowledge, vectors and sessions. There is no undo."""
+    with chosen.client() as kato:
+        if not yes:
+            info = kato.user(user).info()
+            question = f"erase {info.patterns} patterns and {info.sessions} sessions of {user}?"
+            typer.confirm(f"{question} There is no undo.", abort=True, err=True)
+        done = kato.user(user).erase()
+    if as_json:
+        return screen.plain(done.raw)
+    counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in done.erased.items())
+    return screen.out.print(f"erased: {counts}")
+
+
+def _show(raw: Any, shown: Any, *, as_json: bool) -> None:
+    if as_json:
+        screen.plain(raw)
+    else:
+        screen.out.print(shown)
+
+
+def run() -> None:
+    """Run the command of the process's arguments; failures end it with their fix."""
+    try:
+        app()
+    except (KatoError, WrongFileError) as error:
+        screen.problem(str(error))
+        for note in getattr(error, "__notes__", ()):
+            screen.problem(note)
+        sys.exit(1)

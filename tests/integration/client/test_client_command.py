@@ -1,0 +1,141 @@
+"""The command `kato` as a person runs it, on a real instance."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from kato_client.command.__main__ import main
+
+
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def user() -> str:
+    return uuid4().hex
+
+
+@pytest.fixture
+def run(
+    service_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Run:
+    """``run(*arguments, given="")``: the command, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in {"HOME": str(tmp_path), "KATO_URL": service_url, "COLUMNS": "120"}.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: str, given: str = "") -> Done:
+        monkeypatch.setattr(sys, "argv", ["kato", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Done(int(ended.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+def test_a_file_is_learned_and_recalled_and_erased(run: Run, user: str, tmp_path: Path) -> None:
+    (tmp_path / "talk.txt").write_text("hello world again\nhello\n\nhello world again\n")
+    done = run("learn", "talk.txt", "--user", user)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ("3 sequences: 2 learned, 1 too short (a pattern needs two symbols)\n")
+    assert f"to undo: kato erase --user {user}" in done.stderr
+    assert f"try it: kato predict --user {user}" in done.stderr
+    shown = run("predict", "--user", user, "hello", "world").stdout.splitlines()
+    assert shown[1].split() == ["hello", "world", "again", "0.80", "3.67", "2"]
+    following = json.loads(run("predict", "-u", user, "hello", "world", "--next", "--json").stdout)
+    assert following["events"][0] == {
+        **following["events"][0],
+        "event": ["again"],
+        "weight": 1.0,
+    }
+    assert "no symbol in common" in run("predict", "-u", user, "x", "y").stderr
+    refused = run("erase", "-u", user, given="n\n")
+    assert refused.returncode == 1
+    assert "erase 1 patterns and 0 sessions" in refused.stderr
+    erased = run("erase", "-u", user, "--yes", "--json")
+    assert json.loads(erased.stdout)["erased"]["patterns"] == 1
+
+
+def test_a_table_is_learned_from_standard_input_once(run: Run, user: str) -> None:
+    table = "id,page\n1,home\n1,item\n2,home\n2,help\n"
+    options = ("-u", user, "--form", "csv", "--group", "id", "--name", user, "--json")
+    first = json.loads(run("learn", "-", *options, given=table).stdout)
+    assert (first["learned"], first["repeated"]) == (2, 0)
+    again = json.loads(run("learn", "-", *options, given=table).stdout)
+    assert (again["learned"], again["repeated"]) == (0, 2)
+
+
+def test_what_cannot_be_learned_is_told(run: Run, user: str, tmp_path: Path) -> None:
+    long = "x" * 1025
+    refused = run("learn", "-", "-u", user, given=f"a b\n{long} y\n")
+    assert refused.returncode == 1
+    assert refused.stdout == "2 sequences: 1 learned, 1 refused\n"
+    assert "sequence 2: " in refused.stderr
+    missing = run("learn", "none.txt", "-u", user)
+    assert missing.returncode == 1
+    assert "none.txt cannot be read: No such file or directory" in missing.stderr
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9 au lait")
+    assert "latin.txt cannot be read: 'utf-8'" in run("learn", "latin.txt", "-u", user).stderr
+    away = run("--url", "http://127.0.0.1:1", "--timeout", "0.3", "predict", "-u", user, "a")
+    assert away.returncode == 1
+    assert "http://127.0.0.1:1 did not answer" in away.stderr
+    assert "gave up after attempt" in away.stderr
+    assert "Traceback" not in refused.stderr + missing.stderr + away.stderr
+
+
+def test_a_talk_observes_predicts_and_learns(run: Run, user: str) -> None:
+    talk = (
+        "/learn\nhello world again\n/learn\nhello world\n/next\n/stm\n/clear\na+b\n/stm\n/quit\nx\n"
+    )
+    done = run("chat", "-u", user, given=talk)
+    assert done.returncode == 0, done.stderr
+    assert "observe something before you learn" in done.stderr
+    assert "pattern learned: PTRN|" in done.stdout
+    words = [line.split() for line in done.stdout.splitlines()]
+    assert ["hello", "world", "again", "0.80", "3.67", "1"] in words
+    assert ["hello", "world"] in words
+    assert ["a+b"] in words
+    assert "1.00" in done.stdout
+
+
+def test_an_instance_is_watched_and_measured(run: Run) -> None:
+    assert "KATO healthy" in run("top", "--once").stdout
+    assert json.loads(run("top", "--json").stdout)["health"]["status"] == "healthy"
+    done = run("bench", "--seconds", "0.5", "--clients", "2", "--json")
+    assert done.returncode == 0, done.stderr
+    figures = {row["operation"]: row for row in json.loads(done.stdout)}
+    assert figures.keys() == {"learn", "observe", "observe 4", "predict"}
+    assert figures["predict"]["calls"] > 0
+    assert figures["predict"]["p50_ms"] <= figures["predict"]["p99_ms"]
+
+
+def test_without_its_packages_the_command_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise ModuleNotFoundError('no', name='typer')")
+    done = subprocess.run(
+        [sys.executable, "-m", "kato_client.command"],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "kato needs other packages: pip install 'kato-client[command]'\n"
