@@ -215,6 +215,15 @@ class Answer:
     def anomalies(self, place: int, /) -> tuple[tuple[str, str, float], ...]:
         """The fields of each `Anomaly` of the prediction at *place*."""
 
+    def text(
+        self, begin: int, end: int, extras: tuple[tuple[bytes, bytes | None] | None, ...] | None, /
+    ) -> bytes:
+        """The predictions from *begin* to before *end* as JSON objects of the API with commas in
+        between; written without the interpreter lock.
+
+        *extras*: for each of them the JSON of its emotives and of its metadata, if it has any;
+        None: none of them has any."""
+
     def later(self, place: int, /) -> tuple[float, ...]:
         """The fields of `LaterMetrics` of the prediction at *place*."""
 
@@ -252,6 +261,9 @@ class Answer:
         """The fields of `FuturePotential`, the greatest potential first."""
 
 def round12(value: float, /) -> float: ...
+def number_text(value: float, /) -> str:
+    """A number as `Answer.text` writes it: the shortest decimal, in the spelling of orjson."""
+
 def fail_allocations_after(count: int, /) -> None:
     """In builds with KATO_FAULT_INJECTION: let the allocation after *count* more fail, and all
     after it; -1: none. In other builds it does nothing."""

@@ -1,6 +1,7 @@
 /* Frozen: a frozen copy of an index. Answer: what a query found; rows are made when read. */
 #include "python/objects.h"
 #include "python/pace.h"
+#include "python/row_text.h"
 #include "python/symbol_tuples.h"
 #include "query/fuzzy.h"
 #include "query/later.h"
@@ -13,6 +14,7 @@ typedef struct {
     PyObject *frozen; /* keeps alive what the query reads */
     PyObject *symbols;  /* the state, a tuple of str */
     PyObject *column; /* by which symbols are weighed; NULL: they are not */
+    known_numbers *known; /* NULL: nothing was written yet */
     held_pace pace;
 } answer_object;
 
@@ -177,6 +179,7 @@ static void answer_dealloc(PyObject *self)
     Py_XDECREF(answer->frozen);
     Py_XDECREF(answer->symbols);
     Py_XDECREF(answer->column);
+    kato_free(answer->known);
     object_freed(self);
 }
 
@@ -221,6 +224,28 @@ static PyObject *answer_anomalies(PyObject *self, PyObject *args)
         return NULL;
     }
     return row_made(self, place, prediction_anomalies);
+}
+
+/* Answer.text(begin, end, extras): see `predictions_text`. */
+static PyObject *answer_text(PyObject *self, PyObject *args)
+{
+    answer_object *answer = (answer_object *)self;
+    Py_ssize_t begin, end;
+    PyObject *extras;
+    if (!PyArg_ParseTuple(args, "nnO", &begin, &end, &extras)) {
+        return NULL;
+    }
+    if (answer->known == NULL) {
+        answer->known = kato_allocate_zeroed(1, sizeof(known_numbers));
+    }
+    PyObject *made = answer->known == NULL
+                         ? NULL
+                         : predictions_text(&answer->query, begin, end, answer->symbols, extras,
+                                            answer->known);
+    if (made == NULL && PyErr_Occurred() == NULL) {
+        given_up(&answer->query);
+    }
+    return made;
 }
 
 /* Answer.later(place): the metrics of later clients of a prediction, in their order. */
@@ -359,6 +384,7 @@ static PyMethodDef answer_methods[] = {
     {"around", answer_around, METH_NOARGS, NULL},
     {"next_counts", answer_next_counts, METH_NOARGS, NULL},
     {"next", answer_next, METH_VARARGS, NULL},
+    {"text", answer_text, METH_VARARGS, NULL},
     {"later", answer_later, METH_VARARGS, NULL},
     {"weighted", answer_weighted, METH_VARARGS, NULL},
     {"future", answer_future, METH_VARARGS, NULL},

@@ -1,6 +1,7 @@
 /* The matching engine as a Python module, in the limited API (see _engine.pyi). */
 #include "index/strings.h"
 #include "python/objects.h"
+#include "text/text.h"
 
 PyObject *object_made(PyObject *type)
 {
@@ -43,9 +44,20 @@ static PyObject *shared_strings(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED
                          (unsigned long long)strings_saved());
 }
 
+static PyObject *number_text(PyObject *Py_UNUSED(module), PyObject *value)
+{
+    double given = PyFloat_AsDouble(value);
+    if (given == -1.0 && PyErr_Occurred()) {
+        return NULL;
+    }
+    char digits[MOST_DIGITS];
+    return PyUnicode_FromStringAndSize(digits, number_digits(given, digits));
+}
+
 static PyMethodDef module_methods[] = {
     {"round12", rounded, METH_O, NULL},
     {"shared_strings", shared_strings, METH_NOARGS, NULL},
+    {"number_text", number_text, METH_O, NULL},
     {"fail_allocations_after", fail_allocations_after, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "index/digits.h"
+#include "python/row_source.h"
 #include "python/symbol_tuples.h"
 #include "query/fuzzy.h"
 #include "query/later.h"
@@ -37,20 +38,7 @@ enum {
     CONFIDENCE, ITFDF, BLOCKS, FIELDS
 };
 
-/* What a row is made from. */
-typedef struct {
-    query *query;
-    const candidate *found;
-    const segment_view *view;
-    const uint32_t *tokens;
-    uint32_t size;
-    present part;
-    const state *state; /* as the pattern spells it */
-    alignment alignment; /* its blocks are listed in the query's scratch */
-    present_metrics metrics;
-} row_source;
-
-static row_source source_of(query *query, const candidate *found)
+row_source source_of(query *query, const candidate *found)
 {
     const segment_view *view = &query->frozen->segments[found->segment];
     const uint32_t *offsets = view_offsets(view);
@@ -71,8 +59,7 @@ static void align_blocks(row_source *from)
                                    query->scratch.found);
 }
 
-/* What needs no Python objects. */
-static void compute(row_source *from)
+void source_compute(row_source *from)
 {
     query *query = from->query;
     align_blocks(from);
@@ -92,8 +79,7 @@ static void without_lock(row_source *from, void (*work)(row_source *from))
     Py_END_ALLOW_THREADS
 }
 
-/* Set `in_matches` of the symbols in blocks to *mark*. */
-static void mark_matched(const row_source *from, uint8_t mark)
+void source_mark(const row_source *from, uint8_t mark)
 {
     const block *blocks = from->query->scratch.found;
     for (uint32_t number = 0; number < from->alignment.blocks; number++) {
@@ -113,9 +99,9 @@ static void set_regions(PyObject **fields, const row_source *from, PyObject *sta
     fields[MATCHES] = state_part(state_symbols, list, blocks, matched, 1);
     fields[EXTRAS] = state_part(state_symbols, list, blocks, query->state.length - matched, 0);
     fields[BLOCKS] = block_numbers(list, blocks);
-    mark_matched(from, 1);
+    source_mark(from, 1);
     fields[MISSING] = missing_part(query, from->state, from->part);
-    mark_matched(from, 0);
+    source_mark(from, 0);
 }
 
 static void set_events(PyObject **fields, const row_source *from)
@@ -132,23 +118,35 @@ static void set_events(PyObject **fields, const row_source *from)
     }
 }
 
-static void set_metrics(PyObject **fields, const row_source *from)
+share_metrics source_shares(const row_source *from)
 {
     const query *query = from->query;
-    const candidate *found = from->found;
-    uint32_t matched = found->alignment.matched;
+    uint32_t matched = from->found->alignment.matched;
     double total = (double)from->size + query->state.length;
+    return (share_metrics){
+        .evidence = (double)matched / from->size,
+        .similarity = 2.0 * matched / total,
+        .fragmentation = (double)from->found->alignment.blocks - 1.0,
+        .snr = signal_to_noise(matched, query->state.length - matched),
+        .confidence = (double)matched / from->part.count,
+    };
+}
+
+static void set_metrics(PyObject **fields, const row_source *from)
+{
+    const candidate *found = from->found;
     const present_metrics *of_present = &from->metrics;
+    share_metrics shares = source_shares(from);
     fields[POTENTIAL] = PyFloat_FromDouble(found->potential);
-    fields[EVIDENCE] = PyFloat_FromDouble((double)matched / from->size);
-    fields[SIMILARITY] = PyFloat_FromDouble(2.0 * matched / total);
-    fields[FRAGMENTATION] = PyFloat_FromDouble((double)found->alignment.blocks - 1.0);
-    fields[SNR] = PyFloat_FromDouble(signal_to_noise(matched, query->state.length - matched));
+    fields[EVIDENCE] = PyFloat_FromDouble(shares.evidence);
+    fields[SIMILARITY] = PyFloat_FromDouble(shares.similarity);
+    fields[FRAGMENTATION] = PyFloat_FromDouble(shares.fragmentation);
+    fields[SNR] = PyFloat_FromDouble(shares.snr);
     fields[ENTROPY] = PyFloat_FromDouble(of_present->entropy);
     fields[HAMILTONIAN] = PyFloat_FromDouble(of_present->hamiltonian);
     fields[GRAND_HAMILTONIAN] = PyFloat_FromDouble(of_present->grand_hamiltonian);
     fields[CONFLUENCE] = PyFloat_FromDouble(of_present->confluence);
-    fields[CONFIDENCE] = PyFloat_FromDouble((double)matched / from->part.count);
+    fields[CONFIDENCE] = PyFloat_FromDouble(shares.confidence);
     fields[ITFDF] = PyFloat_FromDouble(found->itfdf);
 }
 
@@ -174,7 +172,7 @@ static PyObject *packed(PyObject **fields)
 PyObject *prediction_row(query *query, const candidate *found, PyObject *state_symbols)
 {
     row_source from = source_of(query, found);
-    without_lock(&from, compute);
+    without_lock(&from, source_compute);
     PyObject *fields[FIELDS] = {NULL};
     fields[NAME] = name_text(view_name(from.view, found->local));
     fields[FREQUENCY] = PyLong_FromUnsignedLong(found->frequency);
