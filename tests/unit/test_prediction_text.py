@@ -4,11 +4,16 @@ import math
 import random
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 
 import orjson
 import pytest
 
+from kato_service import json_text
+from kato_service.api.shapes import rendering
 from kato_service.domain.pattern import Event, Pattern, pattern_name
+from kato_service.search.matching import Wanted
 
 compiled = pytest.importorskip("kato_service.search.compiled_index")
 from kato_service.search import _engine  # noqa: E402
@@ -109,3 +114,39 @@ def test_what_cannot_be_written_is_refused() -> None:
     for extras in ((), (None,), [None, None], (None, b"{}"), (None, (b"{}",)), (None, ("", None))):
         with pytest.raises(TypeError):
             answer.text(0, 2, extras)
+
+
+@pytest.mark.parametrize("with_extras", [False, True])
+def test_the_searcher_gives_the_same_bytes_as_text_and_as_predictions(with_extras: bool) -> None:
+    rng = random.Random(11)
+    index = _taught(rng)
+    if with_extras:
+        for name in [pattern.name for pattern in index.after(-1)][::3]:
+            pattern = index.get(name)
+            assert pattern is not None
+            emotives = ({"joy": rng.random()},) if rng.random() < 0.7 else ()
+            metadata = {"k": ['"v"', "[1,2]"]} if rng.random() < 0.5 else {}
+            index.put(replace(pattern, emotives=emotives, metadata=metadata))
+    for offset in (0, 1, 70):
+        state = tuple(rng.choice(SYMBOLS) for _ in range(9))
+        ask = partial(index.found, state, threshold=0.0, limit=LIMIT)
+        found = ask(Wanted(offset=offset))
+        texts = ask(Wanted(offset=offset, as_text=True))
+        assert (texts.kept, texts.listed) == (found.kept, len(found.predictions))
+        assert texts.predictions == ()
+        expected = b",".join(json_text.text(rendering.prediction(one)) for one in found.predictions)
+        assert texts.texts is not None
+        assert b",".join(texts.texts) == expected
+
+
+def test_extras_that_change_during_a_search_are_those_of_its_beginning() -> None:
+    index = compiled.CompiledPatternIndex()
+    events = (("a",), ("b",))
+    pattern = Pattern(pattern_name(events), events, emotives=({"joy": 0.25},), first=1)
+    index.put(pattern, learns=1)
+    frozen = index.frozen()
+    index.put(replace(pattern, emotives=()))
+    (text,) = frozen.found(("a", "b"), Wanted(as_text=True), threshold=0.0, limit=1).texts
+    assert orjson.loads(text)["emotives"] == {"joy": 0.25}
+    (text,) = index.found(("a", "b"), Wanted(as_text=True), threshold=0.0, limit=1).texts
+    assert orjson.loads(text)["emotives"] == {}

@@ -118,7 +118,7 @@ class Metrics:
             case LearnResult(repeated=False):
                 self._learns.inc(bool(result.pattern_name))
             case PredictionsResult():
-                self._predictions.inc(len(result.predictions))
+                self._predictions.inc(result.listed)
 
     def learned(self, count: int) -> None:
         """Count acknowledged learns of a bulk learn."""

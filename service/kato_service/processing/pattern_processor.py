@@ -155,6 +155,8 @@ def _result(
         around=found.around,
         genes=genes,
         symbols=_symbols(state.stm),
+        texts=found.texts,
+        listed=len(found.predictions) if found.texts is None else found.listed,
     )
 
 

@@ -84,3 +84,7 @@ class PredictionsResult:
     """Those that it was computed with."""
     symbols: int = 0
     """In the short-term memory."""
+    texts: tuple[bytes, ...] | None = None
+    """JSON of the predictions instead of them; see `Found`."""
+    listed: int = 0
+    """Predictions, in whichever form."""

@@ -9,6 +9,8 @@ from kato_service.search.pace import Pace
 
 Events = tuple[Event, ...]
 Symbols = tuple[str, ...]
+ExtrasText = tuple[bytes, bytes | None]
+"""The JSON of the emotives and of the metadata of a prediction; None: it has no metadata."""
 Row = tuple[
     str,  # name
     int,  # frequency
@@ -215,14 +217,14 @@ class Answer:
     def anomalies(self, place: int, /) -> tuple[tuple[str, str, float], ...]:
         """The fields of each `Anomaly` of the prediction at *place*."""
 
-    def text(
-        self, begin: int, end: int, extras: tuple[tuple[bytes, bytes | None] | None, ...] | None, /
-    ) -> bytes:
+    def text(self, begin: int, end: int, extras: tuple[ExtrasText | None, ...] | None, /) -> bytes:
         """The predictions from *begin* to before *end* as JSON objects of the API with commas in
         between; written without the interpreter lock.
 
-        *extras*: for each of them the JSON of its emotives and of its metadata, if it has any;
-        None: none of them has any."""
+        *extras*: those of each of them, if it has any; None: none of them has any."""
+
+    def name(self, place: int, /) -> str:
+        """The name of the pattern of the prediction at *place*."""
 
     def later(self, place: int, /) -> tuple[float, ...]:
         """The fields of `LaterMetrics` of the prediction at *place*."""

@@ -21,7 +21,7 @@ from kato_service.knowledge.model.index import (
 )
 from kato_service.knowledge.model.pattern_filter import PatternFilter
 from kato_service.search import _engine
-from kato_service.search.answers.compiled import around, detailed, next_in
+from kato_service.search.answers.compiled import around, detailed, next_in, texts_of
 from kato_service.search.compiled_affinities import (
     CompiledAffinities,
     FrozenAffinities,
@@ -268,6 +268,10 @@ class _Frozen:
         fuzzy, column = wanted.fuzzy_threshold, self._column(wanted, pace)
         first, end = wanted.offset, wanted.offset + limit
         answer = self.engine.best(state, threshold, end, until, pace, flags, rank, fuzzy, column)
+        if wanted.as_text:
+            has_extras = bool(self.extras or self.before)
+            texts = tuple(texts_of(answer, first, self._extras_of if has_extras else None))
+            return Found(kept=answer.kept(), texts=texts, listed=len(answer) - first)
         places = range(first, len(answer))
         # One row at a time, so that other threads get the interpreter lock in between.
         predictions = [self._prediction(answer[place]) for place in places]

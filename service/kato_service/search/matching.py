@@ -30,6 +30,8 @@ class Details:
     """How each prediction came about, and what was left out."""
     offset: int = field(default=0, kw_only=True)
     """How many of the best are passed over."""
+    as_text: bool = field(default=False, kw_only=True)
+    """Whether JSON may be given instead of predictions, by an engine that writes it itself."""
 
 
 NO_DETAILS = Details()
@@ -50,7 +52,7 @@ class Wanted(Details):
     @property
     def is_plain(self) -> bool:
         """Whether `Searchable.best` gives all of it."""
-        return replace(self, offset=0) == PLAIN
+        return replace(self, offset=0, as_text=False) == PLAIN
 
 
 PLAIN = Wanted()
@@ -68,6 +70,11 @@ class Found:
     """None: it was not asked for."""
     around: Surroundings | None = None
     """None: it was not asked for."""
+    texts: tuple[bytes, ...] | None = None
+    """JSON of the predictions as the current API has them, with commas in between: a few in each
+    text. None: there are `predictions` instead."""
+    listed: int = 0
+    """Predictions in `texts`."""
 
 
 class SymbolRow(NamedTuple):

@@ -115,6 +115,7 @@ def _wanted(state: tuple[str, ...], genes: Genes, details: Details) -> Wanted:
         futures=details.futures,
         explain=details.explain,
         offset=details.offset,
+        as_text=details.as_text,
         rank_by=rank_by,
         in_first_event=len(state) == 1,
         fuzzy_threshold=_fuzzy_threshold(state, genes),

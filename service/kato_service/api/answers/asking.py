@@ -99,6 +99,8 @@ class Asked:
     explain: bool = False
     labels: bool = False
     """Whether to add the labels of vectors."""
+    as_text: bool = False
+    """Whether JSON that the engine writes will do: nobody looks at the predictions."""
 
     @property
     def details(self) -> Details:
@@ -107,6 +109,7 @@ class Asked:
             next=self.view == "next",
             explain=self.explain,
             offset=self.offset,
+            as_text=self.as_text,
         )
 
 
@@ -124,8 +127,9 @@ def asked(call: Call, options: PredictionOptions, *place: Part) -> Asked:
     more = options if isinstance(options, PredictionsBody) else PredictionsBody()
     is_next = more.view == "next"
     fields = options.fields
+    selection = selection_of(None if is_next else fields, call.dialect, *place, "fields")
     return Asked(
-        selection_of(None if is_next else fields, call.dialect, *place, "fields"),
+        selection,
         options.limit,
         options.recall_threshold,
         more.offset,
@@ -133,4 +137,5 @@ def asked(call: Call, options: PredictionOptions, *place: Part) -> Asked:
         next_parts(fields, *place, "fields") if is_next else None,
         more.explain,
         more.labels,
+        as_text=selection.is_plain and not (is_next or more.explain or more.labels),
     )

@@ -86,6 +86,8 @@ def spelled(
 async def _predictions(
     call: Call, state: SessionState, result: PredictionsResult, asked: Asked
 ) -> dict[str, Any]:
+    if result.texts is not None:
+        return {"predictions": json_text.array_of_texts(result.texts)}
     content: dict[str, Any] = {
         "predictions": await json_text.array(spelled(call, state, result, asked))
     }
@@ -121,7 +123,7 @@ def _row(one: Expected[Any]) -> dict[str, Any]:
 
 
 def _listed(result: PredictionsResult) -> int:
-    return len(result.predictions) if result.next is None else len(result.next.events)
+    return result.listed if result.next is None else len(result.next.events)
 
 
 def _counts(call: Call, result: PredictionsResult, asked: Asked) -> dict[str, int]:

@@ -45,6 +45,11 @@ class Selection:
     names: frozenset[str] | None = None
     """The fields of each prediction; None: all that were computed."""
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether each prediction has the fields of processor.md §7, and no others."""
+        return self.names is None and self.details == NO_DETAILS
+
     def of(self, prediction: dict[str, Any]) -> Mapping[str, Any]:
         """The selected fields of *prediction*, in its order."""
         if self.names is None:

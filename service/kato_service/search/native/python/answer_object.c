@@ -226,6 +226,22 @@ static PyObject *answer_anomalies(PyObject *self, PyObject *args)
     return row_made(self, place, prediction_anomalies);
 }
 
+/* Answer.name(place): the pattern's name. */
+static PyObject *answer_name(PyObject *self, PyObject *args)
+{
+    const query *query = &((answer_object *)self)->query;
+    Py_ssize_t place;
+    if (!PyArg_ParseTuple(args, "n", &place)) {
+        return NULL;
+    }
+    if (place < 0 || place >= answer_length(self)) {
+        PyErr_SetString(PyExc_IndexError, "prediction number out of range");
+        return NULL;
+    }
+    const candidate *found = &query->candidates[place];
+    return name_text(view_name(&query->frozen->segments[found->segment], found->local));
+}
+
 /* Answer.text(begin, end, extras): see `predictions_text`. */
 static PyObject *answer_text(PyObject *self, PyObject *args)
 {
@@ -384,6 +400,7 @@ static PyMethodDef answer_methods[] = {
     {"around", answer_around, METH_NOARGS, NULL},
     {"next_counts", answer_next_counts, METH_NOARGS, NULL},
     {"next", answer_next, METH_VARARGS, NULL},
+    {"name", answer_name, METH_VARARGS, NULL},
     {"text", answer_text, METH_VARARGS, NULL},
     {"later", answer_later, METH_VARARGS, NULL},
     {"weighted", answer_weighted, METH_VARARGS, NULL},
