@@ -177,3 +177,38 @@ def test_metadata_is_accepted_only_as_deep_as_every_answer_can_show_it(api: http
             assert api.get(path).json()["metadata"] == {"deep": value}
             assert api.delete(path).status_code == 200
     assert made
+
+
+def test_metadata_of_a_session_is_edited_key_by_key(
+    api: httpx.Client, new_session: Callable[..., str]
+) -> None:
+    path = f"/v2/sessions/{new_session(metadata={'kept': 1, 'gone': [2], 'changed': 3})}"
+    edit = {"metadata": {"gone": None, "changed": {"to": "this"}, "new": True, "never": None}}
+    expected = {"kept": 1, "changed": {"to": "this"}, "new": True}
+    for _ in range(2):
+        edited = api.patch(path, json=edit)
+        assert edited.status_code == 200, edited.text
+        assert edited.json()["metadata"] == expected
+        assert api.get(path).json()["metadata"] == expected
+    api.post(f"{path}/observe", json={"strings": ["a"]})
+    assert api.get(path).json()["metadata"] == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({}, ["body", "metadata"]),
+        ({"metadata": None}, ["body", "metadata"]),
+        ({"metadata": {}, "user_id": "else"}, ["body", "user_id"]),
+        ({"metadata": {"k": "x" * 20_000}}, ["body", "metadata"]),
+    ],
+)
+def test_a_wrong_edit_of_a_session_changes_nothing(
+    api: httpx.Client, new_session: Callable[..., str], body: object, place: list[str]
+) -> None:
+    path = f"/v2/sessions/{new_session(metadata={'kept': 1})}"
+    refused = api.patch(path, json=body)
+    assert refused.status_code == 422
+    assert refused.json()["error"]["details"][0]["location"] == place
+    assert api.get(path).json()["metadata"] == {"kept": 1}
+    assert api.patch("/v2/sessions/never", json={"metadata": {}}).status_code == 404

@@ -47,7 +47,7 @@ _LEGACY = Generation("/v1", naming=frozenset(FIELDS))
 _UNPREFIXED = replace(_LEGACY, prefix="")
 _TABLES: Tables = (
     processing.OPERATIONS,
-    sessions.OPERATIONS,
+    (*sessions.OPERATIONS, sessions.EDITING),
     (*patterns.OPERATIONS, *vectors.OPERATIONS),
 )
 _LATER_TABLES: Tables = (

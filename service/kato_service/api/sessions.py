@@ -1,6 +1,7 @@
 """Operations on sessions: create, list, get, extend, delete (http-api.md §2)."""
 
 import time
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Query
@@ -13,7 +14,7 @@ from kato_service.api.intake.operations import Operation
 from kato_service.api.shapes import rendering, responses
 from kato_service.api.shapes.body import UserId
 from kato_service.api.shapes.dialect import CURRENT
-from kato_service.api.shapes.requests import MAX_TTL_S, ExtendBody, SessionBody
+from kato_service.api.shapes.requests import MAX_TTL_S, ExtendBody, SessionBody, SessionEditBody
 from kato_service.errors import (
     InvalidInputError,
     LimitExceededError,
@@ -21,7 +22,7 @@ from kato_service.errors import (
     SessionNotFoundError,
 )
 from kato_service.findings import REQUIRED, Finding
-from kato_service.sessions.state import SessionState
+from kato_service.sessions.state import Change, SessionState
 from kato_service.sessions.store import Listed
 
 N = TypeVar("N", int, float, str)
@@ -76,6 +77,21 @@ async def session_exists(call: Called, session_id: str) -> Response:
 
 async def get_session(call: Called, session_id: str) -> Response:
     return rendering.response(_session(call, await call.load(session_id)))
+
+
+async def edit_session(call: Called, session_id: str, body: SessionEditBody) -> Response:
+    limit = call.service.settings.max_metadata_bytes
+
+    async def edited(state: SessionState) -> Change[None]:
+        merged = {**state.metadata, **body.metadata}
+        metadata = {key: value for key, value in merged.items() if value is not None}
+        # One that an earlier limit allowed may still be made smaller.
+        if len(json_text.text(metadata)) > len(json_text.text(dict(state.metadata))):
+            _require_size(metadata, limit)
+        return Change(replace(state, metadata=metadata), lambda _applied: None)
+
+    changed = await call.changed(session_id, edited)
+    return rendering.uncompressed(rendering.response(_session(call, changed.after)))
 
 
 async def delete_session(call: Called, session_id: str) -> Response:
@@ -140,6 +156,11 @@ OPERATIONS = (
         (SessionNotFoundError,), scope=Scope.WRITE,
     ),
 )  # fmt: skip
+EDITING = Operation(
+    ("PATCH",), "/{session_id}", edit_session, "Edit the metadata of a session", responses.Session,
+    (SessionNotFoundError, LimitExceededError), scope=Scope.WRITE,
+)  # fmt: skip
+"""Not on the older paths."""
 
 
 def _session(call: Call, state: SessionState) -> dict[str, Any]:

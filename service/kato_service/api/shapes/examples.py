@@ -37,6 +37,9 @@ EXAMPLES: Mapping[type[BaseModel], Examples] = {
         "A session without a user": {},
         "With genes of its own": {"user_id": "alice", "ttl_seconds": 600, "config": _GENES},
     },
+    requests.SessionEditBody: {
+        "Set a key and remove another": {"metadata": {"topic": "weather", "draft": None}},
+    },
     requests.ExtendBody: {"An hour from now": {"ttl_seconds": 3600}},
     requests.ObservationBody: _OBSERVATION,
     requests.SequenceBody: _SEQUENCE,

@@ -316,6 +316,13 @@ class ExtendBody(Body):
     """Seconds; give it here or in the query."""
 
 
+class SessionEditBody(Body):
+    """What to change of a session."""
+
+    metadata: Metadata = Field(examples=[{"topic": "weather", "draft": None}])
+    """Keys to set; null removes one. Others stay."""
+
+
 class ConfigBody(Body):
     """The genes to change."""
 
