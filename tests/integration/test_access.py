@@ -67,19 +67,19 @@ def documented() -> dict[tuple[str, str], str]:
     """The manual's table: the scope of each method and path."""
     found: dict[tuple[str, str], str] = {}
     rows = re.findall(
-        r"^\| `?(none|read|write|metrics)`? \| (`[A-Z]+ .*) \|$", MANUAL.read_text(), re.M
+        r"^\| `?(none|read|write|metrics|admin)`? \| (`[A-Z]+ .*) \|$", MANUAL.read_text(), re.M
     )
     for scope, operations in rows:
         for method, path in re.findall(r"`([A-Z]+) ([^`]+)`", operations):
-            for spelled in spellings(path):
+            for spelled in spellings(method, path):
                 found[method, spelled] = scope.replace("none", "open")
     return found
 
 
-def spellings(path: str) -> Iterator[str]:
+def spellings(method: str, path: str) -> Iterator[str]:
     path = path.replace("…", "/v2/sessions/{session_id}")
     yield path
-    if path.startswith("/v2/sessions"):
+    if path.startswith("/v2/sessions") and method != "PATCH":
         yield path.removeprefix("/v2")
     if path.startswith("/v1/") and path != "/v1/status":
         yield path.removeprefix("/v1")
