@@ -95,8 +95,12 @@ class Instance:
             for key in redis.scan_iter(f"kato:{self.name}:*"):
                 yield key.decode(), redis.dump(key) or b""
                 yield key.decode(), repr(_read(redis, key)).encode()
-        points = httpx.get(f"{self.stores['QDRANT_URL']}/collections").json()
-        yield "collections", repr(points).encode()
+        qdrant = f"{self.stores['QDRANT_URL']}/collections"
+        for name in [one["name"] for one in httpx.get(qdrant).json()["result"]["collections"]]:
+            if self.name in name:
+                asked = {"limit": 1000, "with_payload": True}
+                answer = httpx.post(f"{qdrant}/{name}/points/scroll", json=asked)
+                yield name, answer.content
 
 
 def _read(redis: Any, key: bytes) -> object:
