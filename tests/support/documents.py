@@ -15,7 +15,10 @@ from kato_service.monitoring.metrics import Metrics
 from kato_service.settings.settings import Settings
 
 Document = dict[str, Any]
-OF_HTTP = frozenset({"content-length", "content-type", "date", "connection", "transfer-encoding"})
+OF_HTTP = frozenset(
+    {"content-length", "content-type", "date", "connection", "transfer-encoding"}
+    | {"content-encoding", "vary"}  # of long answers, for clients that accept an encoding
+)
 """Headers that no operation needs to mention."""
 
 
