@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PORT ?= 8000
 WORKERS_FOR_TESTS ?= 2
+# pytest rewrites hundreds of modules, which takes each process ten seconds unless it may keep them.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help install run up down check test torture soak engine-check engine-stalls engine-sanitize operator-truth operator-rivals operator-kills operator-storms operator-hostile fuzz audit e2e bench bench-operator dist images chart crds client format clean browser-test console-scale client-test
 
