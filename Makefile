@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml client/pyproject.toml setup.py constraints.txt $(wildca
 	@echo "installing into $(VENV), about a minute (to undo: rm -r $(VENV))"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --upgrade pip
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[operator,service,traces,dev,fuzz,audit,release]' -e './client[subscribe,command]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[operator,service,traces,dev,fuzz,audit,release]' -e './client[subscribe,agents]'
 	@touch $@
 
 run: install ## start the service alone, with embedded stores, on 127.0.0.1 and PORT=8000

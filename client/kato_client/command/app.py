@@ -256,6 +256,35 @@ def erase(
     return screen.out.print(f"erased: {counts}")
 
 
+@app.command()
+def mcp(
+    user: User,
+    http: Annotated[
+        bool, typer.Option("--http", help="Serve over HTTP, not over standard input and output.")
+    ] = False,
+    host: Annotated[str, typer.Option(help="With --http: where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="With --http: the port.")] = 8765,
+) -> None:
+    """Serve the tools observe, learn, predict, explain and forget to agents (MCP)."""
+    try:
+        from kato_client.agents.tools import server
+    except ImportError as error:
+        screen.problem("agents need another package: pip install 'kato-client[agents]'")
+        raise typer.Exit(1) from error
+    where = f"http://{host}:{port}/mcp" if http else "standard input and output"
+    screen.notice(
+        f"serving {user} at {chosen.instance.url} to agents on {where}; end with Ctrl-C",
+        undo=f"kato erase --user {user}    (everything that {user} has learned)",
+    )
+    if http and host not in {"127.0.0.1", "localhost", "::1"}:
+        screen.problem(f"whoever reaches {where} can act as {user}: it asks for no credentials")
+    made = server(chosen.instance.asynchronous(chosen.timeout_s), user)
+    if http:
+        made.run("streamable-http", host=host, port=port)
+    else:
+        made.run("stdio")
+
+
 def _show(raw: Any, shown: Any, *, as_json: bool) -> None:
     if as_json:
         screen.plain(raw)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from kato_client import Kato
+from kato_client import AsyncKato, Kato
 
 DEFAULT_URL = "http://localhost:8000"
 NAMES = ("url", "api_key", "token")
@@ -31,6 +31,9 @@ class Instance:
 
     def client(self, timeout_s: float) -> Kato:
         return Kato(self.url, api_key=self.api_key, token=self.token, timeout_s=timeout_s)
+
+    def asynchronous(self, timeout_s: float) -> AsyncKato:
+        return AsyncKato(self.url, api_key=self.api_key, token=self.token, timeout_s=timeout_s)
 
 
 def instance(url: str | None, file: Path | None, environment: Mapping[str, str]) -> Instance:
