@@ -1,7 +1,8 @@
 """Builds a release into one folder: `dist.py [--out dist] [--arch ARCH …] [--images PREFIX]`.
 
 Wheels, sdists, chart, install.yaml, images of both programs with their SBOMs, and checksums; all
-from the tracked files of this checkout. docs/releasing.md says what each is for and how to verify it.
+from the tracked files of this checkout. docs/releasing.md says what each is for and how to verify
+it.
 """
 
 import argparse

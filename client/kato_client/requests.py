@@ -90,7 +90,7 @@ def answer(status: int, headers: Mapping[str, str], content: bytes) -> dict[str,
     Raises:
         AnswerError: It is an error, or no answer of an instance.
     """
-    if status == 200 and headers.get("content-type") == NDJSON:
+    if status == 200 and headers.get("content-type", "").partition(";")[0] == NDJSON:
         return _outcomes_in(content)
     found = _object_in(content)
     if found is not None and "components" in found:
@@ -115,6 +115,8 @@ def _outcomes_in(content: bytes) -> dict[str, Any]:
     try:
         *outcomes, last = (json.loads(line) for line in content.splitlines())
         summary = last["summary"]
+        if summary["error"] is None and not summary["complete"]:
+            raise ValueError(summary)
     except (ValueError, LookupError) as exc:
         message = {"message": "the answer ends before its last line", "retryable": True}
         raise coded_error(message) from exc

@@ -43,6 +43,13 @@ class AsyncConnection:
         return callable(self._token)
 
     @property
+    def tls(self) -> ssl.SSLContext | None:
+        """How certificates of the other side are checked; None for plain connections."""
+        if not self.url.startswith("https:"):
+            return None
+        return httpx.create_ssl_context(verify=self._verify)
+
+    @property
     def headers(self) -> dict[str, str]:
         """Credentials as of now: a token may be a function, because tokens expire."""
         found = {"User-Agent": f"kato-client/{VERSION}", "Accept": "application/json"}

@@ -1,6 +1,7 @@
 """What differs between both clients in more than `await`; written by hand in both packages."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -27,10 +28,12 @@ class AsyncSocket:
 
 
 @asynccontextmanager
-async def socket_to(url: str, headers: dict[str, str]) -> AsyncIterator[AsyncSocket]:
+async def socket_to(
+    url: str, headers: dict[str, str], tls: ssl.SSLContext | None
+) -> AsyncIterator[AsyncSocket]:
     """A WebSocket that is closed at the end."""
     connect = sockets.asynchronous()
-    opening = connect(url, additional_headers=headers, **sockets.OPTIONS)
+    opening = connect(url, additional_headers=headers, ssl=tls, **sockets.OPTIONS)
     with sockets.failures_of(url):
         opened = await opening.__aenter__()
     try:

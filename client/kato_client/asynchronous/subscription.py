@@ -20,7 +20,7 @@ async def subscribed(
     last: Predictions | None = None
     while True:
         try:
-            async with socket_to(url, connection.headers) as socket:
+            async with socket_to(url, connection.headers, connection.tls) as socket:
                 await socket.send(json.dumps({"type": "subscribe", "id": 1, "payload": payload}))
                 while (found := predictions_in(json.loads(await socket.receive()))) is not ENDED:
                     is_new = False

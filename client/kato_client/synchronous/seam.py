@@ -1,5 +1,6 @@
 """What differs between both clients in more than `await`; written by hand in both packages."""
 
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,12 +28,12 @@ class Socket:
 
 
 @contextmanager
-def socket_to(url: str, headers: dict[str, str]) -> Iterator[Socket]:
+def socket_to(url: str, headers: dict[str, str], tls: ssl.SSLContext | None) -> Iterator[Socket]:
     """A WebSocket that is closed at the end."""
     connect = sockets.synchronous()
     with sockets.failures_of(url):
         # Some versions connect when `connect` is called, later ones at the `with`.
-        opening = connect(url, additional_headers=headers, **sockets.OPTIONS)
+        opening = connect(url, additional_headers=headers, ssl=tls, **sockets.OPTIONS)
         opened = opening.__enter__()
     try:
         yield Socket(url, opened)

@@ -21,7 +21,7 @@ def subscribed(
     last: Predictions | None = None
     while True:
         try:
-            with socket_to(url, connection.headers) as socket:
+            with socket_to(url, connection.headers, connection.tls) as socket:
                 socket.send(json.dumps({"type": "subscribe", "id": 1, "payload": payload}))
                 while (found := predictions_in(json.loads(socket.receive()))) is not ENDED:
                     is_new = False

@@ -1,14 +1,17 @@
 """Predictions that the Python client receives by themselves."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from kato_client import AsyncKato, NotFoundError, UnavailableError
+from kato_client import AsyncKato, ConnectionFailedError, NotFoundError, UnavailableError
 from kato_client.asynchronous.subscription import ENDED, predictions_in
+from support import certificates
 from support.proxy import FaultyProxy
 
 NewKato = Callable[..., Any]
@@ -60,6 +63,21 @@ async def test_a_broken_connection_is_opened_again(
         await session.delete()
         with pytest.raises(StopAsyncIteration):
             await following(found)
+
+
+async def test_certificates_are_checked_as_the_client_says(
+    new_kato: NewKato, new_service: Callable[..., Any], tmp_path: Path
+) -> None:
+    certificate, key = certificates.pair(tmp_path, "localhost")
+    service = new_service(TLS_CERT_FILE=str(certificate), TLS_KEY_FILE=str(key), VECTORS="disabled")
+    service.start()
+    service.await_ready()
+    context = ssl.create_default_context(cafile=certificate)
+    context.check_hostname = False
+    async with new_kato(service.url, verify=context).session(user="u") as session:
+        assert len(await following(session.subscribe())) == 0
+    with pytest.raises(ConnectionFailedError, match="certificate"):
+        await new_kato(service.url).session_count()
 
 
 def test_an_error_that_passes_is_none_and_one_that_lasts_is_raised() -> None:
