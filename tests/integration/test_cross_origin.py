@@ -140,10 +140,12 @@ def test_a_foreign_page_with_the_key_is_answered_but_may_not_read(keyed_url: str
     [
         ("/docs", "document", 200),
         ("/docs", "iframe", 403),
+        ("/console", "document", 200),
+        ("/console", "iframe", 403),
         ("/v2/sessions/count", "document", 403),
     ],
 )
-def test_a_link_on_another_site_opens_the_documentation_alone(
+def test_a_link_on_another_site_opens_the_pages_alone(
     service_url: str, path: str, destination: str, status: int
 ) -> None:
     lines = ("Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate")

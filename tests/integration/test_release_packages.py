@@ -99,10 +99,17 @@ def test_the_wheel_of_the_client_holds_its_modules_and_nothing_else(packages: Pa
     assert unpacked.name == f"kato_client-{version}.tar.gz"
 
 
-def test_the_wheel_holds_the_page_of_the_api_with_the_licences_of_its_parts(
-    wheel: zipfile.ZipFile,
+@pytest.mark.parametrize(
+    ("page", "parts"),
+    [
+        ("documents", {"page.html", "swagger-ui/LICENSE"}),
+        ("console", {"index.html", "main.js"}),
+    ],
+)
+def test_the_wheel_holds_the_pages_with_the_licences_of_their_parts(
+    wheel: zipfile.ZipFile, page: str, parts: set[str]
 ) -> None:
-    folder = "kato_service/api/documents/assets/"
+    folder = f"kato_service/api/{page}/assets/"
     listed = subprocess.run(
         ["git", "-C", REPOSITORY, "ls-files", f"service/{folder}"],
         check=True,
@@ -111,7 +118,7 @@ def test_the_wheel_holds_the_page_of_the_api_with_the_licences_of_its_parts(
     )
     files = {line.removeprefix("service/") for line in listed.stdout.splitlines()}
     assert {name for name in wheel.namelist() if name.startswith(folder)} == files
-    assert {f"{folder}swagger-ui/LICENSE", f"{folder}page.html"} < files
+    assert {f"{folder}{part}" for part in parts} < files
 
 
 def test_the_wheel_carries_version_and_licence(wheel: zipfile.ZipFile) -> None:

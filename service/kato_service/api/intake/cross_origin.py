@@ -32,7 +32,7 @@ _ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>[^/]+)")
 _PORTS = {"http": "80", "https": "443"}
 _OWN_SITE = frozenset({"none", "same-origin"})
 """Values of Sec-Fetch-Site of a person who typed the address, and of our own pages."""
-_DOCUMENTS = re.compile(r"/(docs|redoc)(/.*)?")
+_DOCUMENTS = re.compile(r"/(docs|redoc|console)(/.*)?")
 """Pages that a link on another site may open."""
 _METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 _PREFLIGHT_AGE_S = 600
