@@ -70,7 +70,7 @@ async def attack(service: Any) -> None:
     """Let requests time out, kill the service twice, and restart it."""
     await asyncio.sleep(0.5)
     await asyncio.to_thread(service.freeze)
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(3.5)
     service.thaw()
     for pause_s in (0.4, 0.7):
         await asyncio.sleep(pause_s)
@@ -85,7 +85,7 @@ async def test_each_change_counts_once_although_the_service_is_frozen_and_killed
     faulty_proxy: NewProxy,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(attempts, "ATTEMPT_S", 1.0)
+    monkeypatch.setattr(attempts, "ATTEMPT_S", 3.0)
     proxy = await faulty_proxy(lasting_service.port)
     proxy.cut_at_random(random.Random(SEED), 0.1)
     users = [uuid4().hex for _ in range(2)]
