@@ -15,7 +15,7 @@ from support.patient import PATIENCE_S
 from support.routes import Route, routes
 from support.wrong_requests import ANY_BODY, ROWS, SYNTAX, Place, Row
 
-ROUTES = list(routes())
+ROUTES = routes()
 WITH_BODY = [route for route in ROUTES if route.model is not None]
 STRICT = [route for route in ROUTES if not route.any_query]
 OBSERVED = "emotives, metadata, strings, unique_id, vector_labels, vectors"

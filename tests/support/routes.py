@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from types import SimpleNamespace, UnionType
 from typing import Any, get_args, get_origin
 
@@ -50,8 +51,13 @@ def application() -> FastAPI:
     return make_app(service)
 
 
-def routes() -> Iterator[Route]:
+@cache
+def routes() -> tuple[Route, ...]:
     """Every route, once for each of its methods."""
+    return tuple(_routes())
+
+
+def _routes() -> Iterator[Route]:
     for found in application().routes:
         route: Any = found
         if "{path:path}" in route.path:
