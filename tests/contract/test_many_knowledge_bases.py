@@ -50,7 +50,7 @@ async def test_two_thousand_knowledge_bases_fit_into_the_room_of_fifty(tmp_path:
     probe = KnowledgeBases(log, new_index)
     await probe.start()
     await probe.get("probe").append([learn()], since=0)
-    room = ROOM_FOR * probe.usage().used_bytes
+    room = ROOM_FOR * probe.get("probe").memory_bytes
     limits = KnowledgeLimits(memory_bytes=room)
     bases = KnowledgeBases(log, new_index, limits=limits, clock=clock)
     names = [f"kato~{number:040}" for number in range(COUNT)]
