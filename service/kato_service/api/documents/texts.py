@@ -98,8 +98,8 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     sessions.count_sessions: "Counts the live sessions that the caller may list.",
     sessions.session_exists: "Says whether the session is alive. Never extends it.",
     sessions.get_session: "Gets the session with its genes.",
-    sessions.edit_session: "Sets keys of the session's metadata, and removes those that are null, all"
-    " or none. Others stay. Sending it again is harmless.",
+    sessions.edit_session: "Sets keys of the session's metadata, and removes those that are null,"
+    " all or none. Others stay. Sending it again is harmless.",
     sessions.delete_session: "Ends the session. What it learned stays, for other sessions of its"
     " user.",
     sessions.extend_session: "Sets the session's remaining lifetime. Give `ttl_seconds` once, in"
