@@ -97,7 +97,6 @@ async def settled() -> None:
 async def size_of_one(replica: Replica) -> int:
     bases = replica(1e12)
     await learned(bases.get("measured"))
-    # Not the use of all: knowledge bases of other replicas share strings in this process.
     return bases.get("measured").memory_bytes
 
 

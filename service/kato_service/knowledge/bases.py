@@ -62,7 +62,7 @@ class KnowledgeBases:
         self._log = log
         self._limits = limits
         self._snapshots = snapshots
-        self._residency = Residency(limits.memory_bytes, new_index().shared_bytes)
+        self._residency = Residency(limits.memory_bytes)
         self._materialiser = Materialiser(self._materialise, limits, clock=clock)
         self._trimmer = LogTrimmer(log, trim, limits)
         self._upkeep = Upkeep(

@@ -7,7 +7,6 @@ on how many knowledge bases there are.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 from itertools import islice
 from typing import Protocol
 
@@ -47,14 +46,11 @@ class Residency:
     whose log has no entry is not kept at all: anybody can ask for any number of them.
     """
 
-    def __init__(self, limit_bytes: float, shared_bytes: Callable[[], int] = lambda: 0) -> None:
-        """*shared_bytes*: what all together need less than the sum of what each would need alone,
-        because they share it."""
+    def __init__(self, limit_bytes: float) -> None:
         self.totals = Totals()
         """As of the last use of each."""
         self.unloads = 0
         self._limit_bytes = limit_bytes
-        self._shared_bytes = shared_bytes
         self._kept: OrderedDict[str, Unloadable] = OrderedDict()
         """By id, least recently used first."""
         self._is_check_due = False
@@ -64,7 +60,7 @@ class Residency:
     @property
     def used_bytes(self) -> int:
         """Estimated, as of the last use of each."""
-        return max(0, self.totals.size_bytes - self._shared_bytes())
+        return self.totals.size_bytes
 
     @property
     def has_room(self) -> bool:
@@ -114,8 +110,6 @@ class Residency:
                 break
             self._unload(base)
         if self.unloads > before:
-            if self.used_bytes > self._limit_bytes:
-                self._check_soon()  # what they shared with others is still needed
             log.info(
                 "knowledge bases unloaded", count=self.unloads - before, used_bytes=self.used_bytes
             )

@@ -202,11 +202,6 @@ class CompiledPatternIndex:
                 yield SymbolRow(symbol, occurrences, int(holders[start]))
                 start += 1
 
-    @staticmethod
-    def shared_bytes() -> int:
-        _, table_bytes, saved_bytes = _engine.shared_strings()
-        return saved_bytes - table_bytes
-
     def memory_bytes(self) -> int:
         affinities = self._affinities.memory_bytes
         return self.engine.memory_bytes() + self._extras_bytes + affinities

@@ -155,11 +155,6 @@ class PatternIndex(Protocol):
     def memory_bytes(self) -> int:
         """Estimated size, in constant time, as if this were the only index."""
 
-    @staticmethod
-    def shared_bytes() -> int:
-        """Bytes that all indexes of this kind together need less than the sum of their
-        `memory_bytes`, because they share strings."""
-
     def after(self, first: int) -> Iterator[Pattern]:
         """Patterns first learned after revision *first*, in that order."""
 
@@ -176,10 +171,6 @@ class UnsavedIndex:
     """What indexes share that are filled one pattern at a time and have no snapshot files."""
 
     statistics: SymbolCounts
-
-    @staticmethod
-    def shared_bytes() -> int:
-        return 0
 
     def correct(self, corrections: Corrections) -> None:
         self.statistics.correct(corrections)
