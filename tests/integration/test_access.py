@@ -37,7 +37,9 @@ BODIES: dict[str, Any] = {
     "update": {"genes": {"persistence": 5}},
     "patterns": {"frequency": 2},
     "patterns:delete": {"symbols": ["x"]},
+    "vectors:nearest": {"vector": [1.0, 2.0]},
 }
+PATCHES: dict[str, Any] = {"sessions": {"metadata": {"k": "v"}}}
 PATTERN = "0" * 40
 
 
@@ -128,7 +130,8 @@ def sent(
     values = {"session_id": session_id, "name": PATTERN, "symbol": "VCTR|x"}
     values |= {"metric": "x", "test_id": "x", "user_id": "alice"}
     last = next(word for word in reversed(path.split("/")) if not word.startswith("{"))
-    body = BODIES.get(last) if method in ("POST", "PUT") else None
+    bodies = {"POST": BODIES, "PUT": BODIES, "PATCH": PATCHES}
+    body = bodies.get(method, {}).get(last)
     headers = {"x-request-id": "the-same"} | headers
     return client.request(method, path.format(**values), json=body, headers=headers)
 

@@ -65,7 +65,8 @@ def test_all_packages_and_projects_have_one_version() -> None:
         ("index", {"index"}),
         ("query", {"index", "query"}),
         ("stored", {"index", "stored"}),
-        ("python", {"index", "query", "stored", "python"}),
+        ("text", {"index", "text"}),
+        ("python", {"index", "query", "stored", "text", "python"}),
     ],
 )
 def test_folders_of_the_engine_include_only_lower_layers(room: str, known: set[str]) -> None:
