@@ -41,6 +41,8 @@ BODIES: dict[str, Any] = {
 }
 PATCHES: dict[str, Any] = {"sessions": {"metadata": {"k": "v"}}}
 PATTERN = "0" * 40
+NOT_LATER = ("/vectors", "/vectors:nearest")
+"""Ends of paths below /v2/sessions that are not below /sessions."""
 
 
 def routes() -> Iterator[tuple[str, str, Scope]]:
@@ -81,7 +83,7 @@ def documented() -> dict[tuple[str, str], str]:
 def spellings(method: str, path: str) -> Iterator[str]:
     path = path.replace("…", "/v2/sessions/{session_id}")
     yield path
-    if path.startswith("/v2/sessions") and method != "PATCH":
+    if path.startswith("/v2/sessions") and not (method == "PATCH" or path.endswith(NOT_LATER)):
         yield path.removeprefix("/v2")
     if path.startswith("/v1/") and path != "/v1/status":
         yield path.removeprefix("/v1")
