@@ -302,7 +302,7 @@ def test_a_pattern_shows_what_surrounds_it(
     knowledge(console, taught)
     console.run("$('#vt').focus();")
     console.tab.press("ArrowDown", "ArrowDown")
-    console.read("#detail", "baked")
+    console.read(".seqline", "baked")
     console.run(
         "const one = [...document.querySelectorAll('.seqline button')]"
         ".find(each => each.innerText === 'drop'); one.click();"

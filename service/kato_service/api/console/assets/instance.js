@@ -6,6 +6,8 @@ import {$, ago, fill, h, plural, thousands} from "./dom.js";
 import {alertBox, bar, spark} from "./pieces.js";
 import {state} from "./state.js";
 
+/** Refusals, and no answer in time: what a store that is away would tell is left out. */
+const MISSING = new Set([0, 403, 404, 503]), PATIENCE_MS = 2000;
 const EVERY_MS = 5000, LISTED = 1000, USERS = 12, MINUTES = 60;
 const STORES = {redis: ["Sessions", {redis: "Redis", memory: "in this process"}], mongodb: ["Knowledge", {mongodb: "MongoDB", sqlite: "SQLite"}], qdrant: ["Vectors", {qdrant: "Qdrant", local: "local files", disabled: ""}]};
 const WORDS = {healthy: "well", degraded: "failing", unhealthy: "away", disabled: "off"};
@@ -100,7 +102,7 @@ export class Instance {
   async #facts() {
     const health = state.health = await get("v2/health", {}, {quiet: true});
     const [status, metrics, stats, sessions, users] = await Promise.all([["v2/status"], ["metrics"], ["stats", {minutes: MINUTES}], ["v2/sessions", {limit: LISTED}], ["v2/users", {limit: LISTED}]].map(
-      ([path, query]) => get(path, query).catch(error => { if ([403, 404, 503].includes(error.status)) return null; throw error; })));
+      ([path, query]) => get(path, query, {signal: AbortSignal.timeout(PATIENCE_MS)}).catch(error => { if (MISSING.has(error.status)) return null; throw error; })));
     return {health, status, metrics, stats, sessions, users};
   }
 
