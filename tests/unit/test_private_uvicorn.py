@@ -8,6 +8,7 @@ import inspect
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec, module_from_spec
 from types import FrameType
 from typing import Any
 
@@ -42,6 +43,20 @@ REPLACED_SERVER = {"startup", "on_tick", "shutdown", "capture_signals", "handle_
 REPLACED_COUNTING = {"connection_made", "connection_lost"}
 REPLACED_READING = {"connection_lost", "pause_writing", "resume_writing"}
 REPLACED_PACE = {"connection_lost", "data_received"}
+
+
+def own_server() -> type[uvicorn.Server]:
+    """The class as uvicorn has it: importing sse-starlette, which the MCP SDK needs, changes it."""
+    spec = find_spec("uvicorn.server")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    server: type[uvicorn.Server] = module.Server
+    return server
+
+
+OWN_SERVER = own_server()
 
 
 async def answer(_scope: Any, _receive: Any, send: Any) -> None:
@@ -92,11 +107,11 @@ def http_protocol(kind: type[HttpToolsProtocol] = HttpToolsProtocol) -> HttpTool
         (WebSocketsSansIOProtocol, "connection_lost", ["exc"], READING),
         (WebSocketsSansIOProtocol, "pause_writing", [], READING),
         (WebSocketsSansIOProtocol, "resume_writing", [], READING),
-        (uvicorn.Server, "startup", ["sockets"], SERVER),
-        (uvicorn.Server, "on_tick", ["counter"], SERVER),
-        (uvicorn.Server, "shutdown", ["sockets"], SERVER),
-        (uvicorn.Server, "capture_signals", [], SERVER),
-        (uvicorn.Server, "handle_exit", ["sig", "frame"], SERVER),
+        (OWN_SERVER, "startup", ["sockets"], SERVER),
+        (OWN_SERVER, "on_tick", ["counter"], SERVER),
+        (OWN_SERVER, "shutdown", ["sockets"], SERVER),
+        (OWN_SERVER, "capture_signals", [], SERVER),
+        (OWN_SERVER, "handle_exit", ["sig", "frame"], SERVER),
     ],
 )
 def test_a_method_that_we_replace_or_call_keeps_its_parameters(

@@ -104,6 +104,8 @@ async def _import(given: argparse.Namespace, settings: Settings) -> int:
             done = await patterns.check(merge=given.merge) if patterns else 0
             if patterns:
                 say(f"{done} of {survey.parts} parts are already imported")
+            if not given.dry_run:
+                await target.open(deadline=Deadline.after(READING_TIMEOUT_S))
             cleared, used = await _cleared_and_symbols(target)
             symbols = {*used, *survey.counted.symbol_frequency}
             async with _vectors(given, settings, source, (kb, cleared), symbols) as vectors:
@@ -208,7 +210,6 @@ async def _surveyed(source: KnowledgeSource, kb: str, given: argparse.Namespace)
 
 async def _cleared_and_symbols(target: SuperKnowledgeBase) -> tuple[int, set[str]]:
     """The revision of the last clear, and the symbols that look like those of vectors."""
-    await target.open(deadline=Deadline.after(READING_TIMEOUT_S))
     async with target.reading(deadline=Deadline.after(READING_TIMEOUT_S)) as reading:
         symbols = {name for name in reading.statistics.symbol_frequency if "|" in name}
         return reading.cleared, symbols
