@@ -34,9 +34,9 @@ class Route:
     """Whether it needs the body."""
 
     def at(self, session_id: str) -> str:
-        """Its path for a session."""
+        """Its path for a session, or for a user who has none."""
         names = {"name": PATTERN, "symbol": "VCTR|x", "metric": "x", "test_id": "x"}
-        return self.path.format(session_id=session_id, **names)
+        return self.path.format(session_id=session_id, user_id="nobody", **names)
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"

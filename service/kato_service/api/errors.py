@@ -166,13 +166,9 @@ async def _on_routing_error(request: Request, exc: Exception) -> Response:
 
 
 def _methods(scope: Scope) -> list[str]:
-    """All methods of a path; the framework lists only those of the first route that has it.
-
-    A path that is a route by name is not meant as a parameter: `count` is no session's id.
-    """
+    """All methods of a path; the framework lists only those of the first route that has it."""
     routes = [one for one in scope["app"].routes if one.matches(scope)[0] is not Match.NONE]
-    named = [one for one in routes if "{" not in one.path] or routes
-    return sorted(set().union(*(getattr(one, "methods", None) or () for one in named)))
+    return sorted(set().union(*(getattr(one, "methods", None) or () for one in routes)))
 
 
 def _envelope(

@@ -27,6 +27,7 @@ from kato_service.api.intake.identity import FIELDS
 from kato_service.api.intake.operations import Generation, Operation, add
 from kato_service.api.intake.prefix import Prefix
 from kato_service.api.intake.session_middleware import SessionMiddleware
+from kato_service.api.intake.strict_route import keep_apart
 from kato_service.api.monitoring import event_socket, paths
 from kato_service.api.shapes.later_responses import LATER
 from kato_service.api.users import knowledge, users
@@ -87,6 +88,7 @@ def include_routers(app: FastAPI, settings: Settings, gate: Gate, prefix: Prefix
     _include_legacy(app)
     add(app, _MONITORING, paths.OPERATIONS, tag="monitoring")
     _include_socket(app, _UNPREFIXED, "/ws/events", event_socket.events)
+    keep_apart(app.router.routes)
     app.router.add_api_websocket_route("/{path:path}", websocket.unknown_socket)
     guard(app.router.routes[-1], Need(Scope.OPEN, any_query=True))
     app.router.redirect_slashes = False

@@ -7,7 +7,7 @@ first needed for it: all of them would take a tenth of the start.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, get_args
@@ -17,7 +17,7 @@ from fastapi.routing import APIRoute, APIRouter
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kato_service.api import errors
@@ -39,6 +39,8 @@ class DocumentedRoute(Route):
 
     kind: type[APIRoute] = APIRoute
     """FastAPI's form of the route."""
+    others: frozenset[str] = frozenset()
+    """Paths that belong to other routes, although a parameter of this one could stand for them."""
 
     def __init__(self, path: str, endpoint: Endpoint, method: str, **documented: Any) -> None:
         """*documented*: arguments of `APIRouter.add_api_route`."""
@@ -66,11 +68,22 @@ class DocumentedRoute(Route):
         seen = segmented(scope) if names_user else scope
         match, found = super().matches(seen)
         if match is not Match.NONE:
+            if self.others and self.path_format.format(**found["path_params"]) in self.others:
+                return Match.NONE, {}
             found["route"] = self
             if seen is not scope:
                 given = found["path_params"]
                 found["path_params"] = given | {"user_id": given["user_id"].replace(SLASH, "/")}
         return match, found
+
+
+def keep_apart(routes: Iterable[BaseRoute]) -> None:
+    """Let no parameter stand for a path that is a route by name: `count` is no session's id."""
+    found = [one for one in routes if isinstance(one, DocumentedRoute)]
+    names = {one.path for one in found if not one.param_convertors}
+    for route in found:
+        if route.param_convertors:
+            route.others = frozenset(filter(route.path_regex.match, names))
 
 
 class _AnalysedRoute(APIRoute):
