@@ -81,7 +81,7 @@ async def _deleted(call: Call, user_id: str | None, body: DeletePatternsBody) ->
         await filtered.bounded(call, kb),
         dry_run=body.dry_run,
         most=body.limit,
-        place=place_of(body.cursor) or None,
+        place=place_of(body.cursor, ("body", "cursor")) or None,
         deadline=call.deadline,
     )
     return rendering.response(
