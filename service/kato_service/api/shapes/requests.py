@@ -384,8 +384,8 @@ class PredictBody(PredictionsBody):
     observations: Annotated[list[SequenceItem], Field(fail_fast=True)] | None = Field(
         default=None, max_length=MAX_SEQUENCE
     )
-    """The same with vectors, which are looked up and not stored. Emotives and metadata have no
-    effect on predictions."""
+    """The same with vectors, which are looked up and not stored. Emotives, metadata and labels have
+    no effect on predictions."""
     config: GeneOverrides | None = Field(default=None, examples=[{"recall_threshold": 0.3}])
     """Genes for this request; the others are those of the instance."""
 
@@ -401,12 +401,16 @@ class PredictBody(PredictionsBody):
         return "observations" if self.events is None else "events"
 
     def observed(self) -> Iterator[Observation]:
-        """What was observed, without what predictions do not depend on."""
+        """What was observed, without metadata, which neither predicts nor has limits."""
         for event in self.events or ():
             yield Observation(strings=tuple(event))
         for one in self.observations or ():
-            vectors = tuple(map(tuple, one.vectors))
-            yield Observation(strings=tuple(one.strings), vectors=vectors)
+            yield Observation(
+                strings=tuple(one.strings),
+                vectors=tuple(map(tuple, one.vectors)),
+                emotives=one.emotives,
+                vector_labels=tuple(one.vector_labels),
+            )
 
 
 class PredictBatchBody(Body):
