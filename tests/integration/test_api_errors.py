@@ -11,15 +11,27 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from kato_service.api.shapes.bulk.bodies import LearnLine
 from support.patient import PATIENCE_S
 from support.routes import Route, routes
-from support.wrong_requests import ANY_BODY, ROWS, SYNTAX, Place, Row
+from support.wrong_requests import (
+    ANY_BODY,
+    LINE,
+    PREDICT_OBSERVED,
+    ROWS,
+    SYNTAX,
+    Place,
+    Row,
+    in_item,
+)
 
 ROUTES = routes()
 WITH_BODY = [route for route in ROUTES if route.model is not None]
 STRICT = [route for route in ROUTES if not route.any_query]
 OBSERVED = "emotives, metadata, strings, unique_id, vector_labels, vectors"
 """The fields of an observation."""
+IN_LINE = OBSERVED.replace("unique_id, ", "")
+"""Those that it has in a line of a bulk learn."""
 PADDING = b"\n" * 300_000
 """Makes a body so large that it is read in a thread."""
 JSON = {"content-type": "application/json"}
@@ -32,13 +44,16 @@ JARGON = re.compile(
 
 
 def assert_refused(content: dict[str, Any], row: Row, place: Place, message: str) -> None:
-    error = content["error"]
-    assert (error["code"], error["message"]) == (row.code, message)
+    assert_error(content["error"], row, place, message)
     assert content["detail"] == message
+
+
+def assert_error(error: dict[str, Any], row: Row, place: Place, message: str) -> None:
+    assert (error["code"], error["message"]) == (row.code, message)
     first = error["details"][0]
     assert first["location"] == list(place)
     assert all(set(each) == {"location", "reason"} for each in error["details"])
-    assert not JARGON.search(json.dumps(content)), content
+    assert not JARGON.search(json.dumps(error)), error
 
 
 def sent(client: httpx.Client, route: Route, session_id: str, raw: bytes) -> dict[str, Any]:
@@ -113,6 +128,46 @@ def test_every_wrong_field_is_named_with_what_it_must_be(
         content = sent(client, route, session, row.raw)
         message = row.message.replace("{known}", OBSERVED)
         assert_refused(content, row, ("body", *row.place), message)
+
+
+def test_lines_have_rows_for_every_field() -> None:
+    assert set(LearnLine.model_fields) == {row.place[0] for row in LINE if row.place} - {"evnts"}
+
+
+def test_what_a_batch_cannot_observe_is_named_where_it_is(client: httpx.Client) -> None:
+    outcomes = set()
+    for row in PREDICT_OBSERVED:
+        placed = in_item("items", {"events": []}, row)
+        answer = client.post("/v2/predict:batch", content=placed.raw, headers=JSON)
+        outcomes.add(answer.status_code)
+        message = placed.message.replace("{known}", OBSERVED)
+        if answer.status_code == 422:
+            assert_refused(answer.json(), row, ("body", *placed.place), message)
+            continue
+        first, second = answer.json()["results"]
+        assert first["result"]["predictions"] == []
+        assert_error(second["error"], row, ("body", *placed.place), message)
+    assert outcomes == {200, 422}
+
+
+def test_every_wrong_field_of_a_sequence_to_learn_is_named(client: httpx.Client) -> None:
+    for row in LINE:
+        placed = in_item("sequences", {}, row)
+        answer = client.post("/v2/learn", content=placed.raw, headers=JSON)
+        assert answer.status_code == 200, (row, answer.text)
+        error = answer.json()["results"][1]["error"]
+        message = placed.message.replace("{known}", IN_LINE)
+        assert_error(error, row, ("body", *placed.place), message)
+
+
+def test_every_wrong_field_of_a_line_to_learn_is_named(client: httpx.Client) -> None:
+    raw = b"\n".join(row.raw for row in LINE)
+    answer = client.post("/v2/learn", content=raw, headers={"content-type": "application/x-ndjson"})
+    *lines, last = map(json.loads, answer.text.splitlines())
+    assert last["summary"]["errors"] == len(LINE)
+    for row, line in zip(LINE, lines, strict=True):
+        message = row.message.replace("{known}", IN_LINE).replace("the body", "the line")
+        assert_error(line["error"], row, ("line", *row.place), message)
 
 
 @pytest.mark.parametrize("route", WITH_BODY, ids=str)

@@ -9,17 +9,22 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from kato_service.api.shapes.bulk.bodies import LearnBody
 from kato_service.api.shapes.requests import (
     ConfigBody,
+    DeletePatternsBody,
     ExtendBody,
     GenesBody,
     NearestBody,
     ObservationBody,
     OlderPredictionsBody,
     PatternBody,
+    PredictBatchBody,
+    PredictBody,
     RepeatableBody,
     SequenceBody,
     SessionBody,
+    SessionEditBody,
 )
 
 Place = tuple[str | int, ...]
@@ -29,6 +34,11 @@ NO_NUMBER = "must be a finite number; JSON has no NaN and no Infinity"
 NO_TEXT = "must be valid Unicode text, without lone surrogates"
 DEEP = "must not be nested more than 254 levels deep"
 TWICE = "is given more than once"
+CONDITION = (
+    "must hold at least one condition; to delete everything, erase the user, or use clear-all of a"
+    " session"
+)
+MOMENT = "must be a time as in RFC 3339, such as 2026-01-31T12:00:00Z"
 
 
 @dataclass(frozen=True)
@@ -230,6 +240,127 @@ SESSION = (
     *_in("config", GENES),
 )  # fmt: skip
 
+EITHER = "must have either events or observations"
+PREDICT = (
+    Row({}, (), f"the body | {EITHER}"),
+    Row({"events": [], "observations": []}, (), f"the body | {EITHER}"),
+    Row({"events": {}}, ("events",), "events | must be an array"),
+    Row({"events": [["a"], "b"]}, ("events", 1), "events[1] | must be an array"),
+    Row({"events": [["a"], ["b", 1]]}, ("events", 1, 1), "events[1][1] | must be text"),
+    Row({"events": [[]] * 1001}, ("events",), "events | must have at most 1000 items"),
+    Row({"observations": {}}, ("observations",), "observations | must be an array"),
+    Row({"observations": [{}, 7]}, ("observations", 1), "observations[1] | must be an object"),
+    Row({"observations": [{}] * 1001}, ("observations",), "observations | must have at most 1000 items"),
+    Row({"observations": [{"unique_id": 7}]}, ("observations", 0, "unique_id"), "unique_id of observations[0] | must be text"),
+    Row({"events": [], "user_id": 7}, ("user_id",), "user_id | must be text"),
+    Row({"events": [], "user_id": ""}, ("user_id",), "user_id | must not be empty"),
+    Row({"events": [], "user_id": "a\u0000"}, ("user_id",), "user_id | must consist of printable characters"),
+    Row({"events": [], "user_id": "x" * 257}, ("user_id",), "user_id | must have at most 256 characters"),
+    Row({"events": [], "limit": 0}, ("limit",), "limit | must be at least 1"),
+    Row({"events": [], "limit": 10_001}, ("limit",), "limit | must be at most 10000"),
+    Row({"events": [], "limit": "x"}, ("limit",), "limit | must be a whole number"),
+    Row({"events": [], "recall_threshold": 1.5}, ("recall_threshold",), "recall_threshold | must be at most 1"),
+    Row({"events": [], "recall_threshold": "x"}, ("recall_threshold",), "recall_threshold | must be a number"),
+    Row({"events": [], "fields": ["name"]}, ("fields",), "fields | must be text"),
+    Row({"events": [], "fields": "x" * 1025}, ("fields",), "fields | must have at most 1024 characters"),
+    Row({"events": [], "fields": "name,potentail"}, ("fields", "potentail"), "potentail of fields | is not a known field; did you mean potential?"),
+    Row({"events": [], "fields": "name,all"}, ("fields", "all"), "all of fields | stands alone: send it, or names of fields"),
+    Row({"events": [], "view": "next", "fields": "symbls"}, ("fields", "symbls"), "symbls of fields | is not a known field; did you mean symbols?"),
+    Row({"events": [], "view": "x"}, ("view",), "view | must be predictions or next"),
+    Row({"events": [], "offset": -1}, ("offset",), "offset | must be at least 0"),
+    Row({"events": [], "offset": 100_001}, ("offset",), "offset | must be at most 100000"),
+    Row({"events": [], "offset": 0.5}, ("offset",), "offset | must be a whole number"),
+    Row({"events": [], "explain": 1}, ("explain",), "explain | must be true or false"),
+    Row({"events": [], "labels": "x"}, ("labels",), "labels | must be true or false"),
+    Row({"events": [], "config": 7}, ("config",), "config | must be an object"),
+    Row({"evnts": []}, ("evnts",), "evnts | is not a known field; did you mean events?"),
+    Row({"events": [], "userId": "a"}, ("userId",), "userId | is not a known field; did you mean user_id?"),
+    *_in("config", GENES),
+)  # fmt: skip
+"""Rows for what is wrong with a prediction whatever is known."""
+
+
+PREDICT_OBSERVED = (
+    Row({"events": [["a"], ["b", "x" * 1025]]}, ("events", 1, 1), "events[1][1] | must have at most 1024 characters (MAX_SYMBOL_CHARS)", "LIMIT_EXCEEDED"),
+    Row({"events": [[], ["a"] * 1025]}, ("events", 1), "events[1] | must have at most 1024 items (MAX_STRINGS_PER_EVENT); split the event into several", "LIMIT_EXCEEDED"),
+    Row({"observations": [{"vectors": [[1, 2]]}, {}, {"vectors": [[2, 1], [1]]}]}, ("observations", 2, "vectors", 1), "vectors[1] of observations[2] | cannot have dimension 1 next to a first vector of dimension 2; all vectors of a knowledge base have one dimension", "VECTOR_DIMENSION"),
+    *_in_sequence(OBSERVATION),
+)  # fmt: skip
+"""Rows for what a prediction is asked about; in a batch, most of them are errors of the item."""
+
+LINE = (
+    Row({}, (), f"the body | {EITHER}"),
+    Row({"events": [["a"]], "observations": []}, (), f"the body | {EITHER}"),
+    Row({"observations": [], "emotives": {"joy": 1}}, (), "the body | must have emotives and metadata inside its observations"),
+    Row({"observations": [], "metadata": {"k": 1}}, (), "the body | must have emotives and metadata inside its observations"),
+    Row({"events": {}}, ("events",), "events | must be an array"),
+    Row({"events": [["a"], "b"]}, ("events", 1), "events[1] | must be an array"),
+    Row({"events": [["a"], ["b", 1]]}, ("events", 1, 1), "events[1][1] | must be text"),
+    Row({"events": [[]] * 1001}, ("events",), "events | must have at most 1000 items"),
+    Row({"events": [["a"], ["b", "x" * 1025]]}, ("events", 1, 1), "events[1][1] | must have at most 1024 characters (MAX_SYMBOL_CHARS)", "LIMIT_EXCEEDED"),
+    Row({"events": [[], ["a"] * 1025]}, ("events", 1), "events[1] | must have at most 1024 items (MAX_STRINGS_PER_EVENT); split the event into several", "LIMIT_EXCEEDED"),
+    Row({"events": [["a"]], "emotives": ["joy"]}, ("emotives",), "emotives | must be an object"),
+    Row({"events": [["a"]], "emotives": {"joy": "x"}}, ("emotives", "joy"), "joy of emotives | must be a number"),
+    Row({"events": [["a"]], "emotives": {str(i): 1 for i in range(65)}}, ("emotives",), "emotives | must have at most 64 names", "LIMIT_EXCEEDED"),
+    Row({"events": [["a"]], "metadata": "x"}, ("metadata",), "metadata | must be an object"),
+    Row({"events": [["a"]], "user_id": 7}, ("user_id",), "user_id | must be text"),
+    Row({"events": [["a"]], "user_id": ""}, ("user_id",), "user_id | must not be empty"),
+    Row({"events": [["a"]], "user_id": "a\u0000"}, ("user_id",), "user_id | must consist of printable characters"),
+    Row({"events": [["a"]], "user_id": "x" * 257}, ("user_id",), "user_id | must have at most 256 characters"),
+    Row({"events": [["a"]], "config": 7}, ("config",), "config | must be an object"),
+    Row({"evnts": []}, ("evnts",), "evnts | is not a known field; did you mean events?"),
+    Row({"observations": {}}, ("observations",), "observations | must be an array"),
+    Row({"observations": [{}, 7]}, ("observations", 1), "observations[1] | must be an object"),
+    Row({"observations": [{}] * 1001}, ("observations",), "observations | must have at most 1000 items"),
+    Row({"observations": [{"vectors": [[1, 2]]}, {}, {"vectors": [[2, 1], [1]]}]}, ("observations", 2, "vectors", 1), "vectors[1] of observations[2] | cannot have dimension 1 next to a first vector of dimension 2; all vectors of a knowledge base have one dimension", "VECTOR_DIMENSION"),
+    *UNIQUE_ID,
+    *_in("config", GENES),
+    *_in_sequence(OBSERVATION),
+)  # fmt: skip
+"""Rows for a line of a bulk learn."""
+
+
+def in_item(field: str, first: Any, row: Row) -> Row:
+    """*row* about a body that is the second one in the list *field*, after *first*."""
+    second = f"{field}[1]"
+    before = b'{"%s":[%s,' % (field.encode(), json.dumps(first).encode())
+    found = row.inside(before, b"]}", (field, 1), second)
+    if row.place:
+        return found
+    return replace(found, words=row.words.replace("the body |", f"{second} |"))
+
+
+def _in_items(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    return tuple(in_item("items", {"events": []}, row) for row in rows)
+
+
+FILTER = (
+    Row({"symbols": "a"}, ("symbols",), "symbols | must be an array"),
+    Row({"symbols": ["a", 1]}, ("symbols", 1), "symbols[1] | must be text"),
+    Row({"symbols": ["a"] * 1001}, ("symbols",), "symbols | must have at most 1000 items"),
+    Row({"prefix": {}}, ("prefix",), "prefix | must be an array"),
+    Row({"prefix": ["a"]}, ("prefix", 0), "prefix[0] | must be an array"),
+    Row({"prefix": [["a"], []]}, ("prefix", 1), "prefix[1] | must have at least 1 item"),
+    Row({"prefix": [["a"], ["b", 1]]}, ("prefix", 1, 1), "prefix[1][1] | must be text"),
+    Row({"prefix": [["a"]] * 1001}, ("prefix",), "prefix | must have at most 1000 items"),
+    Row({"metadata": []}, ("metadata",), "metadata | must be an object"),
+    Row({"min_frequency": -1}, ("min_frequency",), "min_frequency | must be at least 0"),
+    Row({"min_frequency": 1.5}, ("min_frequency",), "min_frequency | must be a whole number"),
+    Row({"max_frequency": "x"}, ("max_frequency",), "max_frequency | must be a whole number"),
+    Row({"max_frequency": 2**31}, ("max_frequency",), "max_frequency | must be at most 2147483647"),
+    *(
+        row
+        for name in ("learned_after", "learned_before", "first_learned_after", "first_learned_before")
+        for row in (
+            Row({name: 7}, (name,), f"{name} | must be text"),
+            Row({name: "x" * 41}, (name,), f"{name} | must have at most 40 characters"),
+            Row({name: "yesterday"}, (name,), f"{name} | {MOMENT}"),
+            Row({name: "2026-01-31T12:00:00"}, (name,), f"{name} | {MOMENT}"),
+        )
+    ),
+)  # fmt: skip
+"""Rows for the conditions of a filter of patterns."""
+
 ROWS: dict[type[BaseModel], tuple[Row, ...]] = {
     ObservationBody: (*OBSERVATION, *UNIQUE_ID),
     SequenceBody: SEQUENCE,
@@ -272,6 +403,46 @@ ROWS: dict[type[BaseModel], tuple[Row, ...]] = {
         Row({"emotives": [{}] * 6}, ("emotives",), "emotives | must have at most 5 maps; send fewer, or raise the gene persistence", "LIMIT_EXCEEDED"),
         Row({"emotives": [{}, {"x" * 257: 1}]}, ("emotives", 1, "x" * 64), f"{'x' * 64} of emotives[1] | is a name of more than 256 characters", "LIMIT_EXCEEDED"),
         Row({"frequncy": 1}, ("frequncy",), "frequncy | is not a known field; did you mean frequency?", strict_only=True),
+    ),
+    SessionEditBody: (
+        Row({}, ("metadata",), "Missing required field: metadata"),
+        Row({"metadata": None}, ("metadata",), "metadata | must be an object"),
+        Row({"metadata": ["x"]}, ("metadata",), "metadata | must be an object"),
+        Row({"metadata": {"k": "x" * 16_384}}, ("metadata",), "metadata | must have at most 16384 bytes as JSON (MAX_METADATA_BYTES)", "LIMIT_EXCEEDED"),
+        Row({"metadata": {str(i): 1 for i in range(10_001)}}, ("metadata",), "metadata | must not have more than 10000 entries"),
+        Row(b'{"metadata":{"k":' + b"[" * 247 + b"]" * 247 + b"}}", ("metadata", "k"), "k of metadata | must not be nested more than 246 levels deep"),
+        Row({"metadata": {}, "metdata": {}}, ("metdata",), "metdata | is not a known field; did you mean metadata?"),
+        Row({"metadata": {}, "ttl_seconds": 7}, ("ttl_seconds",), "ttl_seconds | is not a known field; known: metadata"),
+    ),
+    PredictBody: (*PREDICT, *PREDICT_OBSERVED),
+    PredictBatchBody: (
+        Row({}, ("items",), "Missing required field: items"),
+        Row({"items": {}}, ("items",), "items | must be an array"),
+        Row({"items": []}, ("items",), "items | must have at least 1 item"),
+        Row({"items": [{"events": []}] * 101}, ("items",), "items | must have at most 100 items"),
+        Row({"items": [{"events": []}, 7]}, ("items", 1), "items[1] | must be an object"),
+        Row({"items": [{"events": []}], "itms": []}, ("itms",), "itms | is not a known field; did you mean items?"),
+        *_in_items(PREDICT),
+    ),
+    LearnBody: (
+        Row({}, ("sequences",), "Missing required field: sequences"),
+        Row({"sequences": {}}, ("sequences",), "sequences | must be an array"),
+        Row({"sequences": [{}] * 1001}, ("sequences",), "sequences | must have at most 1000 items"),
+        Row({"sequences": [], "sequence": []}, ("sequence",), "sequence | is not a known field; did you mean sequences?"),
+        Row({"sequences": [], "zzz": 1}, ("zzz",), "zzz | is not a known field; known: sequences"),
+    ),
+    DeletePatternsBody: (
+        Row({}, (), f"the body | {CONDITION}"),
+        Row({"symbols": [], "min_frequency": 0, "limit": 1}, (), f"the body | {CONDITION}"),
+        *FILTER,
+        Row({"symbols": ["a"], "dry_run": 1}, ("dry_run",), "dry_run | must be true or false"),
+        Row({"symbols": ["a"], "limit": 0}, ("limit",), "limit | must be at least 1"),
+        Row({"symbols": ["a"], "limit": 100_001}, ("limit",), "limit | must be at most 100000"),
+        Row({"symbols": ["a"], "cursor": 7}, ("cursor",), "cursor | must be text"),
+        Row({"symbols": ["a"], "cursor": "1" * 1025}, ("cursor",), "cursor | must have at most 1024 characters"),
+        Row({"symbols": ["a"], "cursor": "x"}, ("cursor",), "cursor | must be the next_cursor of a page of this list"),
+        Row({"symbol": ["a"]}, ("symbol",), "symbol | is not a known field; did you mean symbols?"),
+        Row({"dryRun": True}, ("dryRun",), "dryRun | is not a known field; did you mean dry_run?"),
     ),
 }  # fmt: skip
 """Rows by what the body is."""
