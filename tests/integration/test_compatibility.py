@@ -83,6 +83,7 @@ BODIES: dict[str, Any] = {
     "config": {"config": {"recall_threshold": 0.2}},
     "update": {"genes": {"recall_threshold": 0.2}},
     "{name}": {"frequency": 2},
+    "vectors:nearest": {"vector": VECTOR},
 }
 
 
