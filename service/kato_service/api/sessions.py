@@ -128,10 +128,11 @@ OPERATIONS = (
     Operation(
         ("POST",), "", create_session, "Create a session", responses.SessionCreated,
         (InvalidInputError, LimitExceededError, SessionLimitExceededError), scope=Scope.WRITE,
+        uncompressed=True,
     ),
     Operation(
         ("GET",), "", list_sessions, "List the active sessions", responses.Sessions,
-        scope=Scope.READ,
+        scope=Scope.READ, uncompressed=True,
     ),
     Operation(
         ("GET",), "/count", count_sessions, "Count the active sessions", responses.Count,
@@ -158,7 +159,7 @@ OPERATIONS = (
 )  # fmt: skip
 EDITING = Operation(
     ("PATCH",), "/{session_id}", edit_session, "Edit the metadata of a session", responses.Session,
-    (SessionNotFoundError, LimitExceededError), scope=Scope.WRITE,
+    (SessionNotFoundError, LimitExceededError), scope=Scope.WRITE, uncompressed=True,
 )  # fmt: skip
 """Not on the older paths."""
 

@@ -126,5 +126,6 @@ OPERATIONS = (
     Operation(
         ("POST",), "/predict:batch", predict_batch, "Predict up to 100 times",
         prediction_responses.PredictedBatch, _REFUSED, scope=Scope.READ,
+        uncompressed=True,
     ),
 )  # fmt: skip

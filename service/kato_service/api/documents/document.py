@@ -187,7 +187,8 @@ def _answers(
 ) -> dict[str, Any]:
     success = dict(found["200"])
     on_session = ("X-Session-ID",) if _is_on_session(route, described) else ()
-    headers = header_references("X-Request-ID", *on_session, *RATES)
+    caching = ("Cache-Control",) if described.uncompressed else ()
+    headers = header_references("X-Request-ID", *on_session, *caching, *RATES)
     success |= {"headers": headers}
     if described.also_text:
         success["content"] = {"text/plain": {"schema": {"type": "string"}}, **success["content"]}

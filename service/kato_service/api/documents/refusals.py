@@ -38,6 +38,10 @@ HEADERS: Mapping[str, Mapping[str, Any]] = {
         "description": "What a body may be compressed with.",
         "schema": {"type": "string"},
     },
+    "Cache-Control": {
+        "description": "Forbids everybody to keep or compress an answer that mixes users.",
+        "schema": {"type": "string"},
+    },
     "RateLimit-Limit": {
         "description": "Requests that the caller may send at once, if the instance limits them.",
         "schema": {"type": "integer", "minimum": 1},

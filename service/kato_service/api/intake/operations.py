@@ -86,6 +86,8 @@ class Operation:
     """Errors of every operation of its kind."""
     streamed: Callable[[], ASGIApp] | None = field(default=None, kw_only=True)
     """Makes the application for bodies that are streams of lines; None: it takes none."""
+    uncompressed: bool = field(default=False, kw_only=True)
+    """Whether a success may forbid everybody to compress it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,8 @@ class Described:
     """Other statuses whose answers have the form of a success."""
     also_text: bool = False
     """A request that does not prefer JSON gets text."""
+    uncompressed: bool = False
+    """As in `Operation`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +168,12 @@ def _add(app: FastAPI, method: str, operation: Operation, generation: Generation
     errors = (*operation.errors, *missing, *operation.always, *WITH_BODY)
     describe(
         route,
-        Described(errors, older=generation.older, naming=generation.naming),
+        Described(
+            errors,
+            older=generation.older,
+            naming=generation.naming,
+            uncompressed=operation.uncompressed,
+        ),
     )
     audited = operation_id if operation.audited else None
     guard(route, Need(operation.scope, audited, naming=generation.naming))
