@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from fuzz.generated import EVERY_PHASE, Plan, generated
-from fuzz.watching import CASES, Variant, Watched, told
+from fuzz.watching import CASES, PATIENCE_S, Variant, Watched, told
 
 DOCUMENTS = ("/openapi.json", "/openapi-older.json")
 SHARES = {"open": 0.6, "keys": 0.2, "redis": 0.2}
@@ -63,7 +63,7 @@ def _documents(service_url: str) -> dict[str, list[str]]:
     """The documents that the service has, with the ids of their operations."""
     found = {}
     for path in DOCUMENTS:
-        answer = httpx.get(service_url + path)
+        answer = httpx.get(service_url + path, timeout=PATIENCE_S)
         if answer.status_code == 200:
             paths = answer.json()["paths"].values()
             found[service_url + path] = [

@@ -10,7 +10,8 @@ from starlette.responses import Response
 from kato_service import json_text
 from kato_service.api.intake.calls import Call
 from kato_service.api.shapes import rendering
-from kato_service.api.shapes.requests import MAX_FREQUENCY, PatternFilterBody
+from kato_service.api.shapes.body import MAX_KEYS
+from kato_service.api.shapes.requests import MAX_CONDITIONS, MAX_FREQUENCY, PatternFilterBody
 from kato_service.api.wording import invalid_input
 from kato_service.domain.cursor import place_of
 from kato_service.errors import InvalidInputError
@@ -28,7 +29,25 @@ _JSON = {
     " stands for any",
 }
 _TIME = "RFC 3339, as far back as the log goes."
-Text = Annotated[str | None, Query(max_length=MAX_CHARS)]
+_SYMBOLS = {"type": "array", "items": {"type": "string"}, "maxItems": MAX_CONDITIONS}
+_EVENT = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+_EVENTS = {"type": "array", "items": _EVENT, "maxItems": MAX_CONDITIONS}
+_VALUES = {"type": "object", "maxProperties": MAX_KEYS}
+
+
+def _json(name: str, schema: dict[str, Any]) -> Any:
+    """What the documents say of a parameter that is JSON as text."""
+    return Query(
+        max_length=MAX_CHARS,
+        description=_JSON[name],
+        json_schema_extra={"contentMediaType": "application/json", "contentSchema": schema},
+    )
+
+
+def _time(description: str) -> Any:
+    return Query(description=f"{description} {_TIME}", json_schema_extra={"format": "date-time"})
+
+
 Frequency = Annotated[
     int | None, Query(ge=0, le=MAX_FREQUENCY, description="Bound of the frequency, inclusive.")
 ]
@@ -46,7 +65,7 @@ class Filtered:
     @property
     def is_whole(self) -> bool:
         """Whether every pattern is wanted."""
-        return not any(self.body.conditions().values())
+        return self.body.max_frequency is None and not any(self.body.conditions().values())
 
     @property
     def wanted(self) -> PatternFilter:
@@ -86,21 +105,15 @@ class Filtered:
 
 
 async def _filtered(  # noqa: PLR0913 - one argument for each parameter of the query
-    symbols: Annotated[Text, Query(description=_JSON["symbols"])] = None,
-    prefix: Annotated[Text, Query(description=_JSON["prefix"])] = None,
-    metadata: Annotated[Text, Query(description=_JSON["metadata"])] = None,
+    symbols: Annotated[str | None, _json("symbols", _SYMBOLS)] = None,
+    prefix: Annotated[str | None, _json("prefix", _EVENTS)] = None,
+    metadata: Annotated[str | None, _json("metadata", _VALUES)] = None,
     min_frequency: Frequency = None,
     max_frequency: Frequency = None,
-    learned_after: Annotated[
-        Text, Query(description=f"Last learned or edited later. {_TIME}")
-    ] = None,
-    learned_before: Annotated[
-        Text, Query(description=f"Last learned or edited by then. {_TIME}")
-    ] = None,
-    first_learned_after: Annotated[Text, Query(description=f"First learned later. {_TIME}")] = None,
-    first_learned_before: Annotated[
-        Text, Query(description=f"First learned by then. {_TIME}")
-    ] = None,
+    learned_after: Annotated[str | None, _time("Last learned or edited later.")] = None,
+    learned_before: Annotated[str | None, _time("Last learned or edited by then.")] = None,
+    first_learned_after: Annotated[str | None, _time("First learned later.")] = None,
+    first_learned_before: Annotated[str | None, _time("First learned by then.")] = None,
     order: Annotated[
         Literal["first", "-first"], Query(description="By first learn: oldest, or newest first.")
     ] = "first",
@@ -155,10 +168,14 @@ async def page_of_patterns(
 def _parsed(name: str, given: str | None) -> Any:
     if given is None:
         return None
+    wrong = InvalidInputError((Finding(("query", name), f"must be {_JSON[name]}"),))
     try:
-        return json_text.parsed(given)
+        found = json_text.parsed(given)
     except ValueError as exc:
-        raise InvalidInputError((Finding(("query", name), f"must be {_JSON[name]}"),)) from exc
+        raise wrong from exc
+    if found is None:
+        raise wrong
+    return found
 
 
 def _moment(given: str | None) -> datetime | None:

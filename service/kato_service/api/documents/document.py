@@ -153,11 +153,11 @@ def _parameters(
 ) -> list[dict[str, Any]]:
     parameters = []
     for parameter in found:
-        name, schema = parameter["name"], parameter["schema"]
+        name = parameter["name"]
         if parameter["in"] == "path":
             text = texts.GENE_NAME if "/gene/" in route.path else texts.PARAMETERS[name]
             parameter["description"] = text
-        parameter["schema"] = _without_null(schema)
+        parameter |= _form(_without_null(parameter.pop("schema")))
         parameters.append(parameter)
     unknown = described.naming - {parameter["name"] for parameter in parameters}
     naming = [_text("query", name, texts.NAMING[name]) for name in sorted(unknown)]
@@ -173,6 +173,13 @@ def _text(place: str, name: str, about: str) -> dict[str, Any]:
     found = {"name": name, "in": place, "required": False, "description": about}
     bounds = {"minLength": 1, "maxLength": MAX_USER_ID_CHARS} if place == "query" else {}
     return {**found, "schema": {"type": "string", **bounds}}
+
+
+def _form(schema: dict[str, Any]) -> dict[str, Any]:
+    """What a parameter holds: text, or JSON as text."""
+    if "contentSchema" not in schema:
+        return {"schema": schema}
+    return {"content": {schema["contentMediaType"]: {"schema": schema["contentSchema"]}}}
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:

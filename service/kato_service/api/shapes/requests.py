@@ -8,6 +8,7 @@ from pydantic import (
     AfterValidator,
     AliasChoices,
     BeforeValidator,
+    ConfigDict,
     Field,
     ModelWrapValidatorHandler,
     PrivateAttr,
@@ -46,12 +47,20 @@ MAX_FIELDS_CHARS = 1024
 MAX_OFFSET = 100_000
 MAX_BATCH = 100
 """Predictions of one batch."""
+EVENTS_OR_OBSERVATIONS: dict[str, Any] = {
+    "oneOf": [
+        {"required": [name], "properties": {name: {"type": "array"}}}
+        for name in ("events", "observations")
+    ]
+}
+"""What JSON schemas say of bodies that hold one of them; null means that it is missing."""
+MAX_MOMENT_CHARS = 40
 _AT = "2026-01-31T12:00:00Z"
 
 
 def _moment(value: str) -> str:
     try:
-        found = datetime.fromisoformat(value)
+        found = None if len(value) > MAX_MOMENT_CHARS else datetime.fromisoformat(value)
     except ValueError:
         found = None
     if found is None or found.tzinfo is None:
@@ -59,7 +68,7 @@ def _moment(value: str) -> str:
     return value
 
 
-Moment = Annotated[str, Field(max_length=40), AfterValidator(_moment)]
+Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"}), AfterValidator(_moment)]
 Frequency = Annotated[int, Field(ge=0, le=MAX_FREQUENCY), AsWhole]
 UniqueId = Annotated[str, Field(min_length=1, max_length=256)]
 Ttl = Annotated[int, Field(ge=1, le=MAX_TTL_S), AsWhole]
@@ -375,6 +384,8 @@ class PatternBody(Body):
 class PredictBody(PredictionsBody):
     """What was observed, and what to predict from it."""
 
+    model_config = ConfigDict(json_schema_extra=EVENTS_OR_OBSERVATIONS)
+
     user_id: UserId | None = Field(default=None, examples=["alice"])
     """The user whose knowledge predicts. Without one, that of the instance does."""
     events: Annotated[list[Annotated[list[str], Field(fail_fast=True)]], Field(fail_fast=True)] | (
@@ -450,12 +461,36 @@ class PatternFilterBody(Body):
     """It was first learned at this time or earlier."""
 
     def conditions(self) -> dict[str, Any]:
-        """The conditions by name; one that is not given, or that everything fulfils, is falsy."""
+        """The conditions by name; one that is not given, or that everything fulfils, is falsy.
+        So is a `max_frequency` of 0, which few fulfil."""
         return {name: getattr(self, name) for name in PatternFilterBody.model_fields}
+
+
+_A_CONDITION: Mapping[str, dict[str, Any]] = {
+    "symbols": {"type": "array", "minItems": 1},
+    "prefix": {"type": "array", "minItems": 1},
+    "metadata": {"type": "object", "minProperties": 1},
+    "min_frequency": {"type": "integer", "minimum": 1},
+    "max_frequency": {"type": "integer"},
+    "learned_after": {"type": "string"},
+    "learned_before": {"type": "string"},
+    "first_learned_after": {"type": "string"},
+    "first_learned_before": {"type": "string"},
+}
+"""By field, values that not every pattern fulfils."""
 
 
 class DeletePatternsBody(PatternFilterBody):
     """Which patterns to delete: at least one condition."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": [name], "properties": {name: schema}}
+                for name, schema in _A_CONDITION.items()
+            ]
+        }
+    )
 
     dry_run: bool = Field(default=False)
     """Only count them."""
