@@ -353,7 +353,7 @@ FILTER = (
         for name in ("learned_after", "learned_before", "first_learned_after", "first_learned_before")
         for row in (
             Row({name: 7}, (name,), f"{name} | must be text"),
-            Row({name: "x" * 41}, (name,), f"{name} | must have at most 40 characters"),
+            Row({name: "x" * 41}, (name,), f"{name} | must be a time as in RFC 3339, such as 2026-01-31T12:00:00Z"),
             Row({name: "yesterday"}, (name,), f"{name} | {MOMENT}"),
             Row({name: "2026-01-31T12:00:00"}, (name,), f"{name} | {MOMENT}"),
         )
