@@ -77,8 +77,10 @@ def converse(url: str, key: str) -> None:
         assert sure(SequenceResult, done).observations_processed == 2
         assert sure(Stm, get_stm.sync(session, client=client)).stm == [["hello"], ["world"]]
         found = sure(PredictionsResult, get_predictions.sync(session, client=client, limit=1))
-        assert found.predictions[0].future == [["again"]]
-        assert found.predictions[0].pattern_name == learned.pattern_name
+        assert isinstance(found.predictions, list)  # not so with view=next
+        (best,) = found.predictions
+        assert best.future == [["again"]]
+        assert best.pattern_name == learned.pattern_name
         genes = ConfigBody(config=GeneOverrides(recall_threshold=0.9, max_predictions=None))
         set_config.sync(session, client=client, body=genes)
         assert (

@@ -32,6 +32,7 @@ async function converse(baseUrl: string, key: string): Promise<void> {
   assert.equal(done.observations_processed, 2);
   assert.deepEqual(sure(await current.getStm({ path })).stm, [["hello"], ["world"]]);
   const found = sure(await current.getPredictions({ path, query: { limit: 1 } }));
+  assert.ok(found.predictions); // not so with view=next
   assert.deepEqual(found.predictions[0].future, [["again"]]);
   assert.equal(found.predictions[0].pattern_name, learned.pattern_name);
   const config = { recall_threshold: 0.9, max_predictions: null };

@@ -29,6 +29,8 @@ BEYOND_SCHEMA_REASONS = (
     "for its direction to be compared",  # a vector of zeros
     "if it is a whole number",  # anywhere in a free-form map, where fractions may be any size
     "so it cannot be told what was learned by then",  # a time before the log begins
+    "must have either events or observations",  # generators of clients do not take such schemas
+    "or use clear-all of a session",  # a filter without a condition, likewise
 )
 """How the reasons end that no schema can express."""
 SELECTED = ["body", "fields"]

@@ -8,7 +8,6 @@ from pydantic import (
     AfterValidator,
     AliasChoices,
     BeforeValidator,
-    ConfigDict,
     Field,
     ModelWrapValidatorHandler,
     PrivateAttr,
@@ -47,13 +46,6 @@ MAX_FIELDS_CHARS = 1024
 MAX_OFFSET = 100_000
 MAX_BATCH = 100
 """Predictions of one batch."""
-EVENTS_OR_OBSERVATIONS: dict[str, Any] = {
-    "oneOf": [
-        {"required": [name], "properties": {name: {"type": "array"}}}
-        for name in ("events", "observations")
-    ]
-}
-"""What JSON schemas say of bodies that hold one of them; null means that it is missing."""
 MAX_MOMENT_CHARS = 40
 _AT = "2026-01-31T12:00:00Z"
 
@@ -384,8 +376,6 @@ class PatternBody(Body):
 class PredictBody(PredictionsBody):
     """What was observed, and what to predict from it."""
 
-    model_config = ConfigDict(json_schema_extra=EVENTS_OR_OBSERVATIONS)
-
     user_id: UserId | None = Field(default=None, examples=["alice"])
     """The user whose knowledge predicts. Without one, that of the instance does."""
     events: Annotated[list[Annotated[list[str], Field(fail_fast=True)]], Field(fail_fast=True)] | (
@@ -466,31 +456,8 @@ class PatternFilterBody(Body):
         return {name: getattr(self, name) for name in PatternFilterBody.model_fields}
 
 
-_A_CONDITION: Mapping[str, dict[str, Any]] = {
-    "symbols": {"type": "array", "minItems": 1},
-    "prefix": {"type": "array", "minItems": 1},
-    "metadata": {"type": "object", "minProperties": 1},
-    "min_frequency": {"type": "integer", "minimum": 1},
-    "max_frequency": {"type": "integer"},
-    "learned_after": {"type": "string"},
-    "learned_before": {"type": "string"},
-    "first_learned_after": {"type": "string"},
-    "first_learned_before": {"type": "string"},
-}
-"""By field, values that not every pattern fulfils."""
-
-
 class DeletePatternsBody(PatternFilterBody):
     """Which patterns to delete: at least one condition."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "anyOf": [
-                {"required": [name], "properties": {name: schema}}
-                for name, schema in _A_CONDITION.items()
-            ]
-        }
-    )
 
     dry_run: bool = Field(default=False)
     """Only count them."""
