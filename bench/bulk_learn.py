@@ -6,17 +6,14 @@ on what else the machine does; compare the processor time, and the ways within o
 
 import http.client
 import json
-import os
 import random
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from embedded import PORT, Client, directory
+from embedded import PORT, directory, processor_s, service
 from engine import Row
 
 LINES, SESSION_LEARNS, REQUESTS_LINES = 40_000, 300, 500
@@ -29,29 +26,11 @@ VIEWS_S = 2.0
 def bulk_rows(mongo_url: str | None = None) -> list[Row]:
     """One row for each way to learn short patterns, on one worker."""
     store = {"MONGO_BASE_URL": mongo_url, "MONGO_DATABASE": uuid4().hex} if mongo_url else {}
-    with directory() as data:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "kato_service"],
-            env={
-                "DATA_DIR": str(data),
-                "PORT": str(PORT),
-                "HOST": "127.0.0.1",
-                "LOG_LEVEL": "error",
-                "VECTORS": "disabled",
-                **store,
-            },
-        )
-        try:
-            return _measured(process.pid, "mongodb" if mongo_url else "sqlite")
-        finally:
-            process.terminate()
-            process.wait(timeout=60)
+    with directory() as data, service(data, VECTORS="disabled", **store) as client:
+        return _measured(client.pid, "mongodb" if mongo_url else "sqlite")
 
 
 def _measured(pid: int, store: str) -> list[Row]:
-    client = Client()
-    client.await_ready()
-    client.close()
     _streamed("warm", 2000)
     ways: list[tuple[str, int, Callable[[], None]]] = [
         ("observe-sequence that learns", SESSION_LEARNS, _in_a_session),
@@ -61,9 +40,9 @@ def _measured(pid: int, store: str) -> list[Row]:
     ]
     rows: list[Row] = []
     for way, count, learn in ways:
-        used, began = _used_s(pid), time.perf_counter()
+        used, began = processor_s(pid), time.perf_counter()
         learn()
-        wall, answered = time.perf_counter() - began, _used_s(pid)
+        wall, answered = time.perf_counter() - began, processor_s(pid)
         time.sleep(VIEWS_S)
         rows.append(
             {
@@ -72,7 +51,7 @@ def _measured(pid: int, store: str) -> list[Row]:
                 "patterns": count,
                 "per_s": round(count / wall),
                 "processor_us": round((answered - used) / count * 1e6, 1),
-                "with_views_us": round((_used_s(pid) - used) / count * 1e6, 1),
+                "with_views_us": round((processor_s(pid) - used) / count * 1e6, 1),
             }
         )
     for row in rows:
@@ -123,12 +102,6 @@ def _asked(connection: http.client.HTTPConnection, path: str, body: Any) -> Any:
 
 def _connection() -> http.client.HTTPConnection:
     return http.client.HTTPConnection("127.0.0.1", PORT, timeout=120)
-
-
-def _used_s(pid: int) -> float:
-    """Processor time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -40,13 +41,20 @@ def service(data: Path, **environment: str) -> Iterator["Client"]:
         },
     )
     try:
-        client = Client()
+        client = Client(process.pid)
         client.await_ready()
         yield client
         client.close()
     finally:
         process.terminate()
         process.wait(timeout=60)
+
+
+def processor_s(pid: int) -> float:
+    """Processor time of a process so far, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    user, system = fields[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 class RefusedError(Exception):
@@ -56,7 +64,9 @@ class RefusedError(Exception):
 class Client:
     """One connection that does as little work per request as a client can."""
 
-    def __init__(self) -> None:
+    def __init__(self, pid: int = 0) -> None:
+        """*pid*: the process of the service; 0: it is not needed."""
+        self.pid = pid
         self._connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=120)
 
     def ask(self, method: str, path: str, body: object = None) -> bytes:

@@ -28,8 +28,8 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-import psutil
 import uvloop
+from embedded import processor_s
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -77,7 +77,7 @@ class Server:
         return found
 
     def cpu_s(self) -> float:
-        return used_s(self.process.pid)
+        return processor_s(self.process.pid)
 
 
 @dataclass
@@ -87,12 +87,7 @@ class Stores:
     pid: int
 
     def cpu_s(self) -> float:
-        return used_s(self.pid)
-
-
-def used_s(pid: int) -> float:
-    times = psutil.Process(pid).cpu_times()
-    return float(times.user + times.system)
+        return processor_s(self.pid)
 
 
 def free_port() -> int:

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from uuid import uuid4
 
-from embedded import PORT, Client, directory
+from embedded import Client, directory, processor_s, service
 from engine import Row
 
 from kato_service.domain.pattern import pattern_name
@@ -49,49 +49,29 @@ def metrics_rows() -> list[Row]:
     """Processor time of a scrape, and of the cheapest request, by users that have learned."""
     rows: list[Row] = []
     for users in USERS:
-        with directory() as data:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "kato_service"],
-                env={
-                    "DATA_DIR": str(data),
-                    "PORT": str(PORT),
-                    "HOST": "127.0.0.1",
-                    "LOG_LEVEL": "error",
-                    "VECTORS": "disabled",
-                    "MAX_SESSIONS": "100000",
-                },
-            )
-            try:
-                rows.append(_scraped(users, process.pid))
-            finally:
-                process.terminate()
-                process.wait(timeout=60)
+        with (
+            directory() as data,
+            service(data, VECTORS="disabled", MAX_SESSIONS="100000") as client,
+        ):
+            rows.append(_scraped(users, client))
     return rows
 
 
-def _scraped(users: int, pid: int) -> Row:
-    client = Client()
-    client.await_ready()
+def _scraped(users: int, client: Client) -> Row:
     learned = [{"strings": [word]} for word in WORDS[:EVENTS]]
     for number in range(users):
         created = client.value("POST", "/v2/sessions", {"user_id": f"user {number}"})
         path = f"/v2/sessions/{created['session_id']}/observe-sequence"
         client.ask("POST", path, {"observations": learned, "learn_at_end": True})
-    scrape, live = (_processor_ms(client, pid, path) for path in ("/metrics", "/health/live"))
-    client.close()
+    scrape, live = (_processor_ms(client, path) for path in ("/metrics", "/health/live"))
     return {"users": users, "scrape ms": scrape, "live ms": live}
 
 
-def _processor_ms(client: Client, pid: int, path: str) -> float:
-    before = _processor_s(pid)
+def _processor_ms(client: Client, path: str) -> float:
+    before = processor_s(client.pid)
     for _ in range(SCRAPES):
         client.ask("GET", path)
-    return (_processor_s(pid) - before) * 1000 / SCRAPES
-
-
-def _processor_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return (processor_s(client.pid) - before) * 1000 / SCRAPES
 
 
 async def memory(engine: str, count: int) -> dict[str, float]:

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from embedded import PORT, directory
+from embedded import PORT, directory, processor_s
 from engine import Row
 
 STARTS = 5
@@ -50,7 +50,7 @@ def _start(data: Path) -> tuple[float, float, float]:
             if process.poll() is not None or time.perf_counter() > started + PATIENCE_S:
                 raise SystemExit(f"the service on port {PORT} did not become ready")
             time.sleep(0.005)
-        return time.perf_counter() - started, _processor_s(process.pid), _memory_mib(process.pid)
+        return time.perf_counter() - started, processor_s(process.pid), _memory_mib(process.pid)
     finally:
         process.terminate()
         process.wait(timeout=60)
@@ -64,12 +64,6 @@ def _ready() -> bool:
             return connection.recv(64).startswith(b"HTTP/1.1 200")
     except OSError:
         return False
-
-
-def _processor_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    user, system = fields[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _memory_mib(pid: int) -> float:
