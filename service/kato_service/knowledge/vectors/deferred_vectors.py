@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _STORE = "kato_service.knowledge.vectors.qdrant_store"
 
 
-class DeferredVectors:
+class DeferredVectors(VectorStore):
     """A `VectorStore` that is made when it is first used."""
 
     def __init__(
@@ -67,9 +67,6 @@ class DeferredVectors:
     ) -> tuple[Near, ...]:
         store = await self._store()
         return await store.neighbors(kb, cleared, vector, limit=limit, min_score=min_score)
-
-    async def get(self, kb: str, cleared: int, symbol: str) -> Stored:
-        return await (await self._store()).get(kb, cleared, symbol)
 
     async def known(self, kb: str, cleared: int, symbols: Collection[str]) -> Mapping[str, Stored]:
         return await (await self._store()).known(kb, cleared, symbols)

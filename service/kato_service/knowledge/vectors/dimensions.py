@@ -7,6 +7,8 @@ It is a document in the store of the knowledge: of several that are inserted at 
 from typing import Protocol
 
 _DIGITS = 12
+MOST_REMEMBERED = 100_000
+"""Dimensions that a process keeps in mind."""
 
 
 class Dimensions(Protocol):
@@ -30,6 +32,22 @@ class Dimensions(Protocol):
         """Which ones they are."""
 
     async def close(self) -> None: ...
+
+
+class Remembered:
+    """Dimensions that were fixed, by knowledge base and clear. They never change."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int], int] = {}
+
+    def get(self, kb: str, cleared: int) -> int | None:
+        return self._known.get((kb, cleared))
+
+    def keep(self, kb: str, cleared: int, dimension: int) -> None:
+        """Remember it; of too many, the one that was kept first is forgotten."""
+        self._known[kb, cleared] = dimension
+        if len(self._known) > MOST_REMEMBERED:
+            del self._known[next(iter(self._known))]
 
 
 def dimension_id(kb: str, cleared: int) -> str:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from kato_service.domain.shares import Holder
-from kato_service.errors import SettingsError, StoreUnavailableError, VectorNotFoundError
+from kato_service.errors import SettingsError, StoreUnavailableError
 from kato_service.knowledge.stores.sqlite_file import SqliteFile, transaction
 from kato_service.knowledge.vectors import embedded_file, sqlite_dimensions
+from kato_service.knowledge.vectors.dimensions import Remembered
 from kato_service.knowledge.vectors.local_mode import LocalCollection, local_collections
 from kato_service.knowledge.vectors.sqlite_dimensions import SqliteDimensions
 from kato_service.knowledge.vectors.vector_places import VectorPlaces
@@ -30,6 +31,7 @@ from kato_service.knowledge.vectors.vector_store import (
     Stored,
     Vector,
     VectorPage,
+    VectorStore,
     page_size,
 )
 
@@ -39,12 +41,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 FILE = "vectors.sqlite"
 BUSY_TIMEOUT_S = 5.0
-MOST_REMEMBERED = 100_000
-"""Dimensions that are kept in mind; the oldest are read again."""
 _MATRICES = "kato_service.knowledge.vectors.vector_matrices"
 
 
-class EmbeddedVectors:
+class EmbeddedVectors(VectorStore):
     """A `VectorStore`. Another process may read the file meanwhile, but none may write."""
 
     def __init__(
@@ -61,8 +61,7 @@ class EmbeddedVectors:
         self._places = places
         self._only_reads = only_reads
         self._is_set_up = False
-        self._agreed: dict[tuple[str, int], int] = {}
-        """Dimensions that were fixed. They never change."""
+        self._agreed = Remembered()
         self._matrices: VectorMatrices | None = None
         """Used by the reading thread alone."""
 
@@ -123,12 +122,6 @@ class EmbeddedVectors:
 
         return await nearest(candidates, vector, limit=limit, min_score=min_score)
 
-    async def get(self, kb: str, cleared: int, symbol: str) -> Stored:
-        found = await self.known(kb, cleared, [symbol])
-        if symbol not in found:
-            raise VectorNotFoundError(f"no vector {symbol!r}")
-        return found[symbol]
-
     async def known(self, kb: str, cleared: int, symbols: Collection[str]) -> Mapping[str, Stored]:
         if not await self._exists():
             return {}
@@ -172,13 +165,11 @@ class EmbeddedVectors:
         return await self._file.read(lambda db: embedded_file.count(db, kb, cleared))
 
     async def dimension(self, kb: str, cleared: int) -> int | None:
-        known = self._agreed.get((kb, cleared))
+        known = self._agreed.get(kb, cleared)
         if known is None and await self._exists():
             known = await self._file.read(lambda db: sqlite_dimensions.of(db, kb, cleared))
             if known is not None:
-                self._agreed[kb, cleared] = known
-                if len(self._agreed) > MOST_REMEMBERED:
-                    del self._agreed[next(iter(self._agreed))]
+                self._agreed.keep(kb, cleared, known)
         return known
 
     async def close(self) -> None:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
-from qdrant_client.models import SearchParams, VectorParams
+from qdrant_client.models import VectorParams
 
 from kato_service.errors import KatoError, StoreUnavailableError
 from kato_service.knowledge.vectors.dimensions import Dimensions
@@ -35,7 +35,6 @@ RELISTED_LATER_S = 300.0
 PASS_S = 30.0
 """Seconds between two passes over all collections."""
 _NAME = re.compile(r"kato_(?P<kb>.+)_(?P<cleared>[0-9]+)")
-_EXACT = SearchParams(exact=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +83,8 @@ class OlderCollections:
         name = collection_name(kb, cleared)
         if await self.dimension(kb, cleared) != len(towards):
             return []
-        try:
-            async with self._calls.mapped_errors():
-                answer = await self._calls.client.query_points(
-                    name,
-                    query=list(towards),
-                    limit=limit,
-                    score_threshold=min_score,
-                    search_params=_EXACT,
-                )
-        except CollectionMissingError:
-            return []
-        return [(point.score, stored_in(point)) for point in answer.points]
+        found = await self._calls.nearest(name, towards, limit, min_score)
+        return [(point.score, stored_in(point)) for point in found]
 
     async def known(self, kb: str, cleared: int, symbols: Collection[str]) -> Mapping[str, Stored]:
         """What it holds under *symbols*."""

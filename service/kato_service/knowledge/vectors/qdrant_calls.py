@@ -1,13 +1,14 @@
 """Calls to Qdrant: bounded in time, with the errors of the service."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from grpc import StatusCode  # type: ignore[import-untyped]  # ships no types
 from grpc.aio import AioRpcError  # type: ignore[import-untyped]  # ships no types
 from qdrant_client import AsyncQdrantClient
 from qdrant_client.common.client_exceptions import QdrantException
+from qdrant_client.http import models
 from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from kato_service.connections.circuit import Circuit
@@ -16,6 +17,7 @@ from kato_service.errors import StoreUnavailableError
 
 OPERATION_TIMEOUT_S = 10.0
 """Seconds that one call may take."""
+_EXACT = models.SearchParams(exact=True)
 
 
 class CollectionMissingError(Exception):
@@ -39,6 +41,34 @@ class QdrantCalls:
         self.client = client
         self._timeout_s = timeout_s
         self._circuit = circuit or Circuit("qdrant")
+
+    async def nearest(
+        self,
+        collection: str,
+        towards: Sequence[float],
+        limit: int,
+        min_score: float,
+        among: models.Filter | None = None,
+    ) -> list[models.ScoredPoint]:
+        """Up to *limit* points by their score in float32, best first; none in a collection that
+        does not exist. *among*: only these.
+
+        Raises:
+            StoreUnavailableError: Qdrant did not answer.
+        """
+        try:
+            async with self.mapped_errors():
+                answer = await self.client.query_points(
+                    collection,
+                    query=list(towards),
+                    query_filter=among,
+                    limit=limit,
+                    score_threshold=min_score,
+                    search_params=_EXACT,
+                )
+        except CollectionMissingError:
+            return []
+        return answer.points
 
     @asynccontextmanager
     async def mapped_errors(self) -> AsyncIterator[None]:

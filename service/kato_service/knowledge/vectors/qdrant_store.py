@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from itertools import chain
 
 from kato_service.domain.shares import Holder
-from kato_service.errors import VectorNotFoundError, VectorsClearedError
-from kato_service.knowledge.vectors.dimensions import Dimensions
+from kato_service.errors import VectorsClearedError
+from kato_service.knowledge.vectors.dimensions import Dimensions, Remembered
 from kato_service.knowledge.vectors.older_collections import WATCHED_S, OlderCollections
 from kato_service.knowledge.vectors.qdrant_calls import CollectionMissingError, QdrantCalls
 from kato_service.knowledge.vectors.shared_collections import SharedCollections
@@ -26,14 +26,12 @@ from kato_service.knowledge.vectors.vector_store import (
     Stored,
     Vector,
     VectorPage,
+    VectorStore,
     page_size,
 )
 
-MOST_REMEMBERED = 100_000
-"""Dimensions that are kept in mind; the oldest are asked for again."""
 
-
-class QdrantStore:
+class QdrantStore(VectorStore):
     """A `VectorStore`."""
 
     def __init__(
@@ -56,8 +54,7 @@ class QdrantStore:
         self._older = OlderCollections(
             calls, instance, self._shared, dimensions, watched_s=watched_s
         )
-        self._agreed: dict[tuple[str, int], int] = {}
-        """Dimensions that were agreed on. They never change."""
+        self._agreed = Remembered()
 
     async def open(self) -> None:
         """Nothing to do: collections are created when the first vectors come."""
@@ -124,12 +121,6 @@ class QdrantStore:
         by_symbol = {one.symbol: one for one in chain.from_iterable(found)}
         return tuple(best_of(by_symbol.values(), limit))
 
-    async def get(self, kb: str, cleared: int, symbol: str) -> Stored:
-        found = await self.known(kb, cleared, [symbol])
-        if symbol not in found:
-            raise VectorNotFoundError(f"no vector {symbol!r}")
-        return found[symbol]
-
     async def known(self, kb: str, cleared: int, symbols: Collection[str]) -> Mapping[str, Stored]:
         dimension = await self.dimension(kb, cleared)
         if dimension is None:
@@ -174,7 +165,7 @@ class QdrantStore:
         return await self._shared.count(kb, cleared, dimension)
 
     async def dimension(self, kb: str, cleared: int) -> int | None:
-        known = self._agreed.get((kb, cleared))
+        known = self._agreed.get(kb, cleared)
         if known is None:
             known = await self._dimensions.of(kb, cleared)
             if known is None:
@@ -188,16 +179,15 @@ class QdrantStore:
     async def _agree(self, kb: str, cleared: int, wanted: int) -> int:
         """The dimension of *kb*: what it is already, else *wanted*."""
         known = await self.dimension(kb, cleared)
-        if (kb, cleared) in self._agreed:
-            return self._agreed[kb, cleared]
+        fixed = self._agreed.get(kb, cleared)
+        if fixed is not None:
+            return fixed
         agreed = await self._dimensions.agree(kb, cleared, known or wanted)
         self._remember(kb, cleared, agreed)
         return agreed
 
     def _remember(self, kb: str, cleared: int, dimension: int) -> None:
-        self._agreed[kb, cleared] = dimension
-        if len(self._agreed) > MOST_REMEMBERED:
-            del self._agreed[next(iter(self._agreed))]
+        self._agreed.keep(kb, cleared, dimension)
         if self._places is not None:
             self._places.taken(kb)
 

@@ -28,7 +28,6 @@ from qdrant_client.models import (
     Range,
     Record,
     ScoredPoint,
-    SearchParams,
     VectorParams,
 )
 
@@ -51,7 +50,6 @@ _INDEXES: Mapping[str, KeywordIndexParams | IntegerIndexParams] = {
     "cleared": IntegerIndexParams(type=IntegerIndexType.INTEGER, lookup=True, range=True),
     "dimension": IntegerIndexParams(type=IntegerIndexType.INTEGER, lookup=True, range=False),
 }
-_EXACT = SearchParams(exact=True)
 
 
 class SharedCollections:
@@ -88,19 +86,11 @@ class SharedCollections:
     ) -> list[tuple[float, Stored]]:
         """Up to *limit* points of *kb* by their score in float32, best first."""
         dimension = len(towards)
-        try:
-            async with self._calls.mapped_errors():
-                answer = await self._calls.client.query_points(
-                    self._collection(dimension),
-                    query=_sized(towards),
-                    query_filter=_of(kb, cleared, dimension),
-                    limit=limit,
-                    score_threshold=min_score,
-                    search_params=_EXACT,
-                )
-        except CollectionMissingError:
-            return []
-        return [(point.score, stored_in(point)) for point in answer.points]
+        among = _of(kb, cleared, dimension)
+        found = await self._calls.nearest(
+            self._collection(dimension), _sized(towards), limit, min_score, among
+        )
+        return [(point.score, stored_in(point)) for point in found]
 
     async def known(
         self, kb: str, cleared: int, dimension: int, symbols: Collection[str]

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from kato_service.domain.shares import Holder
+from kato_service.errors import VectorNotFoundError
 
 Vector = tuple[float, ...]
 PAGE_COMPONENTS = 2**18
@@ -87,6 +88,10 @@ class VectorStore(Protocol):
         Raises:
             VectorNotFoundError: There is none since the last clear.
         """
+        found = await self.known(kb, cleared, [symbol])
+        if symbol not in found:
+            raise VectorNotFoundError(f"no vector {symbol!r}")
+        return found[symbol]
 
     async def known(self, kb: str, cleared: int, symbols: Collection[str]) -> Mapping[str, Stored]:
         """The vectors of those *symbols* that have one."""
