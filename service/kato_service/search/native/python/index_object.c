@@ -1,6 +1,4 @@
 /* Index: the patterns of a knowledge base, as a Python object. */
-#include <string.h>
-
 #include "python/objects.h"
 #include "python/symbol_tuples.h"
 
@@ -114,27 +112,11 @@ static PyObject *index_after(PyObject *self, PyObject *args)
     }
     const patterns *all = &((index_object *)self)->all;
     limit = limit < all->living ? limit : all->living;
-    uint8_t(*raw)[NAME_BYTES] = kato_allocate(limit, sizeof(*raw));
     pattern_place *places = kato_allocate(limit, sizeof(*places));
-    PyObject *names = NULL;
-    if (raw == NULL || places == NULL) {
-        PyErr_NoMemory();
-    } else {
-        uint32_t found = patterns_after(all, first, limit, places);
-        for (uint32_t at = 0; at < found; at++) {
-            memcpy(raw[at], view_name(&places[at].segment->view, places[at].local), NAME_BYTES);
-        }
-        names = PyTuple_New(found);
-        for (uint32_t at = 0; names != NULL && at < found; at++) {
-            PyObject *text = name_text(raw[at]);
-            if (text == NULL) {
-                Py_CLEAR(names);
-            } else {
-                PyTuple_SetItem(names, at, text);
-            }
-        }
+    if (places == NULL) {
+        return PyErr_NoMemory();
     }
-    kato_free(raw);
+    PyObject *names = names_at(places, patterns_after(all, first, limit, places));
     kato_free(places);
     return names;
 }

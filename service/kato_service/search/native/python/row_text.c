@@ -1,6 +1,7 @@
 #include "python/row_text.h"
 
 #include "python/row_source.h"
+#include "python/rows.h"
 
 /* The symbols of a state or of some patterns, one for every token. */
 typedef struct {
@@ -179,14 +180,9 @@ static void write_missing(writing *work, const row_source *from, const utf8 *sym
 
 static void write_name(text *to, const row_source *from)
 {
-    static const char digits[] = "0123456789abcdef";
-    const uint8_t *name = view_name(from->view, from->found->local);
-    char spelled[2 * NAME_BYTES];
-    for (int at = 0; at < NAME_BYTES; at++) {
-        spelled[2 * at] = digits[name[at] >> 4];
-        spelled[2 * at + 1] = digits[name[at] & 15];
-    }
-    text_bytes(to, spelled, sizeof(spelled));
+    char digits[2 * NAME_BYTES];
+    name_spell(view_name(from->view, from->found->local), digits);
+    text_bytes(to, digits, sizeof(digits));
 }
 
 #define METRIC(key, value)                           \

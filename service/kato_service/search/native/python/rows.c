@@ -19,15 +19,43 @@ int name_parse(PyObject *text, uint8_t *name)
     return name_decode(digits, name);
 }
 
+void name_spell(const uint8_t *name, char *digits)
+{
+    static const char hexadecimal[] = "0123456789abcdef";
+    for (int at = 0; at < NAME_BYTES; at++) {
+        digits[2 * at] = hexadecimal[name[at] >> 4];
+        digits[2 * at + 1] = hexadecimal[name[at] & 15];
+    }
+}
+
 PyObject *name_text(const uint8_t *name)
 {
-    static const char digits[] = "0123456789abcdef";
-    char text[2 * NAME_BYTES];
-    for (int at = 0; at < NAME_BYTES; at++) {
-        text[2 * at] = digits[name[at] >> 4];
-        text[2 * at + 1] = digits[name[at] & 15];
+    char digits[2 * NAME_BYTES];
+    name_spell(name, digits);
+    return PyUnicode_FromStringAndSize(digits, sizeof(digits));
+}
+
+PyObject *names_at(const pattern_place *places, uint32_t count)
+{
+    /* Making text may run a finalizer that changes the index: copy what is read. */
+    uint8_t(*raw)[NAME_BYTES] = kato_allocate((size_t)count + 1, sizeof(*raw));
+    if (raw == NULL) {
+        return PyErr_NoMemory();
     }
-    return PyUnicode_FromStringAndSize(text, sizeof(text));
+    for (uint32_t at = 0; at < count; at++) {
+        memcpy(raw[at], view_name(&places[at].segment->view, places[at].local), NAME_BYTES);
+    }
+    PyObject *names = PyTuple_New(count);
+    for (uint32_t at = 0; names != NULL && at < count; at++) {
+        PyObject *text = name_text(raw[at]);
+        if (text == NULL) {
+            Py_CLEAR(names);
+        } else {
+            PyTuple_SetItem(names, at, text);
+        }
+    }
+    kato_free(raw);
+    return names;
 }
 
 enum { LONG_ROW = 1 << 12 }; /* symbols of pattern and state */

@@ -2,11 +2,18 @@
 #ifndef KATO_ROWS_H
 #define KATO_ROWS_H
 
+#include "index/patterns.h"
 #include "query/query.h"
 
 /* Decode 40 hexadecimal digits into a raw name. 0: it is not a name. */
 int name_parse(PyObject *text, uint8_t *name);
+
+/* Write its 2 * NAME_BYTES hexadecimal digits; or make a str of them. */
+void name_spell(const uint8_t *name, char *digits);
 PyObject *name_text(const uint8_t *name);
+
+/* The names of patterns, a tuple of str. NULL with an exception set. */
+PyObject *names_at(const pattern_place *places, uint32_t count);
 
 /*
  * A prediction: the fields of Prediction in their order, without emotives and metadata. Other

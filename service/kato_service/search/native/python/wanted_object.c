@@ -1,6 +1,4 @@
 /* A method of Index: names of patterns that hold symbols and lie within bounds. */
-#include <string.h>
-
 #include "python/objects.h"
 
 /* Numbers of the symbols; *count* is -1 if one of them has none. NULL with an exception set. */
@@ -25,29 +23,6 @@ static uint32_t *numbers_of(const symbol_table *table, PyObject *symbols, int64_
         numbers[at] = (uint32_t)number;
     }
     return numbers;
-}
-
-static PyObject *names_at(const pattern_place *places, uint32_t count)
-{
-    /* Making text may run a finalizer that changes the index: copy what is read. */
-    uint8_t(*raw)[NAME_BYTES] = kato_allocate((size_t)count + 1, sizeof(*raw));
-    if (raw == NULL) {
-        return PyErr_NoMemory();
-    }
-    for (uint32_t at = 0; at < count; at++) {
-        memcpy(raw[at], view_name(&places[at].segment->view, places[at].local), NAME_BYTES);
-    }
-    PyObject *names = PyTuple_New(count);
-    for (uint32_t at = 0; names != NULL && at < count; at++) {
-        PyObject *text = name_text(raw[at]);
-        if (text == NULL) {
-            Py_CLEAR(names);
-        } else {
-            PyTuple_SetItem(names, at, text);
-        }
-    }
-    kato_free(raw);
-    return names;
 }
 
 /*
