@@ -62,6 +62,11 @@ def embedded(canonical_text: str) -> orjson.Fragment:
     return orjson.Fragment(canonical_text)
 
 
+def embedded_lists(texts: Mapping[str, Iterable[str]]) -> dict[str, list[orjson.Fragment]]:
+    """Lists of values that are JSON text already, as metadata of patterns are kept."""
+    return {name: [embedded(text) for text in some] for name, some in texts.items()}
+
+
 async def array(items: Iterable[Mapping[str, Any]]) -> Pieces | orjson.Fragment:
     """A JSON array, written in portions so that a long one does not hold up the event loop.
 

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import orjson
 
+from kato_service import json_text
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import Corrections, SymbolCounts
 from kato_service.errors import TransferError, WrongFieldError
@@ -224,10 +225,7 @@ def _plain(pattern: Pattern) -> dict[str, Any]:
         "frequency": pattern.frequency,
         "learns": pattern.learns,
         "emotives": pattern.emotives,
-        "metadata": {
-            key: [orjson.Fragment(value) for value in values]
-            for key, values in pattern.metadata.items()
-        },
+        "metadata": json_text.embedded_lists(pattern.metadata),
         **({"affinity": pattern.affinity} if pattern.affinity else {}),
     }
 

@@ -36,11 +36,12 @@ async def predictions_of(
     call: Call, state: SessionState, result: PredictionsResult, asked: Asked | None = None
 ) -> dict[str, Any]:
     """The answer to a request for predictions on a session."""
-    content = await found(call, state, result, asked or usual(call))
+    asked = asked or usual(call)
+    content = await found(call, state, result, asked)
     return content | {
         "session_id": rendering.session_id(state),
         "processor_id": result.processor_id,
-        **_counts(call, result, asked or usual(call)),
+        **_counts(call, result, asked),
         "time": result.time,
         "stm_length": result.stm_length,
         "stale": result.stale,

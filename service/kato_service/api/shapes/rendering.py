@@ -13,7 +13,7 @@ from kato_service.api.shapes import other_genes
 from kato_service.api.shapes.dialect import LATER, Dialect
 from kato_service.domain.answers.explanation import Explanation
 from kato_service.domain.genes import Genes, GeneValue
-from kato_service.domain.pattern import Metadata, Pattern
+from kato_service.domain.pattern import Pattern
 from kato_service.domain.prediction import (
     FuturePotential,
     LaterMetrics,
@@ -203,7 +203,7 @@ def prediction(value: Prediction) -> dict[str, Any]:
     content["emotives"] = dict(value.emotives)
     content["pattern_name"] = spelled(value.name)
     if value.metadata:
-        content["metadata"] = _metadata(value.metadata)
+        content["metadata"] = json_text.embedded_lists(value.metadata)
     return content
 
 
@@ -241,7 +241,7 @@ def pattern(value: Pattern) -> dict[str, Any]:
         "length": value.symbol_count,
         "frequency": value.frequency,
         "emotives": [dict(emotives) for emotives in value.emotives],
-        "metadata": _metadata(value.metadata),
+        "metadata": json_text.embedded_lists(value.metadata),
     }
 
 
@@ -265,12 +265,8 @@ async def cognition(
         "emotives": current_emotives(state),
         "symbols": state.symbols,
         "stm": state.stm,
-        "metadata": _metadata(state.pending_metadata),
+        "metadata": json_text.embedded_lists(state.pending_metadata),
     }
-
-
-def _metadata(metadata: Metadata) -> dict[str, Any]:
-    return {key: [json_text.embedded(text) for text in texts] for key, texts in metadata.items()}
 
 
 def repeated(

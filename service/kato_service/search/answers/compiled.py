@@ -55,10 +55,7 @@ def _extras_text(extras: Extras) -> "_engine.ExtrasText | None":
     emotives = json_text.text(mean_emotives(extras.emotives) if extras.emotives else {})
     if not extras.metadata:
         return emotives, None
-    metadata = {
-        key: [json_text.embedded(text) for text in texts] for key, texts in extras.metadata.items()
-    }
-    return emotives, json_text.text(metadata)
+    return emotives, json_text.text(json_text.embedded_lists(extras.metadata))
 
 
 def next_in(answer: "_engine.Answer", begin: int, end: int) -> Next:
