@@ -28,7 +28,7 @@ from kato_service.search.compiled_affinities import (
     holders_of,
 )
 from kato_service.search.index_pieces import pieces, restored
-from kato_service.search.matching import Found, SymbolRow, Wanted
+from kato_service.search.matching import PLAIN, Found, SymbolRow, Wanted
 from kato_service.search.pace import Pace
 from kato_service.search.pattern_extras import NONE, Extras, has_extras
 from kato_service.search.selection.compiled_selection import selected
@@ -162,7 +162,8 @@ class CompiledPatternIndex:
         limit: int,
         pace: Pace | None = None,
     ) -> tuple[Prediction, ...]:
-        return self.frozen().best(state, threshold=threshold, limit=limit, pace=pace)
+        found = self.found(state, PLAIN, threshold=threshold, limit=limit, pace=pace)
+        return found.predictions
 
     def found(
         self,
@@ -233,19 +234,6 @@ class _Frozen:
     before: dict[str, Extras] = field(default_factory=dict)
     """Extras that changed since, as they were. Written before *extras* change and read after them,
     so that a reader never misses a change."""
-
-    def best(
-        self,
-        state: tuple[str, ...],
-        *,
-        threshold: float,
-        limit: int,
-        pace: Pace | None = None,
-    ) -> tuple[Prediction, ...]:
-        paced = (pace.until, pace) if pace else ()
-        answer = self.engine.best(state, threshold, limit, *paced)
-        # One row at a time, so that other threads get the interpreter lock in between.
-        return tuple(self._prediction(row) for row in answer)
 
     def found(
         self,

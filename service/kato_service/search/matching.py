@@ -51,7 +51,7 @@ class Wanted(Details):
 
     @property
     def is_plain(self) -> bool:
-        """Whether `Searchable.best` gives all of it."""
+        """Whether predictions of processor.md §7 are all of it."""
         return replace(self, offset=0, as_text=False) == PLAIN
 
 
@@ -88,28 +88,6 @@ class SymbolRow(NamedTuple):
 
 
 class Searchable(Protocol):
-    def best(
-        self,
-        state: tuple[str, ...],
-        *,
-        threshold: float,
-        limit: int,
-        pace: Pace | None = None,
-    ) -> tuple[Prediction, ...]:
-        """The *limit* best predictions, best first, equal ones by first learn.
-
-        They are the best of all patterns that an exhaustive ``SequenceMatcher(None, pattern, state,
-        autojunk=False)`` finds at least *threshold* similar (0.0: of all patterns). Any number of
-        threads may ask at once.
-
-        Args:
-            state: The flattened STM.
-            pace: What may hold it up or end it; it looks about every millisecond.
-
-        Raises:
-            TimeoutError: Its pace gives it no more time.
-        """
-
     def found(
         self,
         state: tuple[str, ...],
@@ -119,10 +97,17 @@ class Searchable(Protocol):
         limit: int,
         pace: Pace | None = None,
     ) -> Found:
-        """The same with what is *wanted* in addition, which may need every pattern found.
+        """The *limit* best predictions, best first, equal ones by first learn, and what else is
+        *wanted*, which may need every pattern found.
+
+        They are the best of all patterns that an exhaustive ``SequenceMatcher(None, pattern, state,
+        autojunk=False)`` finds at least *threshold* similar (0.0: of all patterns). Any number of
+        threads may ask at once.
 
         Args:
+            state: The flattened STM.
             limit: Things that are listed, after those that are passed over.
+            pace: What may hold it up or end it; it looks about every millisecond.
 
         Raises:
             TimeoutError: Its pace gives it no more time.
@@ -140,6 +125,16 @@ class MatchingIndex(PatternIndex, Searchable, Protocol):
         Args:
             weighs: Whether it will be asked for what symbols weigh, which makes the copy larger.
         """
+
+    def best(
+        self,
+        state: tuple[str, ...],
+        *,
+        threshold: float,
+        limit: int,
+        pace: Pace | None = None,
+    ) -> tuple[Prediction, ...]:
+        """The predictions that `found` finds where nothing else is wanted."""
 
     def felt(self) -> Iterator[Pattern]:
         """Patterns that have an affinity: the living ones in order of first learns, then the

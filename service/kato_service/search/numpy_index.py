@@ -27,7 +27,7 @@ from kato_service.search.answers.plain import surroundings
 from kato_service.search.bit_alignment import MAX_BITS, matching_blocks, position_masks
 from kato_service.search.fuzzy import FuzzyState
 from kato_service.search.long_alignment import LongAlignment
-from kato_service.search.matching import Found, SymbolRow, Wanted
+from kato_service.search.matching import PLAIN, Found, SymbolRow, Wanted
 from kato_service.search.pace import Pace, paced
 from kato_service.search.plain_later import Knowledge, found_later
 from kato_service.search.plain_ranking import Match, best_predictions
@@ -177,9 +177,8 @@ class NumpyPatternIndex(UnsavedIndex):
         limit: int,
         pace: Pace | None = None,
     ) -> tuple[Prediction, ...]:
-        pace = pace or Pace()
-        found = self.matches(state, threshold, pace)
-        return best_predictions(found, state, self.statistics, limit=limit, pace=pace)
+        found = self.found(state, PLAIN, threshold=threshold, limit=limit, pace=pace)
+        return found.predictions
 
     def found(
         self,
