@@ -121,6 +121,8 @@ def test_an_offset_continues_an_answer(api: httpx.Client) -> None:
     ]
     assert [one for part in parts for one in part["predictions"]] == whole["predictions"]
     assert [(part["count"], part["total"]) for part in parts] == [(2, 5), (2, 5), (1, 5)]
+    empty = _send(api, "GET", f"{session}/predictions?offset=6")
+    assert (empty["predictions"], empty["count"], empty["total"]) == ([], 0, 5)
     beyond = _send(api, "GET", f"{session}/predictions?offset=5&explain=true")
     assert (beyond["predictions"], beyond["count"], beyond["total"]) == ([], 0, 5)
     assert [one["code"] for one in beyond["explanation"]["reasons"]] == [

@@ -127,7 +127,7 @@ def test_the_searcher_gives_the_same_bytes_as_text_and_as_predictions(with_extra
             emotives = ({"joy": rng.random()},) if rng.random() < 0.7 else ()
             metadata = {"k": ['"v"', "[1,2]"]} if rng.random() < 0.5 else {}
             index.put(replace(pattern, emotives=emotives, metadata=metadata))
-    for offset in (0, 1, 70):
+    for offset in (0, 1, 70, 10_000):
         state = tuple(rng.choice(SYMBOLS) for _ in range(9))
         ask = partial(index.found, state, threshold=0.0, limit=LIMIT)
         found = ask(Wanted(offset=offset))

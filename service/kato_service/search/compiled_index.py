@@ -254,7 +254,8 @@ class _Frozen:
         if wanted.as_text:
             has_extras = bool(self.extras or self.before)
             texts = tuple(texts_of(answer, first, self._extras_of if has_extras else None))
-            return Found(kept=answer.kept(), texts=texts, listed=len(answer) - first)
+            listed = max(0, len(answer) - first)
+            return Found(kept=answer.kept(), texts=texts, listed=listed)
         places = range(first, len(answer))
         # One row at a time, so that other threads get the interpreter lock in between.
         predictions = [self._prediction(answer[place]) for place in places]
