@@ -7,6 +7,7 @@ take turns, so that neighbours differ in the seed of their hashes as started pro
 
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -24,6 +25,7 @@ from support.dying import dying_with_us
 NURSERIES = 2
 OF_INTERPRETERS = ("PYTHON", "LD_", "MALLOC_", "OTEL_")
 """Beginnings of variables that are read before a program runs, or when it is imported."""
+LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
 SERVICE = ("kato_service.__main__", "kato_service.program", "kato_service.app")
 OPERATOR = ("kato_operator.__main__", "kato_operator.program")
 """What runs, and what is imported before."""
@@ -100,7 +102,13 @@ class _Nursery:
     def forked(
         self, main: str, environment: Mapping[str, str], out: IO[bytes], folder: Path
     ) -> Forked:
-        order = {"main": main, "environment": dict(environment), "folder": str(folder)}
+        order = {
+            "main": main,
+            "environment": dict(environment),
+            "folder": str(folder),
+            # As a started process inherits them: those of now, not of when the nursery began.
+            "limits": {number: resource.getrlimit(number) for number in LIMITS},
+        }
         return Forked(self, self._asked(order, [out.fileno()]))
 
     def reaped(self, pid: int) -> int:

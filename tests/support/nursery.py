@@ -9,6 +9,7 @@ import gc
 import importlib
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -60,12 +61,14 @@ def _die_with(parent: int) -> None:
 
 
 def _become(order: dict[str, Any], out: int) -> None:
-    """Take over the files, folder, environment and arguments of a new process."""
+    """Take over the files, limits, folder, environment and arguments of a new process."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     for file, place in ((nothing, 0), (out, 1), (out, 2)):
         os.dup2(file, place)
     os.close(nothing)
     os.close(out)
+    for number, (soft, hard) in order["limits"].items():
+        resource.setrlimit(int(number), (soft, hard))
     os.chdir(order["folder"])
     os.environ.clear()
     os.environ.update(order["environment"])
