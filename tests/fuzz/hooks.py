@@ -16,8 +16,8 @@ BEYOND_SCHEMAS = {
     "VECTOR_DIMENSION",
 }
 """Codes of refusals that depend on earlier requests, or on sizes that a schema cannot express."""
-CURSOR = ["query", "cursor"]
-"""Its value can only be taken from an earlier answer."""
+CURSORS = (["query", "cursor"], ["body", "cursor"])
+"""Their values can only be taken from an earlier answer."""
 IN_QUERY_OR_BODY = {"location": ["body", "ttl_seconds"], "reason": "is required"}
 """A field that a query parameter may give instead."""
 BEYOND_SCHEMA_REASONS = (
@@ -29,8 +29,6 @@ BEYOND_SCHEMA_REASONS = (
     "for its direction to be compared",  # a vector of zeros
     "if it is a whole number",  # anywhere in a free-form map, where fractions may be any size
     "so it cannot be told what was learned by then",  # a time before the log begins
-    "must have either events or observations",  # generators of clients do not take such schemas
-    "or use clear-all of a session",  # a filter without a condition, likewise
 )
 """How the reasons end that no schema can express."""
 SELECTED = ["body", "fields"]
@@ -110,13 +108,18 @@ def what_was_deleted_is_gone(ctx: Any, response: Any, case: Any) -> bool | None:
 def _is_beyond_schemas(error: dict[str, Any]) -> bool:
     details = error.get("details", ())
     return error.get("code") in BEYOND_SCHEMAS or any(
-        detail["location"] == CURSOR
+        detail["location"] in CURSORS
         or detail == IN_QUERY_OR_BODY
-        or detail["location"][:2] == SELECTED
+        or _outside_items(detail["location"])[:2] == SELECTED
         or detail["location"][-1:] in ([name] for name in NOT_LATER)
         or detail["reason"].endswith(BEYOND_SCHEMA_REASONS)
         for detail in details
     )
+
+
+def _outside_items(location: list[Any]) -> list[Any]:
+    """The place in an item of a batch, as if the item were the whole body."""
+    return [location[0], *location[3:]] if location[1:2] == ["items"] else location
 
 
 def _is_of_another_view(case: Any, error: dict[str, Any]) -> bool:

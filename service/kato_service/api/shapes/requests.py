@@ -8,6 +8,7 @@ from pydantic import (
     AfterValidator,
     AliasChoices,
     BeforeValidator,
+    ConfigDict,
     Field,
     ModelWrapValidatorHandler,
     PrivateAttr,
@@ -46,6 +47,17 @@ MAX_FIELDS_CHARS = 1024
 MAX_OFFSET = 100_000
 MAX_BATCH = 100
 """Predictions of one batch."""
+_BOTH = ("events", "observations")
+EVENTS_OR_OBSERVATIONS: dict[str, Any] = {
+    "not": {
+        "anyOf": [
+            {"properties": {key: {"type": "null"} for key in _BOTH}},
+            {"properties": {key: {"type": "array"} for key in _BOTH}, "required": list(_BOTH)},
+        ]
+    }
+}
+"""What JSON schemas say of bodies that hold one of them; null means that it is missing. Generators
+of clients ignore what a body must not be; they do not take an `oneOf` next to its fields."""
 MAX_MOMENT_CHARS = 40
 _AT = "2026-01-31T12:00:00Z"
 
@@ -376,6 +388,8 @@ class PatternBody(Body):
 class PredictBody(PredictionsBody):
     """What was observed, and what to predict from it."""
 
+    model_config = ConfigDict(json_schema_extra=EVENTS_OR_OBSERVATIONS)
+
     user_id: UserId | None = Field(default=None, examples=["alice"])
     """The user whose knowledge predicts. Without one, that of the instance does."""
     events: Annotated[list[Annotated[list[str], Field(fail_fast=True)]], Field(fail_fast=True)] | (
@@ -456,8 +470,24 @@ class PatternFilterBody(Body):
         return {name: getattr(self, name) for name in PatternFilterBody.model_fields}
 
 
+_NO_CONDITION: dict[str, Any] = {
+    "symbols": {"enum": [None, []]},
+    "prefix": {"enum": [None, []]},
+    "metadata": {"enum": [None, {}]},
+    "min_frequency": {"enum": [None, 0]},
+    "max_frequency": {"type": "null"},
+    "learned_after": {"type": "null"},
+    "learned_before": {"type": "null"},
+    "first_learned_after": {"type": "null"},
+    "first_learned_before": {"type": "null"},
+}
+"""By field, values that every pattern fulfils."""
+
+
 class DeletePatternsBody(PatternFilterBody):
     """Which patterns to delete: at least one condition."""
+
+    model_config = ConfigDict(json_schema_extra={"not": {"properties": _NO_CONDITION}})
 
     dry_run: bool = Field(default=False)
     """Only count them."""

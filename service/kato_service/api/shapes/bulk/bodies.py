@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validat
 from kato_service import json_text
 from kato_service.api.shapes.body import Body, Emotives, Metadata, UserId
 from kato_service.api.shapes.requests import (
+    EVENTS_OR_OBSERVATIONS,
     MAX_SEQUENCE,
     GeneOverrides,
     ObservationItem,
@@ -22,6 +23,8 @@ MAX_STREAM_ID_CHARS = 240
 
 class LearnLine(Body):
     """One sequence of events, and what a session that observed it would learn."""
+
+    model_config = ConfigDict(json_schema_extra=EVENTS_OR_OBSERVATIONS)
 
     events: Annotated[list[Annotated[list[str], Field(fail_fast=True)]], Field(fail_fast=True)] | (
         None
