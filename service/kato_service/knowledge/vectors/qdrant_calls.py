@@ -6,9 +6,8 @@ from contextlib import asynccontextmanager
 
 from grpc import StatusCode  # type: ignore[import-untyped]  # ships no types
 from grpc.aio import AioRpcError  # type: ignore[import-untyped]  # ships no types
-from qdrant_client import AsyncQdrantClient
+from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import QdrantException
-from qdrant_client.http import models
 from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from kato_service.connections.circuit import Circuit
