@@ -7,8 +7,6 @@ from collections.abc import Callable
 from kato_client.errors import AnswerError, ConnectionFailedError, KatoError, NotFoundError
 from kato_client.requests import Request
 
-ATTEMPT_S = 40.0
-"""Seconds that one attempt may wait for the next piece of its answer: more than instances take."""
 CONNECT_S = 5.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 
@@ -20,11 +18,18 @@ class Attempts:
         self,
         limit_s: float,
         *,
+        attempt_s: float,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
+        """Start now.
+
+        Args:
+            limit_s: Seconds for all attempts.
+            attempt_s: Seconds that one of them may wait for the next piece of its answer.
+        """
         self._clock, self._jitter = clock, jitter
-        self._limit_s = limit_s
+        self._limit_s, self._attempt_s = limit_s, attempt_s
         self._end = clock() + limit_s
         self._failed = 0
         self._may_be_done = False
@@ -33,7 +38,7 @@ class Attempts:
     @property
     def left_s(self) -> float:
         """Seconds that the next attempt may take; never 0, which would mean no limit to some."""
-        return min(ATTEMPT_S, max(0.001, self._end - self._clock()))
+        return min(self._attempt_s, max(0.001, self._end - self._clock()))
 
     @property
     def is_over(self) -> bool:

@@ -7,20 +7,20 @@ from typing import Any
 from kato_client.answers import BulkLearned
 from kato_client.observations import Event, Observation, observations_of
 
-PART_LINES, PART_BYTES = 1_000, 2**20
+PART_BYTES = 2**20
 """Of one request: its answer arrives within seconds, so that progress is seen."""
 MAX_FAILURES = 1000
 Progress = Callable[[BulkLearned], None]
 
 
 def parts_of(
-    sequences: Iterable[Iterable[Event]], user: str | None, unique_id: str
+    sequences: Iterable[Iterable[Event]], user: str | None, unique_id: str, most: int
 ) -> Iterator[bytes]:
-    """Lines of *sequences*, as many as one request holds. Each has an id from *unique_id*."""
+    """Lines of *sequences*, at most *most* a request. Each has an id from *unique_id*."""
     part, size = list[bytes](), 0
     for number, events in enumerate(sequences, 1):
         line = _line(events, user, f"{unique_id}-{number}")
-        if part and (len(part) >= PART_LINES or size + len(line) > PART_BYTES):
+        if part and (len(part) >= most or size + len(line) > PART_BYTES):
             yield b"".join(part)
             part, size = [], 0
         part.append(line)

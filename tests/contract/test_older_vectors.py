@@ -12,15 +12,22 @@ from qdrant_client import AsyncQdrantClient
 from vector_stores import qdrant_client, sqlite_dimensions
 
 from kato_service.errors import StoreUnavailableError, VectorDimensionError, VectorNotFoundError
-from kato_service.knowledge.vectors import older_collections
 from kato_service.knowledge.vectors.dimensions import Dimensions
+from kato_service.knowledge.vectors.older_collections import Watching
 from kato_service.knowledge.vectors.qdrant_calls import QdrantCalls
 from kato_service.knowledge.vectors.qdrant_store import QdrantStore
 from kato_service.knowledge.vectors.vector_store import VectorStore
 from support.older_vectors import Vector, store_as_before
 
 VECTORS: dict[str, Vector] = {f"v{n:02}": (1.0, n / 10, 0.5) for n in range(11)}
-AT_ONCE, NEVER = 0.0, 3600.0
+
+
+def quick(watched_s: float) -> Watching:
+    """Collections are listed at every look, and dropped after so many seconds without a write."""
+    return Watching(watched_s=watched_s, relisted_s=0.0, relisted_later_s=0.0)
+
+
+AT_ONCE, NEVER = quick(0.0), quick(3600.0)
 
 
 @pytest.fixture
@@ -42,22 +49,20 @@ async def dimensions(tmp_path: Path) -> AsyncIterator[Dimensions]:
         yield made
 
 
-NewReplica = Callable[[float], QdrantStore]
+NewReplica = Callable[[Watching], QdrantStore]
 
 
 @pytest.fixture
 async def new_replica(
-    qdrant_url: str, dimensions: Dimensions, kb: str, monkeypatch: pytest.MonkeyPatch
+    qdrant_url: str, dimensions: Dimensions, kb: str
 ) -> AsyncIterator[NewReplica]:
-    """Makes replicas of this version, which drop what nobody wrote to for so many seconds."""
-    for name in ("RELISTED_S", "RELISTED_LATER_S"):
-        monkeypatch.setattr(older_collections, name, 0.0)
+    """Makes replicas of this version."""
     async with AsyncExitStack() as stack:
 
-        def new(watched_s: float = NEVER) -> QdrantStore:
+        def new(watching: Watching) -> QdrantStore:
             client = qdrant_client(qdrant_url)
             stack.push_async_callback(client.close)
-            return QdrantStore(QdrantCalls(client), dimensions, instance=kb, watched_s=watched_s)
+            return QdrantStore(QdrantCalls(client), dimensions, instance=kb, watching=watching)
 
         yield new
 
@@ -189,7 +194,7 @@ async def test_a_takeover_may_end_at_any_step(
         name = await store_as_before(client, base, 0, VECTORS)
         stopping = Stopping(client, step, after=after)
         calls = QdrantCalls(stopping)  # type: ignore[arg-type]  # the same methods
-        replica = QdrantStore(calls, dimensions, instance=kb, watched_s=AT_ONCE)
+        replica = QdrantStore(calls, dimensions, instance=kb, watching=AT_ONCE)
         try:
             for _ in range(2):
                 await replica.take_over()
@@ -197,7 +202,7 @@ async def test_a_takeover_may_end_at_any_step(
             pass
         ended = stopping.ended
         await check_all(watching, base)
-        again = QdrantStore(QdrantCalls(client), dimensions, instance=kb, watched_s=AT_ONCE)
+        again = QdrantStore(QdrantCalls(client), dimensions, instance=kb, watching=AT_ONCE)
         for _ in range(2):
             await again.take_over()
         assert not await exists(client, name)

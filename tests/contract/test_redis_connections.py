@@ -14,7 +14,6 @@ import pytest
 import uvloop
 from session_stores import ENOUGH, new
 
-from kato_service.connections import redis_server as of_server
 from kato_service.connections.circuit import Circuit
 from kato_service.connections.redis_client import RedisClient, RedisOptions
 from kato_service.connections.redis_errors import (
@@ -196,10 +195,9 @@ async def test_a_redis_with_too_many_clients_serves_large_commands_over_the_conn
 
 
 async def test_further_connections_are_closed_when_nothing_uses_them(
-    new_client: NewClient, monkeypatch: pytest.MonkeyPatch
+    new_client: NewClient,
 ) -> None:
-    monkeypatch.setattr(of_server, "IDLE_S", 0.1)
-    client = new_client()
+    client = new_client(idle_s=0.1)
     await client.call("PING")
     await client.call("SET", uuid4().hex, LARGE)
     assert client.usage().idle == 2

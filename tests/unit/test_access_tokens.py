@@ -38,9 +38,15 @@ class Clock:
         return self.now
 
 
-def tokens(issuer: Issuer, clock: Any = time.monotonic, **rules: Any) -> Tokens:
+def tokens(
+    issuer: Issuer,
+    clock: Any = time.monotonic,
+    wait_s: float = issuer_keys.WAIT_S,
+    **rules: Any,
+) -> Tokens:
     given = {"audiences": ("kato", "also")} | rules
-    return Tokens(TokenRules(**given), IssuerKeys(IssuerAddress(issuer.url), clock=clock))
+    keys = IssuerKeys(IssuerAddress(issuer.url), clock=clock, wait_s=wait_s)
+    return Tokens(TokenRules(**given), keys)
 
 
 async def refusal(verifying: Tokens, token: str) -> UnauthorizedError:
@@ -261,12 +267,9 @@ async def test_known_keys_outlive_an_outage_of_the_issuer_for_a_day(issuer: Issu
         await verifying.caller(token)
 
 
-async def test_waiting_for_the_issuer_is_bounded(
-    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(issuer_keys, "WAIT_S", 0.2)
+async def test_waiting_for_the_issuer_is_bounded(issuer: Issuer) -> None:
     issuer.delay_s = 1.0
-    verifying = tokens(issuer)
+    verifying = tokens(issuer, wait_s=0.2)
     token = issuer.token("alice").encode()
     began = time.monotonic()
     asked = [verifying.caller(token) for _ in range(issuer_keys.MAX_WAITING + 10)]

@@ -1,7 +1,7 @@
 """The affinity of symbols: every way to the same knowledge gives the same doubles."""
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import cast
 
 import orjson
@@ -21,7 +21,12 @@ from kato_service.knowledge.model.index import StoredViews
 from kato_service.knowledge.model.pattern_views import PatternView
 from kato_service.knowledge.snapshots.fold_pieces import fold_pieces, restore_fold
 from kato_service.knowledge.stores.view_documents import decoded_view, encoded_view
-from kato_service.processing.symbol_operations import _affinities, _counts
+from kato_service.processing.symbol_operations import (
+    PAGE_LIMITS,
+    PageLimits,
+    _affinities,
+    _counts,
+)
 from kato_service.search.matching import MatchingIndex, Wanted
 from kato_service.search.pace import Pace
 from kato_service.search.pattern_searcher import PatternSearcher
@@ -193,36 +198,26 @@ def test_symbols_are_listed_with_what_was_learned_and_what_holds_them(
 ) -> None:
     entries: list[Entry] = [learn(A), learn(A), learn(B), learn(C), Delete("", pattern_name(B))]
     fold = filled(Fold(searcher.new_index()), entries)
-    page = _counts(None, index_of(fold), Pace())
+    page = _counts(None, PAGE_LIMITS, index_of(fold), Pace())
     assert [tuple(row) for row in page.rows] == [("a", 3, 1), ("b", 4, 2), ("c", 1, 0), ("d", 1, 1)]
-    assert [row.symbol for row in _counts("b", index_of(fold), Pace()).rows] == ["c", "d"]
-
-
-@pytest.fixture
-def small_pages(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
-    def set_to(symbols: int, sums: int) -> None:
-        place = "kato_service.processing.symbol_operations"
-        monkeypatch.setattr(f"{place}.MAX_LISTED", symbols)
-        monkeypatch.setattr(f"{place}.MAX_SUMS", sums)
-
-    return set_to
+    small = PageLimits(symbols=1)
+    assert _counts("b", PAGE_LIMITS, index_of(fold), Pace()).rows == page.rows[2:]
+    first = _counts("b", small, index_of(fold), Pace())
+    assert (first.rows, first.more) == (page.rows[2:3], True)
+    last = _counts("c", small, index_of(fold), Pace())
+    assert (last.rows, last.more) == (page.rows[3:], False)
 
 
 @pytest.mark.parametrize(("symbols", "sums"), [(2, 100), (100, 3), (3, 4), (1, 1)])
-def test_pages_hold_every_symbol_once(
-    searcher: PatternSearcher,
-    small_pages: Callable[[int, int], None],
-    symbols: int,
-    sums: int,
-) -> None:
+def test_pages_hold_every_symbol_once(searcher: PatternSearcher, symbols: int, sums: int) -> None:
     fold = filled(Fold(searcher.new_index()), felt_history(11))
     expected = affinities(felt(fold))
     assert len(expected) > 4
-    small_pages(symbols, sums)
+    limits = PageLimits(symbols, sums)
     found: dict[str, dict[str, float]] = {}
     after, more = None, True
     while more:
-        page = _affinities(after, index_of(fold), Pace())
+        page = _affinities(after, limits, index_of(fold), Pace())
         found |= page.affinities
         after, more = list(page.affinities)[-1], page.more
     assert found == expected

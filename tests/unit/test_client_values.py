@@ -32,7 +32,7 @@ def refused(status: int, code: str, *, retryable: bool, after_s: float | None = 
 
 def attempts(clock: Clock, limit_s: float = 60.0) -> Attempts:
     """With the longest pauses that chance allows."""
-    return Attempts(limit_s, clock=clock, jitter=lambda _, ceiling: ceiling)
+    return Attempts(limit_s, attempt_s=40.0, clock=clock, jitter=lambda _, ceiling: ceiling)
 
 
 def test_pauses_grow_to_a_ceiling_and_end_with_the_limit() -> None:

@@ -26,6 +26,7 @@ class AsyncKato:
         api_key: str | None = None,
         token: Token | None = None,
         timeout_s: float = 60.0,
+        attempt_s: float = 40.0,
         verify: bool | ssl.SSLContext = True,
     ) -> None:
         """Nothing is sent yet.
@@ -34,10 +35,17 @@ class AsyncKato:
             url: Such as ``http://prod.default.svc:8000``; it may have a path.
             token: A bearer token, or a function that returns the one that is valid now.
             timeout_s: Seconds for one call with all its attempts.
+            attempt_s: Seconds that one attempt may wait for the next piece of its answer. Instances
+                answer sooner, if only to say that they cannot; less may give up what is under way.
             verify: How certificates of ``https`` are checked, as in httpx.
         """
         self._connection = AsyncConnection(
-            url, api_key=api_key, token=token, timeout_s=timeout_s, verify=verify
+            url,
+            api_key=api_key,
+            token=token,
+            timeout_s=timeout_s,
+            attempt_s=attempt_s,
+            verify=verify,
         )
 
     async def __aenter__(self) -> Self:

@@ -27,10 +27,11 @@ class AsyncConnection:
         api_key: str | None,
         token: Token | None,
         timeout_s: float,
+        attempt_s: float,
         verify: bool | ssl.SSLContext,
     ) -> None:
         self.url = url.rstrip("/")
-        self.timeout_s = timeout_s
+        self.timeout_s, self._attempt_s = timeout_s, attempt_s
         self._api_key, self._token, self._verify = api_key, token, verify
         self._lock = threading.Lock()
         self._http: httpx.AsyncClient | None = None
@@ -60,6 +61,11 @@ class AsyncConnection:
             found["Authorization"] = f"Bearer {token}"
         return found
 
+    def attempts(self, timeout_s: float | None = None) -> Attempts:
+        """The attempts of a call that begins now, within *timeout_s* or what the client has."""
+        limit_s = self.timeout_s if timeout_s is None else timeout_s
+        return Attempts(limit_s, attempt_s=self._attempt_s)
+
     def begin(self) -> None:
         """Keep connections open until `end`."""
         with self._lock:
@@ -85,7 +91,7 @@ class AsyncConnection:
         Raises:
             KatoError: The instance refused it, or no answer came in time.
         """
-        attempts = Attempts(self.timeout_s if timeout_s is None else timeout_s)
+        attempts = self.attempts(timeout_s)
         self.begin()
         try:
             while True:

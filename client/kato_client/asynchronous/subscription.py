@@ -7,7 +7,6 @@ from typing import Any
 from kato_client.answers import Predictions
 from kato_client.asynchronous.connection import AsyncConnection
 from kato_client.asynchronous.seam import sleep, socket_to
-from kato_client.attempts import Attempts
 from kato_client.errors import ConnectionFailedError, KatoError, UnauthorizedError, coded_error
 
 
@@ -16,7 +15,7 @@ async def subscribed(
 ) -> AsyncIterator[Predictions]:
     """Predictions from the WebSocket *path*, as `AsyncSession.subscribe` promises."""
     url = "ws" + connection.url.removeprefix("http") + path
-    attempts, is_new = Attempts(connection.timeout_s), True
+    attempts, is_new = connection.attempts(), True
     last: Predictions | None = None
     while True:
         try:
@@ -30,7 +29,7 @@ async def subscribed(
                 return
         except KatoError as error:
             if not is_new:
-                attempts, is_new = Attempts(connection.timeout_s), True
+                attempts, is_new = connection.attempts(), True
             pause_s = attempts.pause_s(_passing(error, connection))
             if pause_s is None:
                 raise

@@ -32,6 +32,7 @@ class AsyncUser:
         *,
         unique_id: str | None = None,
         progress: Progress | None = None,
+        batch_size: int = 1000,
     ) -> answers.BulkLearned:
         """Learn many sequences: each becomes the pattern that a new session would have learned.
 
@@ -40,16 +41,17 @@ class AsyncUser:
         Args:
             unique_id: Names them all (up to 200 characters). The same sequences with the same id,
                 sent again soon after an exception, count once.
-            progress: Called about every thousand sequences with what became of them so far.
+            progress: Called after each request with what became of the sequences so far.
+            batch_size: Sequences in one request; long ones make it fewer.
 
         Returns:
             Counts, and why sequences failed: one that is refused does not stop the others.
 
         Raises:
-            KatoError: The instance did not learn the next thousand within the time limit.
+            KatoError: The instance did not learn the next batch within the time limit.
         """
         tally, found = Tally(), None
-        for part in parts_of(sequences, self._user, unique_id or uuid4().hex):
+        for part in parts_of(sequences, self._user, unique_id or uuid4().hex, batch_size):
             request = Request("POST", "/v2/learn", query={"answers": "errors"}, lines=part)
             found = tally.add(await self._connection.call(request))
             if progress is not None:

@@ -28,10 +28,11 @@ class Connection:
         api_key: str | None,
         token: Token | None,
         timeout_s: float,
+        attempt_s: float,
         verify: bool | ssl.SSLContext,
     ) -> None:
         self.url = url.rstrip("/")
-        self.timeout_s = timeout_s
+        self.timeout_s, self._attempt_s = timeout_s, attempt_s
         self._api_key, self._token, self._verify = api_key, token, verify
         self._lock = threading.Lock()
         self._http: httpx.Client | None = None
@@ -61,6 +62,11 @@ class Connection:
             found["Authorization"] = f"Bearer {token}"
         return found
 
+    def attempts(self, timeout_s: float | None = None) -> Attempts:
+        """The attempts of a call that begins now, within *timeout_s* or what the client has."""
+        limit_s = self.timeout_s if timeout_s is None else timeout_s
+        return Attempts(limit_s, attempt_s=self._attempt_s)
+
     def begin(self) -> None:
         """Keep connections open until `end`."""
         with self._lock:
@@ -86,7 +92,7 @@ class Connection:
         Raises:
             KatoError: The instance refused it, or no answer came in time.
         """
-        attempts = Attempts(self.timeout_s if timeout_s is None else timeout_s)
+        attempts = self.attempts(timeout_s)
         self.begin()
         try:
             while True:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kato_client.answers import Predictions
-from kato_client.attempts import Attempts
 from kato_client.errors import ConnectionFailedError, KatoError, UnauthorizedError, coded_error
 from kato_client.synchronous.connection import Connection
 from kato_client.synchronous.seam import sleep, socket_to
@@ -17,7 +16,7 @@ def subscribed(
 ) -> Iterator[Predictions]:
     """Predictions from the WebSocket *path*, as `Session.subscribe` promises."""
     url = "ws" + connection.url.removeprefix("http") + path
-    attempts, is_new = Attempts(connection.timeout_s), True
+    attempts, is_new = connection.attempts(), True
     last: Predictions | None = None
     while True:
         try:
@@ -31,7 +30,7 @@ def subscribed(
                 return
         except KatoError as error:
             if not is_new:
-                attempts, is_new = Attempts(connection.timeout_s), True
+                attempts, is_new = connection.attempts(), True
             pause_s = attempts.pause_s(_passing(error, connection))
             if pause_s is None:
                 raise

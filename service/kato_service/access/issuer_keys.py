@@ -55,7 +55,9 @@ class IssuerKeys:
         *,
         documents: IssuerDocuments | None = None,
         clock: Callable[[], float] = time.monotonic,
+        wait_s: float = WAIT_S,
     ) -> None:
+        """Nothing is fetched yet; *wait_s*: see `WAIT_S`."""
         self.generation = 0
         """Grows whenever the keys change: what was verified before is verified again."""
         self.issuer = address.issuer
@@ -64,6 +66,7 @@ class IssuerKeys:
         """Why the last fetch failed."""
         self._documents = documents or IssuerDocuments(address)
         self._clock = clock
+        self._wait_s = wait_s
         self._keys: Mapping[str, VerificationKey] = {}
         self._fetched_at = -inf
         self._looked_at = -inf
@@ -123,7 +126,7 @@ class IssuerKeys:
             raise AuthUnavailableError(_UNREACHABLE)
         self._waiting += 1
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(self._wait_s):
                 await self._fetch_shared()
         except TimeoutError as exc:
             raise AuthUnavailableError(_UNREACHABLE) from exc

@@ -18,6 +18,8 @@ class RedisOptions:
     """Connections at once, to each node of a cluster; usually one is enough."""
     socket_timeout_s: float = 2.0
     """Seconds that each command may take, connecting included."""
+    idle_s: float = 60.0
+    """Seconds after which a further connection that nothing used is closed."""
 
 
 class RedisClient:
@@ -98,4 +100,9 @@ class RedisClient:
 
     def _to(self, address: RedisAddress) -> RedisServer:
         options = self._options
-        return RedisServer(address, timeout_s=options.socket_timeout_s, most=options.pool_size)
+        return RedisServer(
+            address,
+            timeout_s=options.socket_timeout_s,
+            most=options.pool_size,
+            idle_s=options.idle_s,
+        )

@@ -31,8 +31,6 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 0.25
 """Back-off between attempts to connect. Commands wait for the next attempt, so it is short."""
 MAX_UNSENT_BYTES = 32 * 1024 * 1024
 """Bytes of commands that wait to be written; further commands wait for room."""
-IDLE_S = 60.0
-"""Seconds after which a further connection that nothing used is closed."""
 MAX_KNOWN_LARGE = 1000
 _KEY_OF_SCRIPT = 3
 """Position of the first key in EVALSHA and EVAL."""
@@ -41,11 +39,20 @@ _KEY_OF_SCRIPT = 3
 class RedisServer:
     """Connections to one server, opened when they are needed."""
 
-    def __init__(self, address: RedisAddress, *, timeout_s: float, most: int) -> None:
-        """*timeout_s*: for each command, connecting included. *most*: connections at once."""
+    def __init__(
+        self, address: RedisAddress, *, timeout_s: float, most: int, idle_s: float
+    ) -> None:
+        """Nothing is connected yet.
+
+        Args:
+            timeout_s: Seconds for each command, connecting included.
+            most: Connections at once.
+            idle_s: Seconds after which a further connection that nothing used is closed.
+        """
         self._address = address
         self._timeout_s = timeout_s
         self._most = most
+        self._idle_s = idle_s
         self._connections: list[RedisConnection] = []
         self._leaving: list[RedisConnection] = []
         """Connections that take no more commands, but on which some still wait."""
@@ -217,7 +224,7 @@ class RedisServer:
         self._opening[connection] = task
         task.add_done_callback(lambda _: self._opening.pop(connection, None))
         if len(self._connections) > 1 and self._trimming is None:
-            self._trimming = asyncio.get_running_loop().call_later(IDLE_S, self._trim)
+            self._trimming = asyncio.get_running_loop().call_later(self._idle_s, self._trim)
         return connection
 
     async def _open(self, connection: RedisConnection) -> None:
@@ -263,10 +270,10 @@ class RedisServer:
         self._trimming = None
         loop = asyncio.get_running_loop()
         for connection in self._connections[1:]:
-            if connection.is_idle and connection.heard_at <= loop.time() - IDLE_S:
+            if connection.is_idle and connection.heard_at <= loop.time() - self._idle_s:
                 connection.leave()
         if len(self._connections) > 1:
-            self._trimming = loop.call_later(IDLE_S, self._trim)
+            self._trimming = loop.call_later(self._idle_s, self._trim)
 
 
 def _place(command: Command) -> tuple[Any, Any]:

@@ -16,10 +16,18 @@ from kato_service.search.matching import MatchingIndex, SymbolRow
 from kato_service.search.pace import Pace, paced
 
 T = TypeVar("T")
-MAX_LISTED = 100_000
-"""Symbols in one answer, which takes some megabytes."""
-MAX_SUMS = 500_000
-"""Sums of all symbols in one answer, which has one symbol at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageLimits:
+    """What one answer holds at most: some megabytes, and one symbol at least."""
+
+    symbols: int = 100_000
+    sums: int = 500_000
+    """Of all its symbols together."""
+
+
+PAGE_LIMITS = PageLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,7 @@ class SymbolOperations:
         Raises:
             MatchingBudgetError: There are too many patterns to look through.
         """
-        return await self._read(kb, partial(_affinities, after), deadline)
+        return await self._read(kb, partial(_affinities, after, PAGE_LIMITS), deadline)
 
     async def counts(self, kb: str, *, after: str | None, deadline: Deadline) -> SymbolPage:
         """The symbols that were learned, or that a pattern holds, with their counts.
@@ -70,7 +78,7 @@ class SymbolOperations:
         Raises:
             MatchingBudgetError: There are too many patterns to look through.
         """
-        return await self._read(kb, partial(_counts, after), deadline)
+        return await self._read(kb, partial(_counts, after, PAGE_LIMITS), deadline)
 
     async def _read(
         self, kb: str, compute: Callable[[MatchingIndex, Pace], T], deadline: Deadline
@@ -93,10 +101,12 @@ def _affinity(symbol: str, index: MatchingIndex, pace: Pace) -> dict[str, float]
     return dict(sorted(affinities(holders).get(symbol, {}).items()))
 
 
-def _affinities(after: str | None, index: MatchingIndex, pace: Pace) -> AffinityPage:
+def _affinities(
+    after: str | None, limits: PageLimits, index: MatchingIndex, pace: Pace
+) -> AffinityPage:
     felt = (symbol for one in paced(index.felt(), pace) for symbol in flatten(one.events))
-    found = _first(felt, after, MAX_LISTED + 1)
-    listed = found[:MAX_LISTED]
+    found = _first(felt, after, limits.symbols + 1)
+    listed = found[: limits.symbols]
     sums: dict[str, dict[str, float]] = {symbol: {} for symbol in listed}
     count = 0
     for one in paced(index.felt(), pace):
@@ -105,7 +115,7 @@ def _affinities(after: str | None, index: MatchingIndex, pace: Pace) -> Affinity
                 count -= len(of)
                 add_felt(of, one.affinity)
                 count += len(of)
-        while count > MAX_SUMS and len(listed) > 1:
+        while count > limits.sums and len(listed) > 1:
             count -= len(sums.pop(listed.pop()))
     ordered = {symbol: dict(sorted(sums[symbol].items())) for symbol in listed}
     return AffinityPage(ordered, more=len(listed) < len(found))
@@ -122,9 +132,10 @@ def _first(symbols: Iterable[str], after: str | None, limit: int) -> list[str]:
     return nsmallest(limit, kept)
 
 
-def _counts(after: str | None, index: MatchingIndex, pace: Pace) -> SymbolPage:
-    found = nsmallest(MAX_LISTED + 1, _known(after, index.symbol_rows(pace)))
-    return SymbolPage(tuple(found[:MAX_LISTED]), more=len(found) > MAX_LISTED)
+def _counts(after: str | None, limits: PageLimits, index: MatchingIndex, pace: Pace) -> SymbolPage:
+    most = limits.symbols
+    found = nsmallest(most + 1, _known(after, index.symbol_rows(pace)))
+    return SymbolPage(tuple(found[:most]), more=len(found) > most)
 
 
 def _known(after: str | None, rows: Iterable[SymbolRow]) -> Iterator[SymbolRow]:

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from kato_client import AsyncKato, ConnectionFailedError, attempts
+from kato_client import AsyncKato, ConnectionFailedError
 from support.proxy import FaultyProxy
 
 NewKato = Callable[..., Any]
@@ -80,17 +80,14 @@ async def attack(service: Any) -> None:
 
 
 async def test_each_change_counts_once_although_the_service_is_frozen_and_killed(
-    new_kato: NewKato,
-    lasting_service: Any,
-    faulty_proxy: NewProxy,
-    monkeypatch: pytest.MonkeyPatch,
+    new_kato: NewKato, lasting_service: Any, faulty_proxy: NewProxy
 ) -> None:
-    monkeypatch.setattr(attempts, "ATTEMPT_S", 3.0)
     proxy = await faulty_proxy(lasting_service.port)
     proxy.cut_at_random(random.Random(SEED), 0.1)
     users = [uuid4().hex for _ in range(2)]
     attacking = asyncio.create_task(attack(lasting_service))
-    async with new_kato(f"http://127.0.0.1:{proxy.port}", timeout_s=120) as kato:
+    url = f"http://127.0.0.1:{proxy.port}"
+    async with new_kato(url, timeout_s=120, attempt_s=3) as kato:
         talks = (converse(kato, user, lambda: not attacking.done()) for user in users)
         rounds = await asyncio.gather(*talks)
     await attacking

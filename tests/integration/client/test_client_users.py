@@ -19,7 +19,6 @@ from kato_client import (
     NotFoundError,
     Observation,
     Predictions,
-    lines,
 )
 from support.proxy import FaultyProxy
 
@@ -38,14 +37,13 @@ async def frequencies(url: str, user: str) -> list[int]:
 
 
 async def test_many_sequences_are_learned_with_progress(
-    new_kato: NewKato, service_url: str, user: str, monkeypatch: pytest.MonkeyPatch
+    new_kato: NewKato, service_url: str, user: str
 ) -> None:
-    monkeypatch.setattr(lines, "PART_LINES", 3)
     sequences: list[Any] = [LETTERS, LETTERS, [["b", "a"], Observation("c", emotives={"joy": 1})]]
     sequences += [["alone"], [["x" * 1025]], ["d", "e"], []]
     seen = list[BulkLearned]()
     async with new_kato(service_url) as kato:
-        done = await kato.user(user).learn(iter(sequences), progress=seen.append)
+        done = await kato.user(user).learn(iter(sequences), progress=seen.append, batch_size=3)
     assert (done.lines, done.learned, done.repeated) == (7, 4, 0)
     assert (done.insufficient_data, done.errors) == (2, 1)
     (failure,) = done.failures
@@ -67,24 +65,20 @@ async def test_a_bulk_learn_counts_once_although_connections_are_cut(
     service_url: str,
     user: str,
     faulty_proxy: Callable[[int], Awaitable[FaultyProxy]],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(lines, "PART_LINES", 20)
     proxy = await faulty_proxy(int(service_url.rpartition(":")[2]))
     proxy.cut_at_random(random.Random(user), 0.5)
     sequences = [[["a"], [f"{number}"]] for number in range(300)]
     async with new_kato(f"http://127.0.0.1:{proxy.port}") as kato:
-        done = await kato.user(user).learn(sequences)
+        done = await kato.user(user).learn(sequences, batch_size=20)
     assert proxy.lost + proxy.cut > 0
     assert (done.lines, done.learned + done.repeated, done.errors) == (300, 300, 0)
     assert await frequencies(service_url, user) == [1] * 300
 
 
 async def test_a_run_that_was_cut_off_is_completed_by_another_one(
-    new_kato: NewKato, service_url: str, user: str, monkeypatch: pytest.MonkeyPatch
+    new_kato: NewKato, service_url: str, user: str
 ) -> None:
-    monkeypatch.setattr(lines, "PART_LINES", 10)
-
     def read(until: int) -> Iterator[list[str]]:
         for number in range(30):
             if number == until:
@@ -93,8 +87,8 @@ async def test_a_run_that_was_cut_off_is_completed_by_another_one(
 
     async with new_kato(service_url) as kato:
         with pytest.raises(OSError, match="ends here"):
-            await kato.user(user).learn(read(25), unique_id=f"{user}-file")
-        done = await kato.user(user).learn(read(99), unique_id=f"{user}-file")
+            await kato.user(user).learn(read(25), unique_id=f"{user}-file", batch_size=10)
+        done = await kato.user(user).learn(read(99), unique_id=f"{user}-file", batch_size=10)
     assert (done.learned, done.repeated) == (10, 20)
     assert await frequencies(service_url, user) == [1] * 30
 

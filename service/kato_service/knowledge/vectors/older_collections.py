@@ -26,15 +26,24 @@ from kato_service.knowledge.vectors.vector_store import Stored, Vector, page_siz
 
 log = structlog.get_logger()
 
-WATCHED_S = 3600.0
-"""Seconds without a write after which a collection that was copied is dropped; and after a start,
-seconds in which replicas of an earlier version may still create collections."""
-RELISTED_S = 5.0
-"""Seconds after which Qdrant is asked which collections there are, while there may be more."""
-RELISTED_LATER_S = 300.0
-PASS_S = 30.0
-"""Seconds between two passes over all collections."""
 _NAME = re.compile(r"kato_(?P<kb>.+)_(?P<cleared>[0-9]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """How long collections of earlier versions are watched, and how often."""
+
+    watched_s: float = 3600.0
+    """Seconds without a write after which a collection that was copied is dropped; and after a
+    start, seconds in which replicas of an earlier version may still create collections."""
+    relisted_s: float = 5.0
+    """Seconds after which Qdrant is asked which collections there are, while there may be more."""
+    relisted_later_s: float = 300.0
+    pass_s: float = 30.0
+    """Seconds between two passes over all collections."""
+
+
+WATCHING = Watching()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +61,13 @@ class OlderCollections:
         shared: SharedCollections,
         dimensions: Dimensions,
         *,
-        watched_s: float = WATCHED_S,
+        watching: Watching = WATCHING,
     ) -> None:
         self._calls = calls
         self._own = re.compile(re.escape(instance) + "(~.*)?")
         self._shared = shared
         self._dimensions = dimensions
-        self._watched_s = watched_s
+        self._watching = watching
         self._started = time.monotonic()
         self._names: frozenset[str] = frozenset()
         self._listed_at = float("-inf")
@@ -122,7 +131,7 @@ class OlderCollections:
                 await self.take_over()
             except KatoError as error:
                 log.warning("vectors not taken over yet", reason=error.message)
-            await asyncio.sleep(PASS_S)
+            await asyncio.sleep(self._watching.pass_s)
 
     async def take_over(self) -> None:
         """One pass: copy what changed, drop what nobody writes to any more."""
@@ -138,7 +147,7 @@ class OlderCollections:
             if await self._copy(name, kb, cleared):
                 self._copied[name] = _Copied(points, now)
                 log.info("vectors copied", processor_id=kb, vectors=points)
-        elif now - copied.since >= self._watched_s and await self._count(name) == points:
+        elif now - copied.since >= self._watching.watched_s and await self._count(name) == points:
             await self._drop(name)
             log.info("vectors taken over", processor_id=kb, vectors=points)
 
@@ -192,9 +201,11 @@ class OlderCollections:
 
     @property
     def _is_listed(self) -> bool:
-        now = time.monotonic()
-        may_grow = bool(self._names) or now - self._started < self._watched_s
-        return now - self._listed_at < (RELISTED_S if may_grow else RELISTED_LATER_S)
+        now, watching = time.monotonic(), self._watching
+        may_grow = bool(self._names) or now - self._started < watching.watched_s
+        return now - self._listed_at < (
+            watching.relisted_s if may_grow else watching.relisted_later_s
+        )
 
     async def _count(self, name: str) -> int:
         async with self._calls.mapped_errors():

@@ -10,7 +10,7 @@ from itertools import chain
 from kato_service.domain.shares import Holder
 from kato_service.errors import VectorsClearedError
 from kato_service.knowledge.vectors.dimensions import Dimensions, Remembered
-from kato_service.knowledge.vectors.older_collections import WATCHED_S, OlderCollections
+from kato_service.knowledge.vectors.older_collections import WATCHING, OlderCollections, Watching
 from kato_service.knowledge.vectors.qdrant_calls import CollectionMissingError, QdrantCalls
 from kato_service.knowledge.vectors.shared_collections import SharedCollections
 from kato_service.knowledge.vectors.vector_places import VectorPlaces
@@ -41,19 +41,17 @@ class QdrantStore(VectorStore):
         *,
         instance: str = "kato",
         places: VectorPlaces | None = None,
-        watched_s: float = WATCHED_S,
+        watching: Watching = WATCHING,
     ) -> None:
         """Args:
         instance: Its processor id.
         places: Bounds how many knowledge bases have vectors; None: any number.
-        watched_s: See `older_collections.WATCHED_S`.
+        watching: How long collections of earlier versions are watched.
         """
         self._dimensions = dimensions
         self._places = places
         self._shared = SharedCollections(calls, instance)
-        self._older = OlderCollections(
-            calls, instance, self._shared, dimensions, watched_s=watched_s
-        )
+        self._older = OlderCollections(calls, instance, self._shared, dimensions, watching=watching)
         self._agreed = Remembered()
 
     async def open(self) -> None:
