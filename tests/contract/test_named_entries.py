@@ -29,10 +29,7 @@ def line(unique_id: str, *events: str) -> Learn:
 
 async def sent(kb: SuperKnowledgeBase, *lines: Learn) -> list[tuple[bool, int | None] | str]:
     """Of each line, whether it is new, and its frequency; or the code of its error."""
-    with kb.kept():
-        await kb.prepare_many(named=True)
-        outcomes = await kb.append_each(lines)
-    return [shown(outcome) for outcome in outcomes]
+    return [shown(outcome) for outcome in await appended(kb, *lines)]
 
 
 def shown(outcome: Applied | KatoError) -> tuple[bool, int | None] | str:
@@ -111,11 +108,36 @@ async def test_a_repeat_that_would_learn_something_else_now_says_so(replica: Rep
     kb = replica().get("kato")
     first = line("1", "ba")
     await sent(kb, first)
-    other = line("2", "ab")
-    again = Learn(first.token, other.name, other.events, None, 5)
+    check_learned_otherwise(*await appended(kb, otherwise(first)))
+
+
+async def test_a_repeat_that_would_learn_something_else_may_be_sent_at_once(
+    replica: Replica,
+) -> None:
+    kb = replica().get("kato")
+    first = line("1", "ba")
+    (new, known), (repeat,) = await asyncio.gather(
+        appended(kb, first, otherwise(first)), appended(kb, otherwise(first))
+    )
+    assert isinstance(new, Applied)
+    assert (new.met, new.is_known, new.frequency) == (True, True, 1)
+    check_learned_otherwise(known)
+    check_learned_otherwise(repeat)
+
+
+def otherwise(first: Learn) -> Learn:
+    """The same line, which with other settings learns another pattern."""
+    other = line("other", "ab")
+    return Learn(first.token, other.name, other.events, None, 5)
+
+
+async def appended(kb: SuperKnowledgeBase, *lines: Learn) -> list[Applied | KatoError]:
     with kb.kept():
         await kb.prepare_many(named=True)
-        (outcome,) = await kb.append_each([again])
+        return await kb.append_each(lines)
+
+
+def check_learned_otherwise(outcome: Applied | KatoError) -> None:
     assert isinstance(outcome, Applied)
     assert (outcome.met, outcome.is_known, outcome.frequency) == (False, False, None)
 

@@ -9,7 +9,7 @@ from functools import partial
 from kato_service.domain.deadline import Deadline, within
 from kato_service.errors import KatoError, StoreUnavailableError
 from kato_service.knowledge.limits import KnowledgeLimits
-from kato_service.knowledge.model.entries import Applied, Entry, Learn
+from kato_service.knowledge.model.entries import Applied, Entry, Learn, subject
 from kato_service.knowledge.model.index import PatternIndex
 from kato_service.knowledge.model.log import KnowledgeLog
 from kato_service.knowledge.model.reading import KnowledgeReading
@@ -250,7 +250,7 @@ class SuperKnowledgeBase:
         is_new = [self._is_first(entry.token, seen) for entry in entries]
         with self._use(), self._held(entries, since, gives_way=True) as held:
             await self._writer.settle(held)
-            return [_outcome(*each) for each in zip(held, is_new, strict=True)]
+            return [_outcome(*each) for each in zip(held, entries, is_new, strict=True)]
 
     def _is_first(self, token: str, seen: set[str]) -> bool:
         """Whether no entry of that token is on its way into the log, or in *seen*."""
@@ -327,11 +327,14 @@ class SuperKnowledgeBase:
             self._pending.release(held)
 
 
-def _outcome(pending: PendingEntry, is_new: bool) -> Applied | KatoError:
-    """What became of an entry; of one that is not new, a repeat."""
-    if pending.applied is not None:
-        is_new = is_new and (pending.is_own or pending.name is None)
-        return pending.applied if is_new else replace(pending.applied, met=False)
+def _outcome(pending: PendingEntry, entry: Learn, is_new: bool) -> Applied | KatoError:
+    """What became of *entry*; of one that is not new, a repeat of what *pending* learns."""
+    if (applied := pending.applied) is not None:
+        if is_new and (pending.is_own or pending.name is None):
+            return applied
+        if subject(pending.entry) != entry.name:
+            return replace(applied, met=False, frequency=None, is_known=False)
+        return replace(applied, met=False)
     if isinstance(pending.error, KatoError):
         return pending.error
     assert pending.error is not None
