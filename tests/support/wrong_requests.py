@@ -10,15 +10,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from kato_service.api.shapes.bulk.bodies import LearnBody
+from kato_service.api.shapes.knowledge.bodies import DeletePatternsBody, NearestBody, PatternBody
 from kato_service.api.shapes.requests import (
     ConfigBody,
-    DeletePatternsBody,
     ExtendBody,
     GenesBody,
-    NearestBody,
     ObservationBody,
     OlderPredictionsBody,
-    PatternBody,
     PredictBatchBody,
     PredictBody,
     RepeatableBody,

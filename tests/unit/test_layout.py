@@ -91,5 +91,5 @@ def test_every_package_has_a_contract_that_names_all_its_modules() -> None:
 
 
 def test_no_folder_has_more_than_sixteen_modules() -> None:
-    counts = {path.name: len([*path.glob("*.py")]) - 1 for path in _packages()}
+    counts = {str(path.relative_to(ROOT)): len([*path.glob("*.py")]) - 1 for path in _packages()}
     assert {name: count for name, count in counts.items() if count > 16} == {}

@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from kato_service.api.filters import Filtered
-from kato_service.api.shapes.requests import DeletePatternsBody
+from kato_service.api.shapes.knowledge.bodies import DeletePatternsBody
 
 AT = "2026-01-31T12:00:00Z"
 

@@ -11,7 +11,8 @@ from kato_service import json_text
 from kato_service.api.intake.calls import Call
 from kato_service.api.shapes import rendering
 from kato_service.api.shapes.body import MAX_KEYS
-from kato_service.api.shapes.requests import MAX_CONDITIONS, MAX_FREQUENCY, PatternFilterBody
+from kato_service.api.shapes.knowledge.bodies import MAX_CONDITIONS, PatternFilterBody
+from kato_service.api.shapes.requests import MAX_FREQUENCY
 from kato_service.api.wording import invalid_input
 from kato_service.domain.cursor import place_of
 from kato_service.errors import InvalidInputError

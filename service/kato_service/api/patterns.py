@@ -10,7 +10,7 @@ from kato_service.api.intake.calls import Call, Called
 from kato_service.api.intake.operations import Operation
 from kato_service.api.sessions import Cursor, Limit
 from kato_service.api.shapes import rendering, responses
-from kato_service.api.shapes.requests import PatternBody
+from kato_service.api.shapes.knowledge.bodies import PatternBody
 from kato_service.errors import PatternNotFoundError, SessionNotFoundError, VectorNotFoundError
 from kato_service.sessions.state import SessionState
 

@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from kato_service.api.shapes import requests
-from kato_service.api.shapes.bulk import bodies
+from kato_service.api.shapes.bulk.bodies import LearnBody
+from kato_service.api.shapes.knowledge import bodies as knowledge
 
 Examples = Mapping[str, Any]
 """By summary, a body."""
@@ -60,7 +61,7 @@ EXAMPLES: Mapping[type[BaseModel], Examples] = {
             ]
         },
     },
-    bodies.LearnBody: {
+    LearnBody: {
         "Two visits": {
             "sequences": [
                 {"user_id": "alice", "events": [["hello"], ["world"]]},
@@ -78,15 +79,15 @@ EXAMPLES: Mapping[type[BaseModel], Examples] = {
         "Back to the default": {"config": {"recall_threshold": None}},
     },
     requests.GenesBody: {"Change genes": {"genes": _GENES}, "The map alone": _GENES},
-    requests.NearestBody: {
+    knowledge.NearestBody: {
         "The nearest ten": {"vector": [0.1, 0.9]},
         "Near duplicates": {"vector": [0.1, 0.9], "limit": 3, "min_score": 0.99},
     },
-    requests.PatternBody: {
+    knowledge.PatternBody: {
         "Count it three times": {"frequency": 3},
         "Replace its emotives": {"emotives": [{"joy": 0.8}]},
     },
-    requests.DeletePatternsBody: {
+    knowledge.DeletePatternsBody: {
         "How many there are": {"symbols": ["hello"], "dry_run": True},
         "Rare ones that begin so": {"prefix": [["hello"], ["world"]], "max_frequency": 1},
     },

@@ -1,11 +1,9 @@
 """The bodies of requests: types and shapes, nothing coerced. Most limits are the processor's."""
 
 from collections.abc import Collection, Iterator, Mapping
-from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     AliasChoices,
     BeforeValidator,
     ConfigDict,
@@ -35,13 +33,7 @@ from kato_service.findings import MAX_NAME_CHARS, MAX_SHOWN
 MAX_TTL_S = 86_400
 MAX_SEQUENCE = 1000
 """Observations of one sequence."""
-MAX_NEAREST = 1000
-"""Vectors in the answer to a search."""
 MAX_FREQUENCY = 2**31 - 1
-MAX_CONDITIONS = 1000
-"""Symbols, or events, of a filter."""
-MAX_DELETED = 100_000
-"""Patterns that one request deletes."""
 MAX_FIELDS_CHARS = 1024
 """Characters of a list of fields: twice as many as all names have."""
 MAX_OFFSET = 100_000
@@ -58,22 +50,6 @@ EVENTS_OR_OBSERVATIONS: dict[str, Any] = {
 }
 """What JSON schemas say of bodies that hold one of them; null means that it is missing. Generators
 of clients ignore what a body must not be; they do not take an `oneOf` next to its fields."""
-MAX_MOMENT_CHARS = 40
-_AT = "2026-01-31T12:00:00Z"
-
-
-def _moment(value: str) -> str:
-    try:
-        found = None if len(value) > MAX_MOMENT_CHARS else datetime.fromisoformat(value)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise ValueError(f"must be a time as in RFC 3339, such as {_AT}")
-    return value
-
-
-Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"}), AfterValidator(_moment)]
-Frequency = Annotated[int, Field(ge=0, le=MAX_FREQUENCY), AsWhole]
 UniqueId = Annotated[str, Field(min_length=1, max_length=256)]
 Ttl = Annotated[int, Field(ge=1, le=MAX_TTL_S), AsWhole]
 Vector = Annotated[list[Real], Field(fail_fast=True)]
@@ -361,30 +337,6 @@ class GenesBody(Body):
         return _in_field("genes", value) if isinstance(value, dict) else value
 
 
-class NearestBody(Body):
-    """The vector to search for."""
-
-    vector: Vector = Field(examples=[[0.1, 0.9]])
-    """Of the dimension of the knowledge base, and not all zeros."""
-    limit: Annotated[int, Field(ge=1, le=MAX_NEAREST), AsWhole] = 10
-    """Vectors in the answer, at most."""
-    min_score: Real = Field(default=-1.0, ge=-1.0, le=1.0)
-    """Cosine similarity that they must reach."""
-
-
-class PatternBody(Body):
-    """What to change of a pattern; what is missing or null stays."""
-
-    frequency: Annotated[int, Field(ge=0, le=MAX_FREQUENCY), AsWhole] | None = Field(
-        default=None, examples=[3]
-    )
-    """How often it counts as learned."""
-    emotives: Annotated[list[Emotives], Field(fail_fast=True)] | None = Field(
-        default=None, examples=[[{"joy": 0.8}]]
-    )
-    """Its emotive maps, oldest first; as many as the gene `persistence` keeps."""
-
-
 class PredictBody(PredictionsBody):
     """What was observed, and what to predict from it."""
 
@@ -434,64 +386,3 @@ class PredictBatchBody(Body):
     items: Annotated[list[PredictBody], Field(fail_fast=True)] = Field(
         min_length=1, max_length=MAX_BATCH
     )
-
-
-class PatternFilterBody(Body):
-    """Conditions; a pattern fits if all that are given hold."""
-
-    symbols: Annotated[list[str], Field(fail_fast=True, max_length=MAX_CONDITIONS)] | None = Field(
-        default=None, examples=[["a", "b"]]
-    )
-    """The pattern contains all of them."""
-    prefix: (
-        Annotated[
-            list[Annotated[list[str], Field(fail_fast=True, min_length=1)]],
-            Field(fail_fast=True, max_length=MAX_CONDITIONS),
-        ]
-        | None
-    ) = Field(default=None, examples=[[["a"], ["b"]]])
-    """The pattern begins with these events; of the last one, its first symbols are enough."""
-    metadata: Metadata | None = Field(default=None, examples=[{"source": "manual"}])
-    """By key, a value that the pattern has; null: any value."""
-    min_frequency: Frequency | None = Field(default=None, examples=[2])
-    max_frequency: Frequency | None = Field(default=None, examples=[100])
-    learned_after: Moment | None = Field(default=None, examples=[_AT])
-    """It was learned or edited last after this time (RFC 3339)."""
-    learned_before: Moment | None = Field(default=None, examples=[_AT])
-    """It was learned or edited last at this time or earlier."""
-    first_learned_after: Moment | None = Field(default=None, examples=[_AT])
-    """It was first learned after this time."""
-    first_learned_before: Moment | None = Field(default=None, examples=[_AT])
-    """It was first learned at this time or earlier."""
-
-    def conditions(self) -> dict[str, Any]:
-        """The conditions by name; one that is not given, or that everything fulfils, is falsy.
-        So is a `max_frequency` of 0, which few fulfil."""
-        return {name: getattr(self, name) for name in PatternFilterBody.model_fields}
-
-
-_NO_CONDITION: dict[str, Any] = {
-    "symbols": {"enum": [None, []]},
-    "prefix": {"enum": [None, []]},
-    "metadata": {"enum": [None, {}]},
-    "min_frequency": {"enum": [None, 0]},
-    "max_frequency": {"type": "null"},
-    "learned_after": {"type": "null"},
-    "learned_before": {"type": "null"},
-    "first_learned_after": {"type": "null"},
-    "first_learned_before": {"type": "null"},
-}
-"""By field, values that every pattern fulfils."""
-
-
-class DeletePatternsBody(PatternFilterBody):
-    """Which patterns to delete: at least one condition."""
-
-    model_config = ConfigDict(json_schema_extra={"not": {"properties": _NO_CONDITION}})
-
-    dry_run: bool = Field(default=False)
-    """Only count them."""
-    limit: Annotated[int, Field(ge=1, le=MAX_DELETED), AsWhole] = Field(default=10_000)
-    """Patterns of this request, at most."""
-    cursor: Annotated[str, Field(max_length=1024)] | None = Field(default=None, examples=[None])
-    """`next_cursor` of the answer before: where to continue."""

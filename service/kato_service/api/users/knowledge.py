@@ -8,7 +8,7 @@ from kato_service.api.intake.calls import Call, Called
 from kato_service.api.intake.operations import Operation
 from kato_service.api.sessions import Cursor, Limit
 from kato_service.api.shapes import rendering
-from kato_service.api.shapes.requests import DeletePatternsBody
+from kato_service.api.shapes.knowledge.bodies import DeletePatternsBody
 from kato_service.api.shapes.responses import Patterns
 from kato_service.api.users.addresses import nobody_of, user_of
 from kato_service.api.users.responses import PatternsDeleted

@@ -6,7 +6,7 @@ from kato_service.access.scopes import Scope
 from kato_service.api.intake.calls import Called
 from kato_service.api.intake.operations import Operation
 from kato_service.api.shapes import rendering, responses
-from kato_service.api.shapes.requests import NearestBody
+from kato_service.api.shapes.knowledge.bodies import NearestBody
 from kato_service.errors import (
     LimitExceededError,
     SessionNotFoundError,

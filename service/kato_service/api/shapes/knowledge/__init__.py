@@ -1,0 +1,1 @@
+"""Bodies of requests on what a user knows."""
