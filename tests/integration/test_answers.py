@@ -129,6 +129,11 @@ def test_an_offset_continues_an_answer(api: httpx.Client) -> None:
         "no_shared_symbol",
         "before_offset",
     ]
+    parts = _send(api, "GET", f"{session}/predictions?offset=1&limit=1&explain=true")
+    assert [one["message"] for one in parts["explanation"]["reasons"][1:]] == [
+        "offset (1) passes over 1 prediction",
+        "the limit leaves out 3 predictions: raise limit or offset",
+    ]
 
 
 def test_older_paths_know_none_of_it(api: httpx.Client) -> None:

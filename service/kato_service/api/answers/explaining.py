@@ -132,11 +132,21 @@ def _nothing_next(result: PredictionsResult) -> Iterator[Reason]:
 
 
 def _not_listed(asked: Asked, left_out: dict[str, int]) -> Iterator[Reason]:
-    things = "events" if asked.view == "next" else "predictions"
+    thing = "event" if asked.view == "next" else "prediction"
     if count := left_out["before_offset"]:
-        yield "before_offset", f"offset ({asked.offset}) passes over the best {count} {things}"
+        yield (
+            "before_offset",
+            f"offset ({asked.offset}) passes over {_so_many(count, thing)}",
+        )
     if count := left_out["beyond_limit"]:
-        yield "beyond_limit", f"{count} more {things} come after the limit: raise limit or offset"
+        yield (
+            "beyond_limit",
+            f"the limit leaves out {_so_many(count, thing)}: raise limit or offset",
+        )
+
+
+def _so_many(count: int, thing: str) -> str:
+    return f"1 {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def _patterns(count: int) -> str:
