@@ -14,6 +14,7 @@ from kato_service.knowledge.stores.mongo_server import MongoServer
 
 sys.path.insert(0, str(Path(__file__).parent))
 from knowledge_stores import BACKENDS, Replica, Store, memory_store, mongo_store, sqlite_store
+from redis_clients import admin, new_client  # noqa: F401 - fixtures
 from session_replicas import replicas  # noqa: F401 - a fixture
 from session_stores import kept  # noqa: F401 - a fixture
 

@@ -1,98 +1,37 @@
 """Commands of many requests over few connections to a real Redis, whatever becomes of these."""
 
 import asyncio
-import re
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from random import Random
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import uvloop
-from session_stores import ENOUGH, new
+from redis_clients import (
+    LARGE,
+    NewClient,
+    NewProxy,
+    connected,
+    kill,
+    named,
+    proxied,
+    through,
+    until,
+)
 
 from kato_service.connections.circuit import Circuit
 from kato_service.connections.redis_client import RedisClient, RedisOptions
 from kato_service.connections.redis_errors import (
-    AuthenticationError,
     BusyError,
     NotSentError,
     ReadOnlyError,
-    RedisError,
     RefusedError,
     UnansweredError,
 )
-from kato_service.connections.redis_pool import RedisConnectionPool
 from kato_service.connections.redis_server import MAX_UNSENT_BYTES
-from kato_service.errors import OutcomeUnknownError, SettingsError, StoreUnavailableError
+from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.sessions.redis.calls import RedisScripts
-from kato_service.sessions.redis.store import RedisSessionStore
-from support import certificates
-from support.proxy import FaultyProxy
 from support.servers import RunningServer, free_port
-from torture.proxy import TortureProxy
-
-LARGE = "x" * 3_000_000
-NewClient = Callable[..., RedisClient]
-NewProxy = Callable[[int], Awaitable[FaultyProxy]]
-
-
-@pytest.fixture
-async def new_client(own_redis: RunningServer) -> AsyncIterator[NewClient]:
-    """``new_client(url, …)``: a client of the module's Redis, or of *url*."""
-    clients: list[RedisClient] = []
-
-    def make(url: str = own_redis.url, **options: Any) -> RedisClient:
-        clients.append(RedisClient(RedisOptions(url, **options)))
-        return clients[-1]
-
-    yield make
-    for client in clients:
-        await client.close()
-
-
-@pytest.fixture
-async def admin(own_redis: RunningServer) -> AsyncIterator[RedisClient]:
-    client = RedisClient(RedisOptions(f"{own_redis.url}?client_name=admin", socket_timeout_s=30))
-    await client.call("PING")
-    yield client
-    await client.close()
-
-
-@asynccontextmanager
-async def proxied(port: int) -> AsyncIterator[TortureProxy]:
-    proxy = TortureProxy(port)
-    await proxy.open()
-    yield proxy
-    await proxy.close()
-
-
-def through(proxy: TortureProxy | FaultyProxy) -> str:
-    return f"redis://127.0.0.1:{proxy.port}/0"
-
-
-async def connected(admin: RedisClient, name: str) -> list[str]:
-    """The lines of CLIENT LIST of the clients with that name."""
-    listed = (await admin.call("CLIENT", "LIST")).decode().splitlines()
-    return [line for line in listed if f" name={name} " in line]
-
-
-async def kill(admin: RedisClient, name: str) -> None:
-    for line in await connected(admin, name):
-        await admin.call("CLIENT", "KILL", "ID", re.findall(r"id=(\d+)", line)[0])
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(60):
-        while not await holds():
-            await asyncio.sleep(0.02)
-
-
-def named(url: str, name: str) -> str:
-    return f"{url}?client_name={name}"
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
@@ -400,232 +339,3 @@ async def _is_another(client: RedisClient, other: RedisClient, name: str, before
     await client.call("PING")
     found = await connected(other, name)
     return len(found) == 1 and found[0].split()[0] != before.split()[0]
-
-
-@dataclass
-class User:
-    """A user of Redis, whose passwords change."""
-
-    admin: RedisClient
-    own_redis: RunningServer
-    name: str = field(default_factory=lambda: uuid4().hex)
-
-    async def permit(self, *rules: str) -> None:
-        await self.admin.call("ACL", "SETUSER", self.name, *rules)
-
-    def url(self, password: str) -> str:
-        url = self.own_redis.url.replace("redis://", f"redis://{self.name}:{password}@")
-        return named(url, self.name)
-
-
-@pytest.fixture
-async def user(admin: RedisClient, own_redis: RunningServer) -> AsyncIterator[User]:
-    made = User(admin, own_redis)
-    await made.permit("on", ">old", "~*", "+@all")
-    yield made
-    await admin.call("ACL", "DELUSER", made.name)
-
-
-async def test_passwords_are_rotated_without_an_outage(
-    user: User, admin: RedisClient, new_client: NewClient
-) -> None:
-    before, after = new_client(user.url("old")), new_client(user.url("new"))
-    assert await before.call("PING") == b"PONG"
-    await user.permit(">new")
-    assert await after.call("PING") == b"PONG"
-    await kill(admin, user.name)  # both connect again, each with its own password
-    assert await _again(before) == await _again(after) == b"PONG"
-    await user.permit("<old")
-    assert await before.call("PING") == b"PONG"  # an open connection stays
-    await kill(admin, user.name)
-    with pytest.raises(AuthenticationError):
-        await _again(before)
-    assert await _again(after) == b"PONG"
-
-
-async def _again(client: RedisClient) -> Any:
-    """The answer, even if the connection had just broken."""
-    try:
-        return await client.call("PING")
-    except UnansweredError:
-        return await client.call("PING")
-
-
-async def test_a_user_who_may_do_little_is_served(user: User, new_client: NewClient) -> None:
-    """Naming a connection, and asking whether there is a cluster, need not be allowed."""
-    await user.permit("-@all", "+echo")
-    client = new_client(user.url("old"))
-    assert await client.call("ECHO", "a") == b"a"
-    assert client.clustered is False
-
-
-async def test_a_check_says_why_redis_cannot_be_reached(tls_redis: Any) -> None:
-    pool = RedisConnectionPool(RedisOptions(tls_redis[0].url))
-    with pytest.raises(StoreUnavailableError, match="certificate verify failed"):
-        await pool.check()
-    await pool.close()
-
-
-async def test_a_password_that_redis_does_not_ask_for_is_reported(
-    new_client: NewClient, own_redis: Any
-) -> None:
-    url = own_redis.url.replace("redis://", "redis://:unneeded@")
-    with pytest.raises(AuthenticationError):
-        await new_client(url).call("PING")
-
-
-@pytest.fixture(scope="module")
-def tls_redis(tmp_path_factory: pytest.TempPathFactory, own_redis: Any) -> Any:
-    """A Redis that speaks TLS alone, and the certificate that is trusted."""
-    directory = tmp_path_factory.mktemp("tls")
-    certificate, key = certificates.pair(
-        directory, "localhost", "-addext", "subjectAltName=DNS:localhost"
-    )
-    port = free_port()
-    command = (
-        *(own_redis.command[0], "--port", "0", "--tls-port", str(port), "--save", ""),
-        *("--tls-cert-file", str(certificate), "--tls-key-file", str(key)),
-        *("--tls-ca-cert-file", str(certificate), "--tls-auth-clients", "no"),
-        *("--dir", str(directory)),
-    )
-    url = f"rediss://localhost:{port}"
-    server = RunningServer(command, port, url, directory / "log", lambda _port: True)
-    server = replace(server, probe=_accepts)
-    server.start()
-    yield server, certificate
-    server.kill9()
-
-
-def _accepts(port: int) -> bool:
-    with socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-
-
-@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
-def test_a_redis_behind_tls_is_verified(tls_redis: Any, run: Callable[[Any], None]) -> None:
-    server, certificate = tls_redis
-
-    async def asked() -> None:
-        trusting = RedisClient(RedisOptions(f"{server.url}?ssl_ca_certs={certificate}"))
-        assert await trusting.call("SET", "large", LARGE) == b"OK"
-        answers = await asyncio.gather(
-            *(trusting.call("ECHO", str(n)) for n in range(100)), trusting.call("GET", "large")
-        )
-        assert [one[:9] for one in answers] == [*(b"%d" % n for n in range(100)), b"x" * 9]
-        await trusting.close()
-        elsewhere = server.url.replace("localhost", "127.0.0.1")
-        for url in (server.url, f"{elsewhere}?ssl_ca_certs={certificate}"):
-            strict = RedisClient(RedisOptions(url))
-            with pytest.raises(NotSentError, match="certificate verify failed"):
-                await strict.call("PING")
-            await strict.close()
-        for option in ("ssl_cert_reqs=none", f"ssl_ca_certs={certificate}&ssl_check_hostname=no"):
-            lax = RedisClient(RedisOptions(f"{elsewhere}?{option}"))
-            assert await lax.call("PING") == b"PONG"
-            await lax.close()
-
-    run(asked())
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        pytest.param("redis://h/0?foo=bar", id="unknown option"),
-        pytest.param("redis://h/0?ssl_cert_reqs=none", id="TLS without rediss"),
-        pytest.param("rediss://h/0?ssl_cert_reqs=perhaps", id="unknown value"),
-        pytest.param("rediss://h/0?ssl_ca_certs=/no/such/file", id="missing file"),
-        pytest.param("redis://h/x", id="no number of a database"),
-    ],
-)
-def test_a_url_with_an_unknown_option_is_refused(url: str) -> None:
-    with pytest.raises(SettingsError, match="REDIS_URL"):
-        RedisClient(RedisOptions(url))
-
-
-class Crowd:
-    """Clients that set keys and ask for echoes, and sometimes go away before the answer."""
-
-    clients, rounds = 12, 40
-
-    def __init__(self, client: RedisClient, rng: Random) -> None:
-        self.ran: dict[str, bool] = {}
-        """By key whether it was set, as far as its client knows."""
-        self._client = client
-        self._rng = rng
-        self._name = uuid4().hex
-
-    async def run(self) -> None:
-        await asyncio.gather(*(self._ask(who) for who in range(self.clients)))
-
-    async def _ask(self, who: int) -> None:
-        for number in range(self.rounds):
-            key = f"{self._name}:{who}:{number}"
-            text = key + "y" * self._rng.choice((0, 5, 5, 100_000))
-            setting = asyncio.ensure_future(self._client.call("SET", key, text, "GET"))
-            echo = asyncio.ensure_future(self._client.call("ECHO", text))
-            if self._rng.random() < 0.2:
-                await asyncio.sleep(self._rng.random() * 0.01)
-                self._rng.choice((setting, echo)).cancel()
-            found, echoed = await asyncio.gather(setting, echo, return_exceptions=True)
-            failed = (RedisError, asyncio.CancelledError)
-            assert found is None or isinstance(found, failed)
-            assert echoed == text.encode() or isinstance(echoed, failed)
-            if found is None or isinstance(found, NotSentError):
-                self.ran[key] = found is None
-
-
-async def disturb(proxy: TortureProxy, rng: Random) -> None:
-    """Cut connections, slow them down, and lose the network for a moment, until cancelled."""
-    while True:
-        await asyncio.sleep(rng.random() * 0.05)
-        what = rng.randrange(4)
-        if what == 0:
-            proxy.cut()
-        elif what == 1:
-            proxy.slow_down(rng.random() * 0.02)
-        elif what == 2:
-            proxy.swallow()
-            await asyncio.sleep(rng.choice((0.01, 0.5)))
-        await proxy.heal()
-
-
-@pytest.mark.parametrize("seed", range(3))
-async def test_answers_belong_to_their_requests_whatever_happens_to_connections(
-    own_redis: Any, new_client: NewClient, admin: RedisClient, seed: int
-) -> None:
-    """What was not sent did not run either, and what was answered ran."""
-    rng = Random(seed)
-    async with proxied(own_redis.port) as proxy:
-        crowd = Crowd(new_client(through(proxy), pool_size=4, socket_timeout_s=0.3), rng)
-        disturbing = asyncio.create_task(disturb(proxy, rng))
-        async with asyncio.timeout(120):
-            await crowd.run()
-        disturbing.cancel()
-        await asyncio.wait([disturbing])
-        await proxy.heal()
-    for key, ran in crowd.ran.items():
-        assert bool(await admin.call("EXISTS", key)) is ran
-    assert len(crowd.ran) > crowd.clients
-
-
-async def test_sessions_are_served_while_connections_are_killed(
-    own_redis: Any, new_client: NewClient, admin: RedisClient
-) -> None:
-    name = uuid4().hex
-    client = new_client(named(own_redis.url, name))
-    store = RedisSessionStore(client, uuid4().hex)
-    ids = [(await store.create(new(), ENOUGH)).session_id for _ in range(5)]
-
-    async def observe(session_id: str, turn: int) -> None:
-        lock = await store.lock(session_id, "me", rolling_forward=False)
-        assert lock is not None
-        after = replace(lock.state, stm=(*lock.state.stm, (str(turn),)))
-        await store.save(lock, after, None)
-
-    for turn in range(20):
-        # One kill for all of them: no command can meet it three times, as often as it is sent.
-        await asyncio.gather(kill(admin, name), *(observe(one, turn) for one in ids))
-    for session_id in ids:
-        found = await store.load(session_id)
-        assert found is not None
-        assert found.stm == tuple((str(turn),) for turn in range(20))
