@@ -1,7 +1,7 @@
 """What works on a user's knowledge without a session."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any, Unpack
+from typing import Any, TypeVar, Unpack
 from uuid import uuid4
 
 from kato_client import answers
@@ -11,7 +11,10 @@ from kato_client.errors import AnswerError, coded_error
 from kato_client.filters import PatternFilter, as_body, as_query
 from kato_client.lines import Progress, Tally, parts_of
 from kato_client.observations import Event, observations_of
+from kato_client.records import Record
 from kato_client.requests import AnswerOptions, Request, asked, get, post, segment
+
+R = TypeVar("R", bound=Record)
 
 
 class AsyncUser:
@@ -123,9 +126,23 @@ class AsyncUser:
     ) -> list[answers.Predictions | AnswerError]:
         """The predictions for up to 100 sequences; an exception stands for one that failed."""
         items = [self._question(events, genes, options) for events in sequences]
+        return await self._batch(items, answers.Predictions)
+
+    async def next_batch(
+        self,
+        sequences: Iterable[Iterable[Event]],
+        *,
+        genes: Mapping[str, Any] | None = None,
+        **options: Unpack[AnswerOptions],
+    ) -> list[answers.Next | AnswerError]:
+        """What comes after each of up to 100 sequences; an exception stands for one that failed."""
+        items = [self._question(events, genes, options, "next") for events in sequences]
+        return await self._batch(items, answers.Next)
+
+    async def _batch(self, items: list[dict[str, Any]], kind: type[R]) -> list[R | AnswerError]:
         found = await self._connection.call(post("/v2/predict:batch", items=items))
         return [
-            answers.Predictions.of(one["result"]) if "result" in one else coded_error(one["error"])
+            kind.of(one["result"]) if "result" in one else coded_error(one["error"])
             for one in found["results"]
         ]
 

@@ -2,7 +2,7 @@
 """What works on a user's knowledge without a session."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Unpack
+from typing import Any, TypeVar, Unpack
 from uuid import uuid4
 
 from kato_client import answers
@@ -10,9 +10,12 @@ from kato_client.errors import AnswerError, coded_error
 from kato_client.filters import PatternFilter, as_body, as_query
 from kato_client.lines import Progress, Tally, parts_of
 from kato_client.observations import Event, observations_of
+from kato_client.records import Record
 from kato_client.requests import AnswerOptions, Request, asked, get, post, segment
 from kato_client.synchronous import pages
 from kato_client.synchronous.connection import Connection
+
+R = TypeVar("R", bound=Record)
 
 
 class User:
@@ -122,9 +125,23 @@ class User:
     ) -> list[answers.Predictions | AnswerError]:
         """The predictions for up to 100 sequences; an exception stands for one that failed."""
         items = [self._question(events, genes, options) for events in sequences]
+        return self._batch(items, answers.Predictions)
+
+    def next_batch(
+        self,
+        sequences: Iterable[Iterable[Event]],
+        *,
+        genes: Mapping[str, Any] | None = None,
+        **options: Unpack[AnswerOptions],
+    ) -> list[answers.Next | AnswerError]:
+        """What comes after each of up to 100 sequences; an exception stands for one that failed."""
+        items = [self._question(events, genes, options, "next") for events in sequences]
+        return self._batch(items, answers.Next)
+
+    def _batch(self, items: list[dict[str, Any]], kind: type[R]) -> list[R | AnswerError]:
         found = self._connection.call(post("/v2/predict:batch", items=items))
         return [
-            answers.Predictions.of(one["result"]) if "result" in one else coded_error(one["error"])
+            kind.of(one["result"]) if "result" in one else coded_error(one["error"])
             for one in found["results"]
         ]
 

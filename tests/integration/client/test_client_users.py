@@ -123,6 +123,10 @@ async def test_predictions_need_no_session(new_kato: NewKato, service_url: str, 
         assert isinstance(one, Predictions)
         assert isinstance(wrong, AnswerError)
         assert wrong.code == "LIMIT_EXCEEDED"
+        following, wrong = await found.next_batch([["a", "b"], [["x" * 1025]]], limit=1)
+        assert isinstance(following, Next)
+        assert following.raw == (await found.next(["a", "b"], limit=1)).raw
+        assert isinstance(wrong, AnswerError)
 
 
 async def test_what_comes_next_has_weights_that_add_up_to_one(
