@@ -245,6 +245,11 @@ def _worked_examples() -> list[Json]:
     return [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
 
 
+def _observation(event: Json) -> Json:
+    """What to observe for an event of an example: its symbols, or an observation as it is sent."""
+    return event if isinstance(event, dict) else {"strings": event}
+
+
 def _shown(answer: Json, example: Json) -> Json:
     """The part of *answer* that *example* shows."""
     if isinstance(example, dict):
@@ -256,15 +261,27 @@ def _shown(answer: Json, example: Json) -> Json:
 
 @pytest.mark.parametrize("example", _worked_examples())
 def test_worked_examples_of_the_manual_are_true(api: httpx.Client, example: Json) -> None:
-    created = _send(api, "POST", "/v2/sessions", json={"user_id": uuid4().hex})
-    session = f"/v2/sessions/{created['session_id']}"
-    learned = [tuple(" ".join(event) for event in pattern) for pattern in example["learned"]]
-    teach(api, session, tuple(learned))
+    body = {"user_id": uuid4().hex, "config": example.get("genes", {})}
+    session = f"/v2/sessions/{_send(api, 'POST', '/v2/sessions', json=body)['session_id']}"
+    for pattern in example["learned"]:
+        sequence = {"observations": [*map(_observation, pattern)], "learn_at_end": True}
+        _send(api, "POST", f"{session}/observe-sequence", json=sequence)
     for event in example["observed"]:
-        _send(api, "POST", f"{session}/observe", json={"strings": event})
+        _send(api, "POST", f"{session}/observe", json=_observation(event))
     query = {name: json.dumps(value).strip('"') for name, value in example["query"].items()}
     answer = _send(api, "GET", f"{session}/predictions", params=query)
     assert _shown(answer, example["answer"]) == example["answer"]
+
+
+def test_every_field_of_a_prediction_has_a_worked_example(api: httpx.Client) -> None:
+    session, _ = taught(api)
+    answer = _send(api, "GET", f"{session}/predictions?fields=all")
+    answers = [example["answer"] for example in _worked_examples()]
+    worked = {name for one in answers for found in one.get("predictions", ()) for name in found}
+    assert answer["predictions"][0].keys() - worked == set()
+    assert answer.keys() - {name for one in answers for name in one} == {
+        *("session_id", "processor_id", "time", "stm_length", "stale")
+    }
 
 
 @pytest.mark.parametrize("coding", ["gzip", "zstd"])
