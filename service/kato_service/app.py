@@ -18,6 +18,7 @@ from kato_service.api.health import add_health
 from kato_service.api.intake.guards import open_paths
 from kato_service.api.intake.prefix import Prefix, first_segments
 from kato_service.api.routes import include_routers, make_gate
+from kato_service.api.streams.compute_turns import ComputeTurns
 from kato_service.assembly import running_service
 from kato_service.logs import configure_logs
 from kato_service.server.server import KatoServer
@@ -71,6 +72,7 @@ def make_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     app.state.gate = make_gate(service)
+    app.state.turns = ComputeTurns()
     prefix = Prefix(service.settings)
     include_routers(app, service.settings, app.state.gate, prefix)
     add_health(app)

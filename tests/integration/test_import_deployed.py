@@ -13,9 +13,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from deployed_kato import DeployedKato
 from transfers import Target, command, done, exported, opened, pattern, rows_of, symbol, totals
 
+from kato_service.portable.importing import KnowledgeImport
+from kato_service.portable.source import surveyed
 from kato_service.transfer.deployed import deployed_knowledge
-from kato_service.transfer.importing import KnowledgeImport
-from kato_service.transfer.source import surveyed
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "kb.jsonl.gz"
 READS = {"hello", "ismaster", "isMaster", "listDatabases", "find", "getMore", "endSessions"}

@@ -26,9 +26,9 @@ from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.model.entries import Delete, Entry, Learn, Update
 from kato_service.knowledge.model.log import KnowledgeLog
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
+from kato_service.portable.file import write
 from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.transfer.command import add_commands, ended
-from kato_service.transfer.portable import write
 
 Target = dict[str, str]
 Completed = subprocess.CompletedProcess[bytes]
@@ -139,7 +139,7 @@ def file_of(path: Path, count: int) -> Path:
         await bases.get("kato").append(entries, since=0)
         async with bases.get("kato").reading(deadline=Deadline.after(60)) as reading:
             with (path / "knowledge.jsonl.gz").open("wb") as out:
-                await write(reading, "kato", out)
+                await write(reading.copied(), "kato", out)
         await bases.close()
 
     asyncio.run(learned())

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kato_service.api.bulk.answer_buffer import AnswerBuffer
-from kato_service.api.bulk.compute_turns import TURN_S, ComputeTurns
-from kato_service.api.bulk.line_intake import LineIntake
-from kato_service.api.bulk.line_splitter import LineSplitter
+from kato_service.api.streams.compute_turns import TURN_S, ComputeTurns
+from kato_service.api.streams.line_intake import LineIntake
+from kato_service.api.streams.line_splitter import LineSplitter
 from kato_service.errors import BodyTimeoutError
 
 MOST = 8

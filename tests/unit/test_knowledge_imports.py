@@ -24,8 +24,8 @@ from kato_service.knowledge.model.entries import (
 )
 from kato_service.knowledge.stores.documents import decoded, encoded
 from kato_service.knowledge.stores.view_documents import encoded_view
+from kato_service.portable.patterns import pattern_of
 from kato_service.search.pattern_searcher import PatternSearcher
-from kato_service.transfer.patterns import pattern_of
 
 EVENTS = ((("a",), ("b",)), (("a", "a", "b"),), (("",), ("$", ".")))
 emotives = st.dictionaries(st.sampled_from(["joy", "a.b", "$"]), st.floats(-1, 1), max_size=2)

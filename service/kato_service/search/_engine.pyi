@@ -145,6 +145,12 @@ class Dump:
         """Two 64-bit numbers for each of these symbols, as far as they were counted."""
 
     def segment(self, number: int, /) -> bytes: ...
+    def patterns(
+        self, segment: int, start: int, limit: int, /
+    ) -> tuple[list[tuple[str, Events, int, int]], int]:
+        """Name, events, frequency and learns of each living pattern of a segment, in order of first
+        learns, looking at *limit* places from *start* on; and the place to continue from, 0 at the
+        end."""
 
 class Restorer:
     """Puts pieces together, symbols first. After any error it can only be dropped.

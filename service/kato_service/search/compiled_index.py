@@ -1,7 +1,7 @@
 """The compiled matching engine as the index of a fold (native/, built as _engine)."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
 from threading import Lock
 from weakref import WeakSet
@@ -30,7 +30,8 @@ from kato_service.search.compiled_affinities import (
 from kato_service.search.index_pieces import pieces, restored
 from kato_service.search.matching import PLAIN, Found, SymbolRow, Wanted
 from kato_service.search.pace import Pace
-from kato_service.search.pattern_extras import NONE, Extras, has_extras
+from kato_service.search.pattern_extras import NONE, Extras, ExtrasCopy, has_extras
+from kato_service.search.selection.compiled_copy import CompiledCopy
 from kato_service.search.selection.compiled_selection import selected
 
 RANKS = RANK_KEYS
@@ -52,8 +53,8 @@ class CompiledPatternIndex:
         """Replaced by a load."""
         self._extras: dict[str, Extras] = {}
         self._extras_bytes = 0
-        self._frozen: WeakSet[_Frozen] = WeakSet()
-        """Copies in use, which share the extras and keep the old value of any that changes."""
+        self._copies: WeakSet[ExtrasCopy] = WeakSet()
+        """Copies of the extras in use."""
         self._affinities = CompiledAffinities()
         """Of deleted patterns, and of symbols."""
         self._changing = Lock()
@@ -137,7 +138,7 @@ class CompiledPatternIndex:
             # A new dictionary and no copies to tell: those in use keep the old one.
             self._extras = {}
             self._extras_bytes = 0
-            self._frozen = WeakSet()
+            self._copies = WeakSet()
             self._affinities.clear()
 
     def __len__(self) -> int:
@@ -180,8 +181,15 @@ class CompiledPatternIndex:
     def frozen(self, *, weighs: bool = False) -> "_Frozen":
         with self._changing:
             affinities = self._affinities.frozen() if weighs else None
-            copy = _Frozen(self.engine.frozen(weighs), self._extras, affinities)
-            self._frozen.add(copy)
+            return _Frozen(self.engine.frozen(weighs), self._copied_extras(), affinities)
+
+    def copied(self) -> CompiledCopy:
+        with self._changing:
+            return CompiledCopy(self.engine.dump(), self._copied_extras(), len(self.engine))
+
+    def _copied_extras(self) -> ExtrasCopy:
+        copy = ExtrasCopy(self._extras)
+        self._copies.add(copy)
         return copy
 
     def felt(self) -> Iterator[Pattern]:
@@ -209,8 +217,8 @@ class CompiledPatternIndex:
 
     def _keep(self, name: str, extras: Extras) -> None:
         """Change the extras of *name*, after giving the frozen copies the old ones."""
-        for copy in self._frozen:
-            copy.before.setdefault(name, self._extras.get(name, NONE))
+        for copy in self._copies:
+            copy.changes(name)
         known = self._extras.pop(name, None)
         felt = known.affinity if known is not None else None
         if extras.affinity is not felt and extras.affinity != felt:
@@ -222,18 +230,14 @@ class CompiledPatternIndex:
             self._extras_bytes += extras.size_bytes
 
 
-@dataclass(slots=True, weakref_slot=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class _Frozen:
-    """A frozen copy, which threads ask while the index changes. Copying all extras would take too
-    long, so it shares them and keeps the old value of those that change."""
+    """A frozen copy, which threads ask while the index changes."""
 
     engine: "_engine.Frozen"
-    extras: dict[str, Extras]
+    extras: ExtrasCopy
     affinities: FrozenAffinities | None
     """None: it is not asked for what symbols weigh."""
-    before: dict[str, Extras] = field(default_factory=dict)
-    """Extras that changed since, as they were. Written before *extras* change and read after them,
-    so that a reader never misses a change."""
 
     def found(
         self,
@@ -252,8 +256,7 @@ class _Frozen:
         first, end = wanted.offset, wanted.offset + limit
         answer = self.engine.best(state, threshold, end, until, pace, flags, rank, fuzzy, column)
         if wanted.as_text:
-            has_extras = bool(self.extras or self.before)
-            texts = tuple(texts_of(answer, first, self._extras_of if has_extras else None))
+            texts = tuple(texts_of(answer, first, self.extras.of if self.extras else None))
             listed = max(0, len(answer) - first)
             return Found(kept=answer.kept(), texts=texts, listed=listed)
         places = range(first, len(answer))
@@ -275,25 +278,14 @@ class _Frozen:
         if wanted.affinity_emotive is None or self.affinities is None:
             return None
         affinities = (
-            (name, self._extras_of(name).affinity or NO_AFFINITY) for name in self._felt()
+            (name, self.extras.of(name).affinity or NO_AFFINITY) for name in self.extras.names()
         )
         return self.affinities.column(
             wanted.affinity_emotive, self.engine, affinities, pace or Pace()
         )
 
-    def _felt(self) -> list[str]:
-        """Names of all patterns that have extras, and of others."""
-        # Listing a dictionary is one step for other threads. What leaves the extras meanwhile is in
-        # `before` by then, so no name is missed.
-        names = list(self.extras)
-        return list(dict.fromkeys((*names, *list(self.before))))
-
-    def _extras_of(self, name: str) -> Extras:
-        extras = self.extras.get(name, NONE)
-        return self.before.get(name, extras)
-
     def _prediction(self, row: "_engine.Row") -> Prediction:
-        extras = self._extras_of(row[0])
+        extras = self.extras.of(row[0])
         emotives = mean_emotives(extras.emotives) if extras.emotives else {}
         fields = (*row[:2], emotives, *row[2:], extras.metadata or {})
         return Prediction(*fields)

@@ -17,8 +17,8 @@ from pymongo.errors import PyMongoError
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import Corrections, SymbolCounts
 from kato_service.errors import StoreUnavailableError, TransferError, WrongFieldError
-from kato_service.transfer.patterns import MAX_COUNT, count, pattern_of, text
-from kato_service.transfer.source import Refused, difference
+from kato_service.portable.patterns import MAX_COUNT, count, pattern_of, text
+from kato_service.portable.source import Refused, difference
 
 Document = Mapping[str, Any]
 PATTERNS, SYMBOLS, TOTALS = "patterns_kb", "symbols_kb", "metadata"

@@ -25,8 +25,8 @@ from qdrant_client.models import Distance, Record, VectorParams
 from kato_service.connections.qdrant_failures import FAILURES
 from kato_service.errors import StoreUnavailableError, TransferError
 from kato_service.knowledge.vectors.vector_store import page_size
-from kato_service.transfer.source import Refused
-from kato_service.transfer.vectors import NamedVector, vector_of
+from kato_service.portable.source import Refused
+from kato_service.portable.vectors import NamedVector, vector_of
 
 TIMEOUT_S = 60
 NAMESPACES = (NAMESPACE_DNS, NAMESPACE_URL, NAMESPACE_OID)

@@ -11,10 +11,10 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.identity import processor_id_of
 from kato_service.errors import TransferError
 from kato_service.knowledge.snapshots.atomic_file import atomic_file
+from kato_service.portable.file import write
+from kato_service.portable.importing import READING_TIMEOUT_S
 from kato_service.settings.settings import Settings
 from kato_service.transfer.arguments import ENVIRONMENT, user
-from kato_service.transfer.importing import READING_TIMEOUT_S
-from kato_service.transfer.portable import write
 from kato_service.transfer.report import say
 from kato_service.transfer.target import knowledge_base, vectors_to_read
 
@@ -58,14 +58,13 @@ async def _export(given: argparse.Namespace, settings: Settings) -> int:
     kb = processor_id_of(settings.processor_id, given.user)
     if given.out is None and (sys.stdout is None or sys.stdout.isatty()):
         raise TransferError("-o: give a file; standard output is a terminal, or closed")
-    async with (
-        knowledge_base(kb, settings) as base,
-        base.reading(deadline=Deadline.after(READING_TIMEOUT_S)) as reading,
-    ):
-        say(f"exporting knowledge base {kb!r} at revision {reading.revision}")
-        vectors = None if given.without_vectors else vectors_to_read(settings, kb, reading.cleared)
+    async with knowledge_base(kb, settings) as base:
+        async with base.reading(deadline=Deadline.after(READING_TIMEOUT_S)) as reading:
+            copy = reading.copied()
+        say(f"exporting knowledge base {kb!r} at revision {copy.revision}")
+        vectors = None if given.without_vectors else vectors_to_read(settings, kb, copy.cleared)
         with _output(given.out) as out:
-            done = await write(reading, kb, out, vectors)
+            done = await write(copy, kb, out, vectors)
     say(
         f"{done.patterns} patterns, {done.corrected_symbols} corrected symbols,"
         f" {done.vectors} vectors"

@@ -10,12 +10,14 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.identity import processor_id_of
 from kato_service.errors import TransferError
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
+from kato_service.portable.file import PortableKnowledge
+from kato_service.portable.importing import READING_TIMEOUT_S, KnowledgeImport, Progress
+from kato_service.portable.importing_vectors import VectorImport
+from kato_service.portable.source import KnowledgeSource, Survey, surveyed
+from kato_service.portable.vectors import VectorSource, VectorSurvey, surveyed_vectors
 from kato_service.settings.settings import Settings
 from kato_service.transfer.arguments import ENVIRONMENT, user
 from kato_service.transfer.deployed import deployed_knowledge
-from kato_service.transfer.importing import READING_TIMEOUT_S, KnowledgeImport
-from kato_service.transfer.importing_vectors import VectorImport
-from kato_service.transfer.portable import PortableKnowledge
 from kato_service.transfer.report import (
     Report,
     say,
@@ -25,9 +27,7 @@ from kato_service.transfer.report import (
     say_found_vectors,
 )
 from kato_service.transfer.rows import exported_rows, is_rows
-from kato_service.transfer.source import KnowledgeSource, Survey, surveyed
 from kato_service.transfer.target import knowledge_base, vectors_to_write
-from kato_service.transfer.vectors import VectorSource, VectorSurvey, surveyed_vectors
 
 EXIT_DIFFERENT = 1
 _EXITS = """exit codes: 0 done; 1 the comparison found differences, or the source changed;
@@ -134,7 +134,9 @@ async def _moved(patterns: KnowledgeImport | None, *, everything_is_in: bool) ->
 async def _moved_vectors(vectors: VectorImport | None) -> bool:
     if vectors is None:
         return False
-    await vectors.append()
+    report = Report()
+    async for done in vectors.stored():
+        report(Progress("imported", done, vectors.survey.count, "vectors"))
     comparison = await vectors.compare()
     say_compared_vectors(comparison)
     return comparison.failed
@@ -176,7 +178,7 @@ async def _vectors(
         if survey.refused_count and not given.skip_refused:
             raise TransferError(_FIX_OR_SKIP)
         async with vectors_to_write(settings) as store:
-            importing = VectorImport(found, store, place, survey, Report())
+            importing = VectorImport(found, store, place, survey)
             done = await importing.check()
             say(f"{done} of {survey.count} vectors are already imported")
             yield importing

@@ -4,9 +4,9 @@ import sys
 import time
 from collections.abc import Sequence
 
-from kato_service.transfer.importing import Comparison, Progress
-from kato_service.transfer.source import KnowledgeSource, Refused, Survey
-from kato_service.transfer.vectors import VectorSource, VectorSurvey
+from kato_service.portable.importing import Comparison, Progress
+from kato_service.portable.source import KnowledgeSource, Refused, Survey
+from kato_service.portable.vectors import VectorSource, VectorSurvey
 
 REPORT_EVERY_S = 2.0
 """Seconds between reports of progress."""

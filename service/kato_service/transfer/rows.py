@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import orjson
 from redis.asyncio import Redis
@@ -20,14 +20,14 @@ from redis.exceptions import RedisError
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import Corrections, SymbolCounts
 from kato_service.errors import StoreUnavailableError, TransferError, WrongFieldError
-from kato_service.transfer.patterns import pattern_of
-from kato_service.transfer.source import Refused
+from kato_service.portable.file import opened
+from kato_service.portable.patterns import pattern_of
+from kato_service.portable.source import Refused
 
 BATCH = 1000
 """Rows that are looked up at once."""
 MAX_LINE_BYTES = 80 * 2**20
 TIMEOUT_S = 60.0
-GZIP = b"\x1f\x8b"
 _KEPT_IN_REDIS = ("frequency", "emotives", "metadata")
 Row = dict[str, Any]
 
@@ -104,7 +104,7 @@ class ExportedRows:
 
     def _rows(self) -> Generator[tuple[int, object]]:
         try:
-            with _opened(self._path) as file:
+            with opened(self._path) as file:
                 number = 0
                 while line := file.readline(MAX_LINE_BYTES + 1):
                     number += 1
@@ -123,7 +123,7 @@ class ExportedRows:
 def is_rows(path: Path) -> bool:
     """Whether the file holds rows of patterns, rather than what `kato-service export` writes."""
     try:
-        with _opened(path) as file:
+        with opened(path) as file:
             first = _parsed(file.readline(MAX_LINE_BYTES))
     except (OSError, EOFError, zlib.error):
         return False
@@ -152,12 +152,6 @@ async def exported_rows(
         yield ExportedRows(path, redis, processor)
     finally:
         await redis.aclose()
-
-
-def _opened(path: Path) -> IO[bytes]:
-    with path.open("rb") as file:
-        is_packed = file.read(len(GZIP)) == GZIP
-    return gzip.open(path, "rb") if is_packed else path.open("rb")  # type: ignore[return-value]  # reads bytes
 
 
 def _parsed(line: bytes | str) -> object:

@@ -10,6 +10,7 @@ from kato_service.sessions.store import SessionStore
 from kato_service.users.bulk_deletion import BulkDeletion
 from kato_service.users.directory import UserDirectory
 from kato_service.users.erasing import UserEraser
+from kato_service.users.exports import KnowledgeExports
 from kato_service.users.pattern_search import PatternSearch
 
 
@@ -19,6 +20,7 @@ class Users:
     eraser: UserEraser
     search: PatternSearch
     deletion: BulkDeletion
+    exports: KnowledgeExports
 
 
 def users(
@@ -37,4 +39,5 @@ def users(
         UserEraser(instance, directory, knowledge, erasing, vectors),
         search,
         BulkDeletion(knowledge, search),
+        KnowledgeExports(knowledge, vectors),
     )

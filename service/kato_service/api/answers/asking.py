@@ -1,12 +1,13 @@
 """What a request for predictions asks for, in its query or in its body (http-api.md §2)."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import Query
 from pydantic import BeforeValidator
 
 from kato_service.api.intake.calls import Call
+from kato_service.api.intake.queries import flag
 from kato_service.api.shapes.requests import (
     MAX_FIELDS_CHARS,
     MAX_OFFSET,
@@ -20,15 +21,6 @@ from kato_service.findings import Part
 from kato_service.search.matching import Details
 
 _FIELDS = "Fields of the predictions, separated by commas, or `all`"
-
-
-def _flag(value: Any) -> Any:
-    """True or false as a query spells them; nothing else means either."""
-    if isinstance(value, str):
-        if value not in ("true", "false"):
-            raise ValueError("must be true or false")
-        return value == "true"
-    return value
 
 
 Limit = Annotated[
@@ -65,12 +57,12 @@ Offset = Annotated[
 ]
 Explain = Annotated[
     bool,
-    BeforeValidator(_flag),
+    BeforeValidator(flag),
     Query(description="Whether the answer tells how it came about, and what it leaves out."),
 ]
 Labels = Annotated[
     bool,
-    BeforeValidator(_flag),
+    BeforeValidator(flag),
     Query(description="Whether the answer has the labels of the vectors that it shows."),
 ]
 OfObservation = Annotated[

@@ -12,19 +12,19 @@ from starlette.types import Receive, Scope, Send
 
 from kato_service.access.scopes import Scope as Needed
 from kato_service.api.bulk import batches
-from kato_service.api.bulk.compute_turns import ComputeTurns
 from kato_service.api.bulk.line_reader import Line, LineReader
 from kato_service.api.bulk.outcomes import Tally
 from kato_service.api.bulk.stream import LearnStream
 from kato_service.api.intake.calls import Call, Called, call_of
-from kato_service.api.intake.gate import Gate
 from kato_service.api.intake.operations import Operation
 from kato_service.api.intake.strict_route import begin
 from kato_service.api.shapes import rendering
 from kato_service.api.shapes.bulk.answers import LearnAnswer
 from kato_service.api.shapes.bulk.bodies import MAX_STREAM_ID_CHARS, LearnBody, LearnQuery
+from kato_service.api.streams.compute_turns import ComputeTurns
+from kato_service.api.streams.payments import Payments
 from kato_service.api.wording import invalid_input
-from kato_service.errors import InvalidInputError, KatoError
+from kato_service.errors import InvalidInputError
 
 PATH = "/v2/learn"
 LINES_PER_TOKEN = 100
@@ -70,35 +70,14 @@ async def bulk_learn(
 class LearnStreams:
     """The application for bodies that are streams of lines."""
 
-    def __init__(self) -> None:
-        self._turns = ComputeTurns()
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         begin(request, PATH)
         query = _query(request)
-        stream = LearnStream(call_of(request), query, self._turns, _Payments(scope).pay)
+        payments = Payments(scope, lines_per_token=LINES_PER_TOKEN)
+        turns: ComputeTurns = scope["app"].state.turns
+        stream = LearnStream(call_of(request), query, turns, payments.pay)
         await stream.run(scope, receive, send)
-
-
-class _Payments:
-    """What the lines of a stream cost, where rates are limited: the request paid for the first."""
-
-    def __init__(self, scope: Scope) -> None:
-        self._scope = scope
-        self._lines = 0
-        self._paid = LINES_PER_TOKEN
-
-    async def pay(self, lines: int, failed: asyncio.Future[KatoError]) -> None:
-        """Wait until so many more lines are paid for, or the stream *failed*."""
-        gate: Gate = self._scope["app"].state.gate
-        self._lines += lines
-        while self._paid < self._lines and not failed.done():
-            wait_s = await gate.take_another(self._scope)
-            if wait_s:
-                await asyncio.wait({failed}, timeout=wait_s)
-            else:
-                self._paid += LINES_PER_TOKEN
 
 
 def _query(request: Request) -> LearnQuery:

@@ -16,13 +16,13 @@ from starlette.types import Receive, Scope, Send
 from kato_service import json_text
 from kato_service.api.bulk import batches
 from kato_service.api.bulk.answer_buffer import AnswerBuffer
-from kato_service.api.bulk.compute_turns import ComputeTurns
-from kato_service.api.bulk.line_intake import LineIntake
 from kato_service.api.bulk.line_reader import Line, LineReader
-from kato_service.api.bulk.line_splitter import LineSplitter, RawLine
 from kato_service.api.bulk.outcomes import Tally
 from kato_service.api.intake.calls import Call
 from kato_service.api.shapes.bulk.bodies import LearnQuery
+from kato_service.api.streams.compute_turns import ComputeTurns
+from kato_service.api.streams.line_intake import LineIntake
+from kato_service.api.streams.line_splitter import LineSplitter, RawLine
 from kato_service.domain.deadline import Deadline
 from kato_service.errors import BodyTooLargeError, InvalidInputError, KatoError, OverloadedError
 

@@ -194,11 +194,13 @@ def _answers(
 ) -> dict[str, Any]:
     success = dict(found["200"])
     on_session = ("X-Session-ID",) if _is_on_session(route, described) else ()
-    caching = ("Cache-Control",) if described.uncompressed else ()
+    caching = ("Cache-Control",) if described.uncompressed or described.lines else ()
     headers = header_references("X-Request-ID", *on_session, *caching, *RATES)
     success |= {"headers": headers}
     if described.also_text:
         success["content"] = {"text/plain": {"schema": {"type": "string"}}, **success["content"]}
+    if described.lines:
+        success["content"] = {"application/x-ndjson": success["content"]["application/json"]}
     answers = {"200": success | {"description": "Done"}, **refusals(described.errors)}
     for status in described.also:
         answers[str(status)] = success | {"description": "The same, not ready or unhealthy"}
@@ -210,7 +212,7 @@ def _show_answers(made: Document) -> None:
     found = [operation for path in made["paths"].values() for operation in path.values()]
     for answer in (operation["responses"]["200"] for operation in found):
         for kind, content in answer["content"].items():
-            if kind == "application/json":
+            if kind.endswith("json"):
                 content["example"] = example(content["schema"], made["components"]["schemas"])
 
 

@@ -7,7 +7,7 @@ from kato_service.api import health, later, legacy, patterns, processing, sessio
 from kato_service.api.answers import stateless
 from kato_service.api.bulk import operation as bulk
 from kato_service.api.monitoring import paths as monitoring
-from kato_service.api.users import knowledge, users
+from kato_service.api.users import exporting, knowledge, users
 from kato_service.api.vectors import operations as vectors
 
 CURRENT = """Deterministic pattern memory: observe events, learn patterns, get predictions that can
@@ -170,6 +170,12 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     " Patterns that are first learned after it began are left alone.",
     knowledge.list_anonymous_patterns: "The same for the knowledge of sessions without a user.",
     knowledge.delete_anonymous_patterns: "The same for the knowledge of sessions without a user.",
+    exporting.export_knowledge: "Sends the whole knowledge base of a user as lines of JSON, as"
+    " `kato-service export` writes them: patterns at one revision, corrections of statistics, and"
+    " vectors. What is learned meanwhile is not in it, and waits for nothing. The last line has a"
+    " checksum; an export that fails or is cut has none, and is refused by every import. A failure"
+    ' after the first line is told by a last line `{"error": …}`.',
+    exporting.export_anonymous_knowledge: "The same for the knowledge of sessions without a user.",
     users.get_anonymous: "Gets the knowledge base of sessions without a user, with figures as of"
     " now.",
     users.erase_anonymous: "Erases the sessions without a user, the default session of the"

@@ -88,6 +88,8 @@ class Operation:
     """Makes the application for bodies that are streams of lines; None: it takes none."""
     uncompressed: bool = field(default=False, kw_only=True)
     """Whether a success may forbid everybody to compress it."""
+    lines: bool = field(default=False, kw_only=True)
+    """Whether a success is a stream of lines, of which *answer* documents one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ class Described:
     also_text: bool = False
     """A request that does not prefer JSON gets text."""
     uncompressed: bool = False
+    """As in `Operation`."""
+    lines: bool = False
     """As in `Operation`."""
 
 
@@ -173,6 +177,7 @@ def _add(app: FastAPI, method: str, operation: Operation, generation: Generation
             older=generation.older,
             naming=generation.naming,
             uncompressed=operation.uncompressed,
+            lines=operation.lines,
         ),
     )
     audited = operation_id if operation.audited else None

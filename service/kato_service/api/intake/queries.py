@@ -14,6 +14,15 @@ from kato_service.findings import Finding
 MAX_PARAMETERS = 20
 
 
+def flag(value: Any) -> Any:
+    """True or false as a query spells them, for a validator; nothing else means either."""
+    if isinstance(value, str):
+        if value not in ("true", "false"):
+            raise ValueError("must be true or false")
+        return value == "true"
+    return value
+
+
 def known_parameters(route: BaseRoute) -> frozenset[str]:
     """The names of the query parameters that *route* reads; FastAPI may have to analyse it."""
     dependant = getattr(getattr(route, "documented", None), "dependant", None)

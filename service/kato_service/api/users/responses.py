@@ -1,10 +1,10 @@
 """The JSON of answers about users, for the OpenAPI documents alone."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from kato_service.api.shapes.responses import Answer
+from kato_service.api.shapes.responses import NAME, Answer
 
 _AT = "2026-01-31T12:00:00.000Z"
 _PROCESSOR_ID = "kato~2bd806c97f0e00af1a1fc3328fa763a9269723c8"
@@ -85,3 +85,22 @@ class PatternsDeleted(Answer):
     """Of those; fewer where other requests deleted some first."""
     next_cursor: str | None = Field(examples=[None])
     """Not null: there may be more; repeat the request with it as `cursor`."""
+
+
+class ExportedPattern(Answer):
+    """A line about a pattern. The first line of an export is its header, with `format`, `version`,
+    `knowledge_base`, `revision` and `patterns`; after the patterns come lines with `symbol`, whose
+    counts are corrections, and with `vector`; the last line has counts, totals and `sha256`."""
+
+    name: str = Field(examples=[NAME])
+    """40 hexadecimal digits."""
+    events: list[list[str]] = Field(examples=[[["a"], ["b"]]])
+    """Events, oldest first."""
+    frequency: int = Field(examples=[3])
+    learns: int = Field(examples=[3])
+    """How often the statistics count it: unlike the frequency, it is never edited."""
+    emotives: list[dict[str, float]] = Field(examples=[[{"joy": 0.5}]])
+    """One map per learn, oldest first."""
+    metadata: dict[str, list[Any]] = Field(examples=[{"source": ["book"]}])
+    affinity: dict[str, float] | None = Field(default=None, examples=[None])
+    """By emotive, the sum over all learns; left out if there is none."""

@@ -199,6 +199,7 @@ class Fold:
             stale=stale,
             tombstones=self.tombstones,
             imports=self.imports.parts,
+            corrections=self.corrections,
         )
 
     def _learn(self, revision: int, entry: Learn) -> int:

@@ -1,6 +1,6 @@
 """The port to the index of a fold: where its patterns are kept and searched (see search/)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple, Protocol
@@ -100,6 +100,16 @@ class Selected(NamedTuple):
     more."""
 
 
+class PatternsCopy(Protocol):
+    """The living patterns of an index at one moment. One thread reads it at a time."""
+
+    def __len__(self) -> int: ...
+
+    def pages(self) -> Iterator[Sequence[Pattern]]:
+        """All patterns in order of first learns, a few at a time; `first` and `revision` may be
+        missing."""
+
+
 class PatternIndex(Protocol):
     """The living patterns of one fold, in order of their first learns, and the symbol statistics of
     all patterns that were ever learned."""
@@ -158,6 +168,9 @@ class PatternIndex(Protocol):
     def after(self, first: int) -> Iterator[Pattern]:
         """Patterns first learned after revision *first*, in that order."""
 
+    def copied(self) -> PatternsCopy:
+        """The patterns as they are now, to be read while the index changes; takes milliseconds."""
+
     def select(self, wanted: PatternFilter, *, limit: int, newest_first: bool) -> Selected:
         """Up to *limit* patterns that fit, in order of first learns or the reverse. It looks at a
         bounded number; continue by narrowing ``wanted.first``."""
@@ -187,6 +200,9 @@ class UnsavedIndex:
             among = reversed(older)
         return selected(islice(among, LOOKED_AT), wanted, limit)
 
+    def copied(self: CountingIndex) -> "ListedPatterns":
+        return ListedPatterns(tuple(self.after(-1)))
+
     def loader(self: CountingIndex) -> "SortingLoader":
         return SortingLoader(self)
 
@@ -195,6 +211,19 @@ class UnsavedIndex:
 
     def restore(self, pieces: Iterable[Piece]) -> None:
         raise ValueError("this index cannot be restored")
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPatterns:
+    """Patterns that were copied by reference: nothing changes a pattern."""
+
+    patterns: tuple[Pattern, ...]
+
+    def __len__(self) -> int:
+        return len(self.patterns)
+
+    def pages(self) -> Iterator[Sequence[Pattern]]:
+        yield self.patterns
 
 
 class SortingLoader:

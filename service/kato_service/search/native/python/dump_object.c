@@ -3,6 +3,7 @@
 
 #include "stored/dump.h"
 #include "python/objects.h"
+#include "python/symbol_tuples.h"
 
 typedef struct {
     PyObject_HEAD
@@ -103,11 +104,59 @@ static PyObject *dump_segment_of(PyObject *self, PyObject *number)
     return bytes;
 }
 
+/* The name, events, frequency and learns of a pattern of a segment; NULL with an exception set. */
+static PyObject *dump_pattern(const dump *from, uint32_t place, uint32_t local)
+{
+    const segment_view *view = &from->taken.segments[place];
+    const pattern_record *records = shared_data(from->records[place]);
+    uint32_t start = view_offsets(view)[local], end = view_offsets(view)[local + 1];
+    PyObject *name = name_text(view_name(view, local));
+    PyObject *events
+        = name == NULL ? NULL
+                       : events_of(from->taken.symbols, view_tokens(view) + start, end - start, 0);
+    if (events == NULL) {
+        Py_XDECREF(name);
+        return NULL;
+    }
+    return Py_BuildValue("NNII", name, events, view_frequencies(view)[local],
+                         records[local].learns);
+}
+
+/* Dump.patterns(segment, start, limit): living patterns, and the place after the last one. */
+static PyObject *dump_patterns(PyObject *self, PyObject *args)
+{
+    const dump *from = &((dump_object *)self)->opened;
+    unsigned int place, start, limit;
+    if (!PyArg_ParseTuple(args, "III", &place, &start, &limit)) {
+        return NULL;
+    }
+    if (place >= from->taken.segment_count) {
+        PyErr_SetString(PyExc_IndexError, "segment number out of range");
+        return NULL;
+    }
+    const segment_view *view = &from->taken.segments[place];
+    PyObject *rows = PyList_New(0);
+    uint32_t local = start;
+    while (rows != NULL && local < view->count && local - start < limit) {
+        if (view_frequencies(view)[local] != REMOVED) {
+            PyObject *row = dump_pattern(from, place, local);
+            if (row == NULL || PyList_Append(rows, row) < 0) {
+                Py_CLEAR(rows);
+            }
+            Py_XDECREF(row);
+        }
+        local++;
+    }
+    int is_over = local >= view->count;
+    return rows == NULL ? NULL : Py_BuildValue("NI", rows, is_over ? 0 : local);
+}
+
 static PyMethodDef dump_methods[] = {
     {"sizes", dump_sizes, METH_NOARGS, NULL},
     {"symbols", dump_symbols, METH_VARARGS, NULL},
     {"counts", dump_counts, METH_VARARGS, NULL},
     {"segment", dump_segment_of, METH_O, NULL},
+    {"patterns", dump_patterns, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

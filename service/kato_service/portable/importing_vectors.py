@@ -4,13 +4,14 @@ A vector is stored under its symbol, so storing it again changes nothing: an imp
 interrupted is repeated.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import islice
 
+from kato_service.domain.shares import Holder
 from kato_service.errors import TransferError, VectorsClearedError
 from kato_service.knowledge.vectors.vector_store import Stored, VectorStore
-from kato_service.transfer.importing import Comparison, Progress
-from kato_service.transfer.vectors import NamedVector, VectorSource, VectorSurvey, fitting
+from kato_service.portable.importing import Comparison
+from kato_service.portable.vectors import NamedVector, VectorSource, VectorSurvey, fitting
 
 BATCH_COMPONENTS = 2**18
 """Components that are stored at once: bounds memory, and the size of a request."""
@@ -26,14 +27,18 @@ class VectorImport:
         store: VectorStore,
         target: tuple[str, int],
         survey: VectorSurvey,
-        on_progress: Callable[[Progress], None],
+        *,
+        caller: Holder | None = None,
     ) -> None:
-        """*target*: the knowledge base, and the revision of its last clear."""
+        """Args:
+        target: The knowledge base, and the revision of its last clear.
+        caller: Counts for a knowledge base that gets its first vectors.
+        """
         self._source = source
         self._store = store
         self._target = target
-        self._survey = survey
-        self._on_progress = on_progress
+        self.survey = survey
+        self._caller = caller
 
     async def check(self) -> int:
         """Check that no symbol stands for another vector; gives how many are stored already.
@@ -44,11 +49,11 @@ class VectorImport:
         """
         dimension = await self._store.dimension(*self._target)
         if dimension is None:
-            await self._store.reserve(self._target[0], None)
+            await self._store.reserve(self._target[0], self._caller)
             return 0
-        if dimension != self._survey.dimension:
+        if dimension != self.survey.dimension:
             raise TransferError(
-                f"{self._source.name}: its vectors have dimension {self._survey.dimension}, those"
+                f"{self._source.name}: its vectors have dimension {self.survey.dimension}, those"
                 f" of the knowledge base {dimension}: import into another one (--user), or clear it"
             )
         stored = 0
@@ -64,8 +69,9 @@ class VectorImport:
             stored += len(known)
         return stored
 
-    async def append(self) -> None:
-        """Store what is not stored yet. Each batch is durable by itself, whatever ends the import.
+    async def stored(self) -> AsyncIterator[int]:
+        """Store what is not stored yet; gives how many vectors are, after each batch, which is
+        durable by itself, whatever ends the import.
 
         Raises:
             StoreUnavailableError: Source or target did not answer; repeat the import.
@@ -81,7 +87,7 @@ class VectorImport:
             except VectorsClearedError as exc:
                 raise TransferError("the knowledge base was cleared meanwhile") from exc
             done += len(batch)
-            self._on_progress(Progress("imported", done, self._survey.count, "vectors"))
+            yield done
 
     async def compare(self) -> Comparison:
         """Compare the source with what is stored now."""
@@ -100,7 +106,7 @@ class VectorImport:
         return await self._store.known(*self._target, [one.symbol for one in batch])
 
     async def _batches(self) -> AsyncIterator[Sequence[NamedVector]]:
-        dimension = self._survey.dimension
+        dimension = self.survey.dimension
         if dimension is None:
             return
         size = max(1, min(BATCH_VECTORS, BATCH_COMPONENTS // dimension))

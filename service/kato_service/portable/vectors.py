@@ -8,8 +8,8 @@ from typing import Protocol
 from kato_service.domain.observation import MAX_LABEL_CHARS
 from kato_service.errors import WrongFieldError
 from kato_service.knowledge.vectors.vector_store import Vector
-from kato_service.transfer.patterns import text
-from kato_service.transfer.source import MAX_SHOWN, Refused
+from kato_service.portable.patterns import text
+from kato_service.portable.source import MAX_SHOWN, Refused
 
 MAX_SYMBOL_CHARS = 1024
 
@@ -66,7 +66,7 @@ async def surveyed_vectors(source: VectorSource) -> VectorSurvey:
     survey = VectorSurvey()
     async for batch in source.vectors():
         for one in batch:
-            wrong = one if isinstance(one, Refused) else _wrong(one, survey.dimension)
+            wrong = one if isinstance(one, Refused) else misfit(one, survey.dimension)
             if wrong is not None:
                 survey.refuse(wrong)
             elif isinstance(one, NamedVector):
@@ -79,7 +79,7 @@ async def fitting(source: VectorSource, dimension: int) -> AsyncIterator[Sequenc
     """The vectors that a survey counted, a bounded number at a time."""
     async for batch in source.vectors():
         yield [
-            one for one in batch if isinstance(one, NamedVector) and _wrong(one, dimension) is None
+            one for one in batch if isinstance(one, NamedVector) and misfit(one, dimension) is None
         ]
 
 
@@ -93,7 +93,8 @@ def vector_of(
         return Refused(where, exc.message)
 
 
-def _wrong(one: NamedVector, dimension: int | None) -> Refused | None:
+def misfit(one: NamedVector, dimension: int | None) -> Refused | None:
+    """Why a vector does not fit to those before it, of that *dimension*; None: it does."""
     if dimension in (None, len(one.components)):
         return None
     reason = f"vector: has dimension {len(one.components)}, and those before it {dimension}"

@@ -92,26 +92,51 @@ async def surveyed(source: KnowledgeSource) -> Survey:
         StoreUnavailableError: The source did not answer.
         TransferError: It is not a source of knowledge, or damaged.
     """
-    survey, digest, names = Survey(), PatternsDigest(), set[bytes]()
+    surveyor, names = Surveyor(), set[bytes]()
     async for batch in source.patterns():
         for one in batch:
             if isinstance(one, Refused):
-                survey.refuse(one)
+                surveyor.refuse(one)
                 continue
             name = bytes.fromhex(one.name)
             if name in names:
-                survey.refuse(Refused(one.name, "the name is there twice"))
+                surveyor.refuse(Refused(one.name, "the name is there twice"))
                 continue
             names.add(name)
-            _count(survey, one)
-            digest.add(one)
-    found, refused = await source.corrections(survey.counted)
-    for each in refused:
-        survey.refuse(each)
-    survey.corrections = tuple(split(found))
-    survey.patterns_digest = digest.text
-    survey.id = _id_of(survey)
-    return survey
+            surveyor.add(one)
+    return surveyor.ended(*await source.corrections(surveyor.survey.counted))
+
+
+class Surveyor:
+    """Makes a survey while the patterns of a source pass."""
+
+    def __init__(self, *, counts: bool = True) -> None:
+        """*counts*: Whether the survey counts symbols, which takes memory for each of them."""
+        self.survey = Survey()
+        self._counts = counts
+        self._digest = PatternsDigest()
+
+    def add(self, one: Pattern) -> None:
+        survey = self.survey
+        survey.patterns += 1
+        survey.symbols += one.symbol_count
+        survey.foreign_names += one.name != pattern_name(one.events)
+        if one.learns and self._counts:
+            survey.counted.add_learn(one.events, one.learns)
+        self._digest.add(one)
+
+    def refuse(self, refused: Refused) -> None:
+        self.survey.refuse(refused)
+
+    def ended(self, corrections: Corrections, refused: Sequence[Refused]) -> Survey:
+        """The survey; nothing is added any more."""
+        survey = self.survey
+        for each in refused:
+            survey.refuse(each)
+        survey.corrections = tuple(split(corrections))
+        survey.patterns_digest = self._digest.text
+        survey.id = _id_of(survey)
+        return survey
 
 
 class PatternsDigest:
@@ -165,14 +190,6 @@ def difference(
         for symbol in symbols
     )
     return {symbol: counts for symbol, *counts in rows if any(counts)}  # type: ignore[misc]  # two of them
-
-
-def _count(survey: Survey, one: Pattern) -> None:
-    survey.patterns += 1
-    survey.symbols += one.symbol_count
-    survey.foreign_names += one.name != pattern_name(one.events)
-    if one.learns:
-        survey.counted.add_learn(one.events, one.learns)
 
 
 def _id_of(survey: Survey) -> str:

@@ -14,7 +14,7 @@ from kato_service.errors import SourceChangedError, TransferError
 from kato_service.knowledge.model.entries import Import, Statistics
 from kato_service.knowledge.model.reading import KnowledgeReading
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
-from kato_service.transfer.source import (
+from kato_service.portable.source import (
     MAX_SHOWN,
     KnowledgeSource,
     PatternsDigest,
@@ -24,8 +24,10 @@ from kato_service.transfer.source import (
 
 READING_TIMEOUT_S = 600.0
 """Seconds for reading the target: loading a large knowledge base takes a while."""
+BATCH_ENTRIES = 1000
 BATCH_SYMBOLS = 200_000
-"""Symbols after which what was read is appended: bounds memory, and the loss if interrupted."""
+"""Entries, and symbols, after which what was read is appended: bounds memory, and the loss if
+interrupted."""
 TOKEN_BYTES = 16
 
 
@@ -141,15 +143,14 @@ class KnowledgeImport:
             for one in batch:
                 digest.add(one)
                 if part >= done:
-                    entries.append(self._import(part, one))
+                    entries.append(import_of(self.survey.id, part, one))
                     symbols += one.symbol_count
                 part += 1
-                if symbols > BATCH_SYMBOLS:
+                if len(entries) >= BATCH_ENTRIES or symbols > BATCH_SYMBOLS:
                     yield entries
                     entries, symbols = [], 0
-            if entries:
-                yield entries
-                entries, symbols = [], 0
+        if entries:
+            yield entries
         if digest.text != self.survey.patterns_digest:
             raise SourceChangedError(
                 f"{self.source.name} changed while it was imported, and part of it is in: stop"
@@ -157,22 +158,8 @@ class KnowledgeImport:
             )
         for corrections in self.survey.corrections:
             if part >= done:
-                yield [Statistics(_token(), self.survey.id, part, corrections)]
+                yield [Statistics(new_token(), self.survey.id, part, corrections)]
             part += 1
-
-    def _import(self, part: int, one: Pattern) -> Import:
-        return Import(
-            token=_token(),
-            source=self.survey.id,
-            part=part,
-            name=one.name,
-            events=one.events,
-            frequency=one.frequency,
-            learns=one.learns,
-            emotives=one.emotives,
-            metadata=one.metadata,
-            affinity=one.affinity,
-        )
 
     async def _require_same_events(self, reading: KnowledgeReading) -> None:
         async for batch in _alive(self.source):
@@ -239,5 +226,21 @@ def _counts(statistics: SymbolStatistics, symbol: str) -> tuple[int, int]:
     return patterns, statistics.symbol_frequency.get(symbol, 0)
 
 
-def _token() -> str:
+def new_token() -> str:
     return secrets.token_hex(TOKEN_BYTES)
+
+
+def import_of(source: str, part: int, one: Pattern) -> Import:
+    """The entry that puts *one* in, as that *part* of the import of *source*."""
+    return Import(
+        token=new_token(),
+        source=source,
+        part=part,
+        name=one.name,
+        events=one.events,
+        frequency=one.frequency,
+        learns=one.learns,
+        emotives=one.emotives,
+        metadata=one.metadata,
+        affinity=one.affinity,
+    )
