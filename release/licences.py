@@ -12,6 +12,7 @@ ACCEPTED = {
 """Permissive ones, and the MPL, whose conditions end at the files that it covers."""
 SPELLINGS = {
     "3-Clause BSD License": "BSD-3-Clause",
+    "Apache 2.0": "Apache-2.0",
     "Apache License 2.0": "Apache-2.0",
     "Apache License, Version 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",

@@ -14,7 +14,7 @@ been seen, a table of counts says the same, and is smaller and faster.
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
 from ngrams import Ngrams, steps
@@ -73,7 +73,9 @@ def runs(visits: Sequence[Visit], order: int) -> Iterator[Visit]:
     return ([*past[-order:], page] for visit in visits for past, page in steps(visit) if past)
 
 
-def guesses(user: User, asked: Sequence[Question], order: int) -> list[str]:
+def guesses(
+    user: User, asked: Sequence[Question], order: int, *, tell: Callable[[str], None] = say
+) -> list[str]:
     """The page that KATO expects for each question; empty where it expects none."""
     found = [""] * len(asked)
     for similarity in SIMILARITIES:
@@ -86,7 +88,7 @@ def guesses(user: User, asked: Sequence[Question], order: int) -> list[str]:
                 if isinstance(answer, AnswerError):
                     raise answer
                 found[number] = answer.symbols[0].symbol if answer.symbols else ""
-        say(f"asked {len(open_ones)} questions for runs of a similarity of {similarity}")
+        tell(f"asked {len(open_ones)} questions for runs of a similarity of {similarity}")
     return found
 
 
