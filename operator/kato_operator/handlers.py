@@ -1,7 +1,6 @@
 """The only use of kopf: it logs in, watches KatoInstances, and handles signals."""
 
 import asyncio
-import base64
 import copy
 import signal
 from typing import Any
@@ -9,14 +8,11 @@ from typing import Any
 import kopf
 
 from kato_operator import names
-from kato_operator.api_server.login import Login
 from kato_operator.cluster.instances import Instances
 from kato_operator.manifests import Key
 
 
-async def watch_instances(
-    instances: Instances, *, login: Login, namespace: str, watching: asyncio.Event
-) -> None:
+async def watch_instances(instances: Instances, *, namespace: str, watching: asyncio.Event) -> None:
     """Let kopf report KatoInstances, until a signal stops the process.
 
     If kopf fails, a signal cancels the calling task from then on: kopf's handlers stay, but nothing
@@ -24,13 +20,12 @@ async def watch_instances(
 
     Args:
         instances: Receives every instance that is reported.
-        login: Where and as whom kopf watches.
         namespace: The only namespace to watch; empty: all of them.
         watching: Is set once kopf watches.
     """
     try:
         await kopf.operator(
-            registry=_registry(instances, login),
+            registry=_registry(instances),
             settings=_kopf_settings(),
             standalone=True,
             clusterwide=not namespace,
@@ -51,13 +46,14 @@ def _cancel_on_signals() -> None:
             asyncio.get_running_loop().add_signal_handler(sent, task.cancel)
 
 
-def _registry(instances: Instances, login: Login) -> kopf.OperatorRegistry:
+def _registry(instances: Instances) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
-    async def logged_in(**_: Any) -> kopf.ConnectionInfo:
-        # asked again when the API server refuses the token: it may have been renewed
-        return _connection(login)
+    def login(**arguments: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(
+            **arguments
+        )
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
     async def changed(event: kopf.RawEvent, **_: Any) -> None:
@@ -70,22 +66,6 @@ def _registry(instances: Instances, login: Login) -> kopf.OperatorRegistry:
             instances.put(raw)
 
     return registry
-
-
-def _connection(login: Login) -> kopf.ConnectionInfo:
-    return kopf.ConnectionInfo(
-        server=login.server,
-        ca_data=_encoded(login.authority),
-        insecure=not login.is_verified,
-        certificate_data=_encoded(login.certificate),
-        private_key_data=_encoded(login.key),
-        token=login.current_token() or None,
-        proxy_url=login.proxy,
-    )
-
-
-def _encoded(pem: str) -> bytes | None:
-    return base64.b64encode(pem.encode("ascii")) if pem else None
 
 
 def _kopf_settings() -> kopf.OperatorSettings:

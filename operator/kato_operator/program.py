@@ -1,15 +1,12 @@
 """The running operator: informers, work queue, workers, resync, and the HTTP port."""
 
 import asyncio
-import os
 import random
 
 import structlog
 from aiohttp import web
 
 from kato_operator import names
-from kato_operator.api_server.api_server import ApiServer
-from kato_operator.api_server.login import Login, find_login
 from kato_operator.claims import lease
 from kato_operator.claims.claims import Claims
 from kato_operator.claims.leadership import Leadership
@@ -190,9 +187,7 @@ class Operator:
 
 async def run(settings: OperatorSettings, *, version: str) -> None:
     """Run the operator until a signal or cancellation stops it."""
-    login = find_login(os.environ)
-    kube = Kube(
-        ApiServer(login),
+    kube = await Kube.connect(
         manager=names.FIELD_MANAGER,
         rate=settings.api_requests_per_s,
         timeout_s=settings.api_timeout_s,
@@ -214,7 +209,7 @@ async def run(settings: OperatorSettings, *, version: str) -> None:
         async with asyncio.TaskGroup() as group:
             working = group.create_task(operator.run())
             await operator.cluster.synced()
-            await _watch(settings, login, operator, watching)
+            await _watch(settings, operator, watching)
             working.cancel()
     finally:
         if operator is not None:
@@ -226,9 +221,7 @@ async def run(settings: OperatorSettings, *, version: str) -> None:
         log.info("operator stopped")
 
 
-async def _watch(
-    settings: OperatorSettings, login: Login, operator: Operator, watching: asyncio.Event
-) -> None:
+async def _watch(settings: OperatorSettings, operator: Operator, watching: asyncio.Event) -> None:
     """Let kopf report KatoInstances whenever their CRD is installed, until a signal.
 
     kopf never watches a CRD that it did not find, and fails when one is removed.
@@ -237,10 +230,7 @@ async def _watch(
         await operator.definition.served()
         try:
             return await watch_instances(
-                operator.cluster.instances,
-                login=login,
-                namespace=settings.namespace,
-                watching=watching,
+                operator.cluster.instances, namespace=settings.namespace, watching=watching
             )
         except Exception:  # kopf keeps its errors private: the API server tells what has happened
             watching.clear()

@@ -16,9 +16,8 @@ import httpx
 import pytest
 from apiserver import Manifest, Namespace, OperatorProcess, operator_of
 from faulty_api import FaultyApi
+from kubernetes.aio import client, config
 
-from kato_operator.api_server.api_server import ApiServer
-from kato_operator.api_server.login import find_login
 from kato_operator.cluster.kube import Kube, WatchEvent
 from kato_operator.kinds import SECRET_METADATA
 from support.waiting import until
@@ -165,8 +164,10 @@ def test_failing_deep_checks_ask_nothing_of_the_api_server(
 async def test_the_watch_of_all_secrets_brings_no_value(
     control_plane: Any, space: Namespace
 ) -> None:
-    login = find_login({"KUBECONFIG": str(control_plane.kubeconfig)})
-    kube = Kube(ApiServer(login), manager="test", rate=50, timeout_s=30)
+    configuration = client.Configuration()
+    file = str(control_plane.kubeconfig)
+    await config.load_kube_config(config_file=file, client_configuration=configuration)
+    kube = Kube(client.ApiClient(configuration), manager="test", rate=50, timeout_s=30)
     try:
         listing = await kube.list(SECRET_METADATA, namespace=space.name)
         space.create("Secret", "mine", stringData={"key": "value"})

@@ -1,4 +1,4 @@
-"""The parts of qdrant-client, PyMongo and kopf that KATO builds on."""
+"""The parts of qdrant-client, PyMongo, the Kubernetes client and kopf that KATO builds on."""
 
 import ast
 import inspect
@@ -7,6 +7,7 @@ from typing import get_type_hints
 import httpx
 import kopf
 import pytest
+from kubernetes.aio import client as kubernetes
 from private_parts import parameters
 from pymongo.errors import AutoReconnect
 from pymongo.logger import _log_client_error
@@ -18,6 +19,7 @@ from kato_operator import handlers
 LOCAL = "kato_service/knowledge/stores/qdrant_store.py"
 VECTORS = "kato_service/connections/qdrant_failures.py"
 LOGS = "kato_service/logs.py"
+KUBE = "kato_operator/cluster/kube.py"
 HANDLERS = "kato_operator/handlers.py"
 
 
@@ -45,6 +47,21 @@ def test_pymongo_logs_background_errors_in_the_form_that_we_recognise(
     assert record.name == "pymongo.client", f"another logger: {LOGS} builds on it"
     assert record.exc_info is not None, f"no traceback: {LOGS} builds on it"
     assert record.exc_info[1] is error, f"another error: {LOGS} builds on it"
+
+
+def test_requests_to_kubernetes_accept_our_arguments() -> None:
+    serialize = getattr(kubernetes.ApiClient, "param_serialize", None)
+    assert serialize is not None, f"ApiClient.param_serialize is gone: {KUBE} calls it"
+    taken = parameters(serialize)
+    used = {"query_params", "header_params", "body", "auth_settings"}
+    assert taken[:2] == ["method", "resource_path"], f"param_serialize changed: {KUBE} calls it"
+    assert used <= set(taken), f"param_serialize changed: {KUBE} calls it"
+    assert "_request_timeout" in parameters(kubernetes.ApiClient.call_api), f"{KUBE} gives it"
+
+
+def test_a_kubernetes_response_holds_the_open_connection() -> None:
+    source = inspect.getsource(kubernetes.rest.RESTResponse.__init__)
+    assert "self.response = resp" in source, f"RESTResponse.response is gone: {KUBE} reads it"
 
 
 def test_an_identity_of_kopf_is_a_string() -> None:

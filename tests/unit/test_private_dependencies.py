@@ -17,10 +17,10 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-BOUNDED = ("fastapi", "kopf", "pymongo", "qdrant-client", "uvicorn")
+BOUNDED = ("fastapi", "kopf", "kubernetes", "pymongo", "qdrant-client", "uvicorn")
 """Packages of which KATO uses undocumented parts."""
 DOCUMENTED = {
-    *("fastapi.exceptions", "fastapi.routing", "qdrant_client.models"),
+    *("fastapi.exceptions", "fastapi.routing", "kubernetes.aio", "qdrant_client.models"),
     *("pymongo.asynchronous.collection", "pymongo.asynchronous.database", "pymongo.errors"),
     *("pymongo.monitoring", "pymongo.read_concern"),
 }

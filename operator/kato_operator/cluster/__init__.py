@@ -1,1 +1,1 @@
-"""The Kubernetes API as the operator uses it: verbs, caches, comparison, writes."""
+"""The Kubernetes API as the operator uses it: client, caches, comparison, writes."""

@@ -1,4 +1,4 @@
-"""The verbs of the API server that the operator uses."""
+"""The verbs of the API server that the operator uses: the only user of the Kubernetes client."""
 
 import asyncio
 import json
@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Self
 from urllib.parse import urlsplit
 
 import aiohttp
+from kubernetes.aio import client, config
 
-from kato_operator.api_server.api_server import ApiServer
 from kato_operator.cluster.packed import PackedList
 from kato_operator.cluster.refusals import mapped_errors, refusal
 from kato_operator.errors import MissingError, TransientError
@@ -102,7 +103,7 @@ class Kube:
 
     def __init__(
         self,
-        api: ApiServer,
+        api: client.ApiClient,
         *,
         manager: str,
         rate: float,
@@ -118,17 +119,31 @@ class Kube:
         self.may_write_s: Callable[[], float] = lambda: math.inf
         """Gives the seconds for which a request may change something, 0 or less if none may."""
 
+    @classmethod
+    async def connect(
+        cls, *, manager: str, rate: float, timeout_s: float, excluded: Iterable[str] = ()
+    ) -> Self:
+        """A client with the pod's service account, or with the file that KUBECONFIG names."""
+        configuration = client.Configuration()
+        configuration.retries = None  # the work queue retries: never in two layers
+        try:
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        except config.ConfigException:
+            await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        api = client.ApiClient(configuration)
+        return cls(api, manager=manager, rate=rate, timeout_s=timeout_s, excluded=excluded)
+
     @property
     def has_ipv6(self) -> bool:
         """Whether the API server's address is an IPv6 one; in a pod, then those of pods are too."""
-        host = urlsplit(self._api.url).hostname or ""
+        host = urlsplit(self._api.configuration.host).hostname or ""
         try:
             return ip_address(host).version == 6
         except ValueError:
             return False
 
     async def close(self) -> None:
-        await self._api.close()
+        await self._api.close()  # type: ignore[no-untyped-call]
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
         """The object as the server has it now; None when there is none."""
@@ -327,7 +342,16 @@ class Kube:
         headers: Mapping[str, str],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, per phase
     ) -> aiohttp.ClientResponse:
-        response = await self._api.open(method, path, query, body, headers, timeout=timeout)
+        request = await self._api.param_serialize(
+            method,
+            path,
+            query_params=list(query),
+            header_params=dict(headers),
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        answer = await self._api.call_api(*request, _request_timeout=timeout)
+        response: aiohttp.ClientResponse = answer.response
         if response.status >= 300:
             raise refusal(response.status, response.headers, await response.read())
         return response
