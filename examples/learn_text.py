@@ -2,7 +2,11 @@
 """Learn a text line by line, then continue half-lines: learn_text.py URL FILE [HALF-LINE ...]
 
 Each word is an event, each line a pattern; each user has a knowledge base.
-Without half-lines, the program continues three lines of the text. It needs nothing but Python.
+Without half-lines, the program continues three lines of the text.
+
+It needs nothing but Python, so that it runs wherever Python does, such as in a pod of any image.
+Where packages can be installed, use the client (docs/python-client.md), as `recipes/` does: it has
+what the class `Kato` does here, and more.
 """
 
 import argparse

@@ -241,3 +241,29 @@ def test_a_recipe_without_an_instance_says_so(run: Run) -> None:
     assert done.returncode == 1
     assert "127.0.0.1" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_first_program_needs_nothing_but_python(
+    service_url: str, user: str, tmp_path: Path
+) -> None:
+    bare = [sys.executable, "-I", "-S"]
+    found = [*bare, "-c", "import importlib.util as u; print(u.find_spec('httpx'))"]
+    assert subprocess.check_output(found, text=True) == "None\n"
+    program = [str(ROOT / "examples" / "learn_text.py"), service_url, str(ROOT / "LICENSE")]
+    done = subprocess.run(
+        [*dying_with_us(), *bare, *program, "--user", user],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    halves = [line[2:-2] for line in done.stdout.splitlines() if line.startswith("»")]
+    assert len(halves) == 3
+    lines = [" ".join(line.split()) for line in (ROOT / "LICENSE").read_text().splitlines()]
+    futures = [
+        line.split(maxsplit=1)[1] for line in done.stdout.splitlines() if "  future " in line
+    ]
+    for half, future in zip(halves, futures, strict=True):
+        assert f"{half} {future}" in lines
