@@ -196,7 +196,11 @@ class PendingEntries:
         self._looked_at = now
         return True
 
-    def is_overdue(self, pending: PendingEntry) -> bool:
-        """Whether its append takes so long that the log may be trimmed beyond the entry."""
-        since = pending.tried_since
-        return since is not None and self._wall() - since > self._append_s
+    def overdue(self, some: Iterable[PendingEntry]) -> list[PendingEntry]:
+        """Those whose appends take so long that the log may be trimmed beyond their entries."""
+        earliest = self._wall() - self._append_s
+        return [
+            pending
+            for pending in some
+            if pending.tried_since is not None and pending.tried_since < earliest
+        ]

@@ -157,9 +157,8 @@ class LogWriter:
         if not self._pending.has_been_long():
             return
         error = StoreUnavailableError("an append took too long and was given up")
-        for pending in list(self._queue.values()):
-            if self._pending.is_overdue(pending):
-                self._fail(pending, error)
+        for pending in self._pending.overdue(self._queue.values()):
+            self._fail(pending, error)
 
     async def _write_group(self) -> None:
         fold = await self._current.loaded()
