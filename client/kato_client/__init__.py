@@ -5,6 +5,7 @@
 
 from kato_client.answers import (
     BulkLearned,
+    Configuration,
     Erased,
     Events,
     Explanation,
@@ -48,6 +49,7 @@ __all__ = [
     "AsyncSession",
     "AsyncUser",
     "BulkLearned",
+    "Configuration",
     "ConnectionFailedError",
     "Erased",
     "Event",

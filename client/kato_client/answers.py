@@ -300,10 +300,24 @@ class UserInfo(Record):
     as_of: datetime | None
     """When the figures were taken: in a list, at most some seconds after a change."""
     loaded_bytes: int | None
+    configured: bool
+    """Whether the user has a configuration."""
     vectors: int
     """In the answer to `info`, not in lists."""
     sessions: int
     """Like `vectors`."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class Configuration(Record):
+    """What sessions of a user start with."""
+
+    user_id: str
+    processor_id: str
+    config: dict[str, Any]
+    """The genes that it sets; sessions take all others from the instance."""
+    changed_at: datetime | None
+    """None if there is no configuration."""
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)

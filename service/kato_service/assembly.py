@@ -20,6 +20,7 @@ from kato_service.connections.local_vectors import LocalVectors
 from kato_service.connections.monitor import CheckPlan
 from kato_service.connections.store_pool import EmbeddedStore
 from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.configurations import UserConfigurations
 from kato_service.knowledge.limits import KnowledgeLimits
 from kato_service.knowledge.model.log import KnowledgeLog
 from kato_service.knowledge.snapshots.snapshots import Snapshots
@@ -92,6 +93,7 @@ async def running_service(
             service.sessions.run,
             service.sessions.watches.run,
             service.users.eraser.run,
+            service.users.configurations.run,
             service.access.run,
             service.session_count.run,
             service.run_history,
@@ -136,7 +138,14 @@ async def _assembled(
     threads = traces.threads(
         settings.matching_budget_s, waiting=settings.max_requests_in_flight // 4
     )
-    sessions = _sessions(settings, store, knowledge, metrics)
+    configurations = UserConfigurations(kept.configurations, settings.processor_id)
+    sessions = SessionManager(
+        store,
+        knowledge,
+        _session_limits(settings),
+        configurations,
+        waited=metrics.waited,
+    )
     service = Service(
         settings=settings,
         sessions=sessions,
@@ -147,7 +156,7 @@ async def _assembled(
         metrics=metrics,
         access=access_control(settings),
         session_count=session_count(settings, sessions, databases),
-        users=users(settings.processor_id, knowledge, store, sessions, vectors),
+        users=users(settings.processor_id, knowledge, store, sessions, vectors, configurations),
         resources=resource_meter(settings),
         feed=event_feed(settings, databases),
         rate_limits=rate_limits(settings, databases),
@@ -156,6 +165,7 @@ async def _assembled(
     stack.callback(service.processor.threads.close)
     stack.push_async_callback(service.sessions.close)
     stack.push_async_callback(service.users.eraser.close)
+    stack.push_async_callback(configurations.close)
     metrics.watch(service)
     follow(sessions, metrics, service.session_count, service.feed)
     return service
@@ -176,15 +186,6 @@ def _knowledge(
         limits=_knowledge_limits(settings),
         trim=TrimPlan(is_safe=partial(_nothing_pending, store)),
         snapshots=_snapshots(settings),
-    )
-
-
-def _sessions(
-    settings: Settings, store: SessionStore, knowledge: KnowledgeBases, metrics: Metrics
-) -> SessionManager:
-    limits, processor_id = _session_limits(settings), settings.processor_id
-    return SessionManager(
-        store, knowledge, limits, processor_id=processor_id, waited=metrics.waited
     )
 
 

@@ -15,6 +15,7 @@ from pymongo import AsyncMongoClient
 
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
+from kato_service.knowledge.model.configurations import ConfigurationEntry, StoredEntry
 from kato_service.knowledge.model.entries import Entry, Import, Learn, subject
 from kato_service.knowledge.model.erasures import Erasure
 from kato_service.knowledge.model.index import StoredViews
@@ -129,6 +130,7 @@ class Shelf:
     leases: dict[str, tuple[str, float]] = field(default_factory=dict)
     erasures: dict[tuple[str, str], Erasure] = field(default_factory=dict)
     floor: int = 0
+    configurations: dict[tuple[str, int], ConfigurationEntry] = field(default_factory=dict)
 
 
 class MemoryKnowledgeLog:
@@ -143,6 +145,7 @@ class MemoryKnowledgeLog:
         self._own_step = step or _at_once
         self.views = MemoryPatternViews(self)
         self.erasures = MemoryErasures(self)
+        self.configurations = MemoryConfigurations(self)
 
     async def step(self, what: str) -> None:
         await self._own_step(what)
@@ -316,6 +319,42 @@ class MemoryErasures:
     async def raise_floor(self, revision: int) -> None:
         await self._log.step("raise floor")
         self._log.shelf.floor = max(self._log.shelf.floor, revision)
+
+
+class MemoryConfigurations:
+    def __init__(self, log: MemoryKnowledgeLog) -> None:
+        self._log = log
+
+    async def insert(self, instance: str, revision: int, entry: ConfigurationEntry) -> None:
+        await self._log.step("insert configuration")
+        self._log.shelf.configurations.setdefault((instance, revision), entry)
+        await self._log.step("reply")
+
+    async def since(self, instance: str, first: int, *, limit: int) -> Sequence[StoredEntry]:
+        await self._log.step("configurations")
+        return self._of(instance, first)[:limit]
+
+    async def blank(self, instance: str, kb: str, before: int) -> None:
+        for revision, entry in self._of(instance, 0):
+            if entry.kb == kb and revision < before:
+                await self._log.step("blank configuration")
+                blank = replace(entry, kb="", genes="")
+                self._log.shelf.configurations[instance, revision] = blank
+
+    async def forget(self, instance: str, before: int, until: float) -> None:
+        await self._log.step("forget configurations")
+        found = dict(self._of(instance, 0))
+        for revision, entry in found.items():
+            removed = found.get(entry.removes)
+            done = not entry.kb and not (removed and removed.kb)
+            if done and revision < before and entry.at <= until:
+                del self._log.shelf.configurations[instance, revision]
+
+    def _of(self, instance: str, first: int) -> list[StoredEntry]:
+        found = sorted(self._log.shelf.configurations.items())
+        return [
+            StoredEntry(own, it) for (whose, own), it in found if whose == instance and own >= first
+        ]
 
 
 class MemoryPatternViews:

@@ -16,6 +16,7 @@ from kato_service.domain.observation import Observation
 from kato_service.domain.pattern import pattern_name
 from kato_service.errors import OutcomeUnknownError
 from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.configurations import UserConfigurations
 from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.processing.kato_processor import KatoProcessor
 from kato_service.processing.limits import ObservationLimits
@@ -69,11 +70,12 @@ class Replica:
     sweep: SweepPlan = field(default_factory=SweepPlan)
 
     def __post_init__(self) -> None:
+        self.configurations = UserConfigurations(self.knowledge.configurations, "kato")
         self.sessions = SessionManager(
             self.store,  # type: ignore[arg-type]  # passes every call on
             self.knowledge,
             self.limits,
-            processor_id="kato",
+            self.configurations,
             sweep=self.sweep,
         )
         searcher = PatternSearcher()

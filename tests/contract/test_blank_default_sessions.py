@@ -22,7 +22,7 @@ def limited(replica: Replica, most: int) -> SessionManager:
         replica.store,  # type: ignore[arg-type]  # passes every call on
         replica.knowledge,
         limits,
-        processor_id="kato",
+        replica.configurations,
     )
 
 

@@ -15,6 +15,7 @@ from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import pattern_name
 from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.configurations import UserConfigurations
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
 from kato_service.knowledge.model.entries import Learn
@@ -117,7 +118,10 @@ async def test_a_learn_whose_intent_is_stored_is_completed_once_the_circuit_clos
     port = int(mongo_url.rpartition(":")[2].split("/")[0])
     async with knowledge(port, circuit) as bases:
         sessions = SessionManager(
-            OpeningStore(circuit), bases, SessionLimits(), processor_id="kato"
+            OpeningStore(circuit),
+            bases,
+            SessionLimits(),
+            UserConfigurations(bases.configurations, "kato"),
         )
         made = await sessions.create(user_id=None, metadata={}, overrides={})
         other = await sessions.create(user_id=None, metadata={}, overrides={})

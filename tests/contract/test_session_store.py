@@ -19,8 +19,12 @@ NASTY = ("", "a,b", "]", "\x00", "née", "\U0001f600", '"', "\n")
 
 async def test_a_session_is_loaded_as_it_was_created(kept: Kept) -> None:
     created = await kept.create(
-        user_id="Ada", metadata={"a": [1, {"b": None}]}, overrides={"persistence": 3}
+        user_id="Ada",
+        metadata={"a": [1, {"b": None}]},
+        overrides={"persistence": 3},
+        configured={"stm_mode": "CLEAR", "persistence": 4},
     )
+    assert created.chosen == {"stm_mode": "CLEAR", "persistence": 3}
     assert created.user_id == "Ada"
     assert created.expires_at == pytest.approx(created.created_at + 60, abs=0.01)
     assert await kept.store.load(created.session_id) == created

@@ -14,6 +14,7 @@ from kato_service.domain.identity import processor_id_of
 from kato_service.domain.pattern import pattern_name
 from kato_service.errors import StoreUnavailableError
 from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.configurations import ConfigurationPlan, UserConfigurations
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.limits import KnowledgeLimits
 from kato_service.knowledge.model.log import KnowledgeLog
@@ -27,6 +28,7 @@ from kato_service.users.erasing import ErasurePlan, UserEraser
 USER = "alice"
 HASH = sha256(USER.encode()).hexdigest()[:40]
 AT_ONCE = ErasurePlan(overdue_s=-1.0)
+KNOWN_AT_ONCE = ConfigurationPlan(valid_s=0.0, known_after_s=0.0)
 IMPATIENT = KnowledgeLimits(lease_s=0.05, append_retry_s=0.02)
 
 
@@ -38,6 +40,7 @@ class Process:
     sessions: SessionManager
     eraser: UserEraser
     users: UserDirectory
+    configurations: UserConfigurations
 
     @property
     def base(self) -> SuperKnowledgeBase:
@@ -54,10 +57,11 @@ class Process:
 
 
 def process(bases: KnowledgeBases, store: MemorySessionStore) -> Process:
-    sessions = SessionManager(store, bases, SessionLimits(), processor_id="kato")
-    users = UserDirectory("kato", bases, sessions, None)
+    configurations = UserConfigurations(bases.configurations, "kato", KNOWN_AT_ONCE)
+    sessions = SessionManager(store, bases, SessionLimits(), configurations)
+    users = UserDirectory("kato", bases, sessions, None, configurations)
     eraser = UserEraser("kato", users, bases, SessionEraser(store, sessions), None, AT_ONCE)
-    return Process(bases, sessions, eraser, users)
+    return Process(bases, sessions, eraser, users, configurations)
 
 
 @pytest.fixture
@@ -224,6 +228,7 @@ async def crashed_erasure(at: int) -> tuple[Shelf, MemorySessionStore, bool]:
     await healthy.base.materialise()
     await healthy.learned("c", "d")
     await healthy.new_session()
+    await healthy.configurations.put(healthy.base.id, {"recall_threshold": 0.5})
     step = crashing(at)
     dying = process(in_memory(MemoryKnowledgeLog(shelf, step=step)), sessions)
     try:
@@ -236,6 +241,7 @@ async def crashed_erasure(at: int) -> tuple[Shelf, MemorySessionStore, bool]:
 def contents(shelf: Shelf) -> Iterator[object]:
     """What the store holds of logs; an empty dictionary is nothing."""
     yield from (shelf.heads, shelf.leases, shelf.statistics)
+    yield from (one.kb for one in shelf.configurations.values())
     yield from (*shelf.entries.values(), *shelf.views.values())
 
 
@@ -260,6 +266,7 @@ async def test_wherever_an_erasure_stops_another_process_completes_it(
             assert after == left if left else after <= {pattern_name((("x",), ("y",)))}
             assert all(one.is_done for one in shelf.erasures.values()), at
             assert await other.sessions.count() == 0
+            assert await other.configurations.get(other.base.id) is None
             if not used_between:
                 assert not any(map(bool, contents(shelf)))
         if done:

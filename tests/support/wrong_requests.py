@@ -13,6 +13,7 @@ from kato_service.api.shapes.bulk.bodies import LearnBody
 from kato_service.api.shapes.knowledge.bodies import DeletePatternsBody, NearestBody, PatternBody
 from kato_service.api.shapes.requests import (
     ConfigBody,
+    ConfigurationBody,
     ExtendBody,
     GenesBody,
     ObservationBody,
@@ -374,6 +375,11 @@ ROWS: dict[type[BaseModel], tuple[Row, ...]] = {
     ConfigBody: (
         Row({}, ("config",), "Missing required field: config", strict_only=True),
         Row({"config": []}, ("config",), "config | must be an object"),
+        *_in("config", GENES),
+    ),
+    ConfigurationBody: (
+        Row({}, ("config",), "Missing required field: config"),
+        Row({"config": None}, ("config",), "config | must be an object"),
         *_in("config", GENES),
     ),
     GenesBody: (*GENES, Row({"genes": 7}, ("genes",), "genes | must be an object"), *_in("genes", GENES)),

@@ -29,6 +29,10 @@ class AsyncUser:
     def _path(self) -> str:
         return "/v2/anonymous" if self._user is None else f"/v2/users/{segment(self._user)}"
 
+    @property
+    def _configuration(self) -> str:
+        return f"{self._path}/configuration"
+
     async def learn(
         self,
         sequences: Iterable[Iterable[Event]],
@@ -90,6 +94,26 @@ class AsyncUser:
             cursor = done["next_cursor"]
             if cursor is None:
                 return count
+
+    async def configuration(self) -> answers.Configuration:
+        """What sessions of the user start with. Nobody's sessions have a configuration."""
+        return answers.Configuration.of(await self._connection.call(get(self._configuration)))
+
+    async def configure(self, genes: Mapping[str, Any]) -> answers.Configuration:
+        """Set what sessions of the user start with where they set nothing themselves.
+
+        It holds for sessions, predictions and learning that begin afterwards; those that exist stay
+        as they are.
+
+        Args:
+            genes: All of it: what is missing is left to the instance.
+        """
+        request = Request("PUT", self._configuration, body={"config": dict(genes)})
+        return answers.Configuration.of(await self._connection.call(request))
+
+    async def remove_configuration(self) -> None:
+        """Leave everything that sessions of the user start with to the instance again."""
+        await self._connection.call(Request("DELETE", self._configuration))
 
     async def erase(self) -> answers.Erased:
         """Erase everything of the user: knowledge, vectors, sessions. There is no undo."""

@@ -30,6 +30,10 @@ class User:
     def _path(self) -> str:
         return "/v2/anonymous" if self._user is None else f"/v2/users/{segment(self._user)}"
 
+    @property
+    def _configuration(self) -> str:
+        return f"{self._path}/configuration"
+
     def learn(
         self,
         sequences: Iterable[Iterable[Event]],
@@ -89,6 +93,26 @@ class User:
             cursor = done["next_cursor"]
             if cursor is None:
                 return count
+
+    def configuration(self) -> answers.Configuration:
+        """What sessions of the user start with. Nobody's sessions have a configuration."""
+        return answers.Configuration.of(self._connection.call(get(self._configuration)))
+
+    def configure(self, genes: Mapping[str, Any]) -> answers.Configuration:
+        """Set what sessions of the user start with where they set nothing themselves.
+
+        It holds for sessions, predictions and learning that begin afterwards; those that exist stay
+        as they are.
+
+        Args:
+            genes: All of it: what is missing is left to the instance.
+        """
+        request = Request("PUT", self._configuration, body={"config": dict(genes)})
+        return answers.Configuration.of(self._connection.call(request))
+
+    def remove_configuration(self) -> None:
+        """Leave everything that sessions of the user start with to the instance again."""
+        self._connection.call(Request("DELETE", self._configuration))
 
     def erase(self) -> answers.Erased:
         """Erase everything of the user: knowledge, vectors, sessions. There is no undo."""

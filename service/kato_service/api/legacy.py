@@ -170,7 +170,7 @@ async def update_genes(call: Called, address: Addressed, body: GenesBody) -> Res
 
 async def get_gene(call: Called, state: Shown, name: str) -> Response:
     genes = asdict(call.service.processor.genes(state))
-    others = other_genes.shown(state.overrides)
+    others = other_genes.shown(state.chosen)
     spelling = "sort_symbols" if name.lower() == "sort" else name.lower()
     if spelling in genes:
         return _answer(state, gene=name, value=genes[spelling])

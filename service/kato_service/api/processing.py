@@ -185,13 +185,13 @@ async def clear_all(call: Called, session_id: str, body: RepeatableBody | None =
 async def get_config(call: Called, session_id: str) -> Response:
     state = await call.load(session_id)
     genes = call.service.processor.genes(state)
-    return rendering.response(rendering.config(genes, state.overrides, call.dialect))
+    return rendering.response(rendering.config(genes, state.chosen, call.dialect))
 
 
 async def set_config(call: Called, session_id: str, body: ConfigBody) -> Response:
     plan = partial(call.service.processor.configure, overrides=body.config.given())
     changed = await call.changed(session_id, plan)
-    content = rendering.config(changed.answer, changed.after.overrides, call.dialect)
+    content = rendering.config(changed.answer, changed.after.chosen, call.dialect)
     return rendering.response(content | rendering.ignored(body.config.ignored()))
 
 

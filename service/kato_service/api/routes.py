@@ -30,7 +30,7 @@ from kato_service.api.intake.session_middleware import SessionMiddleware
 from kato_service.api.intake.strict_route import keep_apart
 from kato_service.api.monitoring import event_socket, paths
 from kato_service.api.shapes.later_responses import LATER
-from kato_service.api.users import exporting, knowledge, users
+from kato_service.api.users import configuration, exporting, knowledge, users
 from kato_service.api.vectors import operations as vectors
 from kato_service.service import Service
 from kato_service.settings.settings import Settings
@@ -106,7 +106,7 @@ def include_routers(app: FastAPI, settings: Settings, gate: Gate, prefix: Prefix
 
 def _include_users(app: FastAPI) -> None:
     add(app, _USERS, users.LIST, tag="users")
-    of_users = (*users.OF_USERS, *knowledge.OF_USERS, *exporting.OF_USERS)
+    of_users = (*users.OF_USERS, *configuration.OF_USERS, *knowledge.OF_USERS, *exporting.OF_USERS)
     add(app, _USERS, of_users, tag="users", below="/{user_id}")
     of_nobody = (*users.OF_NOBODY, *knowledge.OF_NOBODY, *exporting.OF_NOBODY)
     add(app, _ANONYMOUS, of_nobody, tag="users")

@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 
 from kato_service.findings import Place
 from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
+from kato_service.knowledge.model.configurations import Configurations
 from kato_service.knowledge.model.erasures import Erasure, Erasures
 from kato_service.knowledge.model.index import PatternIndex
 from kato_service.knowledge.model.log import LAST_REVISION, Head, KnowledgeLog
@@ -116,6 +117,10 @@ class KnowledgeBases:
         return base
 
     @property
+    def configurations(self) -> Configurations:
+        return self._log.configurations
+
+    @property
     def erasures(self) -> Erasures:
         return self._log.erasures
 
@@ -138,6 +143,10 @@ class KnowledgeBases:
     async def revision_at(self, processor_id: str, when: datetime, place: Place) -> int:
         """The last revision of its log that went in at *when* or earlier; see `revision_at`."""
         return await revision_at(self._log, processor_id, when, place)
+
+    async def create(self, processor_id: str, user: str) -> None:
+        """Note that there is such a user, unless that is known; nothing is loaded."""
+        await self._log.create(processor_id, user)
 
     def loaded_bytes(self, processor_id: str) -> int | None:
         """Estimated size in the memory of this process; None: not loaded."""

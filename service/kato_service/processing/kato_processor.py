@@ -80,8 +80,9 @@ class KatoProcessor:
         self.symbols = SymbolOperations(knowledge, self.threads)
 
     def genes(self, state: SessionState) -> Genes:
-        """The genes in effect: the session's own where it has them, else the instance's."""
-        return self._defaults(state).overridden(state.overrides)
+        """The genes in effect: the session's own where it has them, else those of its user's
+        configuration, else the instance's."""
+        return self._defaults(state).overridden(state.configured).overridden(state.overrides)
 
     async def observe(
         self,
@@ -221,8 +222,9 @@ class KatoProcessor:
         """Merge validated genes into the session's own; None returns a gene to its default."""
         merged = {**state.overrides, **overrides}
         kept = {name: value for name, value in merged.items() if value is not None}
-        genes = self._defaults(state).overridden(kept)
-        return Change(replace(state, overrides=kept), lambda _applied: genes)
+        after = replace(state, overrides=kept)
+        genes = self.genes(after)
+        return Change(after, lambda _applied: genes)
 
     async def predictions(
         self,

@@ -52,7 +52,7 @@ class LineProcessor:
         genes: Genes,
         limits: ObservationLimits,
     ) -> None:
-        """*genes*: those of a session without genes of its own."""
+        """*genes*: those of the instance."""
         self.genes = genes
         self._observations = observations
         self._sequences = sequences
@@ -62,7 +62,12 @@ class LineProcessor:
         """Bytes of a line up to which no symbol and no event in it can be too long."""
 
     def at_once(
-        self, kb: str, events: Sequence[list[str]], size_bytes: int, line_id: LineId | None
+        self,
+        kb: str,
+        events: Sequence[list[str]],
+        size_bytes: int,
+        genes: Genes,
+        line_id: LineId | None,
     ) -> PlannedLine | None:
         """The plan of a line of symbols alone.
 
@@ -73,7 +78,7 @@ class LineProcessor:
         Returns:
             None if it may exceed a limit, or learns automatically: `planned` knows.
         """
-        limits, genes = self._limits, self.genes
+        limits = self._limits
         if genes.max_pattern_length or len(events) > limits.max_stm_events:
             return None
         if size_bytes > limits.max_stm_bytes or self._may_be_too_long(events, size_bytes):

@@ -21,6 +21,7 @@ from kato_service.errors import (
     StoreUnavailableError,
 )
 from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.configurations import UserConfigurations
 from kato_service.sessions.access import SessionAccess
 from kato_service.sessions.blank_defaults import BlankDefaults
 from kato_service.sessions.changes import Plan, SessionChanges, SweepPlan
@@ -65,24 +66,20 @@ class SessionManager:
         store: SessionStore,
         knowledge: KnowledgeBases,
         limits: SessionLimits,
+        configurations: UserConfigurations,
         *,
-        processor_id: str,
         waited: Callable[[float], None] = lambda _seconds: None,
         sweep: SweepPlan | None = None,
     ) -> None:
         """*waited* receives the seconds that each request waited for its session."""
         self._store = store
         self._limits = limits
-        self._processor_id = processor_id
+        self._processor_id = configurations.instance
+        self._configurations = configurations
         self._sweep = sweep or SweepPlan()
         self._access = SessionAccess(store, waited, limits.max_waiting)
         self._changes = SessionChanges(
-            store,
-            knowledge,
-            self._access,
-            self._extended,
-            self._forget,
-            self._sweep,
+            store, knowledge, self._access, self._extended, self._forget, self._sweep
         )
         self._blank_defaults = BlankDefaults(store)
         self.watches = SessionWatches(store)
@@ -111,7 +108,7 @@ class SessionManager:
         Raises:
             SessionLimitExceededError: The instance, the user or the caller has reached its limit.
         """
-        new = self._new(_new_id(), user_id, ttl_s=ttl_s or self._limits.default_ttl_s)
+        new = await self._new(_new_id(), user_id, ttl_s=ttl_s or self._limits.default_ttl_s)
         new = replace(new, metadata=metadata, overrides=overrides, later=later)
         of_user = None if user_id is None else self._limits.max_sessions_per_user
         limits = self._limits_for(caller, of_user=of_user)
@@ -150,11 +147,11 @@ class SessionManager:
         """A user's default session, for reading; a blank one, stored nowhere, if it is missing."""
         session_id = await self._store.known_default(user_id)
         state = None if session_id is None else await self._store.load(session_id)
-        return state or self.blank(user_id)
+        return state or await self.blank(user_id)
 
-    def blank(self, user_id: str | None) -> SessionState:
+    async def blank(self, user_id: str | None) -> SessionState:
         """A session of a user (None: of none) that holds nothing and is stored nowhere."""
-        return self._new(UNSTORED, user_id, ttl_s=None).created(0.0, expires_at=None)
+        return (await self._new(UNSTORED, user_id, ttl_s=None)).created(0.0, expires_at=None)
 
     async def load(self, session_id: str, *, sees: Sees | None = None) -> SessionState:
         """The session; if a change waits to be completed, as that change leaves it.
@@ -359,7 +356,7 @@ class SessionManager:
 
     async def _created_default(self, user_id: str | None, caller: Holder | None) -> str:
         session_id = await self._store.default_id(user_id)
-        new = replace(self._new(session_id, user_id, ttl_s=None), is_default=True)
+        new = replace(await self._new(session_id, user_id, ttl_s=None), is_default=True)
         state = await self._store.create(new, self._limits_for(caller, of_user=None))
         self.watches.notice(UNSTORED)
         if state.incarnation == new.incarnation:  # else another request had created it
@@ -369,15 +366,19 @@ class SessionManager:
     def _limits_for(self, caller: Holder | None, *, of_user: int | None) -> Limits:
         return Limits(self._limits.max_sessions, of_user, caller)
 
-    def _new(self, session_id: str, user_id: str | None, *, ttl_s: int | None) -> NewSession:
+    async def _new(self, session_id: str, user_id: str | None, *, ttl_s: int | None) -> NewSession:
+        kb = processor_id_of(self._processor_id, user_id)
+        if user_id is not None:
+            await self._configurations.current()
         return NewSession(
             session_id=session_id,
             incarnation=secrets.token_hex(8),
             user_id=user_id,
-            processor_id=processor_id_of(self._processor_id, user_id),
+            processor_id=kb,
             ttl_s=ttl_s,
             metadata={},
             overrides={},
+            configured=self._configurations.genes(kb),
         )
 
 

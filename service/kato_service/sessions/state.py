@@ -66,6 +66,9 @@ class SessionState:
     """Changing requests."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     overrides: Mapping[str, GeneValue] = field(default_factory=dict)
+    """Genes that the session set itself."""
+    configured: Mapping[str, GeneValue] = field(default_factory=dict)
+    """Genes of the user's configuration, as it was when the session was created."""
     time: int = 0
     stm: Stm = ()
     stm_seq: int = 0
@@ -81,6 +84,11 @@ class SessionState:
     """The symbols of the last observation (vector symbols first)."""
     remembered: tuple[Remembered, ...] = ()
     """At most 256, oldest first."""
+
+    @property
+    def chosen(self) -> Mapping[str, GeneValue]:
+        """What the session set itself, else what its user's configuration says."""
+        return {**self.configured, **self.overrides} if self.configured else self.overrides
 
 
 _SETTERS = {one.name: getattr(SessionState, one.name).__set__ for one in fields(SessionState)}

@@ -3,7 +3,7 @@
 import hmac
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
@@ -38,6 +38,8 @@ class NewSession:
     """Whether it is the default session of its user, who has only one."""
     later: bool = False
     """As in `SessionState`."""
+    configured: Mapping[str, GeneValue] = field(default_factory=dict)
+    """As in `SessionState`."""
 
     def created(self, at: float, *, expires_at: float | None) -> SessionState:
         """The session as it begins; both times by the store's clock."""
@@ -53,6 +55,7 @@ class NewSession:
             later=self.later,
             metadata=self.metadata,
             overrides=self.overrides,
+            configured=self.configured,
         )
 
 

@@ -16,7 +16,7 @@ def traced(port: Port, system: str, tracer: Tracer) -> Port:
     """*port*, each of whose calls is a span that is named after *system* and the call.
 
     Args:
-        port: What speaks to a store; views and erasures of a log are traced like the log.
+        port: What speaks to a store; what a log has next to it is traced like the log.
         system: The store: redis, mongodb, qdrant, sqlite, memory.
     """
     return cast(Port, _Traced(port, system, tracer))
@@ -30,7 +30,7 @@ class _Traced:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._port, name)
-        if name in ("views", "erasures"):
+        if name in ("views", "erasures", "configurations"):
             found = _Traced(found, self._system, self._tracer)
         elif iscoroutinefunction(found):
             found = self._spanned(name, found)

@@ -11,6 +11,7 @@ from kato_service.domain.deadline import Deadline, within
 from kato_service.domain.identity import processor_id_of
 from kato_service.errors import UserNotFoundError
 from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.configurations import UserConfigurations
 from kato_service.knowledge.model.log import Head
 from kato_service.knowledge.vectors.vector_store import VectorStore
 from kato_service.sessions.session_manager import SessionManager
@@ -35,6 +36,8 @@ class UserFacts:
     learned_at: datetime | None
     loaded_bytes: int | None
     """In the memory of the process that answers; None: not loaded there."""
+    is_configured: bool
+    """Whether there is a configuration for the user's sessions."""
     vectors: int | None = None
     """None: not counted."""
     sessions: int | None = None
@@ -47,12 +50,14 @@ class UserDirectory:
         knowledge: KnowledgeBases,
         sessions: SessionManager,
         vectors: VectorStore | None,
+        configurations: UserConfigurations,
     ) -> None:
         """*instance*: its processor id."""
         self._instance = instance
         self._knowledge = knowledge
         self._sessions = sessions
         self._vectors = vectors
+        self.configurations = configurations
 
     def base_of(self, user_id: str | None) -> str:
         """The id of the knowledge base of a user; None: that of nobody."""
@@ -68,6 +73,7 @@ class UserDirectory:
         """
         async with within(deadline, _SLOW):
             found = await self._knowledge.heads(self._instance, after, limit=limit + 1)
+            await self.configurations.current()
         shown = [self._listed(kb, head) for kb, head in found[:limit]]
         return shown, shown[-1].processor_id if len(found) > limit else None
 
@@ -75,7 +81,7 @@ class UserDirectory:
         """A user as of now; loads the knowledge base.
 
         Raises:
-            UserNotFoundError: The user has neither knowledge nor sessions.
+            UserNotFoundError: The user has neither knowledge nor sessions nor a configuration.
         """
         kb = self.base_of(user_id)
         base = self._knowledge.get(kb, user_id)
@@ -87,18 +93,21 @@ class UserDirectory:
             head = await self._knowledge.head(kb)
             sessions = await self._sessions.count_of(user_id)
             vectors = 0 if self._vectors is None else await self._vectors.count(kb, cleared)
-            if head is None and not sessions and not vectors and user_id is not None:
+            is_configured = await self.configurations.get(kb) is not None
+            is_known = head is not None or sessions or vectors or is_configured
+            if not is_known and user_id is not None:
                 raise UserNotFoundError
             learned_at = None if head is None else await self._knowledge.learned_at(kb, head)
         loaded_bytes = base.loaded_bytes
-        found = UserFacts(user_id, kb, revision, None, *sizes, learned_at, loaded_bytes)
+        facts = (learned_at, loaded_bytes, is_configured)
+        found = UserFacts(user_id, kb, revision, None, *sizes, *facts)
         return replace(found, vectors=vectors, sessions=sessions)
 
     def _listed(self, kb: str, head: Head) -> UserFacts:
         figures = head.figures
-        loaded_bytes = self._knowledge.loaded_bytes(kb)
+        own = (self._knowledge.loaded_bytes(kb), self.configurations.is_configured(kb))
         if figures is None:
-            return UserFacts(head.user, kb, None, None, None, None, None, None, loaded_bytes)
+            return UserFacts(head.user, kb, None, None, None, None, None, None, *own)
         sizes = (figures.patterns, figures.symbols, figures.learns)
         place = (figures.revision, figures.at)
-        return UserFacts(head.user, kb, *place, *sizes, figures.learned_at, loaded_bytes)
+        return UserFacts(head.user, kb, *place, *sizes, figures.learned_at, *own)

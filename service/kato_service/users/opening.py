@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from kato_service.knowledge.bases import KnowledgeBases
+from kato_service.knowledge.configurations import UserConfigurations
 from kato_service.knowledge.vectors.vector_store import VectorStore
 from kato_service.sessions.erasing import SessionEraser
 from kato_service.sessions.session_manager import SessionManager
@@ -16,6 +17,7 @@ from kato_service.users.pattern_search import PatternSearch
 
 @dataclass(frozen=True, slots=True)
 class Users:
+    configurations: UserConfigurations
     directory: UserDirectory
     eraser: UserEraser
     search: PatternSearch
@@ -29,12 +31,14 @@ def users(
     store: SessionStore,
     sessions: SessionManager,
     vectors: VectorStore | None,
+    configurations: UserConfigurations,
 ) -> Users:
     """*instance*: its processor id."""
-    directory = UserDirectory(instance, knowledge, sessions, vectors)
+    directory = UserDirectory(instance, knowledge, sessions, vectors, configurations)
     erasing = SessionEraser(store, sessions)
     search = PatternSearch(knowledge)
     return Users(
+        configurations,
         directory,
         UserEraser(instance, directory, knowledge, erasing, vectors),
         search,

@@ -171,6 +171,24 @@ async def test_patterns_are_found_and_deleted_by_conditions(
             found.patterns(learned_after=datetime(2026, 1, 1))  # noqa: DTZ001
 
 
+async def test_a_session_starts_with_the_configuration_of_its_user(
+    new_kato: NewKato, service_url: str, user: str
+) -> None:
+    async with new_kato(service_url) as kato:
+        found = kato.user(user)
+        assert (await found.configuration()).changed_at is None
+        stored = await found.configure({"recall_threshold": 0.5, "max_predictions": 7})
+        assert stored == await found.configuration()
+        assert (await found.info()).configured
+        async with kato.session(user=user, genes={"max_predictions": 3}) as session:
+            genes = await session.genes()
+            assert (genes.recall_threshold, genes.max_predictions) == (0.5, 3)
+        with pytest.raises(InvalidRequestError, match="recall_threshold of config must be"):
+            await found.configure({"recall_threshold": 2})
+        await found.remove_configuration()
+        assert (await found.configuration()).config == {}
+
+
 async def test_a_user_is_listed_and_erased(new_kato: NewKato, service_url: str, user: str) -> None:
     async with new_kato(service_url) as kato:
         with pytest.raises(NotFoundError):

@@ -50,12 +50,12 @@ class _Question:
 
 
 async def predict(call: Called, body: PredictBody) -> Response:
-    return await rendering.long_response(await _answer(call, _question(call, body)))
+    return await rendering.long_response(await _answer(call, await _question(call, body)))
 
 
 async def predict_batch(call: Called, body: PredictBatchBody) -> Response:
     """One item after the other, so a batch never holds more than one place among predictions."""
-    questions = [_question(call, item, "items", at) for at, item in enumerate(body.items)]
+    questions = [await _question(call, item, "items", at) for at, item in enumerate(body.items)]
     texts: list[bytes] = []
     failed = size = 0
     for at, question in enumerate(questions):
@@ -76,10 +76,11 @@ async def predict_batch(call: Called, body: PredictBatchBody) -> Response:
     return answer if len(users) == 1 else rendering.uncompressed(answer)
 
 
-def _question(call: Call, body: PredictBody, *place: Part) -> _Question:
+async def _question(call: Call, body: PredictBody, *place: Part) -> _Question:
     """Raises ForbiddenError, InvalidInputError."""
     overrides = body.config.chosen() if body.config else {}
-    return _Question(body, call.blank(body.user_id, overrides), asked(call, body, "body", *place))
+    blank = await call.blank(body.user_id, overrides)
+    return _Question(body, blank, asked(call, body, "body", *place))
 
 
 async def _answer(call: Call, question: _Question) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from kato_service.api.intake.calls import Call
 from kato_service.api.intake.strict_route import refused_body
 from kato_service.api.shapes.bulk.bodies import LearnLine
 from kato_service.api.shapes.requests import MAX_SEQUENCE
-from kato_service.domain.deadline import Deadline
+from kato_service.domain.deadline import Deadline, within
+from kato_service.domain.genes import Genes
 from kato_service.domain.identity import processor_id_of
 from kato_service.errors import InvalidInputError, KatoError
 from kato_service.findings import Finding
@@ -29,6 +30,7 @@ MAX_UNIQUE_ID_CHARS = 256
 MAX_KNOWN_USERS = 10_000
 """Users whose knowledge base a request keeps in mind."""
 Located = Callable[[InvalidInputError, int], InvalidInputError]
+_SLOW = "the configurations of users were not read before the deadline"
 _LINES = TypeAdapter(LearnLine)
 _PLAIN = frozenset({"events", "unique_id", "user_id"})
 _APART = frozenset({"unique_id", "user_id"})
@@ -59,6 +61,7 @@ class LineReader:
         self._located = located
         self._stream_id = stream_id
         self._lines = call.service.processor.lines
+        self._configurations = call.service.users.configurations
         self._kbs: dict[str | None, str] = {}
         """By user, the knowledge base."""
 
@@ -87,7 +90,10 @@ class LineReader:
         if kb is None or (user_id is None and "user_id" in value):
             return None  # `read` finds out which it is, once for each user
         line_id = self._line_id(number, unique_id, value)
-        planned = self._lines.at_once(kb, events, size_bytes, line_id)
+        genes = self._genes(kb)
+        if genes is None:
+            return None
+        planned = self._lines.at_once(kb, events, size_bytes, genes, line_id)
         return None if planned is None else Line(number, unique_id, planned)
 
     async def read(self, number: int, raw: bytes, deadline: Deadline) -> Line:
@@ -118,17 +124,26 @@ class LineReader:
     async def _planned(
         self, number: int, body: LearnLine, value: Mapping[str, Any], deadline: Deadline
     ) -> PlannedLine:
-        genes = self._lines.genes
+        kb = self._kb(body.user_id)
+        async with within(deadline, _SLOW):
+            await self._configurations.current()
+        genes = self._lines.genes.overridden(self._configurations.genes(kb))
         if body.config is not None:
             genes = genes.overridden(body.config.chosen())
         return await self._lines.planned(
-            self._kb(body.user_id),
+            kb,
             body.observed(),
             genes,
             self._line_id(number, body.unique_id, value),
             caller=self._call.holder,
             deadline=deadline,
         )
+
+    def _genes(self, kb: str) -> Genes | None:
+        """Those of a line without any of its own; None: `read` has to look for changes first."""
+        if not self._configurations.is_current:
+            return None
+        return self._lines.genes.overridden(self._configurations.genes(kb))
 
     def _kb(self, user_id: str | None) -> str:
         """The knowledge base of *user_id*, if the caller may act as that user.

@@ -7,7 +7,7 @@ from kato_service.api import health, later, legacy, patterns, processing, sessio
 from kato_service.api.answers import stateless
 from kato_service.api.bulk import operation as bulk
 from kato_service.api.monitoring import paths as monitoring
-from kato_service.api.users import exporting, knowledge, users
+from kato_service.api.users import configuration, exporting, knowledge, users
 from kato_service.api.vectors import operations as vectors
 
 CURRENT = """Deterministic pattern memory: observe events, learn patterns, get predictions that can
@@ -161,6 +161,15 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     " and vectors. From its first step on, nobody sees the knowledge any more; when it answers,"
     " nothing of the user is left in the stores. If it is interrupted, it is completed all the"
     " same. Sending it again is harmless. The user may be used again at once.",
+    configuration.get_configuration: "Gets the genes that sessions of the user start with. Those of"
+    " a user without a configuration are all left to the instance.",
+    configuration.put_configuration: "Replaces the genes that sessions of the user start with where"
+    " they do not set their own; what is missing is left to the instance. It holds for sessions,"
+    " questions and lines that begin after the answer, on every replica, so the answer takes about"
+    " a second. Sessions that exist stay as they are. Sending it again is harmless; the last change"
+    " wins.",
+    configuration.delete_configuration: "Leaves all genes of new sessions of the user to the"
+    " instance again. Sessions that exist stay as they are. Sending it again is harmless.",
     knowledge.list_user_patterns: "Lists the patterns of a user that fit all conditions, by their"
     " first learn. A page may end before `limit`, even empty; continue while `next_cursor` is not"
     " null. What is learned meanwhile moves nothing on pages that were read.",

@@ -147,13 +147,15 @@ class Call:
         async with self.reading():
             return await self.service.sessions.default(user_id)
 
-    def blank(self, user_id: str | None, overrides: Mapping[str, GeneValue]) -> SessionState:
+    async def blank(self, user_id: str | None, overrides: Mapping[str, GeneValue]) -> SessionState:
         """A session of the user that the caller acts as, stored nowhere, with genes of its own.
 
         Raises:
             ForbiddenError: The caller may not act as *user_id*.
         """
-        return replace(self.service.sessions.blank(self._user(user_id)), overrides=overrides)
+        user_id = self._user(user_id)
+        async with self.reading():
+            return replace(await self.service.sessions.blank(user_id), overrides=overrides)
 
     async def page(
         self, *, user_id: str | None, limit: int, cursor: str | None

@@ -78,6 +78,7 @@ EXAMPLES: Mapping[type[BaseModel], Examples] = {
         "Change genes": {"config": _GENES},
         "Back to the default": {"config": {"recall_threshold": None}},
     },
+    requests.ConfigurationBody: {"Start with genes of its own": {"config": _GENES}},
     requests.GenesBody: {"Change genes": {"genes": _GENES}, "The map alone": _GENES},
     knowledge.NearestBody: {
         "The nearest ten": {"vector": [0.1, 0.9]},

@@ -28,7 +28,7 @@ def of_node(state: SessionState) -> dict[str, Any]:
 
 
 def config(state: SessionState, genes: Genes) -> dict[str, Any]:
-    shown = rendering.config(genes, state.overrides, LATER)
+    shown = rendering.config(genes, state.chosen, LATER)
     return {"session_id": state.session_id} | shown
 
 

@@ -103,7 +103,7 @@ def _session(state: SessionState, genes: Genes, dialect: Dialect) -> dict[str, A
         "stm_length": len(state.stm),
         "time": state.time,
         "metadata": dict(state.metadata),
-    } | config(genes, state.overrides, dialect)
+    } | config(genes, state.chosen, dialect)
 
 
 def _for_later_clients(

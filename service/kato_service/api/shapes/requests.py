@@ -326,6 +326,13 @@ class ConfigBody(Body):
         return bounded(value)
 
 
+class ConfigurationBody(Body):
+    """What sessions of a user start with."""
+
+    config: GeneOverrides
+    """All of it: what is missing or null is left to the instance."""
+
+
 class GenesBody(Body):
     """The genes to change: in the field `genes`, or the map alone."""
 

@@ -32,6 +32,8 @@ class ListedUser(Answer):
     """When the figures were taken: in a list, at most some seconds after a change."""
     loaded_bytes: int | None = Field(examples=[18432])
     """Estimated size in memory, if the process that answers has it loaded."""
+    configured: bool = Field(examples=[False])
+    """Whether the user has a configuration."""
 
 
 class User(ListedUser):
@@ -72,6 +74,27 @@ class UserErased(Answer):
     erased: ErasedCounts
     used_again: bool = Field(examples=[False])
     """Whether something was learned after the erasure had begun: only that is there."""
+
+
+class Configuration(Answer):
+    """What sessions of a user start with."""
+
+    user_id: str = Field(examples=["alice"])
+    processor_id: str = Field(examples=[_PROCESSOR_ID])
+    config: dict[str, Any] = Field(examples=[{"recall_threshold": 0.3, "max_predictions": 10}])
+    """The genes that it sets; sessions take all others from the instance."""
+    changed_at: str | None = Field(examples=[_AT])
+    """Null if there is no configuration."""
+    ignored: list[str] = Field(default=[])
+    """Genes of the request that have no effect here; present only if there are any."""
+
+
+class ConfigurationDeleted(Answer):
+    """The user has no configuration any more."""
+
+    status: Literal["deleted"] = Field(examples=["deleted"])
+    user_id: str = Field(examples=["alice"])
+    processor_id: str = Field(examples=[_PROCESSOR_ID])
 
 
 class PatternsDeleted(Answer):

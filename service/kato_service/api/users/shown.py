@@ -20,6 +20,7 @@ def listed(facts: UserFacts) -> dict[str, Any]:
         "revision": facts.revision,
         "as_of": _time(facts.as_of),
         "loaded_bytes": facts.loaded_bytes,
+        "configured": facts.is_configured,
     }
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from kato_service.knowledge.model.configurations import Configurations
 from kato_service.knowledge.model.entries import Entry, symbol_count
 from kato_service.knowledge.model.erasures import Erasures
 from kato_service.knowledge.model.pattern_views import PatternViews
@@ -117,6 +118,10 @@ class KnowledgeLog(Protocol):
     @property
     def erasures(self) -> Erasures:
         """The erasures of users, in the same store."""
+
+    @property
+    def configurations(self) -> Configurations:
+        """The configurations of users, in the same store."""
 
     async def start(self) -> None:
         """Set the store up; may be repeated, also by several processes at once.

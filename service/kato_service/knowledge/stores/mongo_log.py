@@ -31,6 +31,7 @@ from kato_service.knowledge.stores.documents import (
     revision_of,
     tail_of,
 )
+from kato_service.knowledge.stores.mongo_configurations import MongoConfigurations
 from kato_service.knowledge.stores.mongo_erasures import COLLECTION, MongoErasures
 from kato_service.knowledge.stores.mongo_server import MongoServer, duplicates
 from kato_service.knowledge.stores.mongo_views import MongoPatternViews
@@ -60,10 +61,12 @@ class MongoKnowledgeLog:
         self._log = self._server.collection("log")
         self.views = MongoPatternViews(self._server, limits.statistics_piece_bytes)
         self.erasures = MongoErasures(self._server)
+        self.configurations = MongoConfigurations(self._server)
 
     async def start(self) -> None:
         for name in ("log", "patterns", COLLECTION):
             await self._server.make_collection(name)
+        await self.configurations.start()
 
     async def create(self, kb: str, user: str | None = None) -> None:
         head = Head.of_new_log(uuid4().hex, await self.erasures.floor(), user)

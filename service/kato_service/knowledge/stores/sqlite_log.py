@@ -15,7 +15,12 @@ import orjson
 from kato_service.knowledge.limits import DEFAULT_LIMITS, KnowledgeLimits
 from kato_service.knowledge.model.entries import Entry
 from kato_service.knowledge.model.log import LAST_REVISION, LONGEST_LEASE_S, Head, Named, Tail
-from kato_service.knowledge.stores import sqlite_erasures, sqlite_rows, sqlite_views
+from kato_service.knowledge.stores import (
+    sqlite_configurations,
+    sqlite_erasures,
+    sqlite_rows,
+    sqlite_views,
+)
 from kato_service.knowledge.stores.documents import (
     LEARNING,
     UNDECODABLE,
@@ -42,6 +47,7 @@ class SqliteKnowledgeLog:
         self._file = SqliteFile(path, busy_timeout_s=limits.busy_timeout_s)
         self.views = sqlite_views.SqlitePatternViews(self._file)
         self.erasures = sqlite_erasures.SqliteErasures(self._file)
+        self.configurations = sqlite_configurations.SqliteConfigurations(self._file)
 
     async def start(self) -> None:
         await self._file.write(_set_up)
@@ -119,6 +125,8 @@ def _set_up(db: sqlite3.Connection) -> None:
     db.execute(f"CREATE TABLE IF NOT EXISTS log ({columns}) WITHOUT ROWID")
     db.execute(sqlite_views.TABLE)
     db.execute(sqlite_erasures.TABLE)
+    db.execute(sqlite_configurations.TABLE)
+    db.execute(sqlite_configurations.INDEX)
 
 
 def _create(db: sqlite3.Connection, kb: str, user: str | None) -> None:

@@ -75,6 +75,7 @@ def head(state: SessionState) -> bytes:
         "other_genes": {
             name: value for name, value in state.overrides.items() if name not in genes
         },
+        "configured": dict(state.configured),
         "time": state.time,
         "seq": state.stm_seq,
         "emotives": dict(state.learned_emotives),
@@ -175,6 +176,7 @@ def _session(session_id: str, stored: Stored) -> SessionState:
         access_count=known.get("count", 0),
         metadata=known.get("metadata", {}),
         overrides={**known.get("genes", {}), **known.get("other_genes", {})},
+        configured=known.get("configured", {}),
         time=known.get("time", 0),
         stm=_stm(_items(stored.stm)),
         stm_seq=known.get("seq", 0),

@@ -1,0 +1,266 @@
+"""Configurations of users on every store: the same on every replica, old or new after a kill."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from knowledge_stores import MemoryKnowledgeLog, Shelf, Store
+
+from kato_service.errors import LimitExceededError, OutcomeUnknownError, StoreUnavailableError
+from kato_service.knowledge.configurations import ConfigurationPlan, UserConfigurations
+from kato_service.knowledge.model.configurations import ConfigurationEntry
+from kato_service.knowledge.model.log import KnowledgeLog
+
+ALICE, BOB = "kato~alice", "kato~bob"
+OLD, NEW = {"recall_threshold": 0.5}, {"recall_threshold": 0.7, "stm_mode": "ROLLING"}
+QUICK = ConfigurationPlan(valid_s=0.2, known_after_s=0.21, retry_s=0.2, patience_s=0.1)
+AT_ONCE = ConfigurationPlan(valid_s=0.0, known_after_s=0.0, retry_s=0.05)
+Step = Callable[[str], Awaitable[None]]
+
+
+def opened(log: KnowledgeLog, plan: ConfigurationPlan = QUICK) -> UserConfigurations:
+    return UserConfigurations(log.configurations, "kato", plan)
+
+
+def in_memory(
+    shelf: Shelf, step: Step | None = None, plan: ConfigurationPlan = AT_ONCE
+) -> UserConfigurations:
+    return opened(MemoryKnowledgeLog(shelf, step=step), plan)
+
+
+async def held(log: KnowledgeLog) -> list[str]:
+    """Whose configurations the store holds, those that were replaced included."""
+    found = await log.configurations.since("kato", 0, limit=1000)
+    return [entry.kb for _, entry in found if entry.kb]
+
+
+async def test_what_is_acknowledged_is_what_sessions_on_every_replica_begin_with(
+    knowledge_store: Store, log: KnowledgeLog
+) -> None:
+    one, other = opened(log), opened(knowledge_store.new_log())
+    for writer, reader, genes in ((one, other, OLD), (other, one, NEW), (one, other, {})):
+        await reader.current()  # what it knows now may be used for a while
+        await writer.put(ALICE, genes)
+        await reader.current()
+        assert reader.genes(ALICE) == genes == writer.genes(ALICE)
+    assert await one.remove(ALICE)
+    await other.current()
+    assert not other.is_configured(ALICE)
+    assert not await other.remove(ALICE)
+
+
+async def test_what_is_read_is_used_without_asking_the_store_until_it_may_be_old() -> None:
+    asked: list[str] = []
+
+    async def count(what: str) -> None:
+        asked.append(what)
+
+    now = 100.0
+    log = MemoryKnowledgeLog(Shelf(), step=count)
+    known = UserConfigurations(log.configurations, "kato", QUICK, clock=lambda: now)
+    for _ in range(5):
+        await known.current()
+    assert asked == ["configurations"]
+    now += QUICK.valid_s
+    await known.current()
+    assert asked == ["configurations"] * 2
+
+
+async def test_concurrent_changes_leave_one_of_them_everywhere(
+    knowledge_store: Store, log: KnowledgeLog
+) -> None:
+    replicas = [opened(log), opened(knowledge_store.new_log())]
+    changes = [(replicas[n % 2], {"max_predictions": n + 1}) for n in range(12)]
+    stored = await asyncio.gather(*(one.put(ALICE, genes) for one, genes in changes))
+    revisions = [each.revision for each in stored]
+    assert len(set(revisions)) == len(changes)
+    last = max(stored, key=lambda each: each.revision)
+    for one in (*replicas, opened(knowledge_store.new_log())):
+        assert await one.get(ALICE) == last
+    assert await held(log) == [ALICE]
+
+
+async def test_users_and_instances_have_configurations_of_their_own(log: KnowledgeLog) -> None:
+    one = opened(log)
+    other = UserConfigurations(log.configurations, "kato2", QUICK)
+    await asyncio.gather(one.put(ALICE, OLD), one.put(BOB, NEW), other.put(ALICE, NEW))
+    await one.remove(BOB)
+    assert (one.genes(ALICE), one.genes(BOB), other.genes(ALICE)) == (OLD, {}, NEW)
+
+
+async def test_nothing_of_a_removed_configuration_is_left(log: KnowledgeLog) -> None:
+    one = opened(log)
+    await one.put(ALICE, OLD)
+    await one.put(BOB, OLD)
+    await one.put(ALICE, NEW)
+    await one.remove(ALICE)
+    assert await held(log) == [BOB]
+
+
+async def test_entries_that_hold_nothing_are_dropped_in_time(log: KnowledgeLog) -> None:
+    stored = log.configurations
+    entries = [
+        ConfigurationEntry("t1", at=1.0),
+        ConfigurationEntry("t2", at=1.0, kb=ALICE, genes="{}"),
+        ConfigurationEntry("t3", at=1.0, removes=1),
+        ConfigurationEntry("t4", at=1.0, removes=2),
+        ConfigurationEntry("t5", at=9.0),
+        ConfigurationEntry("t6", at=1.0),
+    ]
+    for number, entry in enumerate(entries, 1):
+        await stored.insert("kato", number, entry)
+    await stored.insert("kato", 2, ConfigurationEntry("late", at=1.0))  # the revision is taken
+    await stored.forget("kato", 6, 5.0)
+    found = await stored.since("kato", 0, limit=10)
+    # One still removes something, one is young, and one is at the end.
+    assert [entry.token for _, entry in found] == ["t2", "t4", "t5", "t6"]
+    await stored.blank("kato", ALICE, 4)
+    await stored.forget("kato", 6, 5.0)
+    await stored.forget("kato", 6, 5.0)
+    found = await stored.since("kato", 5, limit=1)
+    assert [tuple(each) for each in found] == [(5, entries[4])]
+    assert len(await stored.since("kato", 0, limit=10)) == 2
+
+
+def crashing(at: int) -> Step:
+    """Fails every effect from the one of this number on, as if the process had ended there."""
+    count = 0
+
+    async def step(_what: str) -> None:
+        nonlocal count
+        count += 1
+        if count > at:
+            raise StoreUnavailableError("the process has ended")
+
+    return step
+
+
+@pytest.mark.parametrize("change", ["put", "remove"])
+async def test_a_kill_at_any_effect_leaves_the_old_or_the_new_configuration(change: str) -> None:
+    for at in range(50):
+        shelf = Shelf()
+        running = in_memory(shelf)
+        await running.put(ALICE, OLD)
+        dying = in_memory(shelf, crashing(at))
+        failed = False
+        try:
+            await (dying.put(ALICE, NEW) if change == "put" else dying.remove(ALICE))
+        except StoreUnavailableError:
+            failed = True
+        after = NEW if change == "put" else {}
+        found = [await _genes(running), await _genes(in_memory(shelf))]
+        assert found[0] == found[1]
+        assert found[0] in (OLD, after)
+        assert failed or found[0] == after
+        # Whoever changes it next, or removes it, lets go of everything.
+        await running.remove(ALICE)
+        assert [entry.kb for entry in shelf.configurations.values() if entry.kb] == []
+        assert await _genes(in_memory(shelf)) == {} == await _genes(running)
+        if not failed:
+            return
+    raise AssertionError("the change takes more effects than the test has")
+
+
+async def _genes(known: UserConfigurations) -> object:
+    await known.current()
+    return known.genes(ALICE)
+
+
+async def test_a_change_of_unknown_outcome_goes_in_once() -> None:
+    lost = iter(["reply", "insert configuration"])
+    waited_for = next(lost)
+
+    async def losing(what: str) -> None:
+        nonlocal waited_for
+        if what == waited_for:
+            waited_for = next(lost, "")
+            raise OutcomeUnknownError("the answer was lost")
+
+    shelf = Shelf()
+    one = in_memory(shelf, losing, ConfigurationPlan(valid_s=0.0, known_after_s=0.0))
+    first = await one.put(ALICE, OLD)  # it went in
+    second = await one.put(ALICE, NEW)  # it did not
+    assert (first.revision, second.revision) == (1, 2)
+    assert sorted(revision for _, revision in shelf.configurations) == [1, 2]
+
+
+async def test_a_store_that_went_back_to_a_backup_is_read_anew() -> None:
+    shelf = Shelf()
+    one, other = in_memory(shelf), in_memory(shelf)
+    await one.put(ALICE, OLD)
+    backup = dict(shelf.configurations)
+    await one.put(ALICE, NEW)
+    assert await _genes(other) == NEW
+    shelf.configurations = backup
+    assert await _genes(other) == OLD
+    shelf.configurations = {}
+    assert await _genes(other) == {}
+
+
+async def test_while_the_store_is_away_sessions_begin_with_what_was_known_last() -> None:
+    is_away = False
+
+    async def step(_what: str) -> None:
+        if is_away:
+            raise StoreUnavailableError("away")
+
+    shelf = Shelf()
+    one = in_memory(shelf, step)
+    await one.put(ALICE, OLD)
+    is_away = True
+    assert await _genes(one) == OLD
+    with pytest.raises(StoreUnavailableError):
+        await one.put(ALICE, NEW)
+    with pytest.raises(StoreUnavailableError):
+        await in_memory(shelf, step).current()
+    is_away = False
+    assert await _genes(one) == OLD
+
+
+async def test_a_store_that_does_not_answer_delays_a_session_once() -> None:
+    is_frozen = False
+
+    async def step(_what: str) -> None:
+        while is_frozen:
+            await asyncio.sleep(0.01)
+
+    plan = ConfigurationPlan(valid_s=0.0, known_after_s=0.0, patience_s=0.05)
+    one = in_memory(Shelf(), step, plan)
+    await one.put(ALICE, OLD)
+    is_frozen = True
+    async with asyncio.timeout(10):
+        assert [await _genes(one) for _ in range(3)] == [OLD, OLD, OLD]
+    is_frozen = False
+    await one.put(ALICE, NEW)
+    assert await _genes(one) == NEW
+    await one.close()
+
+
+async def test_a_process_that_was_stopped_for_long_reads_everything_anew() -> None:
+    now = 0.0
+    shelf = Shelf()
+    log = MemoryKnowledgeLog(shelf)
+    one = UserConfigurations(log.configurations, "kato", AT_ONCE, clock=lambda: now)
+    await one.put(ALICE, OLD)
+    await one.put(BOB, OLD)
+    # Another process removes both, and what it leaves is dropped.
+    other = in_memory(shelf)
+    await other.remove(ALICE)
+    await other.remove(BOB)
+    await other.put(BOB, NEW)
+    await log.configurations.forget("kato", 5, 10.0**10)
+    assert list(shelf.configurations) == [("kato", 5)]
+    now += AT_ONCE.kept_s
+    await one.current()
+    assert (one.genes(ALICE), one.genes(BOB)) == ({}, NEW)
+
+
+async def test_no_more_users_than_allowed_have_a_configuration(log: KnowledgeLog) -> None:
+    one = opened(log, ConfigurationPlan(known_after_s=0.0, most=1))
+    await one.put(ALICE, OLD)
+    with pytest.raises(LimitExceededError, match="config cannot be kept: 1 users"):
+        await one.put(BOB, OLD)
+    assert not one.is_configured(BOB)
+    await one.put(ALICE, NEW)
+    await one.remove(ALICE)
+    await one.put(BOB, OLD)
