@@ -122,7 +122,7 @@ async def loading_rows(count: int, seed: int = 1) -> list[Row]:
 
 
 async def _from_sqlite(folder: Path, count: int, seed: int) -> Row:
-    async with _Log(folder / "views.sqlite", count) as log:
+    async with OpenLog(folder / "views.sqlite", count) as log:
         for batch in batches(count, seed):
             await log.views.write(KB, [PatternView(pattern) for pattern in batch])
         return (await _loaded(log, "views in SQLite", count))[0]
@@ -130,13 +130,13 @@ async def _from_sqlite(folder: Path, count: int, seed: int) -> Row:
 
 async def _from_recorded(folder: Path, count: int, seed: int) -> Row:
     recorded = RecordedViews.of(folder / "batches", count, seed)
-    async with _Log(folder / "head.sqlite", count) as log:
+    async with OpenLog(folder / "head.sqlite", count) as log:
         log.views = cast(PatternViews, recorded)
         return (await _loaded(log, "views as MongoDB's batches (recorded)", count))[0]
 
 
 async def _replayed(folder: Path, count: int, seed: int) -> Row:
-    async with _Log(folder / "log.sqlite", 0) as log:
+    async with OpenLog(folder / "log.sqlite", 0) as log:
         for batch in batches(count, seed):
             learns = [Learn(uuid4().hex, each.name, each.events, None, 5) for each in batch]
             await log.insert(KB, batch[0].first, learns)
@@ -146,7 +146,7 @@ async def _replayed(folder: Path, count: int, seed: int) -> Row:
 async def _from_a_file(folder: Path, count: int) -> list[Row]:
     """Write and read a snapshot of the fold that the SQLite views give."""
     snapshots = Snapshots(folder / "snapshots", limit_bytes=10**11, min_patterns=1)
-    async with _Log(folder / "views.sqlite", count) as log:
+    async with OpenLog(folder / "views.sqlite", count) as log:
         _, fold = await _loaded(log, "", count)
         await log.insert(KB, count, [Learn("token", "f" * 40, (("a",), ("b",)), None, 5)])
         fold.token = "token"  # the store now has this entry, and the fold is at its revision
@@ -165,14 +165,14 @@ async def _from_a_file(folder: Path, count: int) -> list[Row]:
         return rows
 
 
-class _Log(SqliteKnowledgeLog):
+class OpenLog(SqliteKnowledgeLog):
     """An open log whose head has the checkpoint *count*."""
 
     def __init__(self, path: Path, count: int) -> None:
         super().__init__(path)
         self._count = count
 
-    async def __aenter__(self) -> "_Log":
+    async def __aenter__(self) -> "OpenLog":
         await self.start()
         await self.create(KB)
         head = await self.head(KB)
