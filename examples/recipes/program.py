@@ -53,6 +53,9 @@ def new_user(arguments: argparse.Namespace) -> Iterator[User]:
 
 
 def progress(so_far: BulkLearned) -> None:
+    """Tell how far a bulk learn is. A sequence that is refused ends the program."""
+    for refused in so_far.failures:
+        sys.exit(f"sequence {refused.line} was not learned: {refused.message}")
     say(f"learned {so_far.lines} sequences")
 
 

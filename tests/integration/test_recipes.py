@@ -245,6 +245,16 @@ def test_a_recipe_without_an_instance_says_so(run: Run) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_recipe_ends_when_something_is_not_learned(
+    run: Run, start_service: Callable[..., str]
+) -> None:
+    url = start_service(VECTORS="disabled")
+    done = run("sensor_costs", "--vectors", f"--url={url}")
+    assert done.returncode == 1
+    assert "sequence 1 was not learned" in done.stderr
+    assert done.stdout == ""
+
+
 def test_the_first_program_needs_nothing_but_python(
     service_url: str, user: str, tmp_path: Path
 ) -> None:
