@@ -69,8 +69,9 @@ console-scale: install ## drive the console in Chromium on an instance with CONS
 	@$(PYTHON) e2e/testbed/testbed.py packages chromium
 	@CONSOLE_PATTERNS=$${CONSOLE_PATTERNS:-100000} $(BIN)/python -m pytest tests/integration/test_browser_console_scale.py -s $(PYTEST_ARGS)
 
-client-test: install ## generate clients (Python, TypeScript) from the OpenAPI documents and converse through them
-	@$(BIN)/python tests/clients/generators.py build/clients
+client-test: install ## generate clients, and test the TypeScript client in Node.js and Chromium
+	@$(PYTHON) e2e/testbed/testbed.py packages chromium redis-server
+	@$(BIN)/python client/client_tools.py
 	@$(BIN)/python -m pytest tests/clients $(PYTEST_ARGS)
 
 engine-check: install ## compare the C engine with difflib over PATTERNS=100000, every match (4 minutes on 2 idle cores)
@@ -129,7 +130,7 @@ bench-operator: install ## measure the operator with INSTANCES=50 (default) on a
 bench: install ## measure speed and memory: prints tables, writes JSON to build/bench
 	@$(BIN)/python bench/run.py
 
-dist: install ## build a release into dist/: wheel, sdist, chart, install.yaml, images, SBOMs, checksums
+dist: install ## build a release into dist/: wheels, sdists, npm package, chart, install.yaml, images, SBOMs, checksums
 	@$(BIN)/python release/dist.py $(if $(IMAGES),--images $(IMAGES)) $(if $(BASE),--base $(BASE)) $(if $(ARCH),--arch $(ARCH))
 
 images: ## build the container images and the test node's stand-ins
@@ -141,8 +142,9 @@ chart: ## lint and render the Helm chart
 crds: install ## generate the CRD from its models (crds/ and the chart's copy)
 	@$(BIN)/python -m kato_operator.crd --write
 
-client: install ## generate the synchronous Python client from the asynchronous one
+client: install ## generate the synchronous Python client, and the types of the TypeScript client
 	@$(BIN)/python client/make_synchronous.py
+	@$(BIN)/python client/make_types.py
 
 format: install ## format the code and apply automatic fixes
 	@$(BIN)/ruff format .

@@ -1,8 +1,8 @@
 """Builds a release into one folder: `dist.py [--out dist] [--arch ARCH …] [--images PREFIX]`.
 
-Wheels, sdists, chart, install.yaml, images of both programs with their SBOMs, and checksums; all
-from the tracked files of this checkout. docs/releasing.md says what each is for and how to verify
-it.
+Wheels, sdists, the npm package, chart, install.yaml, images of both programs with their SBOMs, and
+checksums; all from the tracked files of this checkout. docs/releasing.md says what each is for and
+how to verify it.
 """
 
 import argparse
@@ -15,10 +15,12 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e" / "testbed"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "client"))
 from buildah import native_architecture, require_root
 from chart_and_manifest import install_manifest, package_chart
 from checksums import NAME as CHECKSUMS
 from checksums import write_checksums
+from npm_package import build_npm_package
 from packages import ensure_packages
 from processes import STARTED, TestbedError, say
 from python_packages import build_client, build_sdist, build_wheel
@@ -54,6 +56,8 @@ def build(source: Sources, options: argparse.Namespace) -> None:
             require_root()
             ensure_packages(PACKAGES)
         unpacked = build_packages(source, work, made, prefix=options.images)
+        of_npm = build_npm_package(source, work, made)
+        say(f"{of_npm.name}: the TypeScript client")
         for architecture in architectures:
             build_images(source, unpacked, made, architecture, options)
         write_checksums(made)

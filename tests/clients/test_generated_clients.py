@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from clients.generators import Generators
+from client_tools import Tools
 
 HERE = Path(__file__).parent
-FOLDER = HERE.parents[1] / "build" / "clients"
 KEY = "a-key-of-this-instance"
 DOCUMENTS = {"current": "openapi.json", "older": "openapi-older.json"}
 NO_HOOKS = "post_hooks: []\n"
@@ -28,18 +27,11 @@ TYPESCRIPT = {
         "lib": ["es2022", "dom", "dom.iterable"],
         "esModuleInterop": True,
         "outDir": "built",
-        "typeRoots": [str(FOLDER / "node_modules" / "@types")],
+        "typeRoots": [str(Tools().folder / "node_modules" / "@types")],
         "types": ["node"],
     },
     "files": ["conversation.ts"],
 }
-
-
-@pytest.fixture(scope="module")
-def generators() -> Generators:
-    generators = Generators(FOLDER)
-    assert generators.is_installed, "run `make client-test`, which installs the generators"
-    return generators
 
 
 @pytest.fixture(scope="module")
@@ -48,35 +40,35 @@ def url(start_service: Callable[..., str]) -> str:
 
 
 def test_a_generated_python_client_holds_a_conversation(
-    generators: Generators, url: str, tmp_path: Path
+    tools: Tools, url: str, tmp_path: Path
 ) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(NO_HOOKS)
     for name, document in DOCUMENTS.items():
-        generators.run(
-            *(generators.program("openapi-python-client"), "generate", "--fail-on-warning"),
+        tools.run(
+            *(tools.program("openapi-python-client"), "generate", "--fail-on-warning"),
             *("--url", f"{url}/{document}", "--meta", "none", "--config", config),
             *("--output-path", tmp_path / f"kato_{name}"),
         )
-    program = (generators.program("python"), "-W", "error", HERE / "conversation.py")
-    assert generators.run(*program, url, KEY, PYTHONPATH=str(tmp_path)) == "done\n"
+    program = (tools.program("python"), "-W", "error", HERE / "conversation.py")
+    assert tools.run(*program, url, KEY, PYTHONPATH=str(tmp_path)) == "done\n"
     types = (sys.executable, "-m", "mypy", "--config-file", "", "--strict", "conversation.py")
     shutil.copy2(HERE / "conversation.py", tmp_path)
-    generators.run(*types, "--follow-imports=silent", cwd=tmp_path)
+    tools.run(*types, "--follow-imports=silent", cwd=tmp_path)
 
 
 def test_a_generated_typescript_client_holds_a_conversation(
-    generators: Generators, url: str, tmp_path: Path
+    tools: Tools, url: str, tmp_path: Path
 ) -> None:
-    node = generators.program("node")
+    node = tools.program("node")
     for name, document in DOCUMENTS.items():
-        said = generators.run(
-            *(node, generators.script("openapi-ts"), "--input", f"{url}/{document}"),
+        said = tools.run(
+            *(node, tools.script("openapi-ts"), "--input", f"{url}/{document}"),
             *("--output", tmp_path / name, "--client", "@hey-api/client-fetch", "--no-log-file"),
         )
         assert "warn" not in said.lower()
         assert "error" not in said.lower()
     shutil.copy2(HERE / "conversation.ts", tmp_path)
     (tmp_path / "tsconfig.json").write_text(json.dumps(TYPESCRIPT))
-    generators.run(node, generators.script("tsc"), "--project", tmp_path)
-    assert generators.run(node, tmp_path / "built" / "conversation.js", url, KEY) == "done\n"
+    tools.run(node, tools.script("tsc"), "--project", tmp_path)
+    assert tools.run(node, tmp_path / "built" / "conversation.js", url, KEY) == "done\n"

@@ -1,5 +1,6 @@
 """The folder operator/ must never hide the standard library's operator module."""
 
+import json
 import operator
 import re
 import subprocess
@@ -56,6 +57,9 @@ def test_all_packages_and_projects_have_one_version() -> None:
     }
     packages = (kato_operator, kato_service, kato_client)
     assert {package.__version__ for package in packages} == versions
+    for name in ("package.json", "package-lock.json"):
+        text = (ROOT / "client" / "typescript" / name).read_text(encoding="utf-8")
+        assert {json.loads(text)["version"]} == versions
     assert len(versions) == 1
 
 

@@ -1,7 +1,8 @@
-"""Installs two generators of clients, of pinned versions, into a folder: `generators.py FOLDER`.
+"""Installs what the TypeScript client is built and tested with: `client_tools.py [FOLDER]`.
 
-openapi-python-client and @hey-api/openapi-ts, with a Node.js of its own from PyPI, so that nothing
-but Python has to be there before. To undo, remove the folder.
+TypeScript, esbuild and two generators of clients (@hey-api/openapi-ts, openapi-python-client) of
+pinned versions, with a Node.js of its own from PyPI, so that nothing but Python has to be there
+before. The folder is build/clients unless it says otherwise; to undo, remove it.
 """
 
 import hashlib
@@ -13,13 +14,19 @@ import venv
 from dataclasses import dataclass
 from pathlib import Path
 
-PINS = Path(__file__).parent / "generators"
+CLIENT = Path(__file__).resolve().parent
+TYPESCRIPT = CLIENT / "typescript"
+PINS = (
+    CLIENT / "client_tools.txt",
+    TYPESCRIPT / "package.json",
+    TYPESCRIPT / "package-lock.json",
+)
 """What to install: files of pip and npm."""
 
 
 @dataclass(frozen=True)
-class Generators:
-    folder: Path
+class Tools:
+    folder: Path = CLIENT.parent / "build" / "clients"
 
     @property
     def stamp(self) -> Path:
@@ -31,7 +38,7 @@ class Generators:
         return self.stamp.exists() and self.stamp.read_text() == _digest()
 
     def program(self, name: str) -> Path:
-        """A program of the virtual environment."""
+        """A program of the virtual environment, such as node or npm."""
         return self.folder / "venv" / "bin" / name
 
     def script(self, name: str) -> Path:
@@ -39,13 +46,17 @@ class Generators:
         return self.folder / "node_modules" / ".bin" / name
 
     def install(self) -> None:
+        """Install everything, unless it is there."""
+        if self.is_installed:
+            return
+        sys.stdout.write(f"installing tools for clients into {self.folder} (a minute)\n")
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        for file in PINS.iterdir():
+        for file in PINS:
             shutil.copy2(file, self.folder)
         venv.create(self.folder / "venv", with_pip=True)
         pip = [self.program("python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-        self.run(*pip, "-r", "requirements.txt")
+        self.run(*pip, "-r", "client_tools.txt")
         quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
         self.run(self.program("npm"), "ci", *quiet)
         self.stamp.write_text(_digest())
@@ -75,16 +86,12 @@ class Generators:
 
 def _digest() -> str:
     """Of everything that decides what is installed."""
-    files = sorted(PINS.iterdir())
-    text = b"".join(file.read_bytes() for file in files) + sys.version.encode()
+    text = b"".join(file.read_bytes() for file in PINS) + sys.version.encode()
     return hashlib.sha256(text).hexdigest()
 
 
 def main() -> None:
-    generators = Generators(Path(sys.argv[1]).resolve())
-    if not generators.is_installed:
-        sys.stdout.write(f"installing generators of clients into {sys.argv[1]}\n")
-        generators.install()
+    Tools(*(Path(given).resolve() for given in sys.argv[1:])).install()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,54 @@
+/** Client of KATO, a deterministic pattern memory for AI systems. */
+
+export type {
+  AnswerOptions,
+  FullPrediction,
+  Next,
+  NextOptions,
+  PredictionField,
+  PredictionOf,
+  Predictions,
+  Recalled,
+} from "./answers.js";
+export type { CallOptions, KatoOptions, Token } from "./connection.js";
+export {
+  AnswerError,
+  ConnectionFailedError,
+  type ErrorDetail,
+  ForbiddenError,
+  InvalidRequestError,
+  KatoError,
+  LimitReachedError,
+  NotFoundError,
+  UnauthorizedError,
+  UnavailableError,
+} from "./errors.js";
+export type { PatternFilter } from "./filters.js";
+export type {
+  Explanation,
+  GeneOverrides,
+  Genes,
+  Health,
+  LearnResult,
+  LineError,
+  LineOutcome,
+  ListedUser,
+  MetricsFigures,
+  NextEvent,
+  NextSymbol,
+  ObservationResult,
+  Pattern,
+  PatternBody,
+  Prediction,
+  PredictionExplanation,
+  SequenceResult,
+  Session as SessionInfo,
+  Stop,
+  User as UserInfo,
+  UserErased,
+} from "./generated.js";
+export { Kato, type SessionOptions } from "./kato.js";
+export type { BulkLearned, LineFailure, Sequences } from "./lines.js";
+export type { Event, Observation, Sequence } from "./observations.js";
+export type { ChangeOptions, Session } from "./session.js";
+export type { LearnOptions, QuestionOptions, User } from "./user.js";
