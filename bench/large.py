@@ -1,8 +1,9 @@
 """One knowledge base of millions of patterns: memory, ready from a snapshot, queries, learns.
 
 `python bench/large.py [PATTERNS]`, a million if none is given; ten million take four minutes of
-processor time and 4 GiB. The patterns are dense: their symbols come from a hundred, so a query meets
-nearly all of them. Wall times depend on what else the machine does; compare the processor times.
+processor time and 4 GiB. The patterns are dense: their symbols come from a hundred, so a query
+meets nearly all of them. Wall times depend on what else the machine does; compare the processor
+times.
 """
 
 import asyncio
