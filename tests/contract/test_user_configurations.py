@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from knowledge_stores import MemoryKnowledgeLog, Shelf, Store
@@ -10,6 +11,7 @@ from kato_service.errors import LimitExceededError, OutcomeUnknownError, StoreUn
 from kato_service.knowledge.configurations import ConfigurationPlan, UserConfigurations
 from kato_service.knowledge.model.configurations import ConfigurationEntry
 from kato_service.knowledge.model.log import KnowledgeLog
+from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 
 ALICE, BOB = "kato~alice", "kato~bob"
 OLD, NEW = {"recall_threshold": 0.5}, {"recall_threshold": 0.7, "stm_mode": "ROLLING"}
@@ -215,6 +217,20 @@ async def test_while_the_store_is_away_sessions_begin_with_what_was_known_last()
         await in_memory(shelf, step).current()
     is_away = False
     assert await _genes(one) == OLD
+
+
+async def test_a_session_waits_for_a_store_that_is_being_set_up(tmp_path: Path) -> None:
+    log = SqliteKnowledgeLog(tmp_path / "knowledge.sqlite")
+    one = opened(log, ConfigurationPlan(patience_s=20.0))
+    waiting = asyncio.create_task(one.current())
+    await asyncio.wait([waiting], timeout=0.1)
+    assert not waiting.done()
+    await log.start()
+    async with asyncio.timeout(20):
+        await waiting
+    assert one.is_current
+    await one.close()
+    await log.close()
 
 
 async def test_a_store_that_does_not_answer_delays_a_session_once() -> None:

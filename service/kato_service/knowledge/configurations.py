@@ -123,7 +123,7 @@ class UserConfigurations:
         if self.is_current:
             return
         if self._read_at < 0:
-            await self._reading.ask()
+            await self._read_first()
         elif not self._is_away:
             reading = self._reading.begin()
             done, _ = await asyncio.wait([reading], timeout=self._plan.patience_s)
@@ -197,6 +197,17 @@ class UserConfigurations:
     async def close(self) -> None:
         await self._reading.close()
 
+    async def _read_first(self) -> None:
+        """Read them, as soon as a store that is about to be set up is ready."""
+        backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, give_up_after_s=self._plan.patience_s)
+        while True:
+            try:
+                return await self._reading.ask()
+            except StoreUnavailableError:
+                if backoff.is_over:
+                    raise
+            await backoff.pause()
+
     async def _read(self) -> None:
         began = self._clock()
         # A process that was stopped for long may have missed that something was removed.
@@ -214,7 +225,7 @@ class UserConfigurations:
                 if len(found) < self._plan.page:
                     break
         except StoreUnavailableError as error:
-            if not self._is_away:
+            if not self._is_away and self._read_at >= 0:  # else it is not set up yet
                 log.warning("configurations of users not read", reason=error.message)
             self._is_away = True
             raise
