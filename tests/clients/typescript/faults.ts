@@ -5,14 +5,21 @@ import { all, equal } from "./checks.js";
 
 const FEWEST_ROUNDS = 8;
 let isStopping = false;
+let isTalking = false;
 let talking: Promise<number> = Promise.resolve(0);
 let found: AsyncIterator<Predictions> | undefined;
 
 /** Begin to observe, learn and clear, and to compare the short-term memory. */
 export function begin(options: KatoOptions, user_id: string): void {
   isStopping = false;
-  talking = converse(options, user_id);
+  isTalking = true;
+  talking = converse(options, user_id).finally(() => (isTalking = false));
   talking.catch(() => {}); // `ended` throws it
+}
+
+/** Whether the conversation goes on: it ends by itself only if it fails. */
+export function talks(): boolean {
+  return isTalking;
 }
 
 /** How many rounds it was. */
