@@ -69,10 +69,15 @@ console-scale: install ## drive the console in Chromium on an instance with CONS
 	@$(PYTHON) e2e/testbed/testbed.py packages chromium
 	@CONSOLE_PATTERNS=$${CONSOLE_PATTERNS:-100000} $(BIN)/python -m pytest tests/integration/test_browser_console_scale.py -s $(PYTEST_ARGS)
 
-client-test: install ## generate clients, and test the TypeScript client in Node.js and Chromium
+ADAPTERS := kato_client.frames.pandas kato_client.frames.polars
+
+client-test: install ## test generated clients, the TypeScript client in Node.js and Chromium, and DataFrames in Python
 	@$(PYTHON) e2e/testbed/testbed.py packages chromium redis-server
 	@$(BIN)/python client/client_tools.py
-	@$(BIN)/python -m pytest tests/clients $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests/clients --ignore=tests/clients/adapters $(PYTEST_ARGS)
+	@$(BIN)/python tests/clients/adapter_libraries.py build/adapters
+	@build/adapters/bin/python -m mypy $(ADAPTERS:%=-m %)
+	@build/adapters/bin/python -m pytest tests/clients/adapters $(PYTEST_ARGS)
 
 engine-check: install ## compare the C engine with difflib over PATTERNS=100000, every match (4 minutes on 2 idle cores)
 	@$(BIN)/python bench/check.py $${PATTERNS:-100000} $${QUERIES:-54}

@@ -35,7 +35,7 @@ from kato_client.errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from kato_client.observations import Event, Observation, Strings
+from kato_client.observations import Event, Observation, Strings, UserSequence
 from kato_client.synchronous.client import Kato
 from kato_client.synchronous.session import Session
 from kato_client.synchronous.user import User
@@ -78,5 +78,6 @@ __all__ = [
     "UnavailableError",
     "User",
     "UserInfo",
+    "UserSequence",
     "__version__",
 ]

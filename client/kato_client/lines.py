@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from kato_client.answers import BulkLearned
-from kato_client.observations import Event, Observation, observations_of
+from kato_client.observations import Event, Observation, UserSequence, observations_of
 
 PART_BYTES = 2**20
 """Of one request: its answer arrives within seconds, so that progress is seen."""
@@ -13,13 +13,11 @@ MAX_FAILURES = 1000
 Progress = Callable[[BulkLearned], None]
 
 
-def parts_of(
-    sequences: Iterable[Iterable[Event]], user: str | None, unique_id: str, most: int
-) -> Iterator[bytes]:
+def parts_of(sequences: Iterable[UserSequence], unique_id: str, most: int) -> Iterator[bytes]:
     """Lines of *sequences*, at most *most* a request. Each has an id from *unique_id*."""
     part, size = list[bytes](), 0
-    for number, events in enumerate(sequences, 1):
-        line = _line(events, user, f"{unique_id}-{number}")
+    for number, sequence in enumerate(sequences, 1):
+        line = _line(sequence.events, sequence.user, f"{unique_id}-{number}")
         if part and (len(part) >= most or size + len(line) > PART_BYTES):
             yield b"".join(part)
             part, size = [], 0

@@ -31,6 +31,15 @@ class Observation:
 Event = Strings | Observation
 
 
+@dataclass(frozen=True, slots=True)
+class UserSequence:
+    """A sequence to learn, and whose it is."""
+
+    user: str | None
+    """None: the instance's own knowledge."""
+    events: Iterable[Event]
+
+
 def strings_of(strings: Strings) -> list[str]:
     return [strings] if isinstance(strings, str) else list(strings)
 

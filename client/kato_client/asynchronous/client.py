@@ -1,14 +1,16 @@
 """The way to an instance."""
 
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Self
 
 from kato_client import answers
-from kato_client.asynchronous import pages
+from kato_client.asynchronous import bulk, pages
 from kato_client.asynchronous.connection import AsyncConnection, Token
 from kato_client.asynchronous.session import AsyncSession
 from kato_client.asynchronous.user import AsyncUser
+from kato_client.lines import Progress
+from kato_client.observations import UserSequence
 from kato_client.requests import get
 
 
@@ -88,6 +90,26 @@ class AsyncKato:
     def user(self, user: str | None) -> AsyncUser:
         """What works without a session, on the knowledge of *user*; None: of the instance."""
         return AsyncUser(self._connection, user)
+
+    async def learn(
+        self,
+        sequences: Iterable[UserSequence],
+        *,
+        unique_id: str | None = None,
+        progress: Progress | None = None,
+        batch_size: int = 1000,
+    ) -> answers.BulkLearned:
+        """Learn many sequences of many users; for one user, see `AsyncUser.learn`.
+
+        Args, results and errors are those of `AsyncUser.learn`.
+        """
+        return await bulk.learned(
+            self._connection,
+            sequences,
+            unique_id=unique_id,
+            progress=progress,
+            batch_size=batch_size,
+        )
 
     def users(self) -> AsyncIterator[answers.UserInfo]:
         """All users with figures of their knowledge; needs the scope `admin`."""

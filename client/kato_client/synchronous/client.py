@@ -2,12 +2,14 @@
 """The way to an instance."""
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from kato_client import answers
+from kato_client.lines import Progress
+from kato_client.observations import UserSequence
 from kato_client.requests import get
-from kato_client.synchronous import pages
+from kato_client.synchronous import bulk, pages
 from kato_client.synchronous.connection import Connection, Token
 from kato_client.synchronous.session import Session
 from kato_client.synchronous.user import User
@@ -89,6 +91,26 @@ class Kato:
     def user(self, user: str | None) -> User:
         """What works without a session, on the knowledge of *user*; None: of the instance."""
         return User(self._connection, user)
+
+    def learn(
+        self,
+        sequences: Iterable[UserSequence],
+        *,
+        unique_id: str | None = None,
+        progress: Progress | None = None,
+        batch_size: int = 1000,
+    ) -> answers.BulkLearned:
+        """Learn many sequences of many users; for one user, see `User.learn`.
+
+        Args, results and errors are those of `User.learn`.
+        """
+        return bulk.learned(
+            self._connection,
+            sequences,
+            unique_id=unique_id,
+            progress=progress,
+            batch_size=batch_size,
+        )
 
     def users(self) -> Iterator[answers.UserInfo]:
         """All users with figures of their knowledge; needs the scope `admin`."""

@@ -3,16 +3,15 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar, Unpack
-from uuid import uuid4
 
 from kato_client import answers
 from kato_client.errors import AnswerError, coded_error
 from kato_client.filters import PatternFilter, as_body, as_query
-from kato_client.lines import Progress, Tally, parts_of
-from kato_client.observations import Event, observations_of
+from kato_client.lines import Progress
+from kato_client.observations import Event, UserSequence, observations_of
 from kato_client.records import Record
 from kato_client.requests import AnswerOptions, Request, asked, get, post, segment
-from kato_client.synchronous import pages
+from kato_client.synchronous import bulk, pages
 from kato_client.synchronous.connection import Connection
 
 R = TypeVar("R", bound=Record)
@@ -58,13 +57,13 @@ class User:
         Raises:
             KatoError: The instance did not learn the next batch within the time limit.
         """
-        tally, found = Tally(), None
-        for part in parts_of(sequences, self._user, unique_id or uuid4().hex, batch_size):
-            request = Request("POST", "/v2/learn", query={"answers": "errors"}, lines=part)
-            found = tally.add(self._connection.call(request))
-            if progress is not None:
-                progress(found)
-        return found or tally.so_far()
+        return bulk.learned(
+            self._connection,
+            (UserSequence(self._user, events) for events in sequences),
+            unique_id=unique_id,
+            progress=progress,
+            batch_size=batch_size,
+        )
 
     def info(self) -> answers.UserInfo:
         """Figures of the user's knowledge. Raises NotFoundError if there is no such user."""

@@ -19,6 +19,7 @@ from kato_client import (
     NotFoundError,
     Observation,
     Predictions,
+    UserSequence,
 )
 from support.proxy import FaultyProxy
 
@@ -51,6 +52,18 @@ async def test_many_sequences_are_learned_with_progress(
     assert "MAX_SYMBOL_CHARS" in failure.message
     assert [one.lines for one in seen] == [3, 6, 7]
     assert await frequencies(service_url, user) == [1, 1, 2]
+
+
+async def test_sequences_of_many_users_are_learned_at_once(
+    new_kato: NewKato, service_url: str, user: str
+) -> None:
+    sequences = [UserSequence(f"{user}-{number % 2}", LETTERS) for number in range(3)]
+    async with new_kato(service_url) as kato:
+        for counts in ((3, 0), (0, 3)):
+            done = await kato.learn(iter(sequences), unique_id=user)
+            assert (done.learned, done.repeated) == counts
+    assert await frequencies(service_url, f"{user}-0") == [2]
+    assert await frequencies(service_url, f"{user}-1") == [1]
 
 
 async def test_nothing_to_learn_is_no_request(new_kato: NewKato, user: str) -> None:

@@ -1,0 +1,1 @@
+"""Answers as DataFrames, and DataFrames to learn; `pandas` and `polars` need the extra so named."""
