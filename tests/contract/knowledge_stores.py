@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -175,10 +175,14 @@ class MemoryKnowledgeLog:
         await self.step("last")
         return max(self.shelf.entries.get(kb, {}), default=0)
 
-    async def went_in(self, kb: str, revision: int) -> datetime | None:
-        await self.step("went in")
-        entry = self.shelf.entries.get(kb, {}).get(revision)
-        return None if entry is None else self.shelf.went_in[entry.token]
+    async def times(self, kb: str, revisions: Collection[int]) -> Mapping[int, datetime]:
+        await self.step("times")
+        known = self.shelf.entries.get(kb, {})
+        return {
+            revision: self.shelf.went_in[known[revision].token]
+            for revision in revisions
+            if revision in known
+        }
 
     async def learned_at(self, kb: str, after: int, until: int) -> datetime | None:
         await self.step("learned at")

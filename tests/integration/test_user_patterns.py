@@ -93,6 +93,29 @@ def test_times_select_what_was_learned_then(known: Known) -> None:
     assert "new" not in known.found(first_learned_before=user["as_of"])
 
 
+def test_growth_counts_what_is_there_and_what_changed(known: Known) -> None:
+    has = {"patterns": int, "intervals": list, "oldest": str}
+    path = f"/v2/users/{known.user}/growth"
+    found = known.talk.get(path, has=has)
+    assert (found["patterns"], found["earlier"], found["revision"]) == (5, 0, 6)
+    assert sum(one["first_learned"] for one in found["intervals"]) == 5
+    assert sum(one["changes"] for one in found["intervals"]) == 6
+    assert found["intervals"][0]["began_at"] <= found["oldest"] <= found["as_of"]
+    known.delete(symbols=["d"])
+    later = known.talk.get(f"{path}?intervals=2", has=has)
+    assert later["patterns"] == sum(one["first_learned"] for one in later["intervals"]) == 3
+    assert sum(one["changes"] for one in later["intervals"]) == later["revision"] == 8
+    assert len(later["intervals"]) <= 2
+
+
+@pytest.mark.parametrize("intervals", ["1", "201", "many"])
+def test_a_wrong_number_of_intervals_is_named(known: Known, intervals: str) -> None:
+    path = f"/v2/users/{known.user}/growth?intervals={intervals}"
+    answer = known.talk.ask("GET", path, has={"error": dict}, status=422)
+    (finding,) = answer["error"]["details"]
+    assert finding["location"] == ["query", "intervals"]
+
+
 def test_pages_stay_where_they_are_while_patterns_come_and_go(talk: Talk) -> None:
     known = Known(talk, [[f"s{number}", "z"] for number in range(12)])
     query = 'symbols=["z"]&limit=4'

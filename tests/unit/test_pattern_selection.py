@@ -136,3 +136,19 @@ def test_postings_lead_to_every_holder(*, newest_first: bool) -> None:
         expected = [one for one in left if fits(one, wanted)]
         found = everything(index, wanted, 50, newest_first=newest_first)
         assert found == (expected[::-1] if newest_first else expected)
+
+
+@pytest.mark.parametrize("kind", NEW_INDEXES)
+@pytest.mark.parametrize("count", [0, 3, 20_000])
+def test_patterns_are_counted_by_their_first_learn(kind: str, count: int) -> None:
+    rng = random.Random(3)
+    index = NEW_INDEXES[kind]()
+    known = [pattern(rng, 2 * number) for number in range(1, count + 1)]
+    for one in known:
+        index.put(one, learns=1)
+    for one in rng.sample(known, count // 4):
+        index.remove(one.name)
+    left = [one.first for one in known if index.get(one.name)]
+    asked = (-1, 0, 2, 5, 9_000, 32_767, 32_769, 39_999, 2**40)
+    counts = index.counts_until(asked)
+    assert counts == tuple(sum(first <= each for first in left) for each in asked)

@@ -750,6 +750,24 @@ export type Genes = {
 };
 
 /**
+ * What an interval brought.
+ */
+export type GrowthInterval = {
+    /**
+     * It ends where the next one begins, and the last one at `as_of`.
+     */
+    began_at: string;
+    /**
+     * Patterns that are there now and were first learned, or imported, in it.
+     */
+    first_learned: number;
+    /**
+     * Learns, edits, deletions, clears and parts of imports, whatever became of their patterns.
+     */
+    changes: number;
+};
+
+/**
  * The health of the service and its stores, as background checks and recent calls found it.
  */
 export type Health = {
@@ -1369,6 +1387,37 @@ export type PatternsDeleted = {
      * Not null: there may be more; repeat the request with it as `cursor`.
      */
     next_cursor: string | null;
+};
+
+/**
+ * Patterns by when they were first learned, as far back as the log has entries.
+ */
+export type PatternsGrowth = {
+    /**
+     * The entry of the knowledge base's log that the figures are as of.
+     */
+    revision: number;
+    as_of: string;
+    /**
+     * Patterns that are there now: the earlier ones and those of all intervals.
+     */
+    patterns: number;
+    /**
+     * When the oldest entry that the log has went in; null if it has none.
+     */
+    oldest: string | null;
+    /**
+     * Patterns that were first learned before it; when is not known.
+     */
+    earlier: number;
+    /**
+     * The length of all intervals.
+     */
+    interval_seconds: number;
+    /**
+     * The oldest first.
+     */
+    intervals: Array<GrowthInterval>;
 };
 
 /**

@@ -13,7 +13,8 @@ from kato_service.knowledge.model.configurations import Configurations
 from kato_service.knowledge.model.erasures import Erasure, Erasures
 from kato_service.knowledge.model.index import PatternIndex
 from kato_service.knowledge.model.log import LAST_REVISION, Head, KnowledgeLog
-from kato_service.knowledge.replica.moments import revision_at
+from kato_service.knowledge.replica import moments
+from kato_service.knowledge.replica.moments import Reach
 from kato_service.knowledge.residency import Residency
 from kato_service.knowledge.snapshots.snapshots import Snapshots
 from kato_service.knowledge.super_knowledge_base import SharedParts, SuperKnowledgeBase
@@ -141,8 +142,18 @@ class KnowledgeBases:
         return found or (None if known is None else known.learned_at)
 
     async def revision_at(self, processor_id: str, when: datetime, place: Place) -> int:
-        """The last revision of its log that went in at *when* or earlier; see `revision_at`."""
-        return await revision_at(self._log, processor_id, when, place)
+        """The last revision of its log that went in at *when* or earlier; see `moments`."""
+        return await moments.revision_at(self._log, processor_id, when, place)
+
+    async def reach(self, processor_id: str) -> Reach:
+        """Which entries its log has."""
+        return await moments.reach(self._log, processor_id)
+
+    async def revisions_at(
+        self, processor_id: str, times: Sequence[datetime], within: Reach
+    ) -> list[int]:
+        """For each time, the last revision that went in then or earlier; see `moments`."""
+        return await moments.revisions_at(self._log, processor_id, times, within)
 
     async def create(self, processor_id: str, user: str) -> None:
         """Note that there is such a user, unless that is known; nothing is loaded."""

@@ -60,6 +60,9 @@ class Index:
     def after(self, first: int, limit: int, /) -> tuple[str, ...]:
         """Up to *limit* names of patterns first learned after revision *first*, in that order."""
 
+    def until(self, first: int, /) -> int:
+        """How many patterns were first learned at revision *first* or earlier."""
+
     def wanted(
         self,
         symbols: Symbols,

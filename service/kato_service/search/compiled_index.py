@@ -1,6 +1,6 @@
 """The compiled matching engine as the index of a fold (native/, built as _engine)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from threading import Lock
@@ -151,6 +151,9 @@ class CompiledPatternIndex:
                 if pattern is not None:
                     first = pattern.first
                     yield pattern
+
+    def counts_until(self, firsts: Sequence[int]) -> tuple[int, ...]:
+        return tuple(self.engine.until(max(first, 0)) for first in firsts)
 
     def select(self, wanted: PatternFilter, *, limit: int, newest_first: bool) -> Selected:
         return selected(self, self._extras, wanted, limit, newest_first=newest_first)

@@ -12,6 +12,7 @@ from kato_service.users.bulk_deletion import BulkDeletion
 from kato_service.users.directory import UserDirectory
 from kato_service.users.erasing import UserEraser
 from kato_service.users.exports import KnowledgeExports
+from kato_service.users.growth import PatternGrowth
 from kato_service.users.pattern_search import PatternSearch
 
 
@@ -23,6 +24,7 @@ class Users:
     search: PatternSearch
     deletion: BulkDeletion
     exports: KnowledgeExports
+    growth: PatternGrowth
 
 
 def users(
@@ -44,4 +46,5 @@ def users(
         search,
         BulkDeletion(knowledge, search),
         KnowledgeExports(knowledge, vectors),
+        PatternGrowth(knowledge),
     )

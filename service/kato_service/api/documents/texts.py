@@ -177,6 +177,10 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     " they are when each is looked at. Statistics keep what their learns counted. Groups are"
     " durable one after another: after an error, or with `next_cursor`, repeat the request."
     " Patterns that are first learned after it began are left alone.",
+    knowledge.get_growth: "Gets how many of the patterns that a user has now were first learned in"
+    " each interval, and how much changed in it, as far back as the log has entries. What was"
+    " first learned earlier is counted as a whole: when is not known any more.",
+    knowledge.get_anonymous_growth: "The same for the knowledge of sessions without a user.",
     knowledge.list_anonymous_patterns: "The same for the knowledge of sessions without a user.",
     knowledge.delete_anonymous_patterns: "The same for the knowledge of sessions without a user.",
     exporting.export_knowledge: "Sends the whole knowledge base of a user as lines of JSON, as"

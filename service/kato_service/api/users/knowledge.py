@@ -1,5 +1,10 @@
-"""Operations on the knowledge of a user as a whole: search, delete by filter (http-api.md §6)."""
+"""Operations on the knowledge of a user as a whole: search, delete by filter, growth
+(http-api.md §6)."""
 
+import time
+from typing import Annotated
+
+from fastapi import Query
 from starlette.responses import Response
 
 from kato_service.access.scopes import Scope
@@ -10,11 +15,13 @@ from kato_service.api.sessions import Cursor, Limit
 from kato_service.api.shapes import rendering
 from kato_service.api.shapes.knowledge.bodies import DeletePatternsBody
 from kato_service.api.shapes.responses import Patterns
+from kato_service.api.users import shown
 from kato_service.api.users.addresses import nobody_of, user_of
-from kato_service.api.users.responses import PatternsDeleted
+from kato_service.api.users.responses import PatternsDeleted, PatternsGrowth
 from kato_service.domain.cursor import place_of
 from kato_service.errors import InvalidInputError
 
+Intervals = Annotated[int, Query(ge=2, le=200, description="Intervals at most.")]
 _EMPTY = (
     "must hold at least one condition; to delete everything, erase the user, or use clear-all of a"
     " session"
@@ -49,6 +56,15 @@ async def delete_anonymous_patterns(call: Called, body: DeletePatternsBody) -> R
     return await _deleted(call, None, body)
 
 
+async def get_growth(call: Called, user_id: str, intervals: Intervals = 60) -> Response:
+    return await _growth(call, user_of(call, user_id), intervals)
+
+
+async def get_anonymous_growth(call: Called, intervals: Intervals = 60) -> Response:
+    nobody_of(call)
+    return await _growth(call, None, intervals)
+
+
 OF_USERS = (
     Operation(
         ("GET",), "/patterns", list_user_patterns, "List or search the patterns of a user",
@@ -57,6 +73,10 @@ OF_USERS = (
     Operation(
         ("POST",), "/patterns:delete", delete_user_patterns, "Delete the patterns that fit",
         PatternsDeleted, scope=Scope.WRITE, audited=True,
+    ),
+    Operation(
+        ("GET",), "/growth", get_growth, "Get how the patterns of a user grew", PatternsGrowth,
+        scope=Scope.READ,
     ),
 )  # fmt: skip
 OF_NOBODY = (
@@ -68,7 +88,17 @@ OF_NOBODY = (
         ("POST",), "/patterns:delete", delete_anonymous_patterns,
         "Delete patterns of no user that fit", PatternsDeleted, scope=Scope.WRITE, audited=True,
     ),
+    Operation(
+        ("GET",), "/growth", get_anonymous_growth, "Get how the patterns of no user grew",
+        PatternsGrowth, scope=Scope.READ,
+    ),
 )  # fmt: skip
+
+
+async def _growth(call: Call, user_id: str | None, most: int) -> Response:
+    kb = call.service.users.directory.base_of(user_id)
+    found = await call.service.users.growth.read(kb, most=most, deadline=call.deadline)
+    return rendering.response(shown.growth(found, now=time.time()))
 
 
 async def _deleted(call: Call, user_id: str | None, body: DeletePatternsBody) -> Response:

@@ -127,3 +127,32 @@ class ExportedPattern(Answer):
     metadata: dict[str, list[Any]] = Field(examples=[{"source": ["book"]}])
     affinity: dict[str, float] | None = Field(default=None, examples=[None])
     """By emotive, the sum over all learns; left out if there is none."""
+
+
+class GrowthInterval(Answer):
+    """What an interval brought."""
+
+    began_at: str = Field(examples=["2026-01-31T11:00:00.000Z"])
+    """It ends where the next one begins, and the last one at `as_of`."""
+    first_learned: int = Field(examples=[3])
+    """Patterns that are there now and were first learned, or imported, in it."""
+    changes: int = Field(examples=[5])
+    """Learns, edits, deletions, clears and parts of imports, whatever became of their patterns."""
+
+
+class PatternsGrowth(Answer):
+    """Patterns by when they were first learned, as far back as the log has entries."""
+
+    revision: int = Field(examples=[57])
+    """The entry of the knowledge base's log that the figures are as of."""
+    as_of: str = Field(examples=[_AT])
+    patterns: int = Field(examples=[12])
+    """Patterns that are there now: the earlier ones and those of all intervals."""
+    oldest: str | None = Field(examples=["2026-01-31T11:03:20.000Z"])
+    """When the oldest entry that the log has went in; null if it has none."""
+    earlier: int = Field(examples=[9])
+    """Patterns that were first learned before it; when is not known."""
+    interval_seconds: int = Field(examples=[3600])
+    """The length of all intervals."""
+    intervals: list[GrowthInterval]
+    """The oldest first."""

@@ -6,6 +6,7 @@ from typing import Any
 from kato_service.api.shapes.rendering import timestamp
 from kato_service.users.directory import UserFacts
 from kato_service.users.erasing import Erased
+from kato_service.users.growth import Growth
 
 
 def listed(facts: UserFacts) -> dict[str, Any]:
@@ -43,6 +44,25 @@ def erased(user_id: str | None, processor_id: str, done: Erased) -> dict[str, An
             "documents": done.documents,
         },
         "used_again": not done.is_gone,
+    }
+
+
+def growth(found: Growth, *, now: float) -> dict[str, Any]:
+    return {
+        "revision": found.revision,
+        "as_of": timestamp(now),
+        "patterns": found.patterns,
+        "oldest": _time(found.oldest),
+        "earlier": found.earlier,
+        "interval_seconds": found.interval_s,
+        "intervals": [
+            {
+                "began_at": _time(one.began_at),
+                "first_learned": one.first_learned,
+                "changes": one.changes,
+            }
+            for one in found.intervals
+        ],
     }
 
 

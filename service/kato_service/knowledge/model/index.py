@@ -1,5 +1,6 @@
 """The port to the index of a fold: where its patterns are kept and searched (see search/)."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -171,6 +172,9 @@ class PatternIndex(Protocol):
     def copied(self) -> PatternsCopy:
         """The patterns as they are now, to be read while the index changes; takes milliseconds."""
 
+    def counts_until(self, firsts: Sequence[int]) -> tuple[int, ...]:
+        """For each revision in *firsts*, how many patterns were first learned at it or earlier."""
+
     def select(self, wanted: PatternFilter, *, limit: int, newest_first: bool) -> Selected:
         """Up to *limit* patterns that fit, in order of first learns or the reverse. It looks at a
         bounded number; continue by narrowing ``wanted.first``."""
@@ -190,6 +194,10 @@ class UnsavedIndex:
 
     def bury(self, tombstone: Pattern) -> None:
         """Nothing to do: nobody asks for the affinity of symbols, unless an index says so."""
+
+    def counts_until(self: CountingIndex, firsts: Sequence[int]) -> tuple[int, ...]:
+        ordered = [one.first for one in self.after(-1)]
+        return tuple(bisect_right(ordered, first) for first in firsts)
 
     def select(
         self: CountingIndex, wanted: PatternFilter, *, limit: int, newest_first: bool

@@ -1,6 +1,6 @@
 """The port to the log of knowledge bases (knowledge.md §1 and §3)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -147,8 +147,9 @@ class KnowledgeLog(Protocol):
     async def last(self, kb: str) -> int:
         """The greatest revision of its entries; 0: there are none."""
 
-    async def went_in(self, kb: str, revision: int) -> datetime | None:
-        """When the entry at *revision* went in; None: there is none."""
+    async def times(self, kb: str, revisions: Collection[int]) -> Mapping[int, datetime]:
+        """When the entries at these revisions went in, by revision; without those that the log does
+        not have. At most a few hundred."""
 
     async def learned_at(self, kb: str, after: int, until: int) -> datetime | None:
         """When the last learn, or part of an import, went in at a revision in (after, until];

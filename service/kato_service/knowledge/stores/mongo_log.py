@@ -1,7 +1,7 @@
 """The log in MongoDB: one document per entry, one ordered insert per group, no transactions."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -113,12 +113,12 @@ class MongoKnowledgeLog:
             )
         return 0 if found is None else revision_of(found["_id"])
 
-    async def went_in(self, kb: str, revision: int) -> datetime | None:
+    async def times(self, kb: str, revisions: Collection[int]) -> Mapping[int, datetime]:
+        which = {"_id": {"$in": [document_id(kb, revision) for revision in revisions]}}
         async with self._server.mapped_errors():
-            found = await self._server.scanning("log").find_one(
-                {"_id": document_id(kb, revision)}, {"at": 1}, **self._server.bounds
-            )
-        return None if found is None else moment(found["at"])
+            log = self._server.scanning("log")
+            found = await log.find(which, {"at": 1}, **self._server.bounds).to_list()
+        return {revision_of(each["_id"]): moment(each["at"]) for each in found}
 
     async def learned_at(self, kb: str, after: int, until: int) -> datetime | None:
         which = {

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -64,8 +64,8 @@ class SqliteKnowledgeLog:
     async def last(self, kb: str) -> int:
         return await self._file.read(lambda db: _last(db, kb))
 
-    async def went_in(self, kb: str, revision: int) -> datetime | None:
-        return await self._file.read(lambda db: _went_in(db, kb, revision))
+    async def times(self, kb: str, revisions: Collection[int]) -> Mapping[int, datetime]:
+        return await self._file.read(lambda db: _times(db, kb, revisions))
 
     async def learned_at(self, kb: str, after: int, until: int) -> datetime | None:
         return await self._file.read(lambda db: _learned_at(db, kb, after, until))
@@ -163,10 +163,13 @@ def _last(db: sqlite3.Connection, kb: str) -> int:
     return 0 if found is None else revision_of(found[0])
 
 
-def _went_in(db: sqlite3.Connection, kb: str, revision: int) -> datetime | None:
+def _times(db: sqlite3.Connection, kb: str, revisions: Collection[int]) -> Mapping[int, datetime]:
     query = "SELECT document ->> '$.at' FROM log WHERE _id = ?"
-    found = db.execute(query, (document_id(kb, revision),)).fetchone()
-    return None if found is None else moment(found[0])
+    found = {
+        revision: db.execute(query, (document_id(kb, revision),)).fetchone()
+        for revision in revisions
+    }
+    return {revision: moment(row[0]) for revision, row in found.items() if row is not None}
 
 
 def _learned_at(db: sqlite3.Connection, kb: str, after: int, until: int) -> datetime | None:

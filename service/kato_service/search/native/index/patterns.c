@@ -350,6 +350,25 @@ uint32_t patterns_after(const patterns *all, uint64_t first, uint32_t limit, pat
     return found;
 }
 
+uint32_t patterns_until(const patterns *all, uint64_t first)
+{
+    uint32_t found = 0;
+    for (uint32_t place = 0; place < all->order_count; place++) {
+        const segment *segment = all->order[place];
+        const uint32_t *frequencies = view_frequencies(&segment->view);
+        uint32_t end = patterns_place_after(segment, first);
+        if (end == segment->view.count) {
+            found += end - segment->removed;
+            continue;
+        }
+        for (uint32_t local = 0; local < end; local++) {
+            found += frequencies[local] != REMOVED;
+        }
+        break;
+    }
+    return found;
+}
+
 size_t patterns_bytes(const patterns *all)
 {
     size_t bytes = sizeof(*all) + names_bytes(&all->names)

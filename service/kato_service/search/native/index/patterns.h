@@ -54,6 +54,10 @@ typedef struct {
 
 uint32_t patterns_after(const patterns *all, uint64_t first, uint32_t limit, pattern_place *out);
 
+/* How many living patterns were first learned at revision *first* or earlier. Counts one segment at
+ * most pattern by pattern. */
+uint32_t patterns_until(const patterns *all, uint64_t first);
+
 /* The first place in the segment whose pattern was first learned after *first*. */
 uint32_t patterns_place_after(const segment *segment, uint64_t first);
 

@@ -121,6 +121,16 @@ static PyObject *index_after(PyObject *self, PyObject *args)
     return names;
 }
 
+/* Index.until(first): how many patterns were first learned at that revision or earlier. */
+static PyObject *index_until(PyObject *self, PyObject *args)
+{
+    unsigned long long first;
+    if (!PyArg_ParseTuple(args, "K", &first)) {
+        return NULL;
+    }
+    return PyLong_FromUnsignedLong(patterns_until(&((index_object *)self)->all, first));
+}
+
 /*
  * Index.frozen([with_occurrences]): shares all blocks, so it takes microseconds, whatever the size
  * of the index; occurrences are copied.
@@ -158,6 +168,7 @@ static PyMethodDef index_methods[] = {
     {"remove", index_remove, METH_O, NULL},
     {"clear", index_clear, METH_NOARGS, NULL},
     {"after", index_after, METH_VARARGS, NULL},
+    {"until", index_until, METH_VARARGS, NULL},
     {"wanted", index_wanted, METH_VARARGS, NULL},
     {"frozen", index_frozen, METH_VARARGS, NULL},
     {"dump", index_dump, METH_NOARGS, NULL},
