@@ -4,6 +4,7 @@ Pictures of the views are written to build/console. `make browser-test` installs
 """
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -76,10 +77,7 @@ def watched(page: Console, url: str) -> Iterator[Console]:
     page.tab.requested.clear()
     page.tab.complaints.clear()
     yield page
-    page.tab.run("document.title")  # takes in what the browser has said so far
-    origin = url.removesuffix(PREFIX)  # browsers ask it for an icon where a page names none
-    own = (f"{url}/", f"ws{url.removeprefix('http')}/", "blob:", f"{origin}/favicon.ico")
-    assert [address for address in page.tab.requested if not address.startswith(own)] == []
+    assert page.strangers() == []
     assert [one for one in page.tab.complaints if '"source": "network"' not in one] == []
 
 
@@ -296,6 +294,39 @@ def test_patterns_are_searched_and_sorted(console: Console, taught: str) -> None
     console.run(f"await until(() => {last} === '1,2,2,3');")
 
 
+def test_growth_is_told_interval_by_interval(
+    console: Console, service: ServiceProcess, taught: str
+) -> None:
+    knowledge(console, taught)
+    console.read("#growth-head", "4 patterns that are here now, by when first learned")
+    console.run("$('#growth-plot').focus();")
+    console.tab.press("Home")
+    told = []
+    for _ in range(console.run("return Number($('#growth-plot').ariaValueMax);")):
+        told.append(console.run("return $('#growth-plot').ariaValueText;"))
+        assert told[-1] == console.text(".growth-b + p")
+        console.tab.press("ArrowRight")
+    found = patient.get(f"{service.url}/v2/users/{taught}/growth").json()["intervals"]
+    figures = [tuple(map(int, re.findall(r": (\d+) first learned, (\d+)", one)[0])) for one in told]
+    assert figures == [(one["first_learned"], one["changes"]) for one in found[: len(figures)]]
+    assert [sum(column) for column in zip(*figures, strict=True)] == [4, 8]
+    assert told[-1].endswith("4 patterns by then")
+    console.run("$('#growth-head').focus();")
+    console.tab.press("Enter")
+    assert console.run("return $('#growth').open;") is False
+
+
+def test_growth_follows_what_is_learned_and_deleted(console: Console, taught: str) -> None:
+    knowledge(console, taught)
+    console.drop(".list", "one.txt", "never heard before\n")
+    console.read(".preview", "1 sequence")
+    console.click("#dialog .first")
+    console.read("#growth-head", "5 patterns")
+    console.click("#delete")
+    console.click("#dialog .risk")
+    console.read("#growth-head", "4 patterns")
+
+
 def test_a_pattern_shows_what_surrounds_it(
     console: Console, service: ServiceProcess, taught: str
 ) -> None:
@@ -425,13 +456,6 @@ def test_the_first_conversation_takes_five_steps_and_leaves_nothing(
 # ---- who may, where it is, how it looks ---------------------------------------------------------
 
 
-def sign_in(console: Console, key: str) -> None:
-    console.see("#key")
-    console.run("$('#key').value = ''; $('#key').focus();")
-    console.tab.press(text=key)
-    console.tab.press("Enter")
-
-
 def test_a_key_is_asked_for_kept_in_the_tab_and_never_in_an_address(
     page: Console, keyed: ServiceProcess
 ) -> None:
@@ -439,9 +463,9 @@ def test_a_key_is_asked_for_kept_in_the_tab_and_never_in_an_address(
     checked = watched(page, f"{keyed.url}{PREFIX}")
     console = next(checked)
     console.open()
-    sign_in(console, "no-such-key")
+    console.sign_in("no-such-key")
     console.read("[role=alert]", "does not know this key")
-    sign_in(console, KEY)
+    console.sign_in(KEY)
     session = console.begin("ann")
     console.observe("charge", nth=1)
     console.observe("turning", nth=2)
@@ -460,7 +484,7 @@ def test_a_key_of_one_user_sees_that_user(page: Console, keyed: ServiceProcess) 
     teach(keyed.url, "ann", **{"x-api-key": KEY})
     page.url = f"{keyed.url}{PREFIX}"
     page.open()
-    sign_in(page, "bound")
+    page.sign_in("bound")
     page.click("#start")
     page.read("#conn", "live")
     page.observe("charge", nth=1)
@@ -483,7 +507,7 @@ def test_a_withdrawn_key_leads_back_to_the_sign_in(page: Console, new_service: N
     service.await_ready()
     page.url = service.url
     page.open()
-    sign_in(page, "first-key")
+    page.sign_in("first-key")
     page.click("#start")
     page.read("#conn", "live")
     (service.directory / "key").write_text("second-key")

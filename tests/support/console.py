@@ -4,6 +4,7 @@ import json
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from support.browser import Tab
 
@@ -96,6 +97,22 @@ class Console:
         self.tab.press(text=name)
         self.tab.press("Enter")
         self.run(f"await until(() => $('#user').value === {json.dumps(name)});")
+
+    def sign_in(self, key: str) -> None:
+        """Give an API key or a token."""
+        self.see("#key")
+        self.run("$('#key').value = ''; $('#key').focus();")
+        self.tab.press(text=key)
+        self.tab.press("Enter")
+
+    def strangers(self) -> list[str]:
+        """The addresses that were asked so far and are not the instance's."""
+        self.tab.run("document.title")  # takes in what the browser has said so far
+        parts = urlsplit(self.url)
+        # Browsers ask the origin for an icon where a page names none.
+        icon = f"{parts.scheme}://{parts.netloc}/favicon.ico"
+        own = (f"{self.url}/", f"ws{self.url.removeprefix('http')}/", "blob:", icon)
+        return [address for address in self.tab.requested if not address.startswith(own)]
 
     def begin(self, user: str) -> str:
         """Start a session of *user* in Talk; return its id."""

@@ -1,6 +1,7 @@
 // Knowledge: what a user has taught, as a list that is searched, sorted and looked into.
 
 import {$, calmly, fill, h, plural, say, thousands} from "./dom.js";
+import {Growth} from "./growth.js";
 import {importFile} from "./importing.js";
 import {PatternPage} from "./pattern.js";
 import {Listing, eachPage, search, total} from "./patterns.js";
@@ -31,7 +32,8 @@ export class Knowledge {
   async open(root, params) {
     this.#layout(root, params);
     if (!await this.#session()) return;
-    this.page = new PatternPage(this.detail, {open: name => this.#show(name), gone: name => this.#gone(name), changed: () => this.#load()});
+    this.page = new PatternPage(this.detail, {open: name => this.#show(name), gone: name => this.#gone(name), changed: () => this.#changed()});
+    this.growth.show();
     await this.#load(params.get("q") || "");
     if (params.get("pattern")) this.#show(params.get("pattern"));
     else if (this.#rows?.length) this.#pick(0);
@@ -172,7 +174,13 @@ export class Knowledge {
 
   #gone(name) {
     if (this.#chosen === name) this.#chosen = "";
-    this.#load();
+    this.#changed();
+  }
+
+  /** Show what became of patterns. */
+  #changed() {
+    this.growth.show();
+    return this.#load();
   }
 
   #move(step) {
@@ -201,6 +209,7 @@ export class Knowledge {
     this.none = h("div", {hidden: true});
     this.count = h("span.sm.q.num", {role: "status", id: "found"}, "Asking…");
     this.head = h(".cols.thead", {});
+    this.growth = new Growth(h("details.growth", {open: true, id: "growth"}));
     this.detail = h("aside.detail", {"aria-label": "Pattern", id: "detail"});
     this.file = h("input", {type: "file", id: "file", hidden: true, accept: ".txt,.csv,.tsv,.json,.jsonl,.ndjson", onchange: event => this.#files(event.target.files)});
     const seek = calmly(text => { this.#parts = false; this.#load(text); }, 200);
@@ -208,7 +217,7 @@ export class Knowledge {
       h(".hd", {}, h("h1", {}, "Knowledge"), h("span.sm.q", {}, state.user ?? ""), h(".r", {}, this.file, h("button.btn", {type: "button", id: "import", onclick: () => this.file.click()}, "Import"), h("button.btn", {type: "button", id: "export", onclick: () => this.#export()}, "Export"))),
       h(".find", {}, h("input", {id: "find", type: "search", value: params.get("q") || "", placeholder: "Search symbols or a pattern’s name", "aria-label": "Search patterns", autocomplete: "off", spellcheck: "false", oninput: event => seek(event.target.value.trim()),
         onkeydown: event => { if (event.key === "ArrowDown") { event.preventDefault(); this.body.focus(); } }}), this.count),
-      this.head, this.none, this.body, h("p.sm.q.hint-d", {}, "Drop a file to learn from it: text, CSV or JSON lines"));
+      this.growth.node, this.head, this.none, this.body, h("p.sm.q.hint-d", {}, "Drop a file to learn from it: text, CSV or JSON lines"));
     fill(root, h(".know", {}, this.list, this.detail));
     this.#drawHead();
   }
@@ -228,7 +237,7 @@ export class Knowledge {
   }
 
   #files(files) {
-    if (files[0]) importFile(files[0], () => this.#load());
+    if (files[0]) importFile(files[0], () => this.#changed());
     this.file.value = "";
   }
 
