@@ -17,6 +17,7 @@ from kato_service.api.documents.paths import add_documents
 from kato_service.api.health import add_health
 from kato_service.api.intake.guards import open_paths
 from kato_service.api.intake.prefix import Prefix, first_segments
+from kato_service.api.intake.strict_route import RoutesByPath
 from kato_service.api.routes import include_routers, make_gate
 from kato_service.api.streams.compute_turns import ComputeTurns
 from kato_service.assembly import running_service
@@ -80,4 +81,5 @@ def make_app(service: Service) -> FastAPI:
     add_console(app, service.settings)
     app.state.gate.open_paths = open_paths(app)
     prefix.own_segments = first_segments(app)
+    app.router.middleware_stack = RoutesByPath(app.routes, app.router.app)
     return app

@@ -74,7 +74,7 @@ def make_gate(service: Service) -> Gate:
 def include_routers(app: FastAPI, settings: Settings, gate: Gate, prefix: Prefix) -> None:
     """Add operations, WebSockets, error answers and middleware; `health` adds its own paths.
 
-    Requests are matched against the paths in this order, so the busiest come first.
+    Paths with parameters are tried in this order, so the busiest come first.
     """
     if settings.enable_v2_features:
         _include_sessions(app, _CURRENT, _TABLES, tags=("memory", "sessions", "knowledge"))

@@ -86,6 +86,31 @@ def keep_apart(routes: Iterable[BaseRoute]) -> None:
             route.others = frozenset(filter(route.path_regex.match, names))
 
 
+class RoutesByPath:
+    """Finds routes without parameters by method and path; others are matched in their order.
+
+    `keep_apart` lets no parameter stand for such a path, so the first match would be the same one.
+    """
+
+    def __init__(self, routes: Iterable[BaseRoute], in_order: ASGIApp) -> None:
+        """*in_order*: takes every request for which no route is found here."""
+        self._in_order = in_order
+        self._routes: dict[tuple[str, str], DocumentedRoute] = {}
+        for route in routes:
+            if isinstance(route, DocumentedRoute) and not route.param_convertors:
+                for method in route.methods or ():
+                    self._routes.setdefault((method, route.path), route)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._routes.get((scope.get("method", ""), scope.get("path", "")))
+        match, found = (Match.NONE, {}) if route is None else route.matches(scope)
+        if route is None or match is not Match.FULL:
+            await self._in_order(scope, receive, send)
+            return
+        scope.update(found)
+        await route.handle(scope, receive, send)
+
+
 class _AnalysedRoute(APIRoute):
     """A strict route as FastAPI analyses it; reads requests with a query."""
 
