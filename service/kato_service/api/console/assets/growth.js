@@ -54,7 +54,7 @@ export class Growth {
       onpointermove: event => this.#choose(Math.floor((event.clientX - this.slider.getBoundingClientRect().left) / this.slider.clientWidth * this.rows.length)),
       onpointerleave: () => this.#choose(document.activeElement === this.slider ? this.#at : -1)}, this.#picture());
     this.said = h("p.sm.q.num", {});
-    const before = earlier ? `; ${thousands(earlier)} of them before ${when(oldest)}, where the log begins` : "";
+    const before = earlier ? `; ${thousands(earlier)} before ${when(oldest)}, where the log begins` : "";
     fill(this.node,
       h("summary", {id: "growth-head"}, h("h2", {}, "Growth"), h("span.sm.q", {}, `${plural(patterns, "pattern")} that ${patterns === 1 ? "is" : "are"} here now, by when first learned${before}`)),
       h(".growth-b", {}, this.slider, h(".scale.num.sm.q", {"aria-hidden": "true"}, h("span", {}, thousands(patterns)), patterns === earlier ? null : h("span", {}, thousands(earlier)))), this.said);
