@@ -156,7 +156,7 @@ async def _assembled(
         metrics=metrics,
         access=access_control(settings),
         session_count=session_count(settings, sessions, databases),
-        users=users(settings.processor_id, knowledge, store, sessions, vectors, configurations),
+        users=users(settings, knowledge, store, sessions, vectors, configurations),
         resources=resource_meter(settings),
         feed=event_feed(settings, databases),
         rate_limits=rate_limits(settings, databases),

@@ -335,8 +335,8 @@ class OverloadedError(KatoError):
     retry_after_s = 1
 
     def __init__(self, limit: str, message: str) -> None:
-        """*limit*: requests, bodies, sockets, subscriptions, session, matching, knowledge (label of
-        a metric)."""
+        """*limit*: requests, bodies, sockets, subscriptions, streams, imports, session, matching,
+        knowledge (label of a metric)."""
         super().__init__(message)
         self.limit = limit
 

@@ -789,6 +789,86 @@ export type Health = {
     active_sessions: number;
 };
 
+/**
+ * How far an import is.
+ */
+export type ImportCounts = {
+    /**
+     * Patterns, and groups of corrections.
+     */
+    parts: number;
+    /**
+     * Of these, how many this request has put in.
+     */
+    imported: number;
+    /**
+     * How many an earlier request of the same import had put in.
+     */
+    repeated: number;
+    /**
+     * Vectors of the import that are stored.
+     */
+    vectors: number;
+    /**
+     * Whether this request has dropped what was there before.
+     */
+    replaced: boolean;
+};
+
+/**
+ * Why an import ended before all of it was in.
+ */
+export type ImportFailure = {
+    code: string;
+    message: string;
+    /**
+     * Whether the same request may succeed later; it continues where this one ended.
+     */
+    retryable: boolean;
+};
+
+/**
+ * The last line of the answer.
+ */
+export type ImportSummary = {
+    /**
+     * Patterns, and groups of corrections.
+     */
+    parts: number;
+    /**
+     * Of these, how many this request has put in.
+     */
+    imported: number;
+    /**
+     * How many an earlier request of the same import had put in.
+     */
+    repeated: number;
+    /**
+     * Vectors of the import that are stored.
+     */
+    vectors: number;
+    /**
+     * Whether this request has dropped what was there before.
+     */
+    replaced: boolean;
+    /**
+     * Whether all of it is in.
+     */
+    complete: boolean;
+    /**
+     * Null, if it is complete.
+     */
+    error: ImportFailure | null;
+};
+
+/**
+ * A line of the answer: how far the import is, or at the end the summary.
+ */
+export type ImportedKnowledge = {
+    progress?: ImportCounts | null;
+    summary?: ImportSummary | null;
+};
+
 export type JsonValue = unknown;
 
 /**

@@ -1,5 +1,6 @@
 """All paths of the API, mounted on the application."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -30,7 +31,7 @@ from kato_service.api.intake.session_middleware import SessionMiddleware
 from kato_service.api.intake.strict_route import keep_apart
 from kato_service.api.monitoring import event_socket, paths
 from kato_service.api.shapes.later_responses import LATER
-from kato_service.api.users import configuration, exporting, knowledge, users
+from kato_service.api.users import configuration, exporting, importing, knowledge, users
 from kato_service.api.vectors import operations as vectors
 from kato_service.service import Service
 from kato_service.settings.settings import Settings
@@ -57,6 +58,8 @@ _LATER_TABLES: Tables = (
     patterns.OPERATIONS,
 )
 _MONITORING = Generation("")
+_STREAMED = re.compile(f"{operation.PATH}|/v2/(users/.+|anonymous){importing.PATH}")
+"""Paths that take in bodies as streams of lines."""
 
 
 def make_gate(service: Service) -> Gate:
@@ -100,15 +103,26 @@ def include_routers(app: FastAPI, settings: Settings, gate: Gate, prefix: Prefix
         settings=settings,
         gate=gate,
         prefix=prefix,
-        streamed=frozenset({operation.PATH}),
+        streamed=_STREAMED,
     )
 
 
 def _include_users(app: FastAPI) -> None:
     add(app, _USERS, users.LIST, tag="users")
-    of_users = (*users.OF_USERS, *configuration.OF_USERS, *knowledge.OF_USERS, *exporting.OF_USERS)
+    of_users = (
+        *users.OF_USERS,
+        *configuration.OF_USERS,
+        *knowledge.OF_USERS,
+        *exporting.OF_USERS,
+        *importing.OF_USERS,
+    )
     add(app, _USERS, of_users, tag="users", below="/{user_id}")
-    of_nobody = (*users.OF_NOBODY, *knowledge.OF_NOBODY, *exporting.OF_NOBODY)
+    of_nobody = (
+        *users.OF_NOBODY,
+        *knowledge.OF_NOBODY,
+        *exporting.OF_NOBODY,
+        *importing.OF_NOBODY,
+    )
     add(app, _ANONYMOUS, of_nobody, tag="users")
 
 

@@ -107,10 +107,13 @@ async def batches(items: Iterator[T], most: int) -> AsyncIterator[Sequence[T]]:
         await asyncio.sleep(0)
 
 
-def pattern_in(number: int, given: dict[str, Any]) -> Pattern | Refused:
+def pattern_in(
+    number: int, given: dict[str, Any], *, may_lack_learns: bool = False
+) -> Pattern | Refused:
     """The pattern in a line, if it is one that can be stored."""
     try:
-        count("learns", given.get("learns"))
+        if "learns" in given or not may_lack_learns:
+            count("learns", given.get("learns"))
         return pattern_of(given)
     except WrongFieldError as exc:
         return Refused(f"line {number}", exc.message)

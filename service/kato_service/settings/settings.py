@@ -94,6 +94,9 @@ class APIServiceConfig(FromEnvironment):
     """Seconds that requests in progress may still take after SIGTERM."""
     max_body_bytes: PositiveInt = Field(8 * 2**20, validation_alias="MAX_BODY_BYTES")
     """Bytes of a request body or a WebSocket frame, at most."""
+    max_import_bytes: PositiveInt = Field(100 * 2**20, validation_alias="MAX_IMPORT_BYTES")
+    """Bytes of an import over HTTP, at most, compressed as it is kept in DATA_DIR until all of it
+    has arrived; of all at once, twice as many per worker."""
     max_requests_in_flight: PositiveInt = Field(2000, validation_alias="MAX_REQUESTS_IN_FLIGHT")
     """Requests and WebSocket frames in progress per worker; half of them may wait for one session.
     More fail at once with 503 OVERLOADED."""

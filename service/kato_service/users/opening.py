@@ -8,11 +8,13 @@ from kato_service.knowledge.vectors.vector_store import VectorStore
 from kato_service.sessions.erasing import SessionEraser
 from kato_service.sessions.session_manager import SessionManager
 from kato_service.sessions.store import SessionStore
+from kato_service.settings.settings import Settings
 from kato_service.users.bulk_deletion import BulkDeletion
 from kato_service.users.directory import UserDirectory
 from kato_service.users.erasing import UserEraser
 from kato_service.users.exports import KnowledgeExports
 from kato_service.users.growth import PatternGrowth
+from kato_service.users.imports import KnowledgeImports
 from kato_service.users.pattern_search import PatternSearch
 
 
@@ -25,17 +27,18 @@ class Users:
     deletion: BulkDeletion
     exports: KnowledgeExports
     growth: PatternGrowth
+    imports: KnowledgeImports
 
 
 def users(
-    instance: str,
+    settings: Settings,
     knowledge: KnowledgeBases,
     store: SessionStore,
     sessions: SessionManager,
     vectors: VectorStore | None,
     configurations: UserConfigurations,
 ) -> Users:
-    """*instance*: its processor id."""
+    instance = settings.processor_id
     directory = UserDirectory(instance, knowledge, sessions, vectors, configurations)
     erasing = SessionEraser(store, sessions)
     search = PatternSearch(knowledge)
@@ -47,4 +50,5 @@ def users(
         BulkDeletion(knowledge, search),
         KnowledgeExports(knowledge, vectors),
         PatternGrowth(knowledge),
+        KnowledgeImports(knowledge, vectors, settings.max_import_bytes),
     )

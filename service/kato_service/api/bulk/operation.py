@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import Query
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -17,13 +16,13 @@ from kato_service.api.bulk.outcomes import Tally
 from kato_service.api.bulk.stream import LearnStream
 from kato_service.api.intake.calls import Call, Called, call_of
 from kato_service.api.intake.operations import Operation
+from kato_service.api.intake.queries import validated
 from kato_service.api.intake.strict_route import begin
 from kato_service.api.shapes import rendering
 from kato_service.api.shapes.bulk.answers import LearnAnswer
 from kato_service.api.shapes.bulk.bodies import MAX_STREAM_ID_CHARS, LearnBody, LearnQuery
 from kato_service.api.streams.compute_turns import ComputeTurns
 from kato_service.api.streams.payments import Payments
-from kato_service.api.wording import invalid_input
 from kato_service.errors import InvalidInputError
 
 PATH = "/v2/learn"
@@ -73,24 +72,11 @@ class LearnStreams:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         begin(request, PATH)
-        query = _query(request)
+        query = validated(request, LearnQuery)
         payments = Payments(scope, lines_per_token=LINES_PER_TOKEN)
         turns: ComputeTurns = scope["app"].state.turns
         stream = LearnStream(call_of(request), query, turns, payments.pay)
         await stream.run(scope, receive, send)
-
-
-def _query(request: Request) -> LearnQuery:
-    """The parameters of the query, which were checked for unknown and repeated ones.
-
-    Raises:
-        InvalidInputError: One has a wrong value.
-    """
-    try:
-        return LearnQuery(**dict(request.query_params))
-    except ValidationError as exc:
-        found = exc.errors(include_url=False, include_input=False)
-        raise invalid_input(found, LearnQuery, part="query") from exc
 
 
 def _in_list(error: InvalidInputError, number: int) -> InvalidInputError:

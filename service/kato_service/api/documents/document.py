@@ -119,6 +119,8 @@ def _complete(
     operation["responses"] = _answers(operation["responses"], route, described)
     if "requestBody" in operation:
         operation["requestBody"] = _body(route.endpoint, settings, older=described.older)
+    if described.takes is not None:
+        operation["requestBody"] = _lines(described.takes)
 
 
 def _unwrapped(text: str) -> str:
@@ -218,6 +220,16 @@ def _show_answers(made: Document) -> None:
 
 def _is_on_session(route: DocumentedRoute, described: Described) -> bool:
     return "session_id" in described.naming or "{session_id}" in route.path
+
+
+def _lines(line: type[BaseModel]) -> dict[str, Any]:
+    """A body that is a stream of lines."""
+    schema = {"$ref": _REFERENCE.format(model=line.__name__)}
+    return {
+        "description": "Lines of JSON: an export, or lines of patterns and vectors alone.",
+        "required": True,
+        "content": {"application/x-ndjson": {"schema": schema}},
+    }
 
 
 def _body(endpoint: Callable[..., Any], settings: Settings, *, older: bool) -> dict[str, Any]:

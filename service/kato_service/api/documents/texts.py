@@ -7,7 +7,7 @@ from kato_service.api import health, later, legacy, patterns, processing, sessio
 from kato_service.api.answers import stateless
 from kato_service.api.bulk import operation as bulk
 from kato_service.api.monitoring import paths as monitoring
-from kato_service.api.users import configuration, exporting, knowledge, users
+from kato_service.api.users import configuration, exporting, importing, knowledge, users
 from kato_service.api.vectors import operations as vectors
 
 CURRENT = """Deterministic pattern memory: observe events, learn patterns, get predictions that can
@@ -189,6 +189,15 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     " checksum; an export that fails or is cut has none, and is refused by every import. A failure"
     ' after the first line is told by a last line `{"error": …}`.',
     exporting.export_anonymous_knowledge: "The same for the knowledge of sessions without a user.",
+    importing.import_knowledge: "Puts lines that an export sent, or `kato-service export` wrote,"
+    " into the knowledge base of a user. All of them are received and checked before anything"
+    " changes: an export that was cut or changed is refused as a whole. Lines of patterns and"
+    " vectors alone, without the first and the last line of an export, are taken as they are. To a"
+    " pattern that is there, `merge` adds frequency, learns, emotives (after the known ones) and"
+    " metadata; one that was deleted comes back as its line says.\n\nThe same import sent again"
+    " continues where it stopped, and changes nothing once it is complete. The answer is a stream:"
+    ' lines `{"progress": ImportCounts}`, and `{"summary": ImportSummary}` at the end.',
+    importing.import_anonymous_knowledge: "The same for the knowledge of sessions without a user.",
     users.get_anonymous: "Gets the knowledge base of sessions without a user, with figures as of"
     " now.",
     users.erase_anonymous: "Erases the sessions without a user, the default session of the"

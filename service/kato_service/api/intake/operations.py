@@ -90,6 +90,8 @@ class Operation:
     """Whether a success may forbid everybody to compress it."""
     lines: bool = field(default=False, kw_only=True)
     """Whether a success is a stream of lines, of which *answer* documents one."""
+    takes: type[BaseModel] | None = field(default=None, kw_only=True)
+    """Documents a line of its body, if that can only be a stream of lines; some answer has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,8 @@ class Described:
     uncompressed: bool = False
     """As in `Operation`."""
     lines: bool = False
+    """As in `Operation`."""
+    takes: type[BaseModel] | None = None
     """As in `Operation`."""
 
 
@@ -164,7 +168,7 @@ def _add(app: FastAPI, method: str, operation: Operation, generation: Generation
         response_model=generation.answers.get(operation.answer, operation.answer),
     )
     if operation.streamed is not None:
-        route.app = _by_kind_of_body(operation.streamed(), route.app)
+        route.app = _by_kind_of_body(operation, route.app)
     app.router.routes.append(route)
     # An empty part of a path leads to no operation.
     missing = (NotFoundError,) if "{" in path else ()
@@ -178,17 +182,26 @@ def _add(app: FastAPI, method: str, operation: Operation, generation: Generation
             naming=generation.naming,
             uncompressed=operation.uncompressed,
             lines=operation.lines,
+            takes=operation.takes,
         ),
     )
     audited = operation_id if operation.audited else None
     guard(route, Need(operation.scope, audited, naming=generation.naming))
 
 
-def _by_kind_of_body(lines: ASGIApp, whole: ASGIApp) -> ASGIApp:
-    """*lines* for bodies that are streams of lines, *whole* for every other."""
+def _by_kind_of_body(operation: Operation, whole: ASGIApp) -> ASGIApp:
+    """What is streamed for bodies that are streams of lines, *whole* for every other."""
+    assert operation.streamed is not None
+    lines = operation.streamed()
 
     async def app(scope: Connection, receive: Receive, send: Send) -> None:
-        await (lines if bodies.is_lines(scope) else whole)(scope, receive, send)
+        if bodies.is_lines(scope):
+            await lines(scope, receive, send)
+            return
+        if operation.takes is not None:
+            # Nothing is wrong with what is in it: the operation says that it takes no such body.
+            scope["state"]["has_body"] = False
+        await whole(scope, receive, send)
 
     return app
 

@@ -1,16 +1,19 @@
 """The query of a request: every parameter is known to its route and is sent once."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
-from kato_service.api.wording import unknown
+from kato_service.api.wording import invalid_input, unknown
 from kato_service.errors import InvalidInputError
 from kato_service.findings import Finding
 
+M = TypeVar("M", bound=BaseModel)
 MAX_PARAMETERS = 20
 
 
@@ -21,6 +24,19 @@ def flag(value: Any) -> Any:
             raise ValueError("must be true or false")
         return value == "true"
     return value
+
+
+def validated(request: Request, model: type[M]) -> M:
+    """The query, which was checked for unknown and repeated parameters, as *model*.
+
+    Raises:
+        InvalidInputError: A parameter has a wrong value.
+    """
+    try:
+        return model(**dict(request.query_params))
+    except ValidationError as exc:
+        found = exc.errors(include_url=False, include_input=False)
+        raise invalid_input(found, model, part="query") from exc
 
 
 def known_parameters(route: BaseRoute) -> frozenset[str]:

@@ -4,7 +4,8 @@ The order is that of docs/design/serving.md §3.
 """
 
 import asyncio
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
 from time import perf_counter
 
@@ -42,7 +43,7 @@ class SessionMiddleware:
         settings: Settings,
         gate: Gate,
         prefix: Prefix | None = None,
-        streamed: Collection[str] = (),
+        streamed: re.Pattern[str] | None = None,
     ) -> None:
         """*streamed*: paths that take bodies in as streams of lines."""
         self._app = app
@@ -125,7 +126,7 @@ class SessionMiddleware:
         if scope["method"] not in _WITH_BODY and (place is None or not bodies.is_declared(scope)):
             await self._app(scope, receive, send)
             return
-        if scope["path"] in self._streamed and bodies.is_lines(scope):
+        if self._streams(scope):
             with self._admission.stream(holder):
                 await self._app(scope, receive, send)
             return
@@ -138,6 +139,11 @@ class SessionMiddleware:
                 bodies.require_json(scope)
                 scope["state"]["has_body"] = True
             await self._app(scope, bodies.replayed(body, receive), send)
+
+    def _streams(self, scope: Scope) -> bool:
+        """Whether the body is taken in as a stream of lines."""
+        is_path = self._streamed is not None and self._streamed.fullmatch(scope["path"])
+        return bool(is_path) and bodies.is_lines(scope)
 
     async def _body(self, scope: Scope, receive: Receive, counted: Body) -> bytes | None:
         """The whole body; None if the client went away."""

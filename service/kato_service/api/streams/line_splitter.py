@@ -23,6 +23,11 @@ class LineSplitter:
         self._is_too_long = False
         """The line that has not ended yet was given out already, and is dropped."""
 
+    @property
+    def begun_bytes(self) -> int:
+        """Bytes of the line that has not ended yet."""
+        return self._begun_bytes
+
     def feed(self, data: bytes) -> Iterator[RawLine]:
         """The lines that *data* ends, without blank ones."""
         start = 0

@@ -110,6 +110,46 @@ class PatternsDeleted(Answer):
     """Not null: there may be more; repeat the request with it as `cursor`."""
 
 
+class ImportCounts(Answer):
+    """How far an import is."""
+
+    parts: int = Field(examples=[12])
+    """Patterns, and groups of corrections."""
+    imported: int = Field(examples=[12])
+    """Of these, how many this request has put in."""
+    repeated: int = Field(examples=[0])
+    """How many an earlier request of the same import had put in."""
+    vectors: int = Field(examples=[0])
+    """Vectors of the import that are stored."""
+    replaced: bool = Field(examples=[False])
+    """Whether this request has dropped what was there before."""
+
+
+class ImportFailure(Answer):
+    """Why an import ended before all of it was in."""
+
+    code: str
+    message: str
+    retryable: bool
+    """Whether the same request may succeed later; it continues where this one ended."""
+
+
+class ImportSummary(ImportCounts):
+    """The last line of the answer."""
+
+    complete: bool = Field(examples=[True])
+    """Whether all of it is in."""
+    error: ImportFailure | None = Field(examples=[None])
+    """Null, if it is complete."""
+
+
+class ImportedKnowledge(Answer):
+    """A line of the answer: how far the import is, or at the end the summary."""
+
+    progress: ImportCounts | None = Field(default=None, examples=[None])
+    summary: ImportSummary | None = None
+
+
 class ExportedPattern(Answer):
     """A line about a pattern. The first line of an export is its header, with `format`, `version`,
     `knowledge_base`, `revision` and `patterns`; after the patterns come lines with `symbol`, whose
