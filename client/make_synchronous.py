@@ -20,6 +20,7 @@ WORDS = (
     (r"\b__a(enter|exit)__\b", r"__\1__"),
     (r"\baclose\b", "close"),
     (r"\baiter_bytes\b", "iter_bytes"),
+    (r"\baread\b", "read"),
     (r"\bAsync(\w+)", r"\1"),
     (r"\basynchronous\b", "synchronous"),
 )

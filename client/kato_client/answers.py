@@ -286,6 +286,36 @@ class BulkLearned(Record):
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class Exported(Record):
+    """What an export holds."""
+
+    revision: int
+    """Of the knowledge, as of which everything but the vectors is."""
+    patterns: int
+    symbols: int
+    """Symbols whose statistics count more, or less, than the learns of these patterns."""
+    vectors: int | None = None
+    """None: there are none."""
+    sha256: str
+    """Of the lines, but the last."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class Imported(Record):
+    """What became of an import that is complete."""
+
+    parts: int
+    """Patterns, and groups of corrections."""
+    imported: int
+    """Of these, how many the last attempt has put in."""
+    repeated: int
+    """How many an earlier attempt, or import of the same, had put in."""
+    vectors: int
+    replaced: bool
+    """Whether the last attempt has dropped what was there before."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
 class UserInfo(Record):
     """A user's knowledge base, as figures."""
 

@@ -8,6 +8,8 @@ from kato_client.errors import AnswerError, ConnectionFailedError, KatoError, No
 from kato_client.requests import Request
 
 CONNECT_S = 5.0
+SILENCE_S = 300.0
+"""Of an answer that comes in pieces, seconds until the next one: a whole file may be checked."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 
 

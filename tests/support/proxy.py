@@ -25,6 +25,7 @@ class FaultyProxy:
     _marker: bytes = b""
     _to_lose: int = 0
     _to_hold: int = 0
+    _cut_after: int | None = None
     _held: list[tuple[asyncio.StreamWriter, bytes]] = field(default_factory=list)
     _server: asyncio.Server | None = None
     _streams: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -32,6 +33,10 @@ class FaultyProxy:
     def lose_replies(self, marker: bytes, times: int = 1) -> None:
         """Forward the next requests that contain *marker*, and drop their replies."""
         self._marker, self._to_lose = marker, times
+
+    def cut_after(self, count: int) -> None:
+        """Break a connection once, when so many bytes of replies have passed."""
+        self._cut_after = count
 
     def cut_at_random(self, chance: random.Random, share: float) -> None:
         """Break the connection of this share of what clients send: half of it before it arrives,
@@ -117,6 +122,12 @@ class FaultyProxy:
             if losing.is_set():
                 self.lost += 1
                 break
+            if self._cut_after is not None:
+                reply, left = reply[: self._cut_after], self._cut_after - len(reply)
+                self._cut_after = left if left > 0 else None
+                if left <= 0:
+                    client.write(reply)
+                    break
             client.write(reply)
             await client.drain()
         client.close()

@@ -2,14 +2,14 @@
 
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import httpx
 
 from kato_client import requests
 from kato_client.asynchronous.seam import sleep
-from kato_client.attempts import CONNECT_S, Attempts
+from kato_client.attempts import CONNECT_S, SILENCE_S, Attempts
 from kato_client.errors import ConnectionFailedError, KatoError
 from kato_client.requests import Request
 from kato_client.version import VERSION
@@ -104,6 +104,40 @@ class AsyncConnection:
                     if pause_s is None:
                         raise
                 await sleep(pause_s)
+        finally:
+            await self.end()
+
+    async def pieces(
+        self,
+        request: Request,
+        sent: AsyncIterator[bytes] | None = None,
+        described: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[bytes]:
+        """The answer to *request* piece by piece, as it arrives. It is sent once.
+
+        Args:
+            sent: A body that is made while it is sent.
+            described: Headers that describe it.
+
+        Raises:
+            KatoError: The instance refused it, or did not answer, or not as fast as it has to.
+        """
+        self.begin()
+        try:
+            with requests.failures_of(self.url):
+                async with self._opened().stream(
+                    request.method,
+                    self.url + request.path,
+                    params=request.query,
+                    content=sent,
+                    headers=self.headers | {"Accept-Encoding": "identity"} | dict(described or {}),
+                    timeout=httpx.Timeout(SILENCE_S, connect=CONNECT_S),
+                ) as response:
+                    if response.status_code != 200:
+                        content = await response.aread()
+                        requests.answer(response.status_code, response.headers, content)
+                    async for piece in response.aiter_bytes():
+                        yield piece
         finally:
             await self.end()
 

@@ -4,11 +4,18 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
-from kato_client import sockets
+from kato_client import sockets, transfers
 
 sleep = asyncio.sleep
+
+
+async def sent_of(path: Path) -> AsyncIterator[bytes]:
+    """The content of a file as the body of a request."""
+    for piece in transfers.pieces_of(path):
+        yield piece
 
 
 class AsyncSocket:

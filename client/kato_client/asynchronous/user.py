@@ -1,17 +1,21 @@
 """What works on a user's knowledge without a session."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
-from kato_client import answers
+from kato_client import answers, transfers
 from kato_client.asynchronous import bulk, pages
 from kato_client.asynchronous.connection import AsyncConnection
-from kato_client.errors import AnswerError, coded_error
+from kato_client.asynchronous.seam import sent_of, sleep
+from kato_client.attempts import FIRST_PAUSE_S
+from kato_client.errors import AnswerError, KatoError, coded_error
 from kato_client.filters import PatternFilter, as_body, as_query
-from kato_client.lines import Progress
+from kato_client.lines import Progress as LearnProgress
 from kato_client.observations import Event, UserSequence, observations_of
 from kato_client.records import Record
-from kato_client.requests import AnswerOptions, Request, asked, get, post, segment
+from kato_client.requests import NDJSON, AnswerOptions, Request, asked, get, post, segment
+from kato_client.transfers import Progress
 
 R = TypeVar("R", bound=Record)
 
@@ -37,7 +41,7 @@ class AsyncUser:
         sequences: Iterable[Iterable[Event]],
         *,
         unique_id: str | None = None,
-        progress: Progress | None = None,
+        progress: LearnProgress | None = None,
         batch_size: int = 1000,
     ) -> answers.BulkLearned:
         """Learn many sequences: each becomes the pattern that a new session would have learned.
@@ -113,6 +117,95 @@ class AsyncUser:
     async def remove_configuration(self) -> None:
         """Leave everything that sessions of the user start with to the instance again."""
         await self._connection.call(Request("DELETE", self._configuration))
+
+    async def export(
+        self, file: str | Path, *, vectors: bool = True, progress: Progress | None = None
+    ) -> answers.Exported:
+        """Write the knowledge to a file, which is there whole or not at all.
+
+        An export that is cut off begins again, of the newest revision.
+
+        Args:
+            file: Compressed, if its name ends with ``.gz``.
+            vectors: Whether vectors are part of it.
+            progress: Called with every piece that arrives.
+
+        Raises:
+            KatoError: The instance refused it, or did not send all of it.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._exported(Path(file), vectors, progress)
+            except KatoError as error:
+                if attempt >= transfers.ATTEMPTS or not transfers.may_begin_again(error):
+                    raise
+            await sleep(FIRST_PAUSE_S * 2**attempt)
+
+    async def _exported(
+        self, path: Path, vectors: bool, progress: Progress | None
+    ) -> answers.Exported:
+        check = transfers.ExportCheck()
+        query = {} if vectors else {"vectors": "false"}
+        request = Request("GET", f"{self._path}/knowledge:export", query=query)
+        with transfers.new_file(path) as file:
+            async for piece in self._connection.pieces(request):
+                check.add(piece)
+                file.write(piece)
+                if progress is not None:
+                    progress(check.moved)
+            check.end()
+        return answers.Exported.of({"revision": check.header["revision"], **check.trailer})
+
+    async def import_file(
+        self,
+        file: str | Path,
+        *,
+        replace: bool = False,
+        unique_id: str | None = None,
+        vectors: bool = True,
+        progress: Progress | None = None,
+    ) -> answers.Imported:
+        """Put a file that was exported into the knowledge. Nothing changes unless it is whole.
+
+        The same file counts once, however often it is imported: one that was cut off continues.
+
+        Args:
+            file: Compressed or not.
+            replace: Drop everything that is there before; else the file is added to it.
+            unique_id: A name for this import: under another one, the same file counts again.
+            vectors: Whether the vectors in it are imported.
+            progress: Called about every second while it is put in.
+
+        Raises:
+            KatoError: The instance refused it, or did not put in all of it.
+        """
+        query: dict[str, Any] = {"mode": "replace" if replace else "merge"}
+        query |= {} if vectors else {"vectors": "false"}
+        query |= {} if unique_id is None else {"unique_id": unique_id}
+        request = Request("POST", f"{self._path}/knowledge:import", query=query)
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._imported(request, Path(file), progress)
+            except KatoError as error:
+                if attempt >= transfers.ATTEMPTS or not transfers.may_begin_again(error):
+                    raise
+            await sleep(FIRST_PAUSE_S * 2**attempt)
+
+    async def _imported(
+        self, request: Request, path: Path, progress: Progress | None
+    ) -> answers.Imported:
+        outcome = transfers.ImportOutcome()
+        described = {"Content-Type": NDJSON, **transfers.packed_headers(path)}
+        async for piece in self._connection.pieces(request, sent_of(path), described):
+            outcome.add(piece)
+            if progress is not None:
+                progress(outcome.moved)
+        outcome.end()
+        return answers.Imported.of(outcome.counts)
 
     async def erase(self) -> answers.Erased:
         """Erase everything of the user: knowledge, vectors, sessions. There is no undo."""

@@ -20,6 +20,7 @@ from kato_client import BulkLearned, Kato, KatoError, __version__
 from kato_client.command import chatting, measuring, screen, sequences, watching
 from kato_client.command.instance import Instance, WrongFileError, instance
 from kato_client.command.sequences import Form
+from kato_client.transfers import Moved
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -235,6 +236,73 @@ def bench(
     for row in rows:
         table.add_row(*map(str, row.values()))
     _show(rows, table, as_json=as_json)
+
+
+@app.command("export")
+def export_(
+    file: Annotated[Path, typer.Argument(help="The file to write; .gz makes it compressed.")],
+    user: User,
+    vectors: Annotated[bool, typer.Option(help="Whether vectors are part of it.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Write what a user has learned to a file, which is there whole or not at all."""
+    screen.notice(f"exporting {user} at {chosen.instance.url} to {file}", undo=f"rm {file}")
+    with _moving("exported") as progress, chosen.client() as kato, _files():
+        done = kato.user(user).export(file, vectors=vectors, progress=progress)
+    if as_json:
+        return screen.plain(done.raw)
+    screen.out.print(f"{done.patterns} patterns, {done.vectors or 0} vectors")
+    return screen.notice(f"to import it elsewhere: kato --url … import {file} --user {user}")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A file of kato export or kato-service export.")],
+    user: User,
+    replace_all: Annotated[
+        bool, typer.Option("--replace", help="Drop what the user has learned before.")
+    ] = False,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name of this import: under another one, the same file counts again."),
+    ] = None,
+    vectors: Annotated[bool, typer.Option(help="Whether vectors are imported.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Put a file into what a user has learned. Run again after an interruption, it continues."""
+    screen.notice(
+        f"importing {file} as {user} at {chosen.instance.url}",
+        undo=f"kato erase --user {user}    (everything that {user} has learned)",
+    )
+    with _moving("imported") as progress, chosen.client() as kato, _files():
+        done = kato.user(user).import_file(
+            file, replace=replace_all, unique_id=name, vectors=vectors, progress=progress
+        )
+    if as_json:
+        return screen.plain(done.raw)
+    before = f", {done.repeated} imported before" if done.repeated else ""
+    return screen.out.print(f"{done.imported} of {done.parts} parts imported{before}")
+
+
+@contextmanager
+def _moving(doing: str) -> Iterator[Any]:
+    """A bar, and what moves it."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=screen.notices, transient=True) as bars:
+        task = bars.add_task(doing, total=None)
+
+        def progress(so_far: Moved) -> None:
+            bars.update(task, completed=so_far.done, total=so_far.total or None)
+
+        yield progress
+
+
+@contextmanager
+def _files() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise WrongFileError(f"{error.filename} cannot be used: {error.strerror}") from error
 
 
 @app.command()

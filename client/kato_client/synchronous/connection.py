@@ -3,13 +3,13 @@
 
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import httpx
 
 from kato_client import requests
-from kato_client.attempts import CONNECT_S, Attempts
+from kato_client.attempts import CONNECT_S, SILENCE_S, Attempts
 from kato_client.errors import ConnectionFailedError, KatoError
 from kato_client.requests import Request
 from kato_client.synchronous.seam import sleep
@@ -105,6 +105,40 @@ class Connection:
                     if pause_s is None:
                         raise
                 sleep(pause_s)
+        finally:
+            self.end()
+
+    def pieces(
+        self,
+        request: Request,
+        sent: Iterator[bytes] | None = None,
+        described: Mapping[str, str] | None = None,
+    ) -> Iterator[bytes]:
+        """The answer to *request* piece by piece, as it arrives. It is sent once.
+
+        Args:
+            sent: A body that is made while it is sent.
+            described: Headers that describe it.
+
+        Raises:
+            KatoError: The instance refused it, or did not answer, or not as fast as it has to.
+        """
+        self.begin()
+        try:
+            with requests.failures_of(self.url):
+                with self._opened().stream(
+                    request.method,
+                    self.url + request.path,
+                    params=request.query,
+                    content=sent,
+                    headers=self.headers | {"Accept-Encoding": "identity"} | dict(described or {}),
+                    timeout=httpx.Timeout(SILENCE_S, connect=CONNECT_S),
+                ) as response:
+                    if response.status_code != 200:
+                        content = response.read()
+                        requests.answer(response.status_code, response.headers, content)
+                    for piece in response.iter_bytes():
+                        yield piece
         finally:
             self.end()
 

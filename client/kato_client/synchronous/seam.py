@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kato_client import sockets
+from kato_client import sockets, transfers
 
 sleep = time.sleep
+sent_of = transfers.pieces_of
+"""The content of a file as the body of a request."""
 
 
 class Socket:

@@ -139,3 +139,22 @@ def test_without_its_packages_the_command_says_what_to_install(tmp_path: Path) -
     )
     assert done.returncode == 1
     assert done.stderr == "kato needs other packages: pip install 'kato-client[command]'\n"
+
+
+def test_a_file_is_exported_and_imported_and_an_interruption_is_harmless(
+    run: Run, user: str, tmp_path: Path
+) -> None:
+    (tmp_path / "talk.txt").write_text("hello world again\n")
+    run("learn", "talk.txt", "--user", user)
+    done = run("export", "kept.jsonl.gz", "--user", user)
+    assert (done.returncode, done.stdout) == (0, "1 patterns, 0 vectors\n"), done.stderr
+    done = run("import", "kept.jsonl.gz", "--user", f"{user}-2")
+    assert (done.returncode, done.stdout) == (0, "1 of 1 parts imported\n"), done.stderr
+    done = run("import", "kept.jsonl.gz", "--user", f"{user}-2", "--json")
+    assert json.loads(done.stdout)["repeated"] == 1
+    done = run("import", "nowhere.gz", "--user", user)
+    assert done.returncode == 1
+    assert "nowhere.gz cannot be used: No such file" in done.stderr
+    (tmp_path / "cut.gz").write_bytes((tmp_path / "kept.jsonl.gz").read_bytes()[:-9])
+    done = run("import", "cut.gz", "--user", f"{user}-3")
+    assert (done.returncode, done.stdout) == (1, "")
