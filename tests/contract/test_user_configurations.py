@@ -82,6 +82,22 @@ async def test_concurrent_changes_leave_one_of_them_everywhere(
     assert await held(log) == [ALICE]
 
 
+async def test_what_is_set_right_after_a_removal_stays() -> None:
+    shelf = Shelf()
+    removed: list[str] = []
+
+    async def step(what: str) -> None:
+        if what == "configurations" and ("kato", 2) in shelf.configurations and not removed:
+            removed.append(ALICE)  # the removal is in, and its writer does not know that yet
+            await in_memory(shelf).put(ALICE, NEW)
+
+    one = in_memory(shelf, step)
+    await one.put(ALICE, OLD)
+    assert await one.remove(ALICE)
+    assert removed
+    assert await _genes(one) == NEW == await _genes(in_memory(shelf))
+
+
 async def test_users_and_instances_have_configurations_of_their_own(log: KnowledgeLog) -> None:
     one = opened(log)
     other = UserConfigurations(log.configurations, "kato2", QUICK)

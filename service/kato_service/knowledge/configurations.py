@@ -177,9 +177,11 @@ class UserConfigurations:
         """
         async with self._changing:
             added = await self._appended(kb, "")
+            # If there was none, an earlier try may have ended before this. What another process
+            # has set after the removal stays.
+            before = self._view.position + 1 if added is None else added.revision
             try:
-                # Even if there was none: an earlier try may have ended before this.
-                await self._let_go(kb, self._view.position + 1)
+                await self._let_go(kb, before)
             except StoreUnavailableError as error:
                 what = f"{error.message}; outcome unknown, repeating is safe"
                 raise OutcomeUnknownError(what) from error
