@@ -71,8 +71,9 @@ class ExportCheck:
             self.header = _object_of(line)
         if line.startswith(b'{"error":'):
             raise coded_error(_object_of(line).get("error") or {})
-        if b'"sha256":' in line[-90:]:
-            self.trailer = _object_of(line)
+        # A pattern may have such metadata; only the last line has it as a field of its own.
+        if b'"sha256":' in line[-90:] and "sha256" in (found := _object_of(line)):
+            self.trailer = found
             return
         self._digest.update(line)
 

@@ -1,5 +1,7 @@
 """Parts of the Python client that send nothing: pauses, answers, errors, the generator."""
 
+import hashlib
+import json
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -12,6 +14,7 @@ from kato_client import answers
 from kato_client.attempts import Attempts
 from kato_client.errors import ConnectionFailedError, KatoError, answer_error
 from kato_client.requests import Request, answer, get, once, segment
+from kato_client.transfers import ExportCheck
 
 ROOT = Path(__file__).resolve().parents[2]
 DELETE, READ = Request("DELETE", "/x"), get("/x")
@@ -45,6 +48,17 @@ def test_pauses_grow_to_a_ceiling_and_end_with_the_limit() -> None:
     assert pauses[:7] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
     assert 55 <= sum(pauses) < 60
     assert error.__notes__ == [f"gave up after attempt {len(pauses) + 1}, within 60 s"]
+
+
+def test_a_pattern_with_a_checksum_in_its_metadata_does_not_end_an_export() -> None:
+    pattern = {"name": "0" * 40, "metadata": {"sha256": ["f" * 64]}}
+    lines = [{"format": "kato-knowledge", "patterns": 1}, pattern]
+    text = b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
+    trailer = {"patterns": 1, "symbols": 0, "sha256": hashlib.sha256(text).hexdigest()}
+    check = ExportCheck()
+    check.add(text + json.dumps(trailer, separators=(",", ":")).encode() + b"\n")
+    check.end()
+    assert check.trailer == trailer
 
 
 def test_what_the_instance_asks_for_is_the_least_pause() -> None:
