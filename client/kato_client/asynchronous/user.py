@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
+from uuid import uuid4
 
 from kato_client import answers, transfers
 from kato_client.asynchronous import bulk, pages
@@ -169,18 +170,22 @@ class AsyncUser:
     ) -> answers.Imported:
         """Put a file that was exported into the knowledge. Nothing changes unless it is whole.
 
-        The same file counts once, however often it is imported: one that was cut off continues.
+        The same file counts once, however often it is added: one that was cut off continues.
 
         Args:
             file: Compressed or not.
             replace: Drop everything that is there before; else the file is added to it.
-            unique_id: A name for this import: under another one, the same file counts again.
+            unique_id: A name for this import: under another one, the same file counts again. To
+                replace, each call has one of its own unless you name it.
             vectors: Whether the vectors in it are imported.
             progress: Called about every second while it is put in.
 
         Raises:
             KatoError: The instance refused it, or did not put in all of it.
         """
+        if replace and unique_id is None:
+            # Without it, a file that was imported before would count as in, and replace nothing.
+            unique_id = uuid4().hex
         query: dict[str, Any] = {"mode": "replace" if replace else "merge"}
         query |= {} if vectors else {"vectors": "false"}
         query |= {} if unique_id is None else {"unique_id": unique_id}

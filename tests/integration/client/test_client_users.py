@@ -236,6 +236,10 @@ async def test_a_file_moves_what_a_user_knows(
         assert (again.imported, again.repeated) == (0, 2)
         replaced = await other.import_file(tmp_path / name, replace=True, unique_id="new")
         assert (replaced.imported, replaced.replaced) == (2, True)
+        for _ in range(2):
+            await other.learn([["new", "learn"]])
+            restored = await other.import_file(tmp_path / name, replace=True)
+            assert (restored.imported, restored.replaced) == (2, True)
     assert await frequencies(service_url, f"{user}-2") == [1, 2]
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
