@@ -3,7 +3,7 @@
 `bulk_learn.py [URL OF A MONGODB | quick]`: without one, knowledge is in SQLite. ``quick`` is
 `quick_mongodb.py`, a stand-in that answers at once: what is left is the service's own share, and
 the round trips that it needs are counted. FerretDB scans the log for every find: with tens of
-thousands of entries, a run measures FerretDB alone, and the load gives up waiting. Wall-clock
+thousands of entries, patterns per second are FerretDB's, and the load gives up waiting. Wall-clock
 figures depend on what else the machine does; compare the processor time, and the ways within one
 run.
 """

@@ -283,7 +283,7 @@ class UserConfigurations:
             raise LimitExceededError.at(
                 "config",
                 reason=f"cannot be kept: {self._plan.most} users have a configuration, which is the"
-                " most; delete those that are needed no more",
+                " limit; delete those that are no longer needed",
             )
 
 

@@ -186,8 +186,8 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     exporting.export_knowledge: "Sends the whole knowledge base of a user as lines of JSON, as"
     " `kato-service export` writes them: patterns at one revision, corrections of statistics, and"
     " vectors. What is learned meanwhile is not in it, and waits for nothing. The last line has a"
-    " checksum; an export that fails or is cut has none, and is refused by every import. A failure"
-    ' after the first line is told by a last line `{"error": …}`.',
+    " checksum; an export that fails or is cut has none, and is refused by every import. After a"
+    ' failure in the middle, the last line is `{"error": …}`.',
     exporting.export_anonymous_knowledge: "The same for the knowledge of sessions without a user.",
     importing.import_knowledge: "Puts lines that an export sent, or `kato-service export` wrote,"
     " into the knowledge base of a user. All of them are received and checked before anything"
