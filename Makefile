@@ -69,9 +69,9 @@ console-scale: install ## drive the console in Chromium on an instance with CONS
 	@$(PYTHON) e2e/testbed/testbed.py packages chromium
 	@CONSOLE_PATTERNS=$${CONSOLE_PATTERNS:-100000} $(BIN)/python -m pytest tests/integration/test_browser_console_scale.py -s $(PYTEST_ARGS)
 
-ADAPTERS := kato_client.frames.pandas kato_client.frames.polars
+ADAPTERS := kato_client.frames.pandas kato_client.frames.polars kato_client.retrievers.langchain kato_client.retrievers.llamaindex
 
-client-test: install ## test generated clients, the TypeScript client in Node.js and Chromium, and DataFrames in Python
+client-test: install ## test generated clients, the TypeScript client in Node.js and Chromium, and the adapters of the Python client
 	@$(PYTHON) e2e/testbed/testbed.py packages chromium redis-server
 	@$(BIN)/python client/client_tools.py
 	@$(BIN)/python -m pytest tests/clients --ignore=tests/clients/adapters $(PYTEST_ARGS)

@@ -14,7 +14,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = (ROOT / "constraints.txt", ROOT / "client" / "pyproject.toml", Path(__file__))
-LIBRARIES = ("kato-client[pandas,polars]", "pandas-stubs")
+LIBRARIES = (
+    "kato-client[pandas,polars,langchain,llamaindex]",
+    "pandas-stubs",
+    "langchain-tests",
+)
 PATH_FILE = "below.pth"
 
 

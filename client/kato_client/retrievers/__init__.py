@@ -1,0 +1,1 @@
+"""Retrievers that recall patterns; `langchain` and `llamaindex` need the extra so named."""
