@@ -203,6 +203,29 @@ def test_a_query_that_is_not_utf_8_is_refused(
     assert_query_refused(client, route, session, "a=%ff", ("query",), reason)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v2/users/Jos%e9",
+        "/v2/users/%2F%ff/configuration",
+        "/v2/sessions/%c3%28/stm",
+        "/v1/gene/%80",
+        "/symbols/%ED%A0%80/affinity",
+    ],
+)
+def test_a_path_that_is_not_utf_8_is_refused_and_names_nothing(
+    client: httpx.Client, path: str
+) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 422, answer.text
+    message = "the path must be valid UTF-8, percent-encoded"
+    assert_refused(answer.json(), Row(b"", (), ""), ("path",), message)
+
+
+def test_the_mark_of_what_is_not_utf_8_is_a_character_like_others(client: httpx.Client) -> None:
+    assert client.get("/v2/users/%EF%BF%BD").json()["error"]["code"] == "USER_NOT_FOUND"
+
+
 def test_a_query_of_many_parameters_is_refused(client: httpx.Client, session: str) -> None:
     route = Route("GET", f"/v2/sessions/{session}/stm", any_query=False)
     query = "&".join(f"p{number}=1" for number in range(21))

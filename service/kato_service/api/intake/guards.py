@@ -15,7 +15,7 @@ from kato_service.access.scopes import Caller, Scope
 from kato_service.api import errors
 from kato_service.api.intake.gate import Gate
 from kato_service.api.intake.identity import SESSIONS, Claims, claims_outside
-from kato_service.api.intake.queries import known_parameters, require_known
+from kato_service.api.intake.queries import known_parameters, require_known, require_utf_8
 from kato_service.errors import ForbiddenError, InvalidInputError, KatoError
 from kato_service.sessions.state import label_of
 
@@ -38,7 +38,8 @@ class Need:
 
 
 def guard(route: BaseRoute, need: Need) -> None:
-    """Let only callers with *need* reach *route*, and only with a query that it knows."""
+    """Let only callers with *need* reach *route*, and only with a path and a query that it reads
+    as they were sent."""
     guarded: Any = route
     inner: ASGIApp = guarded.app
     known = cache(lambda: known_parameters(route) | need.naming)
@@ -47,6 +48,7 @@ def guard(route: BaseRoute, need: Need) -> None:
         caller: Caller = connection["state"]["caller"]
         try:
             caller.require(need.scope)
+            require_utf_8(connection)
             if connection["query_string"] and not need.any_query:
                 require_known(connection, known())
             if need.naming:

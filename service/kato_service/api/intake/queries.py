@@ -1,8 +1,9 @@
-"""The query of a request: every parameter is known to its route and is sent once."""
+"""The address of a request: its path is UTF-8, and every parameter of its query is known to its
+route and is sent once."""
 
 from collections.abc import Iterator
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
@@ -15,6 +16,9 @@ from kato_service.findings import Finding
 
 M = TypeVar("M", bound=BaseModel)
 MAX_PARAMETERS = 20
+_REPLACED = "\N{REPLACEMENT CHARACTER}"
+"""What servers put where the path that a client sent is not UTF-8; clients may send it, too."""
+_NOT_UTF_8 = "must be valid UTF-8, percent-encoded"
 
 
 def flag(value: Any) -> Any:
@@ -45,6 +49,20 @@ def known_parameters(route: BaseRoute) -> frozenset[str]:
     return frozenset() if dependant is None else frozenset(_names(dependant))
 
 
+def require_utf_8(scope: Scope) -> None:
+    """Refuse a path that servers decode with losses: several such paths would name one user.
+
+    Raises:
+        InvalidInputError: The path is not UTF-8.
+    """
+    if _REPLACED not in scope["path"]:
+        return
+    try:
+        unquote_to_bytes(scope["raw_path"]).decode()
+    except UnicodeDecodeError as exc:
+        raise InvalidInputError((Finding(("path",), _NOT_UTF_8),)) from exc
+
+
 def require_known(scope: Scope, known: frozenset[str]) -> None:
     """Refuse a query that its operation would not read as a whole.
 
@@ -66,7 +84,7 @@ def _parameters(query: bytes) -> list[str]:
             query.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS
         )
     except UnicodeDecodeError as exc:
-        raise _refused("must be valid UTF-8, percent-encoded") from exc
+        raise _refused(_NOT_UTF_8) from exc
     except ValueError as exc:
         raise _refused(f"must not have more than {MAX_PARAMETERS} parameters") from exc
     return [name for name, _ in pairs]
