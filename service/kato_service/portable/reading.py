@@ -132,8 +132,10 @@ class KnowledgeReader:
 def _require_header(name: str, given: dict[str, Any]) -> None:
     if given.get("format") != FORMAT:
         raise TransferError(f"{name} was not written by an export of KATO")
-    if given.get("version") not in (VERSION, VERSION_WITH_VECTORS):
+    version = given.get("version")
+    if version not in (VERSION, VERSION_WITH_VECTORS):
+        told = f"version {version}" if isinstance(version, int) else "an unknown version"
         raise TransferError(
-            f"{name} has version {given.get('version')!r}, this program reads versions {VERSION}"
+            f"{name} has {told}, this program reads versions {VERSION}"
             f" and {VERSION_WITH_VECTORS}: use the program that wrote it, or a newer one"
         )

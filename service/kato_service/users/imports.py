@@ -243,7 +243,8 @@ class KnowledgeImport:
         try:
             await importing.check()
         except TransferError as exc:
-            raise InvalidInputError.at(reason=f"cannot be imported: {exc.message}") from exc
+            reason = exc.message.removeprefix(f"{self._received.name}: ")
+            raise InvalidInputError.at(reason=f"cannot be imported: {reason}") from exc
         return importing
 
     async def _stored_vectors(self, store: VectorStore, cleared: int) -> AsyncIterator[int]:

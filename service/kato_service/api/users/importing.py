@@ -297,7 +297,13 @@ def _not_lines() -> UnsupportedMediaTypeError:
 
 
 def _refused(error: TransferError) -> InvalidInputError:
-    return InvalidInputError((Finding(("body",), error.message.removeprefix("the body ")),))
+    """*error*, whose message begins with what is wrong, as one about the body."""
+    of_a_line = f"{ReceivedKnowledge.name}: "
+    if error.message.startswith(of_a_line):
+        reason = f"cannot be imported: {error.message.removeprefix(of_a_line)}"
+    else:
+        reason = error.message.removeprefix(f"{ReceivedKnowledge.name} ")
+    return InvalidInputError((Finding(("body",), reason),))
 
 
 def _counts(progress: Progress) -> dict[str, Any]:
