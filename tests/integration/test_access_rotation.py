@@ -11,7 +11,7 @@ from apiserver import until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from support.access import Caller, audited, callers, code_of, key_line
+from support.access import Caller, audited, await_audited, callers, code_of, key_line
 from support.services import NewService, ServiceProcess
 
 
@@ -76,7 +76,9 @@ def test_a_key_is_replaced_without_a_restart_and_a_broken_file_changes_nothing(
     swap(keys_file, key_line("third", "write", user="alice"))
     until(lambda: counted(caller("third")) == 200, "the mended file is used")
     assert health(caller(None))["status"] == "healthy"
-    reloads = [line for line in audited(service) if line["action"] == "reload keys"]
+    reloads = [
+        line for line in await_audited(service, "reload keys") if line["action"] == "reload keys"
+    ]
     assert [line["keys"] for line in reloads] == [2, 1]
 
 

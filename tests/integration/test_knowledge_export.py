@@ -15,7 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from transfers import Target, done
 
-from support.access import audited, callers, code_of, key_line
+from support.access import await_audited, callers, code_of, key_line
 from support.line_streams import NDJSON, text
 from support.services import NewService, ServiceProcess
 from support.waiting import until
@@ -176,7 +176,11 @@ def test_an_export_needs_the_users_own_key_and_is_audited(
         assert caller("other").get(path).status_code == 403
         assert caller("me").get("/v2/anonymous/knowledge:export").status_code == 403
         assert caller(None).get(path).status_code == 401
-    found = [line for line in audited(service) if line["action"] == "export_knowledge"]
+    found = [
+        line
+        for line in await_audited(service, "export_knowledge")
+        if line["action"] == "export_knowledge"
+    ]
     assert [line["outcome"] for line in found if line["caller"] == "me"] == ["done"]
 
 

@@ -16,7 +16,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from transfers import done, rows_of
 
-from support.access import audited, callers, code_of, key_line
+from support.access import await_audited, callers, code_of, key_line
 from support.line_streams import NDJSON, text
 from support.services import NewService, ServiceProcess
 from support.waiting import until
@@ -394,5 +394,9 @@ def test_an_import_needs_the_users_own_key_and_is_audited(
         assert answer.status_code == 403
         assert imported(caller("me"), "me", body)["imported"] == 1
         assert content(exported(caller("other"), "other"))[0]["patterns"] == 0
-    found = [line for line in audited(service) if line["action"] == "import_knowledge"]
+    found = [
+        line
+        for line in await_audited(service, "import_knowledge")
+        if line["action"] == "import_knowledge"
+    ]
     assert [line["outcome"] for line in found if line["caller"] == "me"] == ["done"]

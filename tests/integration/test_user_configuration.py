@@ -13,7 +13,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from support.access import audited, callers, code_of, key_line
+from support.access import await_audited, callers, code_of, key_line
 from support.patient import PATIENCE_S
 from support.services import ServiceProcess
 
@@ -265,5 +265,5 @@ def test_who_may_set_it_and_what_the_audit_log_says(
         assert shown(caller("shop").post("/v2/sessions").json(), "max_predictions") == [7]
         assert caller("shop").delete(own).status_code == 200
     actions = ("put_configuration", "delete_configuration")
-    found = {(line["action"], line["outcome"]) for line in audited(service)}
+    found = {(line["action"], line["outcome"]) for line in await_audited(service, *actions)}
     assert found >= {(one, how) for one in actions for how in ("done", "refused")}

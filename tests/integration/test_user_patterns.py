@@ -11,7 +11,7 @@ import httpx
 import pytest
 from talks import Talk
 
-from support.access import audited, callers, code_of, key_line
+from support.access import await_audited, callers, code_of, key_line
 from support.patient import PATIENCE_S
 from support.services import ServiceProcess
 
@@ -216,7 +216,7 @@ def test_a_caller_searches_and_deletes_its_own_user_only(
         assert caller("shop").post(path, json=body).json()["matched"] == 0
     (done,) = [
         line
-        for line in audited(service)
+        for line in await_audited(service, "delete_user_patterns")
         if line["action"] == "delete_user_patterns" and line["outcome"] == "done"
     ]
     assert done["caller"] == "shop"

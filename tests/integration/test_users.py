@@ -18,7 +18,7 @@ import pytest
 from pymongo import MongoClient
 from redis import Redis
 
-from support.access import audited, callers, code_of, key_line
+from support.access import await_audited, callers, code_of, key_line
 from support.patient import PATIENCE_S
 from support.services import ServiceProcess
 from support.waiting import until
@@ -309,7 +309,9 @@ def test_a_caller_reaches_its_own_user_only(guarded: ServiceProcess) -> None:
         assert caller("looker").get("/v2/users/shop").json()["sessions"] == 1
         assert caller("root").get("/v2/users").status_code == 200
         assert caller("shop").delete("/v2/users/shop").json()["erased"]["sessions"] == 1
-    lines = [line for line in audited(guarded) if line["action"] == "erase_user"]
+    lines = [
+        line for line in await_audited(guarded, "erase_user") if line["action"] == "erase_user"
+    ]
     done = [line for line in lines if line["outcome"] == "done"]
     assert {line["of_user"] for line in done} == {hash_of("shop")[:8]}
     assert {line["outcome"] for line in lines} == {"done", "refused"}

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from support.services import ServiceProcess
+from support.waiting import until
 
 Caller = Callable[[str | None], httpx.Client]
 
@@ -48,3 +49,14 @@ def audited(service: ServiceProcess) -> list[Mapping[str, Any]]:
     """The lines of the audit log so far."""
     lines = (json.loads(line) for line in service.log.splitlines() if line.startswith("{"))
     return [line for line in lines if line["event"] == "audit"]
+
+
+def await_audited(service: ServiceProcess, *actions: str) -> list[Mapping[str, Any]]:
+    """The lines of the audit log, once each of *actions* was done; they follow the answers."""
+
+    def look() -> list[Mapping[str, Any]] | None:
+        lines = audited(service)
+        done = {line["action"] for line in lines if line["outcome"] == "done"}
+        return lines if done >= set(actions) else None
+
+    return until(look, f"{actions} in the audit log")
