@@ -16,8 +16,13 @@ from client_tools import Tools
 HERE = Path(__file__).parent
 KEY = "a-key-of-this-instance"
 DOCUMENTS = {"current": "openapi.json", "older": "openapi-older.json"}
-NO_HOOKS = "post_hooks: []\n"
-"""The generator of Python would format what it generates, with a tool that may not be there."""
+CONFIG = """\
+post_hooks: []
+content_type_overrides:
+  application/x-ndjson: application/octet-stream
+"""
+"""The generator of Python would format what it generates, with a tool that may not be there; and it
+has to be told that streams of lines are bytes."""
 TYPESCRIPT = {
     "compilerOptions": {
         "strict": True,
@@ -43,7 +48,7 @@ def test_a_generated_python_client_holds_a_conversation(
     tools: Tools, url: str, tmp_path: Path
 ) -> None:
     config = tmp_path / "config.yaml"
-    config.write_text(NO_HOOKS)
+    config.write_text(CONFIG)
     for name, document in DOCUMENTS.items():
         tools.run(
             *(tools.program("openapi-python-client"), "generate", "--fail-on-warning"),
