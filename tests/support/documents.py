@@ -52,12 +52,14 @@ class Described:
         return name
 
     def examples(self) -> Iterator[Any]:
-        """The bodies that can be pasted; None for an operation without a body."""
+        """The bodies of JSON that can be pasted; None for an operation without a body."""
         body = self.content.get("requestBody")
         if body is None:
             yield None
             return
-        for example in body["content"]["application/json"]["examples"].values():
+        for example in (
+            body["content"].get("application/json", {"examples": {}})["examples"].values()
+        ):
             yield example["value"]
 
     def answer(self, status: int) -> Mapping[str, Any]:
