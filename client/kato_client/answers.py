@@ -316,6 +316,16 @@ class Imported(Record):
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class NearVector(Record):
+    """A stored vector that is near to another one."""
+
+    symbol: str
+    label: str | None
+    score: float
+    """Cosine similarity."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
 class UserInfo(Record):
     """A user's knowledge base, as figures."""
 
@@ -336,6 +346,34 @@ class UserInfo(Record):
     """In the answer to `info`, not in lists."""
     sessions: int
     """Like `vectors`."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class GrowthInterval(Record):
+    """What an interval brought."""
+
+    began_at: datetime
+    """It ends where the next one begins, and the last one at `as_of`."""
+    first_learned: int
+    """Patterns that are there now and were first learned, or imported, in it."""
+    changes: int
+    """Learns, edits, deletions, clears and parts of imports, whatever became of their patterns."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)
+class Growth(Record):
+    """The patterns that are there by when they were first learned; the oldest interval first."""
+
+    revision: int
+    as_of: datetime
+    patterns: int
+    """Those that are there now: the earlier ones and those of all intervals."""
+    oldest: datetime | None
+    """How far back times are known; None: not at all."""
+    earlier: int
+    """Patterns that were first learned before that."""
+    interval_seconds: int
+    intervals: list[GrowthInterval]
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=True)

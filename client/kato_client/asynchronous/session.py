@@ -93,6 +93,26 @@ class AsyncSession:
         found = await self._connection.call(get(f"{self._path}/exists"))
         return bool(found["exists"])
 
+    async def set_metadata(self, metadata: Mapping[str, Any]) -> answers.SessionInfo:
+        """Change metadata of the session: None removes a key, and keys that are missing stay."""
+        request = Request("PATCH", self._path, {"metadata": dict(metadata)})
+        return answers.SessionInfo.of(await self._connection.call(request))
+
+    async def nearest_vectors(
+        self, vector: Sequence[float], *, limit: int = 10, min_score: float | None = None
+    ) -> list[answers.NearVector]:
+        """The stored vectors of the session's user with the greatest cosine similarity.
+
+        Args:
+            vector: Of the dimension of those that are stored.
+            limit: How many, at most; up to 1000.
+            min_score: The least similarity that is listed.
+        """
+        path = f"{self._path}/vectors:nearest"
+        request = post(path, vector=list(vector), limit=limit, min_score=min_score)
+        found = await self._connection.call(request)
+        return [answers.NearVector.of(one) for one in found["vectors"]]
+
     async def extend(self, ttl_s: int) -> None:
         """Let it live for *ttl_s* more seconds (1 to 86 400) from now on."""
         await self._connection.call(post(f"{self._path}/extend", ttl_seconds=ttl_s))

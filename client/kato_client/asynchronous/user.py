@@ -73,6 +73,15 @@ class AsyncUser:
         """Figures of the user's knowledge. Raises NotFoundError if there is no such user."""
         return answers.UserInfo.of(await self._connection.call(get(self._path)))
 
+    async def growth(self, *, intervals: int = 60) -> answers.Growth:
+        """The patterns that are there now, by when they were first learned.
+
+        Args:
+            intervals: How many there are at most, 2 to 200; all have the same length.
+        """
+        request = get(f"{self._path}/growth", intervals=intervals)
+        return answers.Growth.of(await self._connection.call(request))
+
     def patterns(
         self, *, newest_first: bool = False, **wanted: Unpack[PatternFilter]
     ) -> AsyncIterator[answers.Pattern]:

@@ -74,6 +74,15 @@ class User:
         """Figures of the user's knowledge. Raises NotFoundError if there is no such user."""
         return answers.UserInfo.of(self._connection.call(get(self._path)))
 
+    def growth(self, *, intervals: int = 60) -> answers.Growth:
+        """The patterns that are there now, by when they were first learned.
+
+        Args:
+            intervals: How many there are at most, 2 to 200; all have the same length.
+        """
+        request = get(f"{self._path}/growth", intervals=intervals)
+        return answers.Growth.of(self._connection.call(request))
+
     def patterns(
         self, *, newest_first: bool = False, **wanted: Unpack[PatternFilter]
     ) -> Iterator[answers.Pattern]:

@@ -7,7 +7,7 @@ export const NDJSON = "application/x-ndjson";
 
 /** A request that may be repeated until its outcome is clear. */
 export interface Operation {
-  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly path: string;
   /** Parameters; those that are null or undefined are left out. */
   readonly query?: Query;
@@ -38,6 +38,11 @@ export function post(path: string, body: object): Operation {
 /** A change that counts once, because all attempts carry one `unique_id`. */
 export function once(path: string, uniqueId: string | undefined, body: object = {}): Operation {
   return post(path, { ...body, unique_id: uniqueId ?? newId() });
+}
+
+/** A change that replaces the whole of something. */
+export function put(path: string, body: object): Operation {
+  return { method: "PUT", path, body };
 }
 
 export function remove(path: string): Operation {

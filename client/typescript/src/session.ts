@@ -17,6 +17,9 @@ import type {
   GeneOverrides,
   Genes,
   LearnResult,
+  NearestBody,
+  NearestVectors,
+  NearVector,
   ObservationResult,
   Pattern,
   PatternBody,
@@ -26,7 +29,7 @@ import type {
   Stm,
 } from "./generated.js";
 import { observationOf, observationsOf, type Event, type Sequence } from "./observations.js";
-import { get, once, post, remove, type Operation } from "./operations.js";
+import { get, once, post, put, remove } from "./operations.js";
 import { items } from "./pages.js";
 import { subscribed } from "./subscription.js";
 
@@ -86,6 +89,15 @@ export class Session implements AsyncDisposable {
   async exists(options?: CallOptions): Promise<boolean> {
     const found = await this.#connection.call<Exists>(get(`${this.#path}/exists`), options);
     return found.exists;
+  }
+
+  /** Change metadata of the session: null removes a key, and keys that are missing stay. */
+  setMetadata(
+    metadata: Readonly<Record<string, unknown>>,
+    options?: CallOptions,
+  ): Promise<SessionInfo> {
+    const body = { metadata };
+    return this.#connection.call({ method: "PATCH", path: this.#path, body }, options);
   }
 
   /** Let it live for *ttlSeconds* (1 to 86 400) from now on. */
@@ -176,6 +188,17 @@ export class Session implements AsyncDisposable {
     return (await this.#connection.call<Config>(changed, options)).config;
   }
 
+  /** The stored vectors of the session's user with the greatest cosine similarity to *vector*. */
+  async nearestVectors(
+    vector: readonly number[],
+    options: Pick<NearestBody, "limit" | "min_score"> & CallOptions = {},
+  ): Promise<NearVector[]> {
+    const { signal, timeoutMs, ...wanted } = options;
+    const operation = post(`${this.#path}/vectors:nearest`, { vector, ...wanted });
+    const found = await this.#connection.call<NearestVectors>(operation, { signal, timeoutMs });
+    return found.vectors;
+  }
+
   /** All patterns that the session's user has learned, in the order of their first learn. */
   patterns(options: CallOptions = {}): AsyncGenerator<Pattern, void, void> {
     return items(this.#connection, `${this.#path}/patterns`, "patterns", {}, options);
@@ -187,8 +210,7 @@ export class Session implements AsyncDisposable {
 
   /** Replace what is given; the rest stays. */
   updatePattern(name: string, body: PatternBody, options?: CallOptions): Promise<Pattern> {
-    const operation: Operation = { method: "PUT", path: this.#pattern(name), body };
-    return this.#connection.call(operation, options);
+    return this.#connection.call(put(this.#pattern(name), body), options);
   }
 
   async deletePattern(name: string, options?: CallOptions): Promise<void> {
@@ -205,7 +227,7 @@ export class Session implements AsyncDisposable {
 
   #predicted<T extends object>(
     view: "predictions" | "next",
-    options: AnswerOptions & CallOptions = {},
+    options: (AnswerOptions | NextOptions) & CallOptions = {},
   ): Promise<T> {
     const { signal, timeoutMs, ...wanted } = options;
     const operation = get(`${this.#path}/predictions`, { ...asked(wanted), view });

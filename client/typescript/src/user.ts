@@ -13,11 +13,13 @@ import type { CallOptions, Connection } from "./connection.js";
 import { codedError, type AnswerError } from "./errors.js";
 import { conditions, type PatternFilter } from "./filters.js";
 import type {
+  Configuration,
   GeneOverrides,
   LearnAnswer,
   LineOutcome,
   Pattern,
   PatternsDeleted,
+  PatternsGrowth,
   Predicted,
   PredictedBatch,
   User as UserInfo,
@@ -25,7 +27,7 @@ import type {
 } from "./generated.js";
 import { partsOf, Tally, type BulkLearned, type Sequences } from "./lines.js";
 import { observationsOf, type Sequence } from "./observations.js";
-import { get, newId, post, remove, userPath, type Query } from "./operations.js";
+import { get, newId, post, put, remove, userPath, type Query } from "./operations.js";
 import { items } from "./pages.js";
 
 /** What learning many sequences takes; `timeoutMs` bounds each thousand of them. */
@@ -104,6 +106,37 @@ export class User {
     return this.#connection.call(get(this.#path), options);
   }
 
+  /**
+   * The patterns that are there now, by when they were first learned, in up to *intervals* (2 to
+   * 200, or 60) intervals of one length.
+   */
+  growth(options: CallOptions & { intervals?: number } = {}): Promise<PatternsGrowth> {
+    const { intervals, ...others } = options;
+    return this.#connection.call(get(`${this.#path}/growth`, { intervals }), others);
+  }
+
+  /** What sessions of the user start with. Nobody's sessions have a configuration. */
+  configuration(options?: CallOptions): Promise<Configuration> {
+    return this.#connection.call(get(this.#configuration), options);
+  }
+
+  /**
+   * Set what sessions of the user start with where they set nothing themselves. *config* is all of
+   * it: what is missing is left to the instance. Sessions that exist stay as they are.
+   */
+  configure(config: GeneOverrides, options?: CallOptions): Promise<Configuration> {
+    return this.#connection.call(put(this.#configuration, { config }), options);
+  }
+
+  /** Leave everything that sessions of the user start with to the instance again. */
+  async removeConfiguration(options?: CallOptions): Promise<void> {
+    await this.#connection.call(remove(this.#configuration), options);
+  }
+
+  get #configuration(): string {
+    return `${this.#path}/configuration`;
+  }
+
   /** The patterns that meet all conditions, in the order of their first learn. */
   patterns(
     filter: PatternFilter = {},
@@ -177,7 +210,7 @@ export class User {
   async #batch<T extends object>(
     sequences: readonly Sequence[],
     view: "predictions" | "next",
-    options: AnswerOptions & QuestionOptions = {},
+    options: (AnswerOptions | NextOptions) & QuestionOptions = {},
   ): Promise<(T | AnswerError)[]> {
     const { signal, timeoutMs, ...wanted } = options;
     const questions = sequences.map((events) => this.#question(events, view, wanted));
@@ -191,7 +224,7 @@ export class User {
   #answered<T extends object>(
     events: Sequence,
     view: "predictions" | "next",
-    options: AnswerOptions & QuestionOptions = {},
+    options: (AnswerOptions | NextOptions) & QuestionOptions = {},
   ): Promise<T> {
     const { signal, timeoutMs, ...wanted } = options;
     const operation = post("/v2/predict", this.#question(events, view, wanted));
@@ -201,7 +234,7 @@ export class User {
   #question(
     events: Sequence,
     view: "predictions" | "next",
-    { config, ...wanted }: AnswerOptions & QuestionOptions,
+    { config, ...wanted }: (AnswerOptions | NextOptions) & QuestionOptions,
   ): object {
     const whose = this.id === null ? {} : { user_id: this.id };
     return { ...whose, config, observations: observationsOf(events), view, ...asked(wanted) };

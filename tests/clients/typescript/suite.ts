@@ -103,6 +103,51 @@ export const cases: Record<string, (world: World) => Promise<void>> = {
     await session.close();
   },
 
+  async "metadata of a session is changed key by key"({ url }) {
+    const session = await new Kato({ url }).createSession({ metadata: { a: 1, b: 2 } });
+    const changed = await session.setMetadata({ a: null, c: [3] });
+    equal(changed.metadata, { b: 2, c: [3] });
+    equal((await session.info()).metadata, changed.metadata);
+    await session.close();
+  },
+
+  async "the nearest vectors are found"({ url }) {
+    const session = await new Kato({ url }).createSession({ user_id: newUser() });
+    await session.observe({ vectors: [[1, 0]] });
+    await session.observe({ vectors: [[0, 1]] });
+    const near = await session.nearestVectors([1, 0.1]);
+    equal([near.length, (near[0]?.score ?? 0) > 0.99], [2, true]);
+    equal(await session.nearestVectors([1, 0.1], { limit: 1 }), near.slice(0, 1));
+    equal(await session.nearestVectors([1, 0.1], { min_score: 0.9 }), near.slice(0, 1));
+    await session.close();
+  },
+
+  async "a user's configuration is set, used and removed"({ url }) {
+    const kato = new Kato({ url });
+    const user = kato.user(newUser());
+    equal((await user.configuration()).changed_at, null);
+    await user.configure({ recall_threshold: 0.3, stm_mode: "ROLLING" });
+    equal((await user.configure({ recall_threshold: 0.4 })).config, { recall_threshold: 0.4 });
+    const session = await kato.createSession({ user_id: user.id });
+    equal((await session.genes()).recall_threshold, 0.4);
+    await user.removeConfiguration();
+    equal((await user.configuration()).config, {});
+    await session.close();
+  },
+
+  async "growth counts what was learned"({ url }) {
+    const user = new Kato({ url }).user(newUser());
+    await user.learn([LETTERS, ["x", "y"]]);
+    const growth = await user.growth({ intervals: 2 });
+    equal([growth.patterns, growth.earlier], [2, 0]);
+    equal(
+      growth.intervals.reduce((sum, one) => sum + one.first_learned, 0),
+      2,
+    );
+    const refused = await thrown(InvalidRequestError, () => user.growth({ intervals: 1 }));
+    equal(refused.details[0]?.["location"], ["query", "intervals"]);
+  },
+
   async "lists are read page by page"({ url }) {
     const kato = new Kato({ url });
     const user_id = newUser();
@@ -318,6 +363,8 @@ export const cases: Record<string, (world: World) => Promise<void>> = {
     const next = await user.next(["a", "b"], { explain: true });
     equal([next.events.map((one) => one.event), next.symbols[0]?.symbol], [[["c"]], "c"]);
     equal((next.events[0]?.weight ?? 0) + next.stop.weight, 1);
+    const symbols = await user.next(["a", "b"], { fields: ["symbols"] });
+    equal(["events" in symbols, symbols.symbols, symbols.event_count], [false, next.symbols, 1]);
     const [same, none] = await user.nextBatch([["a", "b"], []]);
     ok(same && !(same instanceof AnswerError) && none && !(none instanceof AnswerError));
     equal([same.events, none.events], [next.events, []]);

@@ -26,6 +26,8 @@ export async function accepted(signal: AbortSignal, dynamic: AnswerOptions): Pro
   });
   const usual = await session.predictions({ limit: 3, signal });
   const potential: number | undefined = usual.predictions[0]?.potential;
+  const three = (await session.predictions({ limit: 3, explain: true })).predictions;
+  const sure: number[] = three.map((one) => one.potential + one.explanation.potential);
   const some = await session.predictions({ fields: ["future", "tfidf_score"] });
   const score: number | undefined = some.predictions[0]?.tfidf_score;
   const full = await session.predictions({ fields: "all", explain: true });
@@ -33,13 +35,15 @@ export async function accepted(signal: AbortSignal, dynamic: AnswerOptions): Pro
   const unknown: Predictions = await session.predictions(dynamic);
   const maybe: number | undefined = unknown.predictions[0]?.potential;
   const weight: number = (await session.next({ explain: true })).stop.weight;
+  const { symbols } = await session.next({ fields: ["symbols", "stop"] });
+  const symbol: string | undefined = symbols[0]?.symbol;
   for await (const { predictions } of session.subscribe({ fields: ["future"] })) {
     const future: string[][] | undefined = predictions[0]?.future;
     return [future];
   }
   const [first] = await kato.user("u").predictBatch([["a"]], { fields: ["potential"] });
   const answer = first instanceof AnswerError ? first.code : first?.predictions[0]?.potential;
-  return [done.final_learned_pattern, potential, score, blocks, maybe, weight, answer];
+  return [done.final_learned_pattern, potential, sure, score, blocks, maybe, weight, symbol, answer];
 }
 
 export async function refused(dynamic: AnswerOptions): Promise<void> {
@@ -75,6 +79,10 @@ export async function refused(dynamic: AnswerOptions): Promise<void> {
   unknown.predictions[0]?.potential.toFixed();
   // @ts-expect-error: what comes next has no predictions
   (await session.next()).predictions;
+  // @ts-expect-error: it was not selected
+  (await session.next({ fields: ["symbols"] })).events;
+  // @ts-expect-error: a part that it does not have
+  await session.next({ fields: ["future"] });
   // @ts-expect-error: conditions have these names alone
   await kato.user("u").deletePatterns({ symbol: ["a"] });
   // @ts-expect-error: a sequence is a list of events

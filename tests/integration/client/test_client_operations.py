@@ -92,6 +92,25 @@ async def test_genes_are_changed_and_returned_to_defaults(
         assert refused.value.details[0]["location"] == ["body", "config", "recall_treshold"]
 
 
+async def test_metadata_is_changed_key_by_key(new_kato: NewKato, service_url: str) -> None:
+    async with new_kato(service_url).session(metadata={"a": 1, "b": 2}) as session:
+        changed = await session.set_metadata({"a": None, "c": [3]})
+        assert changed.metadata == {"b": 2, "c": [3]}
+        assert (await session.info()).metadata == changed.metadata
+
+
+async def test_the_nearest_vectors_are_found(
+    new_kato: NewKato, service_url: str, user: str
+) -> None:
+    async with new_kato(service_url).session(user=user) as session:
+        await session.observe(vectors=[[1, 0]])
+        await session.observe(vectors=[[0, 1]])
+        first, second = await session.nearest_vectors([1, 0.1])
+        assert first.score > 0.99 > second.score
+        assert await session.nearest_vectors([1, 0.1], limit=1) == [first]
+        assert await session.nearest_vectors([1, 0.1], min_score=0.9) == [first]
+
+
 async def test_lists_are_read_page_by_page(new_kato: NewKato, service_url: str, user: str) -> None:
     async with new_kato(service_url) as kato, kato.session(user=user) as session:
         events = [[f"{number}", "x"] for number in range(700)]

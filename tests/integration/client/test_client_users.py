@@ -205,6 +205,20 @@ async def test_a_session_starts_with_the_configuration_of_its_user(
         assert (await found.configuration()).config == {}
 
 
+async def test_growth_counts_what_was_learned(
+    new_kato: NewKato, service_url: str, user: str
+) -> None:
+    async with new_kato(service_url) as kato:
+        await kato.user(user).learn([LETTERS, ["x", "y"]])
+        growth = await kato.user(user).growth(intervals=2)
+        assert (growth.patterns, growth.earlier) == (2, 0)
+        assert sum(one.first_learned for one in growth.intervals) == 2
+        assert growth.oldest is not None
+        assert growth.intervals[0].began_at <= growth.oldest <= growth.as_of
+        with pytest.raises(InvalidRequestError, match="intervals"):
+            await kato.user(user).growth(intervals=1)
+
+
 async def test_a_user_is_listed_and_erased(new_kato: NewKato, service_url: str, user: str) -> None:
     async with new_kato(service_url) as kato:
         with pytest.raises(NotFoundError):
