@@ -96,15 +96,20 @@ export class Patience {
 
   /** Wait for *ms* milliseconds from now on. */
   extend(ms: number): void {
-    clearTimeout(this.#timer);
+    this.rest();
     const late = () =>
       this.#controller.abort(new Error(`nothing arrived for ${Math.round(ms)} ms`));
     this.#timer = setTimeout(late, ms);
   }
 
+  /** Do not count the time until the next `extend`. */
+  rest(): void {
+    clearTimeout(this.#timer);
+  }
+
   /** Wait no longer. */
   end(): void {
-    clearTimeout(this.#timer);
+    this.rest();
     this.#caller?.removeEventListener("abort", this.#follow);
   }
 

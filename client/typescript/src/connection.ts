@@ -1,7 +1,7 @@
 /** Sends requests, repeatedly where that is safe and of use. */
 
 import { Attempts, Patience, pause } from "./attempts.js";
-import { ConnectionFailedError } from "./errors.js";
+import { ConnectionFailedError, KatoError } from "./errors.js";
 import { address, contentOf, NDJSON, type Answer, type Operation } from "./operations.js";
 
 /** A bearer token, or a function that gives the one that is valid now. */
@@ -36,6 +36,9 @@ export interface CallOptions {
 
 /** Codes with which Node.js refuses a certificate; pages are not told why a request failed. */
 const DISTRUST = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER/;
+
+/** Milliseconds until the next piece of an answer that goes on: a whole import may be checked. */
+const SILENCE_MS = 300_000;
 
 /** The way to one instance. */
 export class Connection {
@@ -108,15 +111,7 @@ export class Connection {
     const patience = new Patience(signal);
     try {
       patience.extend(attempts.leftMs);
-      const response = await this.#fetch(address(this.url, operation), {
-        method: operation.method,
-        headers,
-        body: operation.lines ?? (operation.body ? JSON.stringify(operation.body) : null),
-        // Neither keep answers nor carry credentials to where a redirect points.
-        cache: "no-store",
-        redirect: "manual",
-        signal: patience.signal,
-      });
+      const response = await this.#response(operation, headers, patience.signal);
       const text = await textOf(response, attempts, patience);
       return { status: response.status, headers: response.headers, text };
     } catch (error) {
@@ -127,10 +122,66 @@ export class Connection {
     }
   }
 
+  /**
+   * The answer to *operation* piece by piece, as it arrives. It is sent once, and `timeoutMs` bounds
+   * the wait for each piece; time in which no piece is asked for does not count.
+   *
+   * Throws KatoError if the instance refused it, or did not answer, or not as fast as it has to.
+   */
+  async *pieces(
+    operation: Operation,
+    { signal, timeoutMs = SILENCE_MS }: CallOptions = {},
+  ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
+    signal?.throwIfAborted();
+    const headers = await this.#headers(operation);
+    const patience = new Patience(signal);
+    let reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
+    try {
+      patience.extend(timeoutMs);
+      const response = await this.#response(operation, headers, patience.signal);
+      const { status } = response;
+      if (status !== 200) {
+        contentOf({ status, headers: response.headers, text: await response.text() });
+      }
+      reader = response.body?.getReader();
+      for (;;) {
+        patience.extend(timeoutMs);
+        const piece = await reader?.read();
+        if (!piece || piece.done) return;
+        patience.rest();
+        yield piece.value;
+      }
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error instanceof KatoError ? error : this.failure(error);
+    } finally {
+      patience.end();
+      // What nobody reads any more shall not arrive; a reader that failed cannot be told.
+      reader?.cancel().catch(() => {});
+    }
+  }
+
+  #response(
+    operation: Operation,
+    headers: Record<string, string>,
+    signal: AbortSignal,
+  ): Promise<Response> {
+    return this.#fetch(address(this.url, operation), {
+      method: operation.method,
+      headers,
+      body: operation.lines ?? (operation.body ? JSON.stringify(operation.body) : null),
+      // Neither keep answers nor carry credentials to where a redirect points.
+      cache: "no-store",
+      redirect: "manual",
+      signal,
+    });
+  }
+
   async #headers(operation: Operation): Promise<Record<string, string>> {
     const found: Record<string, string> = { Accept: "application/json" };
     if (operation.lines !== undefined) found["Content-Type"] = NDJSON;
     else if (operation.body) found["Content-Type"] = "application/json";
+    if (operation.encoding !== undefined) found["Content-Encoding"] = operation.encoding;
     if (this.#apiKey !== undefined) found["X-API-Key"] = this.#apiKey;
     const token = await this.#currentToken();
     if (token !== undefined) found["Authorization"] = `Bearer ${token}`;

@@ -32,6 +32,7 @@ export type {
   Genes,
   GrowthInterval,
   Health,
+  ImportCounts,
   LearnResult,
   LineError,
   LineOutcome,
@@ -56,4 +57,5 @@ export { Kato, type SessionOptions } from "./kato.js";
 export type { BulkLearned, LineFailure, Sequences } from "./lines.js";
 export type { Event, Observation, Sequence } from "./observations.js";
 export type { ChangeOptions, Session } from "./session.js";
+export type { ExportOptions, ImportOptions } from "./transfers.js";
 export type { LearnOptions, QuestionOptions, User } from "./user.js";

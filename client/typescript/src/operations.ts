@@ -13,7 +13,9 @@ export interface Operation {
   readonly query?: Query;
   readonly body?: object;
   /** Lines of JSON, instead of a body; the answer has lines, too. */
-  readonly lines?: string;
+  readonly lines?: string | Blob;
+  /** How `lines` are encoded. */
+  readonly encoding?: string | undefined;
 }
 
 export type Query = Readonly<Record<string, unknown>>;

@@ -15,6 +15,7 @@ import { conditions, type PatternFilter } from "./filters.js";
 import type {
   Configuration,
   GeneOverrides,
+  ImportCounts,
   LearnAnswer,
   LineOutcome,
   Pattern,
@@ -29,6 +30,14 @@ import { partsOf, Tally, type BulkLearned, type Sequences } from "./lines.js";
 import { observationsOf, type Sequence } from "./observations.js";
 import { get, newId, post, put, remove, userPath, type Query } from "./operations.js";
 import { items } from "./pages.js";
+import {
+  encodingOf,
+  exportStream,
+  outcomeOf,
+  persistently,
+  type ExportOptions,
+  type ImportOptions,
+} from "./transfers.js";
 
 /** What learning many sequences takes; `timeoutMs` bounds each thousand of them. */
 export interface LearnOptions extends CallOptions {
@@ -168,6 +177,43 @@ export class User {
       cursor = done.next_cursor;
     } while (cursor !== null);
     return count;
+  }
+
+  /**
+   * Everything that the user has learned, as lines of JSON that `import` takes.
+   *
+   * The stream fails with a KatoError unless it ends as a whole export does: then export again.
+   */
+  async export(options: ExportOptions = {}): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+    const { vectors, ...others } = options;
+    const operation = get(`${this.#path}/knowledge:export`, { vectors });
+    return persistently(async () => {
+      const pieces = this.#connection.pieces(operation, others);
+      const { value } = await pieces.next();
+      return exportStream(value ?? new Uint8Array(), pieces);
+    }, options.signal);
+  }
+
+  /**
+   * Put what was exported, compressed with gzip or not, into the knowledge. Nothing changes unless
+   * it is whole.
+   *
+   * The same content counts once, however often it is added: one that was cut off continues.
+   */
+  async import(knowledge: Blob, options: ImportOptions = {}): Promise<ImportCounts> {
+    const { replace, unique_id, vectors, progress, ...others } = options;
+    const operation = {
+      method: "POST",
+      path: `${this.#path}/knowledge:import`,
+      // Without an id, content that was imported before would count as in, and replace nothing.
+      query: replace
+        ? { mode: "replace", unique_id: unique_id ?? newId(), vectors }
+        : { unique_id, vectors },
+      lines: knowledge,
+      encoding: await encodingOf(knowledge),
+    } as const;
+    const send = () => outcomeOf(this.#connection.pieces(operation, others), progress);
+    return persistently(send, options.signal);
   }
 
   /** Erase everything of the user: knowledge, vectors, sessions. There is no undo. */

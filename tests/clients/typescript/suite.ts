@@ -148,6 +148,39 @@ export const cases: Record<string, (world: World) => Promise<void>> = {
     equal(refused.details[0]?.["location"], ["query", "intervals"]);
   },
 
+  async "knowledge is exported and imported"({ url }) {
+    const kato = new Kato({ url });
+    const [one, other] = [kato.user(newUser()), kato.user(newUser())];
+    await one.learn([LETTERS, LETTERS, ["x", "y"]]);
+    const knowledge = await new Response(await one.export()).blob();
+    const moved = await other.import(knowledge);
+    equal([moved.parts, moved.imported, moved.repeated], [2, 2, 0]);
+    equal((await other.import(knowledge)).repeated, 2);
+    equal((await other.import(knowledge, { unique_id: "again" })).imported, 2);
+    const packed = knowledge.stream().pipeThrough(new CompressionStream("gzip"));
+    const done = await other.import(await new Response(packed).blob(), { replace: true });
+    equal([done.imported, done.replaced], [2, true]);
+    const frequencies = (await all(other.patterns())).map((pattern) => pattern.frequency);
+    equal(frequencies, [2, 1]);
+    const cut = knowledge.slice(0, -20);
+    const refused = await thrown(InvalidRequestError, () => other.import(cut));
+    ok(refused.message.includes("cut or damaged"), refused.message);
+    await (await one.export({ vectors: false })).cancel();
+  },
+
+  async "an export that is cut off fails"({ url }) {
+    const user = newUser();
+    await new Kato({ url }).user(user).learn([LETTERS]);
+    const cutting: typeof fetch = async (input, init) => {
+      const response = await fetch(input, init);
+      const whole = await response.blob();
+      return new Response(whole.slice(0, -20), response);
+    };
+    const found = await new Kato({ url, fetch: cutting }).user(user).export();
+    const failed = await thrown(ConnectionFailedError, () => found.pipeTo(new WritableStream()));
+    ok(failed.message.endsWith("export again"));
+  },
+
   async "lists are read page by page"({ url }) {
     const kato = new Kato({ url });
     const user_id = newUser();
