@@ -59,7 +59,7 @@ def test_the_first_lines_of_the_readme_end_with_a_prediction(
 
 
 def test_the_types_are_those_of_the_document(tools: Tools, service_url: str) -> None:
-    document = httpx.get(f"{service_url}/openapi.json").json()
+    document = httpx.get(f"{service_url}/openapi.json", timeout=60).json()
     assert TARGET.read_text(encoding="utf-8") == written(document, tools), "run `make client`"
 
 
