@@ -29,7 +29,7 @@ def install(folder: Path) -> None:
     above = sysconfig.get_path("purelib", vars={"base": str(folder)})
     (Path(above) / PATH_FILE).write_text(f"import site; site.addsitedir({below!r})\n")
     pip = [folder / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    subprocess.run([*pip, "-c", FILES[0], *LIBRARIES], check=True, timeout=900)
+    subprocess.run([*pip, "-c", FILES[0], *LIBRARIES], check=True, timeout=1800)
     (folder / "installed").write_text(_digest())
 
 
