@@ -71,6 +71,25 @@ def test_storms_of_errors_change_nothing_but_the_time(
     assert storm.failed.total() > 20
 
 
+def test_an_instance_is_claimed_after_a_conflict_that_no_change_explains(
+    control_plane: ControlPlane, begun: Begin, tmp_path: Path
+) -> None:
+    api = FaultyApi(control_plane)
+    claims: list[Call] = []
+
+    def refuse_the_first_claim(call: Call) -> Fault:
+        if not call.is_change or not call.path.endswith("/katoinstances/prod/status"):
+            return None
+        claims.append(call)
+        return Refused(409) if len(claims) == 1 else None
+
+    with api.serving():
+        story = begun(api.kubeconfig(tmp_path / "faulty.kubeconfig"))
+        api.decide = refuse_the_first_claim
+        next(story.told())
+    assert len(claims) > 1
+
+
 def test_after_an_outage_the_operator_goes_on_by_itself(
     control_plane: ControlPlane, begun: Begin, tmp_path: Path
 ) -> None:

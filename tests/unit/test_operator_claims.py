@@ -382,7 +382,8 @@ async def test_of_two_operators_one_gets_the_instance(process: Process, rivals: 
     seen = api.raw
     claims = claims_of(api, process(), rivals)
     api.raw = {**seen, "metadata": {**seen["metadata"], "resourceVersion": "8"}}
-    assert not await claims.hold(seen)
+    with pytest.raises(TransientError, match="the instance has just changed"):
+        await claims.hold(seen)
     assert "orchestratedBy" not in api.raw["status"]
 
 

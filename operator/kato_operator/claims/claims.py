@@ -107,9 +107,10 @@ class Claims:
         wanted = {**(raw.get("status") or {}), "orchestratedBy": self._me}
         try:
             await self._cluster.write_status(raw, wanted, unchanged=True)
-        except ConflictError:  # the watch brings the newer one, perhaps claimed by others
-            log.info("instance not claimed: it has just changed")
-            return False
+        except ConflictError as error:  # a later pass sees the newer one, perhaps claimed by others
+            raise TransientError(
+                "the instance has just changed; it is claimed later", status=error.status
+            ) from error
         known = self._cluster.instances.get(key)
         if known is None:
             return False
