@@ -1,5 +1,6 @@
 """Checks of every generated answer, in addition to those of Schemathesis, which loads this file."""
 
+import json
 from typing import Any
 
 import schemathesis
@@ -30,6 +31,7 @@ BEYOND_SCHEMA_REASONS = (
     "for its direction to be compared",  # a vector of zeros
     "if it is a whole number",  # anywhere in a free-form map, where fractions may be any size
     "so it cannot be told what was learned by then",  # a time before the log begins
+    "import it for another user, or replace this one",  # a name that has other events by now
 )
 """How the reasons end that no schema can express."""
 SELECTED = ["body", "fields"]
@@ -46,6 +48,12 @@ CLAIMS = {
 }
 """Query parameters and headers that say whom a request is for; all have to agree."""
 _ERROR_FIELDS = {"code", "message", "retryable", "request_id", "details"}
+
+
+@schemathesis.serializer("application/x-ndjson")
+def one_line(ctx: Any, value: Any) -> bytes:
+    """A body of one line."""
+    return json.dumps(value).encode() + b"\n"
 
 
 @schemathesis.hook

@@ -66,7 +66,9 @@ def sent(
     if operation.selects_session:
         headers = {"x-session-id": values["session_id"]} | headers
     path = operation.path.format(test_id="1", **values)
-    return client.request(operation.method, path, json=body, headers=headers)
+    arguments = operation.sent_body(body)
+    arguments["headers"] = arguments.get("headers", {}) | headers
+    return client.request(operation.method, path, **arguments)
 
 
 def test_every_example_is_accepted_and_answered_as_described(

@@ -256,6 +256,11 @@ HOSTILE = (
         text([{"vector": "V", "components": [1.0]}, {"vector": "W", "components": [1.0, 2.0]}]),
         "line 2: vector: has dimension 2",
     ),
+    (text([{**GOOD, "learnt": 3}]), "learnt: an unknown field"),
+    (text([{"vector": "V", "components": [1.0], "name": "V"}]), "name: an unknown field"),
+    (text([GOOD])[:-2] + b',"frequency":4}\n', "frequency: its object has this name twice"),
+    (text([GOOD])[:-2] + b',"metadata":{"a":1,"a":2}}\n', "a: its object has this name twice"),
+    (text([GOOD])[:-2] + b',"metadata":' + b'{"a":' * 1020 + b"1" + b"}" * 1021 + b"\n", "deep"),
     (text([GOOD, {"symbol": "a", "pattern_member_frequency": 1, "frequency": 1}]), "whole export"),
 )
 

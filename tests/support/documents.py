@@ -1,5 +1,6 @@
 """The OpenAPI documents of an application, and what they say about an answer."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from kato_service.monitoring.metrics import Metrics
 from kato_service.settings.settings import Settings
 
 Document = dict[str, Any]
+LINES = "application/x-ndjson"
 OF_HTTP = frozenset(
     {"content-length", "content-type", "date", "connection", "transfer-encoding"}
     | {"content-encoding", "vary"}  # of long answers, for clients that accept an encoding
@@ -51,16 +53,26 @@ class Described:
         name: str = self.content["operationId"]
         return name
 
+    @property
+    def takes_lines(self) -> bool:
+        """Whether the body is lines of JSON, each of which is as the schema says."""
+        return LINES in self.content.get("requestBody", {"content": {}})["content"]
+
     def examples(self) -> Iterator[Any]:
-        """The bodies of JSON that can be pasted; None for an operation without a body."""
+        """The bodies that can be pasted; None for an operation without a body."""
         body = self.content.get("requestBody")
         if body is None:
             yield None
             return
-        for example in (
-            body["content"].get("application/json", {"examples": {}})["examples"].values()
-        ):
+        (content,) = body["content"].values()
+        for example in content["examples"].values():
             yield example["value"]
+
+    def sent_body(self, value: Any) -> dict[str, Any]:
+        """The arguments of a request that has *value* as its body, or as the only line of it."""
+        if not self.takes_lines:
+            return {"json": value}
+        return {"content": json.dumps(value) + "\n", "headers": {"content-type": LINES}}
 
     def answer(self, status: int) -> Mapping[str, Any]:
         """What is said about a status; raises KeyError if nothing is."""

@@ -116,9 +116,9 @@ def test_examples_fit_their_schemas(either: Document) -> None:
         one["content"]["application/json"] for one in either["components"]["responses"].values()
     ]
     bodies = [
-        operation.content["requestBody"]["content"]["application/json"]
+        content
         for operation in operations(either)
-        if "application/json" in operation.content.get("requestBody", {"content": {}})["content"]
+        for content in operation.content.get("requestBody", {"content": {}})["content"].values()
     ]
     for content in refusals + bodies:
         for example in content["examples"].values():

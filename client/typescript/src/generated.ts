@@ -2317,6 +2317,48 @@ export type WhyNot = {
 };
 
 /**
+ * A line about a pattern, as an import takes it. A line about a vector has `vector` (its name), `components` and perhaps `label` instead; lines of a whole export come between its first and its last.
+ */
+export type PatternLine = {
+    /**
+     * The SHA-1 of its events, or the name by which it was known.
+     */
+    name: string;
+    /**
+     * Events, oldest first.
+     */
+    events: Array<Array<string>>;
+    /**
+     * How often it counts as learned.
+     */
+    frequency: number;
+    /**
+     * How often the statistics count it; without it, as often as the frequency says.
+     */
+    learns?: number;
+    /**
+     * One map per learn, oldest first.
+     */
+    emotives?: Array<{
+        [key: string]: number;
+    }> | {
+        [key: string]: number;
+    } | null;
+    /**
+     * By key, its distinct values.
+     */
+    metadata?: {
+        [key: string]: JsonValue;
+    } | null;
+    /**
+     * By emotive, the sum over all learns.
+     */
+    affinity?: {
+        [key: string]: number;
+    } | null;
+};
+
+/**
  * The envelope of every error.
  */
 export type Refusal = {

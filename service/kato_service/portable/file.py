@@ -14,7 +14,7 @@ from kato_service.errors import TransferError, WrongFieldError
 from kato_service.knowledge.model.reading import KnowledgeCopy
 from kato_service.knowledge.vectors.vector_store import VectorPage
 from kato_service.portable.lines import KnowledgeLines, uncounted
-from kato_service.portable.patterns import count, pattern_of
+from kato_service.portable.patterns import PATTERN_FIELDS, count, pattern_of, require_known
 from kato_service.portable.reading import DAMAGED, KnowledgeReader
 from kato_service.portable.source import Refused
 from kato_service.portable.vectors import NamedVector, vector_of
@@ -23,6 +23,8 @@ T = TypeVar("T")
 BATCH = 1000
 """Patterns that are handed on at once, at most."""
 VECTOR_BATCH = 100
+VECTOR_FIELDS = ("vector", "components", "label")
+"""Of a line about a vector."""
 TURN_S = 0.001
 """Seconds after which what was read is handed on: whoever else runs in this process waits."""
 COMPRESSION = 6
@@ -107,21 +109,33 @@ async def batches(items: Iterator[T], most: int) -> AsyncIterator[Sequence[T]]:
         await asyncio.sleep(0)
 
 
-def pattern_in(
-    number: int, given: dict[str, Any], *, may_lack_learns: bool = False
-) -> Pattern | Refused:
-    """The pattern in a line, if it is one that can be stored."""
+def pattern_in(number: int, given: dict[str, Any], *, is_bare: bool = False) -> Pattern | Refused:
+    """The pattern in a line, if it is one that can be stored.
+
+    Args:
+        is_bare: A program may have written the line that does not know what learns are. What it
+            names otherwise than we do would be lost.
+    """
     try:
-        if "learns" in given or not may_lack_learns:
+        if is_bare:
+            require_known(given, PATTERN_FIELDS)
+        if "learns" in given or not is_bare:
             count("learns", given.get("learns"))
         return pattern_of(given)
     except WrongFieldError as exc:
         return Refused(f"line {number}", exc.message)
 
 
-def vector_in(number: int, given: dict[str, Any]) -> NamedVector | Refused:
-    """The vector in a line, if it is one that can be stored."""
+def vector_in(
+    number: int, given: dict[str, Any], *, is_bare: bool = False
+) -> NamedVector | Refused:
+    """The vector in a line, if it is one that can be stored; *is_bare*: see `pattern_in`."""
     where, label = f"line {number}", given.get("label")
+    try:
+        if is_bare:
+            require_known(given, VECTOR_FIELDS)
+    except WrongFieldError as exc:
+        return Refused(where, exc.message)
     return vector_of(given["vector"], given.get("components"), where, label)
 
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from kato_service.domain.affinity import AFFINITY_BYTES
@@ -26,6 +26,8 @@ MAX_SYMBOLS = 65_535
 """Symbols in a pattern at most: the engine counts them with 16 bits."""
 MAX_COUNT = 2**53
 """The highest count of a symbol, and the highest total: whole numbers of a double."""
+PATTERN_FIELDS = ("name", "events", "frequency", "learns", "emotives", "metadata", "affinity")
+"""Of a line about a pattern."""
 _NAME = re.compile(r"(?:PTRN\|)?([0-9a-f]{40})", re.ASCII)
 
 
@@ -54,6 +56,13 @@ def pattern_of(given: Mapping[str, Any]) -> Pattern:
     if _size(pattern) > VIEW_BYTES:
         raise WrongFieldError("the pattern: larger than an entry of the log may be")
     return pattern
+
+
+def require_known(given: Mapping[str, Any], known: Collection[str]) -> None:
+    """Raises WrongFieldError: Something has a field that it would lose."""
+    unknown = next((field for field in given if field not in known), None)
+    if unknown is not None:
+        raise WrongFieldError(f"{unknown}: an unknown field; known are {', '.join(known)}")
 
 
 def count(field: str, given: object, limit: int = MAX_COUNT, least: int = 0) -> int:

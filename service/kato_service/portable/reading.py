@@ -1,5 +1,6 @@
 """Takes lines of knowledge one by one, and checks them from the header to the trailer."""
 
+import json
 from hashlib import sha256
 from typing import Any
 
@@ -127,6 +128,28 @@ class KnowledgeReader:
             raise TransferError(f"{self._name}: the trailer: {exc.message}") from exc
         self.corrections = Corrections(self._symbols, totals[0], totals[1], totals[2])
         self._has_ended = True
+
+
+def require_single_names(line: bytes) -> None:
+    """The digest of an export vouches for its lines. In others, an object may have a name twice, of
+    which only one would be read.
+
+    Raises:
+        WrongFieldError: It has, or is nested too deeply to tell.
+    """
+    try:
+        json.loads(line, object_pairs_hook=_without_repetition)
+    except RecursionError:
+        raise WrongFieldError("the line: nested too deeply") from None
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise WrongFieldError(f"{twice}: its object has this name twice")
+    return found
 
 
 def _require_header(name: str, given: dict[str, Any]) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from kato_service.domain.pattern import Pattern
+from kato_service.errors import WrongFieldError
 from kato_service.portable.file import BATCH, VECTOR_BATCH, batches, pattern_in, vector_in
-from kato_service.portable.reading import KnowledgeReader
+from kato_service.portable.reading import KnowledgeReader, require_single_names
 from kato_service.portable.source import Refused, Survey, Surveyor
 from kato_service.portable.spool import Spool
 from kato_service.portable.vectors import NamedVector, VectorSurvey, misfit
@@ -55,10 +56,12 @@ class ReceivedKnowledge:
         self._spool.add(line)
         if given is None:
             return
-        if "vector" not in given:
+        if self.is_bare and (refused := _repetition(number, line)) is not None:
+            self._surveyor.refuse(refused)
+        elif "vector" not in given:
             self._survey_pattern(number, self._pattern(number, given))
         elif self._with_vectors:
-            self._survey_vector(number, vector_in(number, given))
+            self._survey_vector(number, self._vector(number, given))
 
     async def flush(self) -> None:
         """Write what waits to be written; raises StoreRefusedError."""
@@ -82,7 +85,7 @@ class ReceivedKnowledge:
             yield [one for one in batch if isinstance(one, Pattern)]
 
     async def vectors(self) -> AsyncIterator[Sequence[NamedVector | Refused]]:
-        vectors = (vector_in(*each) for each in self._read() if "vector" in each[1])
+        vectors = (self._vector(*each) for each in self._read() if "vector" in each[1])
         async for batch in batches(vectors, VECTOR_BATCH):
             yield batch
 
@@ -90,8 +93,10 @@ class ReceivedKnowledge:
         return ()
 
     def _pattern(self, number: int, given: dict[str, Any]) -> Pattern | Refused:
-        # Programs that put single patterns in need not know what learns are.
-        return pattern_in(number, given, may_lack_learns=self.is_bare)
+        return pattern_in(number, given, is_bare=self.is_bare)
+
+    def _vector(self, number: int, given: dict[str, Any]) -> NamedVector | Refused:
+        return vector_in(number, given, is_bare=self.is_bare)
 
     def _survey_pattern(self, number: int, one: Pattern | Refused) -> None:
         refused = one if isinstance(one, Refused) else self._refusal(number, one)
@@ -123,3 +128,11 @@ class ReceivedKnowledge:
 
     def _new_reader(self) -> KnowledgeReader:
         return KnowledgeReader(self.name, may_be_bare=True)
+
+
+def _repetition(number: int, line: bytes) -> Refused | None:
+    try:
+        require_single_names(line)
+    except WrongFieldError as exc:
+        return Refused(f"line {number}", exc.message)
+    return None

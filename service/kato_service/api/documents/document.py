@@ -34,6 +34,7 @@ _GENES_IN: Mapping[Any, tuple[str, type[BaseModel]]] = {
     ConfigBody: ("config", GeneOverrides),
 }
 """By body, the field of the genes, and what it holds; they may come alone on the older paths."""
+_LINES = "application/x-ndjson"
 _REFERENCE = "#/components/schemas/{model}"
 _SCHEMES: Mapping[str, Any] = {
     "apiKey": {
@@ -69,6 +70,7 @@ def document(app: FastAPI, settings: Settings, *, older: bool) -> Document:
         tags=[{"name": name, "description": text} for name, text in tags.items()],
         license_info={"name": "Apache 2.0", "identifier": "Apache-2.0"},
     )
+    schemas = made["components"]["schemas"]
     for route in routes:
         assert route.methods is not None
         (method,) = route.methods
@@ -76,10 +78,12 @@ def document(app: FastAPI, settings: Settings, *, older: bool) -> Document:
         found = described(route)
         assert found is not None
         _complete(operation, route, found, settings)
+        if (line := found.takes) is not None:
+            schemas[line.__name__] = line.model_json_schema(ref_template=_REFERENCE)
     shared = share_refusals(made["paths"])
-    made["components"] = _components(made["components"]["schemas"], settings, older=older)
+    made["components"] = _components(schemas, settings, older=older)
     made["components"]["securitySchemes"] = _schemes(settings)
-    _show_answers(made)
+    _show_examples(made)
     made["components"]["responses"] = shared
     return made
 
@@ -120,7 +124,7 @@ def _complete(
     if "requestBody" in operation:
         operation["requestBody"] = _body(route.endpoint, settings, older=described.older)
     if described.takes is not None:
-        operation["requestBody"] = _lines(described.takes)
+        operation["requestBody"] = _lines(described.takes, settings)
 
 
 def _unwrapped(text: str) -> str:
@@ -202,33 +206,42 @@ def _answers(
     if described.also_text:
         success["content"] = {"text/plain": {"schema": {"type": "string"}}, **success["content"]}
     if described.lines:
-        success["content"] = {"application/x-ndjson": success["content"]["application/json"]}
+        success["content"] = {_LINES: success["content"]["application/json"]}
     answers = {"200": success | {"description": "Done"}, **refusals(described.errors)}
     for status in described.also:
         answers[str(status)] = success | {"description": "The same, not ready or unhealthy"}
     return dict(sorted(answers.items()))
 
 
-def _show_answers(made: Document) -> None:
-    """Give every success an example: one of all its fields would look like a repeat."""
-    found = [operation for path in made["paths"].values() for operation in path.values()]
-    for answer in (operation["responses"]["200"] for operation in found):
-        for kind, content in answer["content"].items():
+def _show_examples(made: Document) -> None:
+    """Give every success, and every body of lines, an example.
+
+    An answer of all its fields would look like a repeat.
+    """
+    schemas = made["components"]["schemas"]
+    for operation in (one for path in made["paths"].values() for one in path.values()):
+        for kind, content in operation["responses"]["200"]["content"].items():
             if kind.endswith("json"):
-                content["example"] = example(content["schema"], made["components"]["schemas"])
+                content["example"] = example(content["schema"], schemas)
+        bodies = operation.get("requestBody", {}).get("content", {})
+        if (lines := bodies.get(_LINES)) is not None:
+            lines["examples"] = {"One line": {"value": example(lines["schema"], schemas)}}
 
 
 def _is_on_session(route: DocumentedRoute, described: Described) -> bool:
     return "session_id" in described.naming or "{session_id}" in route.path
 
 
-def _lines(line: type[BaseModel]) -> dict[str, Any]:
+def _lines(line: type[BaseModel], settings: Settings) -> dict[str, Any]:
     """A body that is a stream of lines."""
     schema = {"$ref": _REFERENCE.format(model=line.__name__)}
     return {
-        "description": "Lines of JSON: an export, or lines of patterns and vectors alone.",
+        "description": (
+            "Lines of JSON: an export, or lines of patterns and vectors alone. At most"
+            f" {settings.max_body_bytes} bytes a line."
+        ),
         "required": True,
-        "content": {"application/x-ndjson": {"schema": schema}},
+        "content": {_LINES: {"schema": schema}},
     }
 
 

@@ -25,13 +25,14 @@ from kato_service.api.intake.calls import Call, Called, call_of
 from kato_service.api.intake.operations import Operation
 from kato_service.api.intake.queries import flag, validated
 from kato_service.api.intake.strict_route import begin
+from kato_service.api.shapes.knowledge.bodies import PatternLine
 from kato_service.api.streams.compute_turns import ComputeTurns
 from kato_service.api.streams.line_intake import LineIntake
 from kato_service.api.streams.line_splitter import LineSplitter, RawLine
 from kato_service.api.streams.payments import Payments
 from kato_service.api.users.addresses import nobody_of, user_of
 from kato_service.api.users.import_limits import ImportLimits
-from kato_service.api.users.responses import ExportedPattern, ImportedKnowledge
+from kato_service.api.users.responses import ImportedKnowledge
 from kato_service.errors import (
     BodyTooLargeError,
     InvalidInputError,
@@ -270,7 +271,7 @@ OF_USERS = (
         ("POST",), PATH, import_knowledge, "Import knowledge for a user",
         ImportedKnowledge, (VectorsDisabledError, VectorLimitExceededError, LimitExceededError),
         scope=Scope.WRITE, audited=True, lines=True, streamed=ImportStreams,
-        takes=ExportedPattern,
+        takes=PatternLine,
     ),
 )  # fmt: skip
 OF_NOBODY = (
@@ -279,7 +280,7 @@ OF_NOBODY = (
         "Import knowledge for no user", ImportedKnowledge,
         (VectorsDisabledError, VectorLimitExceededError, LimitExceededError),
         scope=Scope.WRITE, audited=True, lines=True, streamed=ImportStreams,
-        takes=ExportedPattern,
+        takes=PatternLine,
     ),
 )  # fmt: skip
 

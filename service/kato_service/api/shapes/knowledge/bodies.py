@@ -7,6 +7,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from kato_service.api.shapes.body import AsWhole, Body, Emotives, Metadata, Real
 from kato_service.api.shapes.requests import MAX_FREQUENCY, Vector
+from kato_service.api.shapes.responses import NAME
 
 MAX_NEAREST = 1000
 """Vectors in the answer to a search."""
@@ -15,6 +16,8 @@ MAX_CONDITIONS = 1000
 MAX_DELETED = 100_000
 """Patterns that one request deletes."""
 MAX_MOMENT_CHARS = 40
+MAX_LEARNS = 2**30
+"""Learns of one pattern that an import takes."""
 _AT = "2026-01-31T12:00:00Z"
 
 
@@ -54,6 +57,31 @@ class PatternBody(Body):
         default=None, examples=[[{"joy": 0.8}]]
     )
     """Its emotive maps, oldest first; as many as the gene `persistence` keeps."""
+
+
+class PatternLine(Body):
+    """A line about a pattern, as an import takes it. A line about a vector has `vector` (its name),
+    `components` and perhaps `label` instead; lines of a whole export come between its first and
+    its last."""
+
+    name: str = Field(pattern=r"^(PTRN\|)?[0-9a-f]{40}$", examples=[NAME])
+    """The SHA-1 of its events, or the name by which it was known."""
+    events: list[Annotated[list[str], Field(min_length=1)]] = Field(
+        min_length=1, examples=[[["a"], ["b"]]]
+    )
+    """Events, oldest first."""
+    frequency: Annotated[int, Field(ge=0, le=MAX_FREQUENCY), AsWhole] = Field(examples=[3])
+    """How often it counts as learned."""
+    learns: Annotated[int, Field(ge=0, le=MAX_LEARNS), AsWhole] = Field(
+        default=0, examples=[3], json_schema_extra=lambda schema: schema.pop("default")
+    )
+    """How often the statistics count it; without it, as often as the frequency says."""
+    emotives: list[Emotives] | Emotives | None = Field(default=None, examples=[[{"joy": 0.5}]])
+    """One map per learn, oldest first."""
+    metadata: Metadata | None = Field(default=None, examples=[{"source": ["book"]}])
+    """By key, its distinct values."""
+    affinity: Emotives | None = Field(default=None, examples=[{"joy": 0.5}])
+    """By emotive, the sum over all learns."""
 
 
 class PatternFilterBody(Body):
