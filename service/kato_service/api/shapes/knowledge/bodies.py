@@ -31,6 +31,11 @@ def _moment(value: str) -> str:
     return value
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    """What a field is by default depends on another."""
+    schema.pop("default", None)
+
+
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"}), AfterValidator(_moment)]
 Frequency = Annotated[int, Field(ge=0, le=MAX_FREQUENCY), AsWhole]
 
@@ -73,7 +78,7 @@ class PatternLine(Body):
     frequency: Annotated[int, Field(ge=0, le=MAX_FREQUENCY), AsWhole] = Field(examples=[3])
     """How often it counts as learned."""
     learns: Annotated[int, Field(ge=0, le=MAX_LEARNS), AsWhole] = Field(
-        default=0, examples=[3], json_schema_extra=lambda schema: schema.pop("default")
+        default=0, examples=[3], json_schema_extra=_without_default
     )
     """How often the statistics count it; without it, as often as the frequency says."""
     emotives: list[Emotives] | Emotives | None = Field(default=None, examples=[[{"joy": 0.5}]])
