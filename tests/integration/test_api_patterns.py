@@ -1,5 +1,7 @@
 """Patterns and vectors of a session's knowledge base over HTTP."""
 
+import json
+
 import httpx
 import pytest
 
@@ -72,7 +74,10 @@ def test_an_update_edits_frequency_and_emotives(api: httpx.Client, learned: str)
 def test_a_deleted_pattern_stops_matching(api: httpx.Client, learned: str) -> None:
     path = f"/v2/sessions/{learned}"
     answer = api.delete(f"{path}/patterns/PTRN|{AB}")
-    assert answer.json() == {"status": "deleted", "name": f"PTRN|{AB}"}
+    told = answer.json()
+    line = {"name": AB, "events": [["a"], ["b"]], "frequency": 1, "learns": 1}
+    assert json.loads(told.pop("undo")) == {**line, "emotives": [], "metadata": {}}
+    assert told == {"status": "deleted", "name": f"PTRN|{AB}"}
     api.post(f"{path}/observe", json={"strings": ["a", "b"]})
     assert api.get(f"{path}/predictions").json()["predictions"] == []
     assert api.get(f"{path}/patterns/{AB}").json()["error"]["code"] == "PATTERN_NOT_FOUND"

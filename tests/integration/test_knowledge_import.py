@@ -318,6 +318,46 @@ def test_what_was_deleted_is_put_back_as_it_was(api: httpx.Client, user: str) ->
     assert content(exported(api, user)) == before
 
 
+def deleted(api: httpx.Client, session: str, name: str) -> bytes:
+    """The line that a delete leaves."""
+    answer = api.delete(f"{session}/patterns/{name}")
+    assert answer.status_code == 200, answer.text
+    line: str = answer.json()["undo"]
+    return line.encode()
+
+
+def test_a_delete_leaves_the_line_that_undoes_it_once(api: httpx.Client, user: str) -> None:
+    known(api, user)
+    session = session_of(api, user)
+    events = [{"strings": ["exact"], "metadata": {"n": [2**63, 1.0, 1, -0.0, {"b": 1, "a": "é"}]}}]
+    events.append({"strings": ["numbers"], "emotives": {"joy": 1e-7, "calm": 1.0}})
+    body = {"observations": events, "learn_at_end": True}
+    name = api.post(f"{session}/observe-sequence", json=body).json()["final_learned_pattern"]
+    api.put(f"{session}/patterns/{name}", json={"frequency": 17})
+    before = exported(api, user)
+    expected = predicted(api, user)
+    line = deleted(api, session, name)
+    assert line + b"\n" in before
+    for count in (1, 0):
+        assert imported(api, user, line, "?unique_id=undo")["imported"] == count
+        assert content(exported(api, user)) == content(before)
+        assert predicted(api, user) == expected
+
+
+def test_an_undo_keeps_what_was_learned_since_the_delete(api: httpx.Client, user: str) -> None:
+    known(api, user)
+    session = session_of(api, user)
+    name = api.get(f"{session}/patterns?limit=1").json()["patterns"][0]["name"]
+    lines = [{"user_id": user, "events": [["n0"], ["n0", "x"]], "emotives": {"joy": 1.0}}]
+    line = deleted(api, session, name)
+    api.post("/v2/learn", content=text(lines), headers=BODY)
+    assert imported(api, user, line)["imported"] == 1
+    found = api.get(f"{session}/patterns/{name}").json()
+    assert (found["frequency"], found["emotives"]) == (8, [{"joy": 1.0}])
+    (exact,) = [one for one in content(exported(api, user)) if one.get("name") == name[5:]]
+    assert exact["learns"] == 2
+
+
 def test_a_replacement_drops_what_was_there_and_a_repeat_drops_nothing(
     api: httpx.Client, user: str
 ) -> None:

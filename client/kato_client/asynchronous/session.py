@@ -229,5 +229,12 @@ class AsyncSession:
         request = Request("PUT", f"{self._path}/patterns/{segment(name)}", body)
         return answers.Pattern.of(await self._connection.call(request))
 
-    async def delete_pattern(self, name: str) -> None:
-        await self._connection.call(Request("DELETE", f"{self._path}/patterns/{segment(name)}"))
+    async def delete_pattern(self, name: str) -> str | None:
+        """Delete a pattern; gives the line that `User.import_file` takes to put it back as it was.
+
+        None if that is not known, as where the answer was lost, or the instance is older.
+        """
+        request = Request("DELETE", f"{self._path}/patterns/{segment(name)}")
+        done = await self._connection.call(request)
+        undo: str | None = done.get("undo")
+        return undo

@@ -230,5 +230,12 @@ class Session:
         request = Request("PUT", f"{self._path}/patterns/{segment(name)}", body)
         return answers.Pattern.of(self._connection.call(request))
 
-    def delete_pattern(self, name: str) -> None:
-        self._connection.call(Request("DELETE", f"{self._path}/patterns/{segment(name)}"))
+    def delete_pattern(self, name: str) -> str | None:
+        """Delete a pattern; gives the line that `User.import_file` takes to put it back as it was.
+
+        None if that is not known, as where the answer was lost, or the instance is older.
+        """
+        request = Request("DELETE", f"{self._path}/patterns/{segment(name)}")
+        done = self._connection.call(request)
+        undo: str | None = done.get("undo")
+        return undo

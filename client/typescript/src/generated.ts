@@ -1434,6 +1434,10 @@ export type PatternBody = {
 export type PatternDeleted = {
     status: string;
     name: string;
+    /**
+     * The pattern as it was, as a line that an import of knowledge takes as it is, to put it back; null in the rare case that it is no longer known.
+     */
+    undo: string | null;
 };
 
 /**

@@ -23,6 +23,7 @@ import type {
   ObservationResult,
   Pattern,
   PatternBody,
+  PatternDeleted,
   SequenceBody,
   SequenceResult,
   Session as SessionInfo,
@@ -213,8 +214,14 @@ export class Session implements AsyncDisposable {
     return this.#connection.call(put(this.#pattern(name), body), options);
   }
 
-  async deletePattern(name: string, options?: CallOptions): Promise<void> {
-    await this.#connection.call(remove(this.#pattern(name)), options);
+  /**
+   * Gives the line that `User.import` takes to put the pattern back as it was; null if that
+   * is not known, as where the answer was lost, or the instance is older.
+   */
+  async deletePattern(name: string, options?: CallOptions): Promise<string | null> {
+    const operation = remove(this.#pattern(name));
+    const done = await this.#connection.call<Partial<PatternDeleted>>(operation, options);
+    return done.undo ?? null;
   }
 
   #pattern(name: string): string {

@@ -55,12 +55,10 @@ async def update_pattern(call: Called, session_id: str, name: str, body: Pattern
 
 async def delete_pattern(call: Called, session_id: str, name: str) -> Response:
     state = await call.load(session_id)
-    await call.service.processor.patterns.delete_pattern(
+    deleted = await call.service.processor.patterns.delete_pattern(
         state.processor_id, rendering.bare(name), deadline=call.deadline
     )
-    return rendering.response(
-        {"status": "deleted", "name": rendering.spelled(rendering.bare(name))}
-    )
+    return rendering.response(rendering.deleted(rendering.bare(name), deleted))
 
 
 async def get_vector(call: Called, session_id: str, symbol: str) -> Response:

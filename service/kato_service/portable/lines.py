@@ -90,7 +90,7 @@ class KnowledgeLines:
         """The lines of patterns, and those of corrections."""
         for page in self._copy.patterns.pages():
             for pattern in page:
-                yield self._line(_plain(pattern))
+                yield self._line(fields_of(pattern))
         for symbol, (members, occurrences) in self._corrections.symbols.items():
             counts = {"pattern_member_frequency": members, "frequency": occurrences}
             yield self._line({"symbol": symbol, **counts})
@@ -120,7 +120,8 @@ class KnowledgeLines:
         return line
 
 
-def _plain(pattern: Pattern) -> dict[str, Any]:
+def fields_of(pattern: Pattern) -> dict[str, Any]:
+    """What the line of a pattern holds."""
     return {
         "name": pattern.name,
         "events": pattern.events,

@@ -71,14 +71,17 @@ class PatternOperations:
         applied = await self._append(kb, Update(new_token(), name, frequency, window), deadline)
         return applied.pattern or await self.get_pattern(kb, name, deadline=deadline)
 
-    async def delete_pattern(self, kb: str, name: str, *, deadline: Deadline) -> None:
+    async def delete_pattern(self, kb: str, name: str, *, deadline: Deadline) -> Pattern | None:
         """Delete a pattern; the symbol statistics keep what its learns counted.
+
+        Returns:
+            The pattern as the delete found it; None if that is no longer known.
 
         Raises:
             PatternNotFoundError: The knowledge base has none of that name.
         """
         await self.get_pattern(kb, name, deadline=deadline)
-        await self._append(kb, Delete(new_token(), name), deadline)
+        return (await self._append(kb, Delete(new_token(), name), deadline)).pattern
 
     async def _append(self, kb: str, entry: Entry, deadline: Deadline) -> Applied:
         base = self._knowledge.get(kb)

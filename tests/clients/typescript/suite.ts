@@ -212,7 +212,8 @@ export const cases: Record<string, (world: World) => Promise<void>> = {
     await session.updatePattern(name, { frequency: 7, emotives: [{ joy: 1 }] });
     const pattern = await session.pattern(name);
     equal([pattern.frequency, pattern.emotives], [7, [{ joy: 1 }]]);
-    await session.deletePattern(name);
+    const undo = JSON.parse((await session.deletePattern(name)) ?? "");
+    equal([undo.frequency, undo.emotives], [7, [{ joy: 1 }]]);
     equal(
       (await thrown(NotFoundError, () => session.deletePattern(name))).code,
       "PATTERN_NOT_FOUND",

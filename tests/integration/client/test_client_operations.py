@@ -1,5 +1,6 @@
 """Each operation of the Python client, on a real instance."""
 
+import json
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -131,7 +132,8 @@ async def test_patterns_are_edited_and_deleted(
         await session.update_pattern(name, frequency=7, emotives=[{"joy": 1.0}])
         pattern = await session.pattern(name)
         assert (pattern.frequency, pattern.emotives) == (7, [{"joy": 1.0}])
-        await session.delete_pattern(name)
+        undo = json.loads(await session.delete_pattern(name))
+        assert (undo["frequency"], undo["emotives"]) == (7, [{"joy": 1.0}])
         with pytest.raises(NotFoundError) as missing:
             await session.delete_pattern(name)
         assert missing.value.code == "PATTERN_NOT_FOUND"

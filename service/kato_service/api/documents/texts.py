@@ -149,7 +149,8 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     patterns.get_pattern: "Gets a pattern of the session's knowledge base.",
     patterns.update_pattern: "Changes how often a pattern counts as learned, or replaces its"
     " emotives. Sending it again is harmless.",
-    patterns.delete_pattern: "Deletes a pattern. Statistics keep what its learns counted.",
+    patterns.delete_pattern: "Deletes a pattern. Statistics keep what its learns counted."
+    " `undo` is the line that an import of knowledge takes to put it back as it was.",
     patterns.get_vector: "Gets the components of a vector as they were sent.",
     users.list_users: "Lists the knowledge bases of the instance with their users, in order of"
     " `processor_id`. A user is listed from the first learn or vector on. None is loaded for it:"

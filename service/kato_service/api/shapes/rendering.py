@@ -20,6 +20,7 @@ from kato_service.domain.prediction import (
     Prediction,
     WeightedMetrics,
 )
+from kato_service.portable.lines import fields_of
 from kato_service.processing.memory_manager import current_emotives
 from kato_service.processing.results import (
     ClearResult,
@@ -243,6 +244,12 @@ def pattern(value: Pattern) -> dict[str, Any]:
         "emotives": [dict(emotives) for emotives in value.emotives],
         "metadata": json_text.embedded_lists(value.metadata),
     }
+
+
+def deleted(name: str, value: Pattern | None) -> dict[str, Any]:
+    """A deleted pattern; *value*: as it was, if that is known."""
+    line = None if value is None else json_text.text(fields_of(value)).decode()
+    return {"status": "deleted", "name": spelled(name), "undo": line}
 
 
 def percept(state: SessionState) -> dict[str, Any]:

@@ -279,11 +279,20 @@ class Patterns(Answer):
     """Continues the list; null at its end."""
 
 
+_LINE = (
+    f'{{"name":"{NAME}","events":[["hello"],["world"]],"frequency":1,"learns":1,"emotives":[],'
+    '"metadata":{}}'
+)
+
+
 class PatternDeleted(Answer):
     """A deleted pattern."""
 
     status: str = Field(examples=["deleted"])
     name: str = Field(examples=[f"PTRN|{NAME}"])
+    undo: str | None = Field(examples=[_LINE])
+    """The pattern as it was, as a line that an import of knowledge takes as it is, to put it back;
+    null in the rare case that it is no longer known."""
 
 
 class Vector(Answer):

@@ -259,7 +259,7 @@ class Fold:
             return Applied(entry, revision, 0, met=False)
         self.index.remove(entry.name)
         self._bury(replace(known, frequency=0, emotives=(), metadata={}, revision=revision))
-        return Applied(entry, revision, 0)
+        return Applied(entry, revision, 0, pattern=known)
 
     def _import(self, revision: int, entry: Import) -> Applied:
         present = self.index.get(entry.name) or self.tombstones.get(entry.name)

@@ -116,4 +116,5 @@ class Applied:
     is_known: bool = True
     """False for a repeat that learned another pattern than it would now, which is not known."""
     pattern: Pattern | None = None
-    """The pattern right after an update; None if it is no longer known."""
+    """The pattern right after an update, or right before a delete; None if it was not there, or is
+    no longer known."""
