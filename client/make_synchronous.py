@@ -18,7 +18,9 @@ WORDS = (
     (r"\basync (def|with|for)\b", r"\1"),
     (r"\bawait ", ""),
     (r"\b__a(enter|exit)__\b", r"__\1__"),
+    (r"\bAwaitable\[(\w+)\]", r"\1"),
     (r"\baclose\b", "close"),
+    (r"\baclosing\b", "closing"),
     (r"\baiter_bytes\b", "iter_bytes"),
     (r"\baread\b", "read"),
     (r"\bAsync(\w+)", r"\1"),
@@ -39,8 +41,8 @@ def _synchronous(path: Path) -> str:
         text = re.sub(pattern, replacement, text)
     text = NOTICE.format(name=f"asynchronous/{path.name}") + text
     target = str(TARGET / path.name)
-    sorted_text = _ruff(text, "check", "--select=I", "--fix", "--quiet", "--stdin-filename", target)
-    return _ruff(sorted_text, "format", "--quiet", "--stdin-filename", target)
+    tidy = _ruff(text, "check", "--select=I,F401", "--fix", "--quiet", "--stdin-filename", target)
+    return _ruff(tidy, "format", "--quiet", "--stdin-filename", target)
 
 
 def _ruff(text: str, *arguments: str) -> str:

@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Callable
 
-from kato_client.errors import AnswerError, ConnectionFailedError, KatoError, NotFoundError
+from kato_client.errors import AnswerError, ConnectionFailedError, KatoError
 from kato_client.requests import Request
 
 CONNECT_S = 5.0
@@ -14,7 +14,11 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 
 
 class Attempts:
-    """The attempts of one call, within one limit of time."""
+    """The attempts of one call, within one limit of time.
+
+    A call that moves on from attempt to attempt says how far it `reached`, and has the limit anew
+    whenever an attempt that came further than all before it fails.
+    """
 
     def __init__(
         self,
@@ -34,6 +38,9 @@ class Attempts:
         self._limit_s, self._attempt_s = limit_s, attempt_s
         self._end = clock() + limit_s
         self._failed = 0
+        self._furthest: tuple[int, ...] = ()
+        self._came_further = False
+        """Whether this attempt came further than all before it."""
         self._may_be_done = False
         """Whether an attempt may have been applied although no answer said so."""
 
@@ -46,13 +53,20 @@ class Attempts:
     def is_over(self) -> bool:
         return self._clock() >= self._end
 
-    def was_done(self, request: Request, error: KatoError) -> bool:
-        """Whether *error* says that an earlier attempt was applied: what it deletes is gone."""
-        is_gone = request.method == "DELETE" and isinstance(error, NotFoundError)
-        return is_gone and self._may_be_done
+    def reached(self, *place: int) -> None:
+        """This attempt has come to *place*; later ones are greater, compared number by number."""
+        if place > self._furthest:
+            self._furthest, self._came_further = place, True
+
+    def was_done(self, request: Request) -> bool:
+        """Whether an earlier attempt was applied if *request* finds nothing: it was deleted."""
+        return request.method == "DELETE" and self._may_be_done
 
     def pause_s(self, error: KatoError) -> float | None:
         """Seconds to wait before the next attempt; None: give up, and raise *error*."""
+        if self._came_further:
+            self._end, self._failed = self._clock() + self._limit_s, 0
+            self._came_further = False
         self._failed += 1
         if not isinstance(error, AnswerError | ConnectionFailedError) or not error.retryable:
             return None

@@ -4,19 +4,16 @@ import gzip
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import IO, Any, cast
+from tempfile import mkstemp
+from typing import IO, Any
 
-from kato_client.errors import AnswerError, ConnectionFailedError, KatoError, coded_error
+from kato_client.errors import ConnectionFailedError, coded_error
 
 PIECE_BYTES = 256 * 1024
 GZIP = b"\x1f\x8b"
-ATTEMPTS = 5
-"""How often an export, or an import, begins in one call, if it is cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,40 +75,108 @@ class ExportCheck:
         self._digest.update(line)
 
 
-def may_begin_again(error: KatoError) -> bool:
-    """Whether a transfer that *error* ended is worth another attempt."""
-    return isinstance(error, AnswerError | ConnectionFailedError) and error.retryable
+class ExportFile:
+    """A file that an export is written to: it is there whole or not at all.
 
+    It is compressed if its name ends with ``.gz``. Its methods wait for the disk.
+    """
 
-@contextmanager
-def new_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file that is there whole or not at all; compressed if its name ends with ``.gz``."""
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._check = ExportCheck()
+        self._file: IO[bytes] | None = None
+        self._name = ""
+        """The file's, until all of it is there."""
+        self._packed: gzip.GzipFile | None = None
+        self.received = 0
+        """Bytes so far."""
+
+    @property
+    def moved(self) -> Moved:
+        return self._check.moved
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """What a whole export says that it holds."""
+        return {"revision": self._check.header["revision"], **self._check.trailer}
+
+    def open(self) -> None:
+        folder, name = self._path.parent, self._path.name
+        descriptor, self._name = mkstemp(dir=folder, prefix=f".{name}.")
+        self._file = os.fdopen(descriptor, "wb")
+        if self._path.suffix == ".gz":
+            self._packed = gzip.GzipFile("", "wb", 6, self._file, mtime=0)
+
+    def add(self, piece: bytes) -> None:
+        """Take the next bytes.
+
+        Raises:
+            AnswerError: The instance says that the export failed.
+        """
+        self._check.add(piece)
+        (self._packed or self._open_file).write(piece)
+        self.received += len(piece)
+
+    def keep(self) -> None:
+        """Nothing follows: put the file into its place.
+
+        Raises:
+            ConnectionFailedError: Something is missing.
+        """
+        self._check.end()
+        file = self._open_file
+        if self._packed is not None:
+            self._packed.close()
+        file.flush()
+        os.fsync(file.fileno())
+        file.close()
+        Path(self._name).replace(self._path)
+        self._file = None
+
+    def discard(self) -> None:
+        """Leave nothing of it, unless it was kept."""
+        if self._file is None:
+            return
         try:
-            if path.suffix == ".gz":
-                with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
-                    yield cast("IO[bytes]", packed)
-            else:
-                yield cast("IO[bytes]", file)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+            if self._packed is not None:
+                self._packed.close()
+            self._file.close()
+        finally:
+            Path(self._name).unlink(missing_ok=True)
+
+    @property
+    def _open_file(self) -> IO[bytes]:
+        assert self._file is not None
+        return self._file
 
 
-def packed_headers(path: Path) -> dict[str, str]:
-    """How the content of *path* is declared."""
-    with path.open("rb") as file:
-        is_packed = file.read(len(GZIP)) == GZIP
-    return {"Content-Encoding": "gzip"} if is_packed else {}
+class ImportFile:
+    """A file that is imported, compressed or not. Its methods wait for the disk."""
 
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[bytes] | None = None
+        self.headers: dict[str, str] = {}
+        """How its content is declared; known when it is open."""
+        self.sent = 0
+        """Bytes so far."""
 
-def pieces_of(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(PIECE_BYTES):
-            yield piece
+    def open(self) -> None:
+        self._file = self._path.open("rb")
+        if self._file.read(len(GZIP)) == GZIP:
+            self.headers["Content-Encoding"] = "gzip"
+        self._file.seek(0)
+
+    def read(self) -> bytes:
+        """The next piece; empty at the end."""
+        assert self._file is not None
+        piece = self._file.read(PIECE_BYTES)
+        self.sent += len(piece)
+        return piece
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
 
 class ImportOutcome:

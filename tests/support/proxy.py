@@ -2,11 +2,14 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from time import monotonic
 
 import pytest
+
+REFUSAL = b'{"error": {"code": "OVERLOADED", "message": "too much to do", "retryable": true}}'
 
 
 @dataclass
@@ -20,12 +23,17 @@ class FaultyProxy:
     """Replies lost so far."""
     cut: int = 0
     """Connections that `cut_at_random` closed before the request arrived."""
+    refused_at: list[float] = field(default_factory=list)
+    """When `refuse` answered, on the monotonic clock."""
+    clients: int = 0
+    """Connections that clients have open."""
     _chance: random.Random | None = None
     _share: float = 0.0
     _marker: bytes = b""
     _to_lose: int = 0
     _to_hold: int = 0
-    _cut_after: int | None = None
+    _to_refuse: list[int] = field(default_factory=list)
+    _cut_places: list[int] = field(default_factory=list)
     _held: list[tuple[asyncio.StreamWriter, bytes]] = field(default_factory=list)
     _server: asyncio.Server | None = None
     _streams: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -34,9 +42,17 @@ class FaultyProxy:
         """Forward the next requests that contain *marker*, and drop their replies."""
         self._marker, self._to_lose = marker, times
 
-    def cut_after(self, count: int) -> None:
-        """Break a connection once, when so many bytes of replies have passed."""
-        self._cut_after = count
+    def refuse(self, marker: bytes, retry_after_s: Sequence[int]) -> None:
+        """Answer the next requests that contain *marker* as a server that has too much to do.
+
+        Args:
+            retry_after_s: Seconds that each of these answers asks for; 0: it asks for none.
+        """
+        self._marker, self._to_refuse = marker, list(retry_after_s)
+
+    def cut_after(self, count: int, times: int = 1) -> None:
+        """Break a connection when so many bytes of replies have passed, so many times."""
+        self._cut_places = [count] * times
 
     def cut_at_random(self, chance: random.Random, share: float) -> None:
         """Break the connection of this share of what clients send: half of it before it arrives,
@@ -79,14 +95,23 @@ class FaultyProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         self._streams.add(client)
-        with suppress(OSError):
-            answers, upstream = await asyncio.open_connection("127.0.0.1", self.target)
-            self._streams.add(upstream)
-            losing = asyncio.Event()
-            await asyncio.gather(
-                self._requests(reader, upstream, client, losing),
-                self._replies(answers, client, losing),
-            )
+        self.clients += 1
+        try:
+            await self._forward(reader, client)
+        except OSError:
+            pass  # one side is gone, or the server is away
+        finally:
+            self.clients -= 1
+            client.close()
+
+    async def _forward(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        answers, upstream = await asyncio.open_connection("127.0.0.1", self.target)
+        self._streams.add(upstream)
+        losing = asyncio.Event()
+        await asyncio.gather(
+            self._requests(reader, upstream, client, losing),
+            self._replies(answers, client, losing),
+        )
 
     async def _requests(
         self,
@@ -101,6 +126,10 @@ class FaultyProxy:
                 self._held.append((upstream, request))
                 client.close()
                 return
+            if self._to_refuse and self._marker in request:
+                client.write(self._refusal(self._to_refuse.pop(0)))
+                await reader.read()  # the rest of the request, until its sender has the answer
+                break
             fate = 1.0 if self._chance is None else self._chance.random()
             if fate < self._share / 2:
                 self.cut += 1
@@ -115,6 +144,12 @@ class FaultyProxy:
         upstream.close()
         client.close()
 
+    def _refusal(self, retry_after_s: int) -> bytes:
+        self.refused_at.append(monotonic())
+        asked = f"Retry-After: {retry_after_s}\r\n" if retry_after_s else ""
+        head = f"HTTP/1.1 503 Busy\r\n{asked}Connection: close\r\nContent-Length: {len(REFUSAL)}"
+        return f"{head}\r\n\r\n".encode() + REFUSAL
+
     async def _replies(
         self, answers: asyncio.StreamReader, client: asyncio.StreamWriter, losing: asyncio.Event
     ) -> None:
@@ -122,12 +157,13 @@ class FaultyProxy:
             if losing.is_set():
                 self.lost += 1
                 break
-            if self._cut_after is not None:
-                reply, left = reply[: self._cut_after], self._cut_after - len(reply)
-                self._cut_after = left if left > 0 else None
-                if left <= 0:
-                    client.write(reply)
+            if self._cut_places:
+                place = self._cut_places[0]
+                if len(reply) >= place:
+                    del self._cut_places[0]
+                    client.write(reply[:place])
                     break
+                self._cut_places[0] -= len(reply)
             client.write(reply)
             await client.drain()
         client.close()

@@ -50,6 +50,21 @@ def test_pauses_grow_to_a_ceiling_and_end_with_the_limit() -> None:
     assert error.__notes__ == [f"gave up after attempt {len(pauses) + 1}, within 60 s"]
 
 
+def test_an_attempt_that_came_further_begins_the_limit_anew() -> None:
+    clock = Clock()
+    series, cut = attempts(clock), ConnectionFailedError("cut off")
+    for place in ((0, 9), (1, 0), (1, 7)):
+        clock.now += 1000
+        series.reached(*place)
+        assert series.pause_s(cut) == 0.2
+    clock.now += 59
+    series.reached(1, 7)
+    assert series.pause_s(cut) == 0.4
+    clock.now += 1
+    series.reached(1, 6)
+    assert series.pause_s(cut) is None
+
+
 def test_a_pattern_with_a_checksum_in_its_metadata_does_not_end_an_export() -> None:
     pattern = {"name": "0" * 40, "metadata": {"sha256": ["f" * 64]}}
     lines = [{"format": "kato-knowledge", "patterns": 1}, pattern]
@@ -98,19 +113,17 @@ def test_an_attempt_never_waits_beyond_the_limit() -> None:
 
 
 def test_what_a_lost_delete_deleted_is_gone() -> None:
-    gone = refused(404, "SESSION_NOT_FOUND", retryable=False)
     series = attempts(Clock())
-    assert not series.was_done(DELETE, gone)
+    assert not series.was_done(DELETE)
     series.pause_s(ConnectionFailedError("cut off"))
-    assert series.was_done(DELETE, gone)
-    assert not series.was_done(READ, gone)
-    assert not series.was_done(DELETE, refused(403, "FORBIDDEN", retryable=False))
+    assert series.was_done(DELETE)
+    assert not series.was_done(READ)
 
 
 def test_a_delete_that_was_only_turned_away_did_nothing() -> None:
     series = attempts(Clock())
     series.pause_s(refused(429, "RATE_LIMITED", retryable=True, after_s=1))
-    assert not series.was_done(DELETE, refused(404, "PATTERN_NOT_FOUND", retryable=False))
+    assert not series.was_done(DELETE)
 
 
 def test_every_change_has_an_id_of_its_own() -> None:

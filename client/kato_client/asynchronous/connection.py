@@ -2,19 +2,21 @@
 
 import ssl
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
 
 import httpx
 
 from kato_client import requests
 from kato_client.asynchronous.seam import sleep
 from kato_client.attempts import CONNECT_S, SILENCE_S, Attempts
-from kato_client.errors import ConnectionFailedError, KatoError
+from kato_client.errors import ConnectionFailedError, KatoError, NotFoundError
 from kato_client.requests import Request
 from kato_client.version import VERSION
 
 Token = str | Callable[[], str]
+R = TypeVar("R")
 
 
 class AsyncConnection:
@@ -91,15 +93,23 @@ class AsyncConnection:
         Raises:
             KatoError: The instance refused it, or no answer came in time.
         """
+        return await self.repeated(partial(self._attempted, request), timeout_s=timeout_s)
+
+    async def repeated(
+        self, attempt: Callable[[Attempts], Awaitable[R]], *, timeout_s: float | None = None
+    ) -> R:
+        """What *attempt* gives, which is made until it succeeds or the time is over.
+
+        Raises:
+            KatoError: What the last attempt raised.
+        """
         attempts = self.attempts(timeout_s)
         self.begin()
         try:
             while True:
                 try:
-                    return await self._attempted(request, attempts)
+                    return await attempt(attempts)
                 except KatoError as error:
-                    if attempts.was_done(request, error):
-                        return {}
                     pause_s = attempts.pause_s(error)
                     if pause_s is None:
                         raise
@@ -112,7 +122,7 @@ class AsyncConnection:
         request: Request,
         sent: AsyncIterator[bytes] | None = None,
         described: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """The answer to *request* piece by piece, as it arrives. It is sent once.
 
         Args:
@@ -144,7 +154,12 @@ class AsyncConnection:
     async def _attempted(self, request: Request, attempts: Attempts) -> dict[str, Any]:
         with requests.failures_of(self.url):
             response, content = await self._received(request, attempts)
-        return requests.answer(response.status_code, response.headers, content)
+        try:
+            return requests.answer(response.status_code, response.headers, content)
+        except NotFoundError:
+            if attempts.was_done(request):
+                return {}
+            raise
 
     async def _received(self, request: Request, attempts: Attempts) -> tuple[httpx.Response, bytes]:
         left_s = attempts.left_s

@@ -2,20 +2,27 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
-from kato_client import sockets, transfers
+from kato_client import sockets
 
+P = ParamSpec("P")
+R = TypeVar("R")
 sleep = asyncio.sleep
 
 
-async def sent_of(path: Path) -> AsyncIterator[bytes]:
-    """The content of a file as the body of a request."""
-    for piece in transfers.pieces_of(path):
-        yield piece
+async def blocking(work: Callable[P, R], *given: P.args, **named: P.kwargs) -> R:
+    """What *work* returns, which may wait for a disk: it runs in a thread, off the event loop.
+
+    It has always ended when this does, also if the caller is cancelled.
+    """
+    running = asyncio.ensure_future(asyncio.to_thread(work, *given, **named))
+    try:
+        return await asyncio.shield(running)
+    finally:
+        await asyncio.wait([running])
 
 
 class AsyncSocket:

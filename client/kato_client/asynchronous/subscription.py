@@ -15,21 +15,20 @@ async def subscribed(
 ) -> AsyncIterator[Predictions]:
     """Predictions from the WebSocket *path*, as `AsyncSession.subscribe` promises."""
     url = "ws" + connection.url.removeprefix("http") + path
-    attempts, is_new = connection.attempts(), True
+    attempts, received = connection.attempts(), 0
     last: Predictions | None = None
     while True:
         try:
             async with socket_to(url, connection.headers, connection.tls) as socket:
                 await socket.send(json.dumps({"type": "subscribe", "id": 1, "payload": payload}))
                 while (found := predictions_in(json.loads(await socket.receive()))) is not ENDED:
-                    is_new = False
+                    received += 1
+                    attempts.reached(received)
                     if isinstance(found, Predictions) and found != last:
                         last = found
                         yield found
                 return
         except KatoError as error:
-            if not is_new:
-                attempts, is_new = connection.attempts(), True
             pause_s = attempts.pause_s(_passing(error, connection))
             if pause_s is None:
                 raise

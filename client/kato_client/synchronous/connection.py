@@ -3,19 +3,21 @@
 
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Mapping
+from functools import partial
+from typing import Any, TypeVar
 
 import httpx
 
 from kato_client import requests
 from kato_client.attempts import CONNECT_S, SILENCE_S, Attempts
-from kato_client.errors import ConnectionFailedError, KatoError
+from kato_client.errors import ConnectionFailedError, KatoError, NotFoundError
 from kato_client.requests import Request
 from kato_client.synchronous.seam import sleep
 from kato_client.version import VERSION
 
 Token = str | Callable[[], str]
+R = TypeVar("R")
 
 
 class Connection:
@@ -92,15 +94,21 @@ class Connection:
         Raises:
             KatoError: The instance refused it, or no answer came in time.
         """
+        return self.repeated(partial(self._attempted, request), timeout_s=timeout_s)
+
+    def repeated(self, attempt: Callable[[Attempts], R], *, timeout_s: float | None = None) -> R:
+        """What *attempt* gives, which is made until it succeeds or the time is over.
+
+        Raises:
+            KatoError: What the last attempt raised.
+        """
         attempts = self.attempts(timeout_s)
         self.begin()
         try:
             while True:
                 try:
-                    return self._attempted(request, attempts)
+                    return attempt(attempts)
                 except KatoError as error:
-                    if attempts.was_done(request, error):
-                        return {}
                     pause_s = attempts.pause_s(error)
                     if pause_s is None:
                         raise
@@ -113,7 +121,7 @@ class Connection:
         request: Request,
         sent: Iterator[bytes] | None = None,
         described: Mapping[str, str] | None = None,
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes, None]:
         """The answer to *request* piece by piece, as it arrives. It is sent once.
 
         Args:
@@ -145,7 +153,12 @@ class Connection:
     def _attempted(self, request: Request, attempts: Attempts) -> dict[str, Any]:
         with requests.failures_of(self.url):
             response, content = self._received(request, attempts)
-        return requests.answer(response.status_code, response.headers, content)
+        try:
+            return requests.answer(response.status_code, response.headers, content)
+        except NotFoundError:
+            if attempts.was_done(request):
+                return {}
+            raise
 
     def _received(self, request: Request, attempts: Attempts) -> tuple[httpx.Response, bytes]:
         left_s = attempts.left_s

@@ -2,15 +2,20 @@
 
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
-from kato_client import sockets, transfers
+from kato_client import sockets
 
+P = ParamSpec("P")
+R = TypeVar("R")
 sleep = time.sleep
-sent_of = transfers.pieces_of
-"""The content of a file as the body of a request."""
+
+
+def blocking(work: Callable[P, R], *given: P.args, **named: P.kwargs) -> R:
+    """What *work* returns, which may wait for a disk."""
+    return work(*given, **named)
 
 
 class Socket:

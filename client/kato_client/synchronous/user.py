@@ -6,17 +6,15 @@ from pathlib import Path
 from typing import Any, TypeVar, Unpack
 from uuid import uuid4
 
-from kato_client import answers, transfers
-from kato_client.attempts import FIRST_PAUSE_S
-from kato_client.errors import AnswerError, KatoError, coded_error
+from kato_client import answers
+from kato_client.errors import AnswerError, coded_error
 from kato_client.filters import PatternFilter, as_body, as_query
 from kato_client.lines import Progress as LearnProgress
 from kato_client.observations import Event, UserSequence, observations_of
 from kato_client.records import Record
-from kato_client.requests import NDJSON, AnswerOptions, Request, asked, get, post, segment
-from kato_client.synchronous import bulk, pages
+from kato_client.requests import AnswerOptions, Request, asked, get, post, segment
+from kato_client.synchronous import bulk, moving, pages
 from kato_client.synchronous.connection import Connection
-from kato_client.synchronous.seam import sent_of, sleep
 from kato_client.transfers import Progress
 
 R = TypeVar("R", bound=Record)
@@ -132,7 +130,8 @@ class User:
     ) -> answers.Exported:
         """Write the knowledge to a file, which is there whole or not at all.
 
-        An export that is cut off begins again, of the newest revision.
+        An export that is cut off begins again, of the newest revision, until none has come further
+        than those before it for as long as the time limit.
 
         Args:
             file: Compressed, if its name ends with ``.gz``.
@@ -142,28 +141,9 @@ class User:
         Raises:
             KatoError: The instance refused it, or did not send all of it.
         """
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                return self._exported(Path(file), vectors, progress)
-            except KatoError as error:
-                if attempt >= transfers.ATTEMPTS or not transfers.may_begin_again(error):
-                    raise
-            sleep(FIRST_PAUSE_S * 2**attempt)
-
-    def _exported(self, path: Path, vectors: bool, progress: Progress | None) -> answers.Exported:
-        check = transfers.ExportCheck()
         query = {} if vectors else {"vectors": "false"}
         request = Request("GET", f"{self._path}/knowledge:export", query=query)
-        with transfers.new_file(path) as file:
-            for piece in self._connection.pieces(request):
-                check.add(piece)
-                file.write(piece)
-                if progress is not None:
-                    progress(check.moved)
-            check.end()
-        return answers.Exported.of({"revision": check.header["revision"], **check.trailer})
+        return moving.exported(self._connection, request, Path(file), progress)
 
     def import_file(
         self,
@@ -176,7 +156,8 @@ class User:
     ) -> answers.Imported:
         """Put a file that was exported into the knowledge. Nothing changes unless it is whole.
 
-        The same file counts once, however often it is added: one that was cut off continues.
+        The same file counts once, however often it is added: one that was cut off is sent again and
+        continues, until it has come no further for as long as the time limit.
 
         Args:
             file: Compressed or not.
@@ -196,27 +177,7 @@ class User:
         query |= {} if vectors else {"vectors": "false"}
         query |= {} if unique_id is None else {"unique_id": unique_id}
         request = Request("POST", f"{self._path}/knowledge:import", query=query)
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                return self._imported(request, Path(file), progress)
-            except KatoError as error:
-                if attempt >= transfers.ATTEMPTS or not transfers.may_begin_again(error):
-                    raise
-            sleep(FIRST_PAUSE_S * 2**attempt)
-
-    def _imported(
-        self, request: Request, path: Path, progress: Progress | None
-    ) -> answers.Imported:
-        outcome = transfers.ImportOutcome()
-        described = {"Content-Type": NDJSON, **transfers.packed_headers(path)}
-        for piece in self._connection.pieces(request, sent_of(path), described):
-            outcome.add(piece)
-            if progress is not None:
-                progress(outcome.moved)
-        outcome.end()
-        return answers.Imported.of(outcome.counts)
+        return moving.imported(self._connection, request, Path(file), progress)
 
     def erase(self) -> answers.Erased:
         """Erase everything of the user: knowledge, vectors, sessions. There is no undo."""

@@ -4,7 +4,6 @@ import random
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -22,7 +21,6 @@ from kato_client import (
     Predictions,
     UserSequence,
 )
-from kato_client.transfers import Moved
 from support.proxy import FaultyProxy
 
 NewKato = Callable[..., Any]
@@ -232,59 +230,3 @@ async def test_a_user_is_listed_and_erased(new_kato: NewKato, service_url: str, 
         assert (erased.erased["patterns"], erased.used_again) == (1, False)
         assert (await kato.user(user).erase()).erased["patterns"] == 0
         assert [one async for one in kato.user(user).patterns()] == []
-
-
-@pytest.mark.parametrize("name", ["knowledge.jsonl", "knowledge.jsonl.gz"])
-async def test_a_file_moves_what_a_user_knows(
-    new_kato: NewKato, service_url: str, user: str, tmp_path: Path, name: str
-) -> None:
-    seen = list[Moved]()
-    async with new_kato(service_url) as kato:
-        await kato.user(user).learn([LETTERS, LETTERS, [*LETTERS, "d"]])
-        done = await kato.user(user).export(tmp_path / name, progress=seen.append)
-        assert (done.patterns, seen[-1].total) == (2, 2)
-        other = kato.user(f"{user}-2")
-        moved = await other.import_file(tmp_path / name, progress=seen.append)
-        assert (moved.parts, moved.imported, moved.repeated) == (2, 2, 0)
-        again = await other.import_file(tmp_path / name)
-        assert (again.imported, again.repeated) == (0, 2)
-        replaced = await other.import_file(tmp_path / name, replace=True, unique_id="new")
-        assert (replaced.imported, replaced.replaced) == (2, True)
-        for _ in range(2):
-            await other.learn([["new", "learn"]])
-            restored = await other.import_file(tmp_path / name, replace=True)
-            assert (restored.imported, restored.replaced) == (2, True)
-    assert await frequencies(service_url, f"{user}-2") == [1, 2]
-    assert [path.name for path in tmp_path.iterdir()] == [name]
-
-
-async def test_an_export_and_an_import_that_are_cut_off_begin_again(
-    new_kato: NewKato, service_url: str, user: str, tmp_path: Path, faulty_proxy: Opened
-) -> None:
-    file = tmp_path / "knowledge.jsonl"
-    async with new_kato(service_url) as direct:
-        await direct.user(user).learn([[f"n{number}", "x" * 900] for number in range(200)])
-    proxy = await faulty_proxy(int(service_url.rpartition(":")[2]))
-    async with new_kato(f"http://127.0.0.1:{proxy.port}") as kato:
-        proxy.cut_after(50_000)
-        done = await kato.user(user).export(file)
-        assert done.patterns == 200
-        assert len(file.read_text().splitlines()) == 202
-        proxy.cut_after(20)
-        moved = await kato.user(f"{user}-2").import_file(file)
-    assert moved.imported + moved.repeated == 200
-    assert await frequencies(service_url, f"{user}-2") == [1] * 200
-
-
-async def test_a_file_that_is_cut_is_refused_with_the_fix(
-    new_kato: NewKato, service_url: str, user: str, tmp_path: Path
-) -> None:
-    file = tmp_path / "cut.jsonl"
-    async with new_kato(service_url) as kato:
-        await kato.user(user).learn([LETTERS])
-        await kato.user(user).export(file)
-        file.write_bytes(file.read_bytes()[:-20])
-        with pytest.raises(InvalidRequestError, match="cut or damaged"):
-            await kato.user(f"{user}-2").import_file(file)
-        with pytest.raises(NotFoundError):
-            await kato.user(f"{user}-2").info()
