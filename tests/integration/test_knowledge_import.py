@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +15,8 @@ import httpx
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from transfers import done, rows_of
+from transfers import done, environment, rows_of
+from transfers import exported as exported_lines
 
 from support.access import await_audited, callers, code_of, key_line
 from support.line_streams import NDJSON, text
@@ -169,6 +171,7 @@ def test_a_kill_in_the_middle_of_an_import_loses_and_doubles_nothing(
     service.await_ready()
     embedded = {"DATA_DIR": str(service.directory / "data")}
     with httpx.Client(base_url=service.url, timeout=60) as api:
+        known(api, "me", count=3)  # so that patterns with vectors are among the first
         known(api, "me", count=5000)
         body = exported(api, "me")
         before = rows_of(embedded)
@@ -180,10 +183,34 @@ def test_a_kill_in_the_middle_of_an_import_loses_and_doubles_nothing(
     service.start()
     service.await_ready()
     with httpx.Client(base_url=service.url, timeout=60) as api:
+        _require_vectors(content(exported(api, "you")))
         rest = imported(api, "you", body)
         assert 0 < rest["repeated"] < rest["parts"]
         assert rest["imported"] + rest["repeated"] == rest["parts"]
         assert content(exported(api, "you")) == content(body)
+
+
+def test_a_kill_of_the_command_leaves_no_pattern_without_its_vectors(
+    api: httpx.Client, user: str, tmp_path: Path
+) -> None:
+    known(api, user, count=3)
+    known(api, user, count=3000)
+    file = tmp_path / "me.jsonl"
+    file.write_bytes(exported(api, user))
+    target = {"DATA_DIR": str(tmp_path / "data")}
+    program = [sys.executable, "-m", "kato_service", "import", str(file)]
+    with subprocess.Popen(program, env=environment(target)) as running:
+        until(lambda: rows_of(target) > 2, "a part of the import", pause_s=0.002)
+        running.kill()
+    _require_vectors(exported_lines(target))
+    assert "3 vectors equal" in done(target, "import", file)
+
+
+def _require_vectors(found: Lines) -> None:
+    """Some patterns have vectors, and each of these is there."""
+    symbols = {one for line in found for event in line.get("events", ()) for one in event}
+    used = {symbol for symbol in symbols if symbol.startswith("VCTR|")}
+    assert used == {one["vector"] for one in found if "vector" in one} != set()
 
 
 def _quietly(call: Callable[[], object]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from kato_service.domain.deadline import Deadline
 from kato_service.domain.pattern import Pattern
 from kato_service.domain.statistics import SymbolStatistics
-from kato_service.errors import SourceChangedError, TransferError
+from kato_service.errors import OutcomeUnknownError, SourceChangedError, TransferError
 from kato_service.knowledge.model.entries import Import, Statistics
 from kato_service.knowledge.model.reading import KnowledgeReading
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
@@ -170,6 +170,18 @@ class KnowledgeImport:
                         f"the name {one.name} belongs to other events in the knowledge base: import"
                         " into another one (--user)"
                     )
+
+
+def require_same_clear(reading: KnowledgeReading, cleared: int) -> None:
+    """Raises OutcomeUnknownError: The last clear is another one than that at *cleared*."""
+    if reading.cleared != cleared:
+        raise was_cleared()
+
+
+def was_cleared() -> OutcomeUnknownError:
+    return OutcomeUnknownError(
+        "the knowledge base was cleared while this was imported; import it again"
+    )
 
 
 def _is_empty(reading: KnowledgeReading) -> bool:

@@ -10,7 +10,7 @@ from itertools import islice
 from kato_service.domain.shares import Holder
 from kato_service.errors import TransferError, VectorsClearedError
 from kato_service.knowledge.vectors.vector_store import Stored, VectorStore
-from kato_service.portable.importing import Comparison
+from kato_service.portable.importing import Comparison, was_cleared
 from kato_service.portable.vectors import NamedVector, VectorSource, VectorSurvey, fitting
 
 BATCH_COMPONENTS = 2**18
@@ -75,7 +75,7 @@ class VectorImport:
 
         Raises:
             StoreUnavailableError: Source or target did not answer; repeat the import.
-            TransferError: The knowledge base was cleared meanwhile.
+            OutcomeUnknownError: The knowledge base was cleared meanwhile.
         """
         done = 0
         async for batch in self._batches():
@@ -85,7 +85,7 @@ class VectorImport:
             try:
                 await self._store.store(*self._target, missing, labels)
             except VectorsClearedError as exc:
-                raise TransferError("the knowledge base was cleared meanwhile") from exc
+                raise was_cleared() from exc
             done += len(batch)
             yield done
 

@@ -11,7 +11,12 @@ from kato_service.domain.identity import processor_id_of
 from kato_service.errors import TransferError
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 from kato_service.portable.file import PortableKnowledge
-from kato_service.portable.importing import READING_TIMEOUT_S, KnowledgeImport, Progress
+from kato_service.portable.importing import (
+    READING_TIMEOUT_S,
+    KnowledgeImport,
+    Progress,
+    require_same_clear,
+)
 from kato_service.portable.importing_vectors import VectorImport
 from kato_service.portable.source import KnowledgeSource, Survey, surveyed
 from kato_service.portable.vectors import VectorSource, VectorSurvey, surveyed_vectors
@@ -115,31 +120,35 @@ async def _import(given: argparse.Namespace, settings: Settings) -> int:
                 if vectors or done < survey.parts:
                     say("importing; if it is interrupted, repeat the command")
                     say(f"to undo it, call clear-all in {_session_of(given.user)}")
-                differs = await _moved(patterns, everything_is_in=done == survey.parts)
-                differs |= await _moved_vectors(vectors)
+                # First: a pattern must never be there without its vectors.
+                if vectors:
+                    await _store(vectors)
+                if patterns and done < survey.parts:
+                    await patterns.append()
+                differs = await _differs(patterns, vectors)
+                async with target.reading(deadline=Deadline.after(READING_TIMEOUT_S)) as reading:
+                    require_same_clear(reading, cleared)
     return EXIT_DIFFERENT if differs else 0
 
 
-async def _moved(patterns: KnowledgeImport | None, *, everything_is_in: bool) -> bool:
-    """Import and compare; gives whether the comparison failed."""
-    if patterns is None:
-        return False
-    if not everything_is_in:
-        await patterns.append()
-    comparison = await patterns.compare()
-    say_compared(comparison)
-    return comparison.failed
-
-
-async def _moved_vectors(vectors: VectorImport | None) -> bool:
-    if vectors is None:
-        return False
+async def _store(vectors: VectorImport) -> None:
     report = Report()
     async for done in vectors.stored():
         report(Progress("imported", done, vectors.survey.count, "vectors"))
-    comparison = await vectors.compare()
-    say_compared_vectors(comparison)
-    return comparison.failed
+
+
+async def _differs(patterns: KnowledgeImport | None, vectors: VectorImport | None) -> bool:
+    """Compare everything with its source; gives whether that failed."""
+    failed = False
+    if patterns:
+        comparison = await patterns.compare()
+        say_compared(comparison)
+        failed = comparison.failed
+    if vectors:
+        comparison = await vectors.compare()
+        say_compared_vectors(comparison)
+        failed |= comparison.failed
+    return failed
 
 
 @asynccontextmanager

@@ -16,7 +16,6 @@ from kato_service.domain.shares import Holder
 from kato_service.errors import (
     InvalidInputError,
     LimitExceededError,
-    OutcomeUnknownError,
     TransferError,
     VectorsDisabledError,
 )
@@ -26,7 +25,12 @@ from kato_service.knowledge.model.entries import Clear, Import, Statistics
 from kato_service.knowledge.model.reading import KnowledgeReading
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 from kato_service.knowledge.vectors.vector_store import VectorStore
-from kato_service.portable.importing import import_of, new_token
+from kato_service.portable.importing import (
+    import_of,
+    new_token,
+    require_same_clear,
+    was_cleared,
+)
 from kato_service.portable.importing_vectors import VectorImport
 from kato_service.portable.receiving import ReceivedKnowledge
 from kato_service.portable.source import Survey
@@ -159,7 +163,8 @@ class KnowledgeImport:
         """Put in what is missing; each group of it is durable by itself, whatever ends this.
 
         Raises:
-            StoreUnavailableError: A store did not answer; repeat the import.
+            StoreUnavailableError: A store did not answer, or the knowledge base was cleared
+                meanwhile; repeat the import.
             InvalidInputError: It does not fit to what was learned meanwhile.
         """
         with self._base.kept():
@@ -169,19 +174,19 @@ class KnowledgeImport:
                 self.progress.cleared = True
                 yield self.progress
             since = await self._base.open(deadline=self._deadline())
+            async with self._base.reading(deadline=self._deadline()) as reading:
+                cleared = reading.cleared
+            if self.store is not None:
+                # First: a pattern must never be there without its vectors.
+                async for _ in self._stored_vectors(self.store, cleared):
+                    yield self.progress
+                await self._parts_since(cleared)
             async for group in self._groups():
                 applied = await self._base.append(await self._uncounted(group), since=since)
                 self.progress.imported += sum(one.met for one in applied)
                 yield self.progress
-            async with self._base.reading(deadline=self._deadline()) as reading:
-                cleared = reading.cleared
-                if reading.imports.get(self._source, 0) != self._survey.parts:
-                    raise OutcomeUnknownError(
-                        "the knowledge base was cleared while this was imported; import it again"
-                    )
-            if self.store is not None:
-                async for _ in self._stored_vectors(self.store, cleared):
-                    yield self.progress
+            if await self._parts_since(cleared) != self._survey.parts:
+                raise was_cleared()
 
     @property
     def _replaces(self) -> bool:
@@ -252,6 +257,16 @@ class KnowledgeImport:
         async for done in importing.stored():
             self.progress.vectors = done
             yield done
+
+    async def _parts_since(self, cleared: int) -> int:
+        """How many parts are in since the clear at revision *cleared*.
+
+        Raises:
+            OutcomeUnknownError: There was another one.
+        """
+        async with self._base.reading(deadline=self._deadline()) as reading:
+            require_same_clear(reading, cleared)
+            return reading.imports.get(self._source, 0)
 
     def _deadline(self) -> Deadline:
         return Deadline.after(self._timeout_s)
