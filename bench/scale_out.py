@@ -50,9 +50,9 @@ LEARN_WRITES, LEARN_TAILS = 1, 2
 VIEW_READS, VIEW_CONFIRMED, VIEW_WRITES = 2, 6, 4
 LOOK_CONFIRMED = 2
 """Of a replica that applied entries of others, and finds their views written."""
-IDLE_READS_PER_S, IDLE_CONFIRMED_PER_S = 3.2, 10.5
+UPKEEP_READS_PER_S, UPKEEP_CONFIRMED_PER_S = 3.2, 10.5
 """Of a replica with 20 knowledge bases or more in memory: upkeep looks at four each second. Of each
-kind, 2.5 look for changes of users' configurations."""
+kind, 2.5 look for changes of users' configurations, as long as users have new sessions."""
 
 REDIS_US_PER_S = 800_000.0
 """One thread of Redis, a fifth of it kept for what is no request."""
@@ -288,8 +288,8 @@ def store_ends(done: Simulation) -> dict[str, float]:
     replicas = scenario.replicas
     return {
         "Redis": REDIS_US_PER_S / redis_us,
-        "MongoDB's reads": max(0.0, MONGODB_READS_PER_S - IDLE_READS_PER_S * replicas) / reads,
-        "MongoDB's writes": max(0.0, MONGODB_WRITES_PER_S - IDLE_CONFIRMED_PER_S * replicas)
+        "MongoDB's reads": max(0.0, MONGODB_READS_PER_S - UPKEEP_READS_PER_S * replicas) / reads,
+        "MongoDB's writes": max(0.0, MONGODB_WRITES_PER_S - UPKEEP_CONFIRMED_PER_S * replicas)
         / (confirmed + writes),
     }
 

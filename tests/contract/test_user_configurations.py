@@ -1,7 +1,8 @@
 """Configurations of users on every store: the same on every replica, old or new after a kill."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 
 ALICE, BOB = "kato~alice", "kato~bob"
 OLD, NEW = {"recall_threshold": 0.5}, {"recall_threshold": 0.7, "stm_mode": "ROLLING"}
-QUICK = ConfigurationPlan(valid_s=0.2, known_after_s=0.21, retry_s=0.2, patience_s=0.1)
+QUICK = ConfigurationPlan(valid_s=0.2, known_after_s=0.21, retry_s=0.2, patience_s=20.0)
 AT_ONCE = ConfigurationPlan(valid_s=0.0, known_after_s=0.0, retry_s=0.05)
 Step = Callable[[str], Awaitable[None]]
 
@@ -233,6 +234,143 @@ async def test_while_the_store_is_away_sessions_begin_with_what_was_known_last()
         await in_memory(shelf, step).current()
     is_away = False
     assert await _genes(one) == OLD
+
+
+class Watched:
+    """A process that looks for changes all the time, and counts how often it reads."""
+
+    def __init__(self, shelf: Shelf, plan: ConfigurationPlan) -> None:
+        self.now, self.reads, self.is_away = 100.0, 0, False
+        log = MemoryKnowledgeLog(shelf, step=self._step)
+        self.known = UserConfigurations(
+            log.configurations, "kato", plan, clock=lambda: self.now, wall=lambda: self.now
+        )
+
+    async def _step(self, what: str) -> None:
+        self.reads += what == "configurations"
+        if self.is_away:
+            raise StoreUnavailableError("away")
+
+    @asynccontextmanager
+    async def looking(self) -> AsyncIterator[None]:
+        """Look for changes; at first nobody needs them."""
+        task = asyncio.create_task(self.known.run())
+        try:
+            await self.read(more=1)
+            await self.at_rest()
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            await self.known.close()
+
+    async def read(self, *, more: int) -> None:
+        """Wait until it has read so many times more."""
+        until = self.reads + more
+        async with asyncio.timeout(60):
+            while self.reads < until:
+                await asyncio.sleep(0.001)
+
+    async def at_rest(self) -> None:
+        """Let time pass until it looks no more."""
+        self.now += OFTEN.needed_s
+        async with asyncio.timeout(60):
+            seen = -1
+            while seen != self.reads:
+                seen = self.reads
+                await asyncio.sleep(0.1)
+
+
+OFTEN = ConfigurationPlan(refresh_s=0.002, valid_s=0.4, known_after_s=0.0, rest_s=3600.0)
+
+
+async def test_changes_are_looked_for_only_while_somebody_needs_them() -> None:
+    one = Watched(Shelf(), OFTEN)
+    async with one.looking():
+        await one.known.current()
+        await one.read(more=5)
+        one.now += OFTEN.needed_s / 2
+        assert one.known.genes(ALICE) == {}
+        one.now += OFTEN.needed_s / 2
+        await one.read(more=5)
+        await one.at_rest()
+
+
+async def test_the_first_session_after_a_pause_reads_once_and_knows_every_change() -> None:
+    shelf = Shelf()
+    one, other = Watched(shelf, ConfigurationPlan(refresh_s=3600.0)), in_memory(shelf)
+    async with one.looking():
+        await other.put(ALICE, OLD)
+        rested = one.reads
+        await asyncio.gather(*(one.known.current() for _ in range(100)))
+        assert (one.known.genes(ALICE), one.reads) == (OLD, rested + 1)
+        await one.at_rest()
+        await other.put(ALICE, NEW)
+        await one.known.current()
+        assert one.known.genes(ALICE) == NEW
+
+
+async def test_that_the_store_was_away_before_a_pause_says_nothing_about_now() -> None:
+    shelf = Shelf()
+    one, other = Watched(shelf, OFTEN), in_memory(shelf)
+    async with one.looking():
+        await one.known.current()
+        one.now += OFTEN.valid_s
+        one.is_away = True
+        await one.known.current()
+        await one.at_rest()
+        with pytest.raises(StoreUnavailableError):
+            await one.known.get(ALICE)
+        one.is_away = False
+        await other.put(ALICE, NEW)
+        await one.known.current()
+        assert one.known.genes(ALICE) == NEW
+
+
+async def test_sessions_after_a_pause_begin_with_what_was_read_last_while_the_store_is_away() -> (
+    None
+):
+    shelf = Shelf()
+    one = Watched(shelf, OFTEN)
+    async with one.looking():
+        await one.known.put(ALICE, OLD)
+        await one.at_rest()
+        one.is_away = True
+        await one.known.current()
+        assert one.known.genes(ALICE) == OLD
+        await one.known.current()
+        assert one.known.genes(ALICE) == OLD
+        await one.read(more=2)
+        one.is_away = False
+        await in_memory(shelf).put(ALICE, NEW)
+        await one.read(more=2)
+        assert one.known.genes(ALICE) == NEW
+
+
+async def test_what_nobody_needs_is_looked_at_now_and_then() -> None:
+    plan = ConfigurationPlan(refresh_s=0.001, rest_s=0.005)
+    one = Watched(Shelf(), plan)
+    task = asyncio.create_task(one.known.run())
+    await one.read(more=5)
+    one.is_away = True
+    await one.read(more=5)
+    task.cancel()
+    await asyncio.wait([task])
+    assert OFTEN.kept_s / 2 > 2 * ConfigurationPlan().rest_s
+    await one.known.close()
+
+
+async def test_a_process_looks_often_until_it_has_read_for_the_first_time() -> None:
+    one = Watched(Shelf(), OFTEN)
+    one.is_away = True
+    task = asyncio.create_task(one.known.run())
+    await one.read(more=5)
+    one.is_away = False
+    await one.read(more=1)
+    await one.at_rest()
+    task.cancel()
+    await asyncio.wait([task])
+    await one.known.close()
 
 
 async def test_a_session_waits_for_a_store_that_is_being_set_up(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """What users' sessions start with: the genes that an application sets once for each user.
 
-Every process holds the configurations of all users, so that creating a session asks nobody. It
-reads what changed several times a second and uses what it holds for `ConfigurationPlan.valid_s`
-only; a change is acknowledged after that time, when no process can use the old one any more
-(decision 0090).
+Every process holds the configurations of all users, so that creating a session asks nobody. While
+sessions are created, it reads what changed several times a second. It uses what it holds for
+`ConfigurationPlan.valid_s` only; a change is acknowledged after that time, when no process can use
+the old one any more (decision 0090).
 """
 
 import asyncio
@@ -40,7 +40,12 @@ NO_GENES: Mapping[str, GeneValue] = {}
 @dataclass(frozen=True, slots=True)
 class ConfigurationPlan:
     refresh_s: float = 0.4
-    """Seconds between two looks for changes."""
+    """Seconds between two looks for changes, while somebody needs to know of them."""
+    needed_s: float = 5.0
+    """Seconds for which somebody who needed them is expected to need them again."""
+    rest_s: float = 60.0
+    """Seconds between two looks while nobody needs them, so that there is little to read once
+    somebody does, and little is missed if the store is away then."""
     valid_s: float = 1.0
     """Seconds for which what was read is used, from when the read began."""
     known_after_s: float = 1.05
@@ -95,11 +100,15 @@ class UserConfigurations:
         """When the last read that succeeded began."""
         self._is_away = False
         """Whether the store did not answer the last read."""
+        self._needed = asyncio.Event()
+        """Set while changes are looked for because somebody needs to know of them."""
+        self._needed_at = float("-inf")
         self._reading = SingleFlight(self._read, clock=clock)
         self._changing = asyncio.Lock()
 
     def genes(self, kb: str) -> Mapping[str, GeneValue]:
         """What sessions of the user of *kb* start with, as far as this process knows."""
+        self._need()
         known = self._view.by_kb.get(kb)
         return NO_GENES if known is None else known.values
 
@@ -120,6 +129,7 @@ class UserConfigurations:
         Raises:
             StoreUnavailableError: The store has not answered since the start of this process.
         """
+        self._need()
         if self.is_current:
             return
         if self._read_at < 0:
@@ -190,14 +200,35 @@ class UserConfigurations:
         return added is not None
 
     async def run(self) -> None:
-        """Look for changes until cancelled."""
+        """Look for changes until cancelled: rarely while nobody needs to know of them."""
         while True:
             with suppress(StoreUnavailableError):
                 await self._reading.ask()
+            if not self._is_needed:
+                await self._rest()
             await asyncio.sleep(self._plan.refresh_s)
 
     async def close(self) -> None:
         await self._reading.close()
+
+    def _need(self) -> None:
+        self._needed_at = self._clock()
+        if not self._needed.is_set():
+            self._needed.set()
+            # Nobody has looked for a while: whether the store is away now is not known.
+            self._is_away = False
+
+    @property
+    def _is_needed(self) -> bool:
+        is_needed = self._clock() - self._needed_at < self._plan.needed_s
+        return is_needed or self._read_at < 0
+
+    async def _rest(self) -> None:
+        """Return when somebody needs to know of changes, or it is time for a look anyway."""
+        self._needed.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._plan.rest_s):
+                await self._needed.wait()
 
     async def _read_first(self) -> None:
         """Read them, as soon as a store that is about to be set up is ready."""

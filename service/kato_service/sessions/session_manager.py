@@ -21,7 +21,7 @@ from kato_service.errors import (
     StoreUnavailableError,
 )
 from kato_service.knowledge.bases import KnowledgeBases
-from kato_service.knowledge.configurations import UserConfigurations
+from kato_service.knowledge.configurations import NO_GENES, UserConfigurations
 from kato_service.sessions.access import SessionAccess
 from kato_service.sessions.blank_defaults import BlankDefaults
 from kato_service.sessions.changes import Plan, SessionChanges, SweepPlan
@@ -368,8 +368,10 @@ class SessionManager:
 
     async def _new(self, session_id: str, user_id: str | None, *, ttl_s: int | None) -> NewSession:
         kb = processor_id_of(self._processor_id, user_id)
+        configured = NO_GENES
         if user_id is not None:
             await self._configurations.current()
+            configured = self._configurations.genes(kb)
         return NewSession(
             session_id=session_id,
             incarnation=secrets.token_hex(8),
@@ -378,7 +380,7 @@ class SessionManager:
             ttl_s=ttl_s,
             metadata={},
             overrides={},
-            configured=self._configurations.genes(kb),
+            configured=configured,
         )
 
 
