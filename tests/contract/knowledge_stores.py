@@ -397,6 +397,6 @@ class MemoryPatternViews:
         for name in garbage[:limit]:
             del stored[name]
         known = self._log.shelf.statistics.get(kb)
-        if len(garbage) < limit and known is not None and known.revision <= cleared:
+        if len(garbage) < limit and known is not None and known.revision < cleared:
             del self._log.shelf.statistics[kb]
         return len(garbage[:limit])

@@ -107,7 +107,7 @@ def lively() -> tuple[Entry, ...]:
     a = learn("a", "x", emotives={"joy": 1.0}, metadata={"k": ("1",)})
     b, c = learn("b", "x"), learn("c", "y", "y")
     return (
-        *(learn("old"), Clear(token())),
+        *(learn("old"), Clear(token(), source="new kato")),
         *(a, b, c, learn("b", "x", emotives={"joy": 0.5}, metadata={"k": ("1", "2")})),
         *(Delete(token(), a.name), Update(token(), c.name, frequency=7, emotives=({"x": 1.0},))),
         *(learn("a", "x", emotives={"joy": 2.0}), Delete(token(), b.name), learn("d")),

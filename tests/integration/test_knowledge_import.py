@@ -392,11 +392,25 @@ def test_a_replacement_drops_what_was_there_and_a_repeat_drops_nothing(
     body = exported(api, user)
     lines = [{"user_id": f"{user}-2", "events": [["old"], ["x"]]}]
     api.post("/v2/learn", content=text(lines), headers=BODY)
-    assert imported(api, f"{user}-2", body, "?mode=replace")["replaced"] is True
+    imported(api, f"{user}-2", body, "?unique_id=one")
+    replacing = "?mode=replace&unique_id=one"
+    assert imported(api, f"{user}-2", body, replacing)["replaced"] is True
     assert content(exported(api, f"{user}-2")) == content(body)
     api.post("/v2/learn", content=text(lines), headers=BODY)
-    assert imported(api, f"{user}-2", body, "?mode=replace")["replaced"] is False
+    assert imported(api, f"{user}-2", body, replacing)["replaced"] is False
     assert len(content(exported(api, f"{user}-2"))) == len(content(body)) + 1
+    assert imported(api, f"{user}-2", body, "?mode=replace&unique_id=two")["replaced"] is True
+    assert content(exported(api, f"{user}-2")) == content(body)
+
+
+def test_a_replacement_without_an_id_is_refused_with_what_to_do(
+    api: httpx.Client, user: str
+) -> None:
+    answer = sent(api, user, text([GOOD]), "?mode=replace")
+    assert (answer.status_code, code_of(answer)) == (422, "VALIDATION_ERROR")
+    assert "unique_id" in answer.json()["detail"]
+    assert "a new id for each replacement" in answer.json()["detail"]
+    assert api.get(f"/v2/users/{user}").status_code == 404
 
 
 def test_a_name_or_a_vector_that_stands_for_something_else_is_refused(

@@ -55,7 +55,8 @@ statistics = st.builds(
 )
 learns = st.sampled_from(EVENTS).map(lambda what: Learn("", pattern_name(what), what, None, 5))
 deletes = st.sampled_from(EVENTS).map(lambda what: Delete("", pattern_name(what)))
-changes = st.one_of(imports(), imports(), statistics, learns, deletes, st.just(Clear("")))
+clears = st.sampled_from([None, "one", "three"]).map(lambda source: Clear("", source=source))
+changes = st.one_of(imports(), imports(), statistics, learns, deletes, clears)
 
 
 def in_turn(history: list[Entry]) -> list[Entry]:

@@ -171,7 +171,7 @@ class User:
             KatoError: The instance refused it, or did not put in all of it.
         """
         if replace and unique_id is None:
-            # Without it, a file that was imported before would count as in, and replace nothing.
+            # A replacement needs one: with the same one again, it would be a repeat.
             unique_id = uuid4().hex
         query: dict[str, Any] = {"mode": "replace" if replace else "merge"}
         query |= {} if vectors else {"vectors": "false"}

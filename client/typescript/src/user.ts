@@ -205,7 +205,7 @@ export class User {
     const operation = {
       method: "POST",
       path: `${this.#path}/knowledge:import`,
-      // Without an id, content that was imported before would count as in, and replace nothing.
+      // A replacement needs an id: with the same one again, it would be a repeat.
       query: replace
         ? { mode: "replace", unique_id: unique_id ?? newId(), vectors }
         : { unique_id, vectors },

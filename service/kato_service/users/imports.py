@@ -137,14 +137,18 @@ class KnowledgeImport:
         self._wanted = wanted
         self._timeout_s = timeout_s
         self._source = _source_of(survey, wanted, is_bare=received.is_bare)
+        self._replaces = False
+        """Everything has to be dropped first: not by a repeat that continues."""
         self.progress = Progress(survey.parts, 0)
 
     async def check(self) -> None:
         """See `KnowledgeImports.begin`."""
         async with self._base.reading(deadline=self._deadline()) as reading:
+            has_begun = self._source in reading.imports
+            self._replaces = self._wanted.mode == "replace" and not has_begun
             self.progress.repeated = reading.imports.get(self._source, 0)
             is_new, is_empty = not self.progress.repeated, not _holds_names(reading)
-            if is_new and len(reading.imports) >= MAX_IMPORTS:
+            if not has_begun and not self._replaces and len(reading.imports) >= MAX_IMPORTS:
                 raise LimitExceededError.at(
                     reason=f"would be import {MAX_IMPORTS + 1} of this knowledge base, which may"
                     f" have {MAX_IMPORTS} until the next clear-all; learn instead, or replace it by"
@@ -168,14 +172,15 @@ class KnowledgeImport:
             InvalidInputError: It does not fit to what was learned meanwhile.
         """
         with self._base.kept():
-            if self._replaces:
-                since = await self._base.open(deadline=self._deadline())
-                await self._base.append([Clear(new_token())], since=since)
-                self.progress.cleared = True
-                yield self.progress
             since = await self._base.open(deadline=self._deadline())
+            if self._replaces:
+                clear = Clear(new_token(), source=self._source)
+                (begun,) = await self._base.append([clear], since=since)
+                self.progress.cleared = begun.met
+                yield self.progress
             async with self._base.reading(deadline=self._deadline()) as reading:
                 cleared = reading.cleared
+                self.progress.repeated = reading.imports.get(self._source, 0)
             if self.store is not None:
                 # First: a pattern must never be there without its vectors.
                 async for _ in self._stored_vectors(self.store, cleared):
@@ -187,11 +192,6 @@ class KnowledgeImport:
                 yield self.progress
             if await self._parts_since(cleared) != self._survey.parts:
                 raise was_cleared()
-
-    @property
-    def _replaces(self) -> bool:
-        """Whether something has to be dropped first: not by a repeat that continues."""
-        return self._wanted.mode == "replace" and not self.progress.repeated
 
     async def _reserve(self, cleared: int) -> None:
         """Make sure that it may have vectors, before anything is dropped."""
@@ -275,13 +275,16 @@ class KnowledgeImport:
 def _source_of(survey: Survey, wanted: Wanted, *, is_bare: bool) -> str:
     """What the fold counts the parts of an import by.
 
-    A whole export without an id has the name that `kato-service import` gives to its content. Lines
-    alone without an id are new each time, as sequences are that are learned without one.
+    A whole export that is added without an id has the name that `kato-service import` gives to its
+    content. Lines alone without an id are new each time, as sequences are that are learned without
+    one. A replacement is another import than adding the same content.
     """
-    if wanted.unique_id is None and not is_bare:
+    replaces = wanted.mode == "replace"
+    if wanted.unique_id is None and not is_bare and not replaces:
         return survey.id
     unique_id = secrets.token_hex() if wanted.unique_id is None else wanted.unique_id
-    named = f"{'lines' if is_bare else 'export'}\0{survey.id}\0{unique_id}"
+    kind = f"{'replacing ' if replaces else ''}{'lines' if is_bare else 'export'}"
+    named = f"{kind}\0{survey.id}\0{unique_id}"
     return sha256(named.encode()).hexdigest()[:ID_CHARS]
 
 

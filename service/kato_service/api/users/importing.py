@@ -56,10 +56,15 @@ PROGRESS_S = 1.0
 """Seconds between two lines about the progress."""
 MEDIA_TYPE = "application/x-ndjson"
 PATH = "/knowledge:import"
+_NAMELESS = (
+    "is required with mode=replace: send a new id for each replacement, and the same one again to"
+    " repeat it, so that the repeat drops nothing"
+)
 InMode = Annotated[
     Mode,
     Query(
-        description="`merge` adds to what is there; `replace` drops everything that is there first."
+        description="`merge` adds to what is there; `replace` drops everything that is there first,"
+        " and needs a `unique_id`."
     ),
 ]
 RequestId = Annotated[
@@ -67,8 +72,8 @@ RequestId = Annotated[
     Query(
         min_length=1,
         max_length=MAX_UNIQUE_ID_CHARS,
-        description="An id of your own for the import: the same content with the same id counts"
-        " once. A whole export counts once without an id, too.",
+        description="An id of your own for the import: the same content with the same id and mode"
+        " counts once. A whole export that is merged counts once without an id, too.",
     ),
 ]
 WithVectors = Annotated[
@@ -116,6 +121,8 @@ class ImportStreams:
         request = Request(scope, receive)
         begin(request, scope["route"].path)
         query = validated(request, ImportQuery)
+        if query.mode == "replace" and query.unique_id is None:
+            raise InvalidInputError((Finding(("query", "unique_id"), _NAMELESS),))
         call, user_id = call_of(request), request.path_params.get("user_id")
         if user_id is None:
             nobody_of(call)

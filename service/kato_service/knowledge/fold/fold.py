@@ -84,7 +84,7 @@ class Fold:
         """Sums of all `statistics` entries since the last clear; the index has counted them."""
         self.imports = ImportProgress()
         self.corrected = 0
-        """The last entry that changed corrections or imports since the last clear."""
+        """The last entry that changed corrections or imports, from the last clear on."""
         self.named: NamedEntries | None = None
         """The named entries of the log; None while nobody has asked for any."""
         self._tombstones_bytes = 0
@@ -122,7 +122,7 @@ class Fold:
             case Delete():
                 return self._delete(revision, entry)
             case Clear():
-                self._clear(revision)
+                self._clear(revision, entry.source)
                 if entry.erases:
                     self.erased, self.named = revision, None
                 return Applied(entry, revision, None)
@@ -295,11 +295,11 @@ class Fold:
             self.index.bury(tombstone)
         self._tombstones_bytes += pattern_bytes(tombstone)
 
-    def _clear(self, revision: int) -> None:
+    def _clear(self, revision: int, source: str | None) -> None:
         self.cleared = revision
         self.corrections = Corrections()
-        self.imports = ImportProgress()
-        self.corrected = 0
+        self.imports = ImportProgress({} if source is None else {source: 0})
+        self.corrected = 0 if source is None else revision
         self.tombstones = {}
         self._tombstones_bytes = 0
         self.index.clear()

@@ -6,7 +6,8 @@ from kato_service.knowledge.model.entries import Import, Statistics
 
 
 class ImportProgress:
-    """By source, the number of its parts that are in. Part of a fold; a clear empties it.
+    """By source, the number of its parts that are in. Part of a fold; a clear empties it, except
+    for the import that begins with that clear, which has no parts yet.
 
     A part counts once and in order: one that is in already, or that comes before its turn, changes
     nothing. So an import may be repeated, also by several processes at once and long after the log

@@ -38,6 +38,8 @@ class Clear:
     token: str
     erases: bool = False
     """The user is erased: what was planned before this entry never gets in after it."""
+    source: str | None = None
+    """The import that begins with it and replaces everything; the fold knows it as begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,8 @@ class Applied:
     update or delete found no pattern."""
     met: bool = True
     """False if an update or delete found no pattern, or if a part of an import changed nothing: it
-    was in already, or its name belongs to other events. Also of a named learn that is a repeat: the
-    log has it from before."""
+    was in already, or its name belongs to other events. Also of a named learn, or of the clear of
+    an import, that is a repeat: the log has it from before."""
     is_known: bool = True
     """False for a repeat that learned another pattern than it would now, which is not known."""
     pattern: Pattern | None = None

@@ -28,7 +28,7 @@ class StatisticsView:
 
     corrections: Corrections
     parts: Mapping[str, int]
-    """By source, the number of parts of that import that are in."""
+    """By source, the number of parts of that import that are in; see `ImportProgress`."""
     revision: int
 
 
@@ -78,4 +78,4 @@ class PatternViews(Protocol):
 
     async def discard(self, kb: str, cleared: int, *, limit: int) -> int:
         """Drop up to *limit* views of revisions up to *cleared*; gives how many it dropped. With
-        the last of them go the statistics, if they are as old."""
+        the last of them go the statistics, if they are older than *cleared*."""

@@ -50,7 +50,8 @@ class KnowledgeReading:
     tombstones: Mapping[str, Pattern] = field(repr=False)
     """Deleted patterns, by bare name."""
     imports: Mapping[str, int] = field(default_factory=dict)
-    """By the source of an import, the number of its parts that are in."""
+    """By the source of an import, the number of its parts that are in; 0: it replaces everything,
+    and only its clear is in."""
     corrections: Corrections = field(default_factory=Corrections, repr=False)
     """See `KnowledgeCopy`."""
 

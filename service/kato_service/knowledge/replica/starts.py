@@ -42,7 +42,7 @@ class FoldFromViews:
     def take_statistics(self, view: StatisticsView | None) -> None:
         if view is None:
             return
-        if view.revision <= self.fold.cleared:
+        if view.revision < self.fold.cleared:
             self.fold.has_garbage = True
             return
         self._statistics = view
@@ -99,7 +99,8 @@ class FoldFromViews:
     def _forget_until(self, cleared: int) -> None:
         ahead = self._ahead.items()
         self._ahead = {name: view for name, view in ahead if view.pattern.revision > cleared}
-        if self._statistics and self._statistics.revision < cleared:
+        # Those at the clear itself hold what applying it leaves.
+        if self._statistics and self._statistics.revision <= cleared:
             self._statistics = None
 
     def _shows(self, revision: int, name: str | None) -> bool:

@@ -292,7 +292,8 @@ def _content(entry: Update | Delete | Clear | Import | Statistics) -> Document:
         case Delete():
             return {"name": entry.name}
         case Clear():
-            return {"erases": True} if entry.erases else {}
+            source = {} if entry.source is None else {"source": entry.source}
+            return {**({"erases": True} if entry.erases else {}), **source}
         case Import():
             return {
                 "source": entry.source,
@@ -352,7 +353,11 @@ def _decode_delete(document: Mapping[str, Any]) -> Delete:
 
 
 def _decode_clear(document: Mapping[str, Any]) -> Clear:
-    return Clear(token=document["token"], erases=document.get("erases", False))
+    return Clear(
+        token=document["token"],
+        erases=document.get("erases", False),
+        source=document.get("source"),
+    )
 
 
 def _decode_import(document: Mapping[str, Any]) -> Import:

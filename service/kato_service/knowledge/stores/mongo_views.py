@@ -118,10 +118,11 @@ class MongoPatternViews:
         return rows
 
     async def _discard_statistics(self, kb: str, cleared: int) -> None:
-        header = {"_id": statistics_id(kb), "revision": {"$lte": cleared}}
+        # Those at the clear itself say which import began with it.
+        header = {"_id": statistics_id(kb), "revision": {"$lt": cleared}}
         async with self._server.mapped_errors(writing=True):
             await self._patterns.delete_one(header)
-        await self._discard_pieces(kb, before=cleared + 1)
+        await self._discard_pieces(kb, before=cleared)
 
     async def _discard_pieces(self, kb: str, *, before: int) -> None:
         first, last = statistics_id(kb) + ":", statistics_id(kb) + ";"

@@ -76,7 +76,9 @@ def _write(db: sqlite3.Connection, documents: Sequence[Document]) -> None:
 
 
 def _discard(db: sqlite3.Connection, kb: str, cleared: int, limit: int) -> int:
-    ours = "(_id > ? AND _id < ? OR _id = ?)"
-    which = f"SELECT _id FROM patterns WHERE {ours} AND revision <= ? LIMIT ?"
-    known = (view_id(kb, ""), end_of_views(kb), statistics_id(kb), cleared, limit)
+    # The statistics at the clear itself say which import began with it.
+    old = "_id > ? AND _id < ? AND revision <= ? OR _id = ? AND revision < ?"
+    which = f"SELECT _id FROM patterns WHERE {old} LIMIT ?"
+    ours = (view_id(kb, ""), end_of_views(kb), cleared)
+    known = (*ours, statistics_id(kb), cleared, limit)
     return db.execute(f"DELETE FROM patterns WHERE _id IN ({which})", known).rowcount

@@ -28,6 +28,7 @@ from kato_service.knowledge.model.position import (
 from kato_service.knowledge.replica.current_fold import CurrentFold
 from kato_service.knowledge.replica.pending_entries import PendingEntries, PendingEntry, Waiter
 from kato_service.knowledge.writing.named_lookup import NamedLookup
+from kato_service.knowledge.writing.replacements import may_clear
 from kato_service.knowledge.writing.token_lookup import TokenLookup
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 1.0
@@ -301,6 +302,8 @@ class LogWriter:
         limits = self._limits
         for pending in list(self._in_turn()):
             if pending.name is not None and not self._is_new(pending, fold, keys):
+                continue
+            if not may_clear(pending, fold, group):
                 continue
             symbols += pending.symbols
             if group and (len(group) >= limits.group_entries or symbols > limits.group_symbols):
