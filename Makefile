@@ -59,15 +59,15 @@ check: install ## check format, lint, types, import contracts, generated files a
 test: install ## run unit, contract and integration tests on servers that they start and stop
 	@$(PYTHON) e2e/testbed/testbed.py packages redis-server openssl
 	@$(PYTHON) e2e/testbed/testbed.py binaries
-	@$(BIN)/python -m pytest tests --ignore=tests/clients --ignore-glob="tests/integration/test_browser*" -n $(WORKERS_FOR_TESTS) --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests --ignore=tests/clients --ignore-glob="tests/integration/test_browser*" --ignore=tests/integration/console -n $(WORKERS_FOR_TESTS) --dist loadgroup $(PYTEST_ARGS)
 
 browser-test: install ## show in Chromium that foreign pages can do nothing, and that /docs and /console work offline
 	@$(PYTHON) e2e/testbed/testbed.py packages chromium
-	@$(BIN)/python -m pytest tests/integration/test_browser*.py $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests/integration/test_browser*.py tests/integration/console $(PYTEST_ARGS)
 
 console-scale: install ## drive the console in Chromium on an instance with CONSOLE_PATTERNS=100000 (2 minutes)
 	@$(PYTHON) e2e/testbed/testbed.py packages chromium
-	@CONSOLE_PATTERNS=$${CONSOLE_PATTERNS:-100000} $(BIN)/python -m pytest tests/integration/test_browser_console_scale.py -s $(PYTEST_ARGS)
+	@CONSOLE_PATTERNS=$${CONSOLE_PATTERNS:-100000} $(BIN)/python -m pytest tests/integration/console/test_console_scale.py -s $(PYTEST_ARGS)
 
 ADAPTERS := kato_client.frames.pandas kato_client.frames.polars kato_client.retrievers.langchain kato_client.retrievers.llamaindex
 

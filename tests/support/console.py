@@ -114,6 +114,11 @@ class Console:
         own = (f"{self.url}/", f"ws{self.url.removeprefix('http')}/", "blob:", icon)
         return [address for address in self.tab.requested if not address.startswith(own)]
 
+    def complaints(self) -> list[str]:
+        """Errors of scripts and violated policies so far; refused requests are none."""
+        self.tab.run("document.title")  # as above
+        return [one for one in self.tab.complaints if '"source": "network"' not in one]
+
     def begin(self, user: str) -> str:
         """Start a session of *user* in Talk; return its id."""
         self.user(user)

@@ -1,0 +1,78 @@
+"""How the console looks: every view in both themes, accessible and at once."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from support.axe_core import NPM, RULES, axe_core
+from support.console import Console
+from support.console_views import CSV, talk
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_view_is_accessible_in_both_themes(
+    console: Console, taught: str, theme: str, request: pytest.FixtureRequest
+) -> None:
+    if NPM is None:
+        pytest.skip("npm, which brings axe-core, is not installed")
+    script = axe_core(request.config.rootpath / "build" / "axe")
+    found: dict[str, list[str]] = {}
+    for name in pictured(console, taught, theme):
+        console.picture(f"{name}-{theme}")
+        console.tab.run(f"{script}; undefined")
+        options = json.dumps({"runOnly": RULES})
+        violations = console.run(
+            f"return (await axe.run(document, {options})).violations.map(one =>"
+            " `${one.id}: ${one.nodes.map(node => node.target + ' ' + node.failureSummary)}`);"
+        )
+        if violations:
+            found[name] = violations
+    assert found == {}
+
+
+def pictured(console: Console, user: str, theme: str) -> Iterator[str]:
+    """Show one view after the other."""
+    console.open(theme=theme)
+    yield "start"
+    console.begin(user)
+    for nth, event in enumerate(("charge drum-hot", "turning", "smoke", "yellow"), 1):
+        console.observe(*event.split(), nth=nth)
+    console.read("#p-count", "of 4 patterns")
+    console.see(".next ol li")
+    yield "talk"
+    console.click("#why-1")
+    yield "explain"
+    console.tab.press("Escape")
+    console.click("#compare")
+    console.run("await until(() => texts('.cmp .pred').length);")
+    yield "compare"
+    console.tab.run("location.hash = '#knowledge'")
+    console.see(".graph")
+    console.see("#near-0")
+    yield "knowledge"
+    console.drop(".list", "clicks.csv", CSV)
+    console.see(".preview h3")
+    yield "import"
+    console.tab.press("Escape")
+    console.tab.run("location.hash = '#instance'")
+    console.see(".hc")
+    yield "instance"
+    console.tab.run("location.hash = '#teach'")
+    console.click("#go")
+    console.read(".stm", "coffee")
+    yield "teach"
+    console.tab.press("?")
+    console.run("await until(() => $('#dialog').open);")
+    yield "keys"
+    console.tab.press("Escape")
+
+
+def test_the_first_view_is_there_at_once(console: Console, taught: str) -> None:
+    talk(console, taught)
+    console.tab.call("Performance.enable", timeDomain="threadTicks")
+    console.open(fresh=False)
+    console.see(".pred")
+    measured = console.tab.call("Performance.getMetrics")["metrics"]
+    used = {one["name"]: one["value"] for one in measured}
+    assert used["TaskDuration"] < 1.0  # seconds of processor time of the page
