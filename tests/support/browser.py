@@ -133,7 +133,7 @@ def offline_tab(profile: Path) -> Iterator[Tab]:
     """A tab of a browser that reaches only this machine."""
     with (
         browser("about:blank", profile, OFFLINE),
-        connect(_address(profile), max_size=None) as connection,
+        connect(_address(profile), max_size=None, ping_interval=None) as connection,
     ):
         yield Tab(connection)
 

@@ -1,5 +1,6 @@
 """The console in a tab: what a person does with it, and what they see."""
 
+import base64
 import json
 import time
 from pathlib import Path
@@ -140,11 +141,14 @@ class Console:
         self.tab.press("Enter")
         self.run(f"await until(() => document.querySelectorAll('#stm li').length === {nth} + 1);")
 
-    def drop(self, selector: str, name: str, content: str) -> None:
+    def drop(self, selector: str, name: str, content: str | bytes) -> None:
         """Drop a file."""
+        raw = content if isinstance(content, bytes) else content.encode()
+        packed = json.dumps(base64.b64encode(raw).decode())
         self.run(
-            f"const data = new DataTransfer();"
-            f" data.items.add(new File([{json.dumps(content)}], {json.dumps(name)}));"
+            f"const bytes = Uint8Array.from(atob({packed}), each => each.charCodeAt(0));"
+            f" const data = new DataTransfer();"
+            f" data.items.add(new File([bytes], {json.dumps(name)}));"
             f" $({json.dumps(selector)}).dispatchEvent("
             "new DragEvent('drop', {dataTransfer: data, bubbles: true, cancelable: true}));"
         )

@@ -1,6 +1,8 @@
 """What tests of the console share: roasts that are taught, and how a person gets to a view."""
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 from support import patient
 from support.console import Console
@@ -45,6 +47,20 @@ def teach(url: str, user: str, **headers: str) -> None:
     assert answer.json()["summary"]["errors"] == 0
 
 
+def exported(url: str, user: str, **headers: str) -> bytes:
+    """What *user* has learned, as lines."""
+    answer = patient.get(f"{url}/v2/users/{user}/knowledge:export", headers=headers)
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+def content(lines: bytes) -> list[Any]:
+    """The lines of an export in any order, without what an import does not keep."""
+    head, *found, trailer = map(json.loads, lines.splitlines())
+    del head["revision"], head["knowledge_base"], trailer["sha256"]
+    return [head, *sorted(found, key=json.dumps), trailer]
+
+
 def talk(console: Console, user: str) -> str:
     """Observe the first half of a roast."""
     console.open()
@@ -56,8 +72,8 @@ def talk(console: Console, user: str) -> str:
     return session
 
 
-def knowledge(console: Console, user: str) -> None:
-    console.open("knowledge")
+def knowledge(console: Console, user: str, theme: str = "light") -> None:
+    console.open("knowledge", theme=theme)
     console.user(user)
     console.see(".row.on")
     console.see(".graph")

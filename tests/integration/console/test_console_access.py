@@ -1,12 +1,15 @@
 """Keys: asked for, kept in the tab, and what one of a user may."""
 
+import gzip
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support import waiting
 from support.access import key_line
 from support.console import Console
-from support.console_views import started, teach, watched
+from support.console_views import content, exported, started, teach, watched
 from support.services import NewService, ServiceProcess
 
 PREFIX = "/tools/kato"
@@ -65,6 +68,31 @@ def test_a_key_of_one_user_sees_that_user(page: Console, keyed: ServiceProcess) 
     page.tab.run("location.hash = '#teach'")
     page.click("#go")
     page.read("#stm, .stm", "coffee")
+
+
+def test_a_key_of_one_user_undoes_exports_and_imports(
+    page: Console, keyed: ServiceProcess, tmp_path: Path
+) -> None:
+    teach(keyed.url, "ann", **{"x-api-key": KEY})
+    checked = watched(page, f"{keyed.url}{PREFIX}")
+    console = next(checked)
+    before = exported(keyed.url, "ann", **{"x-api-key": KEY})
+    console.open("knowledge")
+    console.sign_in("bound")
+    console.see(".row.on")
+    console.click("#delete")
+    console.click("#dialog .risk")
+    console.click("#undo")
+    console.read("#say", "Undone")
+    assert content(exported(keyed.url, "ann", **{"x-api-key": KEY})) == content(before)
+    folder = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    console.tab.call("Browser.setDownloadBehavior", **folder)
+    console.click("#export")
+    waiting.until((tmp_path / "ann.jsonl.gz").exists, "the download")
+    console.drop(".list", "ann.jsonl.gz", gzip.compress(before))
+    console.click("#dialog[open] .first")
+    console.read("#strips", "ann.jsonl.gz is imported: 4 patterns")
+    assert list(checked) == []
 
 
 def test_a_withdrawn_key_leads_back_to_the_sign_in(page: Console, new_service: NewService) -> None:

@@ -27,7 +27,8 @@ HEADERS = {
 _MODULES = (
     *("main", "shell", "state", "api", "live", "dom", "pieces"),
     *("talk", "composer", "lanes", "explain", "compare"),
-    *("knowledge", "patterns", "pattern", "graph", "growth", "importing", "instance", "teach"),
+    *("knowledge", "patterns", "pattern", "graph", "growth", "undo", "importing", "moving"),
+    *("instance", "teach"),
 )
 
 

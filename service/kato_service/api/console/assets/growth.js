@@ -1,7 +1,7 @@
 // Growth: how many of the patterns that are there now were first learned when, and how much changed.
 // The service counts. Further back than its log has entries it knows no times, and the picture says so.
 
-import {get, ofUser} from "./api.js";
+import {get, ofOwner} from "./api.js";
 import {fill, h, plural, s, thousands} from "./dom.js";
 import {state} from "./state.js";
 
@@ -31,7 +31,7 @@ export class Growth {
   }
 
   async show() {
-    const path = `${state.user === null ? "v2/anonymous" : ofUser(state.user)}/growth`;
+    const path = `${ofOwner(state.user)}/growth`;
     try {
       this.found = await get(path);
     } catch (error) {

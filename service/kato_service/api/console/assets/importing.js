@@ -3,6 +3,7 @@
 
 import {call, uniqueId} from "./api.js";
 import {$, fill, h, plural, say} from "./dom.js";
+import {KnowledgeFile, beginning} from "./moving.js";
 import {ask, sequence} from "./pieces.js";
 import {state} from "./state.js";
 
@@ -99,8 +100,11 @@ async function sent(sequences, id, signal) {
   }
 }
 
-/** Ask how to read *file*, then learn it; *done* is called afterwards. */
+/** Ask how to read *file*, then learn or import it; *done* gets what to tell, if it is not told here. */
 export async function importFile(file, done) {
+  const begun = await beginning(file);
+  if (begun.header) return new KnowledgeFile(file, begun, done).open();
+  if (begun.isPacked) return ask("This file cannot be read here", [h("p", {}, "A compressed file has to be an export of KATO. Decompress any other one first.")], []);
   if (file.size > MOST_BYTES) return ask("That file is too large here", [h("p", {}, `A page reads up to ${MOST_BYTES / 2 ** 20} MiB. Use kato-service import, or POST /v2/learn with a stream of lines.`)], []);
   const text = (await file.text()).replace(/^\ufeff/, "");
   const kind = /\.(csv|tsv)$/i.test(file.name) ? "csv" : /\.(jsonl|ndjson|json)$/i.test(file.name) ? "json" : "text";
@@ -174,7 +178,7 @@ class Import {
       const {learned, insufficient_data: few, errors, problems} = await learnAll(sequences, at => { bar.value = at; }, this.#abort.signal);
       const said = `${plural(learned, "sequence")} learned${few ? `, ${few} had less than two symbols` : ""}${errors ? `, ${errors} refused` : ""}.`;
       say(said);
-      this.done();
+      this.done("");
       if (!errors) return true;
       fill(this.note, h("p.bad-t", {}, said), problems.map(one => h("p", {}, one)));
     } catch (error) {

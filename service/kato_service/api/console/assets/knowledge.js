@@ -3,13 +3,14 @@
 import {$, calmly, fill, h, plural, say, thousands} from "./dom.js";
 import {Growth} from "./growth.js";
 import {importFile} from "./importing.js";
+import {save} from "./moving.js";
 import {PatternPage} from "./pattern.js";
-import {Listing, eachPage, search, total} from "./patterns.js";
-import {alertBox, ask, empty, sequence} from "./pieces.js";
+import {Listing, search, total} from "./patterns.js";
+import {alertBox, empty, sequence} from "./pieces.js";
 import {choose, found, newSession, openSessions, state} from "./state.js";
+import {Undo} from "./undo.js";
 
 const ROW = 40, AROUND = 6, TALLEST = 8_000_000;
-const EXPORT_MOST = 200_000;
 
 async function opened(listing) {
   await listing.load(0);
@@ -23,6 +24,7 @@ export class Knowledge {
   #chosen = "";
   #place = -1;
   #parts = false;
+  #isClosed = false;
   #abort = new AbortController();
 
   constructor(shell) {
@@ -32,7 +34,7 @@ export class Knowledge {
   async open(root, params) {
     this.#layout(root, params);
     if (!await this.#session()) return;
-    this.page = new PatternPage(this.detail, {open: name => this.#show(name), gone: name => this.#gone(name), changed: () => this.#changed()});
+    this.page = new PatternPage(this.detail, {open: name => this.#show(name), gone: (pattern, line) => this.#gone(pattern, line), edited: (former, pattern) => { this.undo.edited(former, pattern); this.#changed(); }});
     this.growth.show();
     await this.#load(params.get("q") || "");
     if (params.get("pattern")) this.#show(params.get("pattern"));
@@ -40,6 +42,7 @@ export class Knowledge {
   }
 
   close() {
+    this.#isClosed = true;
     this.#abort.abort();
     this.page?.close();
   }
@@ -49,6 +52,7 @@ export class Knowledge {
   }
 
   key(event) {
+    if (event.key === "u") this.undo.last();
     if (event.key !== "j" && event.key !== "k") return false;
     this.#move(event.key === "j" ? 1 : -1);
     return true;
@@ -56,9 +60,10 @@ export class Knowledge {
 
   /** Reading needs a session of the user: one that is open, or a new one. */
   async #session() {
-    const chosen = state.session && await found(state.session.session_id);
-    choose(chosen || (await openSessions()).sessions[0] || await newSession("console"));
-    return state.session;
+    const chosen = state.session && await found(state.session.session_id) || (await openSessions()).sessions[0] || await newSession("console");
+    if (this.#isClosed) return null; // another user was chosen meanwhile
+    choose(chosen);
+    return chosen;
   }
 
   // ---- the list --------------------------------------------------------------------------------
@@ -113,7 +118,7 @@ export class Knowledge {
     const length = this.#rows.length, isEmpty = !length;
     this.none.hidden = !isEmpty;
     this.body.hidden = isEmpty;
-    if (isEmpty) fill(this.none, this.#all ? empty("No pattern has that symbol", "Search by a part of a symbol, or by the first characters of a name.") : empty("Nothing was learned yet", "Teach it in Talk, or drop a file here: text, CSV or JSON lines.", h("p", {}, h("a", {href: "#teach"}, "A first conversation in five steps"))));
+    if (isEmpty) fill(this.none, this.#all ? empty("No pattern has that symbol", "Search by a part of a symbol, or by the first characters of a name.") : empty("Nothing was learned yet", "Teach it in Talk, or drop a file here: text, CSV, JSON lines, or an export.", h("p", {}, h("a", {href: "#teach"}, "A first conversation in five steps"))));
     this.body.scrollTop = 0;
     this.spacer.style.height = `${Math.min(length * ROW, TALLEST)}px`;
     this.#sayCount();
@@ -172,8 +177,16 @@ export class Knowledge {
     this.page.show(name, this.#query.sought && this.#rows.at(this.#place)?.pattern_data.flat().find(symbol => symbol.toLowerCase().includes(this.#query.sought.toLowerCase())));
   }
 
-  #gone(name) {
-    if (this.#chosen === name) this.#chosen = "";
+  #gone(pattern, line) {
+    if (this.#chosen === pattern.name) this.#chosen = "";
+    this.undo.deleted(pattern, line);
+    this.#changed();
+  }
+
+  /** A pattern is as it was before a change. */
+  #undone(name) {
+    (this.body.hidden ? $("#find") : this.body).focus();
+    this.#show(name);
     this.#changed();
   }
 
@@ -209,16 +222,18 @@ export class Knowledge {
     this.none = h("div", {hidden: true});
     this.count = h("span.sm.q.num", {role: "status", id: "found"}, "Asking…");
     this.head = h(".cols.thead", {});
+    this.strips = h("div", {role: "status", id: "strips"});
     this.growth = new Growth(h("details.growth", {open: true, id: "growth"}));
     this.detail = h("aside.detail", {"aria-label": "Pattern", id: "detail"});
-    this.file = h("input", {type: "file", id: "file", hidden: true, accept: ".txt,.csv,.tsv,.json,.jsonl,.ndjson", onchange: event => this.#files(event.target.files)});
+    this.file = h("input", {type: "file", id: "file", hidden: true, accept: ".txt,.csv,.tsv,.json,.jsonl,.ndjson,.gz", onchange: event => this.#files(event.target.files)});
     const seek = calmly(text => { this.#parts = false; this.#load(text); }, 200);
     this.list = h(".list", {ondragover: event => { event.preventDefault(); this.list.classList.add("drop"); }, ondragleave: () => this.list.classList.remove("drop"), ondrop: event => { event.preventDefault(); this.list.classList.remove("drop"); this.#files(event.dataTransfer.files); }},
       h(".hd", {}, h("h1", {}, "Knowledge"), h("span.sm.q", {}, state.user ?? ""), h(".r", {}, this.file, h("button.btn", {type: "button", id: "import", onclick: () => this.file.click()}, "Import"), h("button.btn", {type: "button", id: "export", onclick: () => this.#export()}, "Export"))),
       h(".find", {}, h("input", {id: "find", type: "search", value: params.get("q") || "", placeholder: "Search symbols or a pattern’s name", "aria-label": "Search patterns", autocomplete: "off", spellcheck: "false", oninput: event => seek(event.target.value.trim()),
         onkeydown: event => { if (event.key === "ArrowDown") { event.preventDefault(); this.body.focus(); } }}), this.count),
-      this.growth.node, this.head, this.none, this.body, h("p.sm.q.hint-d", {}, "Drop a file to learn from it: text, CSV or JSON lines"));
+      this.strips, this.growth.node, this.head, this.none, this.body, h("p.sm.q.hint-d", {}, "Drop a file to learn from it: text, CSV or JSON lines; or an export, to import it"));
     fill(root, h(".know", {}, this.list, this.detail));
+    this.undo = new Undo(this.strips, name => this.#undone(name));
     this.#drawHead();
   }
 
@@ -237,20 +252,22 @@ export class Knowledge {
   }
 
   #files(files) {
-    if (files[0]) importFile(files[0], () => this.#changed());
+    if (files[0]) importFile(files[0], told => { if (told) this.undo.tell(told); this.#changed(); });
     this.file.value = "";
   }
 
   async #export() {
-    if (this.#all > EXPORT_MOST) return ask("Too much for a page", [h("p", {}, `${thousands(this.#all)} patterns do not fit into a page. Use kato-service export.`)], []);
-    const parts = [];
-    await eachPage(state.session.session_id, patterns => {
-      parts.push(...patterns.map(one => `${JSON.stringify(one)}\n`));
-      this.#say(`${thousands(parts.length)} of ${thousands(this.#all)} exported`);
-    });
-    const url = URL.createObjectURL(new Blob(parts, {type: "application/x-ndjson"}));
-    h("a", {href: url, download: `${state.user ?? "kato"}-patterns.jsonl`}).click();
-    setTimeout(() => URL.revokeObjectURL(url), 10_000);
-    return say(`${plural(parts.length, "pattern")} exported`);
+    if (this.isExporting) return;
+    this.isExporting = true;
+    try {
+      // The first line is about all others, and the last one is a checksum.
+      await save(state.user, lines => this.#say(`${thousands(Math.min(this.#all, Math.max(0, lines - 1)))} of ${thousands(this.#all)} exported`));
+      this.undo.tell("Everything that was learned is exported. To import it, drop the file on a list.");
+    } catch (error) {
+      this.undo.tell(error.message);
+    } finally {
+      this.isExporting = false;
+      if (this.#rows) this.#sayCount();
+    }
   }
 }

@@ -27,7 +27,7 @@ export class PatternPage {
   #around = "";
   #abort = new AbortController();
 
-  /** *act* has open(name), gone(name), changed(pattern). */
+  /** *act* has open(name), gone(pattern, line), edited(former, pattern). */
   constructor(node, act) {
     this.node = node;
     this.act = act;
@@ -64,11 +64,12 @@ export class PatternPage {
       emotives.length ? h("section", {}, h("h2", {}, `Emotives over the last ${plural(emotives.length, "learn")}`), chart(emotives)) : null,
       Object.keys(metadata || {}).length ? h("section", {}, h("h2", {}, "Metadata"), h("table.kv", {}, h("tbody", {}, Object.entries(metadata).slice(0, 40).map(([key, values]) => h("tr", {}, h("td", {}, key), h("td", {}, values.slice(-5).map(value => (typeof value === "string" ? value : JSON.stringify(value))).join(", "))))))) : null,
       this.surroundings, this.near);
-    this.#look(this.#around);
+    this.#look(this.#around, false);
     this.#findNear();
   }
 
-  async #look(symbol) {
+  /** Show what surrounds *symbol*; *isAsked*: somebody chose it, so it is worth telling. */
+  async #look(symbol, isAsked = true) {
     this.#around = symbol;
     for (const button of this.node.querySelectorAll(".seqline button")) button.setAttribute("aria-pressed", String(button.dataset.symbol === symbol));
     const head = h("h2", {}, `Around ${shown(symbol)}`), signal = this.#abort.signal;
@@ -78,7 +79,7 @@ export class PatternPage {
       if (signal.aborted || symbol !== this.#around) return;
       const share = `in ${found.isWhole ? "" : "the first "}${plural(found.holding, "pattern")}`;
       fill(this.surroundings, h(".hd", {}, head, h("span.sm.q", {}, `thickness: how often, ${share}`)), graph(symbol, found, other => this.#look(other)));
-      say(`Transitions around ${symbol}`);
+      if (isAsked) say(`Transitions around ${symbol}`);
     } catch (error) {
       if (error.name !== "AbortError") fill(this.surroundings, h(".hd", {}, head), alertBox(error, () => this.#look(symbol)));
     }
@@ -103,27 +104,37 @@ export class PatternPage {
     const frequency = h("input", {type: "number", min: 0, step: 1, required: true, value: this.pattern.frequency});
     const emotives = h("textarea", {rows: 6, spellcheck: "false", value: JSON.stringify(this.pattern.emotives, null, 1)}), note = h("p.sm.bad-t", {role: "alert"});
     ask("Edit pattern", [h("label.field", {}, h("span", {}, "Frequency: how often it counts as learned"), frequency), h("label.field", {}, h("span", {}, "Emotives, a list of maps, the oldest learn first"), emotives), note], [["Save", async () => {
+      let former;
       try {
         const body = {frequency: Number(frequency.value), emotives: JSON.parse(emotives.value)};
-        this.pattern = await call("PUT", ofSession(this.session, `/patterns/${encodeURIComponent(this.pattern.name)}`), {body});
+        former = await get(this.#path);
+        this.pattern = await call("PUT", this.#path, {body});
       } catch (error) {
         note.textContent = error instanceof SyntaxError ? "The emotives are not JSON." : error.message;
         return false;
       }
-      say("Saved");
       this.#draw();
-      this.act.changed(this.pattern);
+      this.act.edited(former, this.pattern);
       return true;
     }, true]]);
   }
 
   #delete() {
-    const {name} = this.pattern;
-    ask("Delete this pattern?", [h("p", {}, sequence(this.pattern.pattern_data)), h("p.sm.q", {}, `It was learned ${this.pattern.frequency}×. No session of this user will predict it any more, and there is no undo.`)], [["Delete", async () => {
-      await call("DELETE", ofSession(this.session, `/patterns/${encodeURIComponent(name)}`));
-      say("Deleted");
-      fill(this.node, h("h2.title", {}, "Pattern"), h("p.q", {}, "It was deleted."));
-      this.act.gone(name);
+    const note = h("p.sm.bad-t", {role: "alert"});
+    ask("Delete this pattern?", [h("p", {}, sequence(this.pattern.pattern_data)), h("p.sm.q", {}, `It was learned ${this.pattern.frequency}×. No session of this user will predict it any more. You can undo this until you close the page.`), note], [["Delete", async () => {
+      try {
+        const {undo} = await call("DELETE", this.#path);
+        fill(this.node, h("h2.title", {}, "Pattern"), h("p.q", {}, "It was deleted."));
+        this.act.gone(this.pattern, undo);
+      } catch (error) {
+        note.textContent = error.message;
+        return false;
+      }
+      return true;
     }]]);
+  }
+
+  get #path() {
+    return ofSession(this.session, `/patterns/${encodeURIComponent(this.pattern.name)}`);
   }
 }

@@ -97,7 +97,11 @@ export function ask(title, content, buttons) {
   dialog.replaceChildren(h("form", {onsubmit: first ? press(first[1]) : event => event.preventDefault()}, h("h2.title", {id: "dialog-title"}, title), ...content,
     h(".acts", {}, h("button.btn", {type: "button", onclick: close}, buttons.length ? "Cancel" : "Close"),
       buttons.map(([text, act, isFirst]) => h(`button.btn${isFirst ? ".first" : ".risk"}`, isFirst ? {type: "submit"} : {type: "button", onclick: press(act)}, text)))));
-  dialog.onclose = () => before?.isConnected && before.focus();
+  dialog.onclose = () => {
+    if (dialog.open) return; // another one has begun
+    dialog.replaceChildren();
+    if (before?.isConnected) before.focus();
+  };
   dialog.showModal();
   dialog.querySelector("input, textarea, select")?.focus();
 }

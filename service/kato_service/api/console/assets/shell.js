@@ -8,7 +8,7 @@ import {isKeyless, loadUsers, prefer, preferences, restore, state} from "./state
 const NAMES = ["talk", "knowledge", "instance", "teach"];
 const KEYS = [
   ["1 2 3 4", "Talk, Knowledge, Instance, Teach"], ["/", "next event or search"], ["Space or ,", "make a chip"], ["Enter", "observe the event"],
-  ["Ctrl Enter", "learn"], ["Backspace", "take the last chip back"], ["j k", "next or previous row"], ["e", "explain the prediction"],
+  ["Ctrl Enter", "learn"], ["Backspace", "take the last chip back"], ["j k", "next or previous row"], ["e", "explain the prediction"], ["u", "undo a delete or an edit"],
   ["Esc", "close"], ["t", "theme"], ["?", "this list"],
 ];
 const OTHER = "\u0000other", OWN = "\u0000own";
@@ -62,6 +62,7 @@ export class Shell {
     this.#signingIn = true;
     this.#view?.close();
     this.#view = null;
+    state.undo = [];
     forget();
     $("#leave").hidden = true;
     this.connection("");

@@ -15,6 +15,8 @@ export const state = {
   users: [],
   /** The chosen session, as the service tells it; null: none yet. */
   session: null,
+  /** Changes of patterns that can be undone, by anyone whom this page acts for. */
+  undo: [],
 };
 
 function stored(storage, name, otherwise) {
@@ -46,12 +48,13 @@ export const isKeyless = () => state.health?.auth.mode === "none";
 /** What a session is called. */
 export const label = session => session.metadata?.name || session.session_id.slice(0, 8);
 
-/** Make a session of the chosen user, and choose it. */
+/** Make a session of the chosen user, and choose it; null if another user was chosen meanwhile. */
 export async function newSession(name = "", config = undefined) {
-  const body = {metadata: name ? {name} : {}};
-  if (state.user !== null) body.user_id = state.user;
+  const {user} = state, body = {metadata: name ? {name} : {}};
+  if (user !== null) body.user_id = user;
   if (config) body.config = config;
   const made = await call("POST", "v2/sessions", {body});
+  if (state.user !== user) return null;
   choose(made);
   return made;
 }

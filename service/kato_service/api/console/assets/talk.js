@@ -227,6 +227,7 @@ export class Talk {
   async #make(name) {
     try {
       const made = await newSession(name);
+      if (!made) return;
       this.#list.sessions = [made, ...this.#list.sessions];
       this.#choose(made);
       this.composer.draw(true);
