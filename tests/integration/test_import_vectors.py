@@ -275,7 +275,7 @@ def test_vectors_move_with_their_file(old: OldQdrant, with_vectors: Target, tmp_
         ({"components": [1, 2, 3]}, "has dimension 3, and those before it 2"),
         ({"components": [1, None]}, "a component is not a number"),
         ({"components": [1, True]}, "a component is not a number"),
-        ({"components": [1, 10**400]}, "not JSON"),
+        ({"components": [1, 10**400]}, "the number 10000000000000000000… is beyond"),
         ({"vector": ""}, "symbol: not 1 to 1024 characters"),
         ({"vector": 5}, "symbol: not a string"),
     ],
@@ -296,7 +296,7 @@ def test_wrong_vectors_of_a_file_are_refused_with_their_line(
     file.write_bytes(gzip.compress(lines + json.dumps({**ending, "sha256": digest}).encode()))
     said = done(embedded, "import", file, code=2)
     assert reason in said
-    assert "line 3" in said or reason == "not JSON"
+    assert "line 3" in said
 
 
 def test_embedded_vectors_are_exported_next_to_the_service_that_uses_them(

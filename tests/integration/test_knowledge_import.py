@@ -237,6 +237,10 @@ def _broken() -> Iterator[Any]:
     yield pytest.param(without(5), "damaged", id="a line is missing")
     yield pytest.param(without(0), "belongs to a whole export|is missing", id="no header")
     yield pytest.param(lambda body: body + body, "damaged", id="twice")
+    crlf = "has lines that end in CRLF"
+    yield pytest.param(lambda body: body.replace(b"\n", b"\r\n"), crlf, id="CRLF")
+    mark = "it starts with a byte order mark"
+    yield pytest.param(lambda body: b"\xef\xbb\xbf" + body, mark, id="a byte order mark")
     yield pytest.param(lambda body: without(-1)(body) + failed, "failed", id="failed")
     yield pytest.param(lambda _: failed, "was not written by", id="failed at once")
     yield pytest.param(lambda _: b'{"format":"else"}\n', "was not written by", id="other")
@@ -263,9 +267,15 @@ def test_a_cut_or_changed_export_changes_nothing(
 AB = "76d7efca2e96cb5eeddf4e06ac96a0f424630135"
 GOOD: dict[str, Any] = {"name": AB, "events": [["a"], ["b"]], "frequency": 3}
 HOSTILE = (
-    (b"nonsense\n", "line 1 is not JSON"),
+    (b"nonsense\n", "line 1 is not JSON, and nothing was imported"),
+    (b"\xef\xbb\xbf" + text([GOOD]), "line 1 is not JSON: it starts with a byte order mark"),
+    (text([GOOD]) + b'{"name":1e999}\n', "line 2 is not JSON: the number 1e999 is beyond"),
+    (b'{"name":' + b"9" * 400 + b"}\n", f"the number {'9' * 20}… is beyond"),
+    (b'{"name":NaN}\n', "NaN is not a number in JSON"),
+    (b'{"name":"\\ud800"}\n', "half of a surrogate pair"),
+    (text([{"vector": "V", "components": [1.0], "label": 5}]), "line 1: label: not a string"),
     (b"[]\n", "not a JSON object"),
-    (b'{"name":"\xff"}\n', "line 1 is not JSON"),
+    (b'{"name":"\xff"}\n', "line 1 is not JSON: it is not valid UTF-8 at byte 10"),
     (text([{**GOOD, "name": "x"}]), "line 1: name: not 40"),
     (text([GOOD, {**GOOD, "events": [[]]}]), "line 2: events: one of them is empty"),
     (text([{**GOOD, "events": "ab"}]), "events: not a list"),
@@ -421,11 +431,12 @@ def test_a_name_or_a_vector_that_stands_for_something_else_is_refused(
     for lines, words in (
         ([{**GOOD, "name": "c" * 40}, {**GOOD, "events": [["other"]]}], f"pattern {AB} whose name"),
         ([{"vector": "V", "components": [2.0, 1.0]}], "belongs to another vector"),
-        ([{"vector": "W", "components": [2.0]}], "have dimension 1"),
+        ([{"vector": "W", "components": [2.0]}], "for another user, or clear it"),
     ):
         answer = sent(api, user, text(lines))
         assert (answer.status_code, code_of(answer)) == (422, "VALIDATION_ERROR")
         assert words in answer.json()["detail"]
+        assert "--" not in answer.json()["detail"]
         assert exported(api, user) == before
 
 

@@ -54,7 +54,7 @@ class VectorImport:
         if dimension != self.survey.dimension:
             raise TransferError(
                 f"{self._source.name}: its vectors have dimension {self.survey.dimension}, those"
-                f" of the knowledge base {dimension}: import into another one (--user), or clear it"
+                f" of the knowledge base {dimension}: import them for another user, or clear it"
             )
         stored = 0
         async for batch in self._batches():
@@ -64,7 +64,7 @@ class VectorImport:
                 if found is not None and found.vector != one.components:
                     raise TransferError(
                         f"{one.where}: the name {one.symbol} belongs to another vector in the"
-                        " knowledge base: import into another one (--user), or clear it"
+                        " knowledge base: import it for another user, or clear the knowledge base"
                     )
             stored += len(known)
         return stored

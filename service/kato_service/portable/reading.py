@@ -8,6 +8,7 @@ import orjson
 
 from kato_service.domain.statistics import Corrections
 from kato_service.errors import TransferError, WrongFieldError
+from kato_service.portable import wrong_json
 from kato_service.portable.lines import FORMAT, VERSION, VERSION_WITH_VECTORS
 from kato_service.portable.patterns import MAX_COUNT, count, text
 from kato_service.portable.source import Refused
@@ -31,6 +32,7 @@ class KnowledgeReader:
         self._may_be_bare = may_be_bare
         self._has_begun = False
         self._has_ended = False
+        self._has_crlf = False
         self._digest = sha256()
         self._patterns = self._vectors = 0
         self._symbols: dict[str, tuple[int, int]] = {}
@@ -46,6 +48,7 @@ class KnowledgeReader:
             TransferError: It is no line of this kind, or comes after the last one.
         """
         given = self._parsed(number, line)
+        self._has_crlf |= line.endswith(b"\r\n")
         if self._has_ended:
             raise TransferError(f"{self._name} has more after its last line, so it is {DAMAGED}")
         if not self._has_begun:
@@ -80,14 +83,20 @@ class KnowledgeReader:
         try:
             given = orjson.loads(line)
         except orjson.JSONDecodeError as exc:
-            raise TransferError(
-                f"{self._name}: line {number} is not JSON, so it is {DAMAGED}"
-            ) from exc
+            raise TransferError(self._not_json(number, line)) from exc
         if not isinstance(given, dict):
             raise TransferError(
                 f"{self._name}: line {number} is not a JSON object, so it is {DAMAGED}"
             )
         return given
+
+    def _not_json(self, number: int, line: bytes) -> str:
+        said = f"{self._name}: line {number} is not JSON"
+        if (reason := wrong_json.reason(line)) is not None:
+            return f"{said}: {reason}; nothing was imported"
+        # Only of an export is it known that its lines were JSON once.
+        is_export = self._has_begun and not self.is_bare
+        return f"{said}, so it is {DAMAGED}" if is_export else f"{said}, and nothing was imported"
 
     def _require_content(self, number: int, given: dict[str, Any]) -> None:
         if "error" in given:
@@ -120,7 +129,12 @@ class KnowledgeReader:
         found = (self._patterns, self._vectors, symbols, self._digest.hexdigest())
         told = (trailer.get("patterns"), trailer.get("vectors", 0), trailer.get("symbols"))
         if (*told, trailer["sha256"]) != found:
-            raise TransferError(f"{self._name} is {DAMAGED}")
+            raise TransferError(
+                f"{self._name} has lines that end in CRLF, so a program has changed it since its"
+                " export, and nothing was imported; send it as it was exported"
+                if self._has_crlf
+                else f"{self._name} is {DAMAGED}"
+            )
         fields = ("total_learns", "total_symbols", "total_distinct_symbols")
         try:
             totals = [count(field, trailer.get(field), MAX_COUNT, -MAX_COUNT) for field in fields]
