@@ -141,6 +141,17 @@ class Console:
         self.tab.press("Enter")
         self.run(f"await until(() => document.querySelectorAll('#stm li').length === {nth} + 1);")
 
+    def converse(self) -> None:
+        """In a new session of the chosen user, learn a pattern, and wait until it is predicted."""
+        self.click("#start")
+        self.read("#conn", "live")
+        self.observe("bread", "butter", nth=1)
+        self.observe("jam", nth=2)
+        self.tab.press("Control+Enter")
+        self.read("#s-h + span", "empty")
+        self.observe("bread", "butter", nth=1)  # one symbol is too few
+        self.see(".pred")
+
     def drop(self, selector: str, name: str, content: str | bytes) -> None:
         """Drop a file."""
         raw = content if isinstance(content, bytes) else content.encode()

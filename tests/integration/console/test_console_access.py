@@ -10,6 +10,7 @@ from support import waiting
 from support.access import key_line
 from support.console import Console
 from support.console_views import content, exported, started, teach, watched
+from support.issuer import Issuer
 from support.services import NewService, ServiceProcess
 
 PREFIX = "/tools/kato"
@@ -92,6 +93,33 @@ def test_a_key_of_one_user_undoes_exports_and_imports(
     console.drop(".list", "ann.jsonl.gz", gzip.compress(before))
     console.click("#dialog[open] .first")
     console.read("#strips", "ann.jsonl.gz is imported: 4 patterns")
+    assert list(checked) == []
+
+
+def test_a_token_as_long_as_those_of_clusters_signs_in(
+    page: Console, new_service: NewService, issuer: Issuer
+) -> None:
+    service = started(
+        new_service,
+        AUTH_MODE="token",
+        TOKEN_ISSUER=issuer.url,
+        TOKEN_AUDIENCE="kato",
+        TOKEN_SCOPE_CLAIM="scope",
+    )
+    checked = watched(page, service.url)
+    console = next(checked)
+    console.open()
+    subject = "system:serviceaccount:default:visitor"
+    console.sign_in(issuer.token(subject, scope="write", about="x" * 900))
+    console.converse()
+    assert console.texts("#preds .lane.future .ev") == ["jam"]
+    console.tab.run("location.hash = '#knowledge'")
+    console.read("#growth-head", "1 pattern")
+    console.click("#delete")
+    console.click("#dialog .risk")
+    console.read(".empty", "Nothing was learned yet")
+    console.click("#undo")
+    console.read("#growth-head", "1 pattern")
     assert list(checked) == []
 
 
