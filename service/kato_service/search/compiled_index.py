@@ -108,19 +108,7 @@ class CompiledPatternIndex:
         found = self.engine.get(name)
         if found is None:
             return None
-        events, frequency, learns, first, revision = found
-        extras = self._extras.get(name, NONE)
-        return Pattern(
-            name=name,
-            events=events,
-            frequency=frequency,
-            learns=learns,
-            emotives=extras.emotives,
-            metadata=extras.metadata or {},
-            affinity=extras.affinity or NO_AFFINITY,
-            first=first,
-            revision=revision,
-        )
+        return self._extras.get(name, NONE).pattern(name, *found)
 
     def remove(self, name: str) -> None:
         with self._changing:

@@ -3,7 +3,7 @@ Python."""
 
 from dataclasses import dataclass, field
 
-from kato_service.domain.pattern import Emotives, Metadata, Pattern
+from kato_service.domain.pattern import NO_AFFINITY, Emotives, Event, Metadata, Pattern
 from kato_service.knowledge.fold.footprint import affinity_bytes, extras_bytes
 
 EXTRAS_BYTES = 300
@@ -19,6 +19,28 @@ class Extras:
     @classmethod
     def of(cls, pattern: Pattern) -> "Extras":
         return cls(pattern.emotives, pattern.metadata or None, pattern.affinity or None)
+
+    def pattern(
+        self,
+        name: str,
+        events: tuple[Event, ...],
+        frequency: int,
+        learns: int,
+        first: int = 0,
+        revision: int = 0,
+    ) -> Pattern:
+        """The pattern that has these extras, and the rest in the engine."""
+        return Pattern(
+            name=name,
+            events=events,
+            frequency=frequency,
+            learns=learns,
+            emotives=self.emotives,
+            metadata=self.metadata or {},
+            affinity=self.affinity or NO_AFFINITY,
+            first=first,
+            revision=revision,
+        )
 
     @property
     def size_bytes(self) -> int:

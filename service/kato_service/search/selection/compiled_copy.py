@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kato_service.domain.pattern import NO_AFFINITY, Event, Pattern
+from kato_service.domain.pattern import Pattern
 from kato_service.search import _engine
 from kato_service.search.pattern_extras import ExtrasCopy
 
@@ -30,18 +30,4 @@ class CompiledCopy:
             while not is_over:
                 rows, start = self.dump.patterns(segment, start, PAGE)
                 is_over = not start
-                yield [self._pattern(*row) for row in rows]
-
-    def _pattern(
-        self, name: str, events: tuple[Event, ...], frequency: int, learns: int
-    ) -> Pattern:
-        extras = self.extras.of(name)
-        return Pattern(
-            name=name,
-            events=events,
-            frequency=frequency,
-            learns=learns,
-            emotives=extras.emotives,
-            metadata=extras.metadata or {},
-            affinity=extras.affinity or NO_AFFINITY,
-        )
+                yield [self.extras.of(row[0]).pattern(*row) for row in rows]
