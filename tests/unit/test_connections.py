@@ -19,6 +19,8 @@ from kato_service.server.http_protocol import BoundedHttpProtocol, HeadLimits
 from kato_service.server.websocket_protocol import BoundedWebSocketProtocol
 
 ANSWER = b"x" * 20_000_000
+STEADY_BYTES = 6_000_000
+"""Of an answer, read in some seconds: more than twice what the kernel holds of it."""
 REQUEST = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 UPGRADE = (
     b"GET / HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
@@ -41,6 +43,12 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         return
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": ANSWER})
+
+
+async def streamed(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for _ in range(0, len(ANSWER), 2**16):
+        await send({"type": "http.response.body", "body": bytes(2**16), "more_body": True})
 
 
 def with_limits(protocol: type[AnswerReading], limits: ReadingLimits) -> type[Any]:
@@ -118,6 +126,25 @@ async def test_an_answer_that_is_read_slowly_arrives_completely() -> None:
                 assert piece
                 received += len(piece)
                 await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("is_streamed", [True, False])
+async def test_a_client_that_reads_slowly_but_steadily_is_not_dropped(is_streamed: bool) -> None:
+    """The kernel takes more of an answer only when a third of what it holds has been read: that
+    takes longer than the patience, though the client reads several times what it has to."""
+    limits = ReadingLimits(patience_s=0.3, look_s=0.1)
+    loop = asyncio.get_running_loop()
+    async with serving(streamed if is_streamed else app, reading=limits) as (_, port):
+        with socket.socket() as client:
+            client.setblocking(False)
+            await loop.sock_connect(client, ("127.0.0.1", port))
+            await loop.sock_sendall(client, REQUEST)
+            received = 0
+            while received < STEADY_BYTES:
+                piece = await asyncio.wait_for(loop.sock_recv(client, 2**16), 60)
+                assert piece, f"dropped after {received} bytes"
+                received += len(piece)
+                await asyncio.sleep(0.05)
 
 
 async def test_a_standstill_of_the_process_is_not_held_against_a_client() -> None:

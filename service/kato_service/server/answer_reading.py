@@ -5,6 +5,10 @@ byte is read. Each such client would cost the memory of its answer; see docs/dec
 """
 
 import asyncio
+import fcntl
+import struct
+import termios
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -29,6 +33,7 @@ class ReadingLimits:
     """Seconds in which a client has time to read at the least."""
 
 
+_INT = struct.Struct("i")
 _LOOKS = 2
 """In `look_s`: one may come right after a standstill, before anything could be sent or read."""
 
@@ -37,8 +42,10 @@ class AnswerReading(asyncio.Protocol):
     """Mixed into a protocol of uvicorn, before it in the bases.
 
     The transport calls `pause_writing` when an answer starts to pile up; from then on a timer looks
-    at how much the client reads, until `resume_writing`. Looks are counted instead of seconds:
-    while the whole process stood still, nobody could read, and that costs a client one look.
+    at how much the client reads, until `resume_writing`. The kernel's part counts for that: it
+    takes more of an answer only when much of what it holds was read, often a megabyte. Looks are
+    counted instead of seconds: while the whole process stood still, nobody could read, and that
+    costs a client one look.
     """
 
     reading_limits: ClassVar[ReadingLimits] = ReadingLimits()
@@ -53,7 +60,7 @@ class AnswerReading(asyncio.Protocol):
     _taken_bytes = 0
     """As many when the client was last seen to read, or to send."""
     _unread_bytes = 0
-    """How much waited when the client was last seen to read."""
+    """How much waited, in the kernel, too, when the client was last seen to read."""
     _idle_looks = 0
     """Looks since then."""
     _reading: asyncio.TimerHandle | None = None
@@ -81,7 +88,7 @@ class AnswerReading(asyncio.Protocol):
     def _note_reader(self) -> None:
         """Start the client's time over: its answer begins to wait, or it read enough."""
         self._end_reading()
-        self._unread_bytes, self._idle_looks = self._waiting_bytes(), 0
+        self._unread_bytes, self._idle_looks = self._waiting_bytes() + self._sent_bytes(), 0
         self._taken_bytes = self.taken_bytes
         self._look_later()
 
@@ -90,8 +97,9 @@ class AnswerReading(asyncio.Protocol):
         self._reading = self.loop.call_later(pause_s, self._look_at_reader)
 
     def _look_at_reader(self) -> None:
-        limits, unread_bytes = self.reading_limits, self._waiting_bytes()
-        is_read = not unread_bytes or unread_bytes <= self._unread_bytes - limits.least_bytes
+        limits, waiting_bytes = self.reading_limits, self._waiting_bytes()
+        unread_bytes = waiting_bytes + self._sent_bytes()
+        is_read = not waiting_bytes or unread_bytes <= self._unread_bytes - limits.least_bytes
         # A client that still sends its body may read afterwards; what is taken of it is bounded by
         # whoever answers.
         if is_read or self.taken_bytes > self._taken_bytes:
@@ -116,6 +124,14 @@ class AnswerReading(asyncio.Protocol):
 
     def _waiting_bytes(self) -> int:
         return self.transport.get_write_buffer_size()
+
+    def _sent_bytes(self) -> int:
+        """Bytes that the kernel holds until the client's has taken them; 0: it does not tell."""
+        sent = bytes(_INT.size)
+        with suppress(OSError, ValueError):  # closed, or a system that cannot tell
+            connection = self.transport.get_extra_info("socket")
+            sent = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, sent)
+        return int(_INT.unpack(sent)[0])
 
     def _end_reading(self) -> None:
         if self._reading is not None:
