@@ -18,7 +18,9 @@ class AsyncKato:
     """An instance of KATO.
 
     Every call is repeated, with pauses, while the instance cannot be reached or asks for it, until
-    *timeout_s* is over. A change carries a `unique_id` that its attempts share: it counts once.
+    *timeout_s* is over. What observes, learns or clears carries a `unique_id` that its attempts
+    share: it counts once. Repeating other changes sets or deletes the same again; of a new session
+    whose answer is lost, a second one is made.
     """
 
     def __init__(

@@ -22,7 +22,9 @@ export type SessionOptions = Omit<SessionBody, "node_id">;
  * An instance of KATO.
  *
  * Every call is repeated, with pauses, while the instance cannot be reached or asks for it, until
- * `timeoutMs` is over. A change carries a `unique_id` that its attempts share: it counts once.
+ * `timeoutMs` is over. What observes, learns or clears carries a `unique_id` that its attempts
+ * share: it counts once. Other changes set or delete something, so repeating them is harmless. A new
+ * session has no such id: see `createSession`.
  */
 export class Kato {
   readonly #connection: Connection;
@@ -32,7 +34,11 @@ export class Kato {
     this.#connection = new Connection(options);
   }
 
-  /** A new session. `close()`, or `await using`, deletes it; what it learned stays. */
+  /**
+   * A new session. `close()`, or `await using`, deletes it; what it learned stays.
+   *
+   * If an answer is lost, the repeat makes a second session, and the first one ends by itself.
+   */
   async createSession(wanted: SessionOptions & CallOptions = {}): Promise<Session> {
     const { signal, timeoutMs, ...body } = wanted;
     const options = { signal, timeoutMs };

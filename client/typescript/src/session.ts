@@ -45,7 +45,10 @@ export interface ChangeOptions extends CallOptions {
 
 type SequenceFlags = Pick<SequenceBody, "learn_at_end" | "learn_after_each" | "clear_stm_between">;
 
-/** A session. Methods that change it take a `unique_id`; pass your own to repeat a call safely. */
+/**
+ * A session. Methods that observe, learn or clear take a `unique_id`; pass your own to repeat a
+ * call safely.
+ */
 export class Session implements AsyncDisposable {
   /** Grants access to the session: keep it secret. */
   readonly id: string;
@@ -183,7 +186,10 @@ export class Session implements AsyncDisposable {
     return (await this.#connection.call<Config>(get(`${this.#path}/config`), options)).config;
   }
 
-  /** Change tunables from the next request on; null returns one to its default. */
+  /**
+   * Change tunables from the next request on; null returns one to its default. Repeating it sets
+   * the same again.
+   */
   async setGenes(config: GeneOverrides, options?: CallOptions): Promise<Genes> {
     const changed = post(`${this.#path}/config`, { config });
     return (await this.#connection.call<Config>(changed, options)).config;
@@ -209,7 +215,7 @@ export class Session implements AsyncDisposable {
     return this.#connection.call(get(this.#pattern(name)), options);
   }
 
-  /** Replace what is given; the rest stays. */
+  /** Replace what is given; the rest stays. Repeating it sets the same again. */
   updatePattern(name: string, body: PatternBody, options?: CallOptions): Promise<Pattern> {
     return this.#connection.call(put(this.#pattern(name), body), options);
   }
