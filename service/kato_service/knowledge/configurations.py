@@ -150,9 +150,10 @@ class UserConfigurations:
         return self._view.by_kb.get(kb)
 
     async def put(self, kb: str, genes: Mapping[str, GeneValue]) -> Configuration:
-        """Replace the configuration of a user; returns when every process has it.
+        """Replace the configuration of a user.
 
-        The last change wins. May be repeated.
+        It returns when every process that reaches the store has it. The last change wins. May be
+        repeated.
 
         Raises:
             LimitExceededError: Too many users have one.
@@ -174,9 +175,10 @@ class UserConfigurations:
         return stored
 
     async def remove(self, kb: str) -> bool:
-        """Remove the configuration of a user; returns when no process has it any more.
+        """Remove the configuration of a user.
 
-        May be repeated; nothing that leads to the user is stored then.
+        It returns when no process that reaches the store has it any more. May be repeated; nothing
+        that leads to the user is stored then.
 
         Returns:
             Whether there was one.

@@ -175,7 +175,7 @@ class UserEraser:
             erasure = await self._cleared(erasure, erased, resumed=resumed)
             progress.erasure = erasure
             await progress.note()
-        # Before the sessions, so that none is created with it afterwards.
+        # Before the sessions, so that no replica that reaches its store creates one with it later.
         await self._directory.configurations.remove(erasure.kb)
         sessions = await self._sessions.erase(erasure.user)
         erased.sessions, erased.remembered_requests = sessions.sessions, sessions.remembered

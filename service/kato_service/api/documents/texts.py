@@ -166,9 +166,9 @@ OPERATIONS: Mapping[Callable[..., Any], str] = {
     " a user without a configuration are all left to the instance.",
     configuration.put_configuration: "Replaces the genes that sessions of the user start with where"
     " they do not set their own; what is missing is left to the instance. It holds for sessions,"
-    " questions and lines that begin after the answer, on every replica, so the answer takes about"
-    " a second. Sessions that exist stay as they are. Sending it again is harmless; the last change"
-    " wins.",
+    " questions and lines that begin after the answer, on every replica that reaches its store, so"
+    " the answer takes about a second. Sessions that exist stay as they are. Sending it again is"
+    " harmless; the last change wins.",
     configuration.delete_configuration: "Leaves all genes of new sessions of the user to the"
     " instance again. Sessions that exist stay as they are. Sending it again is harmless.",
     knowledge.list_user_patterns: "Lists the patterns of a user that fit all conditions, by their"
