@@ -1,36 +1,20 @@
-"""Assembly: makes the parts of the service from the settings, opens and closes them in order.
-
-What speaks to a server is imported where it is made: the drivers take longer to import than an
-instance with embedded stores takes to start.
-"""
+"""Assembly: makes the parts of the service from the settings, opens and closes them in order."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 import structlog
 
 from kato_service.access.opening import access_control, rate_limits
 from kato_service.connections.database_manager import DatabaseManager
-from kato_service.connections.local_vectors import LocalVectors
-from kato_service.connections.monitor import CheckPlan
 from kato_service.connections.store_pool import EmbeddedStore
 from kato_service.knowledge.bases import KnowledgeBases
 from kato_service.knowledge.configurations import UserConfigurations
 from kato_service.knowledge.limits import KnowledgeLimits
 from kato_service.knowledge.model.log import KnowledgeLog
-from kato_service.knowledge.snapshots.snapshots import Snapshots
-from kato_service.knowledge.stores.sqlite_file import SqliteFile
-from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
-from kato_service.knowledge.vectors.deferred_vectors import DeferredVectors
-from kato_service.knowledge.vectors.dimensions import Dimensions
-from kato_service.knowledge.vectors.embedded_vectors import EmbeddedVectors
-from kato_service.knowledge.vectors.sqlite_dimensions import SqliteDimensions
-from kato_service.knowledge.vectors.vector_places import VectorPlaces
 from kato_service.knowledge.vectors.vector_store import VectorStore
 from kato_service.knowledge.writing.trimming import TrimPlan
 from kato_service.monitoring.metrics import Metrics
@@ -41,17 +25,18 @@ from kato_service.search.matching import Found
 from kato_service.search.pace import Pace
 from kato_service.search.pattern_searcher import PatternSearcher, Search
 from kato_service.service import RESTART_DELAY_S, Service
-from kato_service.sessions.memory import MemorySessionStore
 from kato_service.sessions.session_manager import SessionLimits, SessionManager
 from kato_service.sessions.store import SessionStore
 from kato_service.settings.settings import Settings
+from kato_service.stores import (
+    knowledge_log,
+    make_databases,
+    session_store,
+    snapshots,
+    vector_store,
+)
 from kato_service.traces.untraced import Untraced
 from kato_service.users.opening import users
-
-if TYPE_CHECKING:
-    from kato_service.connections.mongo_pool import MongoConnectionPool
-    from kato_service.connections.qdrant_pool import QdrantConnectionPool
-    from kato_service.connections.redis_pool import RedisConnectionPool
 
 log = structlog.get_logger()
 LONG_PENDING_S = 60.0
@@ -106,23 +91,28 @@ async def running_service(
         yield service
 
 
-def make_databases(settings: Settings) -> DatabaseManager:
-    """The connections that the settings ask for; no server is asked yet."""
-    plan = CheckPlan(
-        interval_s=settings.health_check_interval_s,
-        timeout_s=settings.health_check_timeout_s,
-        failures=settings.health_check_failures,
-    )
-    return DatabaseManager(_redis(settings), _mongodb(settings), _qdrant(settings), plan)
-
-
 async def _assembled(
     settings: Settings, databases: DatabaseManager, stack: AsyncExitStack, traces: Untraced
 ) -> Service:
+    service = await _made(settings, databases, stack, traces)
+    stack.push_async_callback(service.access.close)
+    stack.callback(service.processor.threads.close)
+    stack.push_async_callback(service.sessions.close)
+    stack.push_async_callback(service.users.eraser.close)
+    stack.push_async_callback(service.users.configurations.close)
+    service.metrics.watch(service)
+    follow(service.sessions, service.metrics, service.session_count, service.feed)
+    return service
+
+
+async def _made(
+    settings: Settings, databases: DatabaseManager, stack: AsyncExitStack, traces: Untraced
+) -> Service:
+    """The service on stores that are open, and that *stack* closes."""
     metrics = Metrics()
     searcher = MeasuredSearcher(settings.kato_engine, metrics)
     store = traces.store(
-        _session_store(settings, databases), _system(settings.sessions_in, "memory")
+        session_store(settings, databases), _system(settings.sessions_in, "memory")
     )
     kept = traces.store(
         knowledge_log(settings, databases), _system(settings.knowledge_in, "sqlite")
@@ -130,23 +120,14 @@ async def _assembled(
     knowledge = _knowledge(settings, databases, kept, searcher, store)
     stack.push_async_callback(knowledge.close)
     await databases.open({"mongodb": knowledge.start})
-    vectors = traces.store(
-        await _opened_vectors(settings, databases, stack),
-        _system(settings.vectors_in, "local vectors"),
-    )
+    vectors = await _opened_vectors(settings, databases, stack, traces)
     limits = _observation_limits(settings)
     threads = traces.threads(
         settings.matching_budget_s, waiting=settings.max_requests_in_flight // 4
     )
     configurations = UserConfigurations(kept.configurations, settings.processor_id)
-    sessions = SessionManager(
-        store,
-        knowledge,
-        _session_limits(settings),
-        configurations,
-        waited=metrics.waited,
-    )
-    service = Service(
+    sessions = _sessions(settings, store, knowledge, configurations, metrics)
+    return Service(
         settings=settings,
         sessions=sessions,
         processor=KatoProcessor(knowledge, searcher, vectors, settings.genes, limits, threads),
@@ -161,14 +142,32 @@ async def _assembled(
         feed=event_feed(settings, databases),
         rate_limits=rate_limits(settings, databases),
     )
-    stack.push_async_callback(service.access.close)
-    stack.callback(service.processor.threads.close)
-    stack.push_async_callback(service.sessions.close)
-    stack.push_async_callback(service.users.eraser.close)
-    stack.push_async_callback(configurations.close)
-    metrics.watch(service)
-    follow(sessions, metrics, service.session_count, service.feed)
-    return service
+
+
+async def _opened_vectors(
+    settings: Settings, databases: DatabaseManager, stack: AsyncExitStack, traces: Untraced
+) -> VectorStore | None:
+    vectors = vector_store(settings, databases)
+    if vectors is not None:
+        stack.push_async_callback(vectors.close)
+        await vectors.open()
+    return traces.store(vectors, _system(settings.vectors_in, "local vectors"))
+
+
+def _system(place: str, embedded: str) -> str:
+    """What spans call the store that is kept in *place*."""
+    return embedded if place == "embedded" else place
+
+
+def _sessions(
+    settings: Settings,
+    store: SessionStore,
+    knowledge: KnowledgeBases,
+    configurations: UserConfigurations,
+    metrics: Metrics,
+) -> SessionManager:
+    limits = _session_limits(settings)
+    return SessionManager(store, knowledge, limits, configurations, waited=metrics.waited)
 
 
 def _knowledge(
@@ -185,7 +184,7 @@ def _knowledge(
         searcher.new_index,
         limits=_knowledge_limits(settings),
         trim=TrimPlan(is_safe=partial(_nothing_pending, store)),
-        snapshots=_snapshots(settings),
+        snapshots=snapshots(settings),
     )
 
 
@@ -218,150 +217,6 @@ async def _kept_running(work: Callable[[], Awaitable[None]]) -> None:
         except Exception:  # the outermost boundary
             log.exception("background work crashed")
         await asyncio.sleep(RESTART_DELAY_S)
-
-
-def _redis(settings: Settings) -> "RedisConnectionPool | EmbeddedStore":
-    if settings.redis_url is None:
-        return EmbeddedStore("redis", "memory")
-    from kato_service.connections.redis_client import RedisOptions
-    from kato_service.connections.redis_pool import RedisConnectionPool
-
-    return RedisConnectionPool(
-        RedisOptions(
-            url=settings.redis_url.get_secret_value(),
-            pool_size=settings.redis_pool_size,
-            socket_timeout_s=settings.redis_socket_timeout_s,
-        )
-    )
-
-
-def _mongodb(settings: Settings) -> "MongoConnectionPool | EmbeddedStore":
-    if settings.mongo_base_url is None:
-        return EmbeddedStore("mongodb", "sqlite")
-    from kato_service.connections.mongo_pool import MongoConnectionPool, MongoOptions
-
-    return MongoConnectionPool(
-        MongoOptions(
-            url=settings.mongo_base_url.get_secret_value(),
-            database=settings.mongo_database,
-            min_size=settings.mongo_pool_min_size,
-            max_size=settings.mongo_pool_size,
-            max_idle_s=settings.mongo_max_idle_s,
-            wait_queue_timeout_s=settings.mongo_wait_queue_timeout_s,
-            server_selection_timeout_s=settings.mongo_server_selection_timeout_s,
-        )
-    )
-
-
-def _qdrant(settings: Settings) -> "QdrantConnectionPool | LocalVectors | EmbeddedStore":
-    if settings.vectors_in == "disabled":
-        return EmbeddedStore("qdrant", "disabled")
-    if settings.qdrant_address is None:
-        return LocalVectors(settings.data_dir / "vectors")
-    from kato_service.connections.qdrant_pool import QdrantConnectionPool, QdrantOptions
-
-    key = settings.qdrant_api_key
-    return QdrantConnectionPool(
-        QdrantOptions(
-            url=settings.qdrant_address,
-            grpc_port=settings.qdrant_grpc_port,
-            api_key=key.get_secret_value() if key else None,
-            pool_size=settings.qdrant_pool_size,
-            timeout_s=settings.qdrant_timeout_s,
-            prefer_grpc=settings.qdrant_prefer_grpc,
-        )
-    )
-
-
-def knowledge_log(
-    settings: Settings, databases: DatabaseManager, *, probed: bool = True
-) -> KnowledgeLog:
-    """The log of knowledge that the settings ask for.
-
-    Args:
-        probed: The connections are monitored, so that a circuit that opens is closed again.
-    """
-    if isinstance(databases.mongodb, EmbeddedStore):
-        return SqliteKnowledgeLog(_made(settings.data_dir) / "knowledge.sqlite")
-    from kato_service.knowledge.stores.mongo_log import MongoKnowledgeLog
-
-    circuit = databases.circuits["mongodb"] if probed else None
-    return MongoKnowledgeLog(databases.mongodb.database, circuit=circuit)
-
-
-def _snapshots(settings: Settings) -> Snapshots | None:
-    directory = settings.knowledge_snapshot_dir
-    if directory is None:
-        if settings.knowledge_in != "embedded":
-            return None
-        directory = settings.data_dir / "snapshots"
-    return Snapshots(directory, limit_bytes=settings.knowledge_snapshot_bytes)
-
-
-def _system(place: str, embedded: str) -> str:
-    """What spans call the store that is kept in *place*."""
-    return embedded if place == "embedded" else place
-
-
-def _made(folder: Path) -> Path:
-    """*folder*, created if it was missing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _session_store(settings: Settings, databases: DatabaseManager) -> SessionStore:
-    if isinstance(databases.redis, EmbeddedStore):
-        return MemorySessionStore()
-    from kato_service.sessions.redis.store import RedisSessionStore
-
-    return RedisSessionStore(
-        databases.redis.client, settings.processor_id, circuit=databases.circuits["redis"]
-    )
-
-
-async def _opened_vectors(
-    settings: Settings, databases: DatabaseManager, stack: AsyncExitStack
-) -> VectorStore | None:
-    vectors = vector_store(settings, databases)
-    if vectors is not None:
-        stack.push_async_callback(vectors.close)
-        await vectors.open()
-    return vectors
-
-
-def vector_store(
-    settings: Settings, databases: DatabaseManager, *, probed: bool = True
-) -> VectorStore | None:
-    """The vectors that the settings ask for; None: the instance accepts none.
-
-    Args:
-        probed: As in `knowledge_log`.
-    """
-    pool = databases.qdrant
-    places = VectorPlaces(settings.processor_id, settings.max_vector_knowledge_bases)
-    if isinstance(pool, EmbeddedStore):
-        return None
-    if isinstance(pool, LocalVectors):
-        return EmbeddedVectors(pool.path, places=places)
-    return DeferredVectors(
-        lambda: pool.client,
-        _dimensions(settings, databases, probed=probed),
-        instance=settings.processor_id,
-        timeout_s=settings.qdrant_timeout_s,
-        circuit=databases.circuits["qdrant"] if probed else None,
-        places=places,
-    )
-
-
-def _dimensions(settings: Settings, databases: DatabaseManager, *, probed: bool) -> Dimensions:
-    """What users of a Qdrant agreed on, in the store of their knowledge."""
-    if isinstance(databases.mongodb, EmbeddedStore):
-        path = _made(settings.data_dir) / "knowledge.sqlite"
-        return SqliteDimensions(SqliteFile(path, busy_timeout_s=KnowledgeLimits().busy_timeout_s))
-    from kato_service.knowledge.vectors.mongo_dimensions import MongoDimensions
-
-    circuit = databases.circuits["mongodb"] if probed else None
-    return MongoDimensions(databases.mongodb.database, circuit=circuit)
 
 
 def _knowledge_limits(settings: Settings) -> KnowledgeLimits:

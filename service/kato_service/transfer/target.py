@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from kato_service.assembly import knowledge_log, make_databases, vector_store
 from kato_service.connections.store_pool import EmbeddedStore, StorePool
 from kato_service.errors import SettingsError, TransferError
 from kato_service.knowledge.bases import KnowledgeBases
@@ -13,6 +12,7 @@ from kato_service.knowledge.vectors.embedded_vectors import EmbeddedVectors
 from kato_service.knowledge.vectors.vector_store import VectorPage, VectorStore
 from kato_service.search.pattern_searcher import PatternSearcher
 from kato_service.settings.settings import Settings
+from kato_service.stores import knowledge_log, make_databases, vector_store
 
 
 @asynccontextmanager
