@@ -5,9 +5,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from knowledge_stores import MemoryKnowledgeLog, Replica, Shelf
+from structlog.testing import capture_logs
 from test_knowledge_log import known, learn, soon
 
 from kato_service.domain.identity import processor_id_of
@@ -18,6 +20,7 @@ from kato_service.knowledge.configurations import ConfigurationPlan, UserConfigu
 from kato_service.knowledge.fold.plain_patterns import PlainPatterns
 from kato_service.knowledge.limits import KnowledgeLimits
 from kato_service.knowledge.model.log import KnowledgeLog
+from kato_service.knowledge.stores.sqlite_log import SqliteKnowledgeLog
 from kato_service.knowledge.super_knowledge_base import SuperKnowledgeBase
 from kato_service.sessions.erasing import SessionEraser
 from kato_service.sessions.memory import MemorySessionStore
@@ -272,3 +275,19 @@ async def test_wherever_an_erasure_stops_another_process_completes_it(
         if done:
             return
     raise AssertionError("the erasure takes more effects than the test has")
+
+
+async def test_erasures_are_looked_after_once_the_store_is_set_up(tmp_path: Path) -> None:
+    log = SqliteKnowledgeLog(tmp_path / "knowledge.sqlite")
+    bases = KnowledgeBases(log, PlainPatterns)
+    one = process(bases, MemorySessionStore())
+    with capture_logs() as logs:
+        running = asyncio.create_task(one.eraser.run())
+        await asyncio.wait([running], timeout=0.2)
+        await bases.start()
+        await asyncio.wait([running], timeout=0.2)
+    assert not running.done()
+    assert logs == []
+    running.cancel()
+    await asyncio.wait([running])
+    await bases.close()

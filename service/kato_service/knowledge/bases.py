@@ -91,6 +91,8 @@ class KnowledgeBases:
         """All that are referred to, above all by the residency: one id has one object."""
         self._users: dict[str, str] = {}
         """Whose some of them are, as requests said; the oldest are forgotten."""
+        self.is_set_up = asyncio.Event()
+        """Set once the log was."""
 
     async def start(self) -> None:
         """Set up the log; may be repeated.
@@ -99,6 +101,7 @@ class KnowledgeBases:
             StoreUnavailableError: It cannot be used now.
         """
         await self._log.start()
+        self.is_set_up.set()
 
     def get(self, processor_id: str, user: str | None = None) -> SuperKnowledgeBase:
         """The knowledge base of that id, created if there is none yet; no store is asked.

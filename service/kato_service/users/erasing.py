@@ -107,6 +107,7 @@ class UserEraser:
 
     async def run(self) -> None:
         """Complete erasures that were left, and remove snapshot files of those that are done."""
+        await self._knowledge.is_set_up.wait()
         while True:
             try:
                 await self.look()
