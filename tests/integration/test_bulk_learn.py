@@ -358,9 +358,14 @@ def test_a_list_of_too_many_is_refused_as_a_whole(api: httpx.Client) -> None:
     response = api.post("/v2/learn", json={"sequences": [{"events": [["a", "b"]]}] * 1001})
     assert response.status_code == 422
     assert response.json()["error"]["message"] == "sequences must have at most 1000 items"
-    assert (
-        api.post("/v2/learn", content=b"{}", headers={"Content-Type": "text/csv"}).status_code
-        == 415
+
+
+def test_another_type_is_refused_with_both_that_are_taken(api: httpx.Client) -> None:
+    response = api.post("/v2/learn", content=b"{}", headers={"Content-Type": "text/csv"})
+    assert response.status_code == 415
+    assert response.json()["error"]["message"] == (
+        "the body must be JSON or lines of JSON; send Content-Type: application/json or"
+        " application/x-ndjson"
     )
 
 

@@ -13,6 +13,11 @@ from kato_service.api.intake.header_values import values_of
 from kato_service.errors import BodyTooLargeError, InvalidInputError, UnsupportedMediaTypeError
 
 _JSON = re.compile(r"application/([\w.+-]+\+)?json")
+_JSON_ALONE = "the body must be JSON; send Content-Type: application/json"
+_JSON_OR_LINES = (
+    "the body must be JSON or lines of JSON; send Content-Type: application/json or"
+    " application/x-ndjson"
+)
 _LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 _GZIP = ("gzip", "x-gzip")
 _GZIP_WINDOW = 31
@@ -131,11 +136,14 @@ def is_declared(scope: Scope) -> bool:
     )
 
 
-def require_json(scope: Scope) -> None:
+def require_json(scope: Scope, *, or_lines: bool) -> None:
     """Refuse a body that is not declared as JSON, whatever the operation would do with it.
 
     A page may send other types to other sites without asking first. Older programs may omit the
     type on the older paths (decision 0031).
+
+    Args:
+        or_lines: The operation takes lines as well, which have another type.
     """
     given = [value for value in values_of(scope, b"content-type") if value]
     if given == ["application/json"]:
@@ -143,9 +151,7 @@ def require_json(scope: Scope) -> None:
     if not given and _is_older_program(scope):
         MutableHeaders(scope=scope)["content-type"] = "application/json"
     elif len(given) != 1 or not _JSON.fullmatch(given[0].split(";")[0].strip().lower()):
-        raise UnsupportedMediaTypeError(
-            "the body must be JSON; send Content-Type: application/json"
-        )
+        raise UnsupportedMediaTypeError(_JSON_OR_LINES if or_lines else _JSON_ALONE)
 
 
 def is_lines(scope: Scope) -> bool:

@@ -136,14 +136,16 @@ class SessionMiddleware:
             if body is None:
                 return
             if body:
-                bodies.require_json(scope)
+                bodies.require_json(scope, or_lines=self._takes_lines(scope))
                 scope["state"]["has_body"] = True
             await self._app(scope, bodies.replayed(body, receive), send)
 
     def _streams(self, scope: Scope) -> bool:
         """Whether the body is taken in as a stream of lines."""
-        is_path = self._streamed is not None and self._streamed.fullmatch(scope["path"])
-        return bool(is_path) and bodies.is_lines(scope)
+        return self._takes_lines(scope) and bodies.is_lines(scope)
+
+    def _takes_lines(self, scope: Scope) -> bool:
+        return self._streamed is not None and bool(self._streamed.fullmatch(scope["path"]))
 
     async def _body(self, scope: Scope, receive: Receive, counted: Body) -> bytes | None:
         """The whole body; None if the client went away."""
