@@ -26,6 +26,8 @@ from support.wrong_requests import (
 )
 
 ROUTES = routes()
+WHOLE = {"limit", "offset", "intervals", "minutes", "ttl_seconds", "min_frequency", "max_frequency"}
+"""Query parameters that are integers."""
 WITH_BODY = [route for route in ROUTES if route.model is not None]
 STRICT = [route for route in ROUTES if not route.any_query]
 OBSERVED = "emotives, metadata, strings, unique_id, vector_labels, vectors"
@@ -262,8 +264,10 @@ def assert_query_refused(
         (
             "/v2/sessions/{}/predictions?recall_threshold=nan",
             "recall_threshold",
-            "must be a finite number",
+            "must be a number",
         ),
+        ("/v2/sessions/{}/predictions?recall_threshold=.5", "recall_threshold", "must be a number"),
+        ("/v2/sessions/{}/predictions?explain=1", "explain", "must be true or false"),
         ("/sessions/{}/patterns?limit=1001", "limit", "must be at most 1000"),
         (
             "/v2/sessions/{}/patterns?cursor=x",
@@ -295,6 +299,17 @@ def test_a_wrong_query_parameter_is_named(
     bare, query = path.format(session).split("?")
     found = Route("WS" if bare == "/ws" else "GET", bare, any_query=False)
     assert_query_refused(client, found, session, query, ("query", place), message)
+
+
+@pytest.mark.parametrize("given", ["1.0", "1e1", "%2B1", "1_0", "%201"])
+def test_whole_numbers_in_queries_are_digits(
+    client: httpx.Client, session: str, given: str
+) -> None:
+    asked = [(route, name) for route in ROUTES for name in route.parameters if name in WHOLE]
+    assert {name for _, name in asked} == WHOLE
+    for route, name in asked:
+        place, reason = ("query", name), "must be a whole number"
+        assert_query_refused(client, route, session, f"{name}={given}", place, reason)
 
 
 def test_query_and_body_that_disagree_are_refused(client: httpx.Client, session: str) -> None:

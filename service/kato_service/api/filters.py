@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from kato_service import json_text
 from kato_service.api.intake.calls import Call
+from kato_service.api.intake.queries import AsDigits
 from kato_service.api.shapes import rendering
 from kato_service.api.shapes.body import MAX_KEYS
 from kato_service.api.shapes.knowledge.bodies import MAX_CONDITIONS, PatternFilterBody
@@ -50,7 +51,9 @@ def _time(description: str) -> Any:
 
 
 Frequency = Annotated[
-    int | None, Query(ge=0, le=MAX_FREQUENCY, description="Bound of the frequency, inclusive.")
+    int | None,
+    Query(ge=0, le=MAX_FREQUENCY, description="Bound of the frequency, inclusive."),
+    AsDigits,
 ]
 
 

@@ -26,6 +26,7 @@ from kato_service.api.answers.asking import (
 from kato_service.api.answers.predicting import predicted, predictions_of, spelled
 from kato_service.api.intake.calls import Called
 from kato_service.api.intake.operations import ASKING_NO_STORE, Operation
+from kato_service.api.intake.queries import AsDigits
 from kato_service.api.shapes import later_rendering as rendered
 from kato_service.api.shapes import later_responses as later
 from kato_service.api.shapes import rendering, responses
@@ -57,6 +58,7 @@ async def extend_session(
     ttl_seconds: Annotated[
         int | None,
         Query(ge=1, le=MAX_TTL_S, description="Seconds; without them, as long as the last time."),
+        AsDigits,
     ] = None,
 ) -> Response:
     ttl_s = sessions.one_of("ttl_seconds", ttl_seconds, body.ttl_seconds if body else None)

@@ -11,6 +11,7 @@ from kato_service import json_text
 from kato_service.access.scopes import Scope
 from kato_service.api.intake.calls import Call, Called
 from kato_service.api.intake.operations import Operation
+from kato_service.api.intake.queries import AsDigits
 from kato_service.api.shapes import rendering, responses
 from kato_service.api.shapes.body import UserId
 from kato_service.api.shapes.dialect import CURRENT
@@ -26,7 +27,7 @@ from kato_service.sessions.state import Change, SessionState
 from kato_service.sessions.store import Listed
 
 N = TypeVar("N", int, float, str)
-Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page.")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page."), AsDigits]
 Cursor = Annotated[
     str | None, Query(max_length=1024, description="`next_cursor` of the previous page.")
 ]
@@ -104,7 +105,9 @@ async def extend_session(
     session_id: str,
     body: ExtendBody | None = None,
     ttl_seconds: Annotated[
-        int | None, Query(ge=1, le=MAX_TTL_S, description="Seconds; give it here or in the body.")
+        int | None,
+        Query(ge=1, le=MAX_TTL_S, description="Seconds; give it here or in the body."),
+        AsDigits,
     ] = None,
 ) -> Response:
     ttl_s = one_of("ttl_seconds", ttl_seconds, body.ttl_seconds if body else None)

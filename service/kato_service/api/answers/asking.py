@@ -4,10 +4,9 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from fastapi import Query
-from pydantic import BeforeValidator
 
 from kato_service.api.intake.calls import Call
-from kato_service.api.intake.queries import flag
+from kato_service.api.intake.queries import AsDigits, AsFlag, AsNumber
 from kato_service.api.shapes.requests import (
     MAX_FIELDS_CHARS,
     MAX_OFFSET,
@@ -24,11 +23,14 @@ _FIELDS = "Fields of the predictions, separated by commas, or `all`"
 
 
 Limit = Annotated[
-    int | None, Query(ge=1, le=10_000, description="Instead of the gene `max_predictions`.")
+    int | None,
+    Query(ge=1, le=10_000, description="Instead of the gene `max_predictions`."),
+    AsDigits,
 ]
 Threshold = Annotated[
     float | None,
     Query(ge=0, le=1, allow_inf_nan=False, description="Instead of the gene of this name."),
+    AsNumber,
 ]
 Fields = Annotated[
     str | None,
@@ -53,16 +55,16 @@ OfView = Annotated[
     Query(description="`predictions`, or `next` for what comes next: events and symbols."),
 ]
 Offset = Annotated[
-    int, Query(ge=0, le=MAX_OFFSET, description="How many of the best are passed over.")
+    int, Query(ge=0, le=MAX_OFFSET, description="How many of the best are passed over."), AsDigits
 ]
 Explain = Annotated[
     bool,
-    BeforeValidator(flag),
+    AsFlag,
     Query(description="Whether the answer tells how it came about, and what it leaves out."),
 ]
 Labels = Annotated[
     bool,
-    BeforeValidator(flag),
+    AsFlag,
     Query(description="Whether the answer has the labels of the vectors that it shows."),
 ]
 OfObservation = Annotated[

@@ -1,11 +1,12 @@
 """The address of a request: its path is UTF-8, and every parameter of its query is known to its
 route and is sent once."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 from starlette.types import Scope
@@ -18,16 +19,37 @@ M = TypeVar("M", bound=BaseModel)
 MAX_PARAMETERS = 20
 _REPLACED = "\N{REPLACEMENT CHARACTER}"
 """What servers put where the path that a client sent is not UTF-8; clients may send it, too."""
+_DIGITS = re.compile("-?[0-9]+")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _NOT_UTF_8 = "must be valid UTF-8, percent-encoded"
 
 
-def flag(value: Any) -> Any:
-    """True or false as a query spells them, for a validator; nothing else means either."""
+def _flag(value: Any) -> Any:
     if isinstance(value, str):
         if value not in ("true", "false"):
             raise ValueError("must be true or false")
         return value == "true"
     return value
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str) and not _DIGITS.fullmatch(value):
+        raise ValueError("must be a whole number")
+    return value
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        raise ValueError("must be a number")
+    return value
+
+
+AsFlag = BeforeValidator(_flag)
+"""True or false as a query spells them; nothing else means either."""
+AsDigits = BeforeValidator(_whole)
+"""An integer as a query spells it; stands after its bounds, so that its JSON schema has them."""
+AsNumber = BeforeValidator(_number)
+"""A number as JSON spells it; stands after its bounds, too."""
 
 
 def validated(request: Request, model: type[M]) -> M:

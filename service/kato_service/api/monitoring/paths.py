@@ -16,6 +16,7 @@ from kato_service.access.scopes import Scope
 from kato_service.api.intake.calls import Called
 from kato_service.api.intake.operations import ASKING_NO_STORE, BY_ANYONE, Operation
 from kato_service.api.intake.prefix import prefix_of
+from kato_service.api.intake.queries import AsDigits
 from kato_service.api.monitoring import figures
 from kato_service.api.monitoring.concurrency import concurrency
 from kato_service.api.shapes import monitoring_responses as shapes
@@ -35,6 +36,7 @@ MAX_MINUTES = 7 * 24 * 60
 Minutes = Annotated[
     int,
     Query(ge=1, le=MAX_MINUTES, description="How far to look back; samples go back 60 minutes."),
+    AsDigits,
 ]
 SessionId = Annotated[
     str | None, Query(max_length=256, description="Returns in the answer; not looked up.")

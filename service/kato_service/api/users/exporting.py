@@ -7,7 +7,6 @@ from time import perf_counter
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import BeforeValidator
 from starlette.responses import Response
 from starlette.types import Message, Receive, Send
 from starlette.types import Scope as Connection
@@ -16,7 +15,7 @@ from kato_service import json_text
 from kato_service.access.scopes import Scope
 from kato_service.api.intake.calls import Call, Called
 from kato_service.api.intake.operations import Operation
-from kato_service.api.intake.queries import flag
+from kato_service.api.intake.queries import AsFlag
 from kato_service.api.streams.compute_turns import ComputeTurns
 from kato_service.api.streams.payments import Payments
 from kato_service.api.users.addresses import nobody_of, user_of
@@ -29,7 +28,7 @@ LINES_PER_TOKEN = 1000
 """Lines that cost as much as a request, where rates are limited: as many as a page has patterns."""
 WithVectors = Annotated[
     bool,
-    BeforeValidator(flag),
+    AsFlag,
     Query(description="Whether vectors are part of it."),
 ]
 MEDIA_TYPE = "application/x-ndjson"

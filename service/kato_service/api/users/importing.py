@@ -12,7 +12,7 @@ from time import monotonic, perf_counter
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Send
@@ -23,7 +23,7 @@ from kato_service.access.scopes import Scope
 from kato_service.api.intake.admission import Admission, Body
 from kato_service.api.intake.calls import Call, Called, call_of
 from kato_service.api.intake.operations import Operation
-from kato_service.api.intake.queries import flag, validated
+from kato_service.api.intake.queries import AsFlag, validated
 from kato_service.api.intake.strict_route import begin
 from kato_service.api.shapes.knowledge.bodies import PatternLine
 from kato_service.api.streams.compute_turns import ComputeTurns
@@ -78,7 +78,7 @@ RequestId = Annotated[
 ]
 WithVectors = Annotated[
     bool,
-    BeforeValidator(flag),
+    AsFlag,
     Query(description="Whether vectors are imported; `false` leaves them out."),
 ]
 
@@ -111,7 +111,7 @@ class ImportQuery(BaseModel):
 
     mode: Mode = "merge"
     unique_id: Annotated[str, Field(min_length=1, max_length=MAX_UNIQUE_ID_CHARS)] | None = None
-    vectors: Annotated[bool, BeforeValidator(flag)] = True
+    vectors: Annotated[bool, AsFlag] = True
 
 
 class ImportStreams:

@@ -11,6 +11,7 @@ from kato_service.access.scopes import Scope
 from kato_service.api.filters import Filtered, InQuery, page_of_patterns
 from kato_service.api.intake.calls import Call, Called
 from kato_service.api.intake.operations import Operation
+from kato_service.api.intake.queries import AsDigits
 from kato_service.api.sessions import Cursor, Limit
 from kato_service.api.shapes import rendering
 from kato_service.api.shapes.knowledge.bodies import DeletePatternsBody
@@ -21,7 +22,7 @@ from kato_service.api.users.responses import PatternsDeleted, PatternsGrowth
 from kato_service.domain.cursor import place_of
 from kato_service.errors import InvalidInputError
 
-Intervals = Annotated[int, Query(ge=2, le=200, description="Intervals at most.")]
+Intervals = Annotated[int, Query(ge=2, le=200, description="Intervals at most."), AsDigits]
 _EMPTY = (
     "must hold at least one condition; to delete everything, erase the user, or use clear-all of a"
     " session"
