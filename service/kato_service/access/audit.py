@@ -20,12 +20,18 @@ class AuditLog:
         self._written = LocalBuckets(1000, clock)
         self._suppressed = 0
 
-    def called(self, caller: Caller, operation: str, status: int, **target: str) -> None:
-        """An administrative call ended with this HTTP status."""
+    def called(
+        self, caller: Caller, operation: str, status: int, *, is_whole: bool = True, **target: str
+    ) -> None:
+        """An administrative call ended with this HTTP status.
+
+        Args:
+            is_whole: The answer came to its end, and no failure ended it after its status.
+        """
         self._log.info(
             "audit",
             action=operation,
-            outcome=_outcome(status),
+            outcome=_outcome(status, is_whole=is_whole),
             status=status,
             **_who(caller),
             **target,
@@ -59,7 +65,7 @@ def _who(caller: Caller | None) -> dict[str, Any]:
     return {"caller": caller.name or None, "kind": caller.kind, "user": caller.user}
 
 
-def _outcome(status: int) -> str:
+def _outcome(status: int, *, is_whole: bool) -> str:
     if status < 400:
-        return "done"
+        return "done" if is_whole else "failed"
     return "refused" if status < 500 else "failed"

@@ -19,6 +19,8 @@ from kato_service.api.intake.queries import known_parameters, require_known, req
 from kato_service.errors import ForbiddenError, InvalidInputError, KatoError
 from kato_service.sessions.state import label_of
 
+CUT_SHORT = "cut_short"
+"""True in the state of a request whose stream ended with a failure, after its status was sent."""
 _PATTERN_NAME = re.compile(r"[0-9a-f]{40}")
 
 
@@ -70,7 +72,8 @@ def guard(route: BaseRoute, need: Need) -> None:
             watched.status = error.status_code
             raise
         finally:
-            _note(connection, need.audited, watched.status)
+            is_whole = watched.is_whole and not connection["state"].get(CUT_SHORT)
+            _note(connection, need.audited, watched.status, is_whole=is_whole)
 
     guarded.app = app
     guarded.need = need
@@ -98,19 +101,22 @@ def open_paths(app: FastAPI) -> frozenset[str]:
 
 
 class _Watched:
-    """Notes the status of an answer."""
+    """Notes the status of an answer, and whether it came to its end."""
 
     def __init__(self, send: Send) -> None:
         self.status = 500
+        self.is_whole = False
         self._send = send
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
         await self._send(message)
+        if message["type"] == "http.response.body":
+            self.is_whole = not message.get("more_body", False)
 
 
-def _note(connection: Connection, action: str, status: int) -> None:
+def _note(connection: Connection, action: str, status: int, *, is_whole: bool = True) -> None:
     caller: Caller = connection["state"]["caller"]
     gate: Gate = connection["app"].state.gate
     given = HTTPConnection(connection)
@@ -123,4 +129,4 @@ def _note(connection: Connection, action: str, status: int) -> None:
     name = str(given.path_params.get("name", "")).removeprefix("PTRN|")
     if _PATTERN_NAME.fullmatch(name):
         target["pattern"] = name
-    gate.access.audit.called(caller, action, status, **target)
+    gate.access.audit.called(caller, action, status, is_whole=is_whole, **target)

@@ -14,6 +14,7 @@ from starlette.types import Scope as Connection
 from kato_service import json_text
 from kato_service.access.scopes import Scope
 from kato_service.api.intake.calls import Call, Called
+from kato_service.api.intake.guards import CUT_SHORT
 from kato_service.api.intake.operations import Operation
 from kato_service.api.intake.queries import AsFlag
 from kato_service.api.streams.compute_turns import ComputeTurns
@@ -98,6 +99,7 @@ class ExportAnswer(Response):
             self._fail(error)
         await send(piece.taken())
         last = _told(self._failed.result()) if self._failed.done() else b""
+        scope["state"][CUT_SHORT] = self._failed.done()
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
     async def _watch(self) -> None:

@@ -22,6 +22,7 @@ from kato_service import json_text
 from kato_service.access.scopes import Scope
 from kato_service.api.intake.admission import Admission, Body
 from kato_service.api.intake.calls import Call, Called, call_of
+from kato_service.api.intake.guards import CUT_SHORT
 from kato_service.api.intake.operations import Operation
 from kato_service.api.intake.queries import AsFlag, validated
 from kato_service.api.intake.strict_route import begin
@@ -168,7 +169,7 @@ class _ImportStream:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             watching = asyncio.create_task(self._watch(receive))
             try:
-                await self._put_in(begun, send)
+                scope["state"][CUT_SHORT] = not await self._put_in(begun, send)
             finally:
                 watching.cancel()
 
@@ -226,8 +227,9 @@ class _ImportStream:
         except TransferError as exc:
             raise _refused(exc) from exc
 
-    async def _put_in(self, begun: KnowledgeImport, send: Send) -> None:
-        """Put it in and tell how far it is; a failure is in the last line."""
+    async def _put_in(self, begun: KnowledgeImport, send: Send) -> bool:
+        """Put it in and tell how far it is; a failure is in the last line. Gives whether all of it
+        is in."""
         told_at = monotonic()
         error = None
         try:
@@ -242,6 +244,7 @@ class _ImportStream:
             error = failure
         summary = {**_counts(begun.progress), "complete": error is None, "error": _told(error)}
         await send({**_line({"summary": summary}), "more_body": False})
+        return error is None
 
     async def _watch(self, receive: Receive) -> None:
         """Fail when the service stops, or the client goes away."""
