@@ -123,6 +123,28 @@ def test_an_import_that_is_refused_says_why_and_changes_nothing(
     assert patient.get(f"{service.url}/v2/users/{user}").json()["revision"] == 0
 
 
+def test_an_import_shows_how_far_it_is_and_ends_with_its_dialog(
+    console: Console, service: ServiceProcess
+) -> None:
+    source = f"source-{uuid4().hex[:8]}"
+    lines = [{"events": [[f"n{n}"], [uuid4().hex]], "user_id": source} for n in range(1000)]
+    patient.post(f"{service.url}/v2/learn?answers=errors", json={"sequences": lines})
+    user = other(console, "stopped")
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 20_000}
+    console.tab.call("Network.emulateNetworkConditions", **slow)
+    try:
+        console.drop(".list", "many.jsonl", exported(service.url, source))
+        console.click("#dialog[open] .first")
+        console.read("#dialog[open] .note-b", "MiB sent")
+        console.see("#dialog[open] progress[max]")
+        console.tab.press("Escape")
+        console.read("#strips", "The import of many.jsonl was stopped")
+    finally:
+        unbounded = {**slow, "uploadThroughput": -1}
+        console.tab.call("Network.emulateNetworkConditions", **unbounded)
+    assert patient.get(f"{service.url}/v2/users/{user}").json()["revision"] == 0
+
+
 def test_a_compressed_file_of_something_else_is_not_read(
     console: Console, service: ServiceProcess
 ) -> None:

@@ -99,3 +99,31 @@ def test_a_pattern_is_edited_and_deleted(
     console.read("#found", "3 patterns")
     path = f"{service.url}/v2/sessions/{console.session()}/patterns"
     assert len(patient.get(path).json()["patterns"]) == 3
+
+
+HOLD_THE_FIRST_SESSION = """
+const real = window.fetch, held = new Promise(done => { window.release = done; });
+window.fetch = async (url, options) => {
+  if (options.method !== 'POST' || !String(url).endsWith('v2/sessions')) return real(url, options);
+  window.fetch = real;
+  const answer = await real(url, options), content = await answer.json();
+  window.isHeld = true;
+  await held;
+  setTimeout(() => { window.isReleased = true; }); // after all that needs no more answers
+  return {ok: answer.ok, json: async () => content};
+};
+"""
+
+
+def test_a_session_that_comes_too_late_does_not_take_the_place_of_another_user(
+    console: Console, taught: str
+) -> None:
+    console.open()
+    console.run(f"{HOLD_THE_FIRST_SESSION} location.hash = '#knowledge';")
+    console.run("await until(() => window.isHeld);")
+    console.user(taught)
+    console.read("#found", "4 patterns")
+    console.run("window.release(); await until(() => window.isReleased);")
+    console.run("$('#find').value = 'cooling'; $('#find').dispatchEvent(new Event('input'));")
+    console.read("#found", "1 of 4")
+    assert console.run("return $('#user').value;") == taught
