@@ -127,6 +127,7 @@ engine-sanitize: install ## test and fuzz the C engine under address, undefined-
 	@$(BIN)/python tests/native/sanitize.py $${FUZZ_SECONDS:-300}
 
 e2e: install ## test the platform on a real Kubernetes node, with Helm, kubectl and HTTP only
+	@$(if $(CLUSTER)$(KUBECONFIG),,$(PYTHON) e2e/testbed/testbed.py packages chromium)
 	@$(BIN)/python -m pytest e2e -p no:cacheprovider --durations=0 --durations-min=5 $(PYTEST_ARGS)
 
 bench-operator: install ## measure the operator with INSTANCES=50 (default) on a real API server

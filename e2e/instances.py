@@ -78,6 +78,11 @@ def wait_ready(
     )
 
 
+def token_for(cluster: Cluster, account: str, audience: str) -> str:
+    """A token of a service account of the context's namespace."""
+    return cluster.kubectl("create", "token", account, f"--audience={audience}").strip()
+
+
 def name_in(manifest: Path) -> str:
     for line in manifest.read_text().splitlines():
         key, _, value = line.partition("name:")

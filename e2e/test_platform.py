@@ -19,7 +19,7 @@ import pytest
 from clusters import Cluster
 from commands import ROOT, PlatformError, say
 from forwarding import RefusedError
-from instances import apply, is_pod_ready, labelled, name_in, wait_ready
+from instances import apply, is_pod_ready, labelled, name_in, token_for, wait_ready
 from pod_programs import learn_license, output_of_program, program_in_cluster
 
 MINIMAL = ROOT / "examples" / "minimal.yaml"
@@ -307,7 +307,3 @@ def test_programs_of_the_cluster_are_known_by_their_service_accounts(
     finally:
         cluster.kubectl("delete", "serviceaccount", "shop")
         cluster.kubectl("delete", "katoinstance", name_in(GUARDED))
-
-
-def token_for(cluster: Cluster, account: str, audience: str) -> str:
-    return cluster.kubectl("create", "token", account, f"--audience={audience}").strip()
