@@ -75,6 +75,7 @@ def test_a_deleted_pattern_is_put_back_as_it_was_by_keyboard(
     console.run("await until(() => document.activeElement.id === 'undo');")
     assert console.run("return $('#strips').role;") == "status"
     assert console.text("#strips").startswith("Deleted: air-up + smoke›drop")
+    console.run("await until(() => $('.empty')?.checkVisibility());")
     assert len(listed(session)) == 4
     console.tab.press("Enter")
     console.read("#say", "Undone")

@@ -25,6 +25,8 @@ export class Knowledge {
   #place = -1;
   #parts = false;
   #isClosed = false;
+  #isOpen;
+  #opened = new Promise(done => { this.#isOpen = done; });
   #abort = new AbortController();
 
   constructor(shell) {
@@ -39,6 +41,7 @@ export class Knowledge {
     await this.#load(params.get("q") || "");
     if (params.get("pattern")) this.#show(params.get("pattern"));
     else if (this.#rows?.length) this.#pick(0);
+    this.#isOpen();
   }
 
   close() {
@@ -184,7 +187,8 @@ export class Knowledge {
   }
 
   /** A pattern is as it was before a change. */
-  #undone(name) {
+  async #undone(name) {
+    await this.#opened; // what is shown first would take its place
     (this.body.hidden ? $("#find") : this.body).focus();
     this.#show(name);
     this.#changed();

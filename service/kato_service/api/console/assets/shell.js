@@ -129,6 +129,7 @@ export class Shell {
 
   #take(user) {
     state.user = user;
+    state.choices += 1;
     state.session = null;
     this.showUser();
     this.#route();

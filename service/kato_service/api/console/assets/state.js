@@ -13,6 +13,8 @@ export const state = {
   /** The user whose knowledge is looked at; null: the caller's own, or that of sessions without a user. */
   user: null,
   users: [],
+  /** How often a user was chosen: what was asked for before another choice comes too late. */
+  choices: 0,
   /** The chosen session, as the service tells it; null: none yet. */
   session: null,
   /** Changes of patterns that can be undone, by anyone whom this page acts for. */
@@ -50,11 +52,11 @@ export const label = session => session.metadata?.name || session.session_id.sli
 
 /** Make a session of the chosen user, and choose it; null if another user was chosen meanwhile. */
 export async function newSession(name = "", config = undefined) {
-  const {user} = state, body = {metadata: name ? {name} : {}};
+  const {user, choices} = state, body = {metadata: name ? {name} : {}};
   if (user !== null) body.user_id = user;
   if (config) body.config = config;
   const made = await call("POST", "v2/sessions", {body});
-  if (state.user !== user) return null;
+  if (state.choices !== choices) return null;
   choose(made);
   return made;
 }

@@ -263,7 +263,7 @@ export class Talk {
         note.textContent = "No session has this id.";
         return false;
       }
-      state.user = session.user_id;
+      state.choices += 1;
       choose(session);
       await this.#loadSessions();
       this.#choose(session);
