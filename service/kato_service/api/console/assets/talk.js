@@ -25,6 +25,9 @@ export class Talk {
   #explained = false;
   #compare = null;
   #version = 0;
+  #isClosed = false;
+  /** Whether a session was chosen, or is being made: then listing them chooses none. */
+  #hasChosen = false;
 
   /** *shell* has connection(state), signIn() and go(view, params). */
   constructor(shell) {
@@ -44,11 +47,14 @@ export class Talk {
     this.#draw();
     await this.#loadSessions();
     const chosen = state.session && await found(state.session.session_id);
+    if (this.#isClosed) return; // another user was chosen meanwhile, or another view
+    if (this.#hasChosen) return this.#listChosen();
     this.#choose(chosen || this.#list.sessions[0] || null);
     if (state.session) $("#in")?.focus({preventScroll: true});
   }
 
   close() {
+    this.#isClosed = true;
     this.live.stop();
     hide();
   }
@@ -89,7 +95,15 @@ export class Talk {
     this.#draw();
   }
 
+  /** The session that was chosen while the sessions were being listed is one of them. */
+  #listChosen() {
+    const {session} = state, {sessions} = this.#list;
+    if (session && !sessions.some(one => one.session_id === session.session_id)) this.#list.sessions = [session, ...sessions];
+    this.#drawSide();
+  }
+
   #choose(session) {
+    this.#hasChosen = true;
     choose(session);
     this.shell.showUser();
     this.live.stop();
@@ -225,6 +239,7 @@ export class Talk {
   }
 
   async #make(name) {
+    this.#hasChosen = true;
     try {
       const made = await newSession(name);
       if (!made) return;
