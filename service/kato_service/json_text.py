@@ -30,6 +30,27 @@ def parsed(raw: bytes | str) -> Any:
     return orjson.loads(raw)
 
 
+class RepeatedNameError(Exception):
+    """An object has a name twice, of which programs read one or the other."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+def without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of *pairs*, as an `object_pairs_hook`.
+
+    Raises:
+        RepeatedNameError: It has a name twice.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise RepeatedNameError(next(name for name in names if names.count(name) > 1))
+    return found
+
+
 def canonical(value: Any) -> str:
     """JSON text that is equal for equal values: keys sorted, no spaces.
 

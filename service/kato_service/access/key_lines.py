@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from kato_service.access.scopes import Caller, Scope, with_included
 from kato_service.domain.identity import MAX_USER_ID_CHARS, is_user_id
 from kato_service.errors import UnusableError
+from kato_service.json_text import RepeatedNameError, without_repetition
 
 MAX_KEYS = 10_000
 _FIELDS = {
@@ -84,25 +85,13 @@ def _values(text: str) -> Iterator[tuple[str, Any]]:
 
 def _parsed(where: str, text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_without_repetition)
+        return json.loads(text, object_pairs_hook=without_repetition)
     except json.JSONDecodeError as exc:
         raise UnusableError(f"{where} is not JSON ({exc.msg} at character {exc.pos + 1})") from None
     except (ValueError, RecursionError):  # a number of thousands of digits, a thousand levels
         raise UnusableError(f"{where} is not a key") from None
-    except _RepeatedFieldError as exc:
-        raise UnusableError(f"{where} has the field {exc.args[0]!r} twice") from None
-
-
-class _RepeatedFieldError(Exception):
-    pass
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _RepeatedFieldError(next(name for name in names if names.count(name) > 1)[:64])
-    return fields
+    except RepeatedNameError as exc:
+        raise UnusableError(f"{where} has the field {exc.name[:64]!r} twice") from None
 
 
 def _key_line(where: str, value: Any) -> KeyLine:

@@ -8,6 +8,7 @@ import orjson
 
 from kato_service.domain.statistics import Corrections
 from kato_service.errors import TransferError, WrongFieldError
+from kato_service.json_text import RepeatedNameError, without_repetition
 from kato_service.portable import wrong_json
 from kato_service.portable.lines import FORMAT, VERSION, VERSION_WITH_VECTORS
 from kato_service.portable.patterns import MAX_COUNT, count, text
@@ -152,18 +153,11 @@ def require_single_names(line: bytes) -> None:
         WrongFieldError: It has, or is nested too deeply to tell.
     """
     try:
-        json.loads(line, object_pairs_hook=_without_repetition)
+        json.loads(line, object_pairs_hook=without_repetition)
+    except RepeatedNameError as exc:
+        raise WrongFieldError(f"{exc.name}: its object has this name twice") from None
     except RecursionError:
         raise WrongFieldError("the line: nested too deeply") from None
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise WrongFieldError(f"{twice}: its object has this name twice")
-    return found
 
 
 def _require_header(name: str, given: dict[str, Any]) -> None:
