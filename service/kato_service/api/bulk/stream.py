@@ -18,6 +18,7 @@ from kato_service.api.bulk import batches
 from kato_service.api.bulk.answer_buffer import AnswerBuffer
 from kato_service.api.bulk.line_reader import Line, LineReader
 from kato_service.api.bulk.outcomes import Tally
+from kato_service.api.intake.bodies import LINES_TYPE
 from kato_service.api.intake.calls import Call
 from kato_service.api.shapes.bulk.bodies import LearnQuery
 from kato_service.api.streams.compute_turns import ComputeTurns
@@ -33,7 +34,6 @@ WAITING_BATCHES = 2
 UNREAD_S = 10.0
 """Seconds that a full buffer of answers waits for its client to read any; at most as long as a
 request may take."""
-MEDIA_TYPE = b"application/x-ndjson"
 Pay = Callable[[int, asyncio.Future[KatoError]], Awaitable[None]]
 
 
@@ -74,7 +74,7 @@ class LearnStream:
         if not await intake.begin():
             return
         # From here on a shutdown lets the stream end by itself.
-        headers = [(b"content-type", MEDIA_TYPE), (b"cache-control", b"no-store")]
+        headers = [(b"content-type", LINES_TYPE.encode()), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
 
         async def sent(answers: bytes) -> None:

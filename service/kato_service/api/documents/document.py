@@ -19,6 +19,7 @@ from kato_service.api.documents.refusals import (
     refusals,
     share_refusals,
 )
+from kato_service.api.intake.bodies import LINES_TYPE
 from kato_service.api.intake.guards import need_of
 from kato_service.api.intake.operations import Described, described
 from kato_service.api.intake.strict_route import DocumentedRoute
@@ -34,7 +35,6 @@ _GENES_IN: Mapping[Any, tuple[str, type[BaseModel]]] = {
     ConfigBody: ("config", GeneOverrides),
 }
 """By body, the field of the genes, and what it holds; they may come alone on the older paths."""
-_LINES = "application/x-ndjson"
 _REFERENCE = "#/components/schemas/{model}"
 _SCHEMES: Mapping[str, Any] = {
     "apiKey": {
@@ -206,7 +206,7 @@ def _answers(
     if described.also_text:
         success["content"] = {"text/plain": {"schema": {"type": "string"}}, **success["content"]}
     if described.lines:
-        success["content"] = {_LINES: success["content"]["application/json"]}
+        success["content"] = {LINES_TYPE: success["content"]["application/json"]}
     answers = {"200": success | {"description": "Done"}, **refusals(described.errors)}
     for status in described.also:
         answers[str(status)] = success | {"description": "The same, not ready or unhealthy"}
@@ -224,7 +224,7 @@ def _show_examples(made: Document) -> None:
             if kind.endswith("json"):
                 content["example"] = example(content["schema"], schemas)
         bodies = operation.get("requestBody", {}).get("content", {})
-        if (lines := bodies.get(_LINES)) is not None:
+        if (lines := bodies.get(LINES_TYPE)) is not None:
             lines["examples"] = {"One line": {"value": example(lines["schema"], schemas)}}
 
 
@@ -241,7 +241,7 @@ def _lines(line: type[BaseModel], settings: Settings) -> dict[str, Any]:
             f" {settings.max_body_bytes} bytes a line."
         ),
         "required": True,
-        "content": {_LINES: {"schema": schema}},
+        "content": {LINES_TYPE: {"schema": schema}},
     }
 
 

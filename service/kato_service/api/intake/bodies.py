@@ -12,13 +12,14 @@ from kato_service.api.intake.admission import Body
 from kato_service.api.intake.header_values import values_of
 from kato_service.errors import BodyTooLargeError, InvalidInputError, UnsupportedMediaTypeError
 
+LINES_TYPE = "application/x-ndjson"
+"""The media type of lines of JSON, in requests and answers."""
 _JSON = re.compile(r"application/([\w.+-]+\+)?json")
 _JSON_ALONE = "the body must be JSON; send Content-Type: application/json"
 _JSON_OR_LINES = (
-    "the body must be JSON or lines of JSON; send Content-Type: application/json or"
-    " application/x-ndjson"
+    f"the body must be JSON or lines of JSON; send Content-Type: application/json or {LINES_TYPE}"
 )
-_LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
+_LINES = (LINES_TYPE, "application/ndjson", "application/jsonl")
 _GZIP = ("gzip", "x-gzip")
 _GZIP_WINDOW = 31
 """What zlib calls the format of gzip, with the largest window."""

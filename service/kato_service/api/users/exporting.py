@@ -13,6 +13,7 @@ from starlette.types import Scope as Connection
 
 from kato_service import json_text
 from kato_service.access.scopes import Scope
+from kato_service.api.intake.bodies import LINES_TYPE
 from kato_service.api.intake.calls import Call, Called
 from kato_service.api.intake.guards import CUT_SHORT
 from kato_service.api.intake.operations import Operation
@@ -32,7 +33,6 @@ WithVectors = Annotated[
     AsFlag,
     Query(description="Whether vectors are part of it."),
 ]
-MEDIA_TYPE = "application/x-ndjson"
 
 
 async def export_knowledge(call: Called, user_id: str, vectors: WithVectors = True) -> Response:
@@ -48,7 +48,7 @@ class ExportAnswer(Response):
     """An export; its status is 200 from the first byte on, so its last line tells a failure."""
 
     def __init__(self, call: Call, user_id: str | None, *, with_vectors: bool) -> None:
-        super().__init__(media_type=MEDIA_TYPE)
+        super().__init__(media_type=LINES_TYPE)
         self._call = call
         self._kb = call.service.users.directory.base_of(user_id)
         self._with_vectors = with_vectors
@@ -82,7 +82,7 @@ class ExportAnswer(Response):
     async def _send(
         self, sections: AsyncIterator[Iterable[bytes]], scope: Connection, send: Send
     ) -> None:
-        headers = [(b"content-type", MEDIA_TYPE.encode()), (b"cache-control", b"no-store")]
+        headers = [(b"content-type", LINES_TYPE.encode()), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         pay = Payments(scope, lines_per_token=LINES_PER_TOKEN).pay
         turns: ComputeTurns = scope["app"].state.turns

@@ -21,6 +21,7 @@ from starlette.types import Scope as Connection
 from kato_service import json_text
 from kato_service.access.scopes import Scope
 from kato_service.api.intake.admission import Admission, Body
+from kato_service.api.intake.bodies import LINES_TYPE
 from kato_service.api.intake.calls import Call, Called, call_of
 from kato_service.api.intake.guards import CUT_SHORT
 from kato_service.api.intake.operations import Operation
@@ -55,7 +56,6 @@ LINES_PER_TOKEN = 100
 MAX_UNIQUE_ID_CHARS = 256
 PROGRESS_S = 1.0
 """Seconds between two lines about the progress."""
-MEDIA_TYPE = "application/x-ndjson"
 PATH = "/knowledge:import"
 _NAMELESS = (
     "is required with mode=replace: send a new id for each replacement, and the same one again to"
@@ -165,7 +165,7 @@ class _ImportStream:
                 ):
                     return
             begun = await self._begun()
-            headers = [(b"content-type", MEDIA_TYPE.encode()), (b"cache-control", b"no-store")]
+            headers = [(b"content-type", LINES_TYPE.encode()), (b"cache-control", b"no-store")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             watching = asyncio.create_task(self._watch(receive))
             try:
@@ -303,7 +303,7 @@ async def _gone(receive: Receive) -> None:
 
 def _not_lines() -> UnsupportedMediaTypeError:
     return UnsupportedMediaTypeError(
-        f"an import is a stream of lines; send Content-Type: {MEDIA_TYPE}"
+        f"an import is a stream of lines; send Content-Type: {LINES_TYPE}"
     )
 
 
