@@ -9,6 +9,8 @@ from time import monotonic
 
 import pytest
 
+from support.listening import Listener
+
 REFUSAL = b'{"error": {"code": "OVERLOADED", "message": "too much to do", "retryable": true}}'
 
 
@@ -35,7 +37,7 @@ class FaultyProxy:
     _to_refuse: list[int] = field(default_factory=list)
     _cut_places: list[int] = field(default_factory=list)
     _held: list[tuple[asyncio.StreamWriter, bytes]] = field(default_factory=list)
-    _server: asyncio.Server | None = None
+    _listener: Listener | None = None
     _streams: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def lose_replies(self, marker: bytes, times: int = 1) -> None:
@@ -81,12 +83,12 @@ class FaultyProxy:
         self._held.clear()
 
     async def open(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._listener = Listener(self._serve)
+        self.port = self._listener.open()
 
     async def close(self) -> None:
-        assert self._server is not None
-        self._server.close()
+        assert self._listener is not None
+        self._listener.close()
         for stream in self._streams:
             stream.close()
         await asyncio.gather(

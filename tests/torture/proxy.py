@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from support.listening import Listener
+
 CHUNK = 1 << 16
 TURNS = 10
 """Turns of the event loop after which the last accepted connection is served and can be cut."""
@@ -18,9 +20,8 @@ class TortureProxy:
         self._delay_s = 0.0
         self._passing = asyncio.Event()
         self._passing.set()
-        self._server: asyncio.Server | None = None
+        self._listener = Listener(self._serve)
         self._streams: set[asyncio.StreamWriter] = set()
-        self._serving: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
@@ -28,8 +29,7 @@ class TortureProxy:
 
     async def open(self) -> None:
         """Listen; from the second time on at the same port as before."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = self._listener.open(self.port)
 
     def cut(self) -> None:
         """Abort every connection."""
@@ -46,16 +46,14 @@ class TortureProxy:
 
     def refuse(self) -> None:
         """Abort every connection and accept no new one."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        self._listener.close()
         self.cut()
 
     async def heal(self) -> None:
         """Work normally again; data that was held back is delivered late."""
         self._delay_s = 0.0
         self._passing.set()
-        if self._server is None:
+        if not self._listener.is_open:
             await self.open()
 
     async def close(self) -> None:
@@ -64,12 +62,7 @@ class TortureProxy:
         for _ in range(TURNS):
             await asyncio.sleep(0)
         self.cut()
-        await asyncio.gather(*self._serving)
-
-    def _accept(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-        serving = asyncio.create_task(self._serve(reader, client))
-        self._serving.add(serving)
-        serving.add_done_callback(self._serving.discard)
+        await asyncio.gather(*self._listener.serving)
 
     async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         async with self._tracked(client):
