@@ -4,6 +4,7 @@ import json
 from contextlib import suppress
 
 import httpx
+import pytest
 
 from support import patient, waiting
 from support.console import Console
@@ -62,6 +63,44 @@ def test_the_first_conversation_takes_five_steps_and_leaves_nothing(
     console.click("#forget")
     console.read(".desk h1", "1. Observe")
     assert patient.get(f"{service.url}/v2/sessions/count").json() == before
+
+
+HOLDING = """
+const real = window.fetch, held = new Promise(done => { window.release = done; });
+window.sent = [];
+window.fetch = async (url, options) => {
+  if (options.method !== "GET") window.sent.push(new URL(url).pathname);
+  const answer = await real(url, options);
+  if (String(url).endsWith(PATH)) { window.holds = true; await held; }
+  return answer;
+};
+"""
+
+
+@pytest.mark.parametrize("path", ["/v2/sessions", "/observe-sequence"])
+def test_a_conversation_that_is_left_in_between_leaves_nothing(
+    console: Console, service: ServiceProcess, path: str
+) -> None:
+    """The answer to its last request arrives after another view is open."""
+    before = patient.get(f"{service.url}/v2/sessions/count").json()
+    console.open("teach")
+    console.read(".desk h1", "1.")
+    console.run(HOLDING.replace("PATH", json.dumps(path)))
+    for _ in range(6):  # four events, learn, teach more
+        console.run(
+            "const said = $('.desk').innerText; $('#go').click();"
+            "await until(() => window.holds || $('.desk').innerText !== said);"
+        )
+        if console.run("return Boolean(window.holds);"):
+            break
+    console.run("location.hash = '#instance'; await until(() => $('.hc')); window.release();")
+    console.run("await until(() => window.sent.some(path => path.includes('/v2/users/tour-')));")
+    sent = console.run("return window.sent;")
+    held = next(place for place, one in enumerate(sent) if one.endswith(path))
+    assert [one for one in sent[held + 1 :] if "/tour-" not in one] == []
+    waiting.until(
+        lambda: patient.get(f"{service.url}/v2/sessions/count").json() == before, "no session"
+    )
 
 
 def test_an_instance_without_a_console_says_so(new_service: NewService) -> None:

@@ -11,6 +11,9 @@ const OTHERS = [[["coffee"], ["bread", "butter"], ["honey"], ["train"]], [["coff
 const AGAIN = [["coffee"], ["bread", "butter"]];
 const TITLES = ["Observe", "Learn", "Teach more", "Predict", "Ask why"];
 
+/** The view was left while it was sending requests. */
+class Left extends Error {}
+
 export class Teach {
   #step = 0;
   #stm = [];
@@ -23,6 +26,8 @@ export class Teach {
   #user = "";
   #busy = false;
   #cursor = 0;
+  #isClosed = false;
+  #acting = Promise.resolve();
 
   constructor(shell) {
     this.shell = shell;
@@ -47,7 +52,9 @@ export class Teach {
   close() {
     removeEventListener("pagehide", this.#leave);
     hide();
-    if (this.#session) this.#forget().catch(() => {});
+    this.#isClosed = true;
+    // The request under way may begin the session, or teach it something.
+    Promise.allSettled([this.#acting]).then(() => this.#session && this.#forget()).catch(() => {});
   }
 
   key(event) {
@@ -63,6 +70,7 @@ export class Teach {
   // ---- requests, each of which is shown --------------------------------------------------------
 
   async #send(method, rest, body, query) {
+    if (this.#isClosed) throw new Left();
     const path = this.#session && rest.startsWith("/") ? ofSession(this.#session, rest) : rest;
     const shown = `/${path.replace(this.#session || "\u0000", "…")}${query ? `?${new URLSearchParams(query)}` : ""}`;
     const answer = method === "GET" ? await get(path, query) : body && rest.startsWith("/") ? await change(path, body) : await call(method, path, {body});
@@ -128,14 +136,19 @@ export class Teach {
     return call("DELETE", ofSession(session));
   }
 
-  async #press() {
-    if (this.#busy) return;
+  #press() {
+    if (!this.#busy) this.#acting = this.#perform();
+  }
+
+  async #perform() {
     this.#busy = true;
     try {
       await this.#act();
+      if (this.#isClosed) return;
       this.#draw();
       if ($("#drawer").hidden) $("#go")?.focus({preventScroll: true});
     } catch (error) {
+      if (this.#isClosed) return;
       if (!(error instanceof ApiError)) throw error;
       if (error.status !== 401) fill(this.problem, alertBox(error, () => this.#press()));
     } finally {
