@@ -8,6 +8,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+_JOINED_BYTES = 64 * 1024
+"""A larger body is not copied to follow its head at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class DrainLimits:
@@ -32,7 +35,7 @@ class UnreadBodies(asyncio.Protocol):
     """Set while the rest of a body is read only to be dropped."""
     _drained_bytes = 0
     _closes_after_body = False
-    _outlasting: "_OutlastingTransport | None" = None
+    _answers: "_AnswerTransport | None" = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_drain()
@@ -50,11 +53,13 @@ class UnreadBodies(asyncio.Protocol):
         super().on_headers_complete()  # type: ignore[misc]  # uvicorn's, or the next mixin's
         if self.cycle is None:
             return  # this becomes a WebSocket
-        if self._outlasting is None:
-            self._outlasting = _OutlastingTransport(self, self.transport)
-        self.cycle.transport = self._outlasting
+        if self._answers is None:
+            self._answers = _AnswerTransport(self, self.transport)
+        self.cycle.transport = self._answers
 
     def on_response_complete(self) -> None:
+        if self._answers is not None:
+            self._answers.end()
         super().on_response_complete()  # type: ignore[misc]
         if self._is_unread() and not self.transport.is_closing():
             self._drained_bytes = 0
@@ -90,20 +95,50 @@ class UnreadBodies(asyncio.Protocol):
             self._drain_timer = None
 
 
-class _OutlastingTransport:
-    """What a request writes its answer to: closing it waits for the body."""
+class _AnswerTransport:
+    """What requests write their answers to: closing it waits for the body of the request.
 
-    __slots__ = ("_protocol", "_write", "is_closing")
+    A head waits for the body that follows it in the same turn of the event loop, as uvicorn writes
+    them one by one, and each write is a call of the kernel that wakes the client.
+    """
+
+    __slots__ = ("_head", "_is_at_head", "_protocol", "_write", "is_closing")
 
     def __init__(self, protocol: UnreadBodies, transport: asyncio.Transport) -> None:
         self._protocol = protocol
         self._write = transport.write
         self.is_closing = transport.is_closing
+        self._head = b""
+        """What was written and waits."""
+        self._is_at_head = True
+        """Nothing of the answer was written yet."""
 
     def write(self, data: bytes) -> None:
+        if self._is_at_head:
+            self._is_at_head, self._head = False, data
+            self._protocol.loop.call_soon(self._flush)
+        elif len(data) > _JOINED_BYTES:
+            self._flush()
+            self._deliver(data)
+        else:
+            head, self._head = self._head, b""
+            self._deliver(head + data)
+
+    def end(self) -> None:
+        """The answer is complete."""
+        self._flush()
+        self._is_at_head = True
+
+    def close(self) -> None:
+        self._flush()
+        self._protocol.close_after_body()
+
+    def _flush(self) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._deliver(head)
+
+    def _deliver(self, data: bytes) -> None:
         # Of pipelined requests, uvicorn tells only the last one that the client has gone.
         if not self.is_closing():
             self._write(data)
-
-    def close(self) -> None:
-        self._protocol.close_after_body()
