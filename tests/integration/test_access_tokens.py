@@ -123,7 +123,6 @@ def account_token(space: Namespace, name: str, *audiences: str) -> str:
 
 
 @pytest.mark.apiserver
-@pytest.mark.xdist_group("apiserver")
 def test_service_accounts_of_a_cluster_act_as_themselves(
     new_service: NewService, space: Namespace, control_plane: Any, tmp_path: Path
 ) -> None:

@@ -21,7 +21,7 @@ from control_plane import ControlPlane
 pytestmark = [
     pytest.mark.apiserver,
     pytest.mark.long,
-    pytest.mark.xdist_group("operator story"),
+    pytest.mark.xdist_group("API server 1"),
 ]
 
 EVERY = int(os.environ.get("KILL_EVERY", "24"))

@@ -23,7 +23,7 @@ from support.waiting import until
 pytestmark = [
     pytest.mark.apiserver,
     pytest.mark.long,
-    pytest.mark.xdist_group("operator story"),
+    pytest.mark.xdist_group("API server 1"),
 ]
 
 SHARE = float(os.environ.get("STORM_SHARE", "0.25"))
