@@ -46,11 +46,21 @@ def _none_written() -> None:
 
 @asynccontextmanager
 async def connected(
-    *bodies: bytes, status: int = 200, wait: asyncio.Event | None = None, close: bool = False
+    *bodies: bytes,
+    status: int = 200,
+    wait: asyncio.Event | None = None,
+    close: bool = False,
+    reads: bool = False,
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A connection to a server that answers with these pieces, the first after *wait*."""
+    """A connection to a server that answers with these pieces, the first after *wait*.
 
-    async def answer(_scope: Any, _receive: Any, send: Send) -> None:
+    Args:
+        reads: It reads the body of the request first.
+    """
+
+    async def answer(_scope: Any, receive: Any, send: Send) -> None:
+        if reads:
+            assert (await receive())["body"] == b"body"
         length = [] if len(bodies) > 1 else [(b"content-length", b"%d" % len(b"".join(bodies)))]
         headers = [*length, *([(b"connection", b"close")] if close else [])]
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -113,6 +123,17 @@ async def test_a_head_does_not_wait_for_a_body_that_takes_time() -> None:
         assert len(writes) == 1
         wait.set()
         assert await received(reader) == b"5\r\nfirst\r\n6\r\nsecond\r\n0\r\n\r\n"
+
+
+async def test_a_client_that_waits_with_its_body_is_told_to_go_on() -> None:
+    async with connected(b"hello", reads=True) as (reader, writer):
+        head = LAST.replace(b"GET", b"POST").replace(b"\r\n\r\n", b"\r\ncontent-length: 4\r\n")
+        writer.write(head + b"expect: 100-continue\r\n\r\n")
+        told = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
+        assert told.startswith(b"HTTP/1.1 100 ")
+        writer.write(b"body")
+        assert (await received(reader)).endswith(b"\r\n\r\nhello")
+    assert len(writes) == 2
 
 
 async def test_a_large_body_is_not_copied_behind_its_head() -> None:

@@ -10,6 +10,10 @@ from typing import Any, ClassVar
 
 _JOINED_BYTES = 64 * 1024
 """A larger body is not copied to follow its head at once."""
+_CONTINUE = b"HTTP/1.1 100 "
+"""Begins what uvicorn writes when a client waits with its body; the head of the answer follows."""
+_CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
+"""Ends the heads of answers whose length is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +102,8 @@ class UnreadBodies(asyncio.Protocol):
 class _AnswerTransport:
     """What requests write their answers to: closing it waits for the body of the request.
 
-    A head waits for the body that follows it in the same turn of the event loop, as uvicorn writes
-    them one by one, and each write is a call of the kernel that wakes the client.
+    A head that announces the length of its body waits for it, as uvicorn writes them one by one,
+    and each write is a call of the kernel that wakes the client.
     """
 
     __slots__ = ("_head", "_is_at_head", "_protocol", "_write", "is_closing")
@@ -114,31 +118,32 @@ class _AnswerTransport:
         """Nothing of the answer was written yet."""
 
     def write(self, data: bytes) -> None:
-        if self._is_at_head:
-            self._is_at_head, self._head = False, data
-            self._protocol.loop.call_soon(self._flush)
-        elif len(data) > _JOINED_BYTES:
-            self._flush()
-            self._deliver(data)
-        else:
-            head, self._head = self._head, b""
-            self._deliver(head + data)
+        if self._is_at_head and not data.startswith(_CONTINUE):
+            self._is_at_head = False
+            if not data.endswith(_CHUNKED):
+                self._head = data
+                return
+        elif self._head:
+            if len(data) > _JOINED_BYTES:
+                self._flush()
+            else:
+                data, self._head = self._head + data, b""
+        # Of pipelined requests, uvicorn tells only the last one that the client has gone.
+        if not self.is_closing():
+            self._write(data)
 
     def end(self) -> None:
         """The answer is complete."""
-        self._flush()
+        if self._head:
+            self._flush()
         self._is_at_head = True
 
     def close(self) -> None:
-        self._flush()
+        if self._head:
+            self._flush()
         self._protocol.close_after_body()
 
     def _flush(self) -> None:
-        if self._head:
-            head, self._head = self._head, b""
-            self._deliver(head)
-
-    def _deliver(self, data: bytes) -> None:
-        # Of pipelined requests, uvicorn tells only the last one that the client has gone.
+        data, self._head = self._head, b""
         if not self.is_closing():
             self._write(data)
