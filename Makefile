@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PORT ?= 8000
-WORKERS_FOR_TESTS ?= 4
+WORKERS_FOR_TESTS ?= 3
 # pytest rewrites hundreds of modules, which takes each process ten seconds unless it may keep them.
 export PYTHONDONTWRITEBYTECODE :=
 
