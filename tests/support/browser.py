@@ -4,6 +4,7 @@ import base64
 import json
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,9 +49,10 @@ VIRTUAL = {
 def browser(page: str, profile: Path, *more: str) -> Iterator[None]:
     """Chromium with *page* open, and with *more* flags."""
     assert CHROMIUM is not None
+    steady = [sys.executable, str(Path(__file__).with_name("without_netlink.py"))]
     command = [CHROMIUM, *FLAGS, *more, f"--user-data-dir={profile}", "--remote-debugging-port=0"]
     quiet = subprocess.DEVNULL
-    running = subprocess.Popen([*command, page], stdin=quiet, stdout=quiet, stderr=quiet)
+    running = subprocess.Popen([*steady, *command, page], stdin=quiet, stdout=quiet, stderr=quiet)
     try:
         yield
     finally:
@@ -73,6 +75,10 @@ class Tab:
         self.complaints: list[str] = []
         """Errors of scripts, and what the browser logged as one: policies that were violated, and
         answers of 400 or above."""
+        self._unanswered: dict[str, str] = {}
+        """The addresses of requests that did not end yet, by their ids."""
+        self._failed: list[str] = []
+        """Why requests ended without an answer."""
 
     def call(self, method: str, **parameters: Any) -> Any:
         """The result of a command of the DevTools protocol."""
@@ -88,12 +94,22 @@ class Tab:
     def _note(self, event: str | None, content: dict[str, Any]) -> None:
         if event == "Network.requestWillBeSent":
             self.requested.append(content["request"]["url"])
+            self._unanswered[content["requestId"]] = content["request"]["url"]
+        elif event == "Network.loadingFinished":
+            self._unanswered.pop(content["requestId"], None)
+        elif event == "Network.loadingFailed":
+            address = self._unanswered.pop(content["requestId"], "an earlier page")
+            self._failed.append(f"{address}: {content['errorText']}")
         elif event == "Network.webSocketCreated":
             self.requested.append(content["url"])
         elif event == "Runtime.exceptionThrown":
             self.complaints.append(json.dumps(content["exceptionDetails"]))
         elif event == "Log.entryAdded" and content["entry"]["level"] == "error":
             self.complaints.append(json.dumps(content["entry"]))
+
+    def troubles(self) -> str:
+        """What may have kept a page from going on."""
+        return f"unanswered: {[*self._unanswered.values()]}\nfailed: {self._failed[-20:]}"
 
     def open(self, page: str) -> None:
         for domain in ("Network", "Page", "Runtime", "Log"):
