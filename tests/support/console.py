@@ -36,7 +36,11 @@ class Console:
         self.url = url
 
     def open(self, view: str = "talk", *, theme: str = "light", fresh: bool = True) -> None:
-        """Load the page; *fresh*: as in a new tab of a new browser."""
+        """Load the page, and wait for the view; *fresh*: as in a new tab of a new browser."""
+        self.load(view, theme=theme, fresh=fresh)
+        self.wait("!!document.querySelector('main > :not(#loading)')")
+
+    def load(self, view: str = "talk", *, theme: str = "light", fresh: bool = True) -> None:
         scheme = {"name": "prefers-color-scheme", "value": theme}
         still = {"name": "prefers-reduced-motion", "value": "reduce"}
         self.tab.call("Emulation.setDeviceMetricsOverride", **SIZE)
@@ -47,7 +51,6 @@ class Console:
             self.tab.run("sessionStorage.clear(), localStorage.clear()")
         self.tab.open(f"{self.url}/console#{view}")
         self.tab.call("Page.bringToFront")
-        self.wait("document.querySelector('main')?.childElementCount")
 
     def run(self, script: str) -> Any:
         """What *script* returns; it has `$`, `texts` and `until`."""
@@ -60,7 +63,8 @@ class Console:
             found = self.tab.run(condition)
             if found:
                 return found
-            assert time.monotonic() < give_up_at, f"{condition}: {self.text()}"
+            if time.monotonic() > give_up_at:
+                raise AssertionError(f"{condition}: {self.text()}\n{self.tab.troubles()}")
             time.sleep(0.05)
 
     def text(self, selector: str = "body") -> str:

@@ -26,6 +26,7 @@ export class Shell {
   }
 
   async start() {
+    $("#loading").textContent = "Waiting for the instance…";
     this.#logo();
     this.#theme();
     $("#theme").onclick = () => this.#flip();
