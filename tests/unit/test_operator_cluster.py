@@ -29,11 +29,11 @@ class Server:
         return self.answer
 
 
-def instance(version: int, generation: int = 1) -> Manifest:
+def instance(version: int, generation: int = 1, **status: str) -> Manifest:
     place = {"namespace": KEY.namespace, "name": KEY.name, "uid": "a"}
     return {
         "metadata": {**place, "resourceVersion": str(version), "generation": generation},
-        "status": {},
+        "status": status,
     }
 
 
@@ -57,8 +57,27 @@ async def test_an_edit_that_only_the_answer_shows_causes_a_pass(dirty: list[Key]
     assert dirty == [KEY]
 
 
-async def test_our_own_write_causes_no_pass(dirty: list[Key]) -> None:
-    known = cluster(Server(instance(6)), dirty)
+async def test_an_annotation_that_only_the_answer_shows_causes_a_pass(dirty: list[Key]) -> None:
+    answer = instance(7, phase="Ready")
+    answer["metadata"]["annotations"] = {"a": "b"}
+    known = cluster(Server(answer), dirty)
+    await known.write_status(instance(5), {"phase": "Ready"})
+    assert dirty == [KEY]
+
+
+@pytest.mark.parametrize("now", [{}, {"orchestratedBy": "system/other"}])
+async def test_another_owner_that_only_the_answer_shows_causes_a_pass(
+    dirty: list[Key], now: Manifest
+) -> None:
+    mine = {"orchestratedBy": "system/kato"}
+    known = cluster(Server(instance(7, phase="Ready", **now)), dirty)
+    await known.write_status(instance(5, **mine), {"phase": "Ready", **mine})
+    assert dirty == [KEY]
+
+
+@pytest.mark.parametrize("kept", [{"phase": "Ready"}, {}])
+async def test_our_own_write_causes_no_pass(dirty: list[Key], kept: Manifest) -> None:
+    known = cluster(Server(instance(6, **kept)), dirty)  # an older CRD does not keep every field
     await known.write_status(instance(5), {"phase": "Ready"})
     known.instances.put(instance(6))
     assert dirty == []

@@ -249,7 +249,7 @@ class Cluster:
             )
         except MissingError:
             return self.instances.remove(Key(meta["namespace"], meta["name"]), meta["uid"])
-        return self.instances.put_answer(raw, answer)
+        return self.instances.put_answer(raw, status, answer)
 
     async def events_about(self, found: Manifest) -> tuple[Manifest, ...]:
         """The Kubernetes Events about this very object, in no order."""

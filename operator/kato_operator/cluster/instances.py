@@ -39,18 +39,19 @@ class Instances:
             self._keep(raw)
             self._changed(_key(raw))
 
-    def put_answer(self, sent: Manifest, answer: Manifest) -> None:
-        """Keep the answer to a status write that was based on *sent*.
+    def put_answer(self, sent: Manifest, wanted: Manifest, answer: Manifest) -> None:
+        """Keep the answer to a write that was based on *sent*, and that wanted this status.
 
         The watch may have reported a newer version, or the deletion, first: then the answer is
-        ignored. The answer also holds any edit that was made since *sent*. The watch's own report
-        of such an edit will be ignored as older, so a new generation causes a pass now.
+        ignored. The answer also holds whatever others have changed since *sent*: the spec, an
+        annotation, the owner in the status. The watch's own report of that will be ignored as
+        older, so it causes a pass now.
         """
         known = self._known.get(_key(sent))
         if known is None or version(known) >= version(answer):
             return
         self._keep(answer)
-        if answer["metadata"]["generation"] != sent["metadata"]["generation"]:
+        if _was_changed_by_others(sent, wanted, answer):
             self._changed(_key(sent))
 
     def remove(self, key: Key, uid: str) -> None:
@@ -75,6 +76,22 @@ class Instances:
         raw["metadata"].pop("managedFields", None)  # large, and never read
         self._known[_key(raw)] = raw
         self._excerpts[_key(raw)] = _excerpt(raw)
+
+
+def _was_changed_by_others(sent: Manifest, wanted: Manifest, answer: Manifest) -> bool:
+    """Whether the answer differs from *sent* in more than the status that was wanted."""
+    if _metadata(sent) != _metadata(answer):
+        return True
+    before, after = sent.get("status") or {}, answer.get("status") or {}
+    # What the API server does not keep of the status is as before, and no change.
+    return any(
+        after.get(name) not in (wanted.get(name), before.get(name)) for name in {*wanted, *after}
+    )
+
+
+def _metadata(raw: Manifest) -> Manifest:
+    unstable = ("resourceVersion", "managedFields")
+    return {name: value for name, value in raw["metadata"].items() if name not in unstable}
 
 
 def _excerpt(raw: Manifest) -> Manifest:
