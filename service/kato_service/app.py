@@ -10,6 +10,7 @@ from typing import NoReturn
 import structlog
 import uvloop
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kato_service import __version__
 from kato_service.api.console.paths import add_console
@@ -17,8 +18,7 @@ from kato_service.api.documents.paths import add_documents
 from kato_service.api.health import add_health
 from kato_service.api.intake.guards import open_paths
 from kato_service.api.intake.prefix import Prefix, first_segments
-from kato_service.api.intake.strict_route import RoutesByPath
-from kato_service.api.routes import include_routers, make_gate
+from kato_service.api.routes import entrance, include_routers, make_gate
 from kato_service.api.streams.compute_turns import ComputeTurns
 from kato_service.assembly import running_service
 from kato_service.logs import configure_logs
@@ -63,23 +63,28 @@ async def _serve(settings: Settings, sockets: list[socket.socket]) -> None:
         log.info("service stopping")
 
 
-def make_app(service: Service) -> FastAPI:
+class Application(FastAPI):
+    """FastAPI as the register of the routes, and our own way to them (decision 0098)."""
+
+    entrance: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self
+        await self.entrance(scope, receive, send)
+
+
+def make_app(service: Service) -> Application:
     """The application with all paths."""
-    app = FastAPI(
-        # The documents are ours (api/documents), without the framework's.
-        openapi_url=None,
-        # We have our own metrics, and asking for a tracer costs time in every request.
-        telemetry={"tracing": False, "metrics": False, "logs": False},
-    )
+    app = Application(openapi_url=None)  # the documents are ours: api/documents
     app.state.service = service
     app.state.gate = make_gate(service)
     app.state.turns = ComputeTurns()
     prefix = Prefix(service.settings)
-    include_routers(app, service.settings, app.state.gate, prefix)
+    include_routers(app, service.settings)
     add_health(app)
     add_documents(app, service.settings)
     add_console(app, service.settings)
     app.state.gate.open_paths = open_paths(app)
     prefix.own_segments = first_segments(app)
-    app.router.middleware_stack = RoutesByPath(app.routes, app.router.app)
+    app.entrance = entrance(app, service.settings, app.state.gate, prefix)
     return app

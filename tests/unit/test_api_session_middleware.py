@@ -6,11 +6,17 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.testing import capture_logs
 
 from kato_service.access.opening import access_control
+from kato_service.api.errors import AnsweredErrors, RefusedBodyError
 from kato_service.api.intake.gate import Gate
 from kato_service.api.intake.session_middleware import SessionMiddleware
+from kato_service.errors import InvalidInputError, StoreUnavailableError
+from kato_service.findings import Finding
 from kato_service.monitoring.metrics import Metrics
 from kato_service.settings.settings import Settings
 
@@ -25,16 +31,21 @@ async def _crash(scope: Scope, receive: Receive, send: Send) -> None:
     raise RuntimeError("mongodb://user:password@host")
 
 
-def _client(app: ASGIApp, **settings: Any) -> httpx.AsyncClient:
+def _wrapped(app: ASGIApp, **settings: Any) -> ASGIApp:
+    """*app* as the service wraps its routes."""
     read = Settings(_env_file=None, **settings)
     gate = Gate(access_control(read), Metrics(), open_paths=frozenset({"/health", "/v2/health"}))
-    wrapped = SessionMiddleware(app, read, gate)
+    wrapped = SessionMiddleware(AnsweredErrors(app), read, gate)
 
     async def with_application(scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = SimpleNamespace(state=SimpleNamespace(gate=gate))
         await wrapped(scope, receive, send)
 
-    transport = httpx.ASGITransport(with_application)
+    return with_application
+
+
+def _client(app: ASGIApp, **settings: Any) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(_wrapped(app, **settings))
     return httpx.AsyncClient(transport=transport, base_url="http://test")
 
 
@@ -51,6 +62,54 @@ async def test_the_answer_to_a_crash_does_not_show_its_text() -> None:
     assert response.json()["error"]["code"] == "INTERNAL_ERROR"
     assert response.json()["error"]["request_id"] == response.headers["x-request-id"] == "r-1"
     assert "password" not in response.text
+
+
+FAILURES = [
+    (StoreUnavailableError("no store"), 503, "STORE_UNAVAILABLE"),
+    (RefusedBodyError(InvalidInputError((Finding(("body",), "is bad"),))), 422, "VALIDATION_ERROR"),
+    (
+        RequestValidationError([{"type": "missing", "loc": ("body",), "msg": "m"}]),
+        422,
+        "VALIDATION_ERROR",
+    ),
+    (HTTPException(404), 404, "NOT_FOUND"),
+    (HTTPException(418), 422, "VALIDATION_ERROR"),
+]
+
+
+@pytest.mark.parametrize(("failure", "status", "code"), FAILURES, ids=lambda it: type(it).__name__)
+async def test_what_rises_from_a_route_is_answered(
+    failure: Exception, status: int, code: str
+) -> None:
+    async def fail(scope: Scope, receive: Receive, send: Send) -> None:
+        raise failure
+
+    async with _client(fail) as client:
+        response = await client.get("/")
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+
+
+@pytest.mark.parametrize(("failure", "status", "code"), FAILURES, ids=lambda it: type(it).__name__)
+async def test_what_rises_after_an_answer_has_begun_begins_no_other(
+    failure: Exception, status: int, code: str
+) -> None:
+    async def fail_late(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise failure
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    request = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"localhost")]}
+    with capture_logs() as lines:
+        await _wrapped(fail_late)(request, receive, send)
+    assert [(it["type"], it["status"]) for it in sent] == [("http.response.start", 200)]
+    assert "request crashed" in [line["event"] for line in lines]
 
 
 async def _cancelled_by_the_server(scope: Scope, receive: Receive, send: Send) -> None:

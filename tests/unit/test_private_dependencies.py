@@ -25,7 +25,7 @@ DOCUMENTED = {
     *("pymongo.monitoring", "pymongo.read_concern"),
 }
 UNDOCUMENTED = {
-    *("fastapi.openapi.utils", "fastapi.params"),
+    *("fastapi.middleware.asyncexitstack", "fastapi.openapi.utils", "fastapi.params"),
     *("qdrant_client.common.client_exceptions", "qdrant_client.http.exceptions"),
     *("uvicorn.protocols.http.flow_control", "uvicorn.protocols.http.httptools_impl"),
     "uvicorn.protocols.websockets.websockets_sansio_impl",

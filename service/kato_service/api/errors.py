@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kato_service import json_text
 from kato_service.api.wording import invalid_input
@@ -26,6 +25,8 @@ from kato_service.findings import Finding
 
 log = structlog.get_logger()
 
+BEGAN = "began"
+"""True in the state of a request once its answer is on its way."""
 _ID_BYTES = 16
 """Random bytes of a request id that no client chose."""
 HEADER_SAFE = re.compile(r"[\x21-\x7e]{1,128}")
@@ -127,41 +128,44 @@ class RefusedBodyError(HTTPException):
         self.error = error
 
 
-def install(app: FastAPI) -> None:
-    """Make *app* answer every error with the envelope."""
-    app.add_exception_handler(RefusedBodyError, _on_refused_body)
-    app.add_exception_handler(KatoError, _on_kato_error)
-    app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(HTTPException, _on_routing_error)
+class AnsweredErrors:
+    """Around the routes: answers what rises from them, unless an answer has begun."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except (KatoError, RequestValidationError, HTTPException) as error:
+            if scope["state"].get(BEGAN, False):
+                raise RuntimeError("the answer had begun") from error
+            await _answer_to(error, scope)(scope, receive, send)
 
 
-async def _on_kato_error(request: Request, exc: Exception) -> Response:
-    assert isinstance(exc, KatoError)
-    if exc.status_code >= 500:
-        log.warning("request failed", code=exc.code, reason=exc.message)
-    return answered(exc, request.scope)
+def _answer_to(error: KatoError | RequestValidationError | HTTPException, scope: Scope) -> Response:
+    match error:
+        case KatoError():
+            if error.status_code >= 500:
+                log.warning("request failed", code=error.code, reason=error.message)
+            return answered(error, scope)
+        case RefusedBodyError():
+            return answered(error.error, scope)
+        case RequestValidationError():
+            return answered(invalid_input(error.errors(), part=None), scope)
+    return _unrouted(error, scope)
 
 
-async def _on_refused_body(request: Request, exc: Exception) -> Response:
-    assert isinstance(exc, RefusedBodyError)
-    return answered(exc.error, request.scope)
-
-
-async def _on_validation_error(request: Request, exc: Exception) -> Response:
-    assert isinstance(exc, RequestValidationError)
-    return answered(invalid_input(exc.errors(), part=None), request.scope)
-
-
-async def _on_routing_error(request: Request, exc: Exception) -> Response:
-    assert isinstance(exc, HTTPException)
-    status = exc.status_code
+def _unrouted(error: HTTPException, scope: Scope) -> Response:
+    """The answer to a refusal of the web framework."""
+    status = error.status_code
     if status not in _ROUTING:
-        return answered(InvalidInputError((_UNREADABLE,)), request.scope)
+        return answered(InvalidInputError((_UNREADABLE,)), scope)
     code, message = _ROUTING[status]
-    content = _envelope(code, message, request_id_of(request.scope))
-    headers = dict(exc.headers or {})
+    content = _envelope(code, message, request_id_of(scope))
+    headers = dict(error.headers or {})
     if status == 405:
-        headers["Allow"] = ", ".join(_methods(request.scope))
+        headers["Allow"] = ", ".join(_methods(scope))
     return _response(status, content, headers)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from kato_service.access.addresses import ClientAddresses
@@ -28,7 +29,7 @@ from kato_service.api.intake.identity import FIELDS
 from kato_service.api.intake.operations import Generation, Operation, add
 from kato_service.api.intake.prefix import Prefix
 from kato_service.api.intake.session_middleware import SessionMiddleware
-from kato_service.api.intake.strict_route import keep_apart
+from kato_service.api.intake.strict_route import RoutesByPath, keep_apart
 from kato_service.api.monitoring import event_socket, paths
 from kato_service.api.shapes.later_responses import LATER
 from kato_service.api.users import configuration, exporting, importing, knowledge, users
@@ -74,8 +75,16 @@ def make_gate(service: Service) -> Gate:
     )
 
 
-def include_routers(app: FastAPI, settings: Settings, gate: Gate, prefix: Prefix) -> None:
-    """Add operations, WebSockets, error answers and middleware; `health` adds its own paths.
+def entrance(app: FastAPI, settings: Settings, gate: Gate, prefix: Prefix) -> ASGIApp:
+    """The way from the server to the routes of *app*."""
+    routes = RoutesByPath(app.routes, app.router.app)
+    # Compression is inside the outermost, which counts what is answered and adds headers.
+    inner = CompressedAnswers(errors.AnsweredErrors(routes))
+    return SessionMiddleware(inner, settings, gate, prefix, streamed=_STREAMED)
+
+
+def include_routers(app: FastAPI, settings: Settings) -> None:
+    """Add operations and WebSockets; `health` adds its own paths.
 
     Paths with parameters are tried in this order, so the busiest come first.
     """
@@ -95,16 +104,6 @@ def include_routers(app: FastAPI, settings: Settings, gate: Gate, prefix: Prefix
     app.router.add_api_websocket_route("/{path:path}", websocket.unknown_socket)
     guard(app.router.routes[-1], Need(Scope.OPEN, any_query=True))
     app.router.redirect_slashes = False
-    errors.install(app)
-    # Inside the other one, which counts what is answered and adds headers.
-    app.add_middleware(CompressedAnswers)
-    app.add_middleware(
-        SessionMiddleware,
-        settings=settings,
-        gate=gate,
-        prefix=prefix,
-        streamed=_STREAMED,
-    )
 
 
 def _include_users(app: FastAPI) -> None:

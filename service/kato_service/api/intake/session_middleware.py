@@ -57,9 +57,6 @@ class SessionMiddleware:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-            return
         self._begin(scope)
         if scope["type"] == "websocket":
             await self._converse(scope, receive, send)
@@ -176,7 +173,7 @@ class _Answer:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.started = True
+            self.started = self._scope["state"][errors.BEGAN] = True
             self._status = message["status"]
             message["headers"] = [*message["headers"], *self._added()]
         await self._send(message)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, get_args
 
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.params import Query
 from fastapi.routing import APIRoute, APIRouter
 from pydantic import TypeAdapter, ValidationError
@@ -95,20 +96,22 @@ class RoutesByPath:
     def __init__(self, routes: Iterable[BaseRoute], in_order: ASGIApp) -> None:
         """*in_order*: takes every request for which no route is found here."""
         self._in_order = in_order
-        self._routes: dict[tuple[str, str], DocumentedRoute] = {}
-        for route in routes:
+        self._ordered = tuple(routes)
+        self._routes: dict[tuple[str, str], tuple[DocumentedRoute]] = {}
+        for route in self._ordered:
             if isinstance(route, DocumentedRoute) and not route.param_convertors:
                 for method in route.methods or ():
-                    self._routes.setdefault((method, route.path), route)
+                    self._routes.setdefault((method, route.path), (route,))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = self._routes.get((scope.get("method", ""), scope.get("path", "")))
-        match, found = (Match.NONE, {}) if route is None else route.matches(scope)
-        if route is None or match is not Match.FULL:
-            await self._in_order(scope, receive, send)
-            return
-        scope.update(found)
-        await route.handle(scope, receive, send)
+        named = (scope.get("method", ""), scope["path"])
+        for route in self._routes.get(named, self._ordered):
+            match, found = route.matches(scope)
+            if match is Match.FULL:
+                scope.update(found)
+                await route.handle(scope, receive, send)
+                return
+        await self._in_order(scope, receive, send)
 
 
 class _AnalysedRoute(APIRoute):
@@ -134,7 +137,8 @@ class StrictRoute(DocumentedRoute):
     def __init__(self, path: str, endpoint: Endpoint, method: str, **documented: Any) -> None:
         super().__init__(path, endpoint, method, **documented)
         direct = _can_be_called_directly(endpoint, self.param_convertors)
-        self.app = _directly(path, endpoint, self._analysed) if direct else self._analysed
+        with_fastapi = AsyncExitStackMiddleware(self._analysed)
+        self.app = _directly(path, endpoint, with_fastapi) if direct else with_fastapi
 
     async def _analysed(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.documented.app(scope, receive, send)
