@@ -65,5 +65,5 @@ def _least_common(least: float, total: int) -> int:
 
 
 def _ratio(common: int, total: int) -> float:
-    # The order of operations is that of native/query/spelling.c: it decides ties with a threshold.
+    # The order of operations is that of native/align/spelling.c: it decides ties with a threshold.
     return 1.0 - (total - 2 * common) / total if total else 1.0

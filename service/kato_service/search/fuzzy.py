@@ -9,7 +9,7 @@ from kato_service.search.pace import Pace, paced
 
 MAX_ALIKE = 1 << 22
 """Pairs of a symbol of the state and one of the knowledge base that may be alike in one search, so
-that it takes tens of megabytes at most. As in native/query/alike.c."""
+that it takes tens of megabytes at most. As in native/align/alike.c."""
 
 _Alike = tuple[str, float]
 """A symbol of the state, and its ratio to one of the knowledge base."""

@@ -1,6 +1,6 @@
 """difflib's matching blocks of a long state, at a cost that stays bounded where both repeat.
 
-As native/query/align_long.c and align_repeats.c do it, which say why it is right.
+As native/align/align_long.c and align_repeats.c do it, which say why it is right.
 """
 
 from bisect import bisect_left

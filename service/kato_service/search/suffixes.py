@@ -1,6 +1,6 @@
 """The suffixes of a long state in sorted order: where a string of its symbols occurs.
 
-The plain engine's counterpart of native/query/suffixes.c.
+The plain engine's counterpart of native/align/suffixes.c.
 """
 
 from collections.abc import Sequence

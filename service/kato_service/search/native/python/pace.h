@@ -4,7 +4,7 @@
 
 #include <Python.h>
 
-#include "query/align.h"
+#include "align/align.h"
 
 /* Zeroed: nobody's. */
 typedef struct {

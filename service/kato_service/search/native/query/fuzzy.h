@@ -5,7 +5,7 @@
 #ifndef KATO_FUZZY_H
 #define KATO_FUZZY_H
 
-#include "query/alike.h"
+#include "align/alike.h"
 #include "query/query.h"
 
 /* What one thread works with. */

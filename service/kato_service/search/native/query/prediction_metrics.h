@@ -6,7 +6,7 @@
 #define KATO_PREDICTION_METRICS_H
 
 #include "index/counts.h"
-#include "query/state.h"
+#include "align/state.h"
 
 /* The part of a pattern that the state is compared with. */
 typedef struct {

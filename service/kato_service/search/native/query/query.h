@@ -2,7 +2,7 @@
 #ifndef KATO_QUERY_H
 #define KATO_QUERY_H
 
-#include "query/align.h"
+#include "align/align.h"
 #include "query/kept.h"
 #include "query/prediction_metrics.h"
 #include "index/frozen.h"

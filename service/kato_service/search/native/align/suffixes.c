@@ -1,5 +1,5 @@
 /* Makes the suffixes of a state: sorted, with what neighbours share and the matrix over them. */
-#include "query/suffixes.h"
+#include "align/suffixes.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #ifndef KATO_BOXES_H
 #define KATO_BOXES_H
 
-#include "query/align.h"
+#include "align/align.h"
 #include "index/segment.h"
 
 /* A part of pattern × state. Rows are places in the pattern; for a short state, gathered rows. */

@@ -3,8 +3,8 @@
 #define KATO_ALIKE_H
 
 #include "index/frozen.h"
-#include "query/align.h"
-#include "query/spelling.h"
+#include "align/align.h"
+#include "align/spelling.h"
 
 /* A symbol of the state that is like one of the index. */
 typedef struct {

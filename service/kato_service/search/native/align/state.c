@@ -1,4 +1,4 @@
-#include "query/state.h"
+#include "align/state.h"
 
 #include <string.h>
 

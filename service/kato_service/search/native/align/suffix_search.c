@@ -1,5 +1,5 @@
 /* Finds strings among the sorted suffixes of a state. */
-#include "query/suffixes.h"
+#include "align/suffixes.h"
 
 enum { FEW_RANKS = 8 }; /* looked through one by one */
 

@@ -13,8 +13,8 @@
  */
 #include <string.h>
 
-#include "query/boxes.h"
-#include "query/suffixes.h"
+#include "align/boxes.h"
+#include "align/suffixes.h"
 
 enum { LOOK_STEPS = 64, ROW_STEPS = 128 }; /* against the clock: a look at a row, its first bound */
 

@@ -1,6 +1,6 @@
 /* clock_gettime is POSIX, not C11. */
 #define _POSIX_C_SOURCE 200809L
-#include "query/boxes.h"
+#include "align/boxes.h"
 
 #include <math.h>
 #include <stdlib.h>

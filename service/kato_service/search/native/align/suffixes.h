@@ -2,7 +2,7 @@
 #ifndef KATO_SUFFIXES_H
 #define KATO_SUFFIXES_H
 
-#include "query/state.h"
+#include "align/state.h"
 
 enum { MAX_SUFFIXES = UINT16_MAX }; /* a place in the state fits 16 bits */
 

@@ -1,4 +1,4 @@
-#include "query/spelling.h"
+#include "align/spelling.h"
 
 #include <string.h>
 

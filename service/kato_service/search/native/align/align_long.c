@@ -1,6 +1,6 @@
 /* Alignment with a state of any length, over lists of positions, as difflib does it. */
-#include "query/boxes.h"
-#include "query/suffixes.h"
+#include "align/boxes.h"
+#include "align/suffixes.h"
 
 /*
  * The walk over pairs of equal symbols may take so many steps per symbol of a pattern, as long as

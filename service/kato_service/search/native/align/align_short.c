@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "query/boxes.h"
+#include "align/boxes.h"
 
 enum { SHORT_RUN = 4 };
 

@@ -1,4 +1,4 @@
-#include "query/alike.h"
+#include "align/alike.h"
 
 #include <string.h>
 

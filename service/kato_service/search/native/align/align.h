@@ -2,7 +2,7 @@
 #ifndef KATO_ALIGN_H
 #define KATO_ALIGN_H
 
-#include "query/state.h"
+#include "align/state.h"
 
 typedef struct {
     uint32_t in_pattern;
