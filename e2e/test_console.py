@@ -49,7 +49,7 @@ def url(cluster: Cluster) -> Iterator[str]:
         cluster.kubectl("delete", "katoinstance", NAME)
 
 
-def test_a_conversation_in_the_console_of_an_instance_asks_nobody_else(
+def test_every_view_of_the_console_of_an_instance_asks_nobody_else(
     cluster: Cluster, url: str, tmp_path: Path
 ) -> None:
     with offline_tab(tmp_path) as tab:
@@ -68,5 +68,12 @@ def test_a_conversation_in_the_console_of_an_instance_asks_nobody_else(
         console.click("#undo")
         console.read("#growth-head", "1 pattern")
         console.picture("node-knowledge")
+        console.tab.run("location.hash = '#instance'")
+        console.see(".hc")
+        console.picture("node-instance")
+        console.tab.run("location.hash = '#teach'")
+        console.click("#go")
+        console.read(".stm", "coffee")
+        console.picture("node-teach")
         assert console.strangers() == []
         assert console.complaints() == []

@@ -120,6 +120,11 @@ def test_a_token_as_long_as_those_of_clusters_signs_in(
     console.read(".empty", "Nothing was learned yet")
     console.click("#undo")
     console.read("#growth-head", "1 pattern")
+    console.tab.run("location.hash = '#instance'")
+    console.see(".hc")
+    console.tab.run("location.hash = '#teach'")
+    console.click("#go")
+    console.read(".stm", "coffee")
     assert list(checked) == []
 
 
