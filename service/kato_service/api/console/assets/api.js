@@ -45,7 +45,10 @@ export async function call(method, path, {query, body, signal, quiet = false, ke
     body: body === undefined ? undefined : JSON.stringify(body),
     signal: signal ? AbortSignal.any([signal, patience]) : patience,
   });
-  const content = await answer.json().catch(() => ({}));
+  const content = await answer.json().catch(error => {
+    if (!answer.ok) return {};
+    throw error.name === "AbortError" ? error : noAnswer(); // it was cut off, or is no answer of an instance
+  });
   if (answer.ok || (quiet && !content.error)) return content;
   throw refusal(answer.status, content, answer.headers.get("Retry-After"), quiet);
 }

@@ -30,6 +30,13 @@ export class Composer {
   vectors = [];
   node = h("section", {"aria-labelledby": "c-h"});
   #typed = "";
+  /** Events that come into the field after the one that is there. */
+  #next = [];
+  /** The place of the event in the field among those that were entered; Infinity: it was not entered yet. */
+  #place = Infinity;
+  /** How many events were entered, and how often all were forgotten. */
+  #entered = 0;
+  #forgotten = 0;
 
   /** *act* has observe(event) and learn(); *likely* gives what probably comes next. */
   constructor(act, likely) {
@@ -46,9 +53,29 @@ export class Composer {
     this.draw(true);
   }
 
+  /** Forget the event, and those that are on their way: if they fail, they do not come back. */
   clear() {
-    [this.strings, this.emotives, this.vectors, this.#typed] = [[], {}, [], ""];
+    [this.#typed, this.#next, this.#forgotten] = ["", [], this.#forgotten + 1];
+    this.#show();
     this.draw();
+  }
+
+  #event() {
+    return {content: {strings: this.strings, vectors: this.vectors, emotives: this.emotives}, place: this.#place};
+  }
+
+  #show({content, place} = {content: {strings: [], vectors: [], emotives: {}}, place: Infinity}) {
+    Object.assign(this, content);
+    this.#place = place;
+  }
+
+  /** Events that were not observed come back one by one, in the order in which they were entered; what was added since follows. */
+  #putBack(event) {
+    this.#add(this.#typed);
+    this.#typed = "";
+    const all = [...(this.isEmpty ? [] : [this.#event()]), ...this.#next, event].sort((one, other) => one.place - other.place);
+    this.#show(all.shift());
+    this.#next = all;
   }
 
   #add(raw) {
@@ -62,10 +89,13 @@ export class Composer {
   async #observe() {
     this.#add(this.#typed);
     this.#typed = "";
-    if (this.isEmpty) return this.draw(true);
-    const event = {strings: this.strings, vectors: this.vectors, emotives: this.emotives};
-    if (await this.act.observe(event)) this.clear();
+    const event = this.#event(), isEmpty = this.isEmpty, forgotten = this.#forgotten;
+    if (event.place === Infinity) event.place = this.#entered++;
+    this.#show(this.#next.shift());
     this.draw(true);
+    if (isEmpty || await this.act.observe(event.content) || forgotten !== this.#forgotten) return;
+    this.#putBack(event);
+    this.draw();
   }
 
   #key(event) {
@@ -100,7 +130,7 @@ export class Composer {
   async #drop(event) {
     event.preventDefault();
     for (const file of event.dataTransfer.files) {
-      const found = vectorsIn(await file.text());
+      const found = vectorsIn(await file.text().catch(() => "")); // a folder has none
       this.vectors.push(...found);
       say(found.length ? `${found.length} vectors added` : `No vector found in ${file.name}`);
     }

@@ -48,26 +48,31 @@ export function sequencesOfText(text, lineIsEvent) {
 }
 
 /** The sequence of a line of JSON: a list of events or symbols, an object for /v2/learn, or a pattern. */
-function sequenceOfJson(value) {
-  const events = Array.isArray(value) ? value : value.pattern_data ?? value.strings;
-  if (events === undefined) return value;
-  return {events: events.map(one => (Array.isArray(one) ? one : [String(one)]))};
+function sequenceOfJson(value, where) {
+  const isSymbol = one => typeof one === "string" || typeof one === "number", isEvent = one => (Array.isArray(one) ? one.every(isSymbol) : isSymbol(one));
+  const given = Array.isArray(value) ? value : value?.pattern_data ?? value?.strings ?? value?.events;
+  if (given === undefined && Array.isArray(value?.observations)) return value;
+  if (!Array.isArray(given) || !given.every(isEvent)) throw new Error(`${where} is neither a list of events nor an object with "events" or "observations". An event is a symbol or a list of symbols.`);
+  const events = given.map(one => [one].flat().map(String));
+  return value.events ? {...value, events} : {events};
 }
 
 export function sequencesOfJson(text) {
-  const lines = text.trim().startsWith("[[") && !text.trim().includes("\n") ? JSON.parse(text) : text.split(/\r?\n/).filter(line => line.trim()).map((line, at) => {
+  const parsed = (line, where) => {
     try {
       return JSON.parse(line);
     } catch {
-      throw new Error(`Line ${at + 1} is not JSON.`);
+      throw new Error(`${where} is not JSON.`);
     }
-  });
-  return lines.map(sequenceOfJson);
+  };
+  if (text.trim().startsWith("[[") && !text.trim().includes("\n")) return parsed(text, "Line 1").map((one, at) => sequenceOfJson(one, `Sequence ${at + 1}`));
+  return text.split(/\r?\n/).flatMap((line, at) => (line.trim() ? [sequenceOfJson(parsed(line, `Line ${at + 1}`), `Line ${at + 1}`)] : []));
 }
 
-/** Learn *sequences*; *progress* gets how many are done. Returns sums, and the first problems. */
-export async function learnAll(sequences, progress, signal) {
-  const file = uniqueId(), sums = {learned: 0, insufficient_data: 0, errors: 0}, problems = [];
+/** Learn *sequences*, each once however often they come with the same *id*; *progress* gets how many are done.
+ *  Returns sums, and the first problems. */
+export async function learnAll(sequences, id, progress, signal) {
+  const sums = {learned: 0, insufficient_data: 0, errors: 0}, problems = [];
   for (let first = 0, batch = 0; first < sequences.length; batch++) {
     const some = [];
     let chars = 0;
@@ -77,7 +82,7 @@ export async function learnAll(sequences, progress, signal) {
       chars += JSON.stringify(one).length;
       some.push(one);
     }
-    const {results, summary} = await sent(some, `${file}-${batch}`, signal);
+    const {results, summary} = await sent(some, `${id}-${batch}`, signal);
     for (const name of Object.keys(sums)) sums[name] += summary[name];
     sums.learned += summary.repeated;
     problems.push(...results.filter(one => one.error).slice(0, 5 - problems.length).map(one => `Sequence ${first + one.line}: ${one.error.message}`));
@@ -102,7 +107,8 @@ async function sent(sequences, id, signal) {
 
 /** Ask how to read *file*, then learn or import it; *done* gets what to tell, if it is not told here. */
 export async function importFile(file, done) {
-  const begun = await beginning(file);
+  const begun = await beginning(file).catch(() => null);
+  if (!begun) return ask("This file cannot be read", [h("p", {}, "It may be a folder, or it was moved since. Drop the files of a folder one by one.")], []);
   if (begun.header) return new KnowledgeFile(file, begun, done).open();
   if (begun.isPacked) return ask("This file cannot be read here", [h("p", {}, "A compressed file has to be an export of KATO. Decompress any other one first.")], []);
   if (file.size > MOST_BYTES) return ask("That file is too large here", [h("p", {}, `A page reads up to ${MOST_BYTES / 2 ** 20} MiB. Use kato-service import, or POST /v2/learn with a stream of lines.`)], []);
@@ -113,6 +119,7 @@ export async function importFile(file, done) {
 
 class Import {
   #rows = [];
+  #id = "";
   #abort = new AbortController();
 
   constructor(name, text, kind, done) {
@@ -160,6 +167,7 @@ class Import {
   }
 
   #look() {
+    this.#id = uniqueId(); // what is read in another way is another import
     try {
       const found = this.#sequences(), long = found.filter(one => (one.events || one.observations || []).length > MOST_EVENTS).length;
       fill(this.preview, h("h3", {}, plural(found.length, "sequence")), found.slice(0, PREVIEW).map(one => h("p.sm", {}, sequence(one.events || (one.observations || []).map(each => each.strings || [])))),
@@ -175,7 +183,7 @@ class Import {
     try {
       const sequences = this.#sequences();
       bar.max = sequences.length || 1;
-      const {learned, insufficient_data: few, errors, problems} = await learnAll(sequences, at => { bar.value = at; }, this.#abort.signal);
+      const {learned, insufficient_data: few, errors, problems} = await learnAll(sequences, this.#id, at => { bar.value = at; }, this.#abort.signal);
       const said = `${plural(learned, "sequence")} learned${few ? `, ${few} had less than two symbols` : ""}${errors ? `, ${errors} refused` : ""}.`;
       say(said);
       this.done("");

@@ -256,7 +256,8 @@ export class Knowledge {
   }
 
   #files(files) {
-    if (files[0]) importFile(files[0], told => { if (told) this.undo.tell(told); this.#changed(); });
+    if (files.length > 1) this.undo.tell(`Nothing was imported: drop one file at a time, not ${files.length}.`);
+    else if (files[0]) importFile(files[0], told => { if (told) this.undo.tell(told); this.#changed(); });
     this.file.value = "";
   }
 

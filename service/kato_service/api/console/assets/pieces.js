@@ -1,5 +1,6 @@
 // Parts that several views show.
 
+import {ApiError} from "./api.js";
 import {$, h, s, say} from "./dom.js";
 
 export const short = name => `${name.slice(0, 11)}…`;
@@ -87,16 +88,28 @@ export async function copy(text) {
 
 /** A dialog; *buttons* are [text, act, isFirst]. An act that returns false keeps it open. */
 export function ask(title, content, buttons) {
-  const dialog = $("#dialog"), before = document.activeElement;
+  const dialog = $("#dialog"), before = document.activeElement, note = h("p.sm.bad-t", {role: "alert"});
   const close = () => dialog.close();
+  let isBusy = false;
   const press = act => async event => {
     event.preventDefault();
-    if (await act() !== false) close();
+    if (isBusy) return; // pressed twice
+    isBusy = true;
+    note.textContent = "";
+    try {
+      if (await act() !== false && form.isConnected) close();
+    } catch (error) {
+      note.textContent = error.message;
+      if (!(error instanceof ApiError)) throw error;
+    } finally {
+      isBusy = false;
+    }
   };
   const first = buttons.find(([, , isFirst]) => isFirst);
-  dialog.replaceChildren(h("form", {onsubmit: first ? press(first[1]) : event => event.preventDefault()}, h("h2.title", {id: "dialog-title"}, title), ...content,
+  const form = h("form", {onsubmit: first ? press(first[1]) : event => event.preventDefault()}, h("h2.title", {id: "dialog-title"}, title), ...content, note,
     h(".acts", {}, h("button.btn", {type: "button", onclick: close}, buttons.length ? "Cancel" : "Close"),
-      buttons.map(([text, act, isFirst]) => h(`button.btn${isFirst ? ".first" : ".risk"}`, isFirst ? {type: "submit"} : {type: "button", onclick: press(act)}, text)))));
+      buttons.map(([text, act, isFirst]) => h(`button.btn${isFirst ? ".first" : ".risk"}`, isFirst ? {type: "submit"} : {type: "button", onclick: press(act)}, text))));
+  dialog.replaceChildren(form);
   dialog.onclose = () => {
     if (dialog.open) return; // another one has begun
     dialog.replaceChildren();

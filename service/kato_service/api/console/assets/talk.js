@@ -28,6 +28,9 @@ export class Talk {
   #isClosed = false;
   /** Whether a session was chosen, or is being made: then listing them chooses none. */
   #hasChosen = false;
+  /** The last change that was asked for, and how many failed. */
+  #turn = Promise.resolve();
+  #failures = 0;
 
   /** *shell* has connection(state), signIn() and go(view, params). */
   constructor(shell) {
@@ -104,13 +107,14 @@ export class Talk {
 
   #choose(session) {
     this.#hasChosen = true;
+    const former = state.session?.session_id;
     choose(session);
     this.shell.showUser();
     this.live.stop();
     [this.#stm, this.#answer, this.#next, this.#genes, this.#error] = [null, null, null, null, null];
     [this.#cursor, this.#rows, this.#compare] = [0, ROWS, null];
     this.#explain(false);
-    this.composer.clear();
+    if (former && former !== session?.session_id) this.composer.clear();
     this.#draw();
     if (!session) return this.shell.connection("");
     this.#loadMemory();
@@ -136,7 +140,7 @@ export class Talk {
       if (this.#explained) this.#drawDrawer();
       this.#drawCount();
     } catch (error) {
-      this.#fails(error);
+      this.#fails(error, id);
     }
   }
 
@@ -177,7 +181,9 @@ export class Talk {
     this.#fails(error);
   }
 
-  #fails(error) {
+  /** *id* is that of the session that was asked: another one may have been chosen meanwhile. */
+  #fails(error, id = state.session?.session_id) {
+    if (id !== state.session?.session_id) return say(error.message);
     if (error.code === "SESSION_NOT_FOUND") return this.#ended();
     if (error.status === 401) return;
     this.#error = error;
@@ -195,47 +201,69 @@ export class Talk {
     }
   }
 
-  async #change(path, body) {
-    const id = state.session.session_id;
+  /** Changes are made in the order in which they were asked for; null: not made, as those that waited behind a failure.
+   *  *told* gets the answer and the id of the session, which is the one that was chosen when it was asked for. */
+  #change(path, body, told) {
+    const before = this.#turn, failures = this.#failures, {session: asked, choices} = state;
+    const made = async () => {
+      await before.catch(() => {}); // whatever it was, it was told
+      if (failures !== this.#failures) return null;
+      const own = () => asked || (choices === state.choices ? state.session : null); // not that of another user
+      if (!own() && choices === state.choices) await this.#make("");
+      const session = own();
+      if (session) return this.#changed(session.session_id, path, body, told);
+      this.#failures += 1;
+      return null;
+    };
+    return this.#turn = made();
+  }
+
+  async #changed(id, path, body, told) {
     try {
       const done = await change(ofSession(id, path), body);
+      told(done, id);
+      if (id !== state.session?.session_id) return done;
       if (this.connected !== "live") this.#refresh();
       this.#loadMemory();
       return done;
     } catch (error) {
-      this.#fails(error);
+      if (error.code === "EMPTY_STM") return say("Nothing to learn yet"), null;
+      this.#failures += 1;
+      this.#fails(error, id);
       return null;
     }
   }
 
-  async #observe({strings, vectors, emotives}) {
-    if (!state.session) await this.#make("");
-    if (!state.session) return false;
-    const done = await this.#change("/observe", {strings, vectors, emotives});
-    if (done) say(done.auto_learned_pattern ? `Event observed, and the pattern learned` : `Event ${done.stm_length} observed`);
-    if (done) this.#touch(done.stm_length);
-    return Boolean(done);
+  async #observe(event) {
+    return Boolean(await this.#change("/observe", event, (done, id) => {
+      say(done.auto_learned_pattern ? `Event observed, and the pattern learned` : `Event ${done.stm_length} observed`);
+      this.#touch(id, done.stm_length);
+    }));
   }
 
   async #learn() {
-    if (!state.session || !this.#stm?.length) return say("Nothing to learn yet");
-    const done = await this.#change("/learn");
-    if (!done) return null;
-    say(done.status === "learned" ? `Learned, ${done.frequency} times so far` : "One symbol is too little: nothing was learned");
-    if (done.status === "learned") this.#touch(0);
+    if (!state.session) return say("Nothing to learn yet");
+    await this.#change("/learn", {}, (done, id) => {
+      say(done.status === "learned" ? `Learned, ${done.frequency} times so far` : "One symbol is too little: nothing was learned");
+      if (done.status === "learned") this.#touch(id, 0);
+    });
     return this.composer.draw(true);
   }
 
   async #clear() {
-    if (await this.#change("/clear-stm")) this.#touch(0);
+    await this.#change("/clear-stm", {}, (_, id) => this.#touch(id, 0));
     this.composer.draw(true);
   }
 
-  #touch(length) {
-    const one = this.#list.sessions.find(each => each.session_id === state.session?.session_id);
+  #touch(id, length) {
+    const one = this.#list.sessions.find(each => each.session_id === id);
     if (!one) return;
     Object.assign(one, {stm_length: length, last_accessed: new Date().toISOString()});
     this.#drawSide();
+  }
+
+  #start() {
+    this.#turn = this.#turn.catch(() => {}).then(() => state.session || this.#make(""));
   }
 
   async #make(name) {
@@ -372,7 +400,7 @@ export class Talk {
   }
 
   #nothing() {
-    if (!state.session) return empty("Start a session", "A session has its own short-term memory. What it learns is shared by all sessions of its user.", h("button.btn.first", {type: "button", id: "start", onclick: () => this.#make("")}, "Start"));
+    if (!state.session) return empty("Start a session", "A session has its own short-term memory. What it learns is shared by all sessions of its user.", h("button.btn.first", {type: "button", id: "start", onclick: () => this.#start()}, "Start"));
     if (!this.#answer) return h("p.q.pad", {}, "Asking…");
     const reasons = this.#answer.explanation?.reasons || [];
     const [title] = {empty_stm: ["Say something"], one_symbol: ["Two symbols are enough"], empty_knowledge_base: ["Nothing was learned yet"]}[reasons[0]?.code] || ["No pattern reaches the threshold"];
