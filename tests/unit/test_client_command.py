@@ -42,6 +42,14 @@ def test_an_unknown_column_is_told_with_the_known_ones() -> None:
         [*of_table(VISITS, ["pages"], None, ",")]
 
 
+def test_columns_of_the_same_name_are_all_used_and_none_is_chosen_by_it() -> None:
+    lines = ["step,step,", "1,2,3"]
+    assert [*of_table(lines, [], None, ",")] == [[["1"], ["2"], ["3"]]]
+    for columns, group in (["step"], None), ([], "step"):
+        with pytest.raises(WrongFileError, match="has 2 columns 'step'"):
+            [*of_table(lines, columns, group, ",")]
+
+
 def test_lines_of_json_are_lists_of_events_or_hold_one() -> None:
     lines = ['["a", ["b", "c"]]', "", '{"visit": ["d"], "more": 1}']
     assert [*of_json(lines, "visit")] == [[["a"], ["b", "c"]], [["d"]]]

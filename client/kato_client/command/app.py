@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
+from uuid import uuid4
 
 import typer
 from rich.live import Live
@@ -97,7 +98,8 @@ def learn(
     """Learn a file: each line a sequence, each word an event."""
     form = form or sequences.form_of(file)
     names = [one.strip() for one in columns.split(",") if one.strip()]
-    with _opened(file) as (lines, progress), chosen.client() as kato:
+    run_name = name or uuid4().hex
+    with _opened(file) as (lines, progress), _completable(run_name), chosen.client() as kato:
         screen.notice(
             f"learning {file} as {user} at {chosen.instance.url}",
             undo=f"kato erase --user {user}    (everything that {user} has learned)",
@@ -109,7 +111,7 @@ def learn(
         else:
             delimiter = "\t" if file.lower().endswith(".tsv") else ","
             found = sequences.of_table(lines, names, group, delimiter)
-        done = kato.user(user).learn(found, unique_id=name, progress=progress)
+        done = kato.user(user).learn(found, unique_id=run_name, progress=progress)
     for failure in done.failures[:20]:
         screen.problem(f"sequence {failure.line}: {failure.message}")
     if as_json:
@@ -119,6 +121,18 @@ def learn(
         screen.notice(f"try it: kato predict --user {user} WORD WORD …")
     if done.errors:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _completable(name: str) -> Iterator[None]:
+    """Tell how to complete a run that does not come to its end: some of it may be learned."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt):
+        screen.notice(
+            f"to complete it, so that nothing counts twice: run it again with --name {name}"
+        )
+        raise
 
 
 @contextmanager
@@ -195,7 +209,7 @@ def _typed() -> Iterator[str]:
 
 @app.command()
 def top(
-    every: Annotated[float, typer.Option(help="Seconds between two looks.")] = 2.0,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
     once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
     as_json: AsJson = False,
 ) -> None:

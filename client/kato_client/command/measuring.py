@@ -1,8 +1,9 @@
 """How fast an instance answers."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from threading import Event
 from time import monotonic, perf_counter
 from uuid import uuid4
 
@@ -70,7 +71,7 @@ def measured(
     """
     run = uuid4().hex[:8]
     users = [f"kato-bench-{run}-{number}" for number in range(clients)]
-    figures, began = Figures(), monotonic()
+    figures, began, ends = Figures(), monotonic(), Event()
 
     def talk(number: int) -> dict[str, list[float]]:
         with kato.session(user=users[number]) as session:
@@ -80,14 +81,18 @@ def measured(
                 passed_s = monotonic() - began
                 if number == 0:
                     progress(passed_s)
-                if passed_s >= seconds:
+                if passed_s >= seconds or ends.is_set():
                     return talk.took_s
 
     try:
         with ThreadPoolExecutor(clients) as threads:
-            for took_s in threads.map(talk, range(clients)):
-                for name, some in took_s.items():
-                    figures.took_s.setdefault(name, []).extend(some)
+            talks = [threads.submit(talk, number) for number in range(clients)]
+            try:
+                for one in as_completed(talks):
+                    for name, some in one.result().items():
+                        figures.took_s.setdefault(name, []).extend(some)
+            finally:
+                ends.set()  # one talk failed, or Ctrl-C: the others end, too
             figures.lasted_s = monotonic() - began
     finally:
         for user in users:

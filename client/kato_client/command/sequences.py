@@ -44,18 +44,18 @@ def of_table(
             each row is an event. Without it, each row is a sequence, and each cell an event.
 
     Raises:
-        WrongFileError: There is no such column.
+        WrongFileError: There is no such column, or there are several.
     """
     rows = csv.reader(lines, delimiter=delimiter)
     head = next(rows, [])
-    chosen = columns or [name for name in head if name != group]
-    places = [_place(head, name) for name in chosen]
-    if group is None:
+    by = None if group is None else _place(head, group)
+    all_places = [place for place in range(len(head)) if place != by]
+    places = [_place(head, name) for name in columns] or all_places
+    if by is None:
         for row in rows:
             if events := [[cell] for cell in _cells(row, places)]:
                 yield events
         return
-    by = _place(head, group)
     whole = (row for row in rows if len(row) > by)
     for _, members in groupby(whole, key=itemgetter(by)):
         if events := [cells for row in members if (cells := _cells(row, places))]:
@@ -69,6 +69,8 @@ def _cells(row: Sequence[str], places: Sequence[int]) -> list[str]:
 def _place(head: Sequence[str], name: str) -> int:
     if name not in head:
         raise WrongFileError(f"the table has no column {name!r}; it has {', '.join(head)}")
+    if (count := head.count(name)) > 1:
+        raise WrongFileError(f"the table has {count} columns {name!r}: rename the others")
     return head.index(name)
 
 

@@ -8,11 +8,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from uuid import uuid4
 
 import pytest
 
+from kato_client import Kato
 from kato_client.command.__main__ import main
+from kato_client.command.measuring import measured
+
+LONG_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,21 @@ def test_a_table_is_learned_from_standard_input_once(run: Run, user: str) -> Non
     assert (again["learned"], again["repeated"]) == (0, 2)
 
 
+def test_a_run_that_failed_in_the_middle_says_how_to_complete_it(
+    run: Run, user: str, tmp_path: Path
+) -> None:
+    lines = "".join(f'["a", "{number}"]\n' for number in range(2500))
+    (tmp_path / "many.jsonl").write_text(lines + '["b", "c"')
+    failed = run("learn", "many.jsonl", "-u", user)
+    assert failed.returncode == 1
+    assert "line 2501 is not JSON" in failed.stderr
+    name = failed.stderr.partition("run it again with --name ")[2].split()[0]
+    (tmp_path / "many.jsonl").write_text(lines + '["b", "c"]')
+    done = json.loads(run("learn", "many.jsonl", "-u", user, "--name", name, "--json").stdout)
+    assert done["repeated"] > 0
+    assert done["learned"] + done["repeated"] == 2501
+
+
 def test_what_cannot_be_learned_is_told(run: Run, user: str, tmp_path: Path) -> None:
     long = "x" * 1025
     refused = run("learn", "-", "-u", user, given=f"a b\n{long} y\n")
@@ -126,6 +146,20 @@ def test_an_instance_is_watched_and_measured(run: Run) -> None:
     assert figures.keys() == {"learn", "observe", "observe 4", "predict"}
     assert figures["predict"]["calls"] > 0
     assert figures["predict"]["p50_ms"] <= figures["predict"]["p99_ms"]
+
+
+def test_a_measurement_that_is_interrupted_ends_at_once_and_leaves_nothing(
+    service_url: str,
+) -> None:
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    began = monotonic()
+    with Kato(service_url) as kato:
+        with pytest.raises(KeyboardInterrupt):
+            measured(kato, LONG_S, 2, interrupt)
+        assert monotonic() - began < LONG_S
+        assert not [one for one in kato.users() if str(one.user_id).startswith("kato-bench-")]
 
 
 def test_without_its_packages_the_command_says_what_to_install(tmp_path: Path) -> None:
