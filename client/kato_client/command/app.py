@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 from uuid import uuid4
@@ -207,9 +208,17 @@ def _typed() -> Iterator[str]:
             return
 
 
+def _finite(seconds: float) -> float:
+    if not isfinite(seconds):
+        raise typer.BadParameter("it must be a finite number of seconds")
+    return seconds
+
+
 @app.command()
 def top(
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
+    every: Annotated[
+        float, typer.Option(min=0.1, callback=_finite, help="Seconds between two looks.")
+    ] = 2.0,
     once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -229,7 +238,7 @@ def bench(
     url: Annotated[
         str | None, typer.Argument(help="Address; default: as for all commands.")
     ] = None,
-    seconds: Annotated[float, typer.Option(help="How long.")] = 10.0,
+    seconds: Annotated[float, typer.Option(min=0, callback=_finite, help="How long.")] = 10.0,
     clients: Annotated[int, typer.Option(min=1, max=64, help="Users that talk at once.")] = 4,
     as_json: AsJson = False,
 ) -> None:
@@ -261,7 +270,7 @@ def export_(
 ) -> None:
     """Write what a user has learned to a file, which is there whole or not at all."""
     screen.notice(f"exporting {user} at {chosen.instance.url} to {file}", undo=f"rm {file}")
-    with _moving("exported") as progress, chosen.client() as kato, _files():
+    with _moving("exported") as progress, chosen.client() as kato, _using(file):
         done = kato.user(user).export(file, vectors=vectors, progress=progress)
     if as_json:
         return screen.plain(done.raw)
@@ -288,7 +297,7 @@ def import_(
         f"importing {file} as {user} at {chosen.instance.url}",
         undo=f"kato erase --user {user}    (everything that {user} has learned)",
     )
-    with _moving("imported") as progress, chosen.client() as kato, _files():
+    with _moving("imported") as progress, chosen.client() as kato, _using(file):
         done = kato.user(user).import_file(
             file, replace=replace_all, unique_id=name, vectors=vectors, progress=progress
         )
@@ -312,11 +321,11 @@ def _moving(doing: str) -> Iterator[Any]:
 
 
 @contextmanager
-def _files() -> Iterator[None]:
+def _using(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise WrongFileError(f"{error.filename} cannot be used: {error.strerror}") from error
+        raise WrongFileError(f"{file} cannot be used: {error.strerror}") from error
 
 
 @app.command()

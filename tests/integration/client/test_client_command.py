@@ -148,6 +148,16 @@ def test_an_instance_is_watched_and_measured(run: Run) -> None:
     assert figures["predict"]["p50_ms"] <= figures["predict"]["p99_ms"]
 
 
+@pytest.mark.parametrize("command", [("bench", "--seconds"), ("top", "--every")])
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1"])
+def test_a_time_that_never_ends_is_refused(
+    run: Run, command: tuple[str, str], seconds: str
+) -> None:
+    refused = run(*command, seconds)
+    assert refused.returncode == 2
+    assert f"Invalid value for '{command[1]}'" in refused.stderr
+
+
 def test_a_measurement_that_is_interrupted_ends_at_once_and_leaves_nothing(
     service_url: str,
 ) -> None:
@@ -189,6 +199,9 @@ def test_a_file_is_exported_and_imported_and_an_interruption_is_harmless(
     done = run("import", "nowhere.gz", "--user", user)
     assert done.returncode == 1
     assert "nowhere.gz cannot be used: No such file" in done.stderr
+    done = run("export", "no-folder/kept.gz", "--user", user)
+    assert done.returncode == 1
+    assert "no-folder/kept.gz cannot be used: No such file" in done.stderr
     (tmp_path / "cut.gz").write_bytes((tmp_path / "kept.jsonl.gz").read_bytes()[:-9])
     done = run("import", "cut.gz", "--user", f"{user}-3")
     assert (done.returncode, done.stdout) == (1, "")
