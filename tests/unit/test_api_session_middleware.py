@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from kato_service.access.opening import access_control
+from kato_service.api.compression.compressed_answers import CompressedAnswers
 from kato_service.api.errors import AnsweredErrors, RefusedBodyError
 from kato_service.api.intake.gate import Gate
 from kato_service.api.intake.session_middleware import SessionMiddleware
@@ -35,7 +36,7 @@ def _wrapped(app: ASGIApp, **settings: Any) -> ASGIApp:
     """*app* as the service wraps its routes."""
     read = Settings(_env_file=None, **settings)
     gate = Gate(access_control(read), Metrics(), open_paths=frozenset({"/health", "/v2/health"}))
-    wrapped = SessionMiddleware(AnsweredErrors(app), read, gate)
+    wrapped = SessionMiddleware(CompressedAnswers(AnsweredErrors(app)), read, gate)
 
     async def with_application(scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = SimpleNamespace(state=SimpleNamespace(gate=gate))
@@ -110,6 +111,17 @@ async def test_what_rises_after_an_answer_has_begun_begins_no_other(
         await _wrapped(fail_late)(request, receive, send)
     assert [(it["type"], it["status"]) for it in sent] == [("http.response.start", 200)]
     assert "request crashed" in [line["event"] for line in lines]
+
+
+async def test_what_fails_before_its_compressed_answer_left_is_a_crash() -> None:
+    async def fail(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        raise StoreUnavailableError("no store")
+
+    async with _client(fail) as client:
+        response = await client.get("/", headers={"accept-encoding": "gzip"})
+    assert (response.status_code, response.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
 
 
 async def _cancelled_by_the_server(scope: Scope, receive: Receive, send: Send) -> None:

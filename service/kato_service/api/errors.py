@@ -26,7 +26,7 @@ from kato_service.findings import Finding
 log = structlog.get_logger()
 
 BEGAN = "began"
-"""True in the state of a request once its answer is on its way."""
+"""True in the state of a request once its route has begun to answer."""
 _ID_BYTES = 16
 """Random bytes of a request id that no client chose."""
 HEADER_SAFE = re.compile(r"[\x21-\x7e]{1,128}")
