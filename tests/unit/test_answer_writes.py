@@ -79,6 +79,8 @@ async def connected(
         try:
             yield reader, writer
         finally:
+            if wait is not None:
+                wait.set()
             writer.close()
             server.should_exit = True
             await serving
@@ -114,6 +116,16 @@ async def test_an_answer_without_a_body_is_its_head(method: bytes) -> None:
     assert b"".join(writes) == got
 
 
+async def test_the_answer_to_head_does_not_wait_for_the_next_one() -> None:
+    async with connected(b"hello") as (reader, writer):
+        writer.write(GET.replace(b"GET", b"HEAD"))
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
+        assert head.startswith(b"HTTP/1.1 200")
+        writer.write(LAST)
+        assert (await received(reader)).endswith(b"\r\n\r\nhello")
+    assert len(writes) == 2
+
+
 async def test_a_head_does_not_wait_for_a_body_that_takes_time() -> None:
     wait = asyncio.Event()
     async with connected(b"first", b"second", wait=wait) as (reader, writer):
@@ -136,7 +148,7 @@ async def test_a_client_that_waits_with_its_body_is_told_to_go_on() -> None:
     assert len(writes) == 2
 
 
-async def test_a_large_body_is_not_copied_behind_its_head() -> None:
+async def test_a_large_body_is_not_copied_to_follow_its_head() -> None:
     async with connected(LARGE) as (reader, writer):
         writer.write(LAST)
         assert (await received(reader)).endswith(LARGE)
