@@ -50,11 +50,11 @@ export class Teach {
   };
 
   close() {
-    removeEventListener("pagehide", this.#leave);
     hide();
     this.#isClosed = true;
     // The request under way may begin the session, or teach it something.
-    Promise.allSettled([this.#acting]).then(() => this.#session && this.#forget()).catch(() => {});
+    Promise.allSettled([this.#acting]).then(() => this.#session && this.#forget()).catch(() => {})
+      .finally(() => removeEventListener("pagehide", this.#leave));
   }
 
   key(event) {
