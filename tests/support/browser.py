@@ -108,7 +108,7 @@ class Tab:
             self.complaints.append(json.dumps(content["entry"]))
 
     def troubles(self) -> str:
-        """What may have kept a page from going on."""
+        """What a page may be waiting for."""
         return f"unanswered: {[*self._unanswered.values()]}\nfailed: {self._failed[-20:]}"
 
     def open(self, page: str) -> None:

@@ -1,6 +1,6 @@
 """Runs a program that cannot listen for changes of the network: `without_netlink.py COMMAND…`.
 
-While interfaces come and go, as with the pods of a test node beside, Chromium fails requests that
+While interfaces come and go, as with the pods of a test node, Chromium fails requests that
 are not connected yet, also to this machine (net::ERR_NETWORK_CHANGED). It learns of changes from
 sockets of the family AF_NETLINK, and does without where there are none.
 """

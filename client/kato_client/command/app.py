@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any, BinaryIO
 from uuid import uuid4
 
@@ -131,7 +132,7 @@ def _completable(name: str) -> Iterator[None]:
         yield
     except (Exception, KeyboardInterrupt):
         screen.notice(
-            f"to complete it, so that nothing counts twice: run it again with --name {name}"
+            f"to complete it, so that nothing counts twice: run it again with --name {quote(name)}"
         )
         raise
 

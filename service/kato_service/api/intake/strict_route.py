@@ -200,7 +200,7 @@ class _StrictRequest(Request):
 
 
 def _directly(path: str, endpoint: Endpoint, with_query: ASGIApp) -> ASGIApp:
-    """The operation as an ASGI application; its errors rise to the handlers of `errors`."""
+    """The operation as an ASGI application; its errors rise to `AnsweredErrors`."""
     reader = _body_reader(endpoint)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
