@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,18 @@ def test_an_import_counts_once_however_often_it_is_sent(api: httpx.Client, user:
     assert imported(api, f"{user}-2", body, "?unique_id=another")["imported"] == 0
     twice = [one["frequency"] for one in content(exported(api, f"{user}-2")) if "events" in one]
     assert twice == [2 * one["frequency"] for one in after if "events" in one]
+
+
+def test_each_of_several_imports_at_once_counts_what_the_others_put_in(
+    api: httpx.Client, user: str
+) -> None:
+    known(api, user)
+    body = exported(api, user)
+    with ThreadPoolExecutor(6) as threads:
+        counts = [*threads.map(lambda _: imported(api, f"{user}-2", body), range(6))]
+    (parts,) = {one["parts"] for one in counts}
+    assert [one["imported"] + one["repeated"] for one in counts] == [parts] * 6
+    assert sum(one["imported"] for one in counts) == parts
 
 
 def test_the_command_and_the_api_recognise_each_others_imports(

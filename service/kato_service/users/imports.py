@@ -61,7 +61,7 @@ class Progress:
     parts: int
     """Patterns and corrections."""
     repeated: int
-    """Of these, how many an earlier request had put in."""
+    """Of these, how many another request has put in."""
     imported: int = 0
     """How many this request has put in so far."""
     vectors: int = 0
@@ -186,9 +186,11 @@ class KnowledgeImport:
                 async for _ in self._stored_vectors(self.store, cleared):
                     yield self.progress
                 await self._parts_since(cleared)
-            async for group in self._groups():
+            async for group in self._groups(self.progress.repeated):
                 applied = await self._base.append(await self._uncounted(group), since=since)
-                self.progress.imported += sum(one.met for one in applied)
+                new = sum(one.met for one in applied)
+                self.progress.imported += new
+                self.progress.repeated += len(applied) - new  # another request was faster
                 yield self.progress
             if await self._parts_since(cleared) != self._survey.parts:
                 raise was_cleared()
@@ -209,12 +211,12 @@ class KnowledgeImport:
                             " this knowledge base; import it for another user, or replace this one"
                         )
 
-    async def _groups(self) -> AsyncIterator[Group]:
-        """Entries in order of their parts, without those that are in."""
+    async def _groups(self, known: int) -> AsyncIterator[Group]:
+        """Entries in order of their parts, without the first *known* ones, which are in."""
         part, group, symbols = 0, Group(), 0
         async for batch in self._received.patterns():
             for one in batch:
-                if part >= self.progress.repeated:
+                if part >= known:
                     group.append(import_of(self._source, part, one))
                     symbols += one.symbol_count
                 part += 1
@@ -224,7 +226,7 @@ class KnowledgeImport:
         if group:
             yield group
         for corrections in self._survey.corrections:
-            if part >= self.progress.repeated:
+            if part >= known:
                 yield [Statistics(new_token(), self._source, part, corrections)]
             part += 1
 
