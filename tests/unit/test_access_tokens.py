@@ -268,13 +268,13 @@ async def test_known_keys_outlive_an_outage_of_the_issuer_for_a_day(issuer: Issu
 
 
 async def test_waiting_for_the_issuer_is_bounded(issuer: Issuer) -> None:
-    issuer.delay_s = 1.0
+    issuer.delay_s = 5.0
     verifying = tokens(issuer, wait_s=0.2)
     token = issuer.token("alice").encode()
     began = time.monotonic()
     asked = [verifying.caller(token) for _ in range(issuer_keys.MAX_WAITING + 10)]
     outcomes = await asyncio.gather(*asked, return_exceptions=True)
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < issuer.delay_s
     assert {type(outcome) for outcome in outcomes} == {AuthUnavailableError}
     assert len(issuer.asked) <= 1
     await verifying.close()
