@@ -6,18 +6,16 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from kato_service.access.opening import access_control
 from kato_service.api.compression.compressed_answers import CompressedAnswers
-from kato_service.api.errors import AnsweredErrors, RefusedBodyError
+from kato_service.api.errors import AnsweredErrors
 from kato_service.api.intake.gate import Gate
 from kato_service.api.intake.session_middleware import SessionMiddleware
-from kato_service.errors import InvalidInputError, StoreUnavailableError
-from kato_service.findings import Finding
+from kato_service.errors import StoreUnavailableError
 from kato_service.monitoring.metrics import Metrics
 from kato_service.settings.settings import Settings
 
@@ -67,12 +65,6 @@ async def test_the_answer_to_a_crash_does_not_show_its_text() -> None:
 
 FAILURES = [
     (StoreUnavailableError("no store"), 503, "STORE_UNAVAILABLE"),
-    (RefusedBodyError(InvalidInputError((Finding(("body",), "is bad"),))), 422, "VALIDATION_ERROR"),
-    (
-        RequestValidationError([{"type": "missing", "loc": ("body",), "msg": "m"}]),
-        422,
-        "VALIDATION_ERROR",
-    ),
     (HTTPException(404), 404, "NOT_FOUND"),
     (HTTPException(418), 422, "VALIDATION_ERROR"),
 ]

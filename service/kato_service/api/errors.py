@@ -137,23 +137,28 @@ class AnsweredErrors:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self._app(scope, receive, send)
-        except (KatoError, RequestValidationError, HTTPException) as error:
+        except (KatoError, HTTPException) as error:
             if scope["state"].get(BEGAN, False):
                 raise RuntimeError("the answer had begun") from error
             await _answer_to(error, scope)(scope, receive, send)
 
 
-def _answer_to(error: KatoError | RequestValidationError | HTTPException, scope: Scope) -> Response:
+def refusal_of(error: RequestValidationError | HTTPException) -> KatoError:
+    """What an exception means that FastAPI raised while it read the parameters of a request."""
     match error:
-        case KatoError():
-            if error.status_code >= 500:
-                log.warning("request failed", code=error.code, reason=error.message)
-            return answered(error, scope)
         case RefusedBodyError():
-            return answered(error.error, scope)
+            return error.error
         case RequestValidationError():
-            return answered(invalid_input(error.errors(), part=None), scope)
-    return _unrouted(error, scope)
+            return invalid_input(error.errors(), part=None)
+    return InvalidInputError((_UNREADABLE,))
+
+
+def _answer_to(error: KatoError | HTTPException, scope: Scope) -> Response:
+    if isinstance(error, HTTPException):
+        return _unrouted(error, scope)
+    if error.status_code >= 500:
+        log.warning("request failed", code=error.code, reason=error.message)
+    return answered(error, scope)
 
 
 def _unrouted(error: HTTPException, scope: Scope) -> Response:

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, get_args
 
+from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.params import Query
 from fastapi.routing import APIRoute, APIRouter
 from pydantic import TypeAdapter, ValidationError
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
@@ -141,7 +143,10 @@ class StrictRoute(DocumentedRoute):
         self.app = _directly(path, endpoint, with_fastapi) if direct else with_fastapi
 
     async def _analysed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.documented.app(scope, receive, send)
+        try:
+            await self.documented.app(scope, receive, send)
+        except (RequestValidationError, HTTPException) as error:
+            raise errors.refusal_of(error) from error
 
 
 @dataclass(frozen=True, slots=True)
