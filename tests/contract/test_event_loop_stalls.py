@@ -34,7 +34,9 @@ PATTERNS = int(os.environ.get("KATO_STALL_PATTERNS", "20000"))
 MAX_STALL_MS = {"c": int(os.environ.get("KATO_MAX_STALL_MS", "400")), "numpy": 2000}
 """Generous: threads that the loop waits for share the processors with other processes."""
 MAX_WORK_MS = {"c": 20, "numpy": 300}
-"""Work of the loop's thread alone, with the garbage collector's walk through numpy's objects."""
+"""Work of the loop's thread alone, with the garbage collector's walk through numpy's objects, on a
+machine that takes `REFERENCE_MS` for the reference; a slower one may take as many times longer."""
+REFERENCE_MS = 4.0
 PREDICTIONS = 1000
 QUERIES = {"c": 20, "numpy": 2}
 
@@ -63,6 +65,13 @@ def own_time_s() -> float:
         statistics = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat").read_text()
         waited_s = int(statistics.split()[1]) / 1e9
     return now - waited_s
+
+
+def slowness() -> float:
+    """How many times longer this machine takes now for the reference, at least 1."""
+    began = time.thread_time()
+    sum(number * number for number in range(100_000))
+    return max(1.0, (time.thread_time() - began) * 1000 / REFERENCE_MS)
 
 
 @asynccontextmanager
@@ -142,6 +151,7 @@ async def test_the_event_loop_is_never_blocked_for_long_by_a_large_knowledge_bas
     stalls = {}
     queries = [learn(rng) for _ in range(QUERIES[engine])]
     learns = [learn(rng) for _ in range(4040)]
+    slow = slowness()
     async with watched() as stall:
         assert await base.tail(deadline=Deadline.after(60)) == PATTERNS
     stalls["load"] = stall
@@ -158,9 +168,10 @@ async def test_the_event_loop_is_never_blocked_for_long_by_a_large_knowledge_bas
     async with watched() as stall:
         base.unload()
     stalls["unload"] = stall
+    slow = max(slow, slowness())
     await bases.close()
     shown = {name: f"{one.ms:.1f} ms, of work {one.work_ms:.1f}" for name, one in stalls.items()}
     record_property("longest stalls", shown)
-    log.info("longest stalls", engine=engine, **shown)
+    log.info("longest stalls", engine=engine, slowness=round(slow, 2), **shown)
     assert max(stall.ms for stall in stalls.values()) < MAX_STALL_MS[engine]
-    assert max(stall.work_ms for stall in stalls.values()) < MAX_WORK_MS[engine]
+    assert max(stall.work_ms for stall in stalls.values()) < MAX_WORK_MS[engine] * slow
