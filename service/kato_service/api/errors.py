@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kato_service import json_text
 from kato_service.api.wording import invalid_input
@@ -25,8 +25,6 @@ from kato_service.findings import Finding
 
 log = structlog.get_logger()
 
-BEGAN = "began"
-"""True in the state of a request once its route has begun to answer."""
 _ID_BYTES = 16
 """Random bytes of a request id that no client chose."""
 HEADER_SAFE = re.compile(r"[\x21-\x7e]{1,128}")
@@ -135,16 +133,23 @@ class AnsweredErrors:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = has_begun or message["type"] == "http.response.start"
+            await send(message)
+
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, watched)
         except (KatoError, HTTPException) as error:
-            if scope["state"].get(BEGAN, False):
+            if has_begun:
                 raise RuntimeError("the answer had begun") from error
             await _answer_to(error, scope)(scope, receive, send)
 
 
 def refusal_of(error: RequestValidationError | HTTPException) -> KatoError:
-    """What an exception means that FastAPI raised while it read the parameters of a request."""
+    """What an exception means that the web framework raised, apart from `_ROUTING`."""
     match error:
         case RefusedBodyError():
             return error.error
@@ -165,7 +170,7 @@ def _unrouted(error: HTTPException, scope: Scope) -> Response:
     """The answer to a refusal of the web framework."""
     status = error.status_code
     if status not in _ROUTING:
-        return answered(InvalidInputError((_UNREADABLE,)), scope)
+        return answered(refusal_of(error), scope)
     code, message = _ROUTING[status]
     content = _envelope(code, message, request_id_of(scope))
     headers = dict(error.headers or {})

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kato_service.api.compression.accepting import IDENTITY, Accepted, accepted
-from kato_service.api.errors import BEGAN
 from kato_service.api.intake.header_values import values_of
 
 MIN_BYTES = 1024
@@ -64,7 +63,6 @@ class _Outgoing:
             # Most answers are short, and most clients accept them: they cost nothing more.
             if (not _is_short(message) or self._may_refuse()) and _may_be_compressed(message):
                 self._start = message
-                self._scope.setdefault("state", {})[BEGAN] = True
                 return
         elif self._start is not None and message["type"] == "http.response.body":
             start, self._start = self._start, None

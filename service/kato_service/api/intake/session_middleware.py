@@ -173,7 +173,7 @@ class _Answer:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.started = self._scope["state"][errors.BEGAN] = True
+            self.started = True
             self._status = message["status"]
             message["headers"] = [*message["headers"], *self._added()]
         await self._send(message)
