@@ -5,6 +5,8 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+TURNS = 20
+"""Turns of the event loop in which a connection that was accepted becomes a pair of streams."""
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -39,6 +41,11 @@ class Listener:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
             self._socket = None
+
+    async def begun(self) -> None:
+        """Return once what was accepted before is being served."""
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
 
     def _accept(self) -> None:
         assert self._socket is not None

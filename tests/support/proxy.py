@@ -11,7 +11,7 @@ import pytest
 
 from support.listening import Listener
 
-TURNS, CLOSE_PATIENCE_S = 20, 5.0
+CLOSE_PATIENCE_S = 5.0
 REFUSAL = b'{"error": {"code": "OVERLOADED", "message": "too much to do", "retryable": true}}'
 
 
@@ -90,8 +90,7 @@ class FaultyProxy:
     async def close(self) -> None:
         assert self._listener is not None
         self._listener.close()
-        for _ in range(TURNS):
-            await asyncio.sleep(0)  # a connection that was just accepted becomes a stream
+        await self._listener.begun()
         for stream in self._streams:
             stream.close()
         if self._listener.serving:

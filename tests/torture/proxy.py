@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager, suppress
 from support.listening import Listener
 
 CHUNK = 1 << 16
-TURNS = 10
-"""Turns of the event loop after which the last accepted connection is served and can be cut."""
 
 
 class TortureProxy:
@@ -59,8 +57,7 @@ class TortureProxy:
     async def close(self) -> None:
         self._passing.set()
         self.refuse()
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
+        await self._listener.begun()
         self.cut()
         await asyncio.gather(*self._listener.serving)
 
