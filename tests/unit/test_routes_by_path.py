@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Match, Route
 
+from kato_service.api.errors import AnsweredErrors
 from kato_service.api.intake.strict_route import DocumentedRoute, RoutesByPath
 from support.routes import application
 
@@ -42,8 +43,7 @@ async def test_what_has_no_route_of_its_own_is_matched_in_order() -> None:
         DocumentedRoute("/named", named, "POST"),
         DocumentedRoute("/{any}", named, "PUT"),
     ]
-    made.router.middleware_stack = RoutesByPath(made.routes, made.router.app)
-    transport = httpx.ASGITransport(made)
+    transport = httpx.ASGITransport(AnsweredErrors(RoutesByPath(made.routes, made.router.app)))
     async with httpx.AsyncClient(transport=transport, base_url="http://kato") as client:
         answers = [
             (await client.request(method, path)).text
