@@ -48,16 +48,16 @@ def of_table(
     """
     rows = csv.reader(lines, delimiter=delimiter)
     head = next(rows, [])
-    by = None if group is None else _place(head, group)
-    all_places = [place for place in range(len(head)) if place != by]
+    group_place = None if group is None else _place(head, group)
+    all_places = [place for place in range(len(head)) if place != group_place]
     places = [_place(head, name) for name in columns] or all_places
-    if by is None:
+    if group_place is None:
         for row in rows:
             if events := [[cell] for cell in _cells(row, places)]:
                 yield events
         return
-    whole = (row for row in rows if len(row) > by)
-    for _, members in groupby(whole, key=itemgetter(by)):
+    whole = (row for row in rows if len(row) > group_place)
+    for _, members in groupby(whole, key=itemgetter(group_place)):
         if events := [cells for row in members if (cells := _cells(row, places))]:
             yield events
 
