@@ -12,6 +12,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from kato_service.api.shapes.bulk.bodies import LearnLine
+from support import raw_http
 from support.patient import PATIENCE_S
 from support.routes import Route, routes
 from support.wrong_requests import (
@@ -224,6 +225,18 @@ def test_a_path_that_is_not_utf_8_is_refused_and_names_nothing(
     assert_refused(answer.json(), Row(b"", (), ""), ("path",), message)
 
 
+@pytest.mark.parametrize("path", ["/v2/users/%2E%2E", "/v2/users/%2e/configuration"])
+def test_a_user_that_other_clients_could_not_name_in_a_path_is_refused(
+    client: httpx.Client, path: str
+) -> None:
+    head = raw_http.head("GET", path, "Connection: close")
+    answer = raw_http.asked(str(client.base_url).rstrip("/"), head)
+    assert answer.status == 422
+    (detail,) = answer.envelope["error"]["details"]
+    assert detail["location"] == ["path", "user_id"]
+    assert detail["reason"].endswith("be neither . nor ..")
+
+
 def test_the_mark_of_what_is_not_utf_8_is_a_character_like_others(client: httpx.Client) -> None:
     assert client.get("/v2/users/%EF%BF%BD").json()["error"]["code"] == "USER_NOT_FOUND"
 
@@ -329,6 +342,7 @@ def test_query_and_body_that_disagree_are_refused(client: httpx.Client, session:
         ("X-Test-ID", "x" * 252, "must have at most 251 characters"),
         ("X-Test-ID", "test_" + "x" * 252, "must have at most 256 characters"),
         ("X-User-ID", "a\tb", "must consist of printable characters"),
+        ("X-User-ID", "..", "must not be . or .., which no path of the API could name"),
     ],
 )
 @pytest.mark.parametrize("path", ["/v1/stm", "/stm"])

@@ -80,6 +80,7 @@ def test_a_file_may_hold_comments_blank_lines_or_one_array() -> None:
         (line("k", scopes=["root"]), "line 1: scopes is not accepted"),
         (line("k", user=""), "line 1: user is not accepted; accepted: 1 to 256 printable"),
         (line("k", user="a\nb"), "line 1: user is not accepted"),
+        (line("k", user=".."), "line 1: user is not accepted"),
         (line("k", user=7), "line 1: user is not accepted"),
         (line("k", key="k"), "line 1: the field 'key' is unknown; known are name, sha256"),
         (line("k", user="a", scopes=["admin"]), "line 1: the key has a user and the scope admin"),

@@ -16,7 +16,7 @@ _FIELDS = {
     "name": "1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit",
     "sha256": "the SHA-256 of the key, 64 lower-case hexadecimal digits",
     "scopes": "a list of read, write, metrics, admin",
-    "user": f"1 to {MAX_USER_ID_CHARS} printable characters",
+    "user": f"1 to {MAX_USER_ID_CHARS} printable characters, and neither . nor ..",
 }
 
 

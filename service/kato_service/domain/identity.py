@@ -5,9 +5,14 @@ from hashlib import sha256
 MAX_USER_ID_CHARS = 256
 
 
+UNREACHABLE_USER_IDS = (".", "..")
+"""What clients and proxies resolve in paths, even percent-encoded: none would reach such a user."""
+
+
 def is_user_id(value: str) -> bool:
-    """Whether *value* can name a user: 1 to 256 printable characters."""
-    return 1 <= len(value) <= MAX_USER_ID_CHARS and value.isprintable()
+    """Whether *value* can name a user: 1 to 256 printable characters, and a path can hold it."""
+    in_bounds = 1 <= len(value) <= MAX_USER_ID_CHARS
+    return in_bounds and value.isprintable() and value not in UNREACHABLE_USER_IDS
 
 
 def processor_id_of(base: str, user_id: str | None) -> str:

@@ -16,4 +16,6 @@ def user(given: str) -> str:
     try:
         return TypeAdapter(UserId).validate_python(given)
     except ValidationError as exc:
-        raise argparse.ArgumentTypeError("must be 1 to 256 printable characters") from exc
+        raise argparse.ArgumentTypeError(
+            "must be 1 to 256 printable characters, and neither . nor .."
+        ) from exc

@@ -61,7 +61,8 @@ OLDER_TAGS: Mapping[str, str] = {
 }
 PARAMETERS: Mapping[str, str] = {
     "session_id": "The session's id, from the answer that created it.",
-    "user_id": "The user's id, percent-encoded (`/` as `%2F`): 1 to 256 printable characters.",
+    "user_id": "The user's id, percent-encoded (`/` as `%2F`): 1 to 256 printable characters, and"
+    " neither `.` nor `..`.",
     "test_id": "Any text; it returns in the answer.",
     "name": "The pattern's name: 40 hexadecimal digits, with or without `PTRN|`.",
     "metric": "The metric's name, such as `kato_requests_total`; `/stats` shows all.",
@@ -70,7 +71,8 @@ PARAMETERS: Mapping[str, str] = {
 """Parameters of paths."""
 GENE_NAME = "The gene's name, such as `recall_threshold`."
 NAMING: Mapping[str, str] = {
-    "user_id": "The user whom the request is for: at most 256 printable characters.",
+    "user_id": "The user whom the request is for: at most 256 printable characters, and"
+    " neither `.` nor `..`.",
     "node_id": "The same.",
     "session_id": "The session, instead of the default session of the user.",
     "processor_id": "The user as the first versions named it, or the `processor_id` of an answer.",
@@ -78,7 +80,8 @@ NAMING: Mapping[str, str] = {
 """Query parameters that say whom a request is for."""
 SELECTING: Mapping[str, str] = {
     "X-Session-ID": "The session, as `session_id` in a body; a path that holds one has to agree.",
-    "X-User-ID": "The user whom the request is for: at most 256 printable characters.",
+    "X-User-ID": "The user whom the request is for: at most 256 printable characters, and"
+    " neither `.` nor `..`.",
     "X-Node-ID": "The same.",
     "X-Test-ID": "The same, after `test_`, which is added if it is missing.",
 }

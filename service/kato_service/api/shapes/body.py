@@ -14,6 +14,7 @@ from pydantic import (
 
 from kato_service import json_text
 from kato_service.api.wording import spellings
+from kato_service.domain.identity import MAX_USER_ID_CHARS, UNREACHABLE_USER_IDS
 from kato_service.models.described import DescribedFields
 
 MAX_KEYS = 10_000
@@ -25,9 +26,11 @@ unknown_fields_ignored: ContextVar[bool] = ContextVar("unknown_fields_ignored", 
 """Whether the path that is served drops unknown fields, as all but ``/v2`` do, or refuses them."""
 
 
-def _printable(value: str) -> str:
+def _nameable(value: str) -> str:
     if not value.isprintable():
         raise ValueError("must consist of printable characters")
+    if value in UNREACHABLE_USER_IDS:
+        raise ValueError("must not be . or .., which no path of the API could name")
     return value
 
 
@@ -61,7 +64,9 @@ def bounded(value: Any) -> Any:
 AsWhole = BeforeValidator(_whole)
 """Stands after the bounds of an integer, so that its JSON schema has them."""
 Real = Annotated[float, Field(allow_inf_nan=False)]
-UserId = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
+UserId = Annotated[
+    str, Field(min_length=1, max_length=MAX_USER_ID_CHARS), AfterValidator(_nameable)
+]
 Json = Annotated[JsonValue, AfterValidator(_writable)]
 Emotives = Annotated[dict[str, Real], BeforeValidator(bounded)]
 Metadata = Annotated[dict[str, Json], BeforeValidator(bounded)]

@@ -14,7 +14,10 @@ def user_of(call: Call, user_id: str) -> str:
         InvalidInputError: No user can have this id.
     """
     if not is_user_id(user_id):
-        reason = f"must have 1 to {MAX_USER_ID_CHARS} printable characters, percent-encoded"
+        reason = (
+            f"must have 1 to {MAX_USER_ID_CHARS} printable characters, percent-encoded, and be"
+            " neither . nor .."
+        )
         raise InvalidInputError((Finding(("path", "user_id"), reason),))
     call.caller.acting_as(user_id)
     return user_id
