@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Iterator
 
-from rich.text import Text
-
 from kato_client import InvalidRequestError, Session
 from kato_client.command import screen
 
@@ -18,7 +16,7 @@ def chat(session: Session, lines: Iterator[str]) -> None:
     commands: dict[str, Callable[[Session], None]] = {
         "/learn": _learn,
         "/clear": lambda session: session.clear_stm(),
-        "/stm": lambda session: screen.out.print(Text(screen.events(session.stm()))),
+        "/stm": lambda session: screen.out.print(screen.text(screen.events(session.stm()))),
         "/next": lambda session: screen.out.print(screen.following(session.next(limit=5))),
     }
     for line in lines:
@@ -29,7 +27,7 @@ def chat(session: Session, lines: Iterator[str]) -> None:
             if given in commands:
                 commands[given](session)
             elif given.startswith("/"):
-                screen.out.print(Text(HELP))
+                screen.out.print(screen.text(HELP))
             elif given:
                 _observe(session, given)
         except InvalidRequestError as error:
@@ -39,7 +37,9 @@ def chat(session: Session, lines: Iterator[str]) -> None:
 def _learn(session: Session) -> None:
     learned = session.learn()
     times = "" if learned.frequency is None else f", {learned.frequency} times so far"
-    screen.out.print(Text(f"{learned.message}: {learned.pattern_name}{times}", style="green"))
+    screen.out.print(
+        screen.text(f"{learned.message}: {learned.pattern_name}{times}", style="green")
+    )
 
 
 def _observe(session: Session, given: str) -> None:
@@ -48,4 +48,4 @@ def _observe(session: Session, given: str) -> None:
     if len(found):
         screen.out.print(screen.predictions(found))
     else:
-        screen.out.print(Text(screen.reasons(found), style="dim"))
+        screen.out.print(screen.text(screen.reasons(found), style="dim"))

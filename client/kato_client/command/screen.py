@@ -1,6 +1,7 @@
 """What people see: notices go to stderr, results to stdout."""
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,22 +14,34 @@ from kato_client.answers import BulkLearned, Events, Next, Prediction, Predictio
 
 out = Console(highlight=False, emoji=False)
 notices = Console(stderr=True, highlight=False, emoji=False)
+_COMMANDS = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What JSON leaves as it is although terminals obey it: controls, and directions of writing."""
 
 
-def notice(text: str, *, undo: str = "") -> None:
+def text(value: str, style: str = "") -> Text:
+    """*value* for a terminal: what is not printable, and might command it, is spelled out."""
+    return Text("".join(map(_visible, value)), style=style)
+
+
+def _visible(char: str) -> str:
+    return char if char.isprintable() or char == "\n" else repr(char)[1:-1]
+
+
+def notice(told: str, *, undo: str = "") -> None:
     """Say what is done next, and how to undo it."""
-    notices.print(Text(text))
+    notices.print(text(told))
     if undo:
-        notices.print(Text(f"to undo: {undo}", style="dim"))
+        notices.print(text(f"to undo: {undo}", style="dim"))
 
 
-def problem(text: str) -> None:
-    notices.print(Text(text, style="red"))
+def problem(told: str) -> None:
+    notices.print(text(told, style="red"))
 
 
 def plain(value: Any) -> None:
     """*value* as one line of JSON."""
-    typer.echo(json.dumps(value, ensure_ascii=False))
+    line = json.dumps(value, ensure_ascii=False)
+    typer.echo(_COMMANDS.sub(lambda found: f"\\u{ord(found[0]):04x}", line))
 
 
 def events(found: Events) -> str:
@@ -48,9 +61,9 @@ def predictions(found: Predictions) -> Table:
 
 def _cells(one: Prediction) -> Iterable[Text]:
     lanes = ((one.past, "dim"), (one.present, "bold"), (one.future, "green"))
-    yield from (Text(events(lane), style=style) for lane, style in lanes)
-    yield Text(" ".join(one.missing), style="yellow")
-    yield Text(" ".join(one.extras), style="red")
+    yield from (text(events(lane), style=style) for lane, style in lanes)
+    yield text(" ".join(one.missing), style="yellow")
+    yield text(" ".join(one.extras), style="red")
     yield Text(f"{one.similarity:.2f}")
     yield Text(f"{one.potential:.2f}")
     yield Text(str(one.frequency))
@@ -64,7 +77,7 @@ def following(found: Next) -> Table:
     rows = [("+".join(one.event), one.weight, one.patterns) for one in found.events]
     for name, weight, patterns in [*rows, ("(ends here)", found.stop.weight, found.stop.patterns)]:
         bar = Text("█" * round(weight * 20), style="green")
-        table.add_row(Text(name), bar, Text(f"{weight:.2f}"), Text(str(patterns)))
+        table.add_row(text(name), bar, Text(f"{weight:.2f}"), Text(str(patterns)))
     return table
 
 

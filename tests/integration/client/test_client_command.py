@@ -122,6 +122,19 @@ def test_what_cannot_be_learned_is_told(run: Run, user: str, tmp_path: Path) -> 
     assert "Traceback" not in refused.stderr + missing.stderr + away.stderr
 
 
+def test_symbols_do_not_command_the_terminal(run: Run, user: str, tmp_path: Path) -> None:
+    red, erasing, turned = "\x1b[31mred", "\x9b2J", "\u202etxt"
+    lines = json.dumps([red, erasing, turned])
+    (tmp_path / "hostile.jsonl").write_text(lines, encoding="utf-8")
+    assert run("learn", "hostile.jsonl", "-u", user).returncode == 0
+    shown = run("predict", "-u", user, red, erasing)
+    assert r"\x1b[31mred \x9b2J" in shown.stdout
+    assert r"\u202etxt" in shown.stdout
+    raw = run("predict", "-u", user, red, erasing, "--json")
+    assert not {"\x1b", "\x9b", "\u202e"} & {*shown.stdout, *raw.stdout}
+    assert json.loads(raw.stdout)["predictions"][0]["future"] == [[turned]]
+
+
 def test_a_talk_observes_predicts_and_learns(run: Run, user: str) -> None:
     talk = (
         "/learn\nhello world again\n/learn\nhello world\n/next\n/stm\n/clear\na+b\n/stm\n/quit\nx\n"
