@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import structlog
 import uvloop
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kato_service import __version__
@@ -63,8 +63,8 @@ async def _serve(settings: Settings, sockets: list[socket.socket]) -> None:
         log.info("service stopping")
 
 
-class Application(FastAPI):
-    """FastAPI as the register of the routes, and our own way to them (decision 0098)."""
+class Application(Starlette):
+    """Starlette as the register of the routes, and our own way to them (decision 0098)."""
 
     entrance: ASGIApp
 
@@ -75,7 +75,7 @@ class Application(FastAPI):
 
 def make_app(service: Service) -> Application:
     """The application with all paths."""
-    app = Application(openapi_url=None)  # the documents are ours: api/documents
+    app = Application()
     app.state.service = service
     app.state.gate = make_gate(service)
     app.state.turns = ComputeTurns()

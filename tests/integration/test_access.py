@@ -7,6 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from kato_service.access.scopes import Scope
 from kato_service.api.intake.guards import need_of, open_paths
@@ -96,10 +99,10 @@ def test_the_manuals_table_is_what_the_routes_need() -> None:
 def test_an_application_with_a_route_that_nobody_guards_does_not_start() -> None:
     made = application()
 
-    async def leak() -> dict[str, str]:
-        return {}
+    async def leak(request: Request) -> Response:
+        return Response()
 
-    made.add_api_route("/leak", leak)
+    made.router.routes.append(Route("/leak", leak))
     with pytest.raises(LookupError, match="/leak has no guard"):
         open_paths(made)
 

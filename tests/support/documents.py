@@ -7,11 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import httpx
-from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
 from kato_service.access.opening import access_control
-from kato_service.app import make_app
+from kato_service.app import Application, make_app
 from kato_service.monitoring.metrics import Metrics
 from kato_service.settings.settings import Settings
 
@@ -24,7 +23,7 @@ OF_HTTP = frozenset(
 """Headers that no operation needs to mention."""
 
 
-def application(**variables: str) -> FastAPI:
+def application(**variables: str) -> Application:
     """The application with these variables, for its routes."""
     settings = Settings(_env_file=None, **variables)  # type: ignore[call-arg, arg-type]  # by alias
     service: Any = SimpleNamespace(

@@ -7,11 +7,10 @@ from functools import cache
 from types import SimpleNamespace, UnionType
 from typing import Any, get_args, get_origin
 
-from fastapi import FastAPI
 from pydantic import BaseModel
 
 from kato_service.access.opening import access_control
-from kato_service.app import make_app
+from kato_service.app import Application, make_app
 from kato_service.monitoring.metrics import Metrics
 from kato_service.settings.settings import Settings
 
@@ -42,7 +41,7 @@ class Route:
         return f"{self.method} {self.path}"
 
 
-def application() -> FastAPI:
+def application() -> Application:
     """The application, for its routes."""
     settings = Settings(_env_file=None)  # type: ignore[call-arg]  # a setting of pydantic
     service: Any = SimpleNamespace(
@@ -63,24 +62,18 @@ def _routes() -> Iterator[Route]:
         if "{path:path}" in route.path:
             continue
         parameter = inspect.signature(route.endpoint).parameters.get("body")
-        dependant = getattr(getattr(route, "documented", None), "dependant", None)
+        query = getattr(route, "query", None)
+        read = () if query is None else tuple(each.name for each in query.all)
         for method in sorted(getattr(route, "methods", None) or {"WS"}):
             yield Route(
                 method=method,
                 path=getattr(route, "path_format", route.path),
                 any_query=route.need.any_query,
-                parameters=tuple(dict.fromkeys((*_parameters(dependant), *route.need.naming))),
+                parameters=tuple(dict.fromkeys((*read, *route.need.naming))),
                 naming=route.need.naming,
                 model=None if parameter is None else _model(parameter.annotation),
                 required=parameter is not None and parameter.default is parameter.empty,
             )
-
-
-def _parameters(dependant: Any) -> Iterator[str]:
-    if dependant is not None:
-        yield from (each.alias for each in dependant.query_params)
-        for other in dependant.dependencies:
-            yield from _parameters(other)
 
 
 def _model(annotation: Any) -> type[BaseModel]:

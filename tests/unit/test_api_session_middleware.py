@@ -66,7 +66,7 @@ async def test_the_answer_to_a_crash_does_not_show_its_text() -> None:
 FAILURES = [
     (StoreUnavailableError("no store"), 503, "STORE_UNAVAILABLE"),
     (HTTPException(404), 404, "NOT_FOUND"),
-    (HTTPException(418), 422, "VALIDATION_ERROR"),
+    (HTTPException(418), 500, "INTERNAL_ERROR"),
 ]
 
 

@@ -20,12 +20,12 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(enco
 BOUNDED = ("fastapi", "kopf", "kubernetes", "pymongo", "qdrant-client", "uvicorn")
 """Packages of which KATO uses undocumented parts."""
 DOCUMENTED = {
-    *("fastapi.exceptions", "fastapi.routing", "kubernetes.aio", "qdrant_client.models"),
+    *("fastapi.routing", "kubernetes.aio", "qdrant_client.models"),
     *("pymongo.asynchronous.collection", "pymongo.asynchronous.database", "pymongo.errors"),
     *("pymongo.monitoring", "pymongo.read_concern"),
 }
 UNDOCUMENTED = {
-    *("fastapi.middleware.asyncexitstack", "fastapi.openapi.utils", "fastapi.params"),
+    "fastapi.openapi.utils",
     *("qdrant_client.common.client_exceptions", "qdrant_client.http.exceptions"),
     *("uvicorn.protocols.http.flow_control", "uvicorn.protocols.http.httptools_impl"),
     "uvicorn.protocols.websockets.websockets_sansio_impl",

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-OPTIONAL = ("hiredis", "httpx", "numpy", "opentelemetry.sdk", "pymongo", "qdrant_client", "redis")
+OPTIONAL = (
+    *("fastapi", "hiredis", "httpx", "numpy", "opentelemetry.sdk", "pymongo", "qdrant_client"),
+    "redis",
+)
 OPENED = f"""
 import asyncio, sys
 from kato_service import __main__, program

@@ -6,22 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kato_service import json_text
-from kato_service.api.wording import invalid_input
 from kato_service.errors import (
-    InvalidInputError,
     KatoError,
     MalformedRequestError,
     OverloadedError,
     UnsupportedMediaTypeError,
 )
-from kato_service.findings import Finding
 
 log = structlog.get_logger()
 
@@ -32,11 +28,8 @@ HEADER_SAFE = re.compile(r"[\x21-\x7e]{1,128}")
 _ROUTING = {
     404: ("NOT_FOUND", "not found: there is no operation at this path; /docs lists all operations"),
     405: ("METHOD_NOT_ALLOWED", "this path does not allow the method; see the Allow header"),
-    413: ("BODY_TOO_LARGE", "the body is too large; send less at once"),
 }
-"""Code and message for refusals of the web framework, by status."""
-_UNREADABLE = Finding(("body",), "cannot be read")
-"""What is wrong when it refuses a request for another reason."""
+"""Code and message for what the router refuses, by status."""
 
 
 def envelope(error: KatoError, request_id: str) -> dict[str, Any]:
@@ -115,17 +108,6 @@ def request_id_of(scope: Scope) -> str:
     return str(scope.get("state", {}).get("request_id", ""))
 
 
-class RefusedBodyError(HTTPException):
-    """Carries a refusal through FastAPI's reading of bodies.
-
-    FastAPI turns every exception raised there into one of its own, except for its HTTPException.
-    """
-
-    def __init__(self, error: KatoError) -> None:
-        super().__init__(error.status_code)
-        self.error = error
-
-
 class AnsweredErrors:
     """Around the routes: answers what rises from them, unless an answer has begun."""
 
@@ -148,16 +130,6 @@ class AnsweredErrors:
             await _answer_to(error, scope)(scope, receive, send)
 
 
-def refusal_of(error: RequestValidationError | HTTPException) -> KatoError:
-    """What an exception means that the web framework raised, apart from `_ROUTING`."""
-    match error:
-        case RefusedBodyError():
-            return error.error
-        case RequestValidationError():
-            return invalid_input(error.errors(), part=None)
-    return InvalidInputError((_UNREADABLE,))
-
-
 def _answer_to(error: KatoError | HTTPException, scope: Scope) -> Response:
     if isinstance(error, HTTPException):
         return _unrouted(error, scope)
@@ -167,10 +139,10 @@ def _answer_to(error: KatoError | HTTPException, scope: Scope) -> Response:
 
 
 def _unrouted(error: HTTPException, scope: Scope) -> Response:
-    """The answer to a refusal of the web framework."""
+    """The answer to a request for which the router found no operation."""
     status = error.status_code
     if status not in _ROUTING:
-        return answered(refusal_of(error), scope)
+        raise error
     code, message = _ROUTING[status]
     content = _envelope(code, message, request_id_of(scope))
     headers = dict(error.headers or {})

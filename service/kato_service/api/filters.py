@@ -3,13 +3,12 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import Depends, Query
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from starlette.responses import Response
 
 from kato_service import json_text
 from kato_service.api.intake.calls import Call
-from kato_service.api.intake.queries import AsDigits
+from kato_service.api.intake.queries import AsDigits, Gathered
 from kato_service.api.shapes import rendering
 from kato_service.api.shapes.body import MAX_KEYS
 from kato_service.api.shapes.knowledge.bodies import MAX_CONDITIONS, PatternFilterBody
@@ -39,7 +38,7 @@ _VALUES = {"type": "object", "maxProperties": MAX_KEYS}
 
 def _json(name: str, schema: dict[str, Any]) -> Any:
     """What the documents say of a parameter that is JSON as text."""
-    return Query(
+    return Field(
         max_length=MAX_CHARS,
         description=_JSON[name],
         json_schema_extra={"contentMediaType": "application/json", "contentSchema": schema},
@@ -47,12 +46,12 @@ def _json(name: str, schema: dict[str, Any]) -> Any:
 
 
 def _time(description: str) -> Any:
-    return Query(description=f"{description} {_TIME}", json_schema_extra={"format": "date-time"})
+    return Field(description=f"{description} {_TIME}", json_schema_extra={"format": "date-time"})
 
 
 Frequency = Annotated[
     int | None,
-    Query(ge=0, le=MAX_FREQUENCY, description="Bound of the frequency, inclusive."),
+    Field(ge=0, le=MAX_FREQUENCY, description="Bound of the frequency, inclusive."),
     AsDigits,
 ]
 
@@ -108,7 +107,7 @@ class Filtered:
         return (self._part, name)
 
 
-async def _filtered(  # noqa: PLR0913 - one argument for each parameter of the query
+def _filtered(  # noqa: PLR0913 - one argument for each parameter of the query
     symbols: Annotated[str | None, _json("symbols", _SYMBOLS)] = None,
     prefix: Annotated[str | None, _json("prefix", _EVENTS)] = None,
     metadata: Annotated[str | None, _json("metadata", _VALUES)] = None,
@@ -119,7 +118,7 @@ async def _filtered(  # noqa: PLR0913 - one argument for each parameter of the q
     first_learned_after: Annotated[str | None, _time("First learned later.")] = None,
     first_learned_before: Annotated[str | None, _time("First learned by then.")] = None,
     order: Annotated[
-        Literal["first", "-first"], Query(description="By first learn: oldest, or newest first.")
+        Literal["first", "-first"], Field(description="By first learn: oldest, or newest first.")
     ] = "first",
 ) -> Filtered:
     given: dict[str, Any] = {
@@ -141,7 +140,7 @@ async def _filtered(  # noqa: PLR0913 - one argument for each parameter of the q
     return Filtered(body, "query", newest_first=order == "-first")
 
 
-InQuery = Annotated[Filtered, Depends(_filtered)]
+InQuery = Annotated[Filtered, Gathered(_filtered)]
 
 
 async def page_of_patterns(

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from time import time
 from typing import Any
 
-from fastapi import FastAPI, Request
 from pydantic import BaseModel
+from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from kato_service import __version__, json_text
@@ -60,7 +61,7 @@ _SHOWN = (
 """Settings that the status shows: none holds a secret or an address."""
 
 
-def add_health(app: FastAPI) -> None:
+def add_health(app: Starlette) -> None:
     """Add the paths of this module; health is open to everybody."""
     for one in _PATHS:
         route = DocumentedRoute(

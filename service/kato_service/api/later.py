@@ -9,8 +9,7 @@ from functools import partial
 from time import perf_counter
 from typing import Annotated
 
-from fastapi import Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from kato_service.access.scopes import Scope
@@ -24,7 +23,7 @@ from kato_service.api.answers.asking import (
     asked,
 )
 from kato_service.api.answers.predicting import predicted, predictions_of, spelled
-from kato_service.api.intake.calls import Called
+from kato_service.api.intake.calls import Call
 from kato_service.api.intake.operations import ASKING_NO_STORE, Operation
 from kato_service.api.intake.queries import AsDigits
 from kato_service.api.shapes import later_rendering as rendered
@@ -45,19 +44,19 @@ from kato_service.errors import SessionNotFoundError
 Endpoint = Callable[..., Awaitable[Response]]
 
 
-async def session_exists(call: Called, session_id: str) -> Response:
+async def session_exists(call: Call, session_id: str) -> Response:
     exists = await call.exists(session_id)
     content = {"exists": exists, "expired": False, "session_id": session_id}
     return rendering.response(content)
 
 
 async def extend_session(
-    call: Called,
+    call: Call,
     session_id: str,
     body: ExtendBody | None = None,
     ttl_seconds: Annotated[
         int | None,
-        Query(ge=1, le=MAX_TTL_S, description="Seconds; without them, as long as the last time."),
+        Field(ge=1, le=MAX_TTL_S, description="Seconds; without them, as long as the last time."),
         AsDigits,
     ] = None,
 ) -> Response:
@@ -65,12 +64,12 @@ async def extend_session(
     return rendering.response(await sessions.extended(call, session_id, ttl_s))
 
 
-async def observe(call: Called, session_id: str, body: ObservationBody) -> Response:
+async def observe(call: Call, session_id: str, body: ObservationBody) -> Response:
     changed = await call.changed(session_id, processing.observe_plan(call, body))
     return rendering.response(rendered.observed(changed.before, changed.answer))
 
 
-async def observe_sequence(call: Called, session_id: str, body: SequenceBody) -> Response:
+async def observe_sequence(call: Call, session_id: str, body: SequenceBody) -> Response:
     changed = await call.changed(session_id, processing.sequence_plan(call, body))
     content = await rendered.sequence(
         changed.before, changed.answer, body.item_ids(), isolated=body.clear_stm_between
@@ -78,13 +77,13 @@ async def observe_sequence(call: Called, session_id: str, body: SequenceBody) ->
     return await rendering.long_response(content)
 
 
-async def learn(call: Called, session_id: str, body: RepeatableBody | None = None) -> Response:
+async def learn(call: Call, session_id: str, body: RepeatableBody | None = None) -> Response:
     changed = await call.changed(session_id, processing.learn_plan(call, body))
     return rendering.response(rendered.learned(changed.before, changed.answer))
 
 
 async def get_predictions(
-    call: Called,
+    call: Call,
     session_id: str,
     limit: Limit = None,
     recall_threshold: Threshold = None,
@@ -101,25 +100,25 @@ async def get_predictions(
     return await rendering.long_response(content | more)
 
 
-async def get_config(call: Called, session_id: str) -> Response:
+async def get_config(call: Call, session_id: str) -> Response:
     state = await call.load(session_id)
     return rendering.response(rendered.config(state, call.service.processor.genes(state)))
 
 
-async def set_config(call: Called, session_id: str, body: ConfigBody) -> Response:
+async def set_config(call: Call, session_id: str, body: ConfigBody) -> Response:
     plan = partial(call.service.processor.configure, overrides=body.config.given())
     changed = await call.changed(session_id, plan)
     content = rendered.configured(changed.after, changed.answer)
     return rendering.response(content | rendering.ignored(body.config.ignored()))
 
 
-async def get_percept_data(call: Called, session_id: str) -> Response:
+async def get_percept_data(call: Call, session_id: str) -> Response:
     state = await call.load(session_id)
     percept = rendered.percept(state, call.service.processor.genes(state))
     return rendering.response({"percept_data": percept} | rendered.of_node(state))
 
 
-async def get_cognition_data(call: Called, session_id: str) -> Response:
+async def get_cognition_data(call: Call, session_id: str) -> Response:
     state = await call.load(session_id)
     chosen = Asked(WITHOUT_FUTURES)
     result = await predicted(call, state, chosen)
@@ -127,7 +126,7 @@ async def get_cognition_data(call: Called, session_id: str) -> Response:
     return await rendering.long_response({"cognition_data": cognition} | rendered.of_node(state))
 
 
-async def finalize_training(call: Called, session_id: str) -> Response:
+async def finalize_training(call: Call, session_id: str) -> Response:
     began = perf_counter()
     state = await call.load(session_id)
     count = await call.service.processor.patterns.count(state.processor_id, deadline=call.deadline)
@@ -135,7 +134,7 @@ async def finalize_training(call: Called, session_id: str) -> Response:
     return rendering.response(rendered.finalized(state, patterns=count, time_ms=time_ms))
 
 
-async def try_route(call: Called, test_id: str) -> Response:
+async def try_route(call: Call, test_id: str) -> Response:
     return rendering.response({"test_id": test_id, "message": rendered.REACHED})
 
 

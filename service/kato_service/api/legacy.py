@@ -11,11 +11,18 @@ from starlette.responses import Response
 from kato_service import json_text
 from kato_service.access.scopes import Scope
 from kato_service.api import patterns, processing
-from kato_service.api.answers.asking import Fields, Limit, OfObservation, Threshold, asked
+from kato_service.api.answers.asking import (
+    Asked,
+    Fields,
+    Limit,
+    OfObservation,
+    Threshold,
+    asked,
+)
 from kato_service.api.answers.predicting import predicted, predictions_of, spelled
-from kato_service.api.intake.calls import Call, Called
+from kato_service.api.intake.calls import Call
 from kato_service.api.intake.operations import Operation
-from kato_service.api.session_address import Address, Addressed, Shown
+from kato_service.api.session_address import Address, shown
 from kato_service.api.sessions import one_of
 from kato_service.api.shapes import older_responses as older
 from kato_service.api.shapes import other_genes, rendering, responses
@@ -55,12 +62,14 @@ _OBSERVING = (
 )
 
 
-async def observe(call: Called, address: Addressed, body: ObservationBody) -> Response:
-    return rendering.response(await processing.observed(call, await address.id(call), body))
+async def observe(call: Call, body: ObservationBody) -> Response:
+    return rendering.response(
+        await processing.observed(call, await Address.of(call).id(call), body)
+    )
 
 
-async def learn(call: Called, address: Addressed, body: RepeatableBody | None = None) -> Response:
-    return rendering.response(await learn_content(call, address, body))
+async def learn(call: Call, body: RepeatableBody | None = None) -> Response:
+    return rendering.response(await learn_content(call, Address.of(call), body))
 
 
 async def learn_content(
@@ -81,14 +90,14 @@ async def _learned(call: Call, session_id: str, body: RepeatableBody | None) -> 
         return _nothing_learned(await call.load(session_id), processing.unique_id_of(body))
 
 
-async def get_stm(state: Shown) -> Response:
+async def get_stm(call: Call) -> Response:
+    state = await shown(call)
     content = {"status": _OK, "processor_id": state.processor_id}
     return rendering.response(processing.stm_of(state) | content)
 
 
 async def predictions(
-    call: Called,
-    state: Shown,
+    call: Call,
     limit: Limit = None,
     recall_threshold: Threshold = None,
     fields: Fields = None,
@@ -96,6 +105,12 @@ async def predictions(
 ) -> Response:
     options = PredictionOptions(limit=limit, recall_threshold=recall_threshold, fields=fields)
     chosen = asked(call, options, "query")
+    return await _predictions(call, await shown(call), chosen, unique_id)
+
+
+async def _predictions(
+    call: Call, state: SessionState, chosen: Asked, unique_id: str | None
+) -> Response:
     processing.require_last(state, unique_id)
     result = await predicted(call, state, chosen)
     content = await predictions_of(call, state, result, chosen)
@@ -103,9 +118,8 @@ async def predictions(
     return await rendering.long_response({"status": _OK} | content | checked)
 
 
-async def predict(  # noqa: PLR0913  # the query is read by these names
-    call: Called,
-    state: Shown,
+async def predict(  # the query is read by these names
+    call: Call,
     body: OlderPredictionsBody | None = None,
     limit: Limit = None,
     recall_threshold: Threshold = None,
@@ -114,21 +128,20 @@ async def predict(  # noqa: PLR0913  # the query is read by these names
 ) -> Response:
     given = body or OlderPredictionsBody()
     asked(call, given, "body")
-    processing.require_last(state, given.unique_id, "body")
-    return await predictions(
-        call,
-        state,
-        one_of("limit", limit, given.limit),
-        one_of("recall_threshold", recall_threshold, given.recall_threshold),
-        one_of("fields", fields, given.fields),
-        one_of("unique_id", unique_id, given.unique_id),
+    options = PredictionOptions(
+        limit=one_of("limit", limit, given.limit),
+        recall_threshold=one_of("recall_threshold", recall_threshold, given.recall_threshold),
+        fields=one_of("fields", fields, given.fields),
     )
+    chosen = asked(call, options, "query")
+    unique_id = one_of("unique_id", unique_id, given.unique_id)
+    state = await shown(call)
+    processing.require_last(state, given.unique_id, "body")
+    return await _predictions(call, state, chosen, unique_id)
 
 
-async def clear_stm(
-    call: Called, address: Addressed, body: RepeatableBody | None = None
-) -> Response:
-    unique_id = processing.unique_id_of(body)
+async def clear_stm(call: Call, body: RepeatableBody | None = None) -> Response:
+    address, unique_id = Address.of(call), processing.unique_id_of(body)
     if unique_id is None and (blank := await address.missing(call)):
         return _done(blank, message="stm-cleared", unique_id=uuid4().hex)
     plan = partial(call.service.processor.clear_stm, unique_id=unique_id)
@@ -136,18 +149,16 @@ async def clear_stm(
     return _cleared(changed.after, changed.answer, "stm-cleared")
 
 
-async def clear_all(
-    call: Called, address: Addressed, body: RepeatableBody | None = None
-) -> Response:
+async def clear_all(call: Call, body: RepeatableBody | None = None) -> Response:
     processor = call.service.processor
     plan = partial(processor.clear_all, unique_id=processing.unique_id_of(body))
-    changed = await call.changed(await address.id(call), plan)
+    changed = await call.changed(await Address.of(call).id(call), plan)
     await processor.drop_cleared_vectors(changed.after.processor_id, deadline=call.deadline)
     return _cleared(changed.after, changed.answer, "all-cleared")
 
 
-async def observe_sequence(call: Called, address: Addressed, body: SequenceBody) -> Response:
-    session_id = await address.id(call)
+async def observe_sequence(call: Call, body: SequenceBody) -> Response:
+    session_id = await Address.of(call).id(call)
     result = await call.change(session_id, processing.sequence_plan(call, body, from_empty=True))
     content = {
         "status": _OK,
@@ -161,14 +172,15 @@ async def observe_sequence(call: Called, address: Addressed, body: SequenceBody)
     return await rendering.long_response(content | rendering.repeated(result))
 
 
-async def update_genes(call: Called, address: Addressed, body: GenesBody) -> Response:
+async def update_genes(call: Call, body: GenesBody) -> Response:
     plan = partial(call.service.processor.configure, overrides=body.genes.given())
-    changed = await call.changed(await address.id(call), plan)
+    changed = await call.changed(await Address.of(call).id(call), plan)
     without_effect = rendering.ignored(body.genes.ignored())
     return _done(changed.after, message="genes-updated", **without_effect)
 
 
-async def get_gene(call: Called, state: Shown, name: str) -> Response:
+async def get_gene(call: Call, name: str) -> Response:
+    state = await shown(call)
     genes = asdict(call.service.processor.genes(state))
     others = other_genes.shown(state.chosen)
     spelling = "sort_symbols" if name.lower() == "sort" else name.lower()
@@ -181,21 +193,24 @@ async def get_gene(call: Called, state: Shown, name: str) -> Response:
     raise NotFoundError(unknown(spelling, {*genes, *others, "sort"}, refused=refused))
 
 
-async def get_pattern(call: Called, state: Shown, name: str) -> Response:
+async def get_pattern(call: Call, name: str) -> Response:
+    state = await shown(call)
     return _answer(state, pattern=await patterns.pattern_of(call, state, name))
 
 
-async def get_percept_data(state: Shown) -> Response:
+async def get_percept_data(call: Call) -> Response:
+    state = await shown(call)
     return _answer(state, percept_data=rendering.percept(state))
 
 
-async def get_cognition_data(call: Called, state: Shown) -> Response:
+async def get_cognition_data(call: Call) -> Response:
+    state = await shown(call)
     cognition = await processing.cognition_of(call, state)
     return await rendering.long_response(_content(state, cognition_data=cognition))
 
 
-async def status(state: Shown) -> Response:
-    return _done(state)
+async def status(call: Call) -> Response:
+    return _done(await shown(call))
 
 
 _READ, _WRITE = Scope.READ, Scope.WRITE

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from kato_service.access.scopes import Scope
 from kato_service.api.filters import InQuery, page_of_patterns
-from kato_service.api.intake.calls import Call, Called
+from kato_service.api.intake.calls import Call
 from kato_service.api.intake.operations import Operation
 from kato_service.api.sessions import Cursor, Limit
 from kato_service.api.shapes import rendering, responses
@@ -18,7 +18,7 @@ _ERRORS = (SessionNotFoundError, PatternNotFoundError)
 
 
 async def list_patterns(
-    call: Called,
+    call: Call,
     session_id: str,
     filtered: InQuery,
     limit: Limit = 100,
@@ -28,7 +28,7 @@ async def list_patterns(
     return await page_of_patterns(call, state.processor_id, filtered, limit=limit, cursor=cursor)
 
 
-async def get_pattern(call: Called, session_id: str, name: str) -> Response:
+async def get_pattern(call: Call, session_id: str, name: str) -> Response:
     return rendering.response(await pattern_of(call, await call.load(session_id), name))
 
 
@@ -40,7 +40,7 @@ async def pattern_of(call: Call, state: SessionState, name: str) -> dict[str, An
     return rendering.pattern(pattern)
 
 
-async def update_pattern(call: Called, session_id: str, name: str, body: PatternBody) -> Response:
+async def update_pattern(call: Call, session_id: str, name: str, body: PatternBody) -> Response:
     state = await call.load(session_id)
     pattern = await call.service.processor.patterns.update_pattern(
         state.processor_id,
@@ -53,7 +53,7 @@ async def update_pattern(call: Called, session_id: str, name: str, body: Pattern
     return rendering.response(rendering.pattern(pattern))
 
 
-async def delete_pattern(call: Called, session_id: str, name: str) -> Response:
+async def delete_pattern(call: Call, session_id: str, name: str) -> Response:
     state = await call.load(session_id)
     deleted = await call.service.processor.patterns.delete_pattern(
         state.processor_id, rendering.bare(name), deadline=call.deadline
@@ -61,7 +61,7 @@ async def delete_pattern(call: Called, session_id: str, name: str) -> Response:
     return rendering.response(rendering.deleted(rendering.bare(name), deleted))
 
 
-async def get_vector(call: Called, session_id: str, symbol: str) -> Response:
+async def get_vector(call: Call, session_id: str, symbol: str) -> Response:
     state = await call.load(session_id)
     vector = await call.service.processor.get_vector(
         state.processor_id, symbol, deadline=call.deadline

@@ -17,7 +17,7 @@ from kato_service.api.answers.asking import (
     asked,
 )
 from kato_service.api.answers.predicting import predicted, predictions_of, spelled
-from kato_service.api.intake.calls import Call, Called
+from kato_service.api.intake.calls import Call
 from kato_service.api.intake.operations import Operation
 from kato_service.api.shapes import prediction_responses, rendering, responses
 from kato_service.api.shapes.requests import (
@@ -59,7 +59,7 @@ _OBSERVING = (
 )
 
 
-async def observe(call: Called, session_id: str, body: ObservationBody) -> Response:
+async def observe(call: Call, session_id: str, body: ObservationBody) -> Response:
     return rendering.response(await observed(call, session_id, body))
 
 
@@ -80,7 +80,7 @@ def observe_plan(call: Call, body: ObservationBody) -> Plan[ObservationResult]:
     )
 
 
-async def observe_sequence(call: Called, session_id: str, body: SequenceBody) -> Response:
+async def observe_sequence(call: Call, session_id: str, body: SequenceBody) -> Response:
     result = await call.change(session_id, sequence_plan(call, body))
     content = await rendering.sequence(result, body.item_ids(), call.dialect.ok)
     return rendering.response(content)
@@ -105,7 +105,7 @@ def sequence_plan(
     )
 
 
-async def learn(call: Called, session_id: str, body: RepeatableBody | None = None) -> Response:
+async def learn(call: Call, session_id: str, body: RepeatableBody | None = None) -> Response:
     return rendering.response(rendering.learned(await learned(call, session_id, body)))
 
 
@@ -119,12 +119,12 @@ def learn_plan(call: Call, body: RepeatableBody | None) -> Plan[LearnResult]:
     return partial(call.service.processor.learn, unique_id=unique_id_of(body))
 
 
-async def get_stm(call: Called, session_id: str) -> Response:
+async def get_stm(call: Call, session_id: str) -> Response:
     return rendering.response(stm_of(await call.load(session_id)))
 
 
 async def get_predictions(  # noqa: PLR0913  # the query is read by these names
-    call: Called,
+    call: Call,
     session_id: str,
     limit: Limit = None,
     recall_threshold: Threshold = None,
@@ -164,7 +164,7 @@ def require_last(state: SessionState, unique_id: str | None, part: str = "query"
     raise InvalidInputError((Finding((part, "unique_id"), reason),))
 
 
-async def clear_stm(call: Called, session_id: str, body: RepeatableBody | None = None) -> Response:
+async def clear_stm(call: Call, session_id: str, body: RepeatableBody | None = None) -> Response:
     return rendering.response(await stm_cleared(call, session_id, body))
 
 
@@ -174,7 +174,7 @@ async def stm_cleared(call: Call, session_id: str, body: RepeatableBody | None) 
     return rendering.cleared(await call.change(session_id, plan), everything=False)
 
 
-async def clear_all(call: Called, session_id: str, body: RepeatableBody | None = None) -> Response:
+async def clear_all(call: Call, session_id: str, body: RepeatableBody | None = None) -> Response:
     processor = call.service.processor
     plan = partial(processor.clear_all, unique_id=unique_id_of(body))
     result = await call.change(session_id, plan)
@@ -182,25 +182,25 @@ async def clear_all(call: Called, session_id: str, body: RepeatableBody | None =
     return rendering.response(rendering.cleared(result, everything=True))
 
 
-async def get_config(call: Called, session_id: str) -> Response:
+async def get_config(call: Call, session_id: str) -> Response:
     state = await call.load(session_id)
     genes = call.service.processor.genes(state)
     return rendering.response(rendering.config(genes, state.chosen, call.dialect))
 
 
-async def set_config(call: Called, session_id: str, body: ConfigBody) -> Response:
+async def set_config(call: Call, session_id: str, body: ConfigBody) -> Response:
     plan = partial(call.service.processor.configure, overrides=body.config.given())
     changed = await call.changed(session_id, plan)
     content = rendering.config(changed.answer, changed.after.chosen, call.dialect)
     return rendering.response(content | rendering.ignored(body.config.ignored()))
 
 
-async def get_percept_data(call: Called, session_id: str) -> Response:
+async def get_percept_data(call: Call, session_id: str) -> Response:
     percept = rendering.percept(await call.load(session_id))
     return rendering.response({"percept_data": percept, "session_id": session_id})
 
 
-async def get_cognition_data(call: Called, session_id: str) -> Response:
+async def get_cognition_data(call: Call, session_id: str) -> Response:
     cognition = await cognition_of(call, await call.load(session_id))
     content = {"cognition_data": cognition, "session_id": session_id}
     return await rendering.long_response(content)

@@ -4,7 +4,8 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
@@ -75,7 +76,7 @@ def make_gate(service: Service) -> Gate:
     )
 
 
-def entrance(app: FastAPI, settings: Settings, gate: Gate, prefix: Prefix) -> ASGIApp:
+def entrance(app: Starlette, settings: Settings, gate: Gate, prefix: Prefix) -> ASGIApp:
     """The way from the server to the routes of *app*."""
     routes = RoutesByPath(app.routes, app.router.app)
     # Compression is inside the outermost, which counts what is answered and adds headers.
@@ -83,7 +84,7 @@ def entrance(app: FastAPI, settings: Settings, gate: Gate, prefix: Prefix) -> AS
     return SessionMiddleware(inner, settings, gate, prefix, streamed=_STREAMED)
 
 
-def include_routers(app: FastAPI, settings: Settings) -> None:
+def include_routers(app: Starlette, settings: Settings) -> None:
     """Add operations and WebSockets; `health` adds its own paths.
 
     Paths with parameters are tried in this order, so the busiest come first.
@@ -101,12 +102,12 @@ def include_routers(app: FastAPI, settings: Settings) -> None:
     add(app, _MONITORING, paths.OPERATIONS, tag="monitoring")
     _include_socket(app, _UNPREFIXED, "/ws/events", event_socket.events)
     keep_apart(app.router.routes)
-    app.router.add_api_websocket_route("/{path:path}", websocket.unknown_socket)
+    app.router.routes.append(WebSocketRoute("/{path:path}", websocket.unknown_socket))
     guard(app.router.routes[-1], Need(Scope.OPEN, any_query=True))
     app.router.redirect_slashes = False
 
 
-def _include_users(app: FastAPI) -> None:
+def _include_users(app: Starlette) -> None:
     add(app, _USERS, users.LIST, tag="users")
     of_users = (
         *users.OF_USERS,
@@ -125,7 +126,7 @@ def _include_users(app: FastAPI) -> None:
     add(app, _ANONYMOUS, of_nobody, tag="users")
 
 
-def _include_legacy(app: FastAPI) -> None:
+def _include_legacy(app: Starlette) -> None:
     add(app, _LEGACY, (*legacy.OPERATIONS, legacy.STATUS), tag="v1")
     add(app, _UNPREFIXED, (*legacy.OPERATIONS, *symbols.OPERATIONS), tag="unprefixed")
     for clients in (_LEGACY, _UNPREFIXED):
@@ -133,7 +134,7 @@ def _include_legacy(app: FastAPI) -> None:
 
 
 def _include_sessions(
-    app: FastAPI, clients: Generation, tables: Tables, *, tags: tuple[str, str, str]
+    app: Starlette, clients: Generation, tables: Tables, *, tags: tuple[str, str, str]
 ) -> None:
     one = "/{session_id}"
     for operations, below, tag in zip(tables, (one, "", one), tags, strict=True):
@@ -141,7 +142,7 @@ def _include_sessions(
     _include_socket(app, clients, f"{one}/ws", websocket.session_socket)
 
 
-def _include_socket(app: FastAPI, clients: Generation, path: str, endpoint: Socket) -> None:
+def _include_socket(app: Starlette, clients: Generation, path: str, endpoint: Socket) -> None:
     """Opening it needs the scope `read`; every frame needs its own."""
-    app.router.add_api_websocket_route(f"{clients.prefix}{path}", endpoint)
+    app.router.routes.append(WebSocketRoute(f"{clients.prefix}{path}", endpoint))
     guard(app.router.routes[-1], Need(Scope.READ, naming=clients.naming))

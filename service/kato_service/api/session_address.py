@@ -1,11 +1,8 @@
 """Which session a request on the older paths selects (http-api.md §3)."""
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from fastapi import Depends
-
-from kato_service.api.intake.calls import Call, Called
+from kato_service.api.intake.calls import Call
 from kato_service.api.shapes import rendering
 from kato_service.sessions.state import SessionState
 
@@ -60,14 +57,6 @@ class Address:
         return None
 
 
-async def _addressed(call: Called) -> Address:
-    return Address.of(call)
-
-
-async def _shown(call: Called) -> SessionState:
+async def shown(call: Call) -> SessionState:
+    """The session that the request of *call* selects, for a read; raises as `Address.state`."""
     return await Address.of(call).state(call)
-
-
-Addressed = Annotated[Address, Depends(_addressed)]
-Shown = Annotated[SessionState, Depends(_shown)]
-"""The session, for a read."""

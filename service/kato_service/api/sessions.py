@@ -4,12 +4,12 @@ import time
 from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Query
+from pydantic import Field
 from starlette.responses import Response
 
 from kato_service import json_text
 from kato_service.access.scopes import Scope
-from kato_service.api.intake.calls import Call, Called
+from kato_service.api.intake.calls import Call
 from kato_service.api.intake.operations import Operation
 from kato_service.api.intake.queries import AsDigits
 from kato_service.api.shapes import rendering, responses
@@ -27,13 +27,13 @@ from kato_service.sessions.state import Change, SessionState
 from kato_service.sessions.store import Listed
 
 N = TypeVar("N", int, float, str)
-Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page."), AsDigits]
+Limit = Annotated[int, Field(ge=1, le=1000, description="Items on a page."), AsDigits]
 Cursor = Annotated[
-    str | None, Query(max_length=1024, description="`next_cursor` of the previous page.")
+    str | None, Field(max_length=1024, description="`next_cursor` of the previous page.")
 ]
 
 
-async def create_session(call: Called, body: SessionBody | None = None) -> Response:
+async def create_session(call: Call, body: SessionBody | None = None) -> Response:
     body = body or SessionBody()
     metadata = body.metadata or {}
     _require_size(metadata, call.service.settings.max_metadata_bytes)
@@ -48,10 +48,10 @@ async def create_session(call: Called, body: SessionBody | None = None) -> Respo
 
 
 async def list_sessions(
-    call: Called,
-    user_id: Annotated[UserId | None, Query(description="Only sessions of this user.")] = None,
+    call: Call,
+    user_id: Annotated[UserId | None, Field(description="Only sessions of this user.")] = None,
     node_id: Annotated[
-        UserId | None, Query(description="`user_id` as later clients spell it.")
+        UserId | None, Field(description="`user_id` as later clients spell it.")
     ] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
@@ -67,20 +67,20 @@ async def list_sessions(
     return rendering.uncompressed(rendering.response(content))
 
 
-async def count_sessions(call: Called) -> Response:
+async def count_sessions(call: Call) -> Response:
     return rendering.response({"active_session_count": await call.count()})
 
 
-async def session_exists(call: Called, session_id: str) -> Response:
+async def session_exists(call: Call, session_id: str) -> Response:
     exists = await call.exists(session_id)
     return rendering.response({"exists": exists, "session_id": session_id})
 
 
-async def get_session(call: Called, session_id: str) -> Response:
+async def get_session(call: Call, session_id: str) -> Response:
     return rendering.response(_session(call, await call.load(session_id)))
 
 
-async def edit_session(call: Called, session_id: str, body: SessionEditBody) -> Response:
+async def edit_session(call: Call, session_id: str, body: SessionEditBody) -> Response:
     limit = call.service.settings.max_metadata_bytes
 
     async def edited(state: SessionState) -> Change[None]:
@@ -95,18 +95,18 @@ async def edit_session(call: Called, session_id: str, body: SessionEditBody) -> 
     return rendering.uncompressed(rendering.response(_session(call, changed.after)))
 
 
-async def delete_session(call: Called, session_id: str) -> Response:
+async def delete_session(call: Call, session_id: str) -> Response:
     await call.delete(session_id)
     return rendering.response({"status": "deleted", "session_id": session_id})
 
 
 async def extend_session(
-    call: Called,
+    call: Call,
     session_id: str,
     body: ExtendBody | None = None,
     ttl_seconds: Annotated[
         int | None,
-        Query(ge=1, le=MAX_TTL_S, description="Seconds; give it here or in the body."),
+        Field(ge=1, le=MAX_TTL_S, description="Seconds; give it here or in the body."),
         AsDigits,
     ] = None,
 ) -> Response:

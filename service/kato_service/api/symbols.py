@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
-from fastapi import Query
+from pydantic import Field
 from starlette.responses import Response
 
 from kato_service import json_text
 from kato_service.access.scopes import Scope
-from kato_service.api.intake.calls import Called
+from kato_service.api.intake.calls import Call
 from kato_service.api.intake.operations import Operation
-from kato_service.api.session_address import Shown
+from kato_service.api.session_address import shown
 from kato_service.api.shapes import later_rendering as rendered
 from kato_service.api.shapes import rendering
 from kato_service.api.shapes import symbol_responses as symbols
@@ -20,11 +20,12 @@ from kato_service.search.matching import SymbolRow
 from kato_service.sessions.state import SessionState
 
 Cursor = Annotated[
-    str | None, Query(description="The `next_cursor` of the answer before: where to continue.")
+    str | None, Field(description="The `next_cursor` of the answer before: where to continue.")
 ]
 
 
-async def list_affinities(call: Called, state: Shown, cursor: Cursor = None) -> Response:
+async def list_affinities(call: Call, cursor: Cursor = None) -> Response:
+    state = await shown(call)
     page = await call.service.processor.symbols.affinities(
         state.processor_id, after=cursor, deadline=call.deadline
     )
@@ -32,14 +33,16 @@ async def list_affinities(call: Called, state: Shown, cursor: Cursor = None) -> 
     return await _listed(state, "affinities", page.affinities.items(), more)
 
 
-async def get_affinity(call: Called, state: Shown, symbol: str) -> Response:
+async def get_affinity(call: Call, symbol: str) -> Response:
+    state = await shown(call)
     affinity = await call.service.processor.symbols.affinity(
         state.processor_id, symbol, deadline=call.deadline
     )
     return rendering.response({"symbol": symbol, "affinity": affinity} | _node(state))
 
 
-async def list_symbols(call: Called, state: Shown, cursor: Cursor = None) -> Response:
+async def list_symbols(call: Call, cursor: Cursor = None) -> Response:
+    state = await shown(call)
     page = await call.service.processor.symbols.counts(
         state.processor_id, after=cursor, deadline=call.deadline
     )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
-from fastapi import Query
+from pydantic import Field
 
 from kato_service.api.intake.calls import Call
 from kato_service.api.intake.queries import AsDigits, AsFlag, AsNumber
@@ -24,17 +24,17 @@ _FIELDS = "Fields of the predictions, separated by commas, or `all`"
 
 Limit = Annotated[
     int | None,
-    Query(ge=1, le=10_000, description="Instead of the gene `max_predictions`."),
+    Field(ge=1, le=10_000, description="Instead of the gene `max_predictions`."),
     AsDigits,
 ]
 Threshold = Annotated[
     float | None,
-    Query(ge=0, le=1, allow_inf_nan=False, description="Instead of the gene of this name."),
+    Field(ge=0, le=1, allow_inf_nan=False, description="Instead of the gene of this name."),
     AsNumber,
 ]
 Fields = Annotated[
     str | None,
-    Query(
+    Field(
         max_length=MAX_FIELDS_CHARS,
         description=f"{_FIELDS}.",
         examples=["name,potential,predictive_information"],
@@ -43,7 +43,7 @@ Fields = Annotated[
 ]
 FieldsOfView = Annotated[
     str | None,
-    Query(
+    Field(
         max_length=MAX_FIELDS_CHARS,
         description=f"{_FIELDS}; with `view=next`, `events`, `symbols` and `stop`.",
         examples=["name,potential,predictive_information"],
@@ -52,24 +52,24 @@ FieldsOfView = Annotated[
 ]
 OfView = Annotated[
     View,
-    Query(description="`predictions`, or `next` for what comes next: events and symbols."),
+    Field(description="`predictions`, or `next` for what comes next: events and symbols."),
 ]
 Offset = Annotated[
-    int, Query(ge=0, le=MAX_OFFSET, description="How many of the best are passed over."), AsDigits
+    int, Field(ge=0, le=MAX_OFFSET, description="How many of the best are passed over."), AsDigits
 ]
 Explain = Annotated[
     bool,
     AsFlag,
-    Query(description="Whether the answer tells how it came about, and what it leaves out."),
+    Field(description="Whether the answer tells how it came about, and what it leaves out."),
 ]
 Labels = Annotated[
     bool,
     AsFlag,
-    Query(description="Whether the answer has the labels of the vectors that it shows."),
+    Field(description="Whether the answer has the labels of the vectors that it shows."),
 ]
 OfObservation = Annotated[
     str | None,
-    Query(
+    Field(
         min_length=1,
         max_length=256,
         description="The `unique_id` of the last observation, as a check: any other is refused.",

@@ -13,7 +13,7 @@ from kato_service.access.scopes import Scope
 from kato_service.api import errors
 from kato_service.api.answers.asking import Asked, asked
 from kato_service.api.answers.predicting import predicted, predictions_alone
-from kato_service.api.intake.calls import Call, Called
+from kato_service.api.intake.calls import Call
 from kato_service.api.intake.operations import Operation
 from kato_service.api.shapes import prediction_responses, rendering
 from kato_service.api.shapes.requests import PredictBatchBody, PredictBody
@@ -49,11 +49,11 @@ class _Question:
     asked: Asked
 
 
-async def predict(call: Called, body: PredictBody) -> Response:
+async def predict(call: Call, body: PredictBody) -> Response:
     return await rendering.long_response(await _answer(call, await _question(call, body)))
 
 
-async def predict_batch(call: Called, body: PredictBatchBody) -> Response:
+async def predict_batch(call: Call, body: PredictBatchBody) -> Response:
     """One item after the other, so a batch never holds more than one place among predictions."""
     questions = [await _question(call, item, "items", at) for at, item in enumerate(body.items)]
     texts: list[bytes] = []

@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated, Any, Literal
 
 import orjson
-from fastapi import Query
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -14,9 +14,8 @@ from kato_service.api.bulk import batches
 from kato_service.api.bulk.line_reader import Line, LineReader
 from kato_service.api.bulk.outcomes import Tally
 from kato_service.api.bulk.stream import LearnStream
-from kato_service.api.intake.calls import Call, Called, call_of
+from kato_service.api.intake.calls import Call, call_of
 from kato_service.api.intake.operations import Operation
-from kato_service.api.intake.queries import validated
 from kato_service.api.intake.strict_route import begin
 from kato_service.api.shapes import rendering
 from kato_service.api.shapes.bulk.answers import LearnAnswer
@@ -30,11 +29,11 @@ LINES_PER_TOKEN = 100
 """Lines that cost as much as a request, where rates are limited."""
 Answers = Annotated[
     Literal["all", "errors"],
-    Query(description="`errors`: leave out the outcomes of lines that succeeded."),
+    Field(description="`errors`: leave out the outcomes of lines that succeeded."),
 ]
 RequestId = Annotated[
     str | None,
-    Query(
+    Field(
         min_length=1,
         max_length=MAX_STREAM_ID_CHARS,
         description="An id of your own for the whole request: lines without an id get one from it"
@@ -44,7 +43,7 @@ RequestId = Annotated[
 
 
 async def bulk_learn(
-    call: Called, body: LearnBody, answers: Answers = "all", unique_id: RequestId = None
+    call: Call, body: LearnBody, answers: Answers = "all", unique_id: RequestId = None
 ) -> Response:
     reader, tally = LineReader(call, unique_id, _in_list), Tally(_in_list)
     results: list[orjson.Fragment] = []
@@ -72,7 +71,7 @@ class LearnStreams:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         begin(request, PATH)
-        query = validated(request, LearnQuery)
+        query = LearnQuery(**scope["route"].query.arguments(request.query_params))
         payments = Payments(scope, lines_per_token=LINES_PER_TOKEN)
         turns: ComputeTurns = scope["app"].state.turns
         stream = LearnStream(call_of(request), query, turns, payments.pay)

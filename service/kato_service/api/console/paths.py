@@ -6,9 +6,10 @@ this key may do (decision 0085).
 
 from collections.abc import Awaitable, Callable
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from kato_service.access.scopes import Scope
 from kato_service.api.documents.page import CSS, HTML, JAVASCRIPT, SECURITY_HEADERS, Asset, served
@@ -45,12 +46,12 @@ ASSETS = (
 )
 
 
-def add_console(app: FastAPI, settings: Settings) -> None:
+def add_console(app: Starlette, settings: Settings) -> None:
     """Add the paths of this module, unless the instance has none of what the page calls."""
     if not (settings.enable_console and settings.enable_v2_features):
         return
     for asset in ASSETS:
-        app.router.add_route(asset.path, _answer(asset), methods=["GET"], include_in_schema=False)
+        app.router.routes.append(Route(asset.path, _answer(asset), methods=["GET"]))
         guard(app.router.routes[-1], Need(Scope.OPEN, any_query=True))
 
 

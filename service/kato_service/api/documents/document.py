@@ -1,12 +1,16 @@
-"""An OpenAPI document: what FastAPI knows of the routes, and what it does not."""
+"""An OpenAPI document: what FastAPI derives from the operations, and what it does not know.
+
+Nothing else needs FastAPI, so a process imports this module with its first document.
+"""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
-from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute, APIRouter
 from pydantic import BaseModel
+from starlette.applications import Starlette
 
 from kato_service import __version__
 from kato_service.access.scopes import Scope
@@ -22,7 +26,7 @@ from kato_service.api.documents.refusals import (
 from kato_service.api.intake.bodies import LINES_TYPE
 from kato_service.api.intake.guards import need_of
 from kato_service.api.intake.operations import Described, described
-from kato_service.api.intake.strict_route import DocumentedRoute
+from kato_service.api.intake.strict_route import DocumentedRoute, StrictRoute
 from kato_service.api.shapes.examples import EXAMPLES
 from kato_service.api.shapes.requests import ConfigBody, GeneOverrides, GenesBody, StrictGenes
 from kato_service.api.shapes.responses import Refusal
@@ -58,7 +62,7 @@ _REQUEST_ID: Mapping[str, Any] = {
 }
 
 
-def document(app: FastAPI, settings: Settings, *, older: bool) -> Document:
+def document(app: Starlette, settings: Settings, *, older: bool) -> Document:
     """The document of the current paths, or that of the older ones, as `/openapi.json` has it."""
     tags = texts.OLDER_TAGS if older else texts.TAGS
     routes = _routes(app, tuple(tags), older=older)
@@ -66,7 +70,7 @@ def document(app: FastAPI, settings: Settings, *, older: bool) -> Document:
         title="KATO, older paths" if older else "KATO",
         version=__version__,
         description=_unwrapped(texts.OLDER if older else texts.CURRENT),
-        routes=[route.documented for route in routes],
+        routes=[_analysed(route) for route in routes],
         tags=[{"name": name, "description": text} for name, text in tags.items()],
         license_info={"name": "Apache 2.0", "identifier": "Apache-2.0"},
     )
@@ -88,7 +92,7 @@ def document(app: FastAPI, settings: Settings, *, older: bool) -> Document:
     return made
 
 
-def _routes(app: FastAPI, tags: Sequence[str], *, older: bool) -> list[DocumentedRoute]:
+def _routes(app: Starlette, tags: Sequence[str], *, older: bool) -> list[DocumentedRoute]:
     """The routes of the document, by group in reading order."""
     found = [
         route
@@ -97,7 +101,32 @@ def _routes(app: FastAPI, tags: Sequence[str], *, older: bool) -> list[Documente
         and (known := described(route)) is not None
         and known.older is older
     ]
-    return sorted(found, key=lambda route: tags.index(str(route.documented.tags[0])))
+    return sorted(found, key=lambda route: tags.index(route.documented["tags"][0]))
+
+
+def _analysed(route: DocumentedRoute) -> APIRoute:
+    """*route* as FastAPI analyses it."""
+    router = APIRouter()
+    router.add_api_route(route.path, _endpoint(route), methods=route.methods, **route.documented)
+    (analysed,) = router.routes
+    assert isinstance(analysed, APIRoute)
+    return analysed
+
+
+def _endpoint(route: DocumentedRoute) -> Callable[..., Any]:
+    """The endpoint, with every parameter of the query as an argument, and without its call."""
+    if not isinstance(route, StrictRoute):
+        return route.endpoint
+    arguments = inspect.signature(route.endpoint).parameters
+    taken = [each for name, each in arguments.items() if name in route.param_convertors]
+    taken += [each for name, each in arguments.items() if name == "body"]
+    shown = [each.replace(kind=each.KEYWORD_ONLY) for each in (*taken, *route.query.all)]
+
+    async def endpoint() -> None:
+        pass  # never called: FastAPI looks at its arguments
+
+    endpoint.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
+    return endpoint
 
 
 def _components(found: dict[str, Any], settings: Settings, *, older: bool) -> dict[str, Any]:

@@ -7,10 +7,9 @@ Operations reach sessions through their call only, which shows a caller its own 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import structlog
-from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from kato_service.access.scopes import Caller
@@ -250,14 +249,6 @@ def call_of(connection: HTTPConnection) -> Call:
     dialect = dialect_of(scope["path"])
     call = Call(service, state["deadline"], dialect, state["caller"], state["holder"])
     return call.also_naming(state.get("claims", ()))
-
-
-async def _called(connection: HTTPConnection) -> Call:
-    """Async, so that FastAPI calls it on the event loop and not in a thread."""
-    return call_of(connection)
-
-
-Called = Annotated[Call, Depends(_called)]
 
 
 def label(connection: HTTPConnection, route: str) -> None:

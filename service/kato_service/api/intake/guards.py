@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Send
@@ -84,7 +84,7 @@ def need_of(route: BaseRoute) -> Need | None:
     return need
 
 
-def open_paths(app: FastAPI) -> frozenset[str]:
+def open_paths(app: Starlette) -> frozenset[str]:
     """The paths that need no credentials.
 
     Raises:

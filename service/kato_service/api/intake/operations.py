@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from fastapi import FastAPI
 from pydantic import BaseModel
+from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Send
@@ -96,7 +96,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What the OpenAPI documents say about a route and FastAPI does not know."""
+    """What the OpenAPI documents say about a route that its operation does not show."""
 
     errors: tuple[type[KatoError], ...]
     """Errors that it may answer with."""
@@ -141,7 +141,7 @@ def described(route: BaseRoute) -> Described | None:
 
 
 def add(
-    app: FastAPI,
+    app: Starlette,
     generation: Generation,
     operations: Iterable[Operation],
     *,
@@ -155,7 +155,9 @@ def add(
             _add(app, method, placed, generation, tag)
 
 
-def _add(app: FastAPI, method: str, operation: Operation, generation: Generation, tag: str) -> None:
+def _add(
+    app: Starlette, method: str, operation: Operation, generation: Generation, tag: str
+) -> None:
     path = operation.path
     operation_id = _operation_id(method, operation, generation)
     route = StrictRoute(

@@ -8,7 +8,7 @@ at the path.
 import re
 from urllib.parse import quote, unquote
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
@@ -76,7 +76,7 @@ def prefix_of(scope: Scope) -> str:
     return str(scope.get("state", {}).get("prefix", ""))
 
 
-def first_segments(app: FastAPI) -> frozenset[str]:
+def first_segments(app: Starlette) -> frozenset[str]:
     """With what the paths of the API begin: `v2`, `health`, ..."""
     paths = (str(getattr(route, "path", "")) for route in app.routes)
     return frozenset(path.split("/")[1] for path in paths if not path.startswith("/{"))

@@ -1,13 +1,19 @@
 """The address of a request: its path is UTF-8, and every parameter of its query is known to its
-route and is sent once."""
+operation and is sent once.
 
+Operations declare parameters as arguments: `limit: Annotated[int, Field(ge=1)] = 100` is the
+parameter `limit`, and the validator checks it by its annotation.
+"""
+
+import inspect
 import re
-from collections.abc import Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, get_args
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-from pydantic import BaseModel, BeforeValidator, ValidationError
-from starlette.requests import Request
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
@@ -15,7 +21,6 @@ from kato_service.api.wording import invalid_input, unknown
 from kato_service.errors import InvalidInputError
 from kato_service.findings import Finding
 
-M = TypeVar("M", bound=BaseModel)
 MAX_PARAMETERS = 20
 _REPLACED = "\N{REPLACEMENT CHARACTER}"
 """What servers put where the path that a client sent is not UTF-8; clients may send it, too."""
@@ -52,23 +57,73 @@ AsNumber = BeforeValidator(_number)
 """A number as JSON spells it; stands after its bounds, too."""
 
 
-def validated(request: Request, model: type[M]) -> M:
-    """The query, which was checked for unknown and repeated parameters, as *model*.
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Annotates an argument that several parameters of the query make up."""
 
-    Raises:
-        InvalidInputError: A parameter has a wrong value.
-    """
-    try:
-        return model(**dict(request.query_params))
-    except ValidationError as exc:
-        found = exc.errors(include_url=False, include_input=False)
-        raise invalid_input(found, model, part="query") from exc
+    by: Callable[..., Any]
+    """Makes it; its arguments are the parameters."""
+
+
+class QueryParameters:
+    """The parameters of the query that one operation takes."""
+
+    def __init__(self, operation: Callable[..., Any], others: Collection[str]) -> None:
+        """*others*: arguments of *operation* that come from elsewhere.
+
+        Raises:
+            TypeError: A parameter has no default.
+        """
+        own, self._gathered = [], {}
+        for name, each in inspect.signature(operation).parameters.items():
+            if (gathered := _gathering(each)) is not None:
+                parts = tuple(inspect.signature(gathered.by).parameters.values())
+                self._gathered[name] = (gathered.by, parts)
+            elif name not in others:
+                own.append(each)
+        gathered_parts = (part for _, parts in self._gathered.values() for part in parts)
+        self.all = (*own, *gathered_parts)
+        """Every parameter, those that make up an argument last."""
+        self.names = frozenset(each.name for each in self.all)
+        for each in self.all:
+            if each.default is each.empty:
+                raise TypeError(f"{operation.__name__}: {each.name} has no default")
+
+    def arguments(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """The arguments for the operation that *query* has, or makes up.
+
+        Raises:
+            InvalidInputError: A parameter has a wrong value.
+        """
+        found = self._validated(query)
+        for name, (by, parts) in self._gathered.items():
+            given = {each.name: found.pop(each.name) for each in parts if each.name in found}
+            found[name] = by(**given)
+        return found
+
+    def _validated(self, query: Mapping[str, str]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        errors: list[dict[str, Any]] = []
+        for name in (each.name for each in self.all if each.name in query):
+            try:
+                values[name] = self._adapters[name].validate_python(query[name])
+            except ValidationError as exc:
+                found = exc.errors(include_url=False, include_input=False)
+                errors += [{**each, "loc": ("query", name, *each["loc"])} for each in found]
+        if errors:
+            raise invalid_input(errors, part=None)
+        return values
+
+    @cached_property
+    def _adapters(self) -> dict[str, TypeAdapter[Any]]:
+        """Made for the first query: most processes see those of few operations."""
+        return {each.name: TypeAdapter(each.annotation) for each in self.all}
 
 
 def known_parameters(route: BaseRoute) -> frozenset[str]:
-    """The names of the query parameters that *route* reads; FastAPI may have to analyse it."""
-    dependant = getattr(getattr(route, "documented", None), "dependant", None)
-    return frozenset() if dependant is None else frozenset(_names(dependant))
+    """The names of the query parameters that *route* reads."""
+    query: QueryParameters | None = getattr(route, "query", None)
+    return frozenset() if query is None else query.names
 
 
 def require_utf_8(scope: Scope) -> None:
@@ -130,9 +185,6 @@ def _refused(reason: str) -> InvalidInputError:
     return InvalidInputError((Finding(("query",), reason),))
 
 
-def _names(dependant: Any) -> Iterator[str]:
-    """The names of the parameters of an operation and of what it depends on."""
-    for parameter in dependant.query_params:
-        yield parameter.alias
-    for other in dependant.dependencies:
-        yield from _names(other)
+def _gathering(argument: inspect.Parameter) -> Gathered | None:
+    found = get_args(argument.annotation)
+    return next((each for each in found if isinstance(each, Gathered)), None)

@@ -1,33 +1,26 @@
-"""Routes that parse bodies strictly and call operations (decisions 0017 and 0065).
+"""Routes that parse bodies strictly and call operations (decisions 0017 and 0099).
 
-FastAPI documents every operation, and reads the parameters of requests with a query. The others
-have only a path and a body; operations are called with them directly, because FastAPI's general way
-to resolve parameters takes longer than an observation. FastAPI analyses an operation when it is
-first needed for it: all of them would take a tenth of the start.
+An operation is a function. Its arguments are the call, the request if it needs more of it, what the
+path has, the body, and parameters of the query.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
-from typing import Any, get_args
+from functools import cache
+from typing import Any
 
-from fastapi.exceptions import RequestValidationError
-from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
-from fastapi.params import Query
-from fastapi.routing import APIRoute, APIRouter
 from pydantic import TypeAdapter, ValidationError
-from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kato_service.api import errors
 from kato_service.api.intake import exact_json, json_bodies
 from kato_service.api.intake.calls import call_of, label
 from kato_service.api.intake.identity import Claims, claims_taken
 from kato_service.api.intake.prefix import SLASH, segmented
+from kato_service.api.intake.queries import QueryParameters
 from kato_service.api.shapes.body import unknown_fields_ignored
 from kato_service.api.shapes.requests import ConfigBody, GeneOverrides, GenesBody, NoBody
 from kato_service.api.wording import invalid_input
@@ -35,36 +28,21 @@ from kato_service.errors import InvalidInputError
 from kato_service.findings import REQUIRED
 
 Endpoint = Callable[..., Awaitable[Response]]
+_ARGUMENTS = ("call", "request", "body")
+"""Arguments of operations that are neither in the path nor in the query."""
 
 
 class DocumentedRoute(Route):
-    """A route for one method, which FastAPI can document."""
+    """A route for one method, which the OpenAPI documents may describe."""
 
-    kind: type[APIRoute] = APIRoute
-    """FastAPI's form of the route."""
     others: frozenset[str] = frozenset()
     """Paths that belong to other routes, although a parameter of this one could stand for them."""
 
     def __init__(self, path: str, endpoint: Endpoint, method: str, **documented: Any) -> None:
-        """*documented*: arguments of `APIRouter.add_api_route`."""
+        """*documented*: arguments of FastAPI's `APIRouter.add_api_route`."""
         super().__init__(path, endpoint, methods=[method])
         self.methods = {method}  # without HEAD, which the base class adds to GET
-        self._documented = documented
-
-    @cached_property
-    def documented(self) -> APIRoute:
-        """The route as FastAPI analyses it, for a millisecond."""
-        router = APIRouter()
-        router.add_api_route(
-            self.path,
-            self.endpoint,
-            methods=self.methods,
-            route_class_override=self.kind,
-            **self._documented,
-        )
-        (route,) = router.routes
-        assert isinstance(route, APIRoute)
-        return route
+        self.documented = documented
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         names_user = "user_id" in self.param_convertors
@@ -73,7 +51,6 @@ class DocumentedRoute(Route):
         if match is not Match.NONE:
             if self.others and self.path_format.format(**found["path_params"]) in self.others:
                 return Match.NONE, {}
-            found["route"] = self
             if seen is not scope:
                 given = found["path_params"]
                 found["path_params"] = given | {"user_id": given["user_id"].replace(SLASH, "/")}
@@ -110,43 +87,38 @@ class RoutesByPath:
         for route in self._routes.get(named, self._ordered):
             match, found = route.matches(scope)
             if match is Match.FULL:
-                scope.update(found)
+                scope.update(found, route=route)
                 await route.handle(scope, receive, send)
                 return
         await self._in_order(scope, receive, send)
 
 
-class _AnalysedRoute(APIRoute):
-    """A strict route as FastAPI analyses it; reads requests with a query."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handler = super().get_route_handler()
-
-        async def handle(request: Request) -> Response:
-            begin(request, self.path)
-            if _body_reader(self.endpoint) is None:
-                await _read_unused(request)
-            return await handler(_StrictRequest(request.scope, request.receive))
-
-        return handle
-
-
 class StrictRoute(DocumentedRoute):
     """The route of one operation, for one method."""
 
-    kind = _AnalysedRoute
-
     def __init__(self, path: str, endpoint: Endpoint, method: str, **documented: Any) -> None:
         super().__init__(path, endpoint, method, **documented)
-        direct = _can_be_called_directly(endpoint, self.param_convertors)
-        with_fastapi = AsyncExitStackMiddleware(self._analysed)
-        self.app = _directly(path, endpoint, with_fastapi) if direct else with_fastapi
+        self.query = QueryParameters(endpoint, {*_ARGUMENTS, *self.param_convertors})
+        self._takes_request = "request" in inspect.signature(endpoint).parameters
+        self.app = self._call
 
-    async def _analysed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await self.documented.app(scope, receive, send)
-        except (RequestValidationError, HTTPException) as error:
-            raise errors.refusal_of(error) from error
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the operation and send its answer; its errors rise to `AnsweredErrors`."""
+        request = Request(scope, receive)
+        begin(request, self.path)
+        given = dict(request.path_params)
+        reader = _body_reader(self.endpoint)
+        if reader is not None:
+            # `SessionMiddleware` hands the whole body on in one piece.
+            message = await receive()
+            given["body"] = await reader.read(scope, message.get("body", b""))
+        else:
+            await _read_unused(request)
+        if self._takes_request:
+            given["request"] = request
+        given |= self.query.arguments(request.query_params if scope["query_string"] else {})
+        response = await self.endpoint(call_of(request), **given)
+        await response(scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,44 +161,6 @@ class _BodyReader:
             raise refused_body(exc, self.model, found) from exc
 
 
-class _StrictRequest(Request):
-    """The request that FastAPI reads a body from, parsed and validated by us instead.
-
-    FastAPI accepts an instance of the model as it is.
-    """
-
-    async def json(self) -> Any:
-        reader = _body_reader(self.scope["route"].endpoint)
-        assert reader is not None
-        try:
-            return await reader.read(self.scope, await self.body())
-        except InvalidInputError as exc:
-            raise errors.RefusedBodyError(exc) from exc
-
-
-def _directly(path: str, endpoint: Endpoint, with_query: ASGIApp) -> ASGIApp:
-    """The operation as an ASGI application; its errors rise to `AnsweredErrors`."""
-    reader = _body_reader(endpoint)
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["query_string"]:
-            await with_query(scope, receive, send)
-            return
-        request = Request(scope, receive)
-        begin(request, path)
-        values = dict(request.path_params)
-        if reader is not None:
-            # `SessionMiddleware` hands the whole body on in one piece.
-            message = await receive()
-            values["body"] = await reader.read(scope, message.get("body", b""))
-        else:
-            await _read_unused(request)
-        response = await endpoint(call_of(request), **values)
-        await response(scope, receive, send)
-
-    return app
-
-
 async def _read_unused(request: Request) -> None:
     """Read a body that the operation takes nothing from, if one was sent.
 
@@ -247,24 +181,6 @@ def begin(connection: HTTPConnection, path: str) -> None:
 
 
 _UNUSED = _BodyReader(TypeAdapter(NoBody | None), NoBody, required=False)
-
-
-def _can_be_called_directly(endpoint: Endpoint, in_path: Mapping[str, Any]) -> bool:
-    """Whether an operation takes only its call, strings from the path, a body, and what has a
-    default if there is no query."""
-    taken = inspect.signature(endpoint).parameters
-    rest = taken.keys() - {"call", "body"}
-    return "call" in taken and all(
-        taken[one].annotation is str
-        if one in in_path
-        else _is_in_query(taken[one]) and taken[one].default is not inspect.Parameter.empty
-        for one in rest
-    )
-
-
-def _is_in_query(parameter: inspect.Parameter) -> bool:
-    """Whether the query has it, and not something that FastAPI would have to resolve."""
-    return any(isinstance(one, Query) for one in get_args(parameter.annotation))
 
 
 @cache

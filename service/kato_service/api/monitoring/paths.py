@@ -7,13 +7,13 @@ import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import Query
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from kato_service import __version__
 from kato_service.access.scopes import Scope
-from kato_service.api.intake.calls import Called
+from kato_service.api.intake.calls import Call
 from kato_service.api.intake.operations import ASKING_NO_STORE, BY_ANYONE, Operation
 from kato_service.api.intake.prefix import prefix_of
 from kato_service.api.intake.queries import AsDigits
@@ -35,16 +35,16 @@ SERVICE_NAME = "kato"
 MAX_MINUTES = 7 * 24 * 60
 Minutes = Annotated[
     int,
-    Query(ge=1, le=MAX_MINUTES, description="How far to look back; samples go back 60 minutes."),
+    Field(ge=1, le=MAX_MINUTES, description="How far to look back; samples go back 60 minutes."),
     AsDigits,
 ]
 SessionId = Annotated[
-    str | None, Query(max_length=256, description="Returns in the answer; not looked up.")
+    str | None, Field(max_length=256, description="Returns in the answer; not looked up.")
 ]
 _DISABLED = {"status": "disabled", "reason": "predictions are not cached"}
 
 
-async def root(call: Called, request: Request) -> Response:
+async def root(call: Call, request: Request) -> Response:
     service, prefix = call.service, prefix_of(request.scope)
     content = {
         "service": SERVICE_NAME,
@@ -62,13 +62,13 @@ async def root(call: Called, request: Request) -> Response:
     return rendering.response(content)
 
 
-async def stats(call: Called, minutes: Minutes = 10) -> Response:
+async def stats(call: Call, minutes: Minutes = 10) -> Response:
     content = figures.stats(call.service, min(minutes, KEPT_MINUTES))
     content["current_status"] = _dated(content["current_status"])
     return await rendering.long_response(content)
 
 
-async def get_metric(call: Called, metric: str, minutes: Minutes = 10) -> Response:
+async def get_metric(call: Call, metric: str, minutes: Minutes = 10) -> Response:
     minutes = min(minutes, KEPT_MINUTES)
     found = figures.points(call.service, metric, minutes)
     if not found:
@@ -87,15 +87,15 @@ async def get_metric(call: Called, metric: str, minutes: Minutes = 10) -> Respon
     return rendering.response(content)
 
 
-async def connection_pools(call: Called) -> Response:
+async def connection_pools(call: Call) -> Response:
     return rendering.response(_dated(figures.pools(call.service)))
 
 
-async def cache_stats(call: Called) -> Response:
+async def cache_stats(call: Call) -> Response:
     return rendering.response(_dated({"cache_performance": _DISABLED, "cache_health": _DISABLED}))
 
 
-async def invalidate_cache(call: Called, session_id: SessionId = None) -> Response:
+async def invalidate_cache(call: Call, session_id: SessionId = None) -> Response:
     content = {
         "status": "success",
         "patterns_invalidated": 0,
@@ -105,7 +105,7 @@ async def invalidate_cache(call: Called, session_id: SessionId = None) -> Respon
     return rendering.response(_dated(content))
 
 
-async def distributed_stm(call: Called) -> Response:
+async def distributed_stm(call: Call) -> Response:
     content = {
         "status": "disabled",
         "distributed_stm_enabled": False,
@@ -114,7 +114,7 @@ async def distributed_stm(call: Called) -> Response:
     return rendering.response(_dated(content))
 
 
-async def concurrent_requests(call: Called, request: Request) -> Response:
+async def concurrent_requests(call: Call, request: Request) -> Response:
     workers = call.service.settings.workers
     return rendering.response(_dated(concurrency(request.state.admission, workers)))
 

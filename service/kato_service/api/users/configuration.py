@@ -6,7 +6,7 @@ from typing import Any
 from starlette.responses import Response
 
 from kato_service.access.scopes import Scope
-from kato_service.api.intake.calls import Call, Called
+from kato_service.api.intake.calls import Call
 from kato_service.api.intake.operations import Operation
 from kato_service.api.shapes import rendering
 from kato_service.api.shapes.requests import ConfigurationBody
@@ -16,7 +16,7 @@ from kato_service.domain.genes import GeneValue
 from kato_service.errors import LimitExceededError
 
 
-async def get_configuration(call: Called, user_id: str) -> Response:
+async def get_configuration(call: Call, user_id: str) -> Response:
     base = _base_of(call, user_id)
     async with call.reading():
         found = await call.service.users.configurations.get(base)
@@ -25,7 +25,7 @@ async def get_configuration(call: Called, user_id: str) -> Response:
     return _response(user_id, base, found.values, found.changed_at)
 
 
-async def put_configuration(call: Called, user_id: str, body: ConfigurationBody) -> Response:
+async def put_configuration(call: Call, user_id: str, body: ConfigurationBody) -> Response:
     base = _base_of(call, user_id)
     async with call.writing():
         await call.service.knowledge.create(base, user_id)
@@ -34,7 +34,7 @@ async def put_configuration(call: Called, user_id: str, body: ConfigurationBody)
     return _response(user_id, base, stored.values, stored.changed_at, **ignored)
 
 
-async def delete_configuration(call: Called, user_id: str) -> Response:
+async def delete_configuration(call: Call, user_id: str) -> Response:
     base = _base_of(call, user_id)
     async with call.writing():
         await call.service.users.configurations.remove(base)

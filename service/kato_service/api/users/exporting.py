@@ -6,7 +6,7 @@ from functools import partial
 from time import perf_counter
 from typing import Annotated
 
-from fastapi import Query
+from pydantic import Field
 from starlette.responses import Response
 from starlette.types import Message, Receive, Send
 from starlette.types import Scope as Connection
@@ -14,7 +14,7 @@ from starlette.types import Scope as Connection
 from kato_service import json_text
 from kato_service.access.scopes import Scope
 from kato_service.api.intake.bodies import LINES_TYPE
-from kato_service.api.intake.calls import Call, Called
+from kato_service.api.intake.calls import Call
 from kato_service.api.intake.guards import CUT_SHORT
 from kato_service.api.intake.operations import Operation
 from kato_service.api.intake.queries import AsFlag
@@ -31,15 +31,15 @@ LINES_PER_TOKEN = 1000
 WithVectors = Annotated[
     bool,
     AsFlag,
-    Query(description="Whether vectors are part of it."),
+    Field(description="Whether vectors are part of it."),
 ]
 
 
-async def export_knowledge(call: Called, user_id: str, vectors: WithVectors = True) -> Response:
+async def export_knowledge(call: Call, user_id: str, vectors: WithVectors = True) -> Response:
     return ExportAnswer(call, user_of(call, user_id), with_vectors=vectors)
 
 
-async def export_anonymous_knowledge(call: Called, vectors: WithVectors = True) -> Response:
+async def export_anonymous_knowledge(call: Call, vectors: WithVectors = True) -> Response:
     nobody_of(call)
     return ExportAnswer(call, None, with_vectors=vectors)
 

@@ -7,12 +7,12 @@ Its answer is a stream: how far the import is, and a summary at the end.
 import asyncio
 from collections.abc import Iterator
 from contextlib import aclosing, closing
+from dataclasses import dataclass
 from functools import partial
 from time import monotonic, perf_counter
 from typing import Annotated, Any
 
-from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Send
@@ -22,10 +22,10 @@ from kato_service import json_text
 from kato_service.access.scopes import Scope
 from kato_service.api.intake.admission import Admission, Body
 from kato_service.api.intake.bodies import LINES_TYPE
-from kato_service.api.intake.calls import Call, Called, call_of
+from kato_service.api.intake.calls import Call, call_of
 from kato_service.api.intake.guards import CUT_SHORT
 from kato_service.api.intake.operations import Operation
-from kato_service.api.intake.queries import AsFlag, validated
+from kato_service.api.intake.queries import AsFlag
 from kato_service.api.intake.strict_route import begin
 from kato_service.api.shapes.knowledge.bodies import PatternLine
 from kato_service.api.streams.compute_turns import ComputeTurns
@@ -63,14 +63,14 @@ _NAMELESS = (
 )
 InMode = Annotated[
     Mode,
-    Query(
+    Field(
         description="`merge` adds to what is there; `replace` drops everything that is there first,"
         " and needs a `unique_id`."
     ),
 ]
 RequestId = Annotated[
     str | None,
-    Query(
+    Field(
         min_length=1,
         max_length=MAX_UNIQUE_ID_CHARS,
         description="An id of your own for the import: the same content with the same id and mode"
@@ -80,12 +80,12 @@ RequestId = Annotated[
 WithVectors = Annotated[
     bool,
     AsFlag,
-    Query(description="Whether vectors are imported; `false` leaves them out."),
+    Field(description="Whether vectors are imported; `false` leaves them out."),
 ]
 
 
 async def import_knowledge(
-    call: Called,
+    call: Call,
     user_id: str,
     mode: InMode = "merge",
     unique_id: RequestId = None,
@@ -96,7 +96,7 @@ async def import_knowledge(
 
 
 async def import_anonymous_knowledge(
-    call: Called,
+    call: Call,
     mode: InMode = "merge",
     unique_id: RequestId = None,
     vectors: WithVectors = True,
@@ -105,14 +105,13 @@ async def import_anonymous_knowledge(
     raise _not_lines()
 
 
-class ImportQuery(BaseModel):
-    """The query of an import."""
-
-    model_config = ConfigDict(extra="forbid")
+@dataclass(frozen=True, slots=True)
+class ImportQuery:
+    """The query of an import, as its operation declares it."""
 
     mode: Mode = "merge"
-    unique_id: Annotated[str, Field(min_length=1, max_length=MAX_UNIQUE_ID_CHARS)] | None = None
-    vectors: Annotated[bool, AsFlag] = True
+    unique_id: str | None = None
+    vectors: bool = True
 
 
 class ImportStreams:
@@ -121,7 +120,7 @@ class ImportStreams:
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         begin(request, scope["route"].path)
-        query = validated(request, ImportQuery)
+        query = ImportQuery(**scope["route"].query.arguments(request.query_params))
         if query.mode == "replace" and query.unique_id is None:
             raise InvalidInputError((Finding(("query", "unique_id"), _NAMELESS),))
         call, user_id = call_of(request), request.path_params.get("user_id")

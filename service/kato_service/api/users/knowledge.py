@@ -4,12 +4,12 @@
 import time
 from typing import Annotated
 
-from fastapi import Query
+from pydantic import Field
 from starlette.responses import Response
 
 from kato_service.access.scopes import Scope
 from kato_service.api.filters import Filtered, InQuery, page_of_patterns
-from kato_service.api.intake.calls import Call, Called
+from kato_service.api.intake.calls import Call
 from kato_service.api.intake.operations import Operation
 from kato_service.api.intake.queries import AsDigits
 from kato_service.api.sessions import Cursor, Limit
@@ -22,7 +22,7 @@ from kato_service.api.users.responses import PatternsDeleted, PatternsGrowth
 from kato_service.domain.cursor import place_of
 from kato_service.errors import InvalidInputError
 
-Intervals = Annotated[int, Query(ge=2, le=200, description="Intervals at most."), AsDigits]
+Intervals = Annotated[int, Field(ge=2, le=200, description="Intervals at most."), AsDigits]
 _EMPTY = (
     "must hold at least one condition; to delete everything, erase the user, or use clear-all of a"
     " session"
@@ -30,7 +30,7 @@ _EMPTY = (
 
 
 async def list_user_patterns(
-    call: Called,
+    call: Call,
     user_id: str,
     filtered: InQuery,
     limit: Limit = 100,
@@ -41,27 +41,27 @@ async def list_user_patterns(
 
 
 async def list_anonymous_patterns(
-    call: Called, filtered: InQuery, limit: Limit = 100, cursor: Cursor = None
+    call: Call, filtered: InQuery, limit: Limit = 100, cursor: Cursor = None
 ) -> Response:
     nobody_of(call)
     kb = call.service.users.directory.base_of(None)
     return await page_of_patterns(call, kb, filtered, limit=limit, cursor=cursor)
 
 
-async def delete_user_patterns(call: Called, user_id: str, body: DeletePatternsBody) -> Response:
+async def delete_user_patterns(call: Call, user_id: str, body: DeletePatternsBody) -> Response:
     return await _deleted(call, user_of(call, user_id), body)
 
 
-async def delete_anonymous_patterns(call: Called, body: DeletePatternsBody) -> Response:
+async def delete_anonymous_patterns(call: Call, body: DeletePatternsBody) -> Response:
     nobody_of(call)
     return await _deleted(call, None, body)
 
 
-async def get_growth(call: Called, user_id: str, intervals: Intervals = 60) -> Response:
+async def get_growth(call: Call, user_id: str, intervals: Intervals = 60) -> Response:
     return await _growth(call, user_of(call, user_id), intervals)
 
 
-async def get_anonymous_growth(call: Called, intervals: Intervals = 60) -> Response:
+async def get_anonymous_growth(call: Call, intervals: Intervals = 60) -> Response:
     nobody_of(call)
     return await _growth(call, None, intervals)
 

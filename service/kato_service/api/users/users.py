@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from kato_service.access.scopes import Scope
-from kato_service.api.intake.calls import Call, Called
+from kato_service.api.intake.calls import Call
 from kato_service.api.intake.operations import Operation
 from kato_service.api.sessions import Cursor, Limit
 from kato_service.api.shapes import rendering
@@ -17,27 +17,27 @@ from kato_service.errors import InvalidInputError, UserNotFoundError
 from kato_service.findings import Finding
 
 
-async def list_users(call: Called, limit: Limit = 100, cursor: Cursor = None) -> Response:
+async def list_users(call: Call, limit: Limit = 100, cursor: Cursor = None) -> Response:
     page, after = await call.service.users.directory.page(
         after=_checked(call, cursor), limit=limit, deadline=call.deadline
     )
     return rendering.response({"users": list(map(shown.listed, page)), "next_cursor": after})
 
 
-async def get_user(call: Called, user_id: str) -> Response:
+async def get_user(call: Call, user_id: str) -> Response:
     return await _got(call, user_of(call, user_id))
 
 
-async def erase_user(call: Called, user_id: str) -> Response:
+async def erase_user(call: Call, user_id: str) -> Response:
     return await _erased(call, user_of(call, user_id))
 
 
-async def get_anonymous(call: Called) -> Response:
+async def get_anonymous(call: Call) -> Response:
     nobody_of(call)
     return await _got(call, None)
 
 
-async def erase_anonymous(call: Called) -> Response:
+async def erase_anonymous(call: Call) -> Response:
     nobody_of(call)
     return await _erased(call, None)
 

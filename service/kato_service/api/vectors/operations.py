@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from kato_service.access.scopes import Scope
-from kato_service.api.intake.calls import Called
+from kato_service.api.intake.calls import Call
 from kato_service.api.intake.operations import Operation
 from kato_service.api.shapes import rendering, responses
 from kato_service.api.shapes.knowledge.bodies import NearestBody
@@ -15,7 +15,7 @@ from kato_service.errors import (
 )
 
 
-async def get_vectors(call: Called, session_id: str) -> Response:
+async def get_vectors(call: Call, session_id: str) -> Response:
     state = await call.load(session_id)
     facts = await call.service.processor.vectors.facts(state.processor_id, deadline=call.deadline)
     return rendering.response(
@@ -28,7 +28,7 @@ async def get_vectors(call: Called, session_id: str) -> Response:
     )
 
 
-async def nearest_vectors(call: Called, session_id: str, body: NearestBody) -> Response:
+async def nearest_vectors(call: Call, session_id: str, body: NearestBody) -> Response:
     state = await call.load(session_id)
     found = await call.service.processor.vectors.nearest(
         state.processor_id,

@@ -1,8 +1,9 @@
 """The lines of a bulk learn, and the body that holds a list of them."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
+from pydantic import ConfigDict, Field, SkipValidation, model_validator
 
 from kato_service import json_text
 from kato_service.api.shapes.body import Body, Emotives, Metadata, UserId
@@ -77,10 +78,9 @@ class LearnBody(Body):
         return list(self.sequences)
 
 
-class LearnQuery(BaseModel):
-    """The query of a bulk learn."""
-
-    model_config = ConfigDict(extra="forbid")
+@dataclass(frozen=True, slots=True)
+class LearnQuery:
+    """The query of a bulk learn, as its operation declares it."""
 
     answers: Literal["all", "errors"] = "all"
-    unique_id: Annotated[str, Field(min_length=1, max_length=MAX_STREAM_ID_CHARS)] | None = None
+    unique_id: str | None = None
