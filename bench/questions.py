@@ -11,7 +11,7 @@ from functools import partial
 
 from engine import LIMIT, THRESHOLD, Row, Source
 
-from kato_service.search.matching import Wanted
+from kato_service.search.matching import ANY_MATCH, Wanted
 from kato_service.search.pattern_searcher import PatternSearcher
 
 STATES, TURNS = 12, 3
@@ -45,6 +45,37 @@ def _measured(kind: str, count: int, seed: int) -> Row:
     return {"patterns": f"{kind} {count}", "kept": statistics.median(kept), **figures}
 
 
+def answer_rows(seed: int) -> list[Row]:
+    """Predictions as objects, and as the JSON of an answer: the usual hundred, and ten thousand."""
+    rows = ((1_000, THRESHOLD, 100), (10_000, ANY_MATCH, 10_000))
+    return [_answers(*row, seed) for row in rows]
+
+
+def _answers(count: int, threshold: float, limit: int, seed: int) -> Row:
+    source = Source("dense", random.Random(seed))
+    index = PatternSearcher("c").new_index()
+    for pattern in source.patterns(count):
+        index.put(pattern, learns=1)
+    states = [state for state in (source.state() for _ in range(STATES * 3)) if len(state) > 4]
+    forms = {"objects": Wanted(), "JSON": Wanted(as_text=True)}
+    times: dict[str, list[float]] = {name: [] for name in forms}
+    walls, listed = [], []
+    for state in states[:STATES] * TURNS:
+        for name, wanted in forms.items():
+            ask = partial(index.found, state, wanted, threshold=threshold, limit=limit)
+            times[name].append(_processor_ms(ask))
+        began = time.perf_counter()
+        found = index.found(state, forms["JSON"], threshold=threshold, limit=limit)
+        walls.append((time.perf_counter() - began) * 1000)
+        listed.append(found.listed)
+    return {
+        "patterns": f"dense {count}",
+        "listed": statistics.median(listed),
+        **{f"{name} p50 ms": statistics.median(values) for name, values in times.items()},
+        "JSON wall p50 ms": statistics.median(walls),
+    }
+
+
 def _processor_ms(action: Callable[[], object]) -> float:
     began = time.process_time()
     action()
@@ -52,5 +83,5 @@ def _processor_ms(action: Callable[[], object]) -> float:
 
 
 if __name__ == "__main__":
-    for row in question_rows(20261130):
+    for row in (*answer_rows(20261130), *question_rows(20261130)):
         print(row)

@@ -13,6 +13,8 @@ import platform
 import random
 import statistics
 import tempfile
+import time
+import timeit
 from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
@@ -22,7 +24,7 @@ from embedded import directory, service, timed_ms, timed_s
 from engine import LIMIT, THRESHOLD, Row, engine_rows
 from loading import loading_rows
 from predictions import PATTERNS, prediction_rows
-from questions import question_rows
+from questions import answer_rows, question_rows
 from sessions import SESSION_MEASURES
 from side_by_side import side_by_side_rows
 from small_bases import memory_rows, metrics_rows
@@ -119,8 +121,20 @@ def requests() -> list[Row]:
     ]
 
 
+def reference_us() -> float:
+    """Processor time of a fixed piece of Python, the least of ten: how fast this machine is now.
+
+    Figures of runs that took place elsewhere, or at another time, compare as multiples of it.
+    """
+    return min(timeit.repeat(_reference, timer=time.process_time, number=10, repeat=10)) * 1e5
+
+
+def _reference() -> int:
+    return sum(number * number for number in range(10_000))
+
+
 def show(title: str, rows: list[Row]) -> None:
-    print(f"\n{title}")
+    print(f"\n{title} (10 000 squares: {reference_us():.0f} µs)")
     print(" | ".join(rows[0]))
     for row in rows:
         print(" | ".join(f"{v:.2f}" if isinstance(v, float) else str(v) for v in row.values()))
@@ -145,6 +159,7 @@ def main() -> None:
             loading_rows(1_000_000 if large else 100_000, SEED)
         ),
         f"GET predictions, {PATTERNS} patterns, 100 predictions": lambda: prediction_rows(SEED),
+        "Predictions as objects and as JSON, processor time": lambda: answer_rows(SEED),
         f"What comes next, and why; {LIMIT} listed, processor time": lambda: question_rows(SEED),
         "Start to ready, embedded stores": starting_rows,
         "One of many small knowledge bases": memory_rows,
