@@ -29,7 +29,12 @@ def _user_id(value: str) -> str:
 class KeyLine(BaseModel):
     """One key as it is stored: everything but the key itself."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        hide_input_in_errors=True,
+        defer_build=True,  # for instances that have no such file
+    )
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     """What logs and messages call it."""
