@@ -14,17 +14,13 @@ from kato_client.answers import BulkLearned, Events, Next, Prediction, Predictio
 
 out = Console(highlight=False, emoji=False)
 notices = Console(stderr=True, highlight=False, emoji=False)
-_COMMANDS = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""What JSON leaves as it is although terminals obey it: controls, and directions of writing."""
+_COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f]")
+"""What terminals obey: control characters but for tab and line feed, and directions of writing."""
 
 
 def text(value: str, style: str = "") -> Text:
-    """*value* for a terminal: what is not printable, and might command it, is spelled out."""
-    return Text("".join(map(_visible, value)), style=style)
-
-
-def _visible(char: str) -> str:
-    return char if char.isprintable() or char == "\n" else repr(char)[1:-1]
+    """*value* for a terminal: what would command it is spelled out."""
+    return Text(_COMMANDS.sub(lambda found: repr(found[0])[1:-1], value), style=style)
 
 
 def notice(told: str, *, undo: str = "") -> None:

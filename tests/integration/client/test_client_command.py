@@ -123,16 +123,17 @@ def test_what_cannot_be_learned_is_told(run: Run, user: str, tmp_path: Path) -> 
 
 
 def test_symbols_do_not_command_the_terminal(run: Run, user: str, tmp_path: Path) -> None:
-    red, erasing, turned = "\x1b[31mred", "\x9b2J", "\u202etxt"
-    lines = json.dumps([red, erasing, turned])
+    red, erasing, turned = "\x1b[31mred", "\x9b2J", "\u202etxt\u061c"
+    lines = json.dumps([red, erasing, turned, "\u4fa1\u683c\u3000\u4e00\u89a7"])
     (tmp_path / "hostile.jsonl").write_text(lines, encoding="utf-8")
     assert run("learn", "hostile.jsonl", "-u", user).returncode == 0
     shown = run("predict", "-u", user, red, erasing)
     assert r"\x1b[31mred \x9b2J" in shown.stdout
-    assert r"\u202etxt" in shown.stdout
+    assert r"\u202etxt\u061c" in shown.stdout
+    assert "\u4fa1\u683c\u3000\u4e00\u89a7" in shown.stdout
     raw = run("predict", "-u", user, red, erasing, "--json")
-    assert not {"\x1b", "\x9b", "\u202e"} & {*shown.stdout, *raw.stdout}
-    assert json.loads(raw.stdout)["predictions"][0]["future"] == [[turned]]
+    assert not {"\x1b", "\x9b", "\u202e", "\u061c"} & {*shown.stdout, *raw.stdout}
+    assert json.loads(raw.stdout)["predictions"][0]["future"][0] == [turned]
 
 
 def test_a_talk_observes_predicts_and_learns(run: Run, user: str) -> None:
