@@ -28,7 +28,7 @@ BEYOND_SCHEMA_REASONS = (
     "move it into config",
     "must consist of printable characters",  # as Unicode has them, for user ids
     "must not be . or .., which no path of the API could name",
-    "percent-encoded, and be neither . nor ..",
+    "printable characters, percent-encoded",
     "for its direction to be compared",  # a vector of zeros
     "if it is a whole number",  # anywhere in a free-form map, where fractions may be any size
     "so it cannot be told what was learned by then",  # a time before the log begins

@@ -10,9 +10,13 @@ UNREACHABLE_USER_IDS = (".", "..")
 
 
 def is_user_id(value: str) -> bool:
-    """Whether *value* can name a user: 1 to 256 printable characters, and a path can hold it."""
-    in_bounds = 1 <= len(value) <= MAX_USER_ID_CHARS
-    return in_bounds and value.isprintable() and value not in UNREACHABLE_USER_IDS
+    """Whether *value* can name a user."""
+    return was_user_id(value) and value not in UNREACHABLE_USER_IDS
+
+
+def was_user_id(value: str) -> bool:
+    """Whether there may be a user of this name, as earlier versions refused fewer names."""
+    return 1 <= len(value) <= MAX_USER_ID_CHARS and value.isprintable()
 
 
 def processor_id_of(base: str, user_id: str | None) -> str:

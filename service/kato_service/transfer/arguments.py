@@ -2,9 +2,7 @@
 
 import argparse
 
-from pydantic import TypeAdapter, ValidationError
-
-from kato_service.api.shapes.body import UserId
+from kato_service.domain.identity import MAX_USER_ID_CHARS, was_user_id
 
 ENVIRONMENT = (
     "The knowledge is found through the environment variables of the service (kato-service --help)."
@@ -12,10 +10,7 @@ ENVIRONMENT = (
 
 
 def user(given: str) -> str:
-    """A user id that the API accepts, too: nobody could use the knowledge of any other."""
-    try:
-        return TypeAdapter(UserId).validate_python(given)
-    except ValidationError as exc:
-        raise argparse.ArgumentTypeError(
-            "must be 1 to 256 printable characters, and neither . nor .."
-        ) from exc
+    """The id of a user that there can be: nobody could use the knowledge of any other."""
+    if not was_user_id(given):
+        raise argparse.ArgumentTypeError(f"must be 1 to {MAX_USER_ID_CHARS} printable characters")
+    return given

@@ -61,8 +61,7 @@ OLDER_TAGS: Mapping[str, str] = {
 }
 PARAMETERS: Mapping[str, str] = {
     "session_id": "The session's id, from the answer that created it.",
-    "user_id": "The user's id, percent-encoded (`/` as `%2F`): 1 to 256 printable characters, and"
-    " neither `.` nor `..`.",
+    "user_id": "The user's id, percent-encoded (`/` as `%2F`): 1 to 256 printable characters.",
     "test_id": "Any text; it returns in the answer.",
     "name": "The pattern's name: 40 hexadecimal digits, with or without `PTRN|`.",
     "metric": "The metric's name, such as `kato_requests_total`; `/stats` shows all.",

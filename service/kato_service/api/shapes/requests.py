@@ -289,8 +289,8 @@ class SessionBody(Body):
     user_id: UserId | None = Field(
         default=None, validation_alias=AliasChoices("user_id", "node_id"), examples=["alice"]
     )
-    """The user whose knowledge the session shares: printable characters. Without one, it shares
-    that of the instance."""
+    """The user whose knowledge the session shares: printable characters, neither `.` nor `..`.
+    Without one, it shares that of the instance."""
     metadata: Metadata | None = Field(default=None, examples=[{"purpose": "demo"}])
     """Anything that you want to find in the session again."""
     ttl_seconds: Ttl | None = Field(default=None, examples=[3600])

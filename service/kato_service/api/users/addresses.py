@@ -1,7 +1,7 @@
 """Whom a path below ``/v2/users`` or ``/v2/anonymous`` is about, and whether the caller may."""
 
 from kato_service.api.intake.calls import Call
-from kato_service.domain.identity import MAX_USER_ID_CHARS, is_user_id
+from kato_service.domain.identity import MAX_USER_ID_CHARS, was_user_id
 from kato_service.errors import ForbiddenError, InvalidInputError
 from kato_service.findings import Finding
 
@@ -13,11 +13,8 @@ def user_of(call: Call, user_id: str) -> str:
         ForbiddenError: The caller may not act as that user.
         InvalidInputError: No user can have this id.
     """
-    if not is_user_id(user_id):
-        reason = (
-            f"must have 1 to {MAX_USER_ID_CHARS} printable characters, percent-encoded, and be"
-            " neither . nor .."
-        )
+    if not was_user_id(user_id):
+        reason = f"must have 1 to {MAX_USER_ID_CHARS} printable characters, percent-encoded"
         raise InvalidInputError((Finding(("path", "user_id"), reason),))
     call.caller.acting_as(user_id)
     return user_id

@@ -40,8 +40,8 @@ class LearnLine(Body):
     metadata: Metadata = Field(default={}, examples=[{"source": "manual"}])
     """Next to `events`: anything that the pattern should carry."""
     user_id: UserId | None = Field(default=None, examples=["alice"])
-    """The user whose knowledge it is: printable characters. Without one, it is that of the user
-    that the caller acts as, or of the instance."""
+    """The user whose knowledge it is: printable characters, neither `.` nor `..`. Without one, it
+    is that of the user that the caller acts as, or of the instance."""
     unique_id: UniqueId | None = None
     """An id of your own that makes it safe to send the line again."""
     config: GeneOverrides | None = Field(default=None, examples=[{"sort_symbols": False}])
