@@ -38,8 +38,7 @@ KatoError
 └── SettingsError                stops the start with one line
 
 Signals that one module raises for its neighbour, and that no client ever receives, are defined
-there: those of Redis (connections/redis_errors.py), `RefusedBodyError` (api/errors.py, a subclass
-of the web framework's), and two private ones.
+there: those of Redis (connections/redis_errors.py), and two private ones.
 """
 
 from collections.abc import Mapping, Sequence

@@ -17,12 +17,15 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-BOUNDED = ("fastapi", "kopf", "kubernetes", "pymongo", "qdrant-client", "uvicorn")
+BOUNDED = ("fastapi", "kopf", "kubernetes", "pymongo", "qdrant-client", "starlette", "uvicorn")
 """Packages of which KATO uses undocumented parts."""
 DOCUMENTED = {
     *("fastapi.routing", "kubernetes.aio", "qdrant_client.models"),
     *("pymongo.asynchronous.collection", "pymongo.asynchronous.database", "pymongo.errors"),
     *("pymongo.monitoring", "pymongo.read_concern"),
+    *("starlette.applications", "starlette.datastructures", "starlette.exceptions"),
+    *("starlette.requests", "starlette.responses", "starlette.routing", "starlette.types"),
+    "starlette.websockets",
 }
 UNDOCUMENTED = {
     "fastapi.openapi.utils",

@@ -1,12 +1,17 @@
 """Parameters of a query become the arguments that an operation declares."""
 
+from dataclasses import fields
 from typing import Annotated, Any
 
 import pytest
 from pydantic import Field
 
 from kato_service.api.intake.queries import AsDigits, Gathered, QueryParameters
+from kato_service.api.intake.strict_route import StrictRoute
+from kato_service.api.shapes.bulk.bodies import LearnQuery
+from kato_service.api.users.importing import ImportQuery
 from kato_service.errors import InvalidInputError
+from support.routes import application
 
 Limit = Annotated[int, Field(ge=1, le=10), AsDigits]
 
@@ -70,3 +75,29 @@ def test_a_parameter_without_a_default_is_refused_when_the_route_is_made() -> No
 
     with pytest.raises(TypeError, match="listed: limit has no default"):
         QueryParameters(listed, ())
+
+
+def test_a_parameter_of_a_path_is_a_string() -> None:
+    async def shown(call: Any, number: int) -> Any:
+        """Never called."""
+
+    with pytest.raises(TypeError, match="shown: number comes from the path, but is no str"):
+        StrictRoute("/{number}", shown, "GET")
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/v2/learn", LearnQuery),
+        ("/v2/users/{user_id}/knowledge:import", ImportQuery),
+        ("/v2/anonymous/knowledge:import", ImportQuery),
+    ],
+)
+def test_the_query_of_a_stream_is_that_of_its_operation(path: str, query: Any) -> None:
+    route = next(
+        one
+        for one in application().routes
+        if isinstance(one, StrictRoute) and one.path == path and one.methods == {"POST"}
+    )
+    declared = {each.name: each.default for each in route.query.all}
+    assert declared == {field.name: field.default for field in fields(query)}

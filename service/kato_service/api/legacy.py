@@ -118,7 +118,7 @@ async def _predictions(
     return await rendering.long_response({"status": _OK} | content | checked)
 
 
-async def predict(  # the query is read by these names
+async def predict(
     call: Call,
     body: OlderPredictionsBody | None = None,
     limit: Limit = None,

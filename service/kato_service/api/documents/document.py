@@ -125,7 +125,7 @@ def _endpoint(route: DocumentedRoute) -> Callable[..., Any]:
     async def endpoint() -> None:
         pass  # never called: FastAPI looks at its arguments
 
-    endpoint.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
+    endpoint.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]  # read by inspect
     return endpoint
 
 

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from starlette.applications import Starlette
@@ -44,7 +43,7 @@ def guard(route: BaseRoute, need: Need) -> None:
     as they were sent."""
     guarded: Any = route
     inner: ASGIApp = guarded.app
-    known = cache(lambda: known_parameters(route) | need.naming)
+    known = known_parameters(route) | need.naming
 
     async def app(connection: Connection, receive: Receive, send: Send) -> None:
         caller: Caller = connection["state"]["caller"]
@@ -52,7 +51,7 @@ def guard(route: BaseRoute, need: Need) -> None:
             caller.require(need.scope)
             require_utf_8(connection)
             if connection["query_string"] and not need.any_query:
-                require_known(connection, known())
+                require_known(connection, known)
             if need.naming:
                 connection["state"]["claims"] = claims_outside(connection)
         except (ForbiddenError, InvalidInputError) as error:

@@ -96,7 +96,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What the OpenAPI documents say about a route that its operation does not show."""
+    """What the OpenAPI documents say about a route, beyond what its operation shows."""
 
     errors: tuple[type[KatoError], ...]
     """Errors that it may answer with."""

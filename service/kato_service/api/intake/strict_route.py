@@ -97,9 +97,16 @@ class StrictRoute(DocumentedRoute):
     """The route of one operation, for one method."""
 
     def __init__(self, path: str, endpoint: Endpoint, method: str, **documented: Any) -> None:
+        """Raises:
+        TypeError: A parameter of the query has no default, or one of the path is no string.
+        """
         super().__init__(path, endpoint, method, **documented)
+        taken = inspect.signature(endpoint).parameters
+        for name in self.param_convertors:
+            if taken[name].annotation is not str:
+                raise TypeError(f"{endpoint.__name__}: {name} comes from the path, but is no str")
         self.query = QueryParameters(endpoint, {*_ARGUMENTS, *self.param_convertors})
-        self._takes_request = "request" in inspect.signature(endpoint).parameters
+        self._takes_request = "request" in taken
         self.app = self._call
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,8 +123,9 @@ class StrictRoute(DocumentedRoute):
             await _read_unused(request)
         if self._takes_request:
             given["request"] = request
+        call = call_of(request)  # refuses what the request names before what it asks for
         given |= self.query.arguments(request.query_params if scope["query_string"] else {})
-        response = await self.endpoint(call_of(request), **given)
+        response = await self.endpoint(call, **given)
         await response(scope, receive, send)
 
 
