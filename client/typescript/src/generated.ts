@@ -938,7 +938,7 @@ export type LearnLine = {
         [key: string]: JsonValue;
     };
     /**
-     * The user whose knowledge it is: printable characters. Without one, it is that of the user that the caller acts as, or of the instance.
+     * The user whose knowledge it is: printable characters, neither `.` nor `..`. Without one, it is that of the user that the caller acts as, or of the instance.
      */
     user_id?: string | null;
     /**
@@ -2015,7 +2015,7 @@ export type Session = {
  */
 export type SessionBody = {
     /**
-     * The user whose knowledge the session shares: printable characters. Without one, it shares that of the instance.
+     * The user whose knowledge the session shares: printable characters, neither `.` nor `..`. Without one, it shares that of the instance.
      */
     user_id?: string | null;
     /**
