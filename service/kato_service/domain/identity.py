@@ -3,8 +3,6 @@
 from hashlib import sha256
 
 MAX_USER_ID_CHARS = 256
-
-
 UNREACHABLE_USER_IDS = (".", "..")
 """What clients and proxies resolve in paths, even percent-encoded: none would reach such a user."""
 

@@ -26,6 +26,7 @@ from kato_service.api.documents.refusals import (
 from kato_service.api.intake.bodies import LINES_TYPE
 from kato_service.api.intake.guards import need_of
 from kato_service.api.intake.operations import Described, described
+from kato_service.api.intake.queries import arguments_of
 from kato_service.api.intake.strict_route import DocumentedRoute, StrictRoute
 from kato_service.api.shapes.examples import EXAMPLES
 from kato_service.api.shapes.requests import ConfigBody, GeneOverrides, GenesBody, StrictGenes
@@ -117,7 +118,7 @@ def _endpoint(route: DocumentedRoute) -> Callable[..., Any]:
     """The endpoint, with every parameter of the query as an argument, and without its call."""
     if not isinstance(route, StrictRoute):
         return route.endpoint
-    arguments = inspect.signature(route.endpoint).parameters
+    arguments = arguments_of(route.endpoint)
     taken = [each for name, each in arguments.items() if name in route.param_convertors]
     taken += [each for name, each in arguments.items() if name == "body"]
     shown = [each.replace(kind=each.KEYWORD_ONLY) for each in (*taken, *route.query.all)]
@@ -276,7 +277,7 @@ def _lines(line: type[BaseModel], settings: Settings) -> dict[str, Any]:
 
 def _body(endpoint: Callable[..., Any], settings: Settings, *, older: bool) -> dict[str, Any]:
     """The body of an operation, with examples to paste."""
-    parameter = inspect.signature(endpoint).parameters["body"]
+    parameter = arguments_of(endpoint)["body"]
     given = [one for one in get_args(parameter.annotation) if one is not type(None)]
     model: type[BaseModel] = given[0] if given else parameter.annotation
     reference: dict[str, Any] = {"$ref": _REFERENCE.format(model=model.__name__)}

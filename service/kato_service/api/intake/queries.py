@@ -9,7 +9,7 @@ import inspect
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, get_args
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -65,6 +65,12 @@ class Gathered:
     """Makes it; its arguments are the parameters."""
 
 
+@cache
+def arguments_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """What an operation takes: it is mounted under several paths, and looked at several times."""
+    return inspect.signature(function).parameters
+
+
 class QueryParameters:
     """The parameters of the query that one operation takes."""
 
@@ -75,9 +81,9 @@ class QueryParameters:
             TypeError: A parameter has no default.
         """
         own, self._gathered = [], {}
-        for name, each in inspect.signature(operation).parameters.items():
+        for name, each in arguments_of(operation).items():
             if (gathered := _gathering(each)) is not None:
-                parts = tuple(inspect.signature(gathered.by).parameters.values())
+                parts = tuple(arguments_of(gathered.by).values())
                 self._gathered[name] = (gathered.by, parts)
             elif name not in others:
                 own.append(each)

@@ -4,7 +4,6 @@ An operation is a function. Its arguments are the call, the request if it needs 
 path has, the body, and parameters of the query.
 """
 
-import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -20,7 +19,7 @@ from kato_service.api.intake import exact_json, json_bodies
 from kato_service.api.intake.calls import call_of, label
 from kato_service.api.intake.identity import Claims, claims_taken
 from kato_service.api.intake.prefix import SLASH, segmented
-from kato_service.api.intake.queries import QueryParameters
+from kato_service.api.intake.queries import QueryParameters, arguments_of
 from kato_service.api.shapes.body import unknown_fields_ignored
 from kato_service.api.shapes.requests import ConfigBody, GeneOverrides, GenesBody, NoBody
 from kato_service.api.wording import invalid_input
@@ -101,7 +100,7 @@ class StrictRoute(DocumentedRoute):
         TypeError: A parameter of the query has no default, or one of the path is no string.
         """
         super().__init__(path, endpoint, method, **documented)
-        taken = inspect.signature(endpoint).parameters
+        taken = arguments_of(endpoint)
         for name in self.param_convertors:
             if taken[name].annotation is not str:
                 raise TypeError(f"{endpoint.__name__}: {name} comes from the path, but is no str")
@@ -193,7 +192,7 @@ _UNUSED = _BodyReader(TypeAdapter(NoBody | None), NoBody, required=False)
 
 @cache
 def _body_reader(endpoint: Endpoint) -> _BodyReader | None:
-    body = inspect.signature(endpoint).parameters.get("body")
+    body = arguments_of(endpoint).get("body")
     if body is None:
         return None
     model = body.annotation
