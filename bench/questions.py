@@ -11,7 +11,7 @@ from functools import partial
 
 from engine import LIMIT, THRESHOLD, Row, Source
 
-from kato_service.search.matching import ANY_MATCH, Wanted
+from kato_service.search.matching import ANY_MATCH, MatchingIndex, Wanted
 from kato_service.search.pattern_searcher import PatternSearcher
 
 STATES, TURNS = 12, 3
@@ -29,14 +29,10 @@ def question_rows(seed: int, count: int = 100_000) -> list[Row]:
 
 
 def _measured(kind: str, count: int, seed: int) -> Row:
-    source = Source(kind, random.Random(seed))
-    index = PatternSearcher("c").new_index()
-    for pattern in source.patterns(count):
-        index.put(pattern, learns=1)
-    states = [state for state in (source.state() for _ in range(STATES * 3)) if len(state) > 4]
+    index, states = _filled(kind, count, seed)
     times: dict[str, list[float]] = {name: [] for name in QUESTIONS}
     kept = []
-    for state in states[:STATES] * TURNS:
+    for state in states * TURNS:
         for name, wanted in QUESTIONS.items():
             ask = partial(index.found, state, wanted, threshold=THRESHOLD, limit=LIMIT)
             times[name].append(_processor_ms(ask))
@@ -52,15 +48,11 @@ def answer_rows(seed: int) -> list[Row]:
 
 
 def _answers(count: int, threshold: float, limit: int, seed: int) -> Row:
-    source = Source("dense", random.Random(seed))
-    index = PatternSearcher("c").new_index()
-    for pattern in source.patterns(count):
-        index.put(pattern, learns=1)
-    states = [state for state in (source.state() for _ in range(STATES * 3)) if len(state) > 4]
+    index, states = _filled("dense", count, seed)
     forms = {"objects": Wanted(), "JSON": Wanted(as_text=True)}
     times: dict[str, list[float]] = {name: [] for name in forms}
     walls, listed = [], []
-    for state in states[:STATES] * TURNS:
+    for state in states * TURNS:
         for name, wanted in forms.items():
             ask = partial(index.found, state, wanted, threshold=threshold, limit=limit)
             times[name].append(_processor_ms(ask))
@@ -74,6 +66,16 @@ def _answers(count: int, threshold: float, limit: int, seed: int) -> Row:
         **{f"{name} p50 ms": statistics.median(values) for name, values in times.items()},
         "JSON wall p50 ms": statistics.median(walls),
     }
+
+
+def _filled(kind: str, count: int, seed: int) -> tuple[MatchingIndex, list[tuple[str, ...]]]:
+    """An index of the compiled engine with *count* patterns, and states to ask it about."""
+    source = Source(kind, random.Random(seed))
+    index = PatternSearcher("c").new_index()
+    for pattern in source.patterns(count):
+        index.put(pattern, learns=1)
+    states = [state for state in (source.state() for _ in range(STATES * 3)) if len(state) > 4]
+    return index, states[:STATES]
 
 
 def _processor_ms(action: Callable[[], object]) -> float:
