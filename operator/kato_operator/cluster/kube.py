@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -129,7 +130,8 @@ class Kube:
         try:
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         except config.ConfigException:
-            await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            file = os.environ.get("KUBECONFIG")
+            await config.load_kube_config(file, client_configuration=configuration)  # type: ignore[no-untyped-call]
         api = client.ApiClient(configuration)
         return cls(api, manager=manager, rate=rate, timeout_s=timeout_s, excluded=excluded)
 
