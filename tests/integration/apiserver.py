@@ -187,13 +187,15 @@ class OperatorProcess:
 
     def start(self) -> None:
         self.launch()
-        until(self.is_ready, "the operator being ready")
+        self.await_readiness()
 
     def launch(self) -> None:
         """Start it without waiting until it is ready."""
         with self.log.open("ab") as log:
-            environment = {**os.environ, **self.environment}
-            self.process = started(OPERATOR, environment, log, Path.cwd())
+            self.process = started(OPERATOR, self.environment, log, Path.cwd())
+
+    def await_readiness(self) -> None:
+        until(self.is_ready, "the operator being ready")
 
     def is_ready(self) -> bool:
         assert self.process is not None

@@ -25,6 +25,7 @@ from support.dying import dying_with_us
 NURSERIES = 2
 OF_INTERPRETERS = ("PYTHON", "LD_", "MALLOC_", "OTEL_")
 """Beginnings of variables that are read before a program runs, or when it is imported."""
+INHERITED = ("PATH", "HOME")
 LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
 SERVICE = ("kato_service.__main__", "kato_service.program", "kato_service.app")
 OPERATOR = ("kato_operator.__main__", "kato_operator.program")
@@ -36,18 +37,28 @@ Process = Union["Forked", "subprocess.Popen[bytes]"]
 def started(
     program: tuple[str, ...], environment: Mapping[str, str], out: IO[bytes], folder: Path
 ) -> Process:
-    """A process of SERVICE or OPERATOR that runs now; it is killed when the tests end."""
-    if any(name.startswith(OF_INTERPRETERS) for name in environment):
+    """A process of SERVICE or OPERATOR that runs now; it is killed when the tests end.
+
+    Its environment is *environment* and, of ours, `INHERITED`: a variable for our own interpreter
+    would have every process started instead of forked.
+    """
+    complete = {**inherited(), **environment}
+    if any(name.startswith(OF_INTERPRETERS) for name in complete):
         package = program[0].removesuffix(".__main__")
         return subprocess.Popen(
             [*dying_with_us(), sys.executable, "-m", package],
-            env=environment,
+            env=complete,
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
         )
-    return _nursery(program, next(_turn) % NURSERIES).forked(program[0], environment, out, folder)
+    return _nursery(program, next(_turn) % NURSERIES).forked(program[0], complete, out, folder)
+
+
+def inherited() -> dict[str, str]:
+    """What every process gets of our environment."""
+    return {name: os.environ[name] for name in INHERITED if name in os.environ}
 
 
 class Forked:
@@ -94,7 +105,7 @@ class _Nursery:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", str(program), str(theirs.fileno()), *modules],
-                env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+                env=inherited(),
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
             )

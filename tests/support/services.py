@@ -1,6 +1,5 @@
 """Processes of the service, which tests start, kill and restart."""
 
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -40,12 +39,10 @@ class ServiceProcess(Killable):
         return (self.directory / "service.log").read_text(errors="replace")
 
     def start(self) -> None:
-        inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         own = {"HOST": "127.0.0.1", "PORT": str(self.port)}
         own["DATA_DIR"] = str(self.directory / "data")
         with (self.directory / "service.log").open("ab") as out:
-            environment = {**inherited, **own, **self.variables}
-            self.process = started(SERVICE, environment, out, self.directory)
+            self.process = started(SERVICE, {**own, **self.variables}, out, self.directory)
 
     def is_ready(self) -> bool:
         with suppress(httpx.TransportError):
