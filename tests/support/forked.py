@@ -28,6 +28,12 @@ OF_INTERPRETERS = ("PYTHON", "LD_", "MALLOC_", "OTEL_")
 INHERITED = ("PATH", "HOME")
 LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
 SERVICE = ("kato_service.__main__", "kato_service.program", "kato_service.app")
+SERVICE_WITH_QDRANT = (
+    *SERVICE,
+    "kato_service.connections.qdrant_pool",
+    "kato_service.knowledge.vectors.qdrant_store",
+)
+"""A service imports Qdrant's client only if it has a Qdrant: 1.5 s of a processor."""
 OPERATOR = ("kato_operator.__main__", "kato_operator.program")
 """What runs, and what is imported before."""
 _turn = count()
@@ -37,7 +43,7 @@ Process = Union["Forked", "subprocess.Popen[bytes]"]
 def started(
     program: tuple[str, ...], environment: Mapping[str, str], out: IO[bytes], folder: Path
 ) -> Process:
-    """A process of SERVICE or OPERATOR that runs now; it is killed when the tests end.
+    """A process of one of the programs above that runs now; it is killed when the tests end.
 
     Its environment is *environment* and, of ours, `INHERITED`: a variable for our own interpreter
     would have every process started instead of forked.

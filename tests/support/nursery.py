@@ -1,7 +1,8 @@
 """A process that has imported a program, and forks one that runs it whenever it is asked to.
 
 `nursery.py FD MODULE…`: FD is a socket of messages, see `support.forked`. It starts no thread, so
-that forking is safe, and ends with the socket.
+that forking is safe (OpenBLAS, which numpy loads, ends its threads before each fork), and ends with
+the socket.
 """
 
 import ctypes

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support.forked import SERVICE, Process, started
+from support.forked import SERVICE, SERVICE_WITH_QDRANT, Process, started
 from support.servers import START_PATIENCE_S, Killable, free_port
 
 STOP_PATIENCE_S = 60.0
@@ -41,8 +41,9 @@ class ServiceProcess(Killable):
     def start(self) -> None:
         own = {"HOST": "127.0.0.1", "PORT": str(self.port)}
         own["DATA_DIR"] = str(self.directory / "data")
+        program = SERVICE_WITH_QDRANT if "QDRANT_URL" in self.variables else SERVICE
         with (self.directory / "service.log").open("ab") as out:
-            self.process = started(SERVICE, {**own, **self.variables}, out, self.directory)
+            self.process = started(program, {**own, **self.variables}, out, self.directory)
 
     def is_ready(self) -> bool:
         with suppress(httpx.TransportError):
