@@ -7,7 +7,7 @@ installed before its bound is raised, and that every undocumented module in use 
 
 import ast
 import tomllib
-from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -44,19 +44,23 @@ def requirements(name: str) -> list[Requirement]:
     return [requirement for requirement in found if requirement.name == name]
 
 
-def nodes() -> Iterator[tuple[Path, ast.AST]]:
-    """Every syntax node of the service and the operator, with its file."""
-    for folder in ("service", "operator"):
-        for file in sorted((ROOT / folder).rglob("*.py")):
-            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-                yield file.relative_to(ROOT), node
+@cache
+def imports() -> list[tuple[Path, ast.Import | ast.ImportFrom]]:
+    """Every import of the service and the operator, with its file."""
+    return [
+        (file.relative_to(ROOT), node)
+        for folder in ("service", "operator")
+        for file in sorted((ROOT / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
 
 
-def imported(node: ast.AST) -> list[str]:
+def imported(node: ast.Import | ast.ImportFrom) -> list[str]:
     """The modules that an import names."""
     if isinstance(node, ast.ImportFrom):
         return [node.module or ""]
-    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+    return [alias.name for alias in node.names]
 
 
 def is_private(name: str) -> bool:
@@ -82,7 +86,7 @@ def test_the_installed_version_is_within_the_bounds(name: str) -> None:
 
 def test_every_undocumented_module_in_use_is_listed() -> None:
     packages = {name.replace("-", "_") for name in BOUNDED}
-    found = {module for _, node in nodes() for module in imported(node) if "." in module}
+    found = {module for _, node in imports() for module in imported(node) if "." in module}
     ours = {module for module in found if module.split(".")[0] in packages}
     assert ours - DOCUMENTED == UNDOCUMENTED
 
@@ -90,13 +94,13 @@ def test_every_undocumented_module_in_use_is_listed() -> None:
 def test_no_private_module_or_name_of_another_package_is_imported() -> None:
     private = [
         f"{file}: {module}"
-        for file, node in nodes()
+        for file, node in imports()
         for module in imported(node)
         if not module.startswith("kato_") and any(map(is_private, module.split(".")))
     ]
     private += [
         f"{file}: {node.module}.{alias.name}"
-        for file, node in nodes()
+        for file, node in imports()
         if isinstance(node, ast.ImportFrom) and not (node.module or "").startswith("kato_")
         for alias in node.names
         if is_private(alias.name)
