@@ -4,6 +4,7 @@ import hashlib
 import keyword
 import re
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,9 @@ DECISION = ROOT / "docs" / "decisions" / "0041-the-page-of-the-api-is-in-the-pac
 OBSERVATIONS = ("ObservationBody", "SequenceItem")
 
 
+@cache
 def built(*, older: bool, **variables: str) -> Document:
+    """A document, which takes a second: nobody may change it."""
     app = application(**variables)
     return document(app, app.state.service.settings, older=older)
 
@@ -68,7 +71,7 @@ def test_the_documents_together_describe_every_operation_once() -> None:
     described = [
         (operation.method, operation.path)
         for older in (False, True)
-        for operation in operations(document(app, app.state.service.settings, older=older))
+        for operation in operations(built(older=older))
     ]
     assert sorted(described) == sorted(served)
 
@@ -158,7 +161,7 @@ def test_security_is_the_scope_that_the_route_needs(
         if isinstance(route, DocumentedRoute) and (need := need_of(route)) is not None
         for method in route.methods or ()
     }
-    for operation in operations(document(app, app.state.service.settings, older=older)):
+    for operation in operations(built(older=older, **variables)):
         scope = needs[operation.method, operation.path]
         each = [{"apiKey": [scope.value]}, {"bearer": [scope.value]}]
         expected = [] if scope == "open" else [*optional, *each]
