@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 from apiserver import REPOSITORY, Manifest, Namespace, OperatorProcess
 
 from binaries import node_binary
+from support import yaml_text
 
 CHART = REPOSITORY / "charts" / "kato"
 RELEASE = "kato"
@@ -36,8 +36,10 @@ def render(control_plane: Any, tmp_path: Path) -> Render:
         place = ("--namespace", SYSTEM, "--values", str(file))
         done = helm("template", RELEASE, str(CHART), *place, *flags)
         assert done.returncode == 0, done.stderr
-        found = (item for item in yaml.safe_load_all(done.stdout) if item)
-        return {(item["kind"], item["metadata"]["name"]): item for item in found}
+        return {
+            (item["kind"], item["metadata"]["name"]): item
+            for item in yaml_text.documents(done.stdout)
+        }
 
     return rendered
 
@@ -100,7 +102,7 @@ def grant(client: httpx.Client, namespace: str, granted: list[Manifest]) -> None
 
 def kubeconfig(operator: OperatorProcess, token: str) -> Manifest:
     """The administrator's kubeconfig with the token of the service account."""
-    admin = yaml.safe_load(Path(operator.environment["KUBECONFIG"]).read_text())
+    admin = yaml_text.loaded(Path(operator.environment["KUBECONFIG"]).read_text())
     (context,) = admin["contexts"]
     context["context"]["user"] = "operator"
     return {**admin, "users": [{"name": "operator", "user": {"token": token}}]}

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 import pytest
-import yaml
 from apiserver import REPOSITORY, Manifest
 from rendered_chart import CHART, RELEASE, SYSTEM, Objects, Render, helm, rules
 
 from kato_operator.settings import OperatorSettings
+from support import yaml_text
 
 pytestmark = pytest.mark.apiserver
 
@@ -79,7 +79,7 @@ def test_the_crd_is_ours_and_survives_the_release(render: Render) -> None:
     rendered = render()[name]
     assert rendered["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
     file = REPOSITORY / "crds" / "kato.dev_katoinstances.yaml"
-    assert rendered == yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert rendered == yaml_text.loaded(file.read_text(encoding="utf-8"))
     assert name not in render(crds={"install": False})
 
 

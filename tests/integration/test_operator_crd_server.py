@@ -6,13 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 from refused_fields import REFUSED, resources
 from refused_specs import BOUNDS, STRICTER
 from truth import kstatus
 
 from kato_operator.crd.instance import custom_resource_definition, parse
 from kato_operator.errors import InvalidInstanceError
+from support import yaml_text
 
 pytestmark = pytest.mark.apiserver
 
@@ -352,6 +352,6 @@ def test_the_examples_are_accepted_as_they_are(
 ) -> None:
     strict = ("apply", "--server-side", "--validate=strict", "-f", str(example))
     assert "serverside-applied" in control_plane.kubectl("-n", namespace, *strict)
-    for document in yaml.safe_load_all(example.read_text(encoding="utf-8")):
+    for document in yaml_text.documents(example.read_text(encoding="utf-8")):
         meta = {**document["metadata"], "namespace": namespace}
         assert parse({**document, "metadata": meta}).metadata.name == meta["name"]

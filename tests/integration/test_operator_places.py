@@ -6,11 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 from apiserver import Namespace, OperatorProcess, claim
 from custom_resources import MONITOR_CRD, MONITORS, add_crd, remove_crd
 
-from support import patient
+from support import patient, yaml_text
 from support.waiting import until
 
 pytestmark = pytest.mark.apiserver
@@ -59,7 +58,7 @@ def test_a_kind_whose_crd_appears_or_disappears_is_noticed_without_a_restart(
 @pytest.fixture
 def own_crd(kubernetes: httpx.Client) -> Iterator[Manifest]:
     """The CRD of KatoInstances, which is there again after the test."""
-    crd: Manifest = yaml.safe_load(OWN_FILE.read_text(encoding="utf-8"))
+    crd: Manifest = yaml_text.loaded(OWN_FILE.read_text(encoding="utf-8"))
     yield crd
     add_crd(kubernetes, crd)
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 from apiserver import REPOSITORY, Manifest
 
 from archives import unpack
@@ -23,6 +22,7 @@ from dist import build_packages
 from python_packages import ENGINE
 from release_images import image_names
 from sources import sources
+from support import yaml_text
 
 pytestmark = pytest.mark.apiserver
 PEOPLE = ("view", "edit", "admin")
@@ -62,7 +62,7 @@ def manifests(packages: Packages) -> list[Manifest]:
 
 
 def objects(text: str) -> list[Manifest]:
-    return [item for item in yaml.safe_load_all(text) if item]
+    return yaml_text.documents(text)
 
 
 def tracked(*folders: str) -> set[str]:
@@ -175,7 +175,8 @@ def test_the_chart_archive_holds_the_chart(packages: Packages, tmp_path: Path) -
     for path in (path for path in CHART.rglob("*") if path.is_file()):
         packed = unpacked / path.relative_to(CHART)
         if path.name == "Chart.yaml":  # Helm rewrites it
-            assert yaml.safe_load(packed.read_text()) == yaml.safe_load(path.read_text())
+            texts = packed.read_text(), path.read_text()
+            assert yaml_text.loaded(texts[0]) == yaml_text.loaded(texts[1])
         elif path.name != ".helmignore":
             assert packed.read_bytes() == path.read_bytes(), path
 

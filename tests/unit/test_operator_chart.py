@@ -5,16 +5,15 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kato_operator.children import images
+from support import yaml_text
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "kato"
 
 
 def read(name: str) -> Any:
-    return yaml.safe_load((CHART / name).read_text(encoding="utf-8"))
+    return yaml_text.loaded((CHART / name).read_text(encoding="utf-8"))
 
 
 def test_chart_and_images_have_the_projects_version() -> None:
