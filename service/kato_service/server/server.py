@@ -1,7 +1,6 @@
 """uvicorn, set up to serve the application in one process."""
 
 import asyncio
-import gc
 import signal
 import socket
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from kato_service.access.addresses import ClientAddresses
+from kato_service.server.garbage import begin_collecting
 from kato_service.server.http_protocol import BoundedHttpProtocol
 from kato_service.server.open_connections import OpenConnections
 from kato_service.server.tls import Certificate
@@ -45,7 +45,7 @@ class KatoServer(uvicorn.Server):
             self.config.ssl = certificate.context
             self._watch = asyncio.create_task(certificate.watch())
         await super().startup(sockets)
-        _freeze_garbage()
+        begin_collecting()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._watch is not None:
@@ -83,14 +83,6 @@ class KatoServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._service.stop()
         super().handle_exit(sig, frame)
-
-
-def _freeze_garbage() -> None:
-    """Exempt modules and routes from garbage collections: going through them takes 80 ms, in which
-    the event loop stands still. So they are not collected before either: of what a start makes, one
-    object in 200 becomes garbage."""
-    gc.freeze()
-    gc.enable()
 
 
 def _config(service: Service, app: ASGIApp) -> uvicorn.Config:
