@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import count
 
 import orjson
@@ -152,7 +153,7 @@ def test_a_search_sees_the_knowledge_as_of_its_start() -> None:
     search = searcher.search(fold.reading(), (STATE,), Genes())
     before = searcher.run(search)
     later = [
-        replace(learns[0], emotives={"joy": 9.0}, metadata={"k": ("2",)}),
+        learns[0]._replace(emotives={"joy": 9.0}, metadata={"k": ("2",)}),
         Update("", learns[1].name, frequency=70, emotives=()),
         Delete("", learns[2].name),
         Learn("", pattern_name((("a", "b"),)), (("a", "b"),), None, 5),
@@ -235,7 +236,9 @@ def test_an_index_out_of_memory_is_unchanged_and_can_be_used() -> None:
     for first in range(1, 200):
         held = index.engine.frozen()
         one = pattern(rng, first, size=rng.randint(1, 40))
-        failed += _with_failing_allocations(lambda one=one: index.put(one, learns=1), unharmed)
+        learn = partial(index.learn, one.name, one.events, first)
+        put = partial(index.put, one, learns=1)
+        failed += _with_failing_allocations(learn if first % 2 else put, unharmed)
         expected[one.name] = one
         again = replace(rng.choice(list(expected.values())), frequency=first)
         failed += _with_failing_allocations(lambda again=again: index.put(again), unharmed)

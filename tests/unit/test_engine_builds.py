@@ -26,6 +26,7 @@ ENGINE_TESTS = tuple(
         "affinity",
         "repeats",
         "compiled_engine",
+        "first_learns",
         "pattern_loading",
         "pattern_selection",
         "stored_views",

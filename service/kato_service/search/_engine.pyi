@@ -52,6 +52,9 @@ class Index:
 
         *counted*: learns that are added to the symbol counts."""
 
+    def learn(self, name: str, events: Events, revision: int, /) -> bool:
+        """Add a pattern with its first learn; False: its name is known, nothing changed."""
+
     def get(self, name: str, /) -> tuple[Events, int, int, int, int] | None:
         """Events, frequency, learns, first, revision."""
 

@@ -9,7 +9,7 @@ from weakref import WeakSet
 from kato_service.domain.emotives import mean_emotives
 from kato_service.domain.genes import RANK_KEYS
 from kato_service.domain.later_metrics import MAX_FUTURES
-from kato_service.domain.pattern import NO_AFFINITY, Pattern
+from kato_service.domain.pattern import NO_AFFINITY, Event, Pattern
 from kato_service.domain.prediction import FuturePotential, Prediction
 from kato_service.domain.statistics import Corrections
 from kato_service.knowledge.model.index import (
@@ -74,6 +74,13 @@ class CompiledPatternIndex:
                 self._keep(pattern.name, Extras.of(pattern))
             if pattern.name in self._affinities.buried:
                 self._affinities.unearth(pattern.name)
+
+    def learn(self, name: str, events: tuple[Event, ...], revision: int) -> bool:
+        with self._changing:
+            is_new = self.engine.learn(name, events, revision)
+            if is_new and name in self._affinities.buried:
+                self._affinities.unearth(name)
+        return is_new
 
     def correct(self, corrections: Corrections) -> None:
         rows = tuple((symbol, *counts) for symbol, counts in corrections.symbols.items())

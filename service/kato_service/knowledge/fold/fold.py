@@ -11,7 +11,7 @@ from sys import getsizeof
 from typing import assert_never
 
 from kato_service.domain.affinity import with_felt
-from kato_service.domain.pattern import NO_AFFINITY, Emotives, Event, Pattern
+from kato_service.domain.pattern import Emotives, Event, Pattern
 from kato_service.domain.sizes import EMOTIVE_BYTES, emotives_bytes, events_bytes, merged_metadata
 from kato_service.domain.statistics import Corrections, SymbolStatistics
 from kato_service.knowledge.fold.dirty_patterns import DirtyPatterns
@@ -203,10 +203,11 @@ class Fold:
         )
 
     def _learn(self, revision: int, entry: Learn) -> int:
-        known = self.index.get(entry.name)
-        if known is None and entry.name not in self.tombstones:
-            return self._learn_new(revision, entry)
-        known = known or self._first(revision, entry.name, entry.events)
+        name = entry.name
+        is_plain = entry.emotives is None and not entry.metadata and name not in self.tombstones
+        if is_plain and self.index.learn(name, entry.events, revision):
+            return 1
+        known = self.index.get(name) or self._first(revision, name, entry.events)
         pattern = replace(
             known,
             frequency=min(known.frequency + 1, MAX_FREQUENCY),
@@ -214,20 +215,6 @@ class Fold:
             emotives=_window(known.emotives, entry.emotives, entry.persistence),
             metadata=merged_metadata(known.metadata, entry.metadata),
             affinity=with_felt(known.affinity, entry.emotives),
-            revision=revision,
-        )
-        self.index.put(pattern, learns=1)
-        return pattern.frequency
-
-    def _learn_new(self, revision: int, entry: Learn) -> int:
-        """The same of a pattern that was never learned, in one step."""
-        pattern = Pattern(
-            entry.name,
-            entry.events,
-            emotives=_window((), entry.emotives, entry.persistence),
-            metadata=merged_metadata({}, entry.metadata) if entry.metadata else {},
-            affinity=with_felt(NO_AFFINITY, entry.emotives),
-            first=revision,
             revision=revision,
         )
         self.index.put(pattern, learns=1)

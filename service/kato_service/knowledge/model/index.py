@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-from kato_service.domain.pattern import Pattern
+from kato_service.domain.pattern import Event, Pattern
 from kato_service.domain.statistics import Corrections, SymbolCounts, SymbolStatistics
 from kato_service.knowledge.model.pattern_filter import PatternFilter
 
@@ -126,6 +126,13 @@ class PatternIndex(Protocol):
             learns: How many more times its symbols are counted.
         """
 
+    def learn(self, name: str, events: tuple[Event, ...], revision: int) -> bool:
+        """The first learn of a pattern without emotives and metadata, at *revision*, as by `put`.
+
+        Returns:
+            False if the name is known, and nothing changed.
+        """
+
     def get(self, name: str) -> Pattern | None: ...
 
     def remove(self, name: str) -> None:
@@ -188,6 +195,12 @@ class UnsavedIndex:
     """What indexes share that are filled one pattern at a time and have no snapshot files."""
 
     statistics: SymbolCounts
+
+    def learn(self: CountingIndex, name: str, events: tuple[Event, ...], revision: int) -> bool:
+        is_new = self.get(name) is None
+        if is_new:
+            self.put(Pattern(name, events, first=revision, revision=revision), learns=1)
+        return is_new
 
     def correct(self, corrections: Corrections) -> None:
         self.statistics.correct(corrections)

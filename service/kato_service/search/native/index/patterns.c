@@ -268,17 +268,10 @@ static int changed(patterns *all, segment *found, uint32_t local, const pattern_
     return 0;
 }
 
-int patterns_put(patterns *all, PyObject *events, const pattern_facts *facts)
+/* Add a new pattern; -1: an exception is set. */
+static int added_events(patterns *all, PyObject *events, const pattern_facts *facts)
 {
-    uint32_t local, count = 0;
-    segment *found = patterns_find(all, facts->name, &local);
-    if (found != NULL) {
-        if (changed(all, found, local, facts) < 0) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        return 0;
-    }
+    uint32_t count = 0;
     uint32_t *tokens = tokens_of(all->symbols, events, &count);
     if (tokens == NULL) {
         return -1;
@@ -289,6 +282,29 @@ int patterns_put(patterns *all, PyObject *events, const pattern_facts *facts)
         PyErr_NoMemory();
     }
     return failed;
+}
+
+int patterns_put(patterns *all, PyObject *events, const pattern_facts *facts)
+{
+    uint32_t local;
+    segment *found = patterns_find(all, facts->name, &local);
+    if (found != NULL) {
+        if (changed(all, found, local, facts) < 0) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        return 0;
+    }
+    return added_events(all, events, facts);
+}
+
+int patterns_add(patterns *all, PyObject *events, const pattern_facts *facts)
+{
+    uint32_t local;
+    if (patterns_find(all, facts->name, &local) != NULL) {
+        return 0;
+    }
+    return added_events(all, events, facts) < 0 ? -1 : 1;
 }
 
 int patterns_remove(patterns *all, const uint8_t *name)

@@ -40,6 +40,9 @@ int patterns_clear(patterns *all);
 /* Add a pattern at the end, or change the facts of the one of its name. */
 int patterns_put(patterns *all, PyObject *events, const pattern_facts *facts);
 
+/* Add a pattern at the end. 1: added; 0: its name is known, nothing changed; -1: as above. */
+int patterns_add(patterns *all, PyObject *events, const pattern_facts *facts);
+
 /* 1: removed; 0: there is no such name; -1: as above. */
 int patterns_remove(patterns *all, const uint8_t *name);
 

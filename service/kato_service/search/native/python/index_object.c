@@ -22,6 +22,15 @@ static void index_dealloc(PyObject *self)
     object_freed(self);
 }
 
+static int named(PyObject *name, uint8_t *parsed)
+{
+    if (!name_parse(name, parsed)) {
+        PyErr_SetString(PyExc_ValueError, "a pattern's name is 40 hexadecimal digits");
+        return 0;
+    }
+    return 1;
+}
+
 static int fits(unsigned long long value, unsigned long long limit)
 {
     if (value > limit) {
@@ -40,8 +49,7 @@ static PyObject *index_put(PyObject *self, PyObject *args)
                           &revision, &counted)) {
         return NULL;
     }
-    if (!name_parse(name, facts.name)) {
-        PyErr_SetString(PyExc_ValueError, "a pattern's name is 40 hexadecimal digits");
+    if (!named(name, facts.name)) {
         return NULL;
     }
     if (!fits(frequency, REMOVED - 1) || !fits(learns, UINT32_MAX) || !fits(counted, 1u << 30)) {
@@ -54,6 +62,20 @@ static PyObject *index_put(PyObject *self, PyObject *args)
         return NULL;
     }
     Py_RETURN_NONE;
+}
+
+/* Index.learn(name, events, revision): the first learn of a pattern; False if it is known. */
+static PyObject *index_learn(PyObject *self, PyObject *args)
+{
+    PyObject *name, *events;
+    unsigned long long revision;
+    pattern_facts facts = {.frequency = 1, .counted = 1};
+    if (!PyArg_ParseTuple(args, "OOK", &name, &events, &revision) || !named(name, facts.name)) {
+        return NULL;
+    }
+    facts.record = (pattern_record){revision, revision, 1};
+    int added = patterns_add(&((index_object *)self)->all, events, &facts);
+    return added < 0 ? NULL : PyBool_FromLong(added);
 }
 
 static PyObject *index_get(PyObject *self, PyObject *name_given)
@@ -164,6 +186,7 @@ static Py_ssize_t index_length(PyObject *self)
 
 static PyMethodDef index_methods[] = {
     {"put", index_put, METH_VARARGS, NULL},
+    {"learn", index_learn, METH_VARARGS, NULL},
     {"get", index_get, METH_O, NULL},
     {"remove", index_remove, METH_O, NULL},
     {"clear", index_clear, METH_NOARGS, NULL},
