@@ -4,7 +4,6 @@ import asyncio
 import json
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -70,7 +69,7 @@ def test_a_copy_stays_what_it_was(index: Callable[[], PatternIndex]) -> None:
     first = history()[3]
     assert isinstance(first, Learn)
     later = [
-        replace(first, emotives={"joy": 9.0}, metadata={"k": ("2",)}),
+        first._replace(emotives={"joy": 9.0}, metadata={"k": ("2",)}),
         Delete("", first.name),
         learn(("new",), ("x",)),
         Statistics("", "s", 2, Corrections({"x": (1, 1)}, 1, 1, 1)),

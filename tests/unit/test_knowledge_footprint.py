@@ -4,7 +4,6 @@ import gc
 import random
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -59,7 +58,7 @@ def test_emotives_and_metadata_count_while_they_are_kept(fold: Fold) -> None:
     entry = learns(2000)[0]
     before = fold.memory_bytes
     for joy in (1.0, 2.0):
-        apply(fold, replace(entry, emotives={"joy": joy}, metadata={"k": ("v" * 10_000,)}))
+        apply(fold, entry._replace(emotives={"joy": joy}, metadata={"k": ("v" * 10_000,)}))
     with_both = fold.memory_bytes
     assert with_both > before + 10_000
     apply(fold, Update("token", entry.name, emotives=()))

@@ -11,6 +11,8 @@ Stm = tuple[Event, ...]
 Emotives = Mapping[str, float]
 Metadata = Mapping[str, tuple[str, ...]]
 """By key, the distinct values as canonical JSON texts, in order of first appearance."""
+NO_METADATA: Metadata = {}
+"""One empty map for all learns without metadata, which are most."""
 NO_AFFINITY: Emotives = {}
 """One empty map for all patterns whose learns brought no emotives, which are most."""
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from kato_service.domain.deadline import Deadline, within
@@ -333,8 +333,8 @@ def _outcome(pending: PendingEntry, entry: Learn, is_new: bool) -> Applied | Kat
         if is_new and (pending.is_own or pending.name is None):
             return applied
         if subject(pending.entry) != entry.name:
-            return replace(applied, met=False, frequency=None, is_known=False)
-        return replace(applied, met=False)
+            return applied._replace(met=False, frequency=None, is_known=False)
+        return applied._replace(met=False)
     if isinstance(pending.error, KatoError):
         return pending.error
     assert pending.error is not None

@@ -4,7 +4,6 @@ Nothing is stored here but vectors: a line is planned, and whoever asked appends
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from kato_service.domain.deadline import Deadline
@@ -83,15 +82,17 @@ class LineProcessor:
             return None
         if size_bytes > limits.max_stm_bytes or self._may_be_too_long(events, size_bytes):
             return None
-        kept = [sorted(event) if genes.sort_symbols else event for event in events if event]
+        kept = [event for event in events if event]
         symbols = sum(map(len, kept))
         if symbols > limits.max_stm_symbols:
             return None
         if symbols < MIN_PATTERN_SYMBOLS:
             return PlannedLine(kb)
+        if symbols > len(kept) and genes.sort_symbols:
+            kept = [sorted(event) for event in kept]
         token = named_token(*line_id) if line_id else self._tokens.next()
         stm = tuple(map(tuple, kept))
-        entry = Learn(token, name_of_lists(kept), stm, None, genes.persistence, {})
+        entry = Learn(token, name_of_lists(kept), stm, None, genes.persistence)
         return PlannedLine(kb, (entry,), learns_last=True)
 
     async def planned(
@@ -121,7 +122,7 @@ class LineProcessor:
         entries = tuple(plan.learned)
         if line_id is not None:
             entries = tuple(
-                replace(entry, token=named_token(*line_id, part))
+                entry._replace(token=named_token(*line_id, part))
                 for part, entry in enumerate(entries)
             )
         truncated = any(result.stm_truncated for result in plan.results)

@@ -29,11 +29,13 @@ class DirtyPatterns:
     def add(self, entry: Entry) -> None:
         """Mark what *entry* changed. A clear leaves no pattern, so nothing is dirty after it."""
         name = subject(entry)
-        if isinstance(entry, Clear):
-            self.all, self._names = False, {}
-        elif name is not None and not self.all:
+        if name is None:
+            if isinstance(entry, Clear):
+                self.all, self._names = False, {}
+        elif not self.all:
             self._names[name] = None
-            self._bound()
+            if len(self._names) > self._max_names:
+                self.all, self._names = True, {}
 
     def take(self) -> "DirtyPatterns":
         """Move everything into a new set, to be written; this one is empty afterwards."""

@@ -1,13 +1,24 @@
-"""The entries of a knowledge base's log (knowledge.md §1)."""
+"""The entries of a knowledge base's log (knowledge.md §1).
+
+`Learn` and `Applied` are made for every learn, and a named tuple is made in a quarter of the time
+that a frozen data class takes.
+"""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from kato_service.domain.pattern import NO_AFFINITY, Emotives, Event, Metadata, Pattern
+from kato_service.domain.pattern import (
+    NO_AFFINITY,
+    NO_METADATA,
+    Emotives,
+    Event,
+    Metadata,
+    Pattern,
+)
 from kato_service.domain.statistics import Corrections
 
 
-@dataclass(frozen=True, slots=True)
-class Learn:
+class Learn(NamedTuple):
     token: str
     """Random, one per entry: identifies it in the log, whoever completes its intent."""
     name: str
@@ -16,7 +27,7 @@ class Learn:
     """Mean of the session's pending maps ({} counts as one map); None if there were none."""
     persistence: int
     """Emotive maps that the pattern keeps from this learn on."""
-    metadata: Metadata = field(default_factory=dict)
+    metadata: Metadata = NO_METADATA
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +97,8 @@ Entry = Learn | Update | Delete | Clear | Import | Statistics
 
 def subject(entry: Entry) -> str | None:
     """The name of the pattern that an entry is about; None if it is about no single one."""
+    if type(entry) is Learn:
+        return entry.name
     return None if isinstance(entry, Clear | Statistics) else entry.name
 
 
@@ -94,7 +107,7 @@ def symbol_count(entry: Entry) -> int:
     if type(entry) is Learn:
         return sum(map(len, entry.events))
     match entry:
-        case Learn() | Import():
+        case Import():
             return sum(map(len, entry.events))
         case Statistics():
             return len(entry.corrections.symbols)
@@ -102,8 +115,7 @@ def symbol_count(entry: Entry) -> int:
             return 0
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(NamedTuple):
     """An entry that is in the log, and what it did at its revision."""
 
     entry: Entry
