@@ -38,7 +38,7 @@ class KnowledgeLimits:
     pending_symbols: int = 4_000_000
     """Symbols in the entries that may wait for one log: bounds their memory."""
 
-    group_entries: int = 500
+    group_entries: int = 512
     """Entries per insert: larger groups gain little, and every entry waits for its whole group."""
     group_symbols: int = 40_000
     """Symbols per insert, so that the store takes a group well within its time-out."""

@@ -15,8 +15,8 @@ from kato_service.errors import DeadlineExceededError, KatoError, OutcomeUnknown
 from kato_service.knowledge.model.entries import Applied, Learn
 from kato_service.knowledge.model.entry_names import name_in
 
-BATCH_LINES = 500
-"""Lines of a batch: as many as one insert into a log takes."""
+BATCH_LINES = 512
+"""Lines of a batch: as many as one insert into a log takes (`KnowledgeLimits.group_entries`)."""
 BATCH_BYTES = 256 * 1024
 """Bytes of a batch, as its lines were sent."""
 FAILED = 500

@@ -10,7 +10,8 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
-LARGEST_BLOCK = 256
+LARGEST_BLOCK = 512
+"""Rows of a statement: a whole group of entries of the log goes in with one."""
 Row = tuple[Any, ...]
 
 
