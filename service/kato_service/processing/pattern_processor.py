@@ -28,6 +28,7 @@ MIN_PATTERN_SYMBOLS = 2
 """Symbols that a pattern has at least; fewer are not learned."""
 TOKEN_BYTES = 12
 COUNTER_BYTES = 4
+_COUNTER = f"0{2 * COUNTER_BYTES}x"
 """Of the token of one entry among many."""
 
 
@@ -136,7 +137,7 @@ class Tokens:
 
     def next(self) -> str:
         """A token that no other entry has."""
-        return f"{self._start}{next(self._count):0{2 * COUNTER_BYTES}x}"
+        return f"{self._start}{next(self._count):{_COUNTER}}"
 
 
 def _result(

@@ -64,6 +64,12 @@ class LineReader:
         self._configurations = call.service.users.configurations
         self._kbs: dict[str | None, str] = {}
         """By user, the knowledge base."""
+        self._genes: dict[str, Genes] = {}
+        """By knowledge base, the genes of its lines in this turn of the event loop."""
+
+    def begin_turn(self) -> None:
+        """Others had a turn of the event loop: configurations may have changed."""
+        self._genes.clear()
 
     def at_once(self, number: int, raw: bytes) -> Line | None:
         """A line of symbols alone; None: `read` has to look at it."""
@@ -90,7 +96,7 @@ class LineReader:
         if kb is None or (user_id is None and "user_id" in value):
             return None  # `read` finds out which it is, once for each user
         line_id = self._line_id(number, unique_id, value)
-        genes = self._genes(kb)
+        genes = self._genes.get(kb) or self._current_genes(kb)
         if genes is None:
             return None
         planned = self._lines.at_once(kb, events, size_bytes, genes, line_id)
@@ -139,11 +145,13 @@ class LineReader:
             deadline=deadline,
         )
 
-    def _genes(self, kb: str) -> Genes | None:
+    def _current_genes(self, kb: str) -> Genes | None:
         """Those of a line without any of its own; None: `read` has to look for changes first."""
         if not self._configurations.is_current:
             return None
-        return self._lines.genes.overridden(self._configurations.genes(kb))
+        genes = self._lines.genes.overridden(self._configurations.genes(kb))
+        self._genes[kb] = genes
+        return genes
 
     def _kb(self, user_id: str | None) -> str:
         """The knowledge base of *user_id*, if the caller may act as that user.

@@ -83,6 +83,7 @@ def _in_list(error: InvalidInputError, number: int) -> InvalidInputError:
 
 
 async def _read(reader: LineReader, call: Call, number: int, value: Any) -> Line:
+    reader.begin_turn()
     line = reader.at_once_of(number, value, len(orjson.dumps(value)))
     await asyncio.sleep(0)
     return line or await reader.read_of(number, value, call.deadline)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import orjson
 
@@ -34,9 +34,11 @@ class Tally:
 
     def outcome(self, line: Line, found: Sequence[Outcome]) -> bytes:
         """The JSON of a line whose entries had the outcomes *found*."""
-        error = line.error or self._failure(line, found)
         self.lines += 1
-        if error is not None:
+        if _is_usual(found, line):
+            self.learned += 1
+            text = _usual(line, found[0])
+        elif (error := line.error or self._failure(line, found)) is not None:
             self.errors += 1
             self._is_broken |= error.retryable
             text = json_text.text(_told(line, {"status": "error", "error": told(error)}))
@@ -74,11 +76,7 @@ class Tally:
         is_repeated = not any(one.met for one in applied)
         self.repeated += is_repeated
         self.learned += not is_repeated
-        planned = line.planned
-        is_usual = len(applied) == 1 and planned.learns_last and not planned.stm_truncated
-        if is_usual and not is_repeated:
-            return _usual(line, applied[0])
-        return json_text.text(_told(line, _learned(planned, applied)))
+        return json_text.text(_told(line, _learned(line.planned, applied)))
 
 
 def told(error: KatoError) -> dict[str, Any]:
@@ -91,8 +89,17 @@ def told(error: KatoError) -> dict[str, Any]:
     }
 
 
+def _is_usual(found: Sequence[Outcome], line: Line) -> TypeGuard[Sequence[Applied]]:
+    """Whether *line* learned one pattern and nothing else: by far the most frequent outcome."""
+    planned = line.planned
+    if planned is None or len(found) != 1 or not planned.learns_last or planned.stm_truncated:
+        return False
+    one = found[0]
+    return isinstance(one, Applied) and one.met
+
+
 def _usual(line: Line, applied: Applied) -> bytes:
-    """The JSON of a line that learned one pattern: by far the most frequent answer."""
+    """The JSON of such a line."""
     entry, ending = applied.entry, b"}"
     if line.unique_id is not None:
         ending = b',"unique_id":' + orjson.dumps(line.unique_id) + b"}"

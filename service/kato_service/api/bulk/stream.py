@@ -126,12 +126,13 @@ class LearnStream:
 
     def _plan_some(self, raws: Iterator[RawLine], until: float) -> "RawLine | _Pause":
         """Plan lines of symbols alone; the first other one, or why there is none."""
+        self._reader.begin_turn()
         for raw in raws:
             line = None if raw.text is None else self._reader.at_once(raw.number, raw.text)
             if line is None:
                 return raw
             self._batch.add(line, len(raw.text or b""))
-            if self._batch.is_full or perf_counter() > until:
+            if perf_counter() > until or self._batch.is_full:
                 return _Pause.TURN
         return _Pause.END
 

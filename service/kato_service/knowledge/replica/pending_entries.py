@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
 
 from kato_service.errors import OverloadedError
@@ -61,7 +61,7 @@ class PendingEntry:
     applied: Applied | None = None
     error: BaseException | None = None
     """Why its last append failed."""
-    waiters: list[Waiter] = field(default_factory=list)
+    waiters: tuple[Waiter, ...] = ()
     """Appends that wait for it; empty while it is only registered."""
     name: EntryName | None = None
     """What its sender called it; None: it has a random token."""
@@ -77,7 +77,7 @@ class PendingEntry:
         self._wake(error)
 
     def _wake(self, error: BaseException | None) -> None:
-        waiters, self.waiters = self.waiters, []
+        waiters, self.waiters = self.waiters, ()
         for waiter in waiters:
             waiter.done(error)
 
