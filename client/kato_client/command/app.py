@@ -1,7 +1,5 @@
 """The commands and their options. Each says what it does next, and how to undo it."""
 
-import csv
-import io
 import os
 import sys
 import time
@@ -10,8 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
-from shlex import quote
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
@@ -19,8 +16,8 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from kato_client import BulkLearned, Kato, KatoError, __version__
-from kato_client.command import chatting, measuring, screen, sequences, watching
+from kato_client import Kato, KatoError, __version__
+from kato_client.command import chatting, files, measuring, screen, sequences, watching
 from kato_client.command.instance import Instance, WrongFileError, instance
 from kato_client.command.sequences import Form
 from kato_client.transfers import Moved
@@ -101,7 +98,11 @@ def learn(
     form = form or sequences.form_of(file)
     names = [one.strip() for one in columns.split(",") if one.strip()]
     run_name = name or uuid4().hex
-    with _opened(file) as (lines, progress), _completable(run_name), chosen.client() as kato:
+    with (
+        files.opened(file) as (lines, progress),
+        files.completable(run_name) as noted,
+        chosen.client() as kato,
+    ):
         screen.notice(
             f"learning {file} as {user} at {chosen.instance.url}",
             undo=f"kato erase --user {user}    (everything that {user} has learned)",
@@ -113,7 +114,7 @@ def learn(
         else:
             delimiter = "\t" if file.lower().endswith(".tsv") else ","
             found = sequences.of_table(lines, names, group, delimiter)
-        done = kato.user(user).learn(found, unique_id=run_name, progress=progress)
+        done = kato.user(user).learn(noted(found), unique_id=run_name, progress=progress)
     for failure in done.failures[:20]:
         screen.problem(f"sequence {failure.line}: {failure.message}")
     if as_json:
@@ -123,43 +124,6 @@ def learn(
         screen.notice(f"try it: kato predict --user {user} WORD WORD …")
     if done.errors:
         raise typer.Exit(1)
-
-
-@contextmanager
-def _completable(name: str) -> Iterator[None]:
-    """Tell how to complete a run that does not come to its end: some of it may be learned."""
-    try:
-        yield
-    except (Exception, KeyboardInterrupt):
-        screen.notice(
-            f"to complete it, so that nothing counts twice: run it again with --name {quote(name)}"
-        )
-        raise
-
-
-@contextmanager
-def _opened(file: str) -> Iterator[tuple[Iterator[str], Any]]:
-    """The lines of *file*, and what is told about the sequences that were learned."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=screen.notices) as bars:
-        task = bars.add_task("0 learned", total=None)
-
-        def progress(so_far: BulkLearned) -> None:
-            bars.update(task, description=f"{so_far.lines} learned")
-
-        try:
-            raw: BinaryIO = sys.stdin.buffer if file == "-" else Path(file).open("rb")  # noqa: SIM115 - closed below
-        except OSError as error:
-            raise WrongFileError(f"{file} cannot be read: {error.strerror}") from error
-        with raw:
-            if file != "-":
-                size = Path(file).stat().st_size
-                bars.update(task, total=size)
-                raw = bars.wrap_file(raw, total=size, task_id=task)
-            try:
-                yield io.TextIOWrapper(raw, encoding="utf-8-sig", newline=""), progress
-            except (UnicodeDecodeError, csv.Error) as error:
-                raise WrongFileError(f"{file} cannot be read: {error}") from error
 
 
 @app.command()

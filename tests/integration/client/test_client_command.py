@@ -104,6 +104,16 @@ def test_a_run_that_failed_in_the_middle_says_how_to_complete_it(
     assert done["learned"] + done["repeated"] == 2501
 
 
+def test_a_run_that_learned_nothing_is_not_to_be_completed(
+    run: Run, user: str, tmp_path: Path
+) -> None:
+    (tmp_path / "table.csv").write_text("a,b\n1,2\n")
+    for command in (("table.csv", "--columns", "c"), ("missing.csv",)):
+        failed = run("learn", *command, "-u", user)
+        assert failed.returncode == 1
+        assert "--name" not in failed.stderr, failed.stderr
+
+
 def test_what_cannot_be_learned_is_told(run: Run, user: str, tmp_path: Path) -> None:
     long = "x" * 1025
     refused = run("learn", "-", "-u", user, given=f"a b\n{long} y\n")
