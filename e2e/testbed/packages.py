@@ -31,7 +31,7 @@ def ensure_packages(names: Sequence[str]) -> None:
         raise TestbedError(f"packages are missing: run as root: apt-get install {wanted}")
     say(f"installing {wanted}")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    alone = ["flock", "--close", "--wait", str(LOCK_PATIENCE_S), LOCKED, "apt-get"]
+    alone = ["flock", "--verbose", "--close", "--wait", str(LOCK_PATIENCE_S), LOCKED, "apt-get"]
     run([*alone, "update", "-q"], timeout_s=600 + LOCK_PATIENCE_S, env=env)
     command = [*alone, "install", "-y", "-q", "--no-install-recommends", *missing]
     run(command, timeout_s=900 + LOCK_PATIENCE_S, env=env)
