@@ -1,6 +1,7 @@
 """Knowledge bases and their views over every backend: nothing is invented, nothing is lost."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from knowledge_stores import Replica, Store, mongo_store
@@ -89,6 +90,23 @@ async def test_many_dirty_patterns_are_written_without_a_list_of_them(
     assert await here.materialise() == 10
     await drop_what_views_show(log, *entries)
     assert facts(await fold_of(log, limits=few)) == facts(replayed(*entries))
+
+
+async def test_views_are_written_in_the_order_in_which_their_store_keeps_them(
+    replica: Replica, log: KnowledgeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = replica(KnowledgeLimits(view_batch=3)).get("kato")
+    await added(here, *(learn("a", str(number)) for number in range(20)))
+    written: list[str] = []
+    write = log.views.write
+
+    async def noted(kb: str, views: Sequence[PatternView]) -> None:
+        written.extend(one.pattern.name for one in views)
+        await write(kb, views)
+
+    monkeypatch.setattr(log.views, "write", noted)
+    assert await here.materialise() == 20
+    assert written == sorted(written)
 
 
 async def test_large_patterns_are_read_a_few_at_a_time(

@@ -57,17 +57,18 @@ class KnowledgeLimits:
     dirty_patterns: int = 100_000
     """Names of changed patterns that are listed for the next write of views (20 MB for so many);
     beyond, every pattern is compared instead."""
-    view_batch: int = 100
-    """Patterns per write of views: an append to the same file waits behind one batch at most."""
+    view_batch: int = 256
+    """Patterns per write of views: an append to the same file waits behind one batch at most, some
+    10 ms."""
     view_batch_symbols: int = 20_000
     """Symbols per write of views, for the same reason."""
     view_scan: int = 250
     """Names that are taken from the index at once while all patterns are compared."""
     view_delay_s: float = 5.0
     """Seconds after which the views show an entry: what changes often is written once."""
-    view_soon_entries: int = 1000
+    view_soon_entries: int = 5000
     """Entries ahead of the views that do not wait for the delay: replicas that start meanwhile
-    would have to fold them."""
+    would have to fold them, which takes a tenth of a second."""
     lease_s: float = 30.0
     """Seconds after which another process may write views or trim next to one that died, or is
     slow; the lease saves double work, correctness does not depend on it."""

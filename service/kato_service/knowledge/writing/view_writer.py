@@ -7,7 +7,7 @@ ones, can only bring views forward.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from itertools import islice
@@ -19,6 +19,9 @@ from kato_service.knowledge.model.log import Figures, Head, KnowledgeLog
 from kato_service.knowledge.model.pattern_views import PatternView
 from kato_service.knowledge.model.position import Position, before, goes_through
 from kato_service.knowledge.replica.current_fold import CurrentFold
+
+SORTED_NAMES = 5000
+"""Names that are sorted at once: some milliseconds, in which no other thread computes."""
 
 
 class ViewWriter:
@@ -114,7 +117,7 @@ class ViewWriter:
     async def _write_views(self, goal: "_Goal", checkpoint: int) -> int | None:
         """Write the views that are newer than *checkpoint*; statistics last: loads depend on it."""
         count, fold = 0, goal.fold
-        names = self._all_names(fold) if goal.dirty.all else iter(goal.dirty.names)
+        names = self._all_names(fold) if goal.dirty.all else _sorted_in_part(goal.dirty.names)
         while (views := await self._next_batch(fold, names, checkpoint)) is not None:
             if self._current.fold is not fold:
                 return None
@@ -183,6 +186,13 @@ class _Goal:
         counted = fold.statistics
         self.sizes = (len(fold.patterns), counted.distinct_symbols, counted.total_learns)
         """Patterns, different symbols, learns."""
+
+
+def _sorted_in_part(names: Sequence[str]) -> Iterator[str]:
+    """*names*, thousands at a time in the order in which a store keeps their views: those that are
+    written together then share pages of its file."""
+    for start in range(0, len(names), SORTED_NAMES):
+        yield from sorted(names[start : start + SORTED_NAMES])
 
 
 def _newer_views(
