@@ -88,6 +88,7 @@ def http_protocol(kind: type[HttpToolsProtocol] = HttpToolsProtocol) -> HttpTool
         (HttpToolsProtocol, "timeout_keep_alive_handler", [], HTTP),
         (HttpToolsProtocol, "handle_websocket_upgrade", [], HTTP),
         (HttpToolsProtocol, "shutdown", [], HTTP),
+        (HttpToolsProtocol, "_unset_keepalive_if_required", [], HTTP),
         (HttpToolsProtocol, "pause_writing", [], READING),
         (HttpToolsProtocol, "resume_writing", [], READING),
         (FlowControl, "pause_reading", [], HTTP),
@@ -132,7 +133,7 @@ def test_a_method_that_we_replace_or_call_keeps_its_parameters(
             {
                 *("run_asgi", "handle_connect", "send", "shutdown"),
                 *("keepalive_timeout", "send_receive_event_to_app", "handle_cont", "receive"),
-                *("pause_writing", "resume_writing"),
+                *("pause_writing", "resume_writing", "connection_lost"),
             },
             WEBSOCKET,
             id="websocket",
@@ -171,7 +172,7 @@ async def test_the_http_protocol_has_the_attributes_that_we_read() -> None:
     sockets = WebSocketsSansIOProtocol(config(), ServerState(), {}, asyncio.get_running_loop())
     for name in ("read_paused", "writable", "frames", "close_sent", "conn"):
         assert name in vars(sockets), f"{name} is gone: {WEBSOCKET} builds on it"
-    for name in ("loop", "transport", "flow", "cycle", "connections"):
+    for name in ("loop", "transport", "flow", "cycle", "connections", "parser"):
         assert name in vars(protocol), f"{name} is gone: {HTTP} and {READING} build on it"
     assert protocol.cycle is None, f"there is a cycle before a request: {HTTP} builds on it"
     assert len(protocol.pipeline) == 0, f"the pipeline is not empty: {HTTP} builds on it"
@@ -181,7 +182,7 @@ async def test_uvicorn_has_none_of_the_attributes_that_our_http_protocol_adds() 
     own = vars(http_protocol(BoundedHttpProtocol)).keys() - vars(http_protocol()).keys()
     assert own == {
         *("_in_head", "_heads", "_head_bytes", "_head_timer", "_bare_bytes"),
-        *("_had_body", "_refusal", "_stopping"),
+        *("_had_body", "_refusal", "_stopping", "_is_over"),
     }, f"{HTTP} adds them"
 
 

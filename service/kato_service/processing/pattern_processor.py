@@ -28,8 +28,8 @@ MIN_PATTERN_SYMBOLS = 2
 """Symbols that a pattern has at least; fewer are not learned."""
 TOKEN_BYTES = 12
 COUNTER_BYTES = 4
-_COUNTER = f"0{2 * COUNTER_BYTES}x"
 """Of the token of one entry among many."""
+_COUNTER = f"0{2 * COUNTER_BYTES}x"
 
 
 @dataclass(frozen=True, slots=True)

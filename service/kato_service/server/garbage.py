@@ -3,10 +3,11 @@
 import gc
 
 YOUNG_OBJECTS = 10_000
-"""Objects that stay after they were made, up to a look at those alone. By default 700: while 512
-lines are learned, far more are in use, so that every look finds all of them alive."""
+"""Net new objects after which the youngest generation is collected; 700 by default in Python 3.11.
+While 512 lines are being learned, far more are in use, and every collection found all of them
+alive."""
 LOOKS = 5
-"""Looks at young objects up to one at those that outlived one, and of those up to one at all."""
+"""Collections of a generation before the next older one is collected, too."""
 
 
 def begin_collecting() -> None:

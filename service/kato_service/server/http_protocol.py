@@ -88,6 +88,8 @@ class BoundedHttpProtocol(
         self._refusal = _NOT_HTTP
         """The answer if the parser gives up."""
         self._stopping = False
+        self._is_over = False
+        """The connection ended, or became a WebSocket."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base
         super().connection_made(transport)
@@ -99,10 +101,14 @@ class BoundedHttpProtocol(
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_arrived()
         super().connection_lost(exc)
+        self._end()
 
     def handle_websocket_upgrade(self) -> None:
         self._uncount()  # the protocol that takes over counts
         super().handle_websocket_upgrade()
+        self._is_over = True
+        if not self._is_answering():
+            self._end()
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
@@ -167,6 +173,9 @@ class BoundedHttpProtocol(
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self._is_over:
+            self._end()
+            return
         if self.cycle.response_complete:
             # The request was answered without reading its body: free what arrived of it.
             self.cycle.body = bytearray()
@@ -195,6 +204,15 @@ class BoundedHttpProtocol(
         if self.scheme == "https" and self.transport.is_closing():
             # TLS waits half a minute for a client to confirm the end; idle ones never do.
             self.loop.call_later(_TLS_CLOSE_S, self.transport.abort)
+
+    def _end(self) -> None:
+        """Leave no cycle of objects: what TLS holds for a connection, a third of a megabyte, would
+        stay until the garbage collector finds it."""
+        self._is_over = True
+        self._unset_keepalive_if_required()  # uvicorn leaves it if the connection was reset
+        self.parser = self.cycle = None  # type: ignore[assignment]  # both know this protocol
+        self.pipeline.clear()
+        self.forget_answers()
 
     def _beyond_bounds(self) -> Refusal | None:
         limits = self.head_limits

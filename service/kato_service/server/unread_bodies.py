@@ -82,6 +82,10 @@ class UnreadBodies(asyncio.Protocol):
             handler = self.timeout_keep_alive_handler  # type: ignore[attr-defined]
             self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, handler)
 
+    def forget_answers(self) -> None:
+        """Nothing more is answered: what requests write to knows this protocol."""
+        self._answers = None
+
     def close_after_body(self) -> None:
         """Close now, or as soon as the rest of the present body is read."""
         if self._is_unread():

@@ -44,6 +44,12 @@ class BoundedWebSocketProtocol(
         # Its own limit, 8 KiB, is below that of tokens and cookies.
         http11.MAX_LINE_LENGTH = MAX_LINE_BYTES
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        # The library's object is part of a cycle, and would keep what TLS holds for the connection
+        # until the garbage collector finds it.
+        del self.conn.reject
+
     def piece_received(self, piece: bytes) -> None:
         """Refuse an upgrade that cannot be read: uvicorn would never answer it."""
         super().piece_received(piece)

@@ -1,7 +1,7 @@
 """The entries of a knowledge base's log (knowledge.md §1).
 
 `Learn` and `Applied` are made for every learn, and a named tuple is made in a quarter of the time
-that a frozen data class takes.
+of a frozen dataclass.
 """
 
 from dataclasses import dataclass, field
