@@ -21,9 +21,13 @@ class Server:
     def __init__(self, answer: Manifest) -> None:
         self.answer = answer
         self.meanwhile: list[Any] = []
+        self.patches: list[Manifest] = []
 
-    async def merge(self, *_: Kind | str | Manifest, subresource: str) -> Manifest:
+    async def merge(
+        self, _kind: Kind, _namespace: str, _name: str, patch: Manifest, *, subresource: str
+    ) -> Manifest:
         assert subresource == "status"
+        self.patches.append(patch)
         for report in self.meanwhile:
             report()
         return self.answer
@@ -73,6 +77,14 @@ async def test_another_owner_that_only_the_answer_shows_causes_a_pass(
     known = cluster(Server(instance(7, phase="Ready", **now)), dirty)
     await known.write_status(instance(5, **mine), {"phase": "Ready", **mine})
     assert dirty == [KEY]
+
+
+async def test_a_hand_over_during_a_pass_is_not_undone_by_its_status(dirty: list[Key]) -> None:
+    server = Server(instance(7))
+    known = cluster(server, dirty)
+    mine = {"orchestratedBy": "system/kato", "phase": "Pending"}
+    await known.write_status(instance(5, **mine), mine | {"phase": "Ready"})
+    assert server.patches == [{"metadata": {"uid": "a"}, "status": {"phase": "Ready"}}]
 
 
 @pytest.mark.parametrize("kept", [{"phase": "Ready"}, {}])

@@ -83,13 +83,17 @@ def canonical(manifest: Manifest) -> Manifest:
 
 
 def merge_patch(before: Manifest | None, after: Manifest) -> Manifest:
-    """The JSON merge patch that turns *before* into *after*: fields to remove are null."""
+    """The JSON merge patch that turns *before* into *after*: fields to remove are null.
+
+    What is equal is left out: others may have changed it since *before* was read.
+    """
     known = before or {}
     patch: Manifest = {name: None for name in known if name not in after}
     for name, value in after.items():
         was = known.get(name)
         nested = isinstance(value, dict) and isinstance(was, dict)
-        patch[name] = merge_patch(was, value) if nested else value
+        if name not in known or was != value:
+            patch[name] = merge_patch(was, value) if nested else value
     return patch
 
 
