@@ -132,7 +132,7 @@ class LearnStream:
             if line is None:
                 return raw
             self._batch.add(line, len(raw.text or b""))
-            if perf_counter() > until or self._batch.is_full:
+            if self._batch.is_full or perf_counter() > until:
                 return _Pause.TURN
         return _Pause.END
 

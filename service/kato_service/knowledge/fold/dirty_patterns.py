@@ -29,13 +29,11 @@ class DirtyPatterns:
     def add(self, entry: Entry) -> None:
         """Mark what *entry* changed. A clear leaves no pattern, so nothing is dirty after it."""
         name = subject(entry)
-        if name is None:
-            if isinstance(entry, Clear):
-                self.all, self._names = False, {}
-        elif not self.all:
+        if isinstance(entry, Clear):
+            self.all, self._names = False, {}
+        elif name is not None and not self.all:
             self._names[name] = None
-            if len(self._names) > self._max_names:
-                self.all, self._names = True, {}
+            self._bound()
 
     def take(self) -> "DirtyPatterns":
         """Move everything into a new set, to be written; this one is empty afterwards."""

@@ -99,21 +99,20 @@ class LogWriter:
         waited = {id(pending): pending for pending in held if pending.applied is None}
         if waited:
             waiter = Waiter(len(waited), fails=fails)
-            waiters = (waiter,)
             self._pending.start_trying(waited.values())
             for pending in waited.values():
-                self._enqueue(pending, waiters)
+                self._enqueue(pending, waiter)
             self._start()
             await waiter.future
 
-    def _enqueue(self, pending: PendingEntry, waiters: tuple[Waiter, ...]) -> None:
+    def _enqueue(self, pending: PendingEntry, waiter: Waiter) -> None:
         token = pending.entry.token
         if token not in self._queue:
             # The queue holds it, too: it must not be forgotten when its callers are cancelled.
             pending.holders += 1
             self._queue[token] = pending
             pending.error = None
-        pending.waiters = (*pending.waiters, *waiters) if pending.waiters else waiters
+        pending.waiters += (waiter,)
 
     def _start(self) -> None:
         if not self.busy:
