@@ -13,8 +13,9 @@ from kato_service.errors import OutcomeUnknownError, StoreUnavailableError
 
 T = TypeVar("T")
 CHECKPOINT_PAGES = 4000
-"""Pages in the write-ahead log, of 4 KiB, after which they move to the file. SQLite's own 1000 fill
-with a few blocks of views, whose pages then move again and again: a fifth of a bulk learn."""
+"""Pages of 4 KiB in the write-ahead log at which they are copied to the file. A few blocks of views
+fill SQLite's default of 1000, and the same pages were copied over and over, which took a fifth of
+a bulk learn's time."""
 _FIXES = {
     "SQLITE_FULL": " (the disk is full; free some space)",
     "SQLITE_READONLY": " (make the file and its folder writable)",
